@@ -24,6 +24,8 @@ export interface Clock {
   monotonic(): number
   /** Wall clock, milliseconds since the epoch: for what people read. */
   wall(): number
+  /** Calls back once after this many milliseconds, unless the function returned is called first. Keeps no process alive. */
+  after(delayMs: number, callback: () => void): () => void
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -128,7 +130,12 @@ export type Confirm = (request: ConfirmationRequest, options: { signal: AbortSig
 
 export type PairingProgress =
   /** A way of finding each other changed; `detail` is a short sentence part for people. */
-  | { kind: 'source'; source: 'local-network' | 'connected-peers' | 'addresses'; status: 'ready' | 'unavailable'; detail: string }
+  | {
+      kind: 'source'
+      source: 'local-network' | 'connected-peers' | 'addresses'
+      status: 'ready' | 'unavailable'
+      detail: string
+    }
   /** The pairing reached another device that holds the code. */
   | { kind: 'contact' }
   /** The digits are known: the joiner shows them before it knows the name. */
@@ -186,11 +193,11 @@ export interface NodeEvents {
   'device:renamed': DeviceInfo
   'device:needs-pairing': DeviceInfo
   'device:revoked': DeviceInfo
-  'message': Message
+  message: Message
   'message:delivered': { id: string; to: string }
   'pairing:progress': { sessionId: string; role: 'initiator' | 'joiner'; progress: PairingProgress }
   'pairing:failed': { sessionId: string; role: 'initiator' | 'joiner'; code: string; message: string }
-  'warning': { code: string; message: string }
+  warning: { code: string; message: string }
 }
 
 export interface NodeStatus {
@@ -225,8 +232,14 @@ export interface SpacedockNode {
   messages(options?: { after?: number; signal?: AbortSignal }): AsyncIterableIterator<Message>
   inbox(options?: { after?: number }): Message[]
   outbox(): QueuedMessage[]
-  addEventListener<K extends keyof NodeEvents>(type: K, listener: (event: CustomEvent<NodeEvents[K]>) => void): void
-  removeEventListener<K extends keyof NodeEvents>(type: K, listener: (event: CustomEvent<NodeEvents[K]>) => void): void
+  addEventListener<K extends keyof NodeEvents>(
+    type: K,
+    listener: (event: CustomEvent<NodeEvents[K]>) => void,
+  ): void
+  removeEventListener<K extends keyof NodeEvents>(
+    type: K,
+    listener: (event: CustomEvent<NodeEvents[K]>) => void,
+  ): void
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }

@@ -1,0 +1,27 @@
+import type { Clock } from './api.ts'
+
+/** The machine's own time. */
+export const systemClock: Clock = {
+  monotonic: () => performance.now(),
+  wall: () => Date.now(),
+  after(delayMs, callback) {
+    // A longer delay than a timer can hold would fire at once.
+    const timer = setTimeout(callback, Math.min(Math.max(0, delayMs), 2_147_483_647))
+    timer.unref()
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Resolves after the delay, or as soon as the signal aborts. */
+export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const done = (): void => {
+      cancel()
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const cancel = clock.after(delayMs, done)
+    signal.addEventListener('abort', done, { once: true })
+  })
+}

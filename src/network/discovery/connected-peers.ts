@@ -1,0 +1,22 @@
+import type { Libp2p } from 'libp2p'
+import type { CandidateSource } from './rendezvous.ts'
+
+/** Whoever we have a connection with already can be asked at once. */
+export function connectedPeers(
+  libp2p: Pick<Libp2p, 'getPeers' | 'addEventListener' | 'removeEventListener'>,
+): CandidateSource {
+  return {
+    name: 'connected-peers',
+    async find({ signal, onCandidate, onStatus }) {
+      const found = (peer: string): void => onCandidate({ peer, addresses: [], urgent: false })
+      const onConnect = (event: CustomEvent<{ toString(): string }>): void => found(event.detail.toString())
+      libp2p.addEventListener('peer:connect', onConnect)
+      signal.addEventListener('abort', () => libp2p.removeEventListener('peer:connect', onConnect), {
+        once: true,
+      })
+      const peers = libp2p.getPeers()
+      onStatus('connected-peers', 'ready', `${peers.length} connected`)
+      for (const peer of peers) found(peer.toString())
+    },
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * How a joiner finds the initiator: every source is asked at the same time, and whoever any of them yields is a
+ * candidate. Being found proves nothing, the pairing protocol does that; so it does not matter which source was
+ * first, and none can delay or fail another.
+ */
+export function findCandidates(sources: readonly CandidateSource[], search: CandidateSearch): void {
+  for (const source of sources) {
+    source.find(search).catch((error: unknown) => {
+      if (search.signal.aborted) return
+      search.onStatus(source.name, 'unavailable', error instanceof Error ? error.message : String(error))
+    })
+  }
+}
+
+export type SourceName = 'local-network' | 'connected-peers' | 'addresses'
+
+export interface CandidateSource {
+  readonly name: SourceName
+  /** Yields candidates, also the same one again when there is a reason to ask it again, until the signal aborts. */
+  find(search: CandidateSearch): Promise<void>
+}
+
+export interface CandidateSearch {
+  signal: AbortSignal
+  onCandidate: (candidate: FoundPeer) => void
+  onStatus: (source: SourceName, status: 'ready' | 'unavailable', detail: string) => void
+}
+
+export interface FoundPeer {
+  /** Base58btc peer id; whoever answers at the addresses must prove to be it. */
+  peer: string
+  /** Multiaddrs; empty when it is connected already. */
+  addresses: readonly string[]
+  /** A sighting is news: somebody at that peer may have just opened an invitation, so ask now. */
+  urgent: boolean
+}

@@ -1,0 +1,150 @@
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { identify } from '@libp2p/identify'
+import { FaultTolerance } from '@libp2p/interface'
+import { noise } from '@libp2p/noise'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import type { Connection, Stream } from '@libp2p/interface'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p, type Libp2p } from 'libp2p'
+import { SpacedockError } from '../errors.ts'
+import { usableInterfaces } from './interfaces.ts'
+import { isPortFree } from './listen-port.ts'
+
+/** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
+export interface Host {
+  readonly libp2p: Libp2p
+  /** Base58btc. */
+  readonly peerId: string
+  /** Where this host can be dialled, each ending in /p2p/PEERID. */
+  addresses(): Multiaddr[]
+  /** The open connection to this peer, or a new one; whoever answers has proved to be it. */
+  connect(
+    peerId: string,
+    addresses: readonly (string | Multiaddr)[],
+    options: { signal: AbortSignal },
+  ): Promise<Connection>
+  openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
+  /** Closes every connection to this peer, whatever runs over it. */
+  disconnect(peerId: string): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface HostOptions {
+  /** 32 bytes, Ed25519. */
+  seed: Uint8Array
+  port: number
+  /** Listen on the addresses of these only. */
+  interfaces?: string[] | undefined
+  /** What identify tells about the program. */
+  agent: string
+}
+
+/** A dial gets this long per peer, all its addresses together. */
+const dialTimeoutMs = 10_000
+/** A peer is dialled at this many of its addresses at most. */
+const maxAddressesPerPeer = 16
+
+/** Rejects with `port-taken` or `no-network`. */
+export async function createHost(options: HostOptions): Promise<Host> {
+  const listen = await listenAddresses(options)
+  const libp2p = await createLibp2p({
+    privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
+    addresses: { listen },
+    transports: [
+      tcp({ inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }),
+    ],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    services: { identify: identify({ runOnConnectionOpen: true }) },
+    nodeInfo: { userAgent: options.agent },
+    // A missing IPv6 must not stop us; that nothing listens at all is checked below.
+    transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
+    // Sessions have their own heartbeat, which the connection supervisor acts on.
+    connectionMonitor: { enabled: false },
+    connectionManager: {
+      reconnectRetries: 0,
+      dialTimeout: dialTimeoutMs,
+      maxPeerAddrsToDial: maxAddressesPerPeer,
+      // The default of five is for the open internet; a household's devices sit behind one address.
+      inboundConnectionThreshold: 50,
+      maxIncomingPendingConnections: 100,
+    },
+    // A person's own devices are in private networks: every address may be dialled.
+    connectionGater: { denyDialMultiaddr: () => false },
+  })
+  if (libp2p.getMultiaddrs().length === 0) {
+    await libp2p.stop()
+    throw new SpacedockError('no-network', 'no network interface could be listened on', {
+      hint: 'Check that a network interface is up (`ip address`), or name one with --interface.',
+    })
+  }
+  return wrap(libp2p)
+}
+
+/** Sessions speak every few seconds; a connection on which nothing moves for this long is of no use to anybody. */
+const idleSocketMs = 5 * 60_000
+
+function wrap(libp2p: Libp2p): Host {
+  return {
+    libp2p,
+    peerId: libp2p.peerId.toString(),
+    addresses: () => libp2p.getMultiaddrs(),
+
+    async connect(peerId, addresses, { signal }) {
+      const peer = peerIdFromString(peerId)
+      const open = libp2p.getConnections(peer).find((connection) => connection.status === 'open')
+      if (open !== undefined) return open
+      const suffix = `/p2p/${peerId}`
+      const targets = [...new Set(addresses.map(String))]
+        .map((address) => (address.includes('/p2p/') ? address : `${address}${suffix}`))
+        .filter((address) => address.endsWith(suffix))
+        .slice(0, maxAddressesPerPeer)
+      if (targets.length === 0) throw new SpacedockError('offline', 'no address of this device is known')
+      return libp2p.dial(
+        targets.map((address) => multiaddr(address)),
+        { signal },
+      )
+    },
+
+    openStream: (connection, protocol, { signal }) =>
+      connection.newStream(protocol, { signal, runOnLimitedConnection: true }),
+
+    async disconnect(peerId) {
+      const connections = libp2p.getConnections(peerIdFromString(peerId))
+      // abort() drops the socket at once; close() would wait for the other side.
+      for (const connection of connections) connection.abort(new Error('not paired any more'))
+    },
+
+    stop: async () => libp2p.stop(),
+  }
+}
+
+async function listenAddresses({ port, interfaces }: HostOptions): Promise<string[]> {
+  const hosts = interfaces === undefined ? ['0.0.0.0', '::'] : addressesOf(interfaces)
+  if (hosts.length === 0) {
+    throw new SpacedockError(
+      'no-network',
+      `no usable network interface is called ${interfaces?.join(' or ')}`,
+      {
+        hint: 'List the interfaces with `ip address`, and name one that is up.',
+      },
+    )
+  }
+  for (const host of hosts) {
+    if (await isPortFree(port, host)) continue
+    throw new SpacedockError('port-taken', `port ${port} is in use by another program`, {
+      hint: 'Give another one with --port, or stop the program that uses it.',
+    })
+  }
+  return hosts.map((host) => `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`)
+}
+
+function addressesOf(names: string[]): string[] {
+  return usableInterfaces({ names }).flatMap(({ ipv4, ipv6 }) => [
+    ...ipv4,
+    // A link-local address is only good with its zone, which a listener cannot announce.
+    ...ipv6.filter((address) => !address.toLowerCase().startsWith('fe80')),
+  ])
+}

@@ -1,0 +1,24 @@
+import { randomInt } from 'node:crypto'
+import { createServer } from 'node:net'
+
+/** Below the range from which Linux, macOS and Windows take the ports of outgoing connections. */
+const lowestPort = 20_000
+const highestPort = 32_000
+
+/** A random port that nobody listens on now. It is chosen once and kept, so that old addresses stay good. */
+export async function chooseListenPort(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const port = randomInt(lowestPort, highestPort)
+    if (await isPortFree(port, '0.0.0.0')) return port
+  }
+  return 0
+}
+
+/** False only when somebody else has it; whatever else is wrong with the address shows when listening. */
+export async function isPortFree(port: number, host: string): Promise<boolean> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'))
+    server.listen({ port, host, ipv6Only: true, exclusive: true }, () => server.close(() => resolve(true)))
+  })
+}

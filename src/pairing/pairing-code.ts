@@ -1,0 +1,118 @@
+import { entropyToMnemonic, mnemonicToEntropy } from '@scure/bip39'
+import { wordlist } from '@scure/bip39/wordlists/english.js'
+
+/** A pairing code is 16 bytes of entropy, written as twelve English words (BIP39, with its 4-bit checksum). */
+export const entropyLength = 16
+const wordCount = 12
+
+export type ParsedPairingCode =
+  | { ok: true; entropy: Uint8Array; words: string }
+  | {
+      ok: false
+      /** Says what is wrong and what to do, for people. */
+      message: string
+      /** Which word, counted from 1. */
+      position?: number
+      /** The words it was most likely meant to be, best first. */
+      nearest?: string[]
+    }
+
+/** The twelve words, lower case, separated by single spaces. */
+export function formatPairingCode(entropy: Uint8Array): string {
+  if (entropy.length !== entropyLength)
+    throw new RangeError('a pairing code is made from 16 bytes of entropy')
+  return entropyToMnemonic(entropy, wordlist)
+}
+
+/**
+ * Reads what a person typed or pasted: any case, any Unicode form, words separated by spaces, dashes, commas or line
+ * breaks, with or without numbers in front, each in full or as a prefix that only one word has (four letters are
+ * always enough).
+ */
+export function parsePairingCode(text: string): ParsedPairingCode {
+  // A code is about 100 characters; whatever is longer is no code, and is not worth looking at.
+  if (text.length > 2_000) return wrongCount(wordCount + 1)
+  const typed = text
+    .normalize('NFKD')
+    .toLowerCase()
+    .replaceAll(/\p{M}/gu, '')
+    .split(/[^\p{L}]+/u)
+    .filter((word) => word !== '')
+
+  const words: string[] = []
+  for (const [index, word] of typed.entries()) {
+    const found = completeWord(word)
+    if (found !== null) {
+      words.push(found)
+      continue
+    }
+    const position = index + 1
+    const nearest = nearestWords(word)
+    const shown = word.length > 20 ? `${word.slice(0, 20)}…` : word
+    const message = `word ${position}, "${shown}", is not in the list: did you mean ${nearest.join(', ')}?`
+    return { ok: false, message, position, nearest }
+  }
+  if (words.length !== wordCount) return wrongCount(words.length)
+
+  try {
+    return { ok: true, entropy: mnemonicToEntropy(words.join(' '), wordlist), words: words.join(' ') }
+  } catch {
+    return {
+      ok: false,
+      message: 'one of the words is wrong or in the wrong place: compare them with the other screen',
+    }
+  }
+}
+
+function wrongCount(count: number): ParsedPairingCode {
+  if (count === 0)
+    return {
+      ok: false,
+      message: 'a pairing code is twelve words: type the words that the other device shows',
+    }
+  const problem = count < wordCount ? `only ${count} of them are here` : 'there are more here'
+  return { ok: false, message: `a pairing code is twelve words, and ${problem}` }
+}
+
+/** The word itself, or the only one that starts like this. */
+function completeWord(typed: string): string | null {
+  if (wordlist.includes(typed)) return typed
+  const candidates = wordlist.filter((word) => word.startsWith(typed))
+  return candidates.length === 1 ? (candidates[0] ?? null) : null
+}
+
+function nearestWords(typed: string): string[] {
+  const start = typed.slice(0, 12) // the longest word has eight letters
+  return wordlist
+    .map((word) => ({ word, distance: editDistance(start, word) - (word.startsWith(start) ? 10 : 0) }))
+    .toSorted((a, b) => a.distance - b.distance)
+    .slice(0, 3)
+    .map(({ word }) => word)
+}
+
+/** Optimal string alignment: insertions, deletions, substitutions and swapped neighbours cost one each. */
+function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, column) => column)
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= b.length; column++) {
+      const same = a[row - 1] === b[column - 1]
+      let best = Math.min(
+        at(last, column) + 1,
+        at(current, column - 1) + 1,
+        at(last, column - 1) + (same ? 0 : 1),
+      )
+      const swapped = row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]
+      if (swapped) best = Math.min(best, at(beforeLast, column - 2) + 1)
+      current.push(best)
+    }
+    beforeLast = last
+    last = current
+  }
+  return at(last, b.length)
+}
+
+function at(row: number[], column: number): number {
+  return row[column] ?? Number.POSITIVE_INFINITY
+}

@@ -1,0 +1,219 @@
+import type { Connection, Stream } from '@libp2p/interface'
+import type { Clock, Confirm, Log, PairingProgress } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
+import type { CandidateSource } from '../network/discovery/rendezvous.ts'
+import type { Host } from '../network/host.ts'
+import { request, serve } from '../network/request-response.ts'
+import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
+import { decodeMessage, encodeMessage, maxMessageLength, type PairingMessage } from '../pairing/messages.ts'
+import { formatPairingCode } from '../pairing/pairing-code.ts'
+import { sameMac } from '../pairing/proofs.ts'
+import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
+import type { Suite } from '../pairing/suite.ts'
+import { InvitationRunner } from './invitation.ts'
+import { JoinRunner } from './join.ts'
+
+export const pairingProtocol = '/spacedock/pairing/1.0.0'
+
+/** What a pairing needs of the rest of the node. */
+export interface PairingComponents {
+  host: Host
+  suite: Suite
+  clock: Clock
+  random: (length: number) => Uint8Array
+  log: Log
+  trust: PairingTrust
+  deviceName: () => string
+  addressesOf: (peer: string) => string[]
+  /** The device id that belongs to a peer id. */
+  idOf: (peer: string) => string
+  /** Called when the registry should show, or stop showing, that a pairing with this peer runs. */
+  onPairing: (peer: string, running: boolean) => void
+}
+
+/** The rows a pairing writes. Each call is durable when it returns, and throws when it could not be made so. */
+export interface PairingTrust {
+  writeProvisional(row: 'pending' | 'confirming', pair: ProvisionalPair): void
+  activate(peer: string): void
+  forget(peer: string): void
+  /** The last word that an initiator's pending row waits for, across a restart. */
+  expectedAcknowledgement(peer: string): Uint8Array | null
+}
+
+export interface PairingRun {
+  confirm?: Confirm | undefined
+  signal?: AbortSignal | undefined
+  onProgress: (progress: PairingProgress) => void
+}
+
+/** Live and remembered invitations together; more than a person ever has, few enough to try each on every request. */
+const maxInvitations = 32
+/** Longest that an answer waits for a person before it says `Waiting`; the asker's patience is 5 s. */
+const holdMs = 2_000
+/** An exchange of ours: the other side answers within 5 s, or not at all. */
+const exchangeTimeoutMs = 8_000
+
+/** Runs the pure machines: brings them what arrives, does what they say. Any number of invitations and joins at once. */
+export class PairingService {
+  readonly #components: PairingComponents
+  readonly #invitations = new Set<InvitationRunner>()
+  readonly #joins = new Set<JoinRunner>()
+
+  constructor(components: PairingComponents) {
+    this.#components = components
+  }
+
+  /** Opens an invitation with fresh entropy. */
+  invite(run: PairingRun): { words: string; keys: CodeKeys; expiresAtMs: number; runner: InvitationRunner } {
+    const { suite, random, clock } = this.#components
+    this.#dropForgettable()
+    if (this.#invitations.size >= maxInvitations) {
+      throw new SpacedockError('invalid-argument', 'too many codes were made in the last minutes', {
+        hint: 'Wait ten minutes, or restart the program.',
+      })
+    }
+    const entropy = random(16)
+    const keys = deriveCodeKeys(suite, entropy)
+    const runner = new InvitationRunner(this.#components, keys, run, (peer, message) =>
+      this.#tell(peer, message),
+    )
+    this.#invitations.add(runner)
+    return { words: formatPairingCode(entropy), keys, expiresAtMs: clock.wall() + runner.lifetimeMs, runner }
+  }
+
+  /** Looks for the initiator until it is paired; resolves with its peer id. */
+  async join(
+    entropy: Uint8Array,
+    options: PairingRun & { sources: readonly CandidateSource[]; timeoutMs: number },
+  ): Promise<{ peer: string; keys: CodeKeys }> {
+    const keys = deriveCodeKeys(this.#components.suite, entropy)
+    const runner = new JoinRunner(this.#components, keys, options, {
+      exchange: (peer, addresses, message, signal) => this.#exchange(peer, addresses, message, signal),
+      tell: (peer, message) => this.#tell(peer, message),
+    })
+    this.#joins.add(runner)
+    try {
+      return { peer: await runner.run(), keys }
+    } finally {
+      this.#joins.delete(runner)
+    }
+  }
+
+  /** Whether strangers may be of interest now: only while somebody pairs. */
+  get isPairing(): boolean {
+    return this.#joins.size > 0 || [...this.#invitations].some((invitation) => invitation.isLive)
+  }
+
+  /** Serves `/spacedock/pairing/1.0.0`. Whatever is not for a live invitation or join of ours gets the same silence. */
+  async handle(stream: Stream, connection: Connection): Promise<void> {
+    const peer = connection.remotePeer.toString()
+    await serve(stream, { maxBytes: maxMessageLength }, async (question, { signal }) => {
+      const message = decodeMessage(question)
+      const answer = message === null ? null : await this.#answer(peer, message, signal)
+      return answer === null ? null : encodeMessage(answer)
+    })
+  }
+
+  async close(): Promise<void> {
+    const told = [...this.#invitations].map((invitation) => invitation.close())
+    const ended = [...this.#joins].map((join) => join.cancel())
+    await Promise.allSettled([...told, ...ended])
+  }
+
+  async #answer(peer: string, message: PairingMessage, signal: AbortSignal): Promise<PairingMessage | null> {
+    this.#dropForgettable()
+    switch (message.type) {
+      case 'PairingRequest':
+        return this.#firstAnswer((invitation) => invitation.onRequest(peer, message))
+      case 'Response': {
+        const addressed = [...this.#invitations].filter((invitation) =>
+          invitation.isAddressedBy(peer, message),
+        )
+        const candidates = addressed.length > 0 ? addressed : [...this.#invitations]
+        for (const invitation of candidates) {
+          const answer = await invitation.onResponse(
+            peer,
+            message,
+            AbortSignal.any([signal, AbortSignal.timeout(holdMs)]),
+          )
+          if (answer !== null) return answer
+        }
+        return null
+      }
+      case 'Confirmed':
+        return (
+          this.#firstAnswer((invitation) => invitation.onConfirmed(peer, message)) ??
+          this.#confirmAfterRestart(peer, message.acknowledgement)
+        )
+      case 'Cancel': {
+        for (const join of this.#joins) {
+          const answer = join.onCancelReceived(peer, message)
+          if (answer !== null) return answer
+        }
+        return this.#firstAnswer((invitation) => invitation.onCancelReceived(peer, message))
+      }
+      // Only ever answers; nobody opens an exchange with one of these.
+      case 'Challenge':
+      case 'Waiting':
+      case 'Complete':
+      case 'Refused':
+      case 'Acknowledged':
+        return null
+    }
+  }
+
+  #firstAnswer(ask: (invitation: InvitationRunner) => PairingMessage | null): PairingMessage | null {
+    // Every invitation is tried, also after one has answered: how long silence takes must not tell how many there are.
+    const answers = [...this.#invitations].map(ask)
+    return answers.find((answer) => answer !== null) ?? null
+  }
+
+  /** The joiner's last word for an invitation that ended with an earlier process: the pending row knows it. */
+  #confirmAfterRestart(peer: string, acknowledgement: Uint8Array): PairingMessage | null {
+    const { trust, log } = this.#components
+    const expected = trust.expectedAcknowledgement(peer)
+    if (expected === null || !sameMac(expected, acknowledgement)) return null
+    try {
+      trust.activate(peer)
+    } catch (error) {
+      log('error', 'pairing.persist-failed', { peer, error: String(error) })
+      return null
+    }
+    log('info', 'pairing.finished-after-restart', { peer })
+    return { type: 'Acknowledged' }
+  }
+
+  /** Sends one message on a stream of its own and brings the answer; null when there is none worth having. */
+  async #exchange(
+    peer: string,
+    addresses: readonly string[],
+    message: PairingMessage,
+    signal: AbortSignal,
+  ): Promise<PairingMessage | null> {
+    const { host, addressesOf } = this.#components
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(exchangeTimeoutMs)])
+    try {
+      const connection = await host.connect(peer, [...addresses, ...addressesOf(peer)], { signal: deadline })
+      const stream = await host.openStream(connection, pairingProtocol, { signal: deadline })
+      const answer = await request(stream, encodeMessage(message), {
+        maxBytes: maxMessageLength,
+        signal: deadline,
+      })
+      return decodeMessage(answer)
+    } catch (error) {
+      this.#components.log('debug', 'pairing.no-answer', { peer, error: String(error) })
+      return null
+    }
+  }
+
+  async #tell(peer: string, message: PairingMessage): Promise<void> {
+    await this.#exchange(peer, [], message, AbortSignal.timeout(3_000))
+  }
+
+  #dropForgettable(): void {
+    for (const invitation of this.#invitations) {
+      if (!invitation.isForgettable) continue
+      this.#invitations.delete(invitation)
+    }
+  }
+}
