@@ -19,6 +19,8 @@ export interface Host {
   readonly peerId: string
   /** Where this host can be dialled, each ending in /p2p/PEERID. */
   addresses(): Multiaddr[]
+  /** What it listens on, wildcards unresolved. */
+  listening(): Multiaddr[]
   /** The open connection to this peer, or a new one; whoever answers has proved to be it. */
   connect(
     peerId: string,
@@ -27,7 +29,7 @@ export interface Host {
   ): Promise<Connection>
   openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
   /** Closes every connection to this peer, whatever runs over it. */
-  disconnect(peerId: string): Promise<void>
+  disconnect(peerId: string): void
   stop(): Promise<void>
 }
 
@@ -80,17 +82,18 @@ export async function createHost(options: HostOptions): Promise<Host> {
       hint: 'Check that a network interface is up (`ip address`), or name one with --interface.',
     })
   }
-  return wrap(libp2p)
+  return wrap(libp2p, listen)
 }
 
 /** Sessions speak every few seconds; a connection on which nothing moves for this long is of no use to anybody. */
 const idleSocketMs = 5 * 60_000
 
-function wrap(libp2p: Libp2p): Host {
+function wrap(libp2p: Libp2p, listen: string[]): Host {
   return {
     libp2p,
     peerId: libp2p.peerId.toString(),
     addresses: () => libp2p.getMultiaddrs(),
+    listening: () => listen.map((address) => multiaddr(address)),
 
     async connect(peerId, addresses, { signal }) {
       const peer = peerIdFromString(peerId)
@@ -111,7 +114,7 @@ function wrap(libp2p: Libp2p): Host {
     openStream: (connection, protocol, { signal }) =>
       connection.newStream(protocol, { signal, runOnLimitedConnection: true }),
 
-    async disconnect(peerId) {
+    disconnect(peerId) {
       const connections = libp2p.getConnections(peerIdFromString(peerId))
       // abort() drops the socket at once; close() would wait for the other side.
       for (const connection of connections) connection.abort(new Error('not paired any more'))

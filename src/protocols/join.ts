@@ -89,6 +89,7 @@ export class JoinRunner {
       this.#phase.abort()
       for (const asking of this.#peers.values()) asking.cancelRetry()
       await Promise.allSettled(this.#told)
+      for (const peer of this.#peers.keys()) this.#components.release(peer)
     }
   }
 

@@ -27,6 +27,8 @@ export interface PairingComponents {
   addressesOf: (peer: string) => string[]
   /** The device id that belongs to a peer id. */
   idOf: (peer: string) => string
+  /** The connection to this peer is of no more use to a pairing. */
+  release: (peer: string) => void
   /** Called when the registry should show, or stop showing, that a pairing with this peer runs. */
   onPairing: (peer: string, running: boolean) => void
 }

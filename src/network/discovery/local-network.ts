@@ -1,0 +1,90 @@
+import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Log } from '../../api.ts'
+import { createMdns, type Mdns, type MdnsStatus, type Sighting } from './mdns.ts'
+import type { CandidateSource } from './rendezvous.ts'
+
+export interface LocalNetworkOptions {
+  peerId: string
+  listening: () => Multiaddr[]
+  interfaces?: string[] | undefined
+  onSighting: (peer: string, addresses: string[]) => void
+  onLost: (peer: string) => void
+  log: Log
+}
+
+/** Multicast DNS as a source of candidates, and as news about devices that are paired already. */
+export class LocalNetwork implements CandidateSource {
+  readonly name = 'local-network'
+  readonly #mdns: Mdns
+  readonly #searches = new Set<(sighting: Sighting) => void>()
+  readonly #statusListeners = new Set<() => void>()
+  readonly #interfaces = new Map<string, MdnsStatus>()
+
+  constructor({ peerId, listening, interfaces, onSighting, onLost, log }: LocalNetworkOptions) {
+    this.#mdns = createMdns({
+      peerId,
+      addresses: listening,
+      interfaces,
+      log,
+      onLost,
+      onSighting: (sighting) => {
+        onSighting(sighting.peerId, sighting.addresses.map(String))
+        for (const search of this.#searches) search(sighting)
+      },
+      onStatus: (status) => {
+        if (status.state === 'gone') this.#interfaces.delete(status.interface)
+        else this.#interfaces.set(status.interface, status)
+        for (const listener of this.#statusListeners) listener()
+      },
+    })
+  }
+
+  start(): Promise<void> {
+    return this.#mdns.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#mdns.stop()
+  }
+
+  /** An invitation was opened: whoever waits for one asks at once. */
+  announce(): void {
+    this.#mdns.announce()
+  }
+
+  async find({ signal, onCandidate }: Parameters<CandidateSource['find']>[0]): Promise<void> {
+    const search = ({ peerId, addresses }: Sighting): void =>
+      onCandidate({ peer: peerId, addresses: addresses.map(String), urgent: true })
+    this.#searches.add(search)
+    signal.addEventListener('abort', () => this.#searches.delete(search), { once: true })
+    for (const sighting of this.#mdns.peers()) search(sighting)
+    this.#mdns.refresh()
+  }
+
+  /** Calls back now and at each change, until the signal aborts. */
+  watchStatus(
+    listener: (status: 'ready' | 'unavailable', detail: string) => void,
+    signal: AbortSignal,
+  ): void {
+    let last = ''
+    const tell = (): void => {
+      const { status, detail } = this.#status()
+      if (last === status + detail) return
+      last = status + detail
+      listener(status, detail)
+    }
+    this.#statusListeners.add(tell)
+    signal.addEventListener('abort', () => this.#statusListeners.delete(tell), { once: true })
+    if (this.#interfaces.size > 0) tell()
+  }
+
+  #status(): { status: 'ready' | 'unavailable'; detail: string } {
+    const all = [...this.#interfaces.values()]
+    const ready = all.filter(({ state }) => state === 'ready').map((each) => each.interface)
+    if (ready.length > 0) return { status: 'ready', detail: ready.join(', ') }
+    const reasons = all.map(
+      (each) => `${each.interface}: ${each.state === 'unavailable' ? each.detail : each.state}`,
+    )
+    return { status: 'unavailable', detail: reasons.join('; ') || 'no network interface is up' }
+  }
+}

@@ -1,0 +1,88 @@
+import type {
+  CallOptions,
+  ConnectionPath,
+  Device,
+  DeviceInfo,
+  DeviceState,
+  MessageContent,
+  PingResult,
+  Protocol,
+  SendResult,
+} from '../api.ts'
+
+/** What a device handle asks of the node it belongs to. */
+export interface DeviceActions {
+  describe(peer: string): DeviceInfo
+  send(peer: string, content: MessageContent, options: CallOptions): Promise<SendResult>
+  request<Request, Response>(
+    peer: string,
+    protocol: Protocol<Request, Response>,
+    request: Request,
+    options: CallOptions,
+  ): Promise<Response>
+  ping(peer: string, options: CallOptions): Promise<PingResult>
+  rename(peer: string, name: string): void
+  revoke(peer: string): Promise<void>
+}
+
+/** A handle that looks everything up when asked, so that it is never out of date. */
+export class DeviceHandle implements Device {
+  readonly peerId: string
+  readonly #actions: DeviceActions
+
+  constructor(peerId: string, actions: DeviceActions) {
+    this.peerId = peerId
+    this.#actions = actions
+  }
+
+  get id(): string {
+    return this.#info.id
+  }
+  get name(): string {
+    return this.#info.name
+  }
+  get state(): DeviceState {
+    return this.#info.state
+  }
+  get path(): ConnectionPath | null {
+    return this.#info.path
+  }
+  get address(): string | null {
+    return this.#info.address
+  }
+  get lastSeen(): string | null {
+    return this.#info.lastSeen
+  }
+
+  get #info(): DeviceInfo {
+    return this.#actions.describe(this.peerId)
+  }
+
+  send(content: MessageContent, options: CallOptions = {}): Promise<SendResult> {
+    return this.#actions.send(this.peerId, content, options)
+  }
+
+  request<Request, Response>(
+    protocol: Protocol<Request, Response>,
+    request: Request,
+    options: CallOptions = {},
+  ): Promise<Response> {
+    return this.#actions.request(this.peerId, protocol, request, options)
+  }
+
+  ping(options: CallOptions = {}): Promise<PingResult> {
+    return this.#actions.ping(this.peerId, options)
+  }
+
+  async rename(name: string): Promise<void> {
+    this.#actions.rename(this.peerId, name)
+  }
+
+  revoke(): Promise<void> {
+    return this.#actions.revoke(this.peerId)
+  }
+
+  toJSON(): DeviceInfo {
+    return this.#info
+  }
+}

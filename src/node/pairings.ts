@@ -1,0 +1,127 @@
+import type { Device, Invitation, JoinOptions, NodeEvents, PairingProgress, PairOptions } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
+import { connectedPeers } from '../network/discovery/connected-peers.ts'
+import { givenAddresses, parsePeerAddress } from '../network/discovery/given-addresses.ts'
+import type { LocalNetwork } from '../network/discovery/local-network.ts'
+import type { Host } from '../network/host.ts'
+import { deriveCodeKeys } from '../pairing/key-schedule.ts'
+import { formatPairingUri, parseInvitationText } from '../pairing/pairing-uri.ts'
+import { suite1 } from '../pairing/suite.ts'
+import { hex } from '../protocols/pairing-errors.ts'
+import type { PairingService } from '../protocols/pairing.ts'
+
+export interface PairingsParts {
+  pairing: PairingService
+  host: Host
+  /** Null when multicast DNS is switched off. */
+  localNetwork: LocalNetwork | null
+  deviceOf: (peer: string) => Device
+  emit: <K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]) => void
+}
+
+type Role = 'initiator' | 'joiner'
+
+const searchTimeoutMs = 300_000
+/** A QR code with more addresses than this is hard to scan. */
+const maxUriAddresses = 3
+
+/** Shows a new code. */
+export async function pair(parts: PairingsParts, options: PairOptions): Promise<Invitation> {
+  options.signal?.throwIfAborted()
+  const { pairing, localNetwork, host, deviceOf } = parts
+  const report = (progress: PairingProgress): void => reporter.report(progress)
+  const { words, keys, expiresAtMs, runner } = pairing.invite({ ...options, onProgress: report })
+  const sessionId = hex(keys.sessionId)
+  const reporter = progressReporter(parts, 'initiator', sessionId, options)
+  // A joiner that started earlier hears this and asks at once.
+  localNetwork?.announce()
+
+  const paired = runner.paired.then(deviceOf)
+  // Whoever awaits `paired` gets the error; when nobody does, it is an event and not the end of the process.
+  paired.catch((error: unknown) => reporter.failed(error)).finally(() => reporter.stop())
+  return {
+    words,
+    uri: formatPairingUri(words, addressesToShow(host.addresses().map(String))),
+    sessionId,
+    expiresAt: new Date(expiresAtMs),
+    paired,
+    cancel: () => runner.cancel(),
+  }
+}
+
+/** Uses a code. */
+export async function join(parts: PairingsParts, text: string, options: JoinOptions): Promise<Device> {
+  options.signal?.throwIfAborted()
+  const { pairing, host, localNetwork, deviceOf } = parts
+  const { code, addresses } = parseInvitationText(text)
+  if (!code.ok) {
+    throw new SpacedockError('invalid-code', code.message, {
+      hint: 'Type the twelve words that `spacedock pair` shows on the other device.',
+    })
+  }
+  const given = givenAddresses([...(options.peers ?? []), ...addresses.filter(isPeerAddress)])
+  const reporter = progressReporter(
+    parts,
+    'joiner',
+    hex(deriveCodeKeys(suite1, code.entropy).sessionId),
+    options,
+  )
+  try {
+    const { peer } = await pairing.join(code.entropy, {
+      ...options,
+      sources: [connectedPeers(host.libp2p), given, ...(localNetwork === null ? [] : [localNetwork])],
+      timeoutMs: options.timeoutMs ?? searchTimeoutMs,
+      onProgress: (progress) => reporter.report(progress),
+    })
+    return deviceOf(peer)
+  } catch (error) {
+    reporter.failed(error)
+    throw error
+  } finally {
+    reporter.stop()
+  }
+}
+
+/** Tells the caller and the node's listeners how a pairing goes. */
+function progressReporter(
+  { localNetwork, emit }: PairingsParts,
+  role: Role,
+  sessionId: string,
+  { onProgress }: PairOptions,
+): { report: (progress: PairingProgress) => void; failed: (error: unknown) => void; stop: () => void } {
+  const watching = new AbortController()
+  const report = (progress: PairingProgress): void => {
+    onProgress?.(progress)
+    emit('pairing:progress', { sessionId, role, progress })
+  }
+  localNetwork?.watchStatus(
+    (status, detail) => report({ kind: 'source', source: 'local-network', status, detail }),
+    watching.signal,
+  )
+  return {
+    report,
+    failed(error) {
+      const { code, message } =
+        error instanceof SpacedockError ? error : { code: 'internal', message: String(error) }
+      emit('pairing:failed', { sessionId, role, code, message })
+    },
+    stop: () => watching.abort(),
+  }
+}
+
+/** Those that somebody elsewhere can use; loopback only when there is nothing else. */
+function addressesToShow(addresses: string[]): string[] {
+  const loopback = (address: string): boolean => /^\/ip4\/127\.|^\/ip6\/::1\//u.test(address)
+  const far = addresses.filter((address) => !loopback(address) && !/^\/ip6\/fe80/iu.test(address))
+  return (far.length > 0 ? far : addresses.filter(loopback)).slice(0, maxUriAddresses)
+}
+
+/** What a QR code says besides the words is a help and no condition: a bad address in it is left out. */
+function isPeerAddress(address: string): boolean {
+  try {
+    parsePeerAddress(address)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,99 @@
+import type { Clock, Log } from '../api.ts'
+import type { PairKey } from '../network/session-hello.ts'
+import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
+import type { PairingTrust } from '../protocols/pairing.ts'
+import type { Store } from '../store/store.ts'
+
+const dailyMs = 24 * 3_600_000
+
+/** What pairings and sessions do to the stored trust. */
+export class TrustedPeers implements PairingTrust {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #onPaired: (peer: string) => void
+  #cancelTimer: () => void = () => {}
+
+  constructor(store: Store, clock: Clock, log: Log, onPaired: (peer: string) => void) {
+    this.#store = store
+    this.#clock = clock
+    this.#log = log
+    this.#onPaired = onPaired
+    this.#expire()
+  }
+
+  close(): void {
+    this.#cancelTimer()
+  }
+
+  /** The keys by which a peer may prove that it is paired, newest first; none for strangers and revoked devices. */
+  keysOf(peer: string): PairKey[] {
+    const { provisional, settled } = this.#store.registry.pairKeysOf(peer)
+    const keys: PairKey[] = []
+    if (provisional !== undefined) keys.push({ key: provisional.key, slot: 'provisional' })
+    if (settled !== undefined) keys.push({ key: settled.key, slot: 'settled' })
+    return keys
+  }
+
+  /** The peers to keep connected: those trusted, and those with which a pairing is still to be finished. */
+  wanted(): string[] {
+    const { trust } = this.#store
+    const active = trust.list().filter(({ state }) => state === 'active')
+    return [...new Set([...active, ...trust.provisionals()].map(({ peerId }) => peerId))]
+  }
+
+  writeProvisional(row: 'pending' | 'confirming', pair: ProvisionalPair): void {
+    const now = this.#clock.wall()
+    const { peer: peerId, name, pairKey, acknowledgement } = pair
+    this.#store.trust.put({
+      peerId,
+      name,
+      state: row,
+      pairKey,
+      acknowledgement,
+      pairedAtMs: now,
+      changedAtMs: now,
+    })
+  }
+
+  activate(peer: string): void {
+    this.#store.trust.activate(peer)
+    this.#onPaired(peer)
+  }
+
+  forget(peer: string): void {
+    this.#store.trust.dropProvisional(peer)
+  }
+
+  expectedAcknowledgement(peer: string): Uint8Array | null {
+    const provisional = this.#store.trust.provisional(peer)
+    return provisional?.state === 'pending' ? provisional.acknowledgement : null
+  }
+
+  /** A session's hello has proved this key: an unfinished pairing is finished by it. */
+  proved(peer: string, slot: PairKey['slot']): void {
+    if (slot === 'provisional') return this.activate(peer)
+    const record = this.#store.trust.get(peer)
+    if (record?.state !== 'needs-pairing') return
+    // The other side knows us again: it was the one that had lost its memory, and found it.
+    this.#store.trust.put({ ...record, state: 'active', changedAtMs: this.#clock.wall() })
+  }
+
+  /** The device said that it does not know us: shown to its person, never deleted. */
+  disowned(peer: string): void {
+    this.#log('warn', 'device.disowned-us', { peer })
+    try {
+      this.#store.trust.dropProvisional(peer)
+      this.#store.registry.markNeedsPairing(peer)
+    } catch (error) {
+      this.#log('error', 'device.not-marked', { peer, error: String(error) })
+    }
+  }
+
+  /** Unfinished pairings end after seven days, also in a process that runs for months. */
+  #expire(): void {
+    const expired = this.#store.trust.expireProvisional(this.#clock.wall())
+    for (const peer of expired) this.#log('info', 'pairing.given-up', { peer })
+    this.#cancelTimer = this.#clock.after(dailyMs, () => this.#expire())
+  }
+}
