@@ -5,7 +5,9 @@ import { build } from 'esbuild'
 
 /** The library as modules with types (tsc), and the command as one file (esbuild): it starts three times as fast. */
 rmSync('dist', { recursive: true, force: true })
-const typescript = createRequire(import.meta.url).resolve('typescript/package.json').replace('package.json', 'bin/tsc')
+const typescript = createRequire(import.meta.url)
+  .resolve('typescript/package.json')
+  .replace('package.json', 'bin/tsc')
 execFileSync(process.execPath, [typescript, '-p', 'tsconfig.build.json'], { stdio: 'inherit' })
 await build({
   entryPoints: ['src/cli/main.ts'],
@@ -19,5 +21,7 @@ await build({
   legalComments: 'none',
   logLevel: 'warning',
   // Some dependencies are CommonJS and call require(), which an ES module has not.
-  banner: { js: "import { createRequire as _createRequire } from 'node:module'; const require = _createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as _createRequire } from 'node:module'; const require = _createRequire(import.meta.url);",
+  },
 })

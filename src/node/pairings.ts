@@ -111,7 +111,6 @@ function progressReporter(
 
 /** Those that somebody elsewhere can use; loopback only when there is nothing else. */
 function addressesToShow(addresses: string[]): string[] {
-  const loopback = (address: string): boolean => /^\/ip4\/127\.|^\/ip6\/::1\//u.test(address)
   const far = addresses.filter((address) => !loopback(address) && !/^\/ip6\/fe80/iu.test(address))
   return (far.length > 0 ? far : addresses.filter(loopback)).slice(0, maxUriAddresses)
 }
@@ -124,4 +123,8 @@ function isPeerAddress(address: string): boolean {
   } catch {
     return false
   }
+}
+
+function loopback(address: string): boolean {
+  return /^\/ip4\/127\.|^\/ip6\/::1\//u.test(address)
 }

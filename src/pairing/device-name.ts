@@ -10,9 +10,10 @@ const fallbackName = 'unnamed device'
 export function sanitizeDeviceName(name: string): string {
   const visible = name
     .slice(0, 20 * maxNameLength)
-    .normalize('NFC')
     .replaceAll(/[\p{Zs}\p{Zl}\p{Zp}\t\n\r\v\f]+/gu, ' ')
-    .replaceAll(/[\p{C}\u115F\u1160\u3164\uFFA0\u2800\uFFFC\uFFFD]/gu, '')
+    .replaceAll(/[\p{C}\p{Default_Ignorable_Code_Point}\u2800\uFFFC\uFFFD]/gu, '')
+    // After the removal, which may have brought together what composes: cleaning twice must change nothing.
+    .normalize('NFC')
     // More than two combining marks on a letter climb over the lines above.
     .replaceAll(/(\p{M}{2})\p{M}+/gu, '$1')
     .replaceAll(/ {2,}/gu, ' ')

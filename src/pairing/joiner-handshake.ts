@@ -1,4 +1,5 @@
 import { decodeDescription, encodeDescription } from './device-info.ts'
+import { fields } from './fields.ts'
 import { agreeKeys, deriveDigits, derivePairKey, type AgreedKeys, type CodeKeys } from './key-schedule.ts'
 import type { MessageOf, PairingMessage } from './messages.ts'
 import {
@@ -48,6 +49,14 @@ export interface Exchange {
 export interface Agreement {
   readonly exchange: Exchange
   readonly pair: ProvisionalPair
+}
+
+/** The same bytes whenever the same peer is asked within one search, and unrelated ones for every other peer. */
+export function deriveCandidate(context: HandshakeContext, seed: Uint8Array, peer: string): Candidate {
+  const { suite } = context
+  const nonce = suite.expand(seed, fields('candidate-nonce', peer), 32)
+  const secret = suite.expand(seed, fields('candidate-secret', peer), 32)
+  return makeCandidate(context, peer, { nonce, secret })
 }
 
 export function makeCandidate(

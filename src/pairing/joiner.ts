@@ -1,7 +1,7 @@
 import {
   answerChallenge,
+  deriveCandidate,
   makeCancel,
-  makeCandidate,
   verifyCancel,
   verifyComplete,
   verifyRequestRefusal,
@@ -11,7 +11,7 @@ import {
   type Exchange,
   type HandshakeContext,
 } from './joiner-handshake.ts'
-import { acknowledgementMs, approvalMs, maxCandidates, maxTries, responseMs } from './limits.ts'
+import { acknowledgementMs, approvalMs, maxTries, responseMs } from './limits.ts'
 import type { MessageOf, PairingMessage, RefusalReason } from './messages.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
 
@@ -62,7 +62,11 @@ interface Search {
 }
 
 export type JoinerState =
-  | ({ readonly phase: 'searching'; readonly candidates: readonly Candidate[] } & Search)
+  /**
+   * What is said to each candidate follows from the seed, so nothing is kept about them: whoever floods us with peers
+   * can neither fill our memory nor make us ask the honest one differently. Null until the search's first candidate.
+   */
+  | ({ readonly phase: 'searching'; readonly seed: Uint8Array | null } & Search)
   | ({ readonly phase: 'responding'; readonly exchange: Exchange; readonly respondBy: number } & Search)
   | { readonly phase: 'deciding'; readonly agreement: Agreement; readonly decideBy: number }
   | { readonly phase: 'persisting'; readonly agreement: Agreement }
@@ -77,7 +81,7 @@ export type JoinerEvent =
   | {
       type: 'candidate'
       peer: string
-      /** 32 fresh random bytes each, used the first time that this peer is asked. */
+      /** 32 fresh random bytes each; those that come with a search's first candidate become its seed. */
       fresh: { nonce: Uint8Array; secret: Uint8Array }
     }
   /** What a peer answered to our last message to it. */
@@ -122,7 +126,7 @@ export interface JoinerStep {
 }
 
 export function startJoiner(deadline: number): JoinerState {
-  return { phase: 'searching', candidates: [], deadline, responses: 0 }
+  return { phase: 'searching', seed: null, deadline, responses: 0 }
 }
 
 function onCandidate(
@@ -131,14 +135,10 @@ function onCandidate(
   { peer, fresh }: Extract<JoinerEvent, { type: 'candidate' }>,
 ): JoinerStep {
   if (state.phase !== 'searching' || peer === context.localPeerId) return unchanged(state)
-  const known = state.candidates.find((candidate) => candidate.peer === peer)
-  const candidate = known ?? makeCandidate(context, peer, fresh)
-  // Whoever floods us with peers pushes out the oldest; discovery brings the honest one back.
-  const candidates =
-    known === undefined ? [...state.candidates, candidate].slice(-maxCandidates) : state.candidates
+  const seed = state.seed ?? context.suite.extract(fresh.nonce, fresh.secret)
   return {
-    state: { ...state, candidates },
-    effects: [{ type: 'ask-peer', peer, message: candidate.request }],
+    state: { ...state, seed },
+    effects: [{ type: 'ask-peer', peer, message: deriveCandidate(context, seed, peer).request }],
   }
 }
 
@@ -148,10 +148,10 @@ function onAnswer(
   { peer, message }: Extract<JoinerEvent, { type: 'answered' }>,
 ): JoinerStep {
   switch (state.phase) {
-    case 'searching': {
-      const candidate = state.candidates.find((each) => each.peer === peer)
-      return candidate === undefined ? unchanged(state) : onFirstAnswer(context, state, candidate, message)
-    }
+    case 'searching':
+      return state.seed === null
+        ? unchanged(state)
+        : onFirstAnswer(context, state, deriveCandidate(context, state.seed, peer), message)
     case 'responding':
       return state.exchange.candidate.peer === peer
         ? onResponseAnswer(context, state, state.exchange, message)
@@ -326,8 +326,9 @@ function onTick(context: JoinerContext, state: JoinerState): JoinerStep {
     case 'responding': {
       if (context.now < state.respondBy) return unchanged(state)
       const { deadline, responses } = state
-      if (context.now >= deadline || responses >= maxTries) return fail(context, state, 'interrupted')
-      return { state: { phase: 'searching', candidates: [], deadline, responses }, effects: [] }
+      if (context.now >= deadline) return fail(context, state, 'interrupted')
+      // A new seed: what was opened once must not be committed to again.
+      return { state: { phase: 'searching', seed: null, deadline, responses }, effects: [] }
     }
     case 'deciding':
       return context.now >= state.decideBy ? fail(context, state, 'expired') : unchanged(state)

@@ -21,5 +21,3 @@ export const maxTries = 8
 export const maxOpenAttempts = 4
 /** How long such an attempt keeps its place. */
 export const attemptMs = 10_000
-/** Peers that a joiner keeps asking. */
-export const maxCandidates = 64

@@ -1,0 +1,119 @@
+import type { Result } from '../../daemon/api.ts'
+import { isDaemonRunning } from '../../daemon/client.ts'
+import { printableLine } from '../../daemon/printable.ts'
+import { stopDaemon } from '../../daemon/stop.ts'
+import { version } from '../../daemon/version.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { describeDuration } from '../durations.ts'
+
+export const up: Command = {
+  name: 'up',
+  summary: 'start the daemon',
+  usage: ['[--foreground] [--name NAME] [--interface NAME]... [--port N]'],
+  options: {
+    foreground: {
+      type: 'boolean',
+      what: 'stay in the foreground, for service managers; logs go to standard error',
+    },
+    'report-fd': { type: 'string', value: 'N' },
+  },
+  positionals: { least: 0, most: 0 },
+  startsDaemon: true,
+  notes: [
+    'Every command that needs the daemon starts it, so this is only needed to start it with settings, at boot,\nor from a service manager. --interface and --port are kept in config.json in the data directory and hold\nfor later starts; the name is kept with the device.',
+  ],
+  examples: [
+    { line: 'up --name laptop', what: 'start, with a name' },
+    { line: 'up --interface eth0', what: 'use one network interface, from now on' },
+    { line: 'up --foreground', what: 'run under systemd, launchd, docker' },
+  ],
+  run: async (context) => {
+    if (context.options.flag('foreground')) return runInForeground(context)
+    const { daemon, output } = context
+    const before = await daemon.ensureRunning()
+    const found = await daemon.call('status', {})
+    const what = before === 'started' ? 'Spacedock runs' : 'Spacedock runs already'
+    output.result(statusLine(found), `${what} as "${printableLine(found.name)}" (pid ${found.pid}).`)
+    if (found.version !== version) {
+      const text = `That daemon is version ${printableLine(found.version)}, this command is ${version}: "spacedock down", then "spacedock up".`
+      output.progress({ event: 'other-version' }, text)
+    }
+    return exitCodes.ok
+  },
+}
+
+export const down: Command = {
+  name: 'down',
+  summary: 'stop the daemon',
+  usage: [''],
+  options: {},
+  positionals: { least: 0, most: 0 },
+  startsDaemon: false,
+  notes: ['Waits until its process is gone. Exit code 3 when none runs.'],
+  examples: [{ line: 'down', what: 'stop it; the next command that needs it starts it again' }],
+  run: async ({ dataDir, output, signal }) => {
+    const { pid } = await stopDaemon(dataDir, { signal })
+    output.result({ running: false, pid }, 'Spacedock is stopped.')
+    return exitCodes.ok
+  },
+}
+
+export const status: Command = {
+  name: 'status',
+  summary: 'show whether the daemon runs, and how others reach this device',
+  usage: [''],
+  options: {},
+  positionals: { least: 0, most: 0 },
+  startsDaemon: false,
+  notes: ['Never starts the daemon. Exit code 3 when none runs.'],
+  examples: [{ line: 'status --json', what: 'for programs' }],
+  run: async ({ dataDir, daemon, output }) => {
+    if (!(await isDaemonRunning(dataDir))) {
+      output.result({ running: false }, 'The daemon is not running. Start it with "spacedock up".')
+      return exitCodes.noDaemon
+    }
+    const found = await daemon.call('status', {})
+    output.result(statusLine(found), statusText(found))
+    return exitCodes.ok
+  },
+}
+
+async function runInForeground({ options, dataDir, settings, environment }: CommandContext): Promise<number> {
+  const reportDescriptor = options.wholeNumber('report-fd', 3, 1_000)
+  const [{ runDaemon }, { createNode }] = await Promise.all([
+    import('../../daemon/run.ts'),
+    environment.loadNode(),
+  ])
+  const report = reportDescriptor === undefined ? {} : { reportDescriptor }
+  const exitCode = await runDaemon({ dataDir, settings, createNode, ...report })
+  // The node is closed; whatever a library still holds open must not keep the process.
+  process.exit(exitCode)
+}
+
+function statusLine({
+  pid,
+  version: itsVersion,
+  peerId,
+  id,
+  name,
+  listen,
+  devices,
+  uptimeMs,
+}: Result<'status'>): object {
+  const uptime = Math.round(uptimeMs) / 1000
+  return { running: true, pid, version: itsVersion, peerId, id, name, listen, devices, uptime }
+}
+
+function statusText(found: Result<'status'>): string {
+  const rows = [
+    ['name', found.name],
+    ['id', found.id],
+    ['peer id', found.peerId],
+    ['devices', String(found.devices)],
+    ['listens', found.listen.length === 0 ? 'nowhere' : (found.listen[0] ?? '')],
+    ...found.listen.slice(1).map((address) => ['', address]),
+    ['running', `for ${describeDuration(found.uptimeMs)}, pid ${found.pid}, version ${found.version}`],
+  ]
+  return rows.map(([label = '', value = '']) => `${label.padEnd(9)}${printableLine(value)}`).join('\n')
+}

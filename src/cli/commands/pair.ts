@@ -1,0 +1,95 @@
+import type { Event } from '../../daemon/api.ts'
+import { printableLine } from '../../daemon/printable.ts'
+import { qrCode, wordGrid } from '../code-screen.ts'
+import type { Command } from '../command.ts'
+import { chooseConfirming, confirmationOptions } from '../confirmation.ts'
+import { countdown } from '../durations.ts'
+import { exitCodes } from '../exit-codes.ts'
+import type { Output } from '../output.ts'
+import { showProgress } from '../pairing-progress.ts'
+import { brief } from './devices.ts'
+
+type Code = Event<'pair'> & { kind: 'code' }
+
+export const pair: Command = {
+  name: 'pair',
+  summary: 'show twelve words with which another device of yours can pair',
+  usage: ['[--yes]'],
+  options: confirmationOptions,
+  positionals: { least: 0, most: 0 },
+  startsDaemon: true,
+  notes: [
+    'The words are good for one device and five minutes, and only as long as this command runs. When the other\ndevice has typed them, both screens show six digits: they have to be the same.',
+  ],
+  examples: [
+    { line: 'pair', what: 'then "spacedock join" on the other device' },
+    { line: 'pair --yes', what: 'without the question: whoever has the words is paired' },
+  ],
+  run: async (context) => {
+    const { daemon, output } = context
+    const { ask, onAsk } = chooseConfirming(context)
+    const clock = startClock(output)
+    try {
+      const { device } = await daemon.call(
+        'pair',
+        { ask },
+        {
+          onEvent: async (event) => {
+            if (event.kind !== 'code') return showProgress(event, output, { isAsked: ask })
+            await showCode(event, output)
+            clock.runTo(new Date(event.expiresAt))
+          },
+          onAsk: (question, options) => {
+            clock.stop() // the code's time no longer matters: a person is deciding
+            return onAsk(question, options)
+          },
+        },
+      )
+      clock.stop()
+      output.result(
+        { event: 'paired', device: brief(device) },
+        `Paired with "${printableLine(device.name)}".`,
+      )
+      return exitCodes.ok
+    } finally {
+      clock.stop()
+    }
+  },
+}
+
+async function showCode({ words, uri, sessionId, expiresAt }: Code, output: Output): Promise<void> {
+  const { terminal } = output
+  if (terminal !== null) {
+    const { encode } = await import('uqr')
+    const picture = qrCode(encode(uri, { ecc: 'L', border: 2 }).data, terminal, output.isColoured)
+    if (picture !== null) output.text(`\n${picture}`)
+  }
+  const heading = 'Type these words on the other device, after "spacedock join":'
+  output.result(
+    { event: 'code', words, uri, sessionId, expiresAt },
+    terminal === null ? words : `\n${heading}\n\n${output.paint('bold', wordGrid(words))}\n`,
+  )
+}
+
+/** Shows how long the code is still good, once a second, where lines can change. */
+function startClock(output: Output): { runTo: (end: Date) => void; stop: () => void } {
+  let timer: NodeJS.Timeout | undefined
+  const stop = (): void => {
+    clearInterval(timer)
+    output.status('')
+  }
+  const runTo = (end: Date): void => {
+    stop()
+    const tick = (): void =>
+      output.status(
+        `Waiting for the other device, ${countdown(end.getTime() - Date.now())} left. Ctrl-C ends it.`,
+      )
+    if (!output.isLively) {
+      output.progress({ event: 'expiry' }, `Waiting for the other device until ${end.toISOString()}.`)
+      return
+    }
+    tick()
+    timer = setInterval(tick, 1000)
+  }
+  return { runTo, stop }
+}

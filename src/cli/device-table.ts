@@ -1,0 +1,79 @@
+import type { DeviceInfo } from '../api.ts'
+import { printableLine } from '../daemon/printable.ts'
+
+/** Gives the padded name of a state its colour. */
+export type PaintState = (padded: string, state: string) => string
+
+/** One line for each device, in columns. Names come from other machines: they are made printable here. */
+export function deviceTable(
+  devices: readonly DeviceInfo[],
+  now: Date,
+  paintState: PaintState = unpainted,
+): string {
+  const rows = devices.map((device) => [
+    printableLine(device.name),
+    shownState(device.state),
+    device.path ?? '',
+    printableLine(device.id),
+    device.state === 'connected' ? printableLine(device.address ?? '') : lastSeen(device.lastSeen, now),
+  ])
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => displayWidth(row[column] ?? ''))))
+  return rows
+    .map((row) => {
+      const cells = row.map((cell, column) => {
+        const padded = cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - displayWidth(cell)))
+        return column === 1 ? paintState(padded, cell) : padded
+      })
+      return cells.join('  ').trimEnd()
+    })
+    .join('\n')
+}
+
+export type ShownState = 'connected' | 'disconnected' | 'needs-pairing' | 'revoked'
+
+/** What a person can do about a device depends on no more than this. */
+export function shownState(state: DeviceInfo['state']): ShownState {
+  switch (state) {
+    case 'connected':
+    case 'needs-pairing':
+    case 'revoked':
+      return state
+    case 'discovered':
+    case 'pairing':
+    case 'paired':
+    case 'disconnected':
+      return 'disconnected'
+  }
+}
+
+/** Columns that a terminal uses: two for East Asian wide characters and emoji, none for what combines. */
+export function displayWidth(text: string): number {
+  let width = 0
+  for (const { segment } of new Intl.Segmenter().segment(text)) width += wide.test(segment) ? 2 : 1
+  return width
+}
+
+const wide =
+  /\p{Emoji_Presentation}|\ufe0f|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u
+
+function lastSeen(at: string | null, now: Date): string {
+  if (at === null) return 'never seen'
+  const days = Math.floor((now.getTime() - new Date(at).getTime()) / 86_400_000)
+  return days < 1 ? `seen ${localTime(at).slice(11)}` : `seen ${localTime(at)}`
+}
+
+/** `2026-11-22 20:41` in the time zone of this machine; as it came when it is no date. */
+export function localTime(at: string): string {
+  const date = new Date(at)
+  if (Number.isNaN(date.getTime())) return printableLine(at)
+  const day = `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`
+  return `${day} ${twoDigits(date.getHours())}:${twoDigits(date.getMinutes())}`
+}
+
+function unpainted(padded: string): string {
+  return padded
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, '0')
+}

@@ -1,0 +1,35 @@
+import { SpacedockError } from '../errors.ts'
+
+export type OptionValue = string | boolean | string[]
+
+/** The options of one command line, already checked against the command's table. */
+export class GivenOptions {
+  readonly #values: ReadonlyMap<string, OptionValue>
+
+  constructor(values: ReadonlyMap<string, OptionValue>) {
+    this.#values = values
+  }
+
+  flag(name: string): boolean {
+    return this.#values.get(name) === true
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#values.get(name)
+    return typeof value === 'string' ? value : undefined
+  }
+
+  list(name: string): string[] {
+    const value = this.#values.get(name)
+    return Array.isArray(value) ? value : []
+  }
+
+  /** Rejects what is not a whole number in the range with `invalid-argument`. */
+  wholeNumber(name: string, least: number, most: number): number | undefined {
+    const text = this.text(name)
+    if (text === undefined) return undefined
+    const value = Number(text)
+    if (/^\d+$/u.test(text) && value >= least && value <= most) return value
+    throw new SpacedockError('invalid-argument', `--${name} takes a whole number from ${least} to ${most}.`)
+  }
+}

@@ -1,0 +1,35 @@
+import type { PairingProgress } from '../api.ts'
+import { printableLine } from '../daemon/printable.ts'
+import { groupDigits } from './code-screen.ts'
+import type { Output } from './output.ts'
+
+const sourceNames = {
+  'local-network': 'local network',
+  'connected-peers': 'devices connected already',
+  addresses: 'addresses given',
+} as const
+
+/** Tells how a pairing goes on. The digits are in the question already, for whoever is asked. */
+export function showProgress(
+  progress: PairingProgress,
+  output: Output,
+  { isAsked }: { isAsked: boolean },
+): void {
+  switch (progress.kind) {
+    case 'source': {
+      const { source, status, detail } = progress
+      const state = status === 'ready' ? '' : 'not available: '
+      const text = `  ${sourceNames[source]}: ${state}${printableLine(detail)}`
+      return output.progress({ event: 'source', source, status }, text)
+    }
+    case 'contact':
+      return output.progress({ event: 'contact' }, 'The other device is there.')
+    case 'digits': {
+      const { digits } = progress
+      if (isAsked && !output.json) return
+      return output.progress({ event: 'digits', digits }, `Check: ${groupDigits(digits)} on both screens.`)
+    }
+    case 'waiting':
+      return output.progress({ event: 'waiting' }, 'Waiting for the person at the other device ...')
+  }
+}

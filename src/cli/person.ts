@@ -1,0 +1,113 @@
+import { createInterface, type Interface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { SpacedockError } from '../errors.ts'
+import type { Output } from './output.ts'
+
+export interface PersonOptions {
+  stdin: Readable & { isTTY?: boolean }
+  /** Where questions are asked: never among the results. */
+  stderr: NodeJS.WritableStream
+  output: Output
+  /** False with --no-input. */
+  mayAsk: boolean
+  /** Ctrl-C at a prompt. */
+  interrupt: () => void
+}
+
+/** Whoever sits at standard input: a person at a terminal, or a program. */
+export class Person {
+  readonly #options: PersonOptions
+  #lines: AsyncIterator<string> | null = null
+
+  constructor(options: PersonOptions) {
+    this.#options = options
+  }
+
+  /** Whether somebody is there to answer a question. */
+  get canAnswer(): boolean {
+    return this.#options.mayAsk && this.#options.stdin.isTTY === true
+  }
+
+  /** The line typed, or null at the end of the input. Rejects with the signal's reason. */
+  async ask(question: string, { signal }: { signal: AbortSignal }): Promise<string | null> {
+    signal.throwIfAborted()
+    const { stdin, stderr, output, interrupt } = this.#options
+    output.status('')
+    const prompt = createInterface({ input: stdin, output: stderr, terminal: true, historySize: 0 })
+    prompt.on('SIGINT', interrupt)
+    try {
+      return await answerTo(prompt, question, signal)
+    } finally {
+      prompt.close()
+      stdin.pause()
+    }
+  }
+
+  async confirm(question: string, options: { signal: AbortSignal }): Promise<boolean> {
+    const answer = await this.ask(`${question} [y/N] `, options)
+    return answer !== null && /^\s*y(?:es)?\s*$/iu.test(answer)
+  }
+
+  /** The next line of a program's answers; null at the end. Rejects with the signal's reason. */
+  async nextLine({ signal }: { signal: AbortSignal }): Promise<string | null> {
+    this.#lines ??= createInterface({ input: this.#options.stdin, terminal: false })[Symbol.asyncIterator]()
+    const aborted = Promise.withResolvers<never>()
+    const abort = (): void => aborted.reject(signal.reason as Error)
+    signal.addEventListener('abort', abort)
+    if (signal.aborted) abort()
+    try {
+      const line = await Promise.race([this.#lines.next(), aborted.promise])
+      return line.done === true ? null : line.value
+    } finally {
+      signal.removeEventListener('abort', abort)
+      aborted.promise.catch(() => undefined)
+    }
+  }
+
+  /** All of standard input as text, without the last line break. */
+  async readAll({ signal, capBytes }: { signal: AbortSignal; capBytes: number }): Promise<string> {
+    const chunks: Buffer[] = []
+    let length = 0
+    const { stdin } = this.#options
+    const stop = (): void => void stdin.destroy()
+    signal.addEventListener('abort', stop)
+    try {
+      for await (const chunk of stdin as AsyncIterable<Buffer>) {
+        length += chunk.length
+        if (length > capBytes)
+          throw new SpacedockError('too-large', `Standard input holds more than ${capBytes} bytes.`)
+        chunks.push(chunk)
+      }
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+    signal.throwIfAborted()
+    try {
+      return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)).replace(/\r?\n$/u, '')
+    } catch (cause) {
+      throw new SpacedockError('invalid-argument', 'Standard input is not UTF-8 text.', { cause })
+    }
+  }
+
+  /** Lets the process end although standard input is still open. */
+  leave(): void {
+    this.#options.stdin.pause()
+    if (this.#lines !== null) this.#options.stdin.destroy()
+  }
+}
+
+async function answerTo(prompt: Interface, question: string, signal: AbortSignal): Promise<string | null> {
+  const { promise, resolve, reject } = Promise.withResolvers<string | null>()
+  const abort = (): void => reject(signal.reason as Error)
+  signal.addEventListener('abort', abort)
+  prompt.on('close', () => resolve(null))
+  prompt.question(question, resolve)
+  try {
+    return await promise
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}

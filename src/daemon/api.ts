@@ -1,0 +1,220 @@
+import * as v from 'valibot'
+import { errorFields } from './error-line.ts'
+
+/**
+ * What the daemon does for the command, and for any other program of the same user, over its local socket.
+ *
+ * One connection is one call, in lines of JSON:
+ *
+ *     client  {"version":"0.1.0","method":"pair","params":{"ask":true}}
+ *     daemon  {"event":{...}}                                             any number of them
+ *     daemon  {"ask":{"id":1,"kind":"confirm","name","digits","deviceId"}}
+ *     client  {"answer":{"id":1,"value":true}}
+ *     daemon  {"withdrawn":{"id":1}}                                      the answer is no longer needed
+ *     daemon  {"result":{...}}  or  {"error":{"code","message","hint"}}   then it closes
+ *
+ * A client that closes the connection calls the whole thing off. Both sides have to be of the same version, except for
+ * `status` and `down`: their parameters and results are frozen (fields may only be added), so that a new command can
+ * always stop an old daemon.
+ */
+
+/** Longest line that a client may send. */
+export const requestLineCapBytes = 1024 * 1024
+/** Longest line that the daemon may send: a message of the largest size, escaped as JSON. */
+export const answerLineCapBytes = 16 * 1024 * 1024
+
+export const versionIndependentMethods: ReadonlySet<string> = new Set(['status', 'down'])
+
+const nothing = v.strictObject({})
+const noEvent = v.never()
+const nameAndId = v.object({ id: v.string(), name: v.string() })
+const path = v.picklist(['direct', 'relayed'])
+
+const device = v.object({
+  id: v.string(),
+  name: v.string(),
+  peerId: v.string(),
+  state: v.picklist([
+    'discovered',
+    'pairing',
+    'paired',
+    'connected',
+    'disconnected',
+    'needs-pairing',
+    'revoked',
+  ]),
+  path: v.nullable(path),
+  address: v.nullable(v.string()),
+  lastSeen: v.nullable(v.string()),
+})
+
+const content = { text: v.exactOptional(v.string()), json: v.exactOptional(v.unknown()) }
+const message = v.object({
+  id: v.string(),
+  sequence: v.number(),
+  from: nameAndId,
+  ...content,
+  at: v.string(),
+})
+const queuedMessage = v.object({ id: v.string(), to: nameAndId, ...content, at: v.string() })
+
+const progress = [
+  v.object({
+    kind: v.literal('source'),
+    source: v.picklist(['local-network', 'connected-peers', 'addresses']),
+    status: v.picklist(['ready', 'unavailable']),
+    detail: v.string(),
+  }),
+  v.object({ kind: v.literal('contact') }),
+  v.object({ kind: v.literal('digits'), digits: v.string() }),
+  v.object({ kind: v.literal('waiting') }),
+] as const
+
+const code = v.object({
+  kind: v.literal('code'),
+  words: v.string(),
+  uri: v.string(),
+  sessionId: v.string(),
+  /** ISO 8601 */
+  expiresAt: v.string(),
+})
+
+const seconds = 1000
+
+/** `deadlineMs`: how long a client waits for the result; null where the daemon, or the person, ends the call. */
+export const methods = {
+  status: {
+    params: v.object({}),
+    event: noEvent,
+    result: v.object({
+      pid: v.number(),
+      version: v.string(),
+      peerId: v.string(),
+      id: v.string(),
+      name: v.string(),
+      listen: v.array(v.string()),
+      devices: v.number(),
+      uptimeMs: v.number(),
+    }),
+    deadlineMs: 5 * seconds,
+  },
+  /** The connection closes when the daemon's process ends. */
+  down: {
+    params: v.object({}),
+    event: noEvent,
+    result: v.object({ pid: v.number() }),
+    deadlineMs: 15 * seconds,
+  },
+  pair: {
+    params: v.strictObject({ ask: v.boolean() }),
+    event: v.variant('kind', [code, ...progress]),
+    result: v.object({ device }),
+    deadlineMs: null,
+  },
+  join: {
+    params: v.strictObject({
+      code: v.string(),
+      peers: v.array(v.string()),
+      timeoutMs: v.exactOptional(v.pipe(v.number(), v.minValue(1))),
+      ask: v.boolean(),
+    }),
+    event: v.variant('kind', [...progress]),
+    result: v.object({ device }),
+    deadlineMs: null,
+  },
+  devices: {
+    params: nothing,
+    event: noEvent,
+    result: v.object({ devices: v.array(device) }),
+    deadlineMs: 30 * seconds,
+  },
+  device: {
+    params: v.strictObject({ device: v.string() }),
+    event: noEvent,
+    result: v.object({ device }),
+    deadlineMs: 30 * seconds,
+  },
+  rename: {
+    params: v.strictObject({ device: v.string(), name: v.string() }),
+    event: noEvent,
+    result: v.object({ device }),
+    deadlineMs: 30 * seconds,
+  },
+  renameSelf: {
+    params: v.strictObject({ name: v.string() }),
+    event: noEvent,
+    result: nameAndId,
+    deadlineMs: 30 * seconds,
+  },
+  revoke: {
+    params: v.strictObject({ device: v.string() }),
+    event: noEvent,
+    result: v.object({ device }),
+    deadlineMs: 60 * seconds,
+  },
+  send: {
+    params: v.strictObject({
+      device: v.string(),
+      content: v.union([v.strictObject({ text: v.string() }), v.strictObject({ json: v.unknown() })]),
+    }),
+    event: noEvent,
+    result: v.object({ id: v.string(), status: v.picklist(['delivered', 'queued']) }),
+    deadlineMs: 60 * seconds,
+  },
+  inbox: {
+    params: v.strictObject({ after: v.exactOptional(v.pipe(v.number(), v.integer())), follow: v.boolean() }),
+    event: message,
+    result: nothing,
+    deadlineMs: null,
+  },
+  outbox: { params: nothing, event: queuedMessage, result: nothing, deadlineMs: 60 * seconds },
+  ping: {
+    params: v.strictObject({ device: v.string() }),
+    event: noEvent,
+    result: v.object({ roundTripMs: v.number(), path, address: v.string() }),
+    deadlineMs: 60 * seconds,
+  },
+} as const
+
+export type MethodName = keyof typeof methods
+export type Params<M extends MethodName> = v.InferOutput<(typeof methods)[M]['params']>
+export type Event<M extends MethodName> = v.InferOutput<(typeof methods)[M]['event']>
+export type Result<M extends MethodName> = v.InferOutput<(typeof methods)[M]['result']>
+
+export function isMethodName(name: string): name is MethodName {
+  return Object.hasOwn(methods, name)
+}
+
+/** A question to the person at this machine. */
+export interface Confirmation {
+  /** The other device's name, and the id that it will have here. */
+  name: string
+  deviceId: string
+  /** Six decimal digits that have to be the same on both screens. */
+  digits: string
+}
+
+/** The first line of a client. Other fields are let through: an old daemon must understand a new `down`. */
+export const requestLine = v.object({
+  version: v.string(),
+  method: v.string(),
+  params: v.record(v.string(), v.unknown()),
+})
+
+export const answerLine = v.strictObject({ answer: v.strictObject({ id: v.number(), value: v.boolean() }) })
+
+export const daemonLine = v.union([
+  v.strictObject({ event: v.unknown() }),
+  v.strictObject({
+    ask: v.object({
+      id: v.number(),
+      kind: v.literal('confirm'),
+      name: v.string(),
+      deviceId: v.string(),
+      digits: v.string(),
+    }),
+  }),
+  v.strictObject({ withdrawn: v.object({ id: v.number() }) }),
+  v.strictObject({ error: errorFields }),
+  v.strictObject({ result: v.unknown() }),
+])

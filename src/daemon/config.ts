@@ -1,0 +1,92 @@
+import { open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { SpacedockError } from '../errors.ts'
+
+/**
+ * What was said once when the daemon was started, and holds for later starts: `config.json` in the data directory.
+ *
+ *     { "interfaces": ["eth0"], "port": 4001 }
+ *
+ * Both are optional. The device's name is not here: the node keeps it.
+ */
+export interface DaemonConfig {
+  interfaces?: string[]
+  port?: number
+}
+
+export async function readConfig(dataDir: string): Promise<DaemonConfig> {
+  const path = configPath(dataDir)
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    if (isMissing(cause)) return {}
+    throw new SpacedockError('directory-unusable', `${path} cannot be read.`, { cause })
+  }
+  try {
+    return v.parse(configSchema, JSON.parse(text))
+  } catch (cause) {
+    throw new SpacedockError('directory-unusable', `${path} is damaged: ${reason(cause)}.`, {
+      hint: 'Correct the file or delete it; it only holds "interfaces" and "port".',
+      cause,
+    })
+  }
+}
+
+/** Replaces the file as a whole: a crash leaves the old one or the new one. */
+export async function writeConfig(dataDir: string, config: DaemonConfig): Promise<void> {
+  const path = configPath(dataDir)
+  const temporary = `${path}.new`
+  try {
+    const file = await open(temporary, 'w', 0o600)
+    try {
+      await file.writeFile(`${JSON.stringify(config)}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (cause) {
+    throw new SpacedockError('directory-unusable', `${path} cannot be written.`, {
+      hint: 'Check the directory and the space left on the disk.',
+      cause,
+    })
+  }
+}
+
+/** What was given now goes before what is kept. `all` interfaces and port 0 mean: forget the setting. */
+export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConfig {
+  const merged = { ...kept, ...given }
+  const { interfaces, port } = merged
+  return {
+    ...(interfaces === undefined || interfaces.length === 0 || interfaces.includes('all')
+      ? {}
+      : { interfaces }),
+    ...(port === undefined || port === 0 ? {} : { port }),
+  }
+}
+
+export function sameConfig(one: DaemonConfig, other: DaemonConfig): boolean {
+  return one.port === other.port && (one.interfaces ?? []).join('\n') === (other.interfaces ?? []).join('\n')
+}
+
+const configSchema = v.strictObject({
+  interfaces: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
+  port: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))),
+})
+
+function configPath(dataDir: string): string {
+  return join(dataDir, 'config.json')
+}
+
+function reason(cause: unknown): string {
+  if (!v.isValiError(cause)) return 'it is not JSON'
+  const [issue] = cause.issues
+  const where = v.getDotPath(issue)
+  return where === null ? issue.message : `"${where}": ${issue.message}`
+}
+
+function isMissing(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+}

@@ -1,0 +1,30 @@
+import * as v from 'valibot'
+import { type ErrorCode, errorCodes, SpacedockError } from '../errors.ts'
+
+/** An error on its way from one process to another. */
+export const errorFields = v.object({
+  code: v.string(),
+  message: v.string(),
+  hint: v.exactOptional(v.string()),
+})
+
+export type ErrorFields = v.InferOutput<typeof errorFields>
+
+/** Other errors than ours are defects: what they say is for the log, not for people. */
+export function describeError(error: unknown): ErrorFields {
+  if (error instanceof SpacedockError) {
+    const { code, message, hint } = error
+    return { code, message, ...(hint === undefined ? {} : { hint }) }
+  }
+  return {
+    code: 'internal',
+    message: 'The daemon met a defect of its own.',
+    hint: 'daemon.log in the data directory says where; please report it.',
+  }
+}
+
+/** A code of a later version, which this one does not know, becomes `internal`; its message still says what happened. */
+export function restoreError({ code, message, hint }: ErrorFields): SpacedockError {
+  const known = errorCodes.find((candidate): candidate is ErrorCode => candidate === code)
+  return new SpacedockError(known ?? 'internal', message, { hint })
+}

@@ -1,0 +1,117 @@
+import type { Confirm, Device, DeviceInfo, PairingProgress, SpacedockNode } from '../api.ts'
+import type { Confirmation, Event, MethodName, Params, Result } from './api.ts'
+import { version } from './version.ts'
+
+/** What a method has of its connection. */
+export interface MethodCall<M extends MethodName> {
+  node: SpacedockNode
+  params: Params<M>
+  /** Aborts when the client has gone or the daemon stops. */
+  signal: AbortSignal
+  /** Resolves when the client can take more. */
+  send: (event: Event<M>) => Promise<void>
+  ask: (question: Confirmation, options: { signal: AbortSignal }) => Promise<boolean>
+}
+
+export type MethodHandlers = { [M in MethodName]: (call: MethodCall<M>) => Promise<Result<M>> }
+
+export const methodHandlers: MethodHandlers = {
+  status: async ({ node }) => ({ pid: process.pid, version, ...node.status() }),
+
+  // The connection begins the stop when the answer is on its way.
+  down: async () => ({ pid: process.pid }),
+
+  pair: async ({ node, params, signal, send, ask }) => {
+    const progress = forwardProgress(send)
+    const invitation = await node.pair({
+      signal,
+      onProgress: progress.forward,
+      ...(params.ask ? { confirm: askAt(ask) } : {}),
+    })
+    try {
+      const { words, uri, sessionId, expiresAt } = invitation
+      const shown = send({ kind: 'code', words, uri, sessionId, expiresAt: expiresAt.toISOString() })
+      const [device] = await Promise.all([invitation.paired, shown])
+      await progress.sent()
+      return { device: describe(device) }
+    } catch (error) {
+      // Whatever broke this call off, a code that nobody sees any more must not stay good.
+      await invitation.cancel()
+      throw error
+    }
+  },
+
+  join: async ({ node, params, signal, send, ask }) => {
+    const progress = forwardProgress(send)
+    const { code, peers, timeoutMs } = params
+    const device = await node.join(code, {
+      signal,
+      peers,
+      onProgress: progress.forward,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(params.ask ? { confirm: askAt(ask) } : {}),
+    })
+    await progress.sent()
+    return { device: describe(device) }
+  },
+
+  devices: async ({ node }) => ({ devices: node.devices().map((device) => describe(device)) }),
+
+  device: async ({ node, params }) => ({ device: describe(node.device(params.device)) }),
+
+  rename: async ({ node, params }) => {
+    const device = node.device(params.device)
+    await device.rename(params.name)
+    return { device: describe(device) }
+  },
+
+  renameSelf: async ({ node, params }) => {
+    await node.rename(params.name)
+    return { id: node.id, name: node.name }
+  },
+
+  revoke: async ({ node, params }) => {
+    const device = node.device(params.device)
+    await device.revoke()
+    return { device: describe(device) }
+  },
+
+  send: async ({ node, params, signal }) => node.device(params.device).send(params.content, { signal }),
+
+  inbox: async ({ node, params, signal, send }) => {
+    const after = params.after === undefined ? {} : { after: params.after }
+    if (params.follow) for await (const message of node.messages({ ...after, signal })) await send(message)
+    else for (const message of node.inbox(after)) await send(message)
+    return {}
+  },
+
+  outbox: async ({ node, send }) => {
+    for (const message of node.outbox()) await send(message)
+    return {}
+  },
+
+  ping: async ({ node, params, signal }) => node.device(params.device).ping({ signal }),
+}
+
+/** Plain data of a live device, whose properties may be getters. */
+function describe({ id, name, peerId, state, path, address, lastSeen }: DeviceInfo | Device): DeviceInfo {
+  return { id, name, peerId, state, path, address, lastSeen }
+}
+
+function askAt(ask: (question: Confirmation, options: { signal: AbortSignal }) => Promise<boolean>): Confirm {
+  return ({ name, digits, id }, options) => ask({ name, digits, deviceId: id }, options)
+}
+
+/** Progress comes by callback; its lines go out in order, and a client that has gone ends the call by its signal. */
+function forwardProgress(send: (event: PairingProgress) => Promise<void>): {
+  forward: (progress: PairingProgress) => void
+  sent: () => Promise<void>
+} {
+  let last: Promise<void> = Promise.resolve()
+  return {
+    forward: (progress) => {
+      last = last.then(() => send(progress)).catch(() => undefined)
+    },
+    sent: () => last,
+  }
+}

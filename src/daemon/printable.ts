@@ -1,0 +1,35 @@
+import { stripVTControlCharacters } from 'node:util'
+
+/**
+ * Text from other devices on its way to a terminal, a log or another program. Every place that prints such text goes
+ * through here: control characters move the cursor and change colours, bidirectional controls make a line read
+ * differently than it is, and line breaks forge lines that nobody sent (threat 27).
+ */
+
+/** One line: for names, addresses and reasons. */
+export function printableLine(text: string): string {
+  return printableText(text).replaceAll(/\s+/gu, ' ').trim()
+}
+
+/** Several lines: for the text of messages. Keeps line breaks and tabs and nothing else that is invisible and acts. */
+export function printableText(text: string): string {
+  return stripVTControlCharacters(text)
+    .replaceAll(/\r\n?|[\u2028\u2029\u0085\v\f]/gu, '\n')
+    .replaceAll(acting, (character) => (character === '\n' || character === '\t' ? character : ''))
+}
+
+/** JSON on one line, in which everything that acts on a terminal is written as \uXXXX: still the same value to a parser. */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(acting, escaped)
+}
+
+/** Controls (C0, DEL, C1), lone surrogates, bidirectional controls, line separators, and the invisible tag characters. */
+const acting = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\u{e0000}-\u{e007f}]/gu
+
+function escaped(character: string): string {
+  let result = ''
+  for (let index = 0; index < character.length; index++) {
+    result += `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`
+  }
+  return result
+}

@@ -1,0 +1,168 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { parse as parsePath, resolve } from 'node:path'
+import type { Readable } from 'node:stream'
+import * as v from 'valibot'
+import { SpacedockError } from '../errors.ts'
+import { callDaemon, isDaemonRunning } from './client.ts'
+import { errorFields, restoreError } from './error-line.ts'
+import { parseJson, readLines } from './lines.ts'
+import { logPath, openLogFile } from './log-file.ts'
+
+/** Given when the daemon is started; kept for later starts. */
+export interface DaemonSettings {
+  name?: string
+  interfaces?: string[]
+  port?: number
+}
+
+export interface StartOptions {
+  dataDir: string
+  /** The script that the daemon's process runs, as the command itself was started. */
+  binPath: string
+  settings: DaemonSettings
+  signal?: AbortSignal
+}
+
+const startDeadlineMs = 30_000
+/** A process that holds the directory and has no socket is a daemon that starts or stops, or an application's own node. */
+/** A daemon that is told to stop is gone after this, one way or the other. */
+export const stopDeadlineMs = 5000
+const startAttempts = 3
+const otherDeadlineMs = 1500
+/** In the daemon's process; the parent's end of the pipe is `stdio[3]`. */
+const reportDescriptor = 3
+
+/**
+ * Starts the daemon in the background and waits until it answers. Rejects with the error that its start failed with.
+ * Another process that starts one at the same moment is no error: there is one daemon afterwards.
+ */
+export async function startDaemon({
+  dataDir,
+  binPath,
+  settings,
+  signal,
+}: StartOptions): Promise<{ pid: number }> {
+  const deadline = AbortSignal.timeout(startDeadlineMs)
+  const ended = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
+  try {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await spawnDaemon(resolve(dataDir), binPath, settings, ended)
+        break
+      } catch (error) {
+        if (!(error instanceof SpacedockError && error.code === 'already-running')) throw error
+        if (await appears(dataDir, ended)) break
+        if (attempt === startAttempts) throw error
+      }
+    }
+    const { pid } = await callDaemon(dataDir, 'status', {}, { signal: ended })
+    return { pid }
+  } catch (error) {
+    if (deadline.aborted) throw tooSlow(dataDir, error)
+    throw error
+  }
+}
+
+async function spawnDaemon(
+  dataDir: string,
+  binPath: string,
+  settings: DaemonSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const log = await openLog(dataDir)
+  const child = spawn(process.execPath, [binPath, ...daemonArguments(dataDir, settings)], {
+    detached: true,
+    windowsHide: true,
+    cwd: parsePath(dataDir).root, // or it would keep the directory of the command busy
+    stdio: ['ignore', log, log, 'pipe'],
+  })
+  closeSync(log)
+  const report = child.stdio[reportDescriptor] as Readable
+  try {
+    const failed = new Promise<never>((_, reject) => child.once('error', reject))
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+      signal.throwIfAborted()
+    })
+    await Promise.race([readReport(report, dataDir), failed, aborted])
+  } catch (error) {
+    await end(child)
+    throw error
+  } finally {
+    report.destroy()
+    child.unref()
+  }
+}
+
+/** Whoever gives up on a daemon must not leave it behind. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const impatience = setTimeout(() => child.kill('SIGKILL'), stopDeadlineMs + 1000)
+  const exited = new Promise<void>((resolve) => void child.once('exit', () => resolve()))
+  child.kill()
+  await exited
+  clearTimeout(impatience)
+}
+
+async function readReport(report: Readable, dataDir: string): Promise<void> {
+  for await (const line of readLines(report, 64 * 1024)) {
+    const parsed = v.parse(reportLine, parseJson(line))
+    if ('ready' in parsed) return
+    throw restoreError(parsed.error)
+  }
+  throw new SpacedockError('internal', 'The daemon ended before it was ready.', {
+    hint: `See ${logPath(dataDir)}.`,
+  })
+}
+
+/** What a daemon tells the command that started it: one line. */
+export type DaemonReport = v.InferOutput<typeof reportLine>
+
+const reportLine = v.union([
+  v.strictObject({ ready: v.literal(true) }),
+  v.strictObject({ error: errorFields }),
+])
+
+function daemonArguments(dataDir: string, { name, interfaces = [], port }: DaemonSettings): string[] {
+  return [
+    'up',
+    '--foreground',
+    '--json',
+    `--report-fd=${reportDescriptor}`,
+    `--dir=${dataDir}`,
+    ...(name === undefined ? [] : [`--name=${name}`]),
+    ...interfaces.map((networkInterface) => `--interface=${networkInterface}`),
+    ...(port === undefined ? [] : [`--port=${port}`]),
+  ]
+}
+
+async function openLog(dataDir: string): Promise<number> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    return openLogFile(dataDir)
+  } catch (cause) {
+    throw new SpacedockError('directory-unusable', `The directory ${dataDir} cannot be used.`, {
+      hint: 'Choose another one with --dir, or correct its owner and mode (0700).',
+      cause,
+    })
+  }
+}
+
+async function appears(dataDir: string, signal: AbortSignal): Promise<boolean> {
+  const deadline = performance.now() + otherDeadlineMs
+  while (performance.now() < deadline) {
+    if (await isDaemonRunning(dataDir)) return true
+    signal.throwIfAborted()
+    await new Promise((resume) => void setTimeout(resume, 25))
+  }
+  return false
+}
+
+function tooSlow(dataDir: string, cause: unknown): SpacedockError {
+  return new SpacedockError('timed-out', `The daemon was not ready within ${startDeadlineMs / 1000} s.`, {
+    hint: `See ${logPath(dataDir)}.`,
+    cause,
+  })
+}

@@ -1,0 +1,39 @@
+import { SpacedockError } from '../errors.ts'
+import type { Confirmation } from './api.ts'
+
+export interface Questions {
+  /** Rejects with the signal's reason when the answer is no longer needed; the client is told. */
+  ask: (question: Confirmation, options: { signal: AbortSignal }) => Promise<boolean>
+  /** An answer to a question that is not open, or no longer, is ignored. */
+  answer: (id: number, value: boolean) => void
+}
+
+/** The questions of one connection to the person behind it. */
+export function createQuestions(write: (line: unknown) => Promise<void>): Questions {
+  const open = new Map<number, (value: boolean) => void>()
+  let lastId = 0
+
+  async function ask(question: Confirmation, { signal }: { signal: AbortSignal }): Promise<boolean> {
+    signal.throwIfAborted()
+    const id = ++lastId
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>()
+    const withdraw = (): void => {
+      const reason: unknown = signal.reason
+      reject(
+        reason instanceof Error ? reason : new SpacedockError('cancelled', 'The question was withdrawn.'),
+      )
+      write({ withdrawn: { id } }).catch(() => undefined) // the client has gone: nobody is being asked any more
+    }
+    open.set(id, resolve)
+    signal.addEventListener('abort', withdraw)
+    try {
+      const [answer] = await Promise.all([promise, write({ ask: { id, kind: 'confirm', ...question } })])
+      return answer
+    } finally {
+      open.delete(id)
+      signal.removeEventListener('abort', withdraw)
+    }
+  }
+
+  return { ask, answer: (id, value) => open.get(id)?.(value) }
+}

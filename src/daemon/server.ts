@@ -1,0 +1,82 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Log, SpacedockNode } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
+import { serveConnection } from './server-connection.ts'
+import { prepareSocketAddress } from './socket-path.ts'
+
+export interface DaemonServerOptions {
+  node: SpacedockNode
+  /** The caller holds this directory's lock: an older socket there is stale and is removed. */
+  dataDir: string
+  log: Log
+  /** Called when a client asks the daemon to stop. */
+  onStop: () => void
+  /** Tests shorten it. @default 5000 */
+  requestDeadlineMs?: number
+}
+
+export interface DaemonServer {
+  readonly address: string
+  /** Accepts nobody any more and ends every call; those who asked for the stop stay connected until `release`. */
+  close(): Promise<void>
+  /** Closes what is left. The end of the process does the same. */
+  release(): void
+}
+
+const mostConnections = 256
+
+export async function startServer(options: DaemonServerOptions): Promise<DaemonServer> {
+  const { node, log, onStop, requestDeadlineMs = 5000 } = options
+  const address = await prepareSocketAddress(options.dataDir)
+  const stopping = new AbortController()
+  const sockets = new Set<Socket>()
+  const calls = new Set<Promise<void>>()
+
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    // Never rejects.
+    const call = serveConnection(socket, { node, log, onStop, requestDeadlineMs, stopping: stopping.signal })
+    calls.add(call)
+    void call.finally(() => calls.delete(call))
+  })
+  server.maxConnections = mostConnections
+  await listen(server, address)
+  server.on('error', (error) => log('error', 'daemon.server-failed', { error }))
+
+  return {
+    address,
+    close: async () => {
+      // Removes the socket at once, while the lock is still held: afterwards it could be a successor's.
+      server.close()
+      stopping.abort(
+        new SpacedockError('closed', 'The daemon was stopped.', {
+          hint: 'Start it again with "spacedock up".',
+        }),
+      )
+      await Promise.allSettled(calls)
+    },
+    release: () => {
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+/** The socket is made with mode 0600 from the start: there is no moment in which others could connect. */
+async function listen(server: Server, address: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const failed = (cause: Error): void => {
+      reject(new SpacedockError('directory-unusable', `The daemon cannot listen at ${address}.`, { cause }))
+    }
+    server.once('error', failed)
+    const umask = process.umask(0o177)
+    try {
+      server.listen(address, () => {
+        server.off('error', failed)
+        resolve()
+      })
+    } finally {
+      process.umask(umask)
+    }
+  })
+}

@@ -1,0 +1,119 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { lstat, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir, userInfo } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { SpacedockError } from '../errors.ts'
+
+/**
+ * Where the daemon of a data directory listens.
+ *
+ * Usually `daemon.sock` in the directory itself. Two cases need another place, and then `daemon.address` in the data
+ * directory says where, so that a client finds it whatever its own environment is: a path too long for a Unix socket
+ * goes to a private runtime directory; on Windows the socket is a named pipe, whose name is made up anew for each start
+ * because any user could take a guessable name first.
+ */
+
+/** 104 bytes on macOS, 108 on Linux, one of them for the terminator. */
+const longestSocketPathBytes = 100
+
+/** Only for the holder of the data directory's lock: removes what an earlier daemon left. */
+export async function prepareSocketAddress(
+  dataDir: string,
+  platform: NodeJS.Platform = process.platform,
+): Promise<string> {
+  const address = await chooseAddress(dataDir, platform)
+  const directPath = join(resolve(dataDir), 'daemon.sock')
+  if (address === directPath) await rm(addressFile(dataDir), { force: true })
+  else await writeFile(addressFile(dataDir), address, { mode: 0o600 })
+  if (platform !== 'win32') await removeStaleSocket(address)
+  return address
+}
+
+/**
+ * Where a client finds the daemon; null when there is none. Rejects `directory-unusable` when the place belongs to
+ * somebody else, who could be listening there for the words.
+ */
+export async function findSocketAddress(
+  dataDir: string,
+  platform: NodeJS.Platform = process.platform,
+): Promise<string | null> {
+  const directPath = join(resolve(dataDir), 'daemon.sock')
+  if (platform !== 'win32' && !(await isOurs(resolve(dataDir), stat))) return null
+  if (platform !== 'win32' && fits(directPath)) return directPath
+  try {
+    const address = (await readFile(addressFile(dataDir), 'utf8')).trim()
+    if (platform !== 'win32' && !(await isOurs(dirname(address), lstat))) return null
+    return address
+  } catch (cause) {
+    if (isMissing(cause)) return null
+    throw cause
+  }
+}
+
+async function chooseAddress(dataDir: string, platform: NodeJS.Platform): Promise<string> {
+  if (platform === 'win32') return `\\\\.\\pipe\\spacedock-${randomBytes(16).toString('hex')}`
+  const directPath = join(resolve(dataDir), 'daemon.sock')
+  if (fits(directPath)) return directPath
+
+  const name = `${createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, 24)}.sock`
+  for (const directory of runtimeDirectories()) {
+    const path = join(directory, name)
+    if (!fits(path)) continue
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    if (await isOurs(directory, lstat)) return path
+  }
+  throw new SpacedockError('directory-unusable', `The path ${directPath} is too long for a socket.`, {
+    hint: 'Choose a directory with a shorter path, or set XDG_RUNTIME_DIR.',
+  })
+}
+
+function runtimeDirectories(): string[] {
+  const runtime = process.env['XDG_RUNTIME_DIR']
+  const fallback = join(tmpdir(), `spacedock-${userInfo().uid}`)
+  return runtime === undefined || runtime === '' ? [fallback] : [join(runtime, 'spacedock'), fallback]
+}
+
+/**
+ * False when there is no such directory. A data directory may be reached over a link (`stat`); a directory in a place
+ * that everybody can write to may not (`lstat`), because a link of somebody else's can be turned after the check.
+ */
+async function isOurs(directory: string, inspect: typeof stat | typeof lstat): Promise<boolean> {
+  try {
+    const found = await inspect(directory)
+    if (!found.isDirectory()) throw unusable(directory, 'is not a directory')
+    if (found.uid !== userInfo().uid) throw unusable(directory, 'belongs to another user')
+    if ((found.mode & 0o022) !== 0) throw unusable(directory, 'can be written by other users')
+    return true
+  } catch (cause) {
+    if (isMissing(cause)) return false
+    throw cause
+  }
+}
+
+async function removeStaleSocket(path: string): Promise<void> {
+  try {
+    const found = await lstat(path)
+    if (!found.isSocket()) throw unusable(path, 'is in the way: it is not a socket')
+    await rm(path)
+  } catch (cause) {
+    if (!isMissing(cause)) throw cause
+  }
+}
+
+function addressFile(dataDir: string): string {
+  return join(resolve(dataDir), 'daemon.address')
+}
+
+function fits(path: string): boolean {
+  return Buffer.byteLength(path) < longestSocketPathBytes
+}
+
+function unusable(path: string, problem: string): SpacedockError {
+  return new SpacedockError('directory-unusable', `${path} ${problem}.`, {
+    hint: 'Choose another directory with --dir, or correct its owner and mode (0700).',
+  })
+}
+
+function isMissing(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+}

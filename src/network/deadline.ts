@@ -1,0 +1,54 @@
+import type { Timers } from './timers.ts'
+import { systemTimers } from './timers.ts'
+
+export interface Deadline {
+  readonly signal: AbortSignal
+  /** Ends it early, for a reason other than time. */
+  abort(reason: Error): void
+  /** Releases the timer and the listener; the signal does not abort any more. */
+  stop(): void
+}
+
+export interface DeadlineOptions {
+  signal?: AbortSignal | undefined
+  timers?: Timers | undefined
+}
+
+/** A signal that aborts after `timeoutMs` with `reason()`, or with the caller's signal and its reason. */
+export function startDeadline(
+  timeoutMs: number,
+  reason: () => Error,
+  { signal, timers = systemTimers }: DeadlineOptions = {},
+): Deadline {
+  const controller = new AbortController()
+  const cancelTimer = timers.after(timeoutMs, () => abort(reason()))
+  const onAbort = (): void => abort(signal?.reason)
+
+  function abort(why: unknown): void {
+    stop()
+    controller.abort(why)
+  }
+  function stop(): void {
+    cancelTimer()
+    signal?.removeEventListener('abort', onAbort)
+  }
+
+  if (signal?.aborted === true) abort(signal.reason)
+  else signal?.addEventListener('abort', onAbort, { once: true })
+  return { signal: controller.signal, abort, stop }
+}
+
+/** What `promise` settles to, unless the signal aborts first: then rejects with its reason. The promise runs on, observed. */
+export function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = (): void => aborted.reject(abortReason(signal))
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', onAbort))
+}
+
+/** The reason of an aborted signal; callers may abort with anything, so what is no Error is wrapped. */
+export function abortReason(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason
+  return reason instanceof Error ? reason : new Error('aborted', { cause: reason })
+}

@@ -1,0 +1,96 @@
+import { networkInterfaces, platform } from 'node:os'
+import type { NetworkInterfaceInfo } from 'node:os'
+
+/** A network interface that is up, with what is needed to listen on it, to multicast through it and to rank it. */
+export interface UsableInterface {
+  name: string
+  ipv4: string[]
+  /** Link-local ones carry their zone: `fe80::1%eth0` (`%7` on Windows). */
+  ipv6: string[]
+  /** Every address in CIDR notation, without zones: which networks are directly reachable through it. */
+  subnets: string[]
+  /** What stands behind the `%` of its link-local addresses, and in `/ip6zone/`: the name, on Windows the index. */
+  zone: string
+  loopback: boolean
+  /** Belongs to a VPN, a container network or a virtual machine, going by its name. */
+  virtual: boolean
+}
+
+export type ListInterfaces = () => NodeJS.Dict<NetworkInterfaceInfo[]>
+
+export interface InterfaceOptions {
+  /** Use exactly these, as far as they exist. Default: all but loopback, and loopback only when there is no other. */
+  names?: string[] | undefined
+}
+
+export interface WatchOptions extends InterfaceOptions {
+  /** How often to look. @default 3_000 */
+  intervalMs?: number | undefined
+  list?: ListInterfaces | undefined
+}
+
+/** The interfaces to use, physical ones first. An interface that has no carrier or no address is not among them. */
+export function usableInterfaces(
+  options: InterfaceOptions = {},
+  list: ListInterfaces = networkInterfaces,
+): UsableInterface[] {
+  const { names } = options
+  const all = Object.entries(list()).flatMap(([name, infos]) => describe(name, infos ?? []))
+  const others = all.filter((candidate) => !candidate.loopback)
+  const unnamed = others.length > 0 ? others : all
+  const chosen = names === undefined ? unnamed : all.filter(({ name }) => names.includes(name))
+  return chosen.sort((left, right) => rank(left) - rank(right))
+}
+
+/**
+ * Calls back with the new list whenever an interface comes, goes, or changes its addresses. No system offers Node such
+ * events, so it polls, which costs about 0.1 ms each time. Does not keep the process alive. Returns what stops it.
+ */
+export function watchInterfaces(
+  onChange: (interfaces: UsableInterface[]) => void,
+  options: WatchOptions = {},
+): () => void {
+  const { names, intervalMs = 3_000, list } = options
+  let seen = JSON.stringify(usableInterfaces({ names }, list))
+  const timer = setInterval(() => {
+    const interfaces = usableInterfaces({ names }, list)
+    const now = JSON.stringify(interfaces)
+    if (now === seen) return
+    seen = now
+    onChange(interfaces)
+  }, intervalMs)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+export function isLinkLocalIpv6(address: string): boolean {
+  return /^fe[89ab][0-9a-f]:/i.test(address)
+}
+
+/** Tunnels, container and VM bridges, VPN clients, Apple's peer-to-peer Wi-Fi. */
+const virtualNames =
+  /^(tun|tap|utun|wg|ppp|ipsec|gif|stf|docker|podman|br-|bridge|veth|virbr|vnet|vmnet|vboxnet|vEthernet|cni|cali|flannel|lxc|lxd|incus|tailscale|zt|nordlynx|proton|awdl|llw)/i
+
+function describe(name: string, infos: NetworkInterfaceInfo[]): UsableInterface[] {
+  const [first] = infos
+  if (first === undefined) return []
+  const scoped = infos.find((info) => info.family === 'IPv6' && isLinkLocalIpv6(info.address))
+  const zone = platform() === 'win32' ? String((scoped?.family === 'IPv6' && scoped.scopeid) || 0) : name
+  const ipv6 = infos.filter(({ family }) => family === 'IPv6').map(({ address }) => address)
+  return [
+    {
+      name,
+      ipv4: infos.filter(({ family }) => family === 'IPv4').map(({ address }) => address),
+      ipv6: ipv6.map((address) => (isLinkLocalIpv6(address) ? `${address}%${zone}` : address)),
+      subnets: infos.flatMap(({ cidr }) => cidr ?? []),
+      zone,
+      loopback: first.internal,
+      virtual: virtualNames.test(name),
+    },
+  ]
+}
+
+function rank({ loopback, virtual }: UsableInterface): number {
+  if (loopback) return 2
+  return virtual ? 1 : 0
+}

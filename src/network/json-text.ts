@@ -1,0 +1,70 @@
+import { SpacedockError } from '../errors.ts'
+
+/** Deeper values are refused before they are parsed: code that walks a value recursively must not run out of stack. */
+export const maxJsonDepth = 64
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const encoder = new TextEncoder()
+
+/** UTF-8 JSON text of a value; `undefined` is no bytes at all. Throws `invalid-message` for what JSON cannot express. */
+export function encodeJson(value: unknown): Uint8Array {
+  if (value === undefined) return new Uint8Array(0)
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch (cause) {
+    throw new SpacedockError('invalid-message', 'The value cannot be written as JSON.', { cause })
+  }
+  if (text === undefined) throw new SpacedockError('invalid-message', 'The value cannot be written as JSON.')
+  const bytes = encoder.encode(text)
+  refuseDeepNesting(bytes)
+  return bytes
+}
+
+/** The value of a UTF-8 JSON text; no bytes at all are `undefined`. Throws `invalid-message`. The caller caps the size. */
+export function decodeJson(bytes: Uint8Array): unknown {
+  if (bytes.byteLength === 0) return undefined
+  refuseDeepNesting(bytes)
+  try {
+    const text = decoder.decode(bytes)
+    return mayNamePrototype.test(text) ? JSON.parse(text, refusePrototypeKey) : JSON.parse(text)
+  } catch (cause) {
+    throw new SpacedockError('invalid-message', 'What arrived is not valid JSON.', { cause })
+  }
+}
+
+// The key can also be spelt with escapes, so the cheap test looks for those too.
+const mayNamePrototype = /__proto__|\\u005f/i
+
+function refusePrototypeKey(key: string, value: unknown): unknown {
+  if (key === '__proto__') throw new SyntaxError('the key __proto__ is refused')
+  return value
+}
+
+function refuseDeepNesting(bytes: Uint8Array): void {
+  let depth = 0
+  let inString = false
+  for (let index = 0; index < bytes.byteLength; index++) {
+    const byte = bytes[index]
+    if (inString) {
+      if (byte === backslash) index++
+      else if (byte === quote) inString = false
+    } else if (byte === quote) inString = true
+    else if (byte === openBracket || byte === openBrace) {
+      depth++
+      if (depth > maxJsonDepth) {
+        throw new SpacedockError(
+          'invalid-message',
+          `The value is nested more than ${maxJsonDepth} levels deep.`,
+        )
+      }
+    } else if (byte === closeBracket || byte === closeBrace) depth--
+  }
+}
+
+const backslash = 0x5c
+const quote = 0x22
+const openBracket = 0x5b
+const closeBracket = 0x5d
+const openBrace = 0x7b
+const closeBrace = 0x7d

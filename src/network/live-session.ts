@@ -1,0 +1,198 @@
+import type { Connection, PeerId } from '@libp2p/interface'
+import { SpacedockError } from '../errors.ts'
+import { startDeadline, untilAborted } from './deadline.ts'
+import type { FramedStream } from './framed-stream.ts'
+import type { Frame } from './frames.ts'
+import { InboundRequests } from './inbound-requests.ts'
+import { Liveness } from './liveness.ts'
+import { OutboundRequests } from './outbound-requests.ts'
+import { Pings } from './pings.ts'
+import type { Session, SessionEnd } from './session.ts'
+import type { Timers } from './timers.ts'
+
+export interface LiveSessionOptions {
+  framed: FramedStream
+  connection: Connection
+  opener: 'local' | 'remote'
+  remoteInstance: string
+  timers: Timers
+  dispatch: (
+    name: string,
+    version: number,
+    value: unknown,
+    options: { peerId: PeerId; signal: AbortSignal },
+  ) => Promise<unknown>
+}
+
+/** A session after its hello: routes frames, watches that the other side is there, and ends exactly once. */
+export function startLiveSession(options: LiveSessionOptions): Session {
+  const { framed, connection, opener, timers } = options
+  const { outgoing } = framed
+  const remotePeer = connection.remotePeer
+  const ended = Promise.withResolvers<SessionEnd>()
+  let phase: 'open' | 'closing' | 'goodbye-received' | 'ended' = 'open'
+  let onIdle: (() => void) | undefined
+
+  const flush = (): void => framed.flush()
+  const noticeIdle = (): void => {
+    if (inbound.isIdle && outbound.isIdle) onIdle?.()
+  }
+  const inbound = new InboundRequests({
+    outgoing,
+    flush,
+    dispatch: (name, version, value, { signal }) =>
+      options.dispatch(name, version, value, { peerId: remotePeer, signal }),
+    onIdle: noticeIdle,
+  })
+  const firstChannel = opener === 'local' ? 1 : 2
+  const outbound = new OutboundRequests({ outgoing, flush, firstChannel, timers, onIdle: noticeIdle })
+  const pings = new Pings({ framed, timers })
+  const liveness = new Liveness({
+    timers,
+    ping: () => pings.sendKeepalive(),
+    onSilent: () =>
+      finish({ reason: 'silent' }, new SpacedockError('offline', 'The other device fell silent.')),
+  })
+
+  function finish(end: SessionEnd, error: Error): void {
+    if (phase === 'ended') return
+    phase = 'ended'
+    liveness.stop()
+    // Requests see one code whatever ended the session; the cause says which.
+    const interrupted = new SpacedockError(
+      'interrupted',
+      'The connection to the other device ended before the answer.',
+      {
+        cause: error,
+      },
+    )
+    inbound.abortAll(interrupted)
+    outbound.rejectAll(interrupted)
+    pings.rejectAll(interrupted)
+    framed.abort(error)
+    onIdle?.()
+    ended.resolve(end)
+  }
+
+  function receive(frame: Frame): void {
+    if (outgoing.controlFrames > maxControlFrames) {
+      throw new SpacedockError('too-large', 'The other device asks without ever reading an answer.')
+    }
+    switch (frame.type) {
+      case 'request':
+        expectChannel(frame, 'theirs')
+        return inbound.receive(frame)
+      case 'cancel':
+        expectChannel(frame, 'theirs')
+        return inbound.cancel(frame.channel)
+      case 'response':
+        expectChannel(frame, 'ours')
+        return outbound.receiveResponse(frame)
+      case 'error':
+        expectChannel(frame, 'ours')
+        return outbound.receiveError(frame)
+      case 'ping':
+        return pings.answer(frame)
+      case 'pong':
+        return pings.receive(frame)
+      case 'goodbye':
+        if (phase === 'open') phase = 'goodbye-received'
+        return undefined
+      case 'dialerHello':
+      case 'listenerHello':
+      case 'dialerProof':
+      case 'unknownDevice':
+        throw new SpacedockError('invalid-message', `The other device sent ${frame.type} after the hello.`)
+      default:
+        return frame.type satisfies never
+    }
+  }
+
+  function expectChannel(frame: Frame, whose: 'ours' | 'theirs'): void {
+    const isOurs = frame.channel % 2 === firstChannel % 2
+    if (isOurs === (whose === 'ours')) return
+    throw new SpacedockError(
+      'invalid-message',
+      `The other device sent ${frame.type} on a channel of the wrong side.`,
+    )
+  }
+
+  function refuseWhenOver(): void {
+    if (phase !== 'open')
+      throw new SpacedockError('interrupted', 'The connection to the other device is closing.')
+  }
+
+  async function close(): Promise<void> {
+    if (phase === 'open' || phase === 'goodbye-received') {
+      phase = 'closing'
+      const deadline = startDeadline(closeTimeoutMs, closeTimedOut, { timers })
+      try {
+        outgoing.pushControl({ type: 'goodbye', more: false, channel: 0, payload: new Uint8Array(0) })
+        flush()
+        if (!inbound.isIdle || !outbound.isIdle) {
+          const idle = new Promise<void>((resolve) => {
+            onIdle = resolve
+          })
+          await untilAborted(idle, deadline.signal)
+        }
+        await framed.close(deadline.signal)
+        await untilAborted(ended.promise, deadline.signal)
+      } catch {
+        // Said goodbye, waited: what follows is the same either way.
+      } finally {
+        deadline.stop()
+      }
+      finish({ reason: 'closed' }, new SpacedockError('closed', 'This device closed the connection.'))
+    }
+    await ended.promise
+  }
+
+  framed.onReceived = () => liveness.received()
+  framed.onSent = () => liveness.sent()
+  framed.onEnd = (error) => {
+    if (phase === 'closing') finish({ reason: 'closed' }, error ?? new SpacedockError('closed', 'Closed.'))
+    else if (phase === 'goodbye-received') {
+      finish(
+        { reason: 'remote-closed' },
+        new SpacedockError('interrupted', 'The other device closed the connection.'),
+      )
+    } else {
+      const cause =
+        error ?? new SpacedockError('interrupted', 'The other device closed the connection without a word.')
+      finish({ reason: isViolation(cause) ? 'violation' : 'interrupted', cause }, cause)
+    }
+  }
+  framed.receive(receive)
+  if (framed.ended !== undefined) framed.onEnd(framed.ended.error)
+
+  return {
+    remotePeer,
+    connection,
+    opener,
+    remoteInstance: options.remoteInstance,
+    closed: ended.promise,
+    async request(name, version, value, requestOptions) {
+      refuseWhenOver()
+      return outbound.request(name, version, value, requestOptions)
+    },
+    async ping(pingOptions) {
+      refuseWhenOver()
+      return pings.ping(pingOptions)
+    },
+    close,
+    abort(error) {
+      finish({ reason: 'aborted', cause: error }, error)
+    },
+  }
+}
+
+const closeTimeoutMs = 1_000
+const maxControlFrames = 1_024
+
+function closeTimedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'The other device did not close in time.')
+}
+
+function isViolation(error: Error): boolean {
+  return error instanceof SpacedockError && (error.code === 'invalid-message' || error.code === 'too-large')
+}

@@ -1,0 +1,194 @@
+import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import type { Device, Log, Protocol } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
+import { ApplicationProtocols } from './application-protocols.ts'
+import { decodeJson, encodeJson } from './json-text.ts'
+import { describeError } from './remote-error.ts'
+import { maxMessageBytes } from './request-header.ts'
+import { serve } from './request-response.ts'
+import type { Timers } from './timers.ts'
+
+export { defineProtocol } from './application-protocols.ts'
+
+/** A protocol that has libp2p streams to itself. */
+export interface StreamProtocol {
+  /** Such as `/spacedock/pairing/1.0.0`. */
+  protocol: string
+  /** Who may use it: `strangers` too, or only peers that are paired. */
+  access: 'strangers' | 'paired'
+  /** Streams of one connection at the same time. @default 32 */
+  maxInboundStreams?: number
+  handle: (stream: Stream, connection: Connection, options: { signal: AbortSignal }) => Promise<void>
+  /** For a peer that may not use it; must not read. @default resets the stream */
+  refuse?: (stream: Stream, connection: Connection) => Promise<void>
+}
+
+export interface ProtocolRegistryOptions {
+  host: Pick<Libp2p, 'handle' | 'unhandle'>
+  isPaired: (peerId: PeerId) => boolean
+  /** Known for paired devices only. */
+  deviceOf: (peerId: PeerId) => Device | undefined
+  timers?: Timers
+  log?: Log
+}
+
+/**
+ * Routes what peers ask to the handler of its protocol. Two kinds are registered: protocols with streams of their own, and
+ * application protocols, which are reached over the session of a paired device and, for programs in other languages, as a
+ * libp2p protocol of their own: `/spacedock/app/NAME/VERSION.0.0`, one JSON text each way. The answer there is
+ * `{"value": ...}` or `{"error": {"code", "message"}}`.
+ */
+export class ProtocolRegistry {
+  readonly #options: ProtocolRegistryOptions
+  readonly #applications: ApplicationProtocols<PeerId>
+  readonly #closing = new AbortController()
+  /** Streams being handled, oldest first. */
+  readonly #strangers = new Set<Stream>()
+  readonly #attached = new Set<string>()
+  /** libp2p registers at once but resolves later; this is the end of that line. */
+  #settled: Promise<void> = Promise.resolve()
+
+  constructor(options: ProtocolRegistryOptions) {
+    this.#options = options
+    this.#applications = new ApplicationProtocols(options.deviceOf)
+  }
+
+  /** Serves a stream protocol; the function returned stops it. Throws `invalid-argument` when it is already served. */
+  attach(definition: StreamProtocol): () => void {
+    const { protocol, maxInboundStreams = 32 } = definition
+    const { host } = this.#options
+    if (this.#attached.has(protocol)) {
+      throw new SpacedockError('invalid-argument', `The protocol ${protocol} is already served.`)
+    }
+    this.#attached.add(protocol)
+    this.#track(
+      host.handle(protocol, (stream, connection) => this.#receive(definition, stream, connection), {
+        maxInboundStreams,
+        runOnLimitedConnection: true,
+      }),
+    )
+    return () => {
+      if (this.#attached.delete(protocol)) this.#track(host.unhandle(protocol))
+    }
+  }
+
+  /** Serves an application protocol to paired devices; the function returned stops it. Throws `invalid-argument`. */
+  register<Request, Response>(protocol: Protocol<Request, Response>): () => void {
+    const unregister = this.#applications.register(protocol)
+    const detach = this.attach(this.#asStreamProtocol(protocol.name, protocol.version))
+    return () => {
+      unregister()
+      detach()
+    }
+  }
+
+  /** Answers one request of a paired device; see ApplicationProtocols. */
+  dispatch(
+    name: string,
+    version: number,
+    value: unknown,
+    options: { peerId: PeerId; signal: AbortSignal },
+  ): Promise<unknown> {
+    return this.#applications.dispatch(name, version, value, options)
+  }
+
+  /** Resolves when libp2p has taken note of everything that was attached and detached so far. */
+  settled(): Promise<void> {
+    return this.#settled
+  }
+
+  /** Stops serving and ends what is being served. */
+  async close(): Promise<void> {
+    for (const protocol of this.#attached) this.#track(this.#options.host.unhandle(protocol))
+    this.#attached.clear()
+    this.#closing.abort(new SpacedockError('closed', 'This device is shutting down.'))
+    await this.#settled
+  }
+
+  async #receive(definition: StreamProtocol, stream: Stream, connection: Connection): Promise<void> {
+    const { isPaired, log } = this.#options
+    const { protocol, access } = definition
+    const paired = isPaired(connection.remotePeer)
+    // Decided before a byte is read: nothing an unpaired peer sends is ever looked at.
+    const allowed = access === 'strangers' || paired
+    try {
+      if (!allowed && definition.refuse !== undefined) await definition.refuse(stream, connection)
+      else if (!allowed) stream.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
+      else await this.#handle(definition, stream, connection, paired)
+    } catch (error) {
+      log?.('debug', 'stream-failed', {
+        protocol,
+        error: error instanceof Error ? error.message : String(error),
+      })
+      stream.abort(error instanceof Error ? error : new Error('the handler failed', { cause: error }))
+    }
+  }
+
+  async #handle(
+    definition: StreamProtocol,
+    stream: Stream,
+    connection: Connection,
+    paired: boolean,
+  ): Promise<void> {
+    if (!paired) this.#makeRoomForStranger()
+    if (!paired) this.#strangers.add(stream)
+    try {
+      await definition.handle(stream, connection, { signal: this.#closing.signal })
+    } finally {
+      this.#strangers.delete(stream)
+    }
+  }
+
+  /** The oldest goes: an honest exchange lasts milliseconds, so it is the ones that dawdle that are reset. */
+  #makeRoomForStranger(): void {
+    if (this.#strangers.size < maxStrangerStreams) return
+    const [oldest] = this.#strangers
+    if (oldest === undefined) return
+    this.#strangers.delete(oldest)
+    oldest.abort(new SpacedockError('too-large', 'Too many strangers ask at the same time.'))
+  }
+
+  #asStreamProtocol(name: string, version: number): StreamProtocol {
+    return {
+      protocol: applicationProtocolId(name, version),
+      access: 'paired',
+      handle: async (stream, connection, { signal }) => {
+        const { timers } = this.#options
+        const serveOptions = {
+          maxBytes: maxMessageBytes,
+          signal,
+          ...(timers === undefined ? {} : { timers }),
+        }
+        await serve(stream, serveOptions, (question, { signal }) =>
+          answer(() =>
+            this.dispatch(name, version, decodeJson(question), { peerId: connection.remotePeer, signal }),
+          ),
+        )
+      },
+    }
+  }
+
+  #track(promise: Promise<void>): void {
+    const observed = promise.catch((error: unknown) => {
+      this.#options.log?.('warn', 'protocol-not-announced', { error: String(error) })
+    })
+    this.#settled = this.#settled.then(() => observed)
+  }
+}
+
+/** The libp2p protocol id of an application protocol. */
+export function applicationProtocolId(name: string, version: number): string {
+  return `/spacedock/app/${name}/${version}.0.0`
+}
+
+async function answer(dispatch: () => Promise<unknown>): Promise<Uint8Array> {
+  try {
+    const bytes = encodeJson({ value: await dispatch() })
+    if (bytes.byteLength <= maxMessageBytes) return bytes
+    throw new SpacedockError('too-large', `The answer is larger than ${maxMessageBytes} bytes.`)
+  } catch (error) {
+    return encodeJson({ error: describeError(error) })
+  }
+}
+
+const maxStrangerStreams = 1_024

@@ -1,0 +1,173 @@
+import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
+import { SpacedockError } from '../errors.ts'
+import { BoundedBuffer } from './bounded-buffer.ts'
+import { abortReason, startDeadline, untilAborted } from './deadline.ts'
+import type { Timers } from './timers.ts'
+
+/**
+ * One question and one answer over a libp2p stream of their own, framed as rust-libp2p's `request_response::json`: the
+ * asker writes one text and closes its write side, the answerer reads to the end, writes one text and closes. This file
+ * deals in bytes; what they mean is the protocol's own business.
+ */
+
+export interface RequestOptions {
+  /** Cap on the answer. */
+  maxBytes: number
+  /** For the whole exchange. @default 30_000 */
+  timeoutMs?: number
+  signal?: AbortSignal
+  timers?: Timers
+}
+
+/** Rejects with `too-large`, `timed-out`, `interrupted` (reset or lost: also how silence looks), or the signal's reason. */
+export async function request(
+  stream: Stream,
+  bytes: Uint8Array,
+  options: RequestOptions,
+): Promise<Uint8Array> {
+  const deadline = startDeadline(options.timeoutMs ?? exchangeTimeoutMs, timedOut, options)
+  try {
+    // Reading starts first: an answer may come before close() has resolved.
+    const [answer] = await Promise.all([
+      readToEnd(stream, options.maxBytes, deadline.signal),
+      sendAndClose(stream, bytes, deadline.signal),
+    ])
+    return answer
+  } catch (error) {
+    throw reset(stream, error)
+  } finally {
+    deadline.stop()
+  }
+}
+
+export interface ServeOptions {
+  /** Cap on the question. */
+  maxBytes: number
+  /** For the question to arrive completely. @default 10_000 */
+  readTimeoutMs?: number
+  /** For the whole exchange, including the peer's reading of the answer. @default 30_000 */
+  timeoutMs?: number
+  signal?: AbortSignal
+  timers?: Timers
+}
+
+/** `null` is silence: the stream is reset and nothing is sent. The signal aborts when nobody waits for the answer any more. */
+export type ServeHandler = (
+  question: Uint8Array,
+  options: { signal: AbortSignal },
+) => Promise<Uint8Array | null>
+
+export type ServeResult =
+  { outcome: 'answered' } | { outcome: 'silent' } | { outcome: 'failed'; cause: Error }
+
+/** Never rejects; every outcome but `answered` has reset the stream, with nothing or only part of an answer sent. */
+export async function serve(
+  stream: Stream,
+  options: ServeOptions,
+  handler: ServeHandler,
+): Promise<ServeResult> {
+  const exchange = startDeadline(options.timeoutMs ?? exchangeTimeoutMs, timedOut, options)
+  const reading = startDeadline(options.readTimeoutMs ?? readTimeoutMs, timedOut, {
+    signal: exchange.signal,
+    timers: options.timers,
+  })
+  const onClose = (): void => exchange.abort(interrupted())
+  try {
+    const question = await readToEnd(stream, options.maxBytes, reading.signal)
+    reading.stop()
+    stream.addEventListener('close', onClose)
+    const answer = await untilAborted(handler(question, { signal: exchange.signal }), exchange.signal)
+    // From here on a close is the normal end of the exchange.
+    stream.removeEventListener('close', onClose)
+    if (answer === null) {
+      stream.abort(new Error('no answer'))
+      return { outcome: 'silent' }
+    }
+    await sendAndClose(stream, answer, exchange.signal)
+    return { outcome: 'answered' }
+  } catch (error) {
+    return { outcome: 'failed', cause: reset(stream, error) }
+  } finally {
+    stream.removeEventListener('close', onClose)
+    reading.stop()
+    exchange.stop()
+  }
+}
+
+const exchangeTimeoutMs = 30_000
+const readTimeoutMs = 10_000
+
+function sendAndClose(stream: Stream, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  if (bytes.byteLength > 0) stream.send(bytes)
+  // close() waits until the muxer has taken all of it, which a peer that does not read can put off for ever.
+  return untilAborted(stream.close({ signal }), signal)
+}
+
+/**
+ * Everything up to the peer's half-close. A lost connection also ends the readable side, without an error, and must not
+ * be taken for the end of a text: only `remoteCloseWrite` says that the peer finished.
+ */
+function readToEnd(stream: Stream, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+  return new Promise<Uint8Array>((resolve, reject) => {
+    const buffer = new BoundedBuffer(maxBytes)
+    let finished = stream.status === 'open' && stream.remoteWriteStatus === 'closed'
+
+    const onMessage = (event: StreamMessageEvent): void => {
+      if (!buffer.append(event.data.subarray())) settle(tooLarge(maxBytes))
+    }
+    const onRemoteCloseWrite = (): void => {
+      finished = true
+    }
+    const onEnd = (): void => settle(finished ? undefined : interrupted())
+    const onClose = (event: StreamCloseEvent): void => settle(interrupted(event.error))
+    const onAbort = (): void => settle(abortReason(signal))
+
+    function settle(error: Error | undefined): void {
+      stream.removeEventListener('message', onMessage)
+      stream.removeEventListener('remoteCloseWrite', onRemoteCloseWrite)
+      stream.removeEventListener('end', onEnd)
+      stream.removeEventListener('close', onClose)
+      signal.removeEventListener('abort', onAbort)
+      if (error === undefined) resolve(buffer.take())
+      else reject(error)
+    }
+
+    if (signal.aborted) return onAbort()
+    if (stream.readableEnded) return onEnd()
+    if (stream.status !== 'open') return settle(interrupted())
+    stream.maxReadBufferLength = maxBytes
+    stream.addEventListener('remoteCloseWrite', onRemoteCloseWrite)
+    stream.addEventListener('end', onEnd)
+    stream.addEventListener('close', onClose)
+    signal.addEventListener('abort', onAbort, { once: true })
+    stream.addEventListener('message', onMessage)
+    return undefined
+  })
+}
+
+function reset(stream: Stream, cause: unknown): Error {
+  const error = cause instanceof Error ? cause : interrupted(cause)
+  stream.abort(error)
+  return isLibp2pStreamError(error) ? interrupted(error) : error
+}
+
+function isLibp2pStreamError(error: Error): boolean {
+  return (
+    error.name === 'StreamResetError' ||
+    error.name === 'StreamStateError' ||
+    error.name === 'StreamAbortedError'
+  )
+}
+
+function interrupted(cause?: unknown): SpacedockError {
+  return new SpacedockError('interrupted', 'The other side ended the exchange without an answer.', { cause })
+}
+
+function timedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'The exchange was not finished in time.')
+}
+
+function tooLarge(maxBytes: number): SpacedockError {
+  return new SpacedockError('too-large', `What the other side sent is larger than ${maxBytes} bytes.`)
+}

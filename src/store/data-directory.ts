@@ -1,0 +1,156 @@
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { SpacedockError } from '../errors.ts'
+import { toStorageError } from './storage-error.ts'
+
+/**
+ * Makes the data directory with mode 0700, or checks the one that exists: a directory, readable and writable for us,
+ * closed to everybody else. Returns its absolute path.
+ *
+ * Errors: `invalid-argument`, `directory-unusable`, `disk-full`.
+ */
+export function prepareDataDirectory(dataDir: string): string {
+  if (dataDir === '' || dataDir.includes('\0')) {
+    throw new SpacedockError('invalid-argument', 'The name of the data directory is empty or not a path.')
+  }
+  const directory = resolve(dataDir)
+  try {
+    if (mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) {
+      // The umask can only have taken bits away, and without them we could not use it ourselves.
+      chmodSync(directory, 0o700)
+      syncDirectory(dirname(directory))
+    }
+    const found = statSync(directory)
+    if (!found.isDirectory())
+      throw notUsable(`${directory} is not a directory`, 'Choose another data directory.')
+    checkMode(directory, found.mode, '700')
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw toStorageError(error, directory)
+  }
+  return directory
+}
+
+/**
+ * Whether the file exists. One that others may read or write, or that is no plain file, is refused with
+ * `directory-unusable`. Never opens the file: closing it again would drop the locks that SQLite holds on it for this
+ * process (POSIX, fcntl).
+ */
+export function checkPrivateFile(path: string): boolean {
+  let found
+  try {
+    found = lstatSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw toStorageError(error, dirname(path))
+  }
+  if (found === undefined) return false
+  if (!found.isFile()) {
+    throw notUsable(
+      `${path} is not a plain file`,
+      'Put the real file there, or choose another data directory.',
+    )
+  }
+  checkMode(path, found.mode, '600')
+  return true
+}
+
+/** Makes an empty file with mode 0600, durably, when there is none; checks the one there is. Returns whether it was made. */
+export function ensurePrivateFile(path: string): boolean {
+  try {
+    const file = openSync(path, 'wx', 0o600)
+    try {
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    syncDirectory(dirname(path))
+  } catch (error) {
+    if (isExisting(error)) {
+      checkPrivateFile(path)
+      return false
+    }
+    throw toStorageError(error, dirname(path))
+  }
+  return true
+}
+
+/** A new content for a file that is on the disk already, but not yet under its name. */
+export interface StagedFile {
+  /** Replaces the file; durable on return. */
+  publish(): void
+  discard(): void
+}
+
+/**
+ * Writes the new content beside the file, so that publishing it needs no more space and is all or nothing whenever the
+ * process dies. One writer at a time: the caller holds the directory's lock.
+ */
+export function stageFile(path: string, content: Uint8Array): StagedFile {
+  const temporary = `${path}.tmp`
+  const discard = (): void => rmSync(temporary, { force: true })
+  try {
+    // What a killed process left: not reused, because its mode or kind could be anything.
+    discard()
+    writeFileSync(temporary, content, { flag: 'wx', mode: 0o600, flush: true })
+  } catch (error) {
+    discard()
+    throw toStorageError(error, dirname(path))
+  }
+  return {
+    publish() {
+      try {
+        renameSync(temporary, path)
+        syncDirectory(dirname(path))
+      } catch (error) {
+        throw toStorageError(error, dirname(path))
+      }
+    },
+    discard,
+  }
+}
+
+function isExisting(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EEXIST'
+}
+
+function syncDirectory(directory: string): void {
+  // Windows cannot open a directory, and its file systems journal the rename.
+  if (process.platform === 'win32') return
+  const handle = openSync(directory, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}
+
+function checkMode(path: string, mode: number, wanted: '600' | '700'): void {
+  // Windows has no such bits; its user directories are private by their access lists.
+  if (process.platform === 'win32' || (mode & 0o077) === 0) return
+  const bits = (mode & 0o777).toString(8)
+  throw notUsable(
+    `${path} is open to other users of this machine (mode ${bits})`,
+    `Close it: chmod ${wanted} ${shellQuoted(path)}`,
+  )
+}
+
+function notUsable(what: string, hint: string): SpacedockError {
+  return new SpacedockError('directory-unusable', `${what}.`, { hint })
+}
+
+function shellQuoted(path: string): string {
+  return /^[\w./+@:-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
+}

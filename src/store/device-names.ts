@@ -1,0 +1,46 @@
+import { SpacedockError } from '../errors.ts'
+import { maxNameLength, sanitizeDeviceName } from '../pairing/device-name.ts'
+
+/** Two names with one key are the same name to a person who types it. */
+export function nameKey(name: string): string {
+  return name.normalize('NFKC').toLowerCase()
+}
+
+/** The wanted name, or the first of "name (2)", "name (3)" ... that nobody has. */
+export function availableName(wanted: string, taken: Iterable<string>): string {
+  const name = sanitizeDeviceName(wanted)
+  const takenKeys = new Set([...taken].map(nameKey))
+  for (let number = 1; ; number += 1) {
+    const suffix = number === 1 ? '' : ` (${number})`
+    const candidate = `${shortened(name, maxNameLength - suffix.length)}${suffix}`
+    if (!takenKeys.has(nameKey(candidate))) return candidate
+  }
+}
+
+/** A name that a person chose, sanitised. Error: `invalid-argument` when it is taken or shows nothing. */
+export function chosenName(wanted: string, taken: Iterable<string>): string {
+  // The placeholder is what sanitising makes of a name without anything visible.
+  const placeholder = sanitizeDeviceName('')
+  const name = sanitizeDeviceName(wanted)
+  if (name === placeholder && wanted.trim() !== placeholder) {
+    throw new SpacedockError('invalid-argument', 'A device needs a name that can be seen.', {
+      hint: 'Choose one with letters or digits.',
+    })
+  }
+  const key = nameKey(name)
+  if ([...taken].some((other) => nameKey(other) === key)) {
+    throw new SpacedockError('invalid-argument', `Another device is called ${name} already.`, {
+      hint: 'Choose a different name, or rename the other device first.',
+    })
+  }
+  return name
+}
+
+function shortened(name: string, length: number): string {
+  let result = ''
+  for (const character of name) {
+    if (result.length + character.length > length) break
+    result += character
+  }
+  return result.trimEnd()
+}

@@ -1,0 +1,217 @@
+import type { ConnectionPath, DeviceInfo, DeviceState } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
+import type { Contacts } from './contacts.ts'
+import { deviceIdOf } from './device-id.ts'
+import { chosenName } from './device-names.ts'
+import { findDevice } from './device-search.ts'
+import type { Outbox } from './outbox.ts'
+import { presenceTable } from './presence.ts'
+import type { Trust, WallClock } from './trust.ts'
+
+export interface PairKeys {
+  /** Absent while the device is unknown or revoked. */
+  settled?: { key: Uint8Array; state: 'active' | 'needs-pairing' }
+  provisional?: { key: Uint8Array; state: 'pending' | 'confirming'; acknowledgement: Uint8Array }
+}
+
+/** `before` is null for a device that was not known. */
+export type DeviceListener = (before: DeviceState | null, device: DeviceInfo) => void
+
+/**
+ * Peers as devices: the stored trust and what is seen of them now. A settled device's state is `needs-pairing`, `revoked`,
+ * or, when it is trusted, how its connection is; only a device that is not settled is `pairing` or `discovered`.
+ */
+export interface DeviceRegistry {
+  /** Every device, in the order of the peer ids; the discovered ones last. */
+  list(): DeviceInfo[]
+  get(peerId: string): DeviceInfo | undefined
+  /** Among paired, needs-pairing and revoked devices. Errors: `no-device`, `ambiguous-device`. */
+  find(reference: string): DeviceInfo
+  /** Errors: `invalid-argument` (taken, or nothing to be seen), `no-device`. */
+  rename(peerId: string, name: string): DeviceInfo
+  /** Only a trusted device can get there. Returns whether it changed. */
+  markNeedsPairing(peerId: string): boolean
+  /** Leaves a tombstone without keys, and drops what waits for the device. Error: `no-device`. */
+  revoke(peerId: string): DeviceInfo
+  /** The addresses replace the earlier ones. Beyond 1,000 unpaired peers the one not seen for longest is forgotten. */
+  sighted(peerId: string, addresses: string[]): void
+  lost(peerId: string): void
+  /** A pairing with the peer begins or ends. */
+  pairing(peerId: string, running: boolean): void
+  connected(peerId: string, connection: { path: ConnectionPath; address: string }): void
+  /** Also says that a trusted device was looked for and not reached. */
+  disconnected(peerId: string): void
+  /** Where to look for it: addresses that worked first, then those seen now. */
+  addressesOf(peerId: string): string[]
+  pairKeysOf(peerId: string): PairKeys
+  /** Calls the listener after every change of a device's state; the function returned stops it. */
+  onChange(listener: DeviceListener): () => void
+}
+
+export interface RegistryParts {
+  trust: Trust
+  contacts: Contacts
+  outbox: Outbox
+  clock: WallClock
+}
+
+export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts): DeviceRegistry {
+  const presence = presenceTable((peerId) => trust.get(peerId) !== undefined)
+  const listeners = new Set<DeviceListener>()
+  const announced = new Map<string, DeviceState>()
+
+  function stateOf(peerId: string): DeviceState | null {
+    const settled = trust.get(peerId)
+    const { connection, pairings, sightedAddresses, lookedFor } = presence.get(peerId)
+    if (settled !== undefined && settled.state !== 'active') {
+      return settled.state === 'revoked' ? 'revoked' : 'needs-pairing'
+    }
+    if (settled !== undefined) {
+      if (connection !== null) return 'connected'
+      return lookedFor ? 'disconnected' : 'paired'
+    }
+    if (pairings > 0 || trust.provisional(peerId) !== undefined) return 'pairing'
+    return sightedAddresses === null ? null : 'discovered'
+  }
+
+  function describe(peerId: string): DeviceInfo | undefined {
+    const state = stateOf(peerId)
+    if (state === null) return undefined
+    const id = deviceIdOf(peerId)
+    const record = trust.get(peerId) ?? trust.provisional(peerId)
+    const { connection, sightedAddresses } = presence.get(peerId)
+    const contact = contacts.get(peerId)
+    const live = state === 'connected' ? connection : null
+    const lastSeenMs = live === null ? contact?.lastSeenMs : clock.wall()
+    return {
+      id,
+      name: record?.name ?? id,
+      peerId,
+      state,
+      path: live?.path ?? null,
+      address: live?.address ?? contact?.addresses[0] ?? sightedAddresses?.[0] ?? null,
+      lastSeen: lastSeenMs === undefined ? null : new Date(lastSeenMs).toISOString(),
+    }
+  }
+
+  function announce(peerId: string): void {
+    const before = announced.get(peerId) ?? null
+    const device = describe(peerId)
+    if (device === undefined) {
+      announced.delete(peerId)
+      return
+    }
+    if (device.state === before) return
+    announced.set(peerId, device.state)
+    for (const listener of listeners) listener(before, device)
+  }
+
+  function requireDevice(peerId: string): DeviceInfo {
+    const device = describe(peerId)
+    if (device === undefined)
+      throw new SpacedockError('no-device', `No device with the peer id ${peerId} is known.`)
+    return device
+  }
+
+  function reached(peerId: string, address: string | null): void {
+    if (trust.get(peerId)?.state !== 'active') return
+    try {
+      contacts.reached(peerId, address, clock.wall())
+    } catch (error) {
+      // A full disk must not cost the connection too: what is lost is only where the device was.
+      if (!(error instanceof SpacedockError && error.code === 'disk-full')) throw error
+    }
+  }
+
+  const settledDevices = (): DeviceInfo[] => describeAll(trust.list().map(({ peerId }) => peerId))
+  const describeAll = (peerIds: string[]): DeviceInfo[] =>
+    peerIds.map(describe).filter((device) => device !== undefined)
+
+  for (const { peerId } of [...trust.list(), ...trust.provisionals()]) announce(peerId)
+  trust.onChange(announce)
+
+  return {
+    list() {
+      const known = [...trust.list(), ...trust.provisionals()].map(({ peerId }) => peerId)
+      return describeAll([...new Set([...known, ...presence.peerIds()])])
+    },
+    get: (peerId) => describe(peerId),
+    find: (reference) => findDevice(reference, settledDevices()),
+    rename(peerId, name) {
+      const record = trust.get(peerId)
+      if (record === undefined || record.state === 'revoked') {
+        throw new SpacedockError('no-device', `No paired device has the peer id ${peerId}.`)
+      }
+      const others = trust.list().filter((other) => other.peerId !== peerId && other.state !== 'revoked')
+      const chosen = chosenName(
+        name,
+        others.map((other) => other.name),
+      )
+      trust.put({ ...record, name: chosen, changedAtMs: clock.wall() })
+      return requireDevice(peerId)
+    },
+    markNeedsPairing(peerId) {
+      const record = trust.get(peerId)
+      if (record?.state !== 'active') return false
+      trust.put({ ...record, state: 'needs-pairing', acknowledgement: null, changedAtMs: clock.wall() })
+      return true
+    },
+    revoke(peerId) {
+      trust.revoke(peerId, () => {
+        outbox.dropFor(peerId)
+        contacts.remove(peerId)
+      })
+      return requireDevice(peerId)
+    },
+    sighted(peerId, addresses) {
+      deviceIdOf(peerId)
+      for (const forgotten of presence.sighted(peerId, addresses)) announce(forgotten)
+      announce(peerId)
+    },
+    lost(peerId) {
+      presence.lost(peerId)
+      announce(peerId)
+    },
+    pairing(peerId, running) {
+      deviceIdOf(peerId)
+      presence.pairing(peerId, running)
+      announce(peerId)
+    },
+    connected(peerId, connection) {
+      deviceIdOf(peerId)
+      presence.connected(peerId, connection)
+      reached(peerId, connection.address)
+      announce(peerId)
+    },
+    disconnected(peerId) {
+      if (presence.get(peerId).connection !== null) reached(peerId, null)
+      presence.disconnected(peerId)
+      announce(peerId)
+    },
+    addressesOf(peerId) {
+      const { sightedAddresses } = presence.get(peerId)
+      return [...new Set([...(contacts.get(peerId)?.addresses ?? []), ...(sightedAddresses ?? [])])]
+    },
+    pairKeysOf(peerId) {
+      const keys: PairKeys = {}
+      const settled = trust.get(peerId)
+      const provisional = trust.provisional(peerId)
+      // An empty key is a key that everybody knows: a revoked device has none.
+      if (settled?.state === 'active' || settled?.state === 'needs-pairing') {
+        keys.settled = { key: settled.pairKey, state: settled.state }
+      }
+      if (
+        provisional?.acknowledgement &&
+        (provisional.state === 'pending' || provisional.state === 'confirming')
+      ) {
+        const { pairKey: key, state, acknowledgement } = provisional
+        keys.provisional = { key, state, acknowledgement }
+      }
+      return keys
+    },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+}

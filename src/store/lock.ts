@@ -1,0 +1,60 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { SpacedockError } from '../errors.ts'
+import { ensurePrivateFile } from './data-directory.ts'
+import { toStorageError } from './storage-error.ts'
+
+export interface DirectoryLock {
+  /** May be called more than once. */
+  release(): void
+}
+
+/**
+ * Makes this process, and within it the caller, the only owner of the data directory. The lock is an exclusive
+ * transaction on `lock.db`, an otherwise empty database: the operating system ends it with the process, however that
+ * dies, so there is no stale lock to clean up.
+ *
+ * Errors: `already-running`, `directory-unusable`, `disk-full`.
+ */
+export function acquireLock(dataDir: string): DirectoryLock {
+  const path = join(dataDir, 'lock.db')
+  ensurePrivateFile(path)
+  let database: DatabaseSync | undefined
+  try {
+    database = new DatabaseSync(path)
+    database.exec('PRAGMA busy_timeout = 0')
+    database.exec('BEGIN EXCLUSIVE')
+  } catch (error) {
+    database?.close()
+    throw lockError(toStorageError(error, dataDir), dataDir, path)
+  }
+  const held = database
+  let released = false
+  return {
+    release() {
+      if (released) return
+      released = true
+      held.close()
+    },
+  }
+}
+
+function lockError(error: SpacedockError, dataDir: string, path: string): SpacedockError {
+  if (error.code === 'already-running') {
+    return new SpacedockError(
+      'already-running',
+      `The data directory ${dataDir} is in use by another process.`,
+      {
+        hint: 'Stop the other one first, or choose another data directory.',
+        cause: error.cause,
+      },
+    )
+  }
+  if (error.code === 'database-damaged') {
+    return new SpacedockError('directory-unusable', `${path} is not the lock file it should be.`, {
+      hint: 'It holds nothing of value: make sure that no other process uses the directory, then delete this file.',
+      cause: error.cause,
+    })
+  }
+  return error
+}

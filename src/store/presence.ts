@@ -1,0 +1,71 @@
+import type { ConnectionPath } from '../api.ts'
+
+/** What is seen of a peer in this run of the program; nothing of it is kept. */
+export interface Presence {
+  /** How it is connected now. */
+  readonly connection: { readonly path: ConnectionPath; readonly address: string } | null
+  /** Pairings with it that are running. */
+  readonly pairings: number
+  /** Null when it is not seen on the network. At most 8. */
+  readonly sightedAddresses: readonly string[] | null
+  /** Whether there has been a connection, or a try that failed. */
+  readonly lookedFor: boolean
+}
+
+export interface PresenceTable {
+  get(peerId: string): Presence
+  peerIds(): string[]
+  /** Returns the peers that had to be forgotten for it. */
+  sighted(peerId: string, addresses: string[]): string[]
+  lost(peerId: string): void
+  pairing(peerId: string, running: boolean): void
+  connected(peerId: string, connection: { path: ConnectionPath; address: string }): void
+  disconnected(peerId: string): void
+}
+
+const maximumSighted = 1_000
+const maximumAddresses = 8
+const absent: Presence = { connection: null, pairings: 0, sightedAddresses: null, lookedFor: false }
+
+/** The peers that are known are neither counted nor forgotten: anybody can announce the others. */
+export function presenceTable(isKnown: (peerId: string) => boolean): PresenceTable {
+  // In the order of the last sighting, oldest first.
+  const peers = new Map<string, Presence>()
+  const strangers = new Set<string>()
+
+  const get = (peerId: string): Presence => peers.get(peerId) ?? absent
+
+  function change(peerId: string, changes: Partial<Presence>): void {
+    const next = { ...get(peerId), ...changes }
+    const empty =
+      next.connection === null && next.pairings === 0 && next.sightedAddresses === null && !next.lookedFor
+    if (empty) peers.delete(peerId)
+    else peers.set(peerId, next)
+  }
+
+  return {
+    get,
+    peerIds: () => [...peers.keys()],
+    sighted(peerId, addresses) {
+      strangers.delete(peerId)
+      change(peerId, { sightedAddresses: addresses.slice(0, maximumAddresses) })
+      if (isKnown(peerId)) return []
+      strangers.add(peerId)
+      const forgotten = [...strangers].slice(0, Math.max(0, strangers.size - maximumSighted))
+      for (const old of forgotten) {
+        strangers.delete(old)
+        if (!isKnown(old)) change(old, { sightedAddresses: null })
+      }
+      return forgotten
+    },
+    lost(peerId) {
+      strangers.delete(peerId)
+      change(peerId, { sightedAddresses: null })
+    },
+    pairing(peerId, running) {
+      change(peerId, { pairings: Math.max(0, get(peerId).pairings + (running ? 1 : -1)) })
+    },
+    connected: (peerId, connection) => change(peerId, { connection, lookedFor: isKnown(peerId) }),
+    disconnected: (peerId) => change(peerId, { connection: null, lookedFor: isKnown(peerId) }),
+  }
+}

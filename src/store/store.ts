@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { systemClock } from '../clock.ts'
+import { SpacedockError } from '../errors.ts'
+import { openContacts, type Contacts } from './contacts.ts'
+import { prepareDataDirectory } from './data-directory.ts'
+import { databaseFileName, openDatabase, type Database } from './database.ts'
+import { openRegistry, type DeviceRegistry } from './device-registry.ts'
+import { loadOrCreateIdentity, memoryIdentity, type Identity } from './identity.ts'
+import { openInbox, type Inbox } from './inbox.ts'
+import { acquireLock } from './lock.ts'
+import { openOutbox, type Outbox } from './outbox.ts'
+import { openSettings, type Settings } from './settings.ts'
+import { openTrust, type Trust, type WallClock } from './trust.ts'
+
+/** Everything one device keeps. Calls are synchronous; what they wrote is durable when they return. */
+export interface Store {
+  readonly identity: { readonly seed: Uint8Array; readonly peerId: string }
+  readonly trust: Trust
+  readonly registry: DeviceRegistry
+  readonly outbox: Outbox
+  readonly inbox: Inbox
+  readonly settings: Settings
+  readonly contacts: Contacts
+  /** May be called more than once. Afterwards everything that touches the database fails with `closed`. */
+  close(): void
+}
+
+export interface StoreOptions {
+  dataDir: string
+  /** @default the system's */
+  clock?: WallClock
+}
+
+/**
+ * Opens the store in the data directory, made when there is none, for this process alone.
+ *
+ * Errors: `directory-unusable`, `already-running`, `identity-damaged`, `database-damaged`, `database-newer`, `disk-full`.
+ */
+export function openStore({ dataDir, clock = systemClock }: StoreOptions): Store {
+  const directory = prepareDataDirectory(dataDir)
+  const lock = acquireLock(directory)
+  try {
+    const identity = loadOrCreateIdentity(directory)
+    const mayCreate = identity.registryGeneration === 0
+    const database = openDatabase(join(directory, databaseFileName), { mayCreate })
+    return storeOn({ database, identity, clock }, () => lock.release())
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+export interface MemoryStoreOptions {
+  /** The identity's 32 bytes. @default random */
+  seed?: Uint8Array
+  /** @default the system's */
+  clock?: WallClock
+}
+
+/** A store that ends with the process: the same code over a database in memory, for the tests of applications. */
+export function openMemoryStore({
+  seed = new Uint8Array(randomBytes(32)),
+  clock = systemClock,
+}: MemoryStoreOptions = {}): Store {
+  if (seed.length !== 32)
+    throw new SpacedockError('invalid-argument', 'The seed of an identity has 32 bytes.')
+  const database = openDatabase(':memory:', { mayCreate: true })
+  return storeOn({ database, identity: memoryIdentity(seed), clock }, () => undefined)
+}
+
+interface StoreParts {
+  database: Database
+  identity: Identity
+  clock: WallClock
+}
+
+function storeOn({ database, identity, clock }: StoreParts, release: () => void): Store {
+  try {
+    const trust = openTrust({ database, identity, clock })
+    const contacts = openContacts(database)
+    const outbox = openOutbox(database)
+    return {
+      identity,
+      trust,
+      contacts,
+      outbox,
+      registry: openRegistry({ trust, contacts, outbox, clock }),
+      inbox: openInbox(database),
+      settings: openSettings(database),
+      close() {
+        try {
+          database.close()
+        } finally {
+          release()
+        }
+      },
+    }
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}

@@ -1,0 +1,85 @@
+import * as v from 'valibot'
+import { SpacedockError } from '../errors.ts'
+import { epochMilliseconds } from './epoch-time.ts'
+
+export type MessageKind = 'text' | 'json'
+
+/** A message as it is kept, in the outbox by its receiver's peer id, in the inbox by its sender's. */
+export interface MessageRecord {
+  /** Chosen by the sender: 1 to 128 printable ASCII characters without spaces. */
+  id: string
+  peerId: string
+  kind: MessageKind
+  /** The text, or the JSON text. At most 256 KiB as UTF-8. */
+  body: string
+  /** When it was sent, by the sender's clock, milliseconds since the epoch. */
+  atMs: number
+}
+
+export interface StoredMessage extends MessageRecord {
+  /** Grows with every message of this box and is never used twice. */
+  sequence: number
+}
+
+export const maximumBodyBytes = 256 * 1024
+
+const recordSchema = v.object({
+  id: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/)),
+  peerId: v.string(),
+  kind: v.picklist(['text', 'json']),
+  // A lone surrogate has no UTF-8: it would come back as another character.
+  body: v.pipe(
+    v.string(),
+    v.check((text) => text.isWellFormed()),
+  ),
+  atMs: v.pipe(v.number(), v.transform(Math.trunc), epochMilliseconds),
+})
+
+// Otherwise a first character U+FEFF would be taken for a byte-order mark and dropped.
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** The columns of both boxes. */
+export const messageRowSchema = v.pipe(
+  v.object({
+    sequence: v.number(),
+    id: v.string(),
+    peer_id: v.string(),
+    kind: v.picklist(['text', 'json']),
+    body: v.instance(Uint8Array),
+    at_ms: epochMilliseconds,
+  }),
+  v.transform(({ sequence, id, peer_id: peerId, kind, body, at_ms: atMs }): StoredMessage => ({
+    sequence,
+    id,
+    peerId,
+    kind,
+    body: utf8.decode(body),
+    atMs,
+  })),
+)
+
+/** The values of a row, in the order id, peer_id, kind, body, at_ms. Errors: `invalid-message`, `too-large`. */
+export function messageValues(message: MessageRecord): [string, string, MessageKind, Uint8Array, number] {
+  const parsed = v.safeParse(recordSchema, message)
+  if (!parsed.success) {
+    throw new SpacedockError(
+      'invalid-message',
+      'The message cannot be kept: its id, time or text is not valid.',
+      {
+        hint: 'Send well-formed Unicode text.',
+      },
+    )
+  }
+  const { id, peerId, kind, body, atMs } = parsed.output
+  const bytes = new TextEncoder().encode(body)
+  if (bytes.length > maximumBodyBytes) {
+    throw new SpacedockError(
+      'too-large',
+      `The message has ${bytes.length} bytes; at most ${maximumBodyBytes} fit.`,
+      {
+        hint: 'Split it into smaller ones.',
+      },
+    )
+  }
+  return [id, peerId, kind, bytes, atMs]
+}

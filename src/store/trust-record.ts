@@ -1,0 +1,110 @@
+import { peerIdFromString } from '@libp2p/peer-id'
+import { hkdf } from '@noble/hashes/hkdf.js'
+import { hmac } from '@noble/hashes/hmac.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import * as v from 'valibot'
+import { fields } from '../pairing/fields.ts'
+import { epochMilliseconds } from './epoch-time.ts'
+
+/**
+ * - `pending`: this side said yes as initiator and waits for the other's last word; grants nothing but finishing
+ * - `confirming`: this side said yes as joiner and repeats its last word; grants nothing but finishing
+ * - `active`: trusted
+ * - `needs-pairing`: the other side said that it does not know us
+ * - `revoked`: a tombstone
+ */
+export type TrustState = 'pending' | 'confirming' | 'active' | 'needs-pairing' | 'revoked'
+
+export interface TrustRecord {
+  /** As libp2p writes it, base58btc. */
+  peerId: string
+  /** Sanitised. Unique among the trusted devices once the pairing is finished. */
+  name: string
+  state: TrustState
+  /** 32 bytes; empty for `revoked`. */
+  pairKey: Uint8Array
+  /**
+   * 32 bytes: the joiner's last word, which a `pending` record expects and a `confirming` one sends. Kept in an `active`
+   * record, so that a repeated last word can still be answered; null when there is none.
+   */
+  acknowledgement: Uint8Array | null
+  /** When both people had agreed, milliseconds since the epoch. */
+  pairedAtMs: number
+  changedAtMs: number
+}
+
+/** A pairing again has a row of its own, so that the trust there is stays until the new one is finished. */
+export type TrustSlot = 'provisional' | 'settled'
+
+export function slotOf(state: TrustState): TrustSlot {
+  return state === 'pending' || state === 'confirming' ? 'provisional' : 'settled'
+}
+
+const key = v.pipe(v.instance(Uint8Array), v.length(32))
+const common = {
+  peerId: v.pipe(v.string(), v.check(isPeerId)),
+  name: v.pipe(v.string(), v.nonEmpty(), v.maxLength(256), v.regex(/^[^\p{Cc}\p{Cs}]+$/u)),
+  pairedAtMs: epochMilliseconds,
+  changedAtMs: epochMilliseconds,
+}
+
+export const trustRecordSchema: v.GenericSchema<unknown, TrustRecord> = v.variant('state', [
+  v.strictObject({
+    ...common,
+    state: v.picklist(['pending', 'confirming']),
+    pairKey: key,
+    acknowledgement: key,
+  }),
+  v.strictObject({
+    ...common,
+    state: v.picklist(['active', 'needs-pairing']),
+    pairKey: key,
+    acknowledgement: v.nullable(key),
+  }),
+  v.strictObject({
+    ...common,
+    state: v.literal('revoked'),
+    pairKey: v.pipe(v.instance(Uint8Array), v.length(0)),
+    acknowledgement: v.null(),
+  }),
+])
+
+function isPeerId(text: string): boolean {
+  try {
+    return peerIdFromString(text).toString() === text
+  } catch {
+    return false
+  }
+}
+
+/** HMAC-SHA-256 (RFC 2104) under keys that only the holder of the identity can derive. */
+export interface TrustSealer {
+  /** Over every field of one row. */
+  row(record: TrustRecord): Uint8Array
+  /** Over the generation and the rows' MACs, in the order of `compareRows`. */
+  registry(generation: number, rowMacs: Uint8Array[]): Uint8Array
+}
+
+export function trustSealer(identitySeed: Uint8Array): TrustSealer {
+  const derive = (label: string): Uint8Array =>
+    hkdf(sha256, identitySeed, fields('spacedock/store/1'), fields(label), 32)
+  const rowKey = derive('trust-row')
+  const registryKey = derive('trust-registry')
+  return {
+    row(record) {
+      const { peerId, name, state, pairKey, acknowledgement, pairedAtMs, changedAtMs } = record
+      // An absent acknowledgement must not read like an empty one.
+      const acknowledged = acknowledgement === null ? 'none' : fields(acknowledgement)
+      const times = [String(pairedAtMs), String(changedAtMs)]
+      return hmac(sha256, rowKey, fields(slotOf(state), peerId, name, state, pairKey, acknowledged, ...times))
+    },
+    registry: (generation, rowMacs) => hmac(sha256, registryKey, fields(String(generation), ...rowMacs)),
+  }
+}
+
+/** The canonical order, by UTF-16 code units and not by a locale. */
+export function compareRows(a: TrustRecord, b: TrustRecord): number {
+  const [left, right] = [`${a.peerId}/${slotOf(a.state)}`, `${b.peerId}/${slotOf(b.state)}`]
+  if (left === right) return 0
+  return left < right ? -1 : 1
+}

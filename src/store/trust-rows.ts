@@ -1,0 +1,100 @@
+import { timingSafeEqual } from 'node:crypto'
+import * as v from 'valibot'
+import type { Database } from './database.ts'
+import { databaseDamaged } from './storage-error.ts'
+import { compareRows, slotOf, trustRecordSchema } from './trust-record.ts'
+import type { TrustRecord, TrustSealer, TrustSlot } from './trust-record.ts'
+
+/** The authenticated tables, `trust` and `seal`. */
+export interface TrustRows {
+  /** Everything, checked. Generation 0: there has never been a registry in this database. */
+  load(): { generation: number; records: TrustRecord[] }
+  write(record: TrustRecord): void
+  delete(peerId: string, slot: TrustSlot): void
+  /** To be called in the transaction of every change, with all the records that are there after it. */
+  seal(generation: number, records: TrustRecord[]): void
+}
+
+const mac = v.pipe(v.instance(Uint8Array), v.length(32))
+const sealSchema = v.object({ generation: v.pipe(v.number(), v.safeInteger(), v.minValue(1)), mac })
+const rowSchema = v.object({
+  peer_id: v.string(),
+  slot: v.picklist(['provisional', 'settled']),
+  name: v.string(),
+  state: v.string(),
+  // An empty key is kept as NULL and as nothing else.
+  pair_key: v.nullable(v.pipe(v.instance(Uint8Array), v.nonEmpty())),
+  acknowledgement: v.nullable(v.instance(Uint8Array)),
+  paired_at_ms: v.number(),
+  changed_at_ms: v.number(),
+  mac,
+})
+
+export function trustRows(database: Database, sealer: TrustSealer): TrustRows {
+  const selectRows = database.query('SELECT * FROM trust', rowSchema)
+  const selectSeal = database.query('SELECT generation, mac FROM seal', sealSchema)
+  const replaceRow = database.command('INSERT OR REPLACE INTO trust VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const deleteRow = database.command('DELETE FROM trust WHERE peer_id = ? AND slot = ?')
+  const replaceSeal = database.command('INSERT OR REPLACE INTO seal VALUES (1, ?, ?)')
+  const registryMac = (generation: number, records: TrustRecord[]): Uint8Array =>
+    sealer.registry(
+      generation,
+      records.toSorted(compareRows).map((record) => sealer.row(record)),
+    )
+
+  return {
+    load() {
+      const records = selectRows.all().map((row) => checkedRecord(row, sealer))
+      const seal = selectSeal.get()
+      if (seal === undefined) {
+        if (records.length > 0) throw databaseDamaged('the seal on its devices is missing')
+        return { generation: 0, records }
+      }
+      if (!timingSafeEqual(seal.mac, registryMac(seal.generation, records))) {
+        throw databaseDamaged('devices were added to it, taken from it or exchanged')
+      }
+      return { generation: seal.generation, records }
+    },
+    write(record) {
+      const { peerId, name, state, acknowledgement, pairedAtMs, changedAtMs } = record
+      // An empty blob is NULL here, because some versions of node:sqlite bind it as such anyway.
+      const pairKey = record.pairKey.length === 0 ? null : record.pairKey
+      const macOfRow = sealer.row(record)
+      replaceRow.run(
+        peerId,
+        slotOf(state),
+        name,
+        state,
+        pairKey,
+        acknowledgement,
+        pairedAtMs,
+        changedAtMs,
+        macOfRow,
+      )
+    },
+    delete(peerId, slot) {
+      deleteRow.run(peerId, slot)
+    },
+    seal(generation, records) {
+      replaceSeal.run(generation, registryMac(generation, records))
+    },
+  }
+}
+
+function checkedRecord(row: v.InferOutput<typeof rowSchema>, sealer: TrustSealer): TrustRecord {
+  const parsed = v.safeParse(trustRecordSchema, {
+    peerId: row.peer_id,
+    name: row.name,
+    state: row.state,
+    pairKey: row.pair_key ?? new Uint8Array(),
+    acknowledgement: row.acknowledgement,
+    pairedAtMs: row.paired_at_ms,
+    changedAtMs: row.changed_at_ms,
+  })
+  const genuine =
+    parsed.success &&
+    row.slot === slotOf(parsed.output.state) &&
+    timingSafeEqual(row.mac, sealer.row(parsed.output))
+  if (!genuine) throw databaseDamaged('what it says about a device was not written by this device')
+  return parsed.output
+}

@@ -1,0 +1,211 @@
+import * as v from 'valibot'
+import type { Clock } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
+import { provisionalLifetimeMs } from '../pairing/limits.ts'
+import type { Database } from './database.ts'
+import { availableName } from './device-names.ts'
+import type { Identity } from './identity.ts'
+import { databaseDamaged } from './storage-error.ts'
+import { compareRows, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'
+import type { TrustRecord, TrustSlot } from './trust-record.ts'
+import { trustRows } from './trust-rows.ts'
+
+/**
+ * Who is trusted. Every change is atomic and durable when the call returns; `disk-full` and the like mean that nothing
+ * changed (save when the very last step, renaming the identity file, fails: then the change stands).
+ */
+export interface Trust {
+  /** The settled record: active, needs-pairing or revoked. */
+  get(peerId: string): TrustRecord | undefined
+  /** The unfinished pairing: pending or confirming. */
+  provisional(peerId: string): TrustRecord | undefined
+  /** Settled records. */
+  list(): TrustRecord[]
+  /** Provisional records. */
+  provisionals(): TrustRecord[]
+  /**
+   * Writes the record into the slot of its state. Over a tombstone, `active` and `needs-pairing` are refused with
+   * `not-paired`: only `activate` ends a revocation. `revoked` takes the provisional record away too.
+   */
+  put(record: TrustRecord): void
+  /**
+   * Makes the provisional record the active one, in place of whatever was settled, and returns it. A device that was
+   * trusted before keeps its name here; any other gets the first free one ("laptop (2)"). Without a provisional record
+   * an active one is returned as it is, and otherwise the error is `not-paired`.
+   */
+  activate(peerId: string): TrustRecord
+  /**
+   * Leaves a tombstone without keys in place of both records. `alongside` runs in the same transaction.
+   * Error: `no-device` when there is no record.
+   */
+  revoke(peerId: string, alongside?: () => void): void
+  /** Ends an unfinished pairing and leaves what is settled. Returns whether there was one. */
+  dropProvisional(peerId: string): boolean
+  /** Forgets both records, a tombstone too; what waits in the outbox is the caller's. Returns whether there was one. */
+  remove(peerId: string): boolean
+  /** Drops the provisional records that are 7 days old, and returns whose they were. */
+  expireProvisional(nowMs: number): string[]
+  /** Calls the listener after every change of a peer's records; the function returned stops it. */
+  onChange(listener: (peerId: string) => void): () => void
+}
+
+/** Storage reads the time of day only, for what people read and for the seven days. */
+export type WallClock = Pick<Clock, 'wall'>
+
+export interface TrustParts {
+  database: Database
+  identity: Identity
+  clock: WallClock
+}
+
+/** Error: `database-damaged`, also for a registry that is older than the identity file says (a rollback). */
+export function openTrust({ database, identity, clock }: TrustParts): Trust {
+  const rows = trustRows(database, trustSealer(identity.seed))
+  const loaded = rows.load()
+  if (loaded.generation < identity.registryGeneration) {
+    throw databaseDamaged('it is an older copy, from before the last change to the devices')
+  }
+  let { generation } = loaded
+  const nowMs = (): number => Math.trunc(clock.wall())
+  const records: Record<TrustSlot, Map<string, TrustRecord>> = { provisional: new Map(), settled: new Map() }
+  for (const record of loaded.records) records[slotOf(record.state)].set(record.peerId, record)
+  const listeners = new Set<(peerId: string) => void>()
+
+  // The first registry, or a process that died between the database and the identity file.
+  if (generation === 0) commit([], [])
+  else if (identity.registryGeneration < generation) identity.stageGeneration(generation).publish()
+
+  function commit(
+    writes: TrustRecord[],
+    deletes: { peerId: string; slot: TrustSlot }[],
+    alongside?: () => void,
+  ): void {
+    const next = { provisional: new Map(records.provisional), settled: new Map(records.settled) }
+    for (const { peerId, slot } of deletes) next[slot].delete(peerId)
+    for (const record of writes) next[slotOf(record.state)].set(record.peerId, record)
+    const staged = identity.stageGeneration(generation + 1)
+    try {
+      database.transaction(() => {
+        for (const { peerId, slot } of deletes) rows.delete(peerId, slot)
+        for (const record of writes) rows.write(record)
+        rows.seal(generation + 1, [...next.provisional.values(), ...next.settled.values()])
+        alongside?.()
+      })
+    } catch (error) {
+      staged.discard()
+      throw error
+    }
+    generation += 1
+    records.provisional = next.provisional
+    records.settled = next.settled
+    try {
+      staged.publish()
+    } finally {
+      const changed = new Set([...deletes, ...writes].map(({ peerId }) => peerId))
+      for (const peerId of changed) for (const listener of listeners) listener(peerId)
+    }
+  }
+
+  function write(record: TrustRecord, alongside?: () => void): void {
+    const { peerId, state } = record
+    commit([record], state === 'revoked' ? [{ peerId, slot: 'provisional' }] : [], alongside)
+  }
+
+  const listOf = (slot: TrustSlot): TrustRecord[] =>
+    [...records[slot].values()].toSorted(compareRows).map(copyOf)
+  const lookUp = (slot: TrustSlot, peerId: string): TrustRecord | undefined => {
+    const record = records[slot].get(peerId)
+    return record && copyOf(record)
+  }
+
+  return {
+    get: (peerId) => lookUp('settled', peerId),
+    provisional: (peerId) => lookUp('provisional', peerId),
+    list: () => listOf('settled'),
+    provisionals: () => listOf('provisional'),
+    put(record) {
+      const pairedAtMs = Math.trunc(record.pairedAtMs)
+      const changedAtMs = Math.trunc(record.changedAtMs)
+      const parsed = v.safeParse(trustRecordSchema, { ...record, pairedAtMs, changedAtMs })
+      if (!parsed.success)
+        throw new SpacedockError('invalid-argument', 'This is not a complete record of a device.')
+      const { state, peerId } = parsed.output
+      const overTombstone = records.settled.get(peerId)?.state === 'revoked' && state !== 'revoked'
+      if (overTombstone && slotOf(state) === 'settled') throw notPaired(peerId)
+      write(copyOf(parsed.output))
+    },
+    activate(peerId) {
+      const provisional = records.provisional.get(peerId)
+      const settled = records.settled.get(peerId)
+      if (provisional === undefined) {
+        if (settled?.state !== 'active') throw notPaired(peerId)
+        return copyOf(settled)
+      }
+      const trusted = [...records.settled.values()].filter(({ state }) => state !== 'revoked')
+      const taken = trusted.filter((other) => other.peerId !== peerId).map(({ name }) => name)
+      const known = trusted.find((other) => other.peerId === peerId)
+      const name = known?.name ?? availableName(provisional.name, taken)
+      const active: TrustRecord = { ...provisional, name, state: 'active', changedAtMs: nowMs() }
+      commit([active], [{ peerId, slot: 'provisional' }])
+      return copyOf(active)
+    },
+    revoke(peerId, alongside) {
+      const known = records.settled.get(peerId) ?? records.provisional.get(peerId)
+      if (known === undefined) {
+        throw new SpacedockError('no-device', `No device with the peer id ${peerId} is known.`)
+      }
+      const gone = { state: 'revoked', pairKey: new Uint8Array(), acknowledgement: null } as const
+      write({ ...known, ...gone, changedAtMs: nowMs() }, alongside)
+      try {
+        database.forgetDeleted()
+      } catch {
+        // The revocation stands; what the log still says is overwritten by later changes or at the next close.
+      }
+    },
+    dropProvisional(peerId) {
+      if (!records.provisional.has(peerId)) return false
+      commit([], [{ peerId, slot: 'provisional' }])
+      return true
+    },
+    remove(peerId) {
+      if (!records.provisional.has(peerId) && !records.settled.has(peerId)) return false
+      commit(
+        [],
+        [
+          { peerId, slot: 'provisional' },
+          { peerId, slot: 'settled' },
+        ],
+      )
+      return true
+    },
+    expireProvisional(atMs) {
+      const old = [...records.provisional.values()].filter(
+        (record) => atMs - record.changedAtMs >= provisionalLifetimeMs,
+      )
+      const peerIds = old.map(({ peerId }) => peerId)
+      if (peerIds.length > 0) {
+        commit(
+          [],
+          peerIds.map((peerId) => ({ peerId, slot: 'provisional' })),
+        )
+      }
+      return peerIds
+    },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+}
+
+function notPaired(peerId: string): SpacedockError {
+  return new SpacedockError('not-paired', `The device ${peerId} is not trusted.`, {
+    hint: 'Pair with it (again).',
+  })
+}
+
+/** The caller gets bytes of its own: wiping them must not change what is sealed next. */
+function copyOf(record: TrustRecord): TrustRecord {
+  const acknowledgement = record.acknowledgement && Uint8Array.from(record.acknowledgement)
+  return { ...record, pairKey: Uint8Array.from(record.pairKey), acknowledgement }
+}

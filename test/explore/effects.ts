@@ -1,0 +1,260 @@
+import type { InitiatorEffect } from '../../src/pairing/initiator.ts'
+import type { JoinerEffect } from '../../src/pairing/joiner.ts'
+import { maxTries } from '../../src/pairing/limits.ts'
+import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { PairMemo } from './interner.ts'
+import {
+  dueAt,
+  initiatorName,
+  outsiderName,
+  type InitiatorRun,
+  type JoinerRun,
+  type MachineTable,
+} from './machines.ts'
+import {
+  at,
+  keyOf,
+  machineAt,
+  placesOf,
+  rowAt,
+  truthAt,
+  writeAt,
+  type Flight,
+  type Scenario,
+  type Tables,
+  type Truth,
+  type World,
+  type Write,
+} from './world.ts'
+
+/** What a step needs to know besides the world itself. */
+export interface Setting {
+  scenario: Scenario
+  table: MachineTable
+  tables: Tables
+  /** The event that a flight, by its number, is to whoever it reaches. */
+  arrivals: PairMemo<{ id: number } | null>
+}
+
+interface Runs {
+  before: InitiatorRun | JoinerRun
+  after: InitiatorRun | JoinerRun
+}
+
+const calledOff = 'a pairing that was called off leaves no row'
+
+export interface Outcome {
+  next: number[]
+  answer: PairingMessage | null
+  /** Whether the step forgot a row, which a disk may fail to do. */
+  forgets: boolean
+  /** Which invariant the step broke. */
+  violation: string | null
+}
+
+/**
+ * Brings an event to a device's machine and does what it says, as the shell does; and watches: every invariant about
+ * a single step is checked here, against the truth and not against what the machine believes.
+ */
+export function deliver(
+  setting: Setting,
+  world: World,
+  device: string,
+  event: number,
+  forgetFails = false,
+): Outcome {
+  const { table } = setting
+  const next = [...world]
+  const running = at(world, machineAt(device))
+  if (running === 0) return { next, answer: null, forgets: false, violation: null }
+  const step =
+    device === initiatorName ? table.stepInitiator(running, event) : table.stepJoiner(running, event)
+  next[machineAt(device)] = step.id
+  const outcome: Outcome = { next, answer: null, forgets: false, violation: null }
+  for (const effect of step.effects) perform(setting, outcome, device, step, effect, forgetFails)
+  if (!forgetFails) outcome.violation ??= leftover(setting, next, device, step)
+  return outcome
+}
+
+/** The device's disk has done what it was asked: the row is there, then the machine hears of it. */
+export function completeWrite(setting: Setting, world: World, device: string, forgetFails = false): Outcome {
+  const { table, tables } = setting
+  const write = tables.writes.valueOf(at(world, writeAt(device)))
+  const { next, violation } = store(setting, world, device)
+  const before = stateOf(setting, next, device)
+  const outcome = deliver(setting, next, device, table.plainEvent('persisted'), forgetFails)
+  const off = before?.phase === 'ended' || before?.phase === 'failed'
+  const row = write?.row === 'provisional' ? at(outcome.next, rowAt(device, write.pair.peer)) : 0
+  const kept = off && row !== 0 && !forgetFails ? calledOff : null
+  return { ...outcome, violation: violation ?? outcome.violation ?? kept }
+}
+
+/** The row alone: all that is left when the device crashes at the wrong moment. */
+export function store(
+  setting: Setting,
+  world: World,
+  device: string,
+): { next: number[]; violation: string | null } {
+  const { tables } = setting
+  const next = [...world]
+  const write = tables.writes.valueOf(at(world, writeAt(device)))
+  next[writeAt(device)] = 0
+  if (write === null) return { next, violation: null }
+  if (write.row === 'active') return { next, violation: activate(setting, next, device, write.peer, 'proof') }
+  const { peer, acknowledgement } = write.pair
+  const key = keyOf(write.pair)
+  next[rowAt(device, peer)] = tables.rows.idOf({ state: 'provisional', key, acknowledgement })
+  const truth = truthOf(setting, next)
+  setTruth(setting, next, { wrote: { ...truth.wrote, [`${device}>${peer}`]: key } })
+  if (peer === outsiderName && setting.scenario.outsider !== 'thief') {
+    return { next, violation: 'a peer without the code is never trusted' }
+  }
+  if (truth.approved[device] !== peer)
+    return { next, violation: 'no trust without the own person having said yes' }
+  const wrong = device === initiatorName && truth.winner !== peer
+  return { next, violation: wrong ? 'at most one winner' : null }
+}
+
+/** Makes a row active in `next`. Whoever is honest at the other end must have made the same pair key durable before. */
+export function activate(
+  setting: Setting,
+  next: number[],
+  device: string,
+  peer: string,
+  by: 'proof' | 'hello',
+): string | null {
+  const { tables } = setting
+  const place = rowAt(device, peer)
+  const row = tables.rows.valueOf(at(next, place))
+  if (row === null) return 'activated without a row'
+  next[place] = tables.rows.idOf({ ...row, state: 'active' })
+  const truth = truthOf(setting, next)
+  const activated = [...new Set([...truth.activated, `${device}>${peer}`])].toSorted()
+  setTruth(setting, next, { activated })
+  if (peer === outsiderName) return null
+  if (truth.wrote[`${peer}>${device}`] !== row.key) return 'nobody active without a verified proof'
+  const early = by === 'proof' && peer === initiatorName && !truth.activated.includes(`${peer}>${device}`)
+  return early ? 'the joiner is active only after the initiator' : null
+}
+
+/** Null when no machine runs. */
+export function stateOf(
+  { table }: Setting,
+  world: World,
+  device: string,
+): InitiatorRun['state'] | JoinerRun['state'] | null {
+  const id = at(world, machineAt(device))
+  return (device === initiatorName ? table.initiator(id) : table.joiner(id))?.state ?? null
+}
+
+export function truthOf({ tables }: Setting, world: World): Truth {
+  return tables.truths.valueOf(at(world, truthAt))
+}
+
+export function setTruth(setting: Setting, next: number[], change: Partial<Truth>): void {
+  next[truthAt] = setting.tables.truths.idOf({ ...truthOf(setting, next), ...change })
+}
+
+/** Puts a message under way, if the network has room for it. */
+export function launch({ tables }: Setting, next: number[], joiner: string, flight: Flight): void {
+  const place = placesOf(joiner).flights
+  next[place] = tables.with.get(at(next, place), tables.flights.idOf(flight))
+}
+
+function perform(
+  setting: Setting,
+  outcome: Outcome,
+  device: string,
+  { before, after }: Runs,
+  effect: InitiatorEffect | JoinerEffect,
+  forgetFails: boolean,
+): void {
+  const { tables, scenario } = setting
+  const { next } = outcome
+  const due = dueAt(before.state)
+  const late = due !== null && before.now >= due
+  const truth = truthOf(setting, next)
+  const blame = (violation: string): void => {
+    outcome.violation ??= violation
+  }
+  switch (effect.type) {
+    case 'answer': {
+      outcome.answer = effect.message
+      if (effect.message.type === 'Challenge' && before.state !== after.state) {
+        setTruth(setting, next, { challenges: truth.challenges + 1 })
+        if (truth.challenges >= maxTries) blame('at most 8 Challenges per invitation')
+      }
+      return
+    }
+    case 'ask':
+      if (device !== initiatorName) return
+      if (truth.winner !== '') blame('at most one winner')
+      if (late) blame('an expired code pairs nobody')
+      setTruth(setting, next, { winner: effect.peer })
+      return
+    case 'persist': {
+      if (late && effect.row !== 'active') blame('a yes after the deadline counts for nothing')
+      if (at(next, writeAt(device)) !== 0) blame('one write at a time')
+      const write: Write =
+        effect.row === 'active'
+          ? { row: 'active', peer: effect.peer }
+          : { row: 'provisional', pair: effect.pair }
+      next[writeAt(device)] = tables.writes.idOf(write)
+      return
+    }
+    case 'forget': {
+      const place = rowAt(device, effect.peer)
+      if (tables.rows.valueOf(at(next, place))?.state !== 'provisional') return
+      outcome.forgets = true
+      if (!forgetFails) next[place] = 0
+      return
+    }
+    case 'send':
+    case 'ask-peer': {
+      // What goes to the outsider need not travel: she can answer at any moment anyway.
+      if (effect.peer === outsiderName || !scenario.initiator) return
+      const kind = effect.type === 'send' ? 'tell' : 'ask'
+      const joiner = device === initiatorName ? effect.peer : device
+      launch(setting, next, joiner, { kind, from: device, to: effect.peer, message: effect.message })
+      return
+    }
+    case 'show-digits': {
+      const responses = (truth.responses[device] ?? 0) + 1
+      setTruth(setting, next, { responses: { ...truth.responses, [device]: responses } })
+      if (responses > maxTries * (1 + scenario.joinsAgain)) blame('at most 8 Responses per join')
+      return
+    }
+    case 'repeat':
+      if (effect.message.type === 'Confirmed' && truth.wrote[`${device}>${effect.peer}`] === undefined)
+        blame('the row is durable before the message that promises it')
+      return
+    case 'finished':
+      if (effect.outcome !== 'paired') return
+      if (tables.rows.valueOf(at(next, rowAt(device, effect.peer)))?.state !== 'active')
+        blame('whoever reports a pairing has it')
+      return
+    case 'silence':
+    case 'waiting':
+      return
+  }
+}
+
+/** What the initiator answers must be durable by then. */
+export function checkAnswer(setting: Setting, world: World, to: string, message: PairingMessage['type'], answer: PairingMessage | null): string | null {
+  const truth = truthOf(setting, world)
+  if (answer?.type === 'Complete' && truth.wrote[`${initiatorName}>${to}`] === undefined) {
+    return 'the row is durable before the message that promises it'
+  }
+  const early = answer?.type === 'Acknowledged' && message === 'Confirmed'
+  return early && !truth.activated.includes(`${initiatorName}>${to}`)
+    ? 'the row is durable before the message that promises it'
+    : null
+}
+
+/** A pairing that was called off leaves no row behind, unless the disk failed to drop it. */
+function leftover({ tables }: Setting, next: World, device: string, { before, after }: Runs): string | null {
+  const off = after.state.phase === 'ended' || after.state.phase === 'failed'
+  if (!off || !('agreement' in before.state) || at(next, writeAt(device)) !== 0) return null
+  const row = tables.rows.valueOf(at(next, rowAt(device, before.state.agreement.pair.peer)))
+  return row?.state === 'provisional' ? calledOff : null
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * Packs the package, installs it in an empty folder as a stranger would, and uses it with the oldest Node that it
+ * supports, the one it is developed with, and one that is too old.
+ */
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const oldestNode = '22.13.1'
+const tooOldNode = '20.19.0'
+let passed = 0
+
+const useLibrary = `
+import { mkdtempSync } from 'node:fs'
+import { createNode } from 'spacedock'
+const loopback = process.platform === 'darwin' ? 'lo0' : 'lo'
+const start = (name) => createNode({ dataDir: mkdtempSync('data-'), name, interfaces: [loopback], mdns: false })
+const [alice, bob] = await Promise.all([start('alice'), start('bob')])
+const invitation = await alice.pair()
+const seenByBob = await bob.join(invitation.uri)
+const seenByAlice = await invitation.paired
+console.log('paired', seenByBob.name, seenByAlice.name)
+await Promise.all([alice.close(), bob.close()])
+`
+
+const useTypes = `
+import { createNode, defineProtocol, SpacedockError, type Device, type SpacedockNode } from 'spacedock'
+export async function use(): Promise<string> {
+  const node: SpacedockNode = await createNode({ dataDir: 'data', name: 'laptop' })
+  const device: Device = await node.join('words', { confirm: async ({ name, digits }) => name.length > 0 && digits.length === 6 })
+  const { status } = await device.send({ json: [1, 2] })
+  // @ts-expect-error a device's state is one of a few
+  if (device.state === 'nonsense') throw new SpacedockError('internal', 'never')
+  return status
+}
+export type Define = typeof defineProtocol
+`
+
+const folder = mkdtempSync(join(tmpdir(), 'spacedock-package-'))
+try {
+  const tarball = pack()
+  check('publint finds nothing', () => run('publint', ['run', '--strict', tarball], root))
+  check('the types resolve for every kind of importer', () =>
+    run('attw', [tarball, '--profile', 'esm-only'], root),
+  )
+  const app = join(folder, 'app')
+  install(app, tarball)
+  check('a typed import compiles', () => compile(app))
+  for (const [version, node] of [
+    [oldestNode, fetchNode(oldestNode)],
+    [process.versions.node, process.execPath],
+  ] as const) {
+    check(`Node ${version}: the command runs`, () => {
+      const command = join(app, 'node_modules/spacedock/bin/spacedock.js')
+      assert.match(run(node, [command, '--version'], app), /^\d+\.\d+\.\d+$/mu)
+      const demo = run(node, [command, 'demo', '--json'], app)
+      assert.match(demo, /"event":"paired"/u)
+      assert.match(demo, /"event":"delivered"/u)
+    })
+    check(`Node ${version}: the library runs, and pairs two nodes`, () => {
+      assert.match(run(node, [join(app, 'use.mjs')], app), /^paired alice bob$/mu)
+    })
+  }
+  check(`Node ${tooOldNode} is told in one sentence`, () => {
+    const command = join(app, 'node_modules/spacedock/bin/spacedock.js')
+    const { status, stderr } = spawnSync(fetchNode(tooOldNode), [command, 'status'], { encoding: 'utf8' })
+    assert.equal(status, 1)
+    assert.match(stderr, /^spacedock: Node 22\.13 or later is needed, and this is Node 20\.\d+\.\d+\.\n$/u)
+  })
+  console.log(`${passed} passed, 0 failed`)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function check(title: string, verify: () => void): void {
+  verify()
+  passed++
+  console.log(`ok  ${title}`)
+}
+
+function pack(): string {
+  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder], root)) as {
+    filename: string
+    files: { path: string }[]
+  }[]
+  assert.ok(packed)
+  const strays = packed.files
+    .map(({ path }) => path)
+    .filter((path) => !/^(?:bin|dist)\/|^[A-Z]+(?:\.md)?$|^package\.json$/u.test(path))
+  assert.deepEqual(strays, [], 'files that do not belong into the package')
+  return join(folder, packed.filename)
+}
+
+function install(app: string, tarball: string): void {
+  mkdirSync(app)
+  writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
+  run('npm', ['install', '--no-audit', '--no-fund', tarball], app)
+  writeFileSync(join(app, 'use.mjs'), useLibrary)
+}
+
+function compile(app: string): void {
+  writeFileSync(join(app, 'use.ts'), useTypes)
+  const options = [
+    '--strict',
+    '--noEmit',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023',
+    '--lib',
+    'es2023,dom,esnext.disposable',
+  ]
+  run('tsc', [...options, '--types', 'node', '--typeRoots', join(root, 'node_modules/@types'), 'use.ts'], app)
+}
+
+function fetchNode(version: string): string {
+  const place = join(folder, `node-${version}`)
+  const name = `node-${process.platform}-${process.arch}`
+  mkdirSync(place, { recursive: true })
+  writeFileSync(join(place, 'package.json'), '{"private":true}')
+  run('npm', ['install', '--no-audit', '--no-fund', `${name}@${version}`], place)
+  return join(place, 'node_modules', name, 'bin/node')
+}
+
+function run(command: string, args: string[], cwd: string): string {
+  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+}

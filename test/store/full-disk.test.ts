@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import * as v from 'valibot'
+import { openDatabase } from '../../src/store/database.ts'
+import { memoryIdentity } from '../../src/store/identity.ts'
+import { openInbox } from '../../src/store/inbox.ts'
+import { openOutbox } from '../../src/store/outbox.ts'
+import { openStore } from '../../src/store/store.ts'
+import { openTrust } from '../../src/store/trust.ts'
+import { activeRecord, alice, assertFails, bob, peerIdOf } from './fixtures.ts'
+
+test('a database that may not grow refuses the write and keeps what it has', () => {
+  const database = openDatabase(':memory:', { mayCreate: true })
+  const outbox = openOutbox(database)
+  const inbox = openInbox(database)
+  const trust = openTrust({
+    database,
+    identity: memoryIdentity(new Uint8Array(32)),
+    clock: { wall: () => 0 },
+  })
+  trust.put(activeRecord(alice, 'alice'))
+  // A limit below what is used means no page more than that.
+  const limitPages = (pages: number): unknown =>
+    database.query(`PRAGMA max_page_count = ${pages}`, v.unknown()).get()
+  limitPages(1)
+  const big = { peerId: alice, kind: 'text', body: 'x'.repeat(100_000), atMs: 0 } as const
+  assertFails(() => outbox.add({ ...big, id: 'out' }), 'disk-full')
+  assertFails(() => inbox.accept({ ...big, id: 'in' }), 'disk-full')
+  const name = 'n'.repeat(48)
+  assertFails(() => {
+    for (let number = 10; number < 100; number += 1) trust.put(activeRecord(peerIdOf(number), name))
+  }, 'disk-full')
+  const before = trust.list()
+  assert.ok(before.length < 91)
+  limitPages(1_000_000)
+  assert.deepEqual(outbox.list(), [])
+  assert.equal(inbox.accept({ ...big, id: 'in' }).outcome, 'new')
+  trust.put(activeRecord(bob, 'bob'))
+  assert.equal(trust.list().length, before.length + 1)
+})
+
+const whyNoMount = ((): string | false => {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0)
+    return 'NOT TESTED: mounting a small disk needs root on Linux'
+  try {
+    execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { stdio: 'ignore' })
+    return false
+  } catch {
+    return 'NOT TESTED: this machine does not let root mount a small disk'
+  }
+})()
+
+/** A file system of its own, so small that it can be filled. */
+function smallDisk(context: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'spacedock-small-disk-'))
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k,mode=0700', 'tmpfs', directory])
+  context.after(() => {
+    execFileSync('umount', ['--lazy', directory])
+    rmdirSync(directory)
+  })
+  return directory
+}
+
+function fill(directory: string, except: number): void {
+  const file = join(directory, 'filler')
+  for (let size = 512 * 1024; size >= 4_096; size -= 4_096) {
+    try {
+      writeFileSync(file, new Uint8Array(size))
+      writeFileSync(file, new Uint8Array(Math.max(0, size - except)))
+      return
+    } catch {
+      rmSync(file, { force: true })
+    }
+  }
+}
+
+test(
+  'on a full disk every write fails as disk-full, nothing is half done, and it heals',
+  { skip: whyNoMount },
+  (context) => {
+    const directory = smallDisk(context)
+    const store = openStore({ dataDir: directory })
+    store.trust.put(activeRecord(alice, 'alice'))
+    for (const free of [0, 4_096, 8_192, 16_384]) {
+      fill(directory, free)
+      const inboxBefore = store.inbox.list().length
+      let failures = 0
+      for (let number = 0; failures === 0; number += 1) {
+        const sizes = { peerId: alice, kind: 'text', body: 'x'.repeat(3_000), atMs: 0 } as const
+        try {
+          store.inbox.accept({ ...sizes, id: `${free}-${number}` })
+          assert.equal(store.inbox.list().length, inboxBefore + number + 1)
+        } catch (error) {
+          assertFails(() => {
+            throw error
+          }, 'disk-full')
+          assert.equal(store.inbox.list().length, inboxBefore + number)
+          failures += 1
+        }
+      }
+      // Whatever little is left: a change of trust is done or not done, and memory and disk agree.
+      const settled = store.trust.get(bob)
+      try {
+        store.trust.put(activeRecord(bob, `bob ${free}`))
+      } catch (error) {
+        assertFails(() => {
+          throw error
+        }, 'disk-full')
+        assert.deepEqual(store.trust.get(bob), settled)
+      }
+      rmSync(join(directory, 'filler'))
+      const expected = store.trust.list()
+      assert.deepEqual(
+        readdirSync(directory).filter((name) => name.endsWith('.tmp')),
+        [],
+      )
+      store.inbox.accept({ id: `after-${free}`, peerId: alice, kind: 'text', body: '', atMs: 0 })
+      assert.deepEqual(store.trust.list(), expected)
+    }
+    const expected = store.trust.list()
+    store.close()
+    const again = openStore({ dataDir: directory })
+    assert.deepEqual(again.trust.list(), expected)
+    again.close()
+  },
+)
+
+test(
+  'a new store on a full disk is refused as disk-full, and made when there is space',
+  { skip: whyNoMount },
+  (context) => {
+    const directory = smallDisk(context)
+    fill(directory, 0)
+    assertFails(() => openStore({ dataDir: join(directory, 'data') }), 'disk-full', /Free some disk space/)
+    for (const free of [4_096, 8_192, 12_288, 16_384, 24_576, 32_768, 65_536]) {
+      fill(directory, free)
+      try {
+        openStore({ dataDir: join(directory, 'data') }).close()
+      } catch (error) {
+        assertFails(() => {
+          throw error
+        }, 'disk-full')
+      }
+    }
+    rmSync(join(directory, 'filler'))
+    openStore({ dataDir: join(directory, 'data') }).close()
+  },
+)
