@@ -49,6 +49,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     events.safeDispatchEvent(type, { detail })
   }
   chooseName(store.settings, options.name)
+  let closing: Promise<void> | undefined
 
   const port = await listenPort(store, options.port, log)
   const host = await createHost({ seed: store.identity.seed, port, interfaces, agent: 'spacedock/0.1.0' })
@@ -96,6 +97,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     onSession: ({ remotePeer, connection }) => {
       const address = connection.remoteAddr.toString()
       store.registry.connected(remotePeer.toString(), { path: pathOf(connection), address })
+      rememberAddress(connection)
       messaging.pump(remotePeer.toString())
     },
     onSessionEnded: (peer, { reason }) => {
@@ -156,6 +158,16 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
   })
   protocols.register(messaging.protocol)
 
+  /** So that the device is found at once after a restart. */
+  function rememberAddress(connection: Connection): void {
+    const peer = connection.remotePeer.toString()
+    if (supervisor.sessionOf(connection.remotePeer)?.connection !== connection) return
+    void host.dialableAddress(connection).then((address) => {
+      if (address !== null && closing === undefined) store.registry.reachableAt(peer, address.toString())
+    })
+  }
+  host.onIdentified(rememberAddress)
+
   async function admit(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
     await supervisor.admit(await acceptSession(stream, connection, { ...session, signal }))
   }
@@ -187,7 +199,6 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     log('info', 'node.closed')
   }
 
-  let closing: Promise<void> | undefined
   const whileOpen = <Result>(run: () => Result): Result => {
     if (closing === undefined) return run()
     throw new SpacedockError('closed', 'the node was closed')

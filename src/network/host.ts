@@ -27,6 +27,10 @@ export interface Host {
     addresses: readonly (string | Multiaddr)[],
     options: { signal: AbortSignal },
   ): Promise<Connection>
+  /** Where the peer at the other end of this connection can be dialled again; null while that is not known. */
+  dialableAddress(connection: Connection): Promise<Multiaddr | null>
+  /** Calls back when a peer has told where it listens. */
+  onIdentified(listener: (connection: Connection) => void): void
   openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
   /** Closes every connection to this peer, whatever runs over it. */
   disconnect(peerId: string): void
@@ -111,6 +115,20 @@ function wrap(libp2p: Libp2p, listen: string[]): Host {
       )
     },
 
+    async dialableAddress(connection) {
+      if (connection.direction === 'outbound') return connection.remoteAddr
+      // The other end of a connection that came in is a port that nobody listens on: identify told the right one.
+      const known = await libp2p.peerStore.get(connection.remotePeer).catch(() => null)
+      const host = hostOf(connection.remoteAddr)
+      return (
+        known?.addresses.map((each) => each.multiaddr).find((address) => hostOf(address) === host) ?? null
+      )
+    },
+
+    onIdentified(listener) {
+      libp2p.addEventListener('peer:identify', ({ detail }) => listener(detail.connection))
+    },
+
     openStream: (connection, protocol, { signal }) =>
       connection.newStream(protocol, { signal, runOnLimitedConnection: true }),
 
@@ -122,6 +140,10 @@ function wrap(libp2p: Libp2p, listen: string[]): Host {
 
     stop: async () => libp2p.stop(),
   }
+}
+
+function hostOf(address: Multiaddr): string | undefined {
+  return address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value
 }
 
 async function listenAddresses({ port, interfaces }: HostOptions): Promise<string[]> {

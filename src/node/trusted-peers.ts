@@ -57,8 +57,9 @@ export class TrustedPeers implements PairingTrust {
   }
 
   activate(peer: string): void {
+    const unfinished = this.#store.trust.provisional(peer) !== undefined
     this.#store.trust.activate(peer)
-    this.#onPaired(peer)
+    if (unfinished) this.#onPaired(peer)
   }
 
   forget(peer: string): void {
@@ -66,8 +67,12 @@ export class TrustedPeers implements PairingTrust {
   }
 
   expectedAcknowledgement(peer: string): Uint8Array | null {
-    const provisional = this.#store.trust.provisional(peer)
-    return provisional?.state === 'pending' ? provisional.acknowledgement : null
+    const { trust } = this.#store
+    const provisional = trust.provisional(peer)
+    if (provisional !== undefined) return provisional.state === 'pending' ? provisional.acknowledgement : null
+    // Killed after it was written and before it was answered: the same word gets the same answer.
+    const settled = trust.get(peer)
+    return settled?.state === 'active' ? settled.acknowledgement : null
   }
 
   /** A session's hello has proved this key: an unfinished pairing is finished by it. */

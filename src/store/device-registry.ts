@@ -38,7 +38,10 @@ export interface DeviceRegistry {
   lost(peerId: string): void
   /** A pairing with the peer begins or ends. */
   pairing(peerId: string, running: boolean): void
+  /** `address` is the other end as it is now. */
   connected(peerId: string, connection: { path: ConnectionPath; address: string }): void
+  /** The device can be dialled at this address: the first to try next time. */
+  reachableAt(peerId: string, address: string): void
   /** Also says that a trusted device was looked for and not reached. */
   disconnected(peerId: string): void
   /** Where to look for it: addresses that worked first, then those seen now. */
@@ -180,9 +183,10 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     connected(peerId, connection) {
       deviceIdOf(peerId)
       presence.connected(peerId, connection)
-      reached(peerId, connection.address)
+      reached(peerId, null)
       announce(peerId)
     },
+    reachableAt: reached,
     disconnected(peerId) {
       if (presence.get(peerId).connection !== null) reached(peerId, null)
       presence.disconnected(peerId)

@@ -2,6 +2,7 @@ import type { InitiatorEffect } from '../../src/pairing/initiator.ts'
 import type { JoinerEffect } from '../../src/pairing/joiner.ts'
 import { maxTries } from '../../src/pairing/limits.ts'
 import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { Flight } from './arrival.ts'
 import type { PairMemo } from './interner.ts'
 import {
   dueAt,
@@ -19,7 +20,6 @@ import {
   rowAt,
   truthAt,
   writeAt,
-  type Flight,
   type Scenario,
   type Tables,
   type Truth,
@@ -229,6 +229,9 @@ function perform(
         blame('the row is durable before the message that promises it')
       return
     case 'finished':
+      if (effect.outcome === 'ended' && effect.reason === 'burnt') {
+        if (!truth.misused) blame('a stranger never burns a code')
+      }
       if (effect.outcome !== 'paired') return
       if (tables.rows.valueOf(at(next, rowAt(device, effect.peer)))?.state !== 'active')
         blame('whoever reports a pairing has it')
@@ -240,7 +243,13 @@ function perform(
 }
 
 /** What the initiator answers must be durable by then. */
-export function checkAnswer(setting: Setting, world: World, to: string, message: PairingMessage['type'], answer: PairingMessage | null): string | null {
+export function checkAnswer(
+  setting: Setting,
+  world: World,
+  to: string,
+  message: PairingMessage['type'],
+  answer: PairingMessage | null,
+): string | null {
   const truth = truthOf(setting, world)
   if (answer?.type === 'Complete' && truth.wrote[`${initiatorName}>${to}`] === undefined) {
     return 'the row is durable before the message that promises it'

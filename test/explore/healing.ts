@@ -102,7 +102,8 @@ export function isUnderWay({ table, tables }: Setting, world: World, joiner: str
   if (a === null || b === null) return false
   const [dueA, dueB] = [dueAt(a.state), dueAt(b.state)]
   if ((dueA !== null && a.now >= dueA) || (dueB !== null && b.now >= dueB)) return false
-  const winner = 'agreement' in a.state ? a.state.agreement.winner : 'winner' in a.state ? a.state.winner : null
+  const winner =
+    'agreement' in a.state ? a.state.agreement.winner : 'winner' in a.state ? a.state.winner : null
   if (winner?.attempt.peer !== joiner || a.state.phase === 'ended') return false
   const exchange =
     'exchange' in b.state ? b.state.exchange : 'agreement' in b.state ? b.state.agreement.exchange : null

@@ -64,7 +64,6 @@ export interface Stepped<Run, Effect> {
 export class MachineTable {
   readonly machines: Machines
   readonly keys
-  readonly messages = new Interner<PairingMessage>({ type: 'Waiting' }, textOf)
   readonly #initiators = new Interner<InitiatorRun | null>(null, (run) =>
     run === null ? '' : relativeText(run, run.now),
   )
@@ -150,7 +149,7 @@ export class MachineTable {
     if (before === null) throw new Error('no joiner is running')
     const { device, run, now } = before
     if (event.type === 'candidate' && before.state.phase === 'searching') {
-      event = { ...event, fresh: freshBytes(`${device}/${event.peer}/${run}/${before.state.responses}`) }
+      event = { ...event, fresh: freshBytes(`${device}/${run}/${before.state.responses}`) }
     }
     const { state, effects } = this.machines.joiner(this.contextOf(device, now), before.state, event)
     const stays = state.phase === before.state.phase

@@ -2,6 +2,7 @@ import { startInitiator } from '../../src/pairing/initiator.ts'
 import { startJoiner } from '../../src/pairing/joiner.ts'
 import { invitationLifetimeMs } from '../../src/pairing/limits.ts'
 import { sameMac } from '../../src/pairing/proofs.ts'
+import { arrivalOf, type Flight } from './arrival.ts'
 import {
   activate,
   checkAnswer,
@@ -17,15 +18,9 @@ import {
 } from './effects.ts'
 import { healings } from './healing.ts'
 import { PairMemo } from './interner.ts'
-import {
-  dueAt,
-  initiatorName,
-  joinerNames,
-  MachineTable,
-  outsiderName,
-  type MachineEvent,
-} from './machines.ts'
-import { outsiderActions } from './outsider.ts'
+import { dueAt, initiatorName, joinerNames, MachineTable, outsiderName } from './machines.ts'
+import { Outsider } from './outsider.ts'
+import { Theft } from './theft.ts'
 import {
   at,
   initiatorAt,
@@ -34,7 +29,6 @@ import {
   rowAt,
   Tables,
   writeAt,
-  type Flight,
   type Scenario,
   type Subject,
   type World,
@@ -47,22 +41,36 @@ import {
 export type StepKind = 'progress' | 'heal' | 'fault'
 export type Emit = (kind: StepKind, label: string, next: readonly number[], violation: string | null) => void
 
-export function makeSetting(subject: Subject, scenario: Scenario): Setting {
+/** A subject in a scenario. */
+export interface Model extends Setting {
+  subject: Subject
+  devices: readonly string[]
+  outsider: Outsider | Theft | null
+}
+
+export function makeModel(subject: Subject, scenario: Scenario): Model {
   const table = new MachineTable(subject)
   const tables = new Tables(scenario.inFlight)
   const arrivals = new PairMemo((id) => {
     const flight = tables.flights.valueOf(id)
-    const event = flight === null ? null : arrival(flight)
+    const event = flight === null ? null : arrivalOf(flight)
     return event === null ? null : { id: table.eventId(event) }
   })
-  return { scenario, table, tables, arrivals }
+  const setting = { scenario, table, tables, arrivals }
+  const { outsider } = scenario
+  return {
+    ...setting,
+    subject,
+    devices: devicesOf(scenario),
+    outsider: outsider === 'none' ? null : outsider === 'thief' ? new Theft(setting) : new Outsider(setting),
+  }
 }
 
-export function devicesOf({ initiator, joiners }: Scenario): string[] {
+function devicesOf({ initiator, joiners }: Scenario): string[] {
   return [...(initiator ? [initiatorName] : []), ...joinerNames.slice(0, joiners)]
 }
 
-export function initialWorld({ scenario, table }: Setting): number[] {
+export function initialWorld({ scenario, table }: Model): number[] {
   const world = Array.from({ length: 18 }, () => 0)
   if (scenario.initiator) {
     const state = startInitiator(invitationLifetimeMs)
@@ -76,9 +84,8 @@ export function initialWorld({ scenario, table }: Setting): number[] {
 }
 
 /** Every step that can follow: one line of the counterexample each. */
-export function successors(setting: Setting, subject: Subject, world: World, emit: Emit): void {
-  const { scenario } = setting
-  const devices = devicesOf(scenario)
+export function successors(setting: Model, world: World, emit: Emit): void {
+  const { scenario, devices, subject } = setting
   for (const device of devices) {
     timeSteps(setting, world, device, emit)
     personSteps(setting, world, device, emit)
@@ -89,7 +96,7 @@ export function successors(setting: Setting, subject: Subject, world: World, emi
     if (scenario.initiator) networkSteps(setting, world, joiner, emit)
   }
   healings(setting, subject, world, devices, emit)
-  outsiderActions(setting, world, devices, emit)
+  setting.outsider?.act(world, devices, emit)
 }
 
 /** Delivers an event; where the step drops a row, the disk may also fail to. */
@@ -131,13 +138,20 @@ function timeSteps(setting: Setting, world: World, device: string, emit: Emit): 
   const due = run === null ? null : dueAt(run.state)
   if (run === null || due === null) return
   if (run.now >= due) {
-    emitEvent(setting, world, emit, 'progress', `${device}: the timer fires`, device, table.plainEvent('tick'))
+    emitEvent(
+      setting,
+      world,
+      emit,
+      'progress',
+      `${device}: the timer fires`,
+      device,
+      table.plainEvent('tick'),
+    )
     return
   }
   const next = [...world]
-  next[place] = 'device' in run
-    ? table.idOfJoiner({ ...run, now: due })
-    : table.idOfInitiator({ ...run, now: due })
+  next[place] =
+    'device' in run ? table.idOfJoiner({ ...run, now: due }) : table.idOfInitiator({ ...run, now: due })
   emit('progress', `${device}: the deadline of '${run.state.phase}' comes`, next, null)
 }
 
@@ -152,13 +166,37 @@ function personSteps(setting: Setting, world: World, device: string, emit: Emit)
     const marked = [...world]
     const { approved } = truthOf(setting, world)
     setTruth(setting, marked, { approved: { ...approved, [device]: asking.peer } })
-    emitEvent(setting, marked, emit, 'progress', `${device}: its person says yes`, device, table.plainEvent('approved'))
+    emitEvent(
+      setting,
+      marked,
+      emit,
+      'progress',
+      `${device}: its person says yes`,
+      device,
+      table.plainEvent('approved'),
+    )
   }
   if (!scenario.faults) return
   if (asking !== null) {
-    emitEvent(setting, world, emit, 'fault', `${device}: its person says no`, device, table.plainEvent('declined'))
+    emitEvent(
+      setting,
+      world,
+      emit,
+      'fault',
+      `${device}: its person says no`,
+      device,
+      table.plainEvent('declined'),
+    )
   }
-  emitEvent(setting, world, emit, 'fault', `${device}: its person calls it off`, device, table.plainEvent('cancelled'))
+  emitEvent(
+    setting,
+    world,
+    emit,
+    'fault',
+    `${device}: its person calls it off`,
+    device,
+    table.plainEvent('cancelled'),
+  )
 }
 
 /** A careful person says yes only to digits that the device in her other hand shows as well. */
@@ -196,7 +234,15 @@ function diskSteps(setting: Setting, world: World, device: string, emit: Emit): 
       const failed = [...world]
       failed[writeAt(device)] = 0
       const label = `${device}: the ${write.row} row cannot be written`
-      emitEvent(setting, failed, emit, possible ? 'fault' : 'progress', label, device, table.plainEvent('persist-failed'))
+      emitEvent(
+        setting,
+        failed,
+        emit,
+        possible ? 'fault' : 'progress',
+        label,
+        device,
+        table.plainEvent('persist-failed'),
+      )
     }
     if (scenario.faults && possible) {
       const stored = store(setting, world, device)
@@ -295,32 +341,6 @@ function confirmAfterRestart(setting: Setting, outcome: Outcome, { from, message
   if (row?.state !== 'provisional' || !sameMac(row.acknowledgement, message.acknowledgement)) return
   outcome.violation ??= activate(setting, outcome.next, initiatorName, from, 'proof')
   outcome.answer = { type: 'Acknowledged' }
-}
-
-/** The event that a message is to the machine it reaches; null where the shell resets the exchange. */
-export function arrival({ kind, from, message }: Pick<Flight, 'kind' | 'from' | 'message'>): MachineEvent | null {
-  if (kind === 'answer') return { type: 'answered', peer: from, message }
-  switch (message.type) {
-    case 'PairingRequest':
-      return {
-        type: 'request',
-        peer: from,
-        message,
-        fresh: { nonce: new Uint8Array(), secret: new Uint8Array() },
-      }
-    case 'Response':
-      return { type: 'response', peer: from, message }
-    case 'Confirmed':
-      return { type: 'confirmed', peer: from, message }
-    case 'Cancel':
-      return { type: 'cancel-received', peer: from, message }
-    case 'Challenge':
-    case 'Waiting':
-    case 'Complete':
-    case 'Refused':
-    case 'Acknowledged':
-      return null
-  }
 }
 
 function startRun(table: MachineTable, scenario: Scenario, device: string, run: number): number {

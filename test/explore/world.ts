@@ -1,5 +1,6 @@
 import type { PairingMessage } from '../../src/pairing/messages.ts'
 import type { ProvisionalPair } from '../../src/pairing/provisional-pair.ts'
+import type { Flight } from './arrival.ts'
 import { digest } from './fake-suite.ts'
 import { Interner, PairMemo } from './interner.ts'
 import { initiatorName, joinerNames, outsiderName, textOf, type Machines } from './machines.ts'
@@ -27,14 +28,6 @@ export interface Row {
 
 /** What a device has handed to its disk and not heard back about. */
 export type Write = { row: 'provisional'; pair: ProvisionalPair } | { row: 'active'; peer: string }
-
-/** One message under way. An `ask` wants an answer, a `tell` does not. */
-export interface Flight {
-  kind: 'ask' | 'answer' | 'tell'
-  from: string
-  to: string
-  message: PairingMessage
-}
 
 /** What really happened, kept beside the machines, which cannot see it. */
 export interface Truth {
@@ -80,6 +73,8 @@ export class Tables {
     textOf,
   )
   readonly flights = new Interner<Flight | null>(null, textOf)
+  readonly #messageIds = new WeakMap<PairingMessage, number>()
+  readonly #messages = new Interner<PairingMessage>({ type: 'Waiting' }, textOf)
   /** Sorted numbers of flights. */
   readonly flightSets = new Interner<readonly number[]>([], (set) => set.join())
   readonly without = new PairMemo((set, flight) =>
@@ -96,6 +91,12 @@ export class Tables {
       if (flights.includes(flight) || together.length >= inFlight) return set
       return this.flightSets.idOf([...flights, flight].toSorted((a, b) => a - b))
     })
+  }
+
+  messageId(message: PairingMessage): number {
+    let id = this.#messageIds.get(message)
+    if (id === undefined) this.#messageIds.set(message, (id = this.#messages.idOf(message)))
+    return id
   }
 }
 

@@ -11,26 +11,50 @@ const payload = (min: number, max: number): fc.Arbitrary<Uint8Array> =>
 
 const frame: fc.Arbitrary<Frame> = fc
   .oneof(
-  fc.record({ type: fc.constant('request' as const), more: fc.boolean(), channel, payload: payload(1, 2_000) }),
-  fc.record({ type: fc.constant('response' as const), more: fc.constant(false), channel, payload: payload(0, 2_000) }),
-  fc.record({ type: fc.constant('error' as const), more: fc.constant(false), channel, payload: payload(2, 300) }),
-  fc.record({ type: fc.constant('cancel' as const), more: fc.constant(false), channel, payload: payload(0, 0) }),
-  fc.record({
-    type: fc.constantFrom('ping' as const, 'pong' as const),
-    more: fc.constant(false),
-    channel: fc.constant(0),
-    payload: payload(8, 8),
-  }),
-)
+    fc.record({
+      type: fc.constant('request' as const),
+      more: fc.boolean(),
+      channel,
+      payload: payload(1, 2_000),
+    }),
+    fc.record({
+      type: fc.constant('response' as const),
+      more: fc.constant(false),
+      channel,
+      payload: payload(0, 2_000),
+    }),
+    fc.record({
+      type: fc.constant('error' as const),
+      more: fc.constant(false),
+      channel,
+      payload: payload(2, 300),
+    }),
+    fc.record({
+      type: fc.constant('cancel' as const),
+      more: fc.constant(false),
+      channel,
+      payload: payload(0, 0),
+    }),
+    fc.record({
+      type: fc.constantFrom('ping' as const, 'pong' as const),
+      more: fc.constant(false),
+      channel: fc.constant(0),
+      payload: payload(8, 8),
+    }),
+  )
   // fast-check makes objects without a prototype.
   .map((record) => ({ ...record }))
 
 test('whatever was encoded comes out again, however the bytes are cut up', () => {
   fc.assert(
-    fc.property(fc.array(frame, { maxLength: 12 }), fc.infiniteStream(fc.integer({ min: 1, max: 900 })), (frames, cuts) => {
-      const bytes = encodeFrames(frames)
-      assert.deepEqual(parse(cut(bytes, cuts)), frames)
-    }),
+    fc.property(
+      fc.array(frame, { maxLength: 12 }),
+      fc.infiniteStream(fc.integer({ min: 1, max: 900 })),
+      (frames, cuts) => {
+        const bytes = encodeFrames(frames)
+        assert.deepEqual(parse(cut(bytes, cuts)), frames)
+      },
+    ),
   )
 })
 
@@ -45,7 +69,12 @@ test('a chunk may be added while frames of the one before are still to be taken'
 })
 
 test('the largest frame passes', () => {
-  const largest: Frame = { type: 'request', more: true, channel: 7, payload: new Uint8Array(maxPayloadBytes).fill(9) }
+  const largest: Frame = {
+    type: 'request',
+    more: true,
+    channel: 7,
+    payload: new Uint8Array(maxPayloadBytes).fill(9),
+  }
   assert.deepEqual(parse([encodeFrames([largest])]), [largest])
 })
 
@@ -120,7 +149,7 @@ function parse(chunks: Iterable<Uint8Array>): Frame[] {
 }
 
 function* cut(bytes: Uint8Array, sizes: fc.Stream<number>): Generator<Uint8Array> {
-  for (let offset = 0; offset < bytes.byteLength; ) {
+  for (let offset = 0; offset < bytes.byteLength;) {
     const size = sizes.next().value ?? 1
     yield bytes.slice(offset, offset + size)
     offset += size

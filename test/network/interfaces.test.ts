@@ -26,10 +26,12 @@ test('loopback is used when there is no other interface', () => {
   assert.deepEqual(names(usableInterfaces({}, () => ({ lo }))), ['lo'])
 })
 
+const two = () => ({ lo, eth0: [ipv4('10.0.0.2')], eth1: [ipv4('10.1.0.2')] })
+const linkLocal = () => ({ eth0: [ipv6('fd00::2'), ipv6('fe80::1', { scopeid: 7 })] })
+
 test('exactly the named interfaces are used, loopback too, as far as they exist', () => {
-  const list = () => ({ lo, eth0: [ipv4('10.0.0.2')], eth1: [ipv4('10.1.0.2')] })
-  assert.deepEqual(names(usableInterfaces({ names: ['lo', 'eth1', 'eth7'] }, list)), ['eth1', 'lo'])
-  assert.deepEqual(usableInterfaces({ names: ['eth7'] }, list), [])
+  assert.deepEqual(names(usableInterfaces({ names: ['lo', 'eth1', 'eth7'] }, two)), ['eth1', 'lo'])
+  assert.deepEqual(usableInterfaces({ names: ['eth7'] }, two), [])
 })
 
 test('interfaces of VPNs, containers and virtual machines come last', () => {
@@ -42,9 +44,8 @@ test('interfaces of VPNs, containers and virtual machines come last', () => {
 })
 
 test('link-local IPv6 addresses keep the zone that they are good in', () => {
-  const list = () => ({ eth0: [ipv6('fd00::2'), ipv6('fe80::1', { scopeid: 7 })] })
   const zone = platform() === 'win32' ? '7' : 'eth0'
-  assert.deepEqual(usableInterfaces({}, list), [
+  assert.deepEqual(usableInterfaces({}, linkLocal), [
     {
       name: 'eth0',
       ipv4: [],
@@ -58,7 +59,10 @@ test('link-local IPv6 addresses keep the zone that they are good in', () => {
 })
 
 test('an interface without addresses is not usable', () => {
-  assert.deepEqual(usableInterfaces({}, () => ({ eth0: [], eth1: undefined })), [])
+  assert.deepEqual(
+    usableInterfaces({}, () => ({ eth0: [], eth1: undefined })),
+    [],
+  )
 })
 
 test('this machine has a usable interface', () => {

@@ -80,7 +80,10 @@ test('everything pushed is taken exactly once, unless it was dropped; the byte c
           const body = new Uint8Array(length)
           queue.pushMessage({ type: 'response', channel: own, body, onTaken: () => finished.add(own) })
         }
-        assert.equal(queue.queuedBytes, [...left.values()].reduce((sum, bytes) => sum + bytes, 0))
+        assert.equal(
+          queue.queuedBytes,
+          [...left.values()].reduce((sum, bytes) => sum + bytes, 0),
+        )
       }
       take(Number.POSITIVE_INFINITY)
       assert.equal(left.size, 0)

@@ -13,15 +13,19 @@ const echo: ServeHandler = async (question) => question
 
 test('the answer to any question within the cap arrives as it was sent, however it is cut up', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.uint8Array({ maxLength: maxBytes }), fc.integer({ min: 1, max: 5_000 }), async (bytes, step) => {
-      const [asker, answerer] = await streamPair()
-      const served = serve(answerer, { maxBytes }, echo)
-      const head = bytes.subarray(0, Math.min(step, bytes.byteLength))
-      if (head.byteLength > 0) asker.send(head)
-      const answer = await request(asker, bytes.subarray(head.byteLength), { maxBytes })
-      assert.deepEqual(answer, bytes)
-      assert.deepEqual(await served, { outcome: 'answered' })
-    }),
+    fc.asyncProperty(
+      fc.uint8Array({ maxLength: maxBytes }),
+      fc.integer({ min: 1, max: 5_000 }),
+      async (bytes, step) => {
+        const [asker, answerer] = await streamPair()
+        const served = serve(answerer, { maxBytes }, echo)
+        const head = bytes.subarray(0, Math.min(step, bytes.byteLength))
+        if (head.byteLength > 0) asker.send(head)
+        const answer = await request(asker, bytes.subarray(head.byteLength), { maxBytes })
+        assert.deepEqual(answer, bytes)
+        assert.deepEqual(await served, { outcome: 'answered' })
+      },
+    ),
     { numRuns: 50 },
   )
 })
@@ -102,7 +106,10 @@ test('a handler that dawdles is cut off after thirty seconds, and told', async (
   })
   const answer = request(asker, Uint8Array.of(1), { maxBytes })
   answer.catch(() => {})
-  await until(() => asker.remoteReadStatus === 'readable' && answerer.remoteWriteStatus === 'closed', 'the question')
+  await until(
+    () => asker.remoteReadStatus === 'readable' && answerer.remoteWriteStatus === 'closed',
+    'the question',
+  )
   await timers.pass(29_999)
   assert.equal(told, false)
   await timers.pass(2)

@@ -67,10 +67,7 @@ test('wrong key: the listener says that it does not know the device, and the dia
 test('a listener that claims a key but cannot prove it is not believed, and is not called unpaired', async () => {
   const { dialerPeer, toListener, inbound } = await ends()
   let proved = 0
-  const opening = openSession(
-    toListener,
-    sessionOptions(dialerPeer, { onProved: () => void proved++ }),
-  )
+  const opening = openSession(toListener, sessionOptions(dialerPeer, { onProved: () => void proved++ }))
   inbound.addEventListener('message', () => {
     const payload = new Uint8Array(81)
     payload[0] = 1

@@ -34,7 +34,8 @@ test('both sides find the newest key that both hold, whatever each calls it', ()
     const result = run(dialerKeys, listenerKeys)
     assert.deepEqual(result?.listenerKey.key, chosen?.key)
     assert.deepEqual(result?.dialerKey.key, chosen?.key)
-    if (result !== undefined) assert.ok(listenerKeys.includes(result.listenerKey) && dialerKeys.includes(result.dialerKey))
+    if (result !== undefined)
+      assert.ok(listenerKeys.includes(result.listenerKey) && dialerKeys.includes(result.dialerKey))
   }
 })
 

@@ -17,17 +17,20 @@ import { turns, virtualTimers } from './virtual-timers.ts'
 test('answers find their requests, in both directions at once, whatever their sizes', async () => {
   const { dialer, listener } = await sessionPair()
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 0, max: 200_000 })), { maxLength: 30 }), async (requests) => {
-      const answers = await Promise.all(
-        requests.map(([fromDialer, length], index) =>
-          (fromDialer ? dialer : listener).request('echo', 1, `${index}:${'x'.repeat(length)}`),
-        ),
-      )
-      assert.deepEqual(
-        answers,
-        requests.map(([, length], index) => `${index}:${'x'.repeat(length)}`),
-      )
-    }),
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 0, max: 200_000 })), { maxLength: 30 }),
+      async (requests) => {
+        const answers = await Promise.all(
+          requests.map(([fromDialer, length], index) =>
+            (fromDialer ? dialer : listener).request('echo', 1, `${index}:${'x'.repeat(length)}`),
+          ),
+        )
+        assert.deepEqual(
+          answers,
+          requests.map(([, length], index) => `${index}:${'x'.repeat(length)}`),
+        )
+      },
+    ),
     { numRuns: 20 },
   )
   await dialer.close()
@@ -68,7 +71,9 @@ test('a failure crosses with its code and message, without a stack and without c
 
 test('a request or an answer over 1 MiB is refused, and the session goes on', async () => {
   const { dialer } = await sessionPair({
-    listener: { dispatch: async (_name, _version, value) => (value === 'big' ? 'x'.repeat(1024 * 1024) : value) },
+    listener: {
+      dispatch: async (_name, _version, value) => (value === 'big' ? 'x'.repeat(1024 * 1024) : value),
+    },
   })
   await assert.rejects(dialer.request('any', 1, 'x'.repeat(1024 * 1024)), { code: 'too-large' })
   await assert.rejects(dialer.request('any', 1, 'big'), { code: 'too-large' })
@@ -363,11 +368,20 @@ const violations: [what: string, bytes: Uint8Array][] = [
   ['a length prefix of 4 GiB', Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x10, 0, 0, 0, 1)],
   ['an unknown frame type', Uint8Array.of(0, 0, 0, 1, 0x33, 0, 0, 0, 1, 0)],
   ['a request on a channel of the wrong side', encodeFrames([request(2, 'any', '1')])],
-  ['an answer on a channel of the wrong side', encodeFrames([{ ...request(1, 'any', '1'), type: 'response' }])],
+  [
+    'an answer on a channel of the wrong side',
+    encodeFrames([{ ...request(1, 'any', '1'), type: 'response' }]),
+  ],
   ['a protocol name with capitals', encodeFrames([request(1, 'Any', '1')])],
-  ['a request shorter than its header', encodeFrames([{ ...request(1, 'any', '1'), payload: Uint8Array.of(40, 1) }])],
+  [
+    'a request shorter than its header',
+    encodeFrames([{ ...request(1, 'any', '1'), payload: Uint8Array.of(40, 1) }]),
+  ],
   ['a channel used twice', encodeFrames([request(1, 'wait', '1'), request(1, 'wait', '1')])],
-  ['a hello after the hello', encodeFrames([{ type: 'unknownDevice', more: false, channel: 0, payload: new Uint8Array(0) }])],
+  [
+    'a hello after the hello',
+    encodeFrames([{ type: 'unknownDevice', more: false, channel: 0, payload: new Uint8Array(0) }]),
+  ],
 ]
 
 for (const [what, bytes] of violations) {
@@ -380,7 +394,14 @@ for (const [what, bytes] of violations) {
 }
 
 test('a request that is no JSON, or names __proto__, is answered with an error', async () => {
-  for (const text of ['{', 'nul', '{"__proto__":{"a":1}}', '{"\\u005f_proto__":1}', '\u0000', '['.repeat(100)]) {
+  for (const text of [
+    '{',
+    'nul',
+    '{"__proto__":{"a":1}}',
+    '{"\\u005f_proto__":1}',
+    '\u0000',
+    '['.repeat(100),
+  ]) {
     const { session, peer, frames } = await rawDialer()
     peer.send(encodeFrames([request(1, 'any', text)]))
     await until(() => frames.length > 0, 'an answer')
@@ -425,7 +446,12 @@ test('a handler that ignores its cancellation still counts', async () => {
   const nothing = new Uint8Array(0)
   for (let index = 0; index < 256; index++) {
     const channel = 1 + 2 * index
-    peer.send(encodeFrames([request(channel, 'wait', '1'), { type: 'cancel', more: false, channel, payload: nothing }]))
+    peer.send(
+      encodeFrames([
+        request(channel, 'wait', '1'),
+        { type: 'cancel', more: false, channel, payload: nothing },
+      ]),
+    )
   }
   peer.send(encodeFrames([request(1_001, 'any', '1')]))
   await until(() => frames.length === 1, 'the refusal')
@@ -435,24 +461,32 @@ test('a handler that ignores its cancellation still counts', async () => {
 
 test('fuzzed frames after the hello: the session goes on or ends, and nothing escapes', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 6 }), fc.nat(), async (payloads, seed) => {
-      const { session, peer } = await rawDialer()
-      const types: Frame['type'][] = ['request', 'response', 'error', 'cancel', 'ping', 'pong', 'goodbye']
-      for (const [index, payload] of payloads.entries()) {
-        const type = types[(seed + index) % types.length] ?? 'ping'
-        const frame = { type, more: (seed & index) === 1, channel: (seed + index) % 4, payload }
-        if (peer.status === 'open') peer.send(encodeFrames([frame]))
-      }
-      await turns(5)
-      session.abort(new Error('done'))
-      await session.closed
-    }),
+    fc.asyncProperty(
+      fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 6 }),
+      fc.nat(),
+      async (payloads, seed) => {
+        const { session, peer } = await rawDialer()
+        const types: Frame['type'][] = ['request', 'response', 'error', 'cancel', 'ping', 'pong', 'goodbye']
+        for (const [index, payload] of payloads.entries()) {
+          const type = types[(seed + index) % types.length] ?? 'ping'
+          const frame = { type, more: (seed & index) === 1, channel: (seed + index) % 4, payload }
+          if (peer.status === 'open') peer.send(encodeFrames([frame]))
+        }
+        await turns(5)
+        session.abort(new Error('done'))
+        await session.closed
+      },
+    ),
     { numRuns: 300 },
   )
 })
 
 /** A session whose other side is the test itself, after an honest hello. */
-async function rawDialer(): Promise<{ session: Session; peer: import('@libp2p/interface').Stream; frames: Frame[] }> {
+async function rawDialer(): Promise<{
+  session: Session
+  peer: import('@libp2p/interface').Stream
+  frames: Frame[]
+}> {
   const { dialerPeer, listenerPeer, outbound, inbound, toDialer } = await ends()
   const framed = new FramedStream(outbound)
   const dispatch: SessionOptions['dispatch'] = (name, _version, value) =>
@@ -473,7 +507,12 @@ async function rawDialer(): Promise<{ session: Session; peer: import('@libp2p/in
 }
 
 function request(channel: number, name: string, text: string): Frame {
-  return { type: 'request', more: false, channel, payload: encodeRequest(name, 1, new TextEncoder().encode(text)) }
+  return {
+    type: 'request',
+    more: false,
+    channel,
+    payload: encodeRequest(name, 1, new TextEncoder().encode(text)),
+  }
 }
 
 function nested(depth: number): unknown {

@@ -35,7 +35,7 @@ interface Case {
   state?: InitiatorState
 }
 
-const { request, response, confirmed, cancelOfJoiner, carolRequest, carolResponse, cancelOfCarol } = messages
+const { response, confirmed, cancelOfJoiner, carolRequest, carolResponse, cancelOfCarol } = messages
 const daveId = malloryId
 const daveRequest = new JoinerParty({ peer: daveId, seed: 90 }).find(aliceId)
 

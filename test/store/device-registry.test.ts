@@ -87,6 +87,9 @@ test('a description says how and where a device is, or was', () => {
     lastSeen: now,
   })
   registry.disconnected(alice)
+  // The other end of a connection that came in is a port that nobody listens on: it is not where to look for it.
+  assert.deepEqual(registry.get(alice), { ...base, state: 'disconnected', lastSeen: now })
+  registry.reachableAt(alice, address)
   assert.deepEqual(registry.get(alice), { ...base, state: 'disconnected', address, lastSeen: now })
   registry.sighted(bob, [address])
   const id = deviceIdOf(bob)
@@ -104,6 +107,7 @@ test('a restart knows the devices and where they were', (context) => {
   store.trust.put(activeRecord(alice, 'alice'))
   store.trust.put(pendingRecord(bob, 'bob'))
   store.registry.connected(alice, direct)
+  store.registry.reachableAt(alice, address)
   store.close()
   const again = openStore({ dataDir: directory })
   assert.deepEqual(
@@ -279,7 +283,7 @@ test('addresses that worked come before those in sight', () => {
   const { registry, trust } = memoryStore()
   trust.put(activeRecord(alice, 'alice'))
   registry.sighted(alice, ['/ip4/192.0.2.2/tcp/1', address])
-  registry.connected(alice, direct)
+  registry.reachableAt(alice, address)
   assert.deepEqual(registry.addressesOf(alice), [address, '/ip4/192.0.2.2/tcp/1'])
   registry.lost(alice)
   assert.deepEqual(registry.addressesOf(alice), [address])

@@ -10,10 +10,11 @@ import type multicastDns from 'multicast-dns'
  * - nobody but us compresses, suppresses or splits: packets stay below 1,400 bytes.
  */
 
-/** As `multicast-dns` decodes it. */
-export type DecodedPacket = multicastDns.FullPacket
-/** What it can encode. */
-export type Packet = Partial<DecodedPacket>
+/** What `multicast-dns` can encode. */
+export type Packet = Partial<multicastDns.FullPacket>
+/** As it decodes it. */
+export type DecodedPacket = Packet & { questions: Question[]; answers: Answer[]; additionals: Answer[] }
+type Question = multicastDns.QueryOutgoingPacket['questions'][number]
 type Answer = multicastDns.ResponseOutgoingPacket['answers'][number]
 
 export const serviceName = '_p2p._udp.local'
@@ -127,9 +128,9 @@ export function encodeServiceList(): Packet {
 
 /** What a packet says about libp2p peers; everything else in it is skipped. Its content is anybody's invention. */
 export function readPacket(packet: DecodedPacket): HeardPacket {
-  const answers = packet.answers ?? []
+  const { answers } = packet
   if (packet.type !== 'response') {
-    const questions = (packet.questions ?? []).filter(({ type }) => type === 'PTR' || isAny(type))
+    const questions = packet.questions.filter(({ type }) => type === 'PTR' || isAny(type))
     return {
       kind: 'query',
       asksForPeers: questions.some(({ name }) => name.toLowerCase() === serviceName),
@@ -138,7 +139,7 @@ export function readPacket(packet: DecodedPacket): HeardPacket {
       known: answers.flatMap(readPointer),
     }
   }
-  const records = [...answers, ...(packet.additionals ?? [])]
+  const records = [...answers, ...packet.additionals]
   return {
     kind: 'response',
     peers: answers

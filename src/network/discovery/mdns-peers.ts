@@ -66,10 +66,10 @@ export class PeerTable {
       const leftMs = expiresAtMs - nowMs
       const lasting = name.endsWith(`.${serviceName}`) // else it is another one in the next answer
       if (lasting && heardOn === interfaceName && leftMs > lifetimeMs / 2) {
-        known.unshift({ name, ttlSeconds: Math.floor(leftMs / 1_000) })
+        known.push({ name, ttlSeconds: Math.floor(leftMs / 1_000) })
       }
     }
-    return known
+    return known.toReversed()
   }
 
   sightings(): Sighting[] {

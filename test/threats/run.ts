@@ -1,0 +1,38 @@
+import { availableParallelism } from 'node:os'
+import { judge, type Judgement } from './judge.ts'
+import { laterRows, threats } from './threats.ts'
+
+/**
+ * Every attack of the table of threats, against the system as it is, where it has to fail, and against the system
+ * without the defence, where it has to succeed. Arguments: only these rows.
+ */
+const wanted = process.argv.slice(2).map(Number)
+const chosen = threats.filter(({ row }) => wanted.length === 0 || wanted.includes(row))
+const startedAt = performance.now()
+
+const judgements: Judgement[] = []
+const queue = chosen.map((threat, index) => ({ threat, index }))
+// Heavy ones first, so that no core idles at the end.
+queue.sort((a, b) => Number(b.threat.seconds ?? 0) - Number(a.threat.seconds ?? 0))
+await Promise.all(
+  Array.from({ length: Math.min(2, availableParallelism()) }, async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      judgements[next.index] = await judge(next.threat)
+      process.stderr.write('.')
+    }
+  }),
+)
+process.stderr.write('\n')
+
+for (const { threat, outcome, attack, without } of judgements) {
+  console.log(`${outcome === 'passed' ? 'ok    ' : 'FAILED'} threat ${threat.row}: ${threat.title}`)
+  console.log(`         the attack ${attack.text}`)
+  for (const { what, text } of without) console.log(`         without ${what}: it ${text}`)
+}
+if (wanted.length === 0) {
+  for (const { row, why } of laterRows) console.log(`later  threat ${row}: ${why}`)
+}
+const failed = judgements.filter(({ outcome }) => outcome === 'failed').length
+console.log(`${Math.round((performance.now() - startedAt) / 1000)} s`)
+console.log(`${judgements.length - failed} passed, ${failed} failed`)
+process.exitCode = failed === 0 ? 0 : 1
