@@ -1,7 +1,7 @@
 import type { Clock, Log } from '../api.ts'
 import type { PairKey } from '../network/session-hello.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
-import type { PairingTrust } from '../protocols/pairing.ts'
+import type { PairingTrust } from '../protocols/pairing-components.ts'
 import type { Store } from '../store/store.ts'
 
 const dailyMs = 24 * 3_600_000

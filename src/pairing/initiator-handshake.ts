@@ -34,6 +34,8 @@ export interface Attempt {
   readonly requested: Uint8Array
   readonly challenged: Uint8Array
   readonly startedAt: number
+  /** The same peer has asked with other bytes since, or called this attempt off: what still comes of it is only late. */
+  readonly isClosed: boolean
 }
 
 /** The attempt whose Response proved the code. */
@@ -83,16 +85,27 @@ export function makeAttempt(
     challenge: { type: 'Challenge', nonce, share, probe },
     challenged: transcript.challenge(suite, request.requested, nonce, share),
     startedAt,
+    isClosed: false,
   }
+}
+
+/** Whether a Response is an answer to this attempt's Challenge; says nothing about its proof. */
+export function opensCommitment(
+  { suite }: HandshakeContext,
+  { commitment }: Attempt,
+  { nonce, share }: MessageOf<'Response'>,
+): boolean {
+  return sameMac(commit(suite, nonce, share), commitment)
 }
 
 /** Null unless the Response opens the commitment, its proof is right and its sealed part is authentic. */
 export function verifyResponse(
-  { suite, keys }: HandshakeContext,
+  context: HandshakeContext,
   attempt: Attempt,
   response: MessageOf<'Response'>,
 ): Winner | null {
-  if (!sameMac(commit(suite, response.nonce, response.share), attempt.commitment)) return null
+  const { suite, keys } = context
+  if (!opensCommitment(context, attempt, response)) return null
   const agreed = agreeKeys(suite, keys.authKey, attempt.secret, response.share)
   if (agreed === null) return null
   const opening = transcript.opening(suite, attempt.challenged, response.nonce, response.share)

@@ -2,6 +2,7 @@ import {
   makeAgreement,
   makeAttempt,
   makeCancel,
+  opensCommitment,
   refuseRequest,
   refuseResponse,
   sameResponse,
@@ -18,7 +19,6 @@ import { approvalMs, attemptMs, confirmationMs, maxOpenAttempts, maxTries, remem
 import type { MessageOf, PairingMessage, RefusalReason } from './messages.ts'
 import { sameMac } from './proofs.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
-import { commit } from './transcript.ts'
 
 /**
  * The side that shows the code. One machine is one invitation: `advance` takes what happened and says what to do.
@@ -113,13 +113,12 @@ export function isForgettable(state: InitiatorState, now: number): boolean {
 
 /** Whether a Response opens an attempt of this invitation: tells the right one among several. */
 export function opensAttempt(
-  { suite }: InitiatorContext,
+  context: InitiatorContext,
   state: InitiatorState,
   peer: string,
-  { nonce, share }: MessageOf<'Response'>,
+  message: MessageOf<'Response'>,
 ): boolean {
-  const attempt = state.attempts.find((each) => each.peer === peer)
-  return attempt !== undefined && sameMac(attempt.commitment, commit(suite, nonce, share))
+  return attemptsOf(state, peer).some((attempt) => opensCommitment(context, attempt, message))
 }
 
 function handle(context: InitiatorContext, state: InitiatorState, event: InitiatorEvent): InitiatorStep {
@@ -156,16 +155,16 @@ function onRequest(
   if (requested === null) return silence(state)
   if (state.phase !== 'open') return answer(state, refuseRequest(context, requested, reasonFor(state)))
 
-  const known = state.attempts.find((attempt) => attempt.peer === peer)
-  if (known !== undefined && sameMac(known.requested, requested)) return answer(state, known.challenge)
+  const repeated = attemptsOf(state, peer).find((attempt) => sameMac(attempt.requested, requested))
+  if (repeated !== undefined) return repeated.isClosed ? silence(state) : answer(state, repeated.challenge)
   if (state.challenges >= maxTries) {
     return end(context, state, 'burnt', {
       type: 'answer',
       message: refuseRequest(context, requested, 'burnt'),
     })
   }
-  const others = state.attempts.filter((attempt) => attempt !== known)
-  const waiting = others.filter((attempt) => context.now < attempt.startedAt + attemptMs)
+  const others = closeAttempt(state.attempts, openAttemptOf(state, peer))
+  const waiting = others.filter((attempt) => !attempt.isClosed && context.now < attempt.startedAt + attemptMs)
   if (waiting.length >= maxOpenAttempts) return silence(state)
 
   const attempt = makeAttempt(
@@ -189,7 +188,7 @@ function onResponse(
   if (winner !== null && winner.attempt.peer === peer) {
     return sameResponse(winner.response, message) ? repeatAnswer(context, state, winner) : silence(state)
   }
-  const attempt = state.attempts.find((candidate) => candidate.peer === peer)
+  const attempt = openAttemptOf(state, peer)
   if (attempt === undefined) return silence(state)
 
   const verified = verifyResponse(context, attempt, message)
@@ -198,8 +197,14 @@ function onResponse(
       ? silence(state)
       : answer(state, refuseResponse(context, verified, reasonFor(state)))
   }
-  // The right probe with a wrong opening or proof is somebody who stole the code: it is worth nothing any more.
-  if (verified === null) return end(context, state, 'burnt', { type: 'silence' })
+  if (verified === null) {
+    // An honest joiner that has asked anew since, and whose earlier Response was late.
+    const isLate = attemptsOf(state, peer).some(
+      (earlier) => earlier.isClosed && opensCommitment(context, earlier, message),
+    )
+    // Else the right probe with a wrong opening or proof: somebody stole the code, and it is worth nothing any more.
+    return isLate ? silence(state) : end(context, state, 'burnt', { type: 'silence' })
+  }
   return {
     state: {
       phase: 'approving',
@@ -326,14 +331,13 @@ function onCancelReceived(
   state: InitiatorState,
   { peer, message }: Extract<InitiatorEvent, { type: 'cancel-received' }>,
 ): InitiatorStep {
-  const attempt = state.attempts.find((candidate) => candidate.peer === peer)
+  const attempt = openAttemptOf(state, peer)
   if (attempt === undefined || !verifyCancel(context, attempt, message)) return silence(state)
   const noted: InitiatorEffect = { type: 'answer', message: { type: 'Acknowledged' } }
   if (winnerOf(state)?.attempt.peer === peer) {
     return canBeCalledOff(state) ? end(context, state, 'cancelled', noted) : { state, effects: [noted] }
   }
-  const attempts = state.attempts.filter((candidate) => candidate !== attempt)
-  return { state: { ...state, attempts }, effects: [noted] }
+  return { state: { ...state, attempts: closeAttempt(state.attempts, attempt) }, effects: [noted] }
 }
 
 function onCancelled(context: InitiatorContext, state: InitiatorState): InitiatorStep {
@@ -388,6 +392,19 @@ function finished(state: InitiatorState & { phase: 'ended' }): InitiatorEffect {
 /** A holder of the code who comes too late learns why; nobody else gets this far. */
 function reasonFor(state: InitiatorState): RefusalReason {
   return state.phase === 'ended' ? state.reason : 'used'
+}
+
+function attemptsOf({ attempts }: InitiatorState, peer: string): Attempt[] {
+  return attempts.filter((attempt) => attempt.peer === peer)
+}
+
+function openAttemptOf(state: InitiatorState, peer: string): Attempt | undefined {
+  return attemptsOf(state, peer).find((attempt) => !attempt.isClosed)
+}
+
+/** Closed attempts are remembered: there are `maxTries` of them at most. */
+function closeAttempt(attempts: readonly Attempt[], closed: Attempt | undefined): Attempt[] {
+  return attempts.map((attempt) => (attempt === closed ? { ...attempt, isClosed: true } : attempt))
 }
 
 function winnerOf(state: InitiatorState): Winner | null {

@@ -11,7 +11,7 @@ import {
 import type { CodeKeys } from '../pairing/key-schedule.ts'
 import { invitationLifetimeMs } from '../pairing/limits.ts'
 import type { MessageOf, PairingMessage } from '../pairing/messages.ts'
-import type { PairingComponents, PairingRun } from './pairing.ts'
+import type { PairingComponents, PairingRun } from './pairing-components.ts'
 import { hex, pairingError, storageFailure } from './pairing-errors.ts'
 
 /** Runs one initiator machine: one live code. */
@@ -26,6 +26,7 @@ export class InvitationRunner {
   #changed = Promise.withResolvers<void>()
   #cancelTimer: () => void = () => {}
   #persistError: unknown = null
+  #pairingWith: string | null = null
   #told: Promise<void>[] = []
   readonly #components: PairingComponents
   readonly #keys: CodeKeys
@@ -233,10 +234,16 @@ export class InvitationRunner {
     if (before === 'approving') this.#question?.abort()
     this.#changed.resolve()
     this.#changed = Promise.withResolvers()
-    const peer = 'winner' in this.#state ? this.#state.winner?.attempt.peer : undefined
-    if (phase === 'approving' && peer !== undefined) this.#components.onPairing(peer, true)
-    if (phase === 'ended' && peer !== undefined) this.#components.onPairing(peer, false)
+    if (this.#state.phase === 'approving') this.#showPairing(this.#state.winner.attempt.peer)
+    if (!this.isLive) this.#showPairing(null)
     this.#armTimer()
+  }
+
+  #showPairing(peer: string | null): void {
+    const { onPairing } = this.#components
+    if (this.#pairingWith !== null) onPairing(this.#pairingWith, false)
+    if (peer !== null) onPairing(peer, true)
+    this.#pairingWith = peer
   }
 
   /** Wakes the machine when something of its own is due. */

@@ -1,5 +1,5 @@
 import { SpacedockError } from '../errors.ts'
-import { findCandidates, type CandidateSource, type FoundPeer } from '../network/discovery/rendezvous.ts'
+import { findCandidates } from '../network/discovery/rendezvous.ts'
 import {
   advance,
   startJoiner,
@@ -10,43 +10,20 @@ import {
 import type { CodeKeys } from '../pairing/key-schedule.ts'
 import type { MessageOf, PairingMessage } from '../pairing/messages.ts'
 import { pause } from '../clock.ts'
-import type { PairingComponents, PairingRun } from './pairing.ts'
+import { CandidateQueue } from './candidate-queue.ts'
+import type { JoinRun, PairingComponents, PairingTransport } from './pairing-components.ts'
 import { hex, pairingError, storageFailure } from './pairing-errors.ts'
 
-export interface JoinTransport {
-  exchange(
-    peer: string,
-    addresses: readonly string[],
-    message: PairingMessage,
-    signal: AbortSignal,
-  ): Promise<PairingMessage | null>
-  tell(peer: string, message: PairingMessage): Promise<void>
-}
-
-/** Peers being asked at the same moment; the others wait their turn. */
-const maxAsking = 16
-/** A peer that gave no answer is asked again after this long, twice as long the next time, and so on. */
-const firstRetryMs = 500
-const longestRetryMs = 8_000
 /** Between two repetitions of the same message. */
 const repeatMs = 300
-
-interface Asking {
-  found: FoundPeer
-  asking: boolean
-  nextRetryMs: number
-  cancelRetry: () => void
-}
 
 /** Runs one joiner machine: finds candidates, asks them, and repeats what must arrive. */
 export class JoinRunner {
   readonly #components: PairingComponents
   readonly #keys: CodeKeys
-  readonly #options: PairingRun & { sources: readonly CandidateSource[]; timeoutMs: number }
-  readonly #transport: JoinTransport
-  readonly #peers = new Map<string, Asking>()
-  readonly #waiting: string[] = []
-  #asked = 0
+  readonly #options: JoinRun
+  readonly #transport: PairingTransport
+  readonly #peers: CandidateQueue
   #state: JoinerState
   #outcome = Promise.withResolvers<string>()
   /** Aborted at every change of phase: what was under way for the old one is of no use. */
@@ -54,23 +31,21 @@ export class JoinRunner {
   readonly #ended = new AbortController()
   #cancelTimer: () => void = () => {}
   #persistError: unknown = null
+  #pairingWith: string | null = null
   #told: Promise<void>[] = []
 
-  constructor(
-    components: PairingComponents,
-    keys: CodeKeys,
-    options: PairingRun & { sources: readonly CandidateSource[]; timeoutMs: number },
-    transport: JoinTransport,
-  ) {
+  constructor(components: PairingComponents, keys: CodeKeys, options: JoinRun, transport: PairingTransport) {
     this.#components = components
     this.#keys = keys
     this.#options = options
     this.#transport = transport
+    this.#peers = new CandidateQueue(components.clock, (peer) => this.#askWhether(peer))
     this.#state = startJoiner(components.clock.monotonic() + options.timeoutMs)
   }
 
   async run(): Promise<string> {
     const { signal, sources, onProgress } = this.#options
+    const { host, release } = this.#components
     const onAbort = (): void => void this.#deliver({ type: 'cancelled' })
     signal?.addEventListener('abort', onAbort, { once: true })
     try {
@@ -78,7 +53,9 @@ export class JoinRunner {
       if (signal?.aborted === true) onAbort()
       findCandidates(sources, {
         signal: this.#ended.signal,
-        onCandidate: (found) => this.#onFound(found),
+        onCandidate: (found) => {
+          if (this.#state.phase === 'searching' && found.peer !== host.peerId) this.#peers.add(found)
+        },
         onStatus: (source, status, detail) => onProgress({ kind: 'source', source, status, detail }),
       })
       return await this.#outcome.promise
@@ -87,9 +64,10 @@ export class JoinRunner {
       this.#cancelTimer()
       this.#ended.abort()
       this.#phase.abort()
-      for (const asking of this.#peers.values()) asking.cancelRetry()
+      this.#peers.close()
+      this.#showPairing(null)
       await Promise.allSettled(this.#told)
-      for (const peer of this.#peers.keys()) this.#components.release(peer)
+      for (const peer of this.#peers.all()) release(peer)
     }
   }
 
@@ -103,79 +81,22 @@ export class JoinRunner {
     return effects.find((effect) => effect.type === 'answer')?.message ?? null
   }
 
-  #onFound(found: FoundPeer): void {
-    if (this.#state.phase !== 'searching' || found.peer === this.#components.host.peerId) return
-    const known = this.#peers.get(found.peer)
-    const addresses = [...new Set([...(known?.found.addresses ?? []), ...found.addresses])].slice(-16)
-    if (known === undefined) {
-      const asking: Asking = {
-        found: { ...found, addresses },
-        asking: false,
-        nextRetryMs: firstRetryMs,
-        cancelRetry: () => {},
-      }
-      this.#peers.set(found.peer, asking)
-      this.#dropStalest()
-      this.#enqueue(found.peer)
-      return
-    }
-    known.found = { ...found, addresses }
-    if (found.urgent) {
-      known.cancelRetry()
-      known.nextRetryMs = firstRetryMs
-      this.#enqueue(found.peer)
-    }
-  }
-
-  /** Whoever invents peers must not make us remember them all. */
-  #dropStalest(): void {
-    if (this.#peers.size <= 256) return
-    for (const [peer, asking] of this.#peers) {
-      if (asking.asking) continue
-      asking.cancelRetry()
-      this.#peers.delete(peer)
-      return
-    }
-  }
-
-  #enqueue(peer: string): void {
-    if (!this.#waiting.includes(peer)) this.#waiting.push(peer)
-    this.#askNext()
-  }
-
-  #askNext(): void {
-    while (this.#asked < maxAsking && this.#state.phase === 'searching') {
-      const peer = this.#waiting.shift()
-      if (peer === undefined) return
-      const asking = this.#peers.get(peer)
-      if (asking === undefined || asking.asking) continue
-      const { random } = this.#components
-      this.#deliver({ type: 'candidate', peer, fresh: { nonce: random(32), secret: random(32) } })
-    }
+  #askWhether(peer: string): void {
+    const { random } = this.#components
+    this.#deliver({ type: 'candidate', peer, fresh: { nonce: random(32), secret: random(32) } })
   }
 
   async #askPeer(peer: string, message: PairingMessage): Promise<void> {
-    const asking = this.#peers.get(peer)
-    if (asking === undefined) return
-    asking.asking = true
-    this.#asked++
     const { signal } = this.#phase
-    const answer = await this.#transport.exchange(peer, asking.found.addresses, message, signal)
-    asking.asking = false
-    this.#asked--
+    const answer = await this.#transport.exchange(peer, this.#peers.addressesOf(peer), message, signal)
     if (answer !== null) this.#deliver({ type: 'answered', peer, message: answer })
-    if (this.#state.phase !== 'searching') return
-    const delayMs = asking.nextRetryMs
-    asking.nextRetryMs = Math.min(longestRetryMs, delayMs * 2)
-    asking.cancelRetry()
-    asking.cancelRetry = this.#components.clock.after(delayMs, () => this.#enqueue(peer))
-    this.#askNext()
+    this.#peers.asked(peer)
   }
 
   /** The same bytes again and again, over whatever connection there is, until the machine has moved on. */
   async #repeat(peer: string, message: PairingMessage): Promise<void> {
     const { signal } = this.#phase
-    const addresses = this.#peers.get(peer)?.found.addresses ?? []
+    const addresses = this.#peers.addressesOf(peer)
     while (!signal.aborted) {
       const startedAt = this.#components.clock.monotonic()
       const answer = await this.#transport.exchange(peer, addresses, message, signal)
@@ -304,10 +225,18 @@ export class JoinRunner {
     })
     this.#phase.abort()
     this.#phase = new AbortController()
-    if ('exchange' in this.#state) this.#components.onPairing(this.#state.exchange.candidate.peer, true)
-    if (phase === 'failed') for (const peer of this.#peers.keys()) this.#components.onPairing(peer, false)
-    if (phase === 'searching') for (const peer of this.#peers.keys()) this.#enqueue(peer)
+    if (this.#state.phase === 'responding') this.#showPairing(this.#state.exchange.candidate.peer)
+    if (phase === 'searching') this.#showPairing(null)
+    if (before === 'searching') this.#peers.pause()
+    if (phase === 'searching') this.#peers.resume()
     this.#armTimer()
+  }
+
+  #showPairing(peer: string | null): void {
+    const { onPairing } = this.#components
+    if (this.#pairingWith !== null) onPairing(this.#pairingWith, false)
+    if (peer !== null) onPairing(peer, true)
+    this.#pairingWith = peer
   }
 
   #armTimer(): void {

@@ -1,52 +1,16 @@
 import type { Connection, Stream } from '@libp2p/interface'
-import type { Clock, Confirm, Log, PairingProgress } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { CandidateSource } from '../network/discovery/rendezvous.ts'
-import type { Host } from '../network/host.ts'
 import { request, serve } from '../network/request-response.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
 import { decodeMessage, encodeMessage, maxMessageLength, type PairingMessage } from '../pairing/messages.ts'
 import { formatPairingCode } from '../pairing/pairing-code.ts'
 import { sameMac } from '../pairing/proofs.ts'
-import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
-import type { Suite } from '../pairing/suite.ts'
 import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
+import type { PairingComponents, PairingRun } from './pairing-components.ts'
 
 export const pairingProtocol = '/spacedock/pairing/1.0.0'
-
-/** What a pairing needs of the rest of the node. */
-export interface PairingComponents {
-  host: Host
-  suite: Suite
-  clock: Clock
-  random: (length: number) => Uint8Array
-  log: Log
-  trust: PairingTrust
-  deviceName: () => string
-  addressesOf: (peer: string) => string[]
-  /** The device id that belongs to a peer id. */
-  idOf: (peer: string) => string
-  /** The connection to this peer is of no more use to a pairing. */
-  release: (peer: string) => void
-  /** Called when the registry should show, or stop showing, that a pairing with this peer runs. */
-  onPairing: (peer: string, running: boolean) => void
-}
-
-/** The rows a pairing writes. Each call is durable when it returns, and throws when it could not be made so. */
-export interface PairingTrust {
-  writeProvisional(row: 'pending' | 'confirming', pair: ProvisionalPair): void
-  activate(peer: string): void
-  forget(peer: string): void
-  /** The last word that an initiator's pending row waits for, across a restart. */
-  expectedAcknowledgement(peer: string): Uint8Array | null
-}
-
-export interface PairingRun {
-  confirm?: Confirm | undefined
-  signal?: AbortSignal | undefined
-  onProgress: (progress: PairingProgress) => void
-}
 
 /** Live and remembered invitations together; more than a person ever has, few enough to try each on every request. */
 const maxInvitations = 32

@@ -230,7 +230,7 @@ function perform(
       return
     case 'finished':
       if (effect.outcome === 'ended' && effect.reason === 'burnt') {
-        if (!truth.misused) blame('a stranger never burns a code')
+        if (!truth.misused && truth.challenges < maxTries) blame('a stranger never burns a code')
       }
       if (effect.outcome !== 'paired') return
       if (tables.rows.valueOf(at(next, rowAt(device, effect.peer)))?.state !== 'active')

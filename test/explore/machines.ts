@@ -64,12 +64,8 @@ export interface Stepped<Run, Effect> {
 export class MachineTable {
   readonly machines: Machines
   readonly keys
-  readonly #initiators = new Interner<InitiatorRun | null>(null, (run) =>
-    run === null ? '' : relativeText(run, run.now),
-  )
-  readonly #joiners = new Interner<JoinerRun | null>(null, (run) =>
-    run === null ? '' : relativeText(run, run.now),
-  )
+  readonly #initiators = new Interner<InitiatorRun | null>(null, (run) => (run === null ? '' : runText(run)))
+  readonly #joiners = new Interner<JoinerRun | null>(null, (run) => (run === null ? '' : runText(run)))
   readonly #events = new Interner<MachineEvent>({ type: 'tick' }, textOf)
   readonly #plainEvents = new Map<string, number>()
   readonly #initiatorSteps = new PairMemo((id, event) => this.#stepInitiator(id, event))
@@ -164,7 +160,9 @@ export class MachineTable {
       run,
     }
     const over = state.phase === 'paired' || state.phase === 'unfinished' || state.phase === 'failed'
-    const forgotten = over && !(state.phase === 'failed' && state.forgetWhenPersisted !== null)
+    const isWriting =
+      state.phase === 'failed' && state.forgetWhenPersisted !== null && event.type !== 'persist-failed'
+    const forgotten = over && !isWriting
     // The shell lets go of a machine that has ended: whatever else arrives meets nobody.
     return { before, after, id: forgotten ? 0 : this.idOfJoiner(after), effects }
   }
@@ -191,11 +189,16 @@ export function textOf(value: unknown): string {
 
 const deadlines = new Set(['expiresAt', 'approveBy', 'confirmBy', 'deadline', 'respondBy', 'decideBy'])
 
+function runText(run: InitiatorRun | JoinerRun): string {
+  const who = 'device' in run ? [run.device, run.run, run.repeating] : []
+  return relativeText([run.state, run.asking, ...who], run.now)
+}
+
 /** Two machines whose clocks differ, and everything else is equally far away, are in the same state. */
 function relativeText(value: unknown, now: number): string {
   return JSON.stringify(value, (key, part: unknown) => {
     if (part instanceof Uint8Array) return digest(part)
-    if (key === 'now' || key === 'endedAt') return undefined
+    if (key === 'endedAt') return undefined
     if (typeof part !== 'number') return part
     if (deadlines.has(key)) return Math.max(0, part - now)
     return key === 'startedAt' ? Math.min(now - part, attemptMs) : part

@@ -96,7 +96,8 @@ export class Outsider {
     const step = (id: number) =>
       device === initiatorName ? table.stepInitiator(machine, id) : table.stepJoiner(machine, id)
     const stepped = step(event)
-    if (stepped.effects.some(({ type }) => type === 'answer')) return 'a stranger gets silence'
+    const isAnswered = stepped.effects.some(({ type }) => type === 'answer')
+    if (isAnswered && this.#setting.scenario.outsider === 'stranger') return 'a stranger gets silence'
     if (stepped.id === machine) return null
     const due = dueAt(stepped.before.state)
     const expired =

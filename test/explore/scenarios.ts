@@ -10,7 +10,8 @@ const plain: Scenario = {
   inFlight: 2,
   joinsAgain: 0,
   joinTimeoutMs: responseMs + 1,
-  thiefTries: 1,
+  thiefOpenings: 1,
+  thiefRequests: 2,
   faults: true,
 }
 export const scenarios: Record<string, Scenario> = {

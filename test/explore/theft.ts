@@ -1,4 +1,3 @@
-import { maxTries } from '../../src/pairing/limits.ts'
 import { arrivalOf, type Flight } from './arrival.ts'
 import { checkAnswer, deliver, setTruth, truthOf, type Outcome, type Setting } from './effects.ts'
 import { PairMemo } from './interner.ts'
@@ -23,7 +22,7 @@ export class Theft {
     this.#setting = setting
     this.#toInitiator = new PairMemo((machine) => {
       const state = table.initiator(machine)?.state
-      const sayings = state === undefined ? [] : sayingsToInitiator(table, state, scenario.thiefTries)
+      const sayings = state === undefined ? [] : sayingsToInitiator(table, state, scenario.thiefOpenings)
       return sayings.flatMap((saying) => this.#deeds(saying, initiatorName))
     })
     this.#toJoiner = new PairMemo((machine) => {
@@ -38,7 +37,9 @@ export class Theft {
     for (const device of devices) {
       const machine = at(world, machineAt(device))
       const deeds = device === initiatorName ? this.#toInitiator : this.#toJoiner
+      const tired = truthOf(this.#setting, world).challenges >= this.#setting.scenario.thiefRequests
       for (const deed of deeds.get(machine, 0)) {
+        if (tired && deed.message.type === 'PairingRequest') continue
         const { next, violation } = this.#do(world, device, deed)
         emit('fault', deed.label, next, violation)
       }
@@ -47,11 +48,7 @@ export class Theft {
 
   #do(world: World, device: string, deed: Deed): Outcome {
     const marked = [...world]
-    const tooMany =
-      deed.message.type === 'PairingRequest' && truthOf(this.#setting, world).challenges >= maxTries
-    if (device === initiatorName && (deed.isForbidden || tooMany)) {
-      setTruth(this.#setting, marked, { misused: true })
-    }
+    if (device === initiatorName && deed.isForbidden) setTruth(this.#setting, marked, { misused: true })
     const outcome = deliver(this.#setting, marked, device, deed.event)
     const { message } = deed
     if (device === initiatorName) {

@@ -39,7 +39,7 @@ export function sayingsToInitiator(table: MachineTable, state: InitiatorState, t
   )
   const lowOrder = makeLowOrderCandidate(table)
   const sayings: Saying[] = [...mine, lowOrder].map(({ request }) => allowed('', request))
-  const attempt = state.attempts.find(({ peer }) => peer === outsiderName)
+  const attempt = state.attempts.find(({ peer, isClosed }) => peer === outsiderName && !isClosed)
   if (attempt === undefined) return sayings
   const candidate = [...mine, lowOrder].find(({ request }) => sameMac(request.commitment, attempt.commitment))
   if (candidate === undefined) return sayings

@@ -60,7 +60,9 @@ export interface Scenario {
   joinsAgain: number
   joinTimeoutMs: number
   /** Different openings and shares the thief comes with. */
-  thiefTries: number
+  thiefOpenings: number
+  /** A thief asks as long as fewer Challenges than this were handed out. */
+  thiefRequests: number
   /** Whether devices crash, disks fail, and people say no. Messages are lost, doubled and late in any case. */
   faults: boolean
 }

@@ -13,7 +13,7 @@ const startedAt = performance.now()
 const judgements: Judgement[] = []
 const queue = chosen.map((threat, index) => ({ threat, index }))
 // Heavy ones first, so that no core idles at the end.
-queue.sort((a, b) => Number(b.threat.seconds ?? 0) - Number(a.threat.seconds ?? 0))
+queue.sort((a, b) => (b.threat.seconds ?? 0) - (a.threat.seconds ?? 0))
 await Promise.all(
   Array.from({ length: Math.min(2, availableParallelism()) }, async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {

@@ -19,16 +19,16 @@ const scene = new Scene()
 try {
   const verdict = await attack(scene)
   if (crash !== undefined && verdict.withstood) throw crash
-  report({ kind: 'verdict', verdict })
+  await report({ kind: 'verdict', verdict })
 } catch (error) {
-  report({ kind: 'broke', why: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-} finally {
-  await scene.close()
+  await report({ kind: 'broke', why: error instanceof Error ? (error.stack ?? error.message) : String(error) })
 }
+await scene.close()
+process.exit(0)
 
-function report(result: object): void {
-  if (process.send === undefined) console.log(JSON.stringify(result, null, 2))
-  else process.send(result, undefined, undefined, () => process.disconnect())
+function report(result: object): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.send !== undefined) process.send(result, () => resolve())
+    else process.stdout.write(`${JSON.stringify(result, null, 2)}\n`, () => resolve())
+  })
 }
-process.exitCode = 0
-setTimeout(() => process.exit(0), 3_000).unref()

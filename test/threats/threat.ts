@@ -5,6 +5,8 @@ export interface Threat {
   row: number
   title: string
   attack: Attack
+  /** How long it takes, roughly, when that is long: those begin first. */
+  seconds?: number
   /** Each takes one defence away; the same attack has to succeed then, or the test could not fail. */
   without: readonly Without[]
 }

@@ -49,7 +49,7 @@ export class LinkSchedule {
 
   /** Somebody asked what we would have asked: its answers will do for us too (RFC 6762, 7.3). */
   sameQuestionHeard(nowMs: number): void {
-    
+    if (!this.#afresh) this.#scheduleQuery(nowMs)
   }
 
   /** What has to be sent now. Calling it counts as sending. */

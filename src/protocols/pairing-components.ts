@@ -1,0 +1,58 @@
+import type { Clock, Confirm, Log, PairingProgress } from '../api.ts'
+import type { CandidateSource } from '../network/discovery/rendezvous.ts'
+import type { Host } from '../network/host.ts'
+import type { PairingMessage } from '../pairing/messages.ts'
+import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
+import type { Suite } from '../pairing/suite.ts'
+
+/** What a pairing needs of the rest of the node. */
+export interface PairingComponents {
+  host: Host
+  suite: Suite
+  clock: Clock
+  random: (length: number) => Uint8Array
+  log: Log
+  trust: PairingTrust
+  deviceName: () => string
+  addressesOf: (peer: string) => string[]
+  /** The device id that belongs to a peer id. */
+  idOf: (peer: string) => string
+  /** The connection to this peer is of no more use to a pairing. */
+  release: (peer: string) => void
+  /** Called when the registry should show, or stop showing, that a pairing with this peer runs. */
+  onPairing: (peer: string, running: boolean) => void
+}
+
+/** The rows a pairing writes. Each call is durable when it returns, and throws when it could not be made so. */
+export interface PairingTrust {
+  writeProvisional(row: 'pending' | 'confirming', pair: ProvisionalPair): void
+  activate(peer: string): void
+  forget(peer: string): void
+  /** The last word that an initiator's pending row waits for, across a restart. */
+  expectedAcknowledgement(peer: string): Uint8Array | null
+}
+
+export interface PairingRun {
+  confirm?: Confirm | undefined
+  signal?: AbortSignal | undefined
+  onProgress: (progress: PairingProgress) => void
+}
+
+/** A join also looks for the other device. */
+export interface JoinRun extends PairingRun {
+  sources: readonly CandidateSource[]
+  timeoutMs: number
+}
+
+/** Sends one message on a stream of its own. */
+export interface PairingTransport {
+  /** Null when there is no answer worth having. */
+  exchange(
+    peer: string,
+    addresses: readonly string[],
+    message: PairingMessage,
+    signal: AbortSignal,
+  ): Promise<PairingMessage | null>
+  /** Its answer does not matter; gives up after three seconds. */
+  tell(peer: string, message: PairingMessage): Promise<void>
+}

@@ -1,0 +1,76 @@
+import { transcript } from '../../src/pairing/transcript.ts'
+import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
+import { entropyLength, formatPairingCode } from '../../src/pairing/pairing-code.ts'
+import { randomBytes } from 'node:crypto'
+import { contextOf, fresh, initiator, keysOf, makeComplete, openResponse } from './by-hand.ts'
+import type { RawPeer } from './raw-peer.ts'
+import type { Scene } from './scene.ts'
+
+/** Somebody who shows, or has stolen, a code, and answers whoever asks; every answer can be replaced. */
+export class HandInitiator {
+  readonly raw: RawPeer
+  readonly context: initiator.HandshakeContext
+  readonly words: string
+  /** By joiner. */
+  readonly attempts = new Map<string, initiator.Attempt>()
+  readonly heard: PairingMessage[] = []
+  complete: MessageOf<'Complete'> | undefined
+
+  private constructor(raw: RawPeer, words: string) {
+    this.raw = raw
+    this.words = words
+    this.context = contextOf(keysOf(words), raw.peerId)
+  }
+
+  static async start(
+    scene: Scene,
+    answer: (this: void, own: HandInitiator, message: PairingMessage, peer: string) => PairingMessage | null,
+    words = formatPairingCode(new Uint8Array(randomBytes(entropyLength))),
+  ): Promise<HandInitiator> {
+    const raw = await scene.rawPeer()
+    const own = new HandInitiator(raw, words)
+    await raw.serve((message, peer) => {
+      own.heard.push(message)
+      return answer(own, message, peer)
+    })
+    return own
+  }
+
+  /** A right Challenge to this request, whatever its probe is. */
+  challenge(
+    { commitment, probe }: MessageOf<'PairingRequest'>,
+    peer: string,
+    opening = fresh(),
+  ): MessageOf<'Challenge'> {
+    const { suite } = this.context
+    const start = transcript.start(suite, this.context.localPeerId, peer)
+    const requested = transcript.request(suite, start, commitment, probe)
+    const attempt = initiator.makeAttempt(this.context, { peer, requested, commitment }, opening, 0)
+    this.attempts.set(peer, attempt)
+    return attempt.challenge
+  }
+
+  opened(response: MessageOf<'Response'>, peer: string): ReturnType<typeof openResponse> {
+    const attempt = this.attempts.get(peer)
+    if (attempt === undefined) throw new Error('this peer was not challenged')
+    return openResponse(this.context, attempt, response)
+  }
+
+  /** A right Complete, or one with another proof. */
+  completeOf(
+    response: MessageOf<'Response'>,
+    peer: string,
+    proof?: (completed: Uint8Array) => Uint8Array,
+  ): MessageOf<'Complete'> {
+    const { keys, responded } = this.opened(response, peer)
+    this.complete = makeComplete(this.context, keys, responded, response.proof, proof)
+    return this.complete
+  }
+
+  /** What an honest initiator without a person answers. */
+  honest(message: PairingMessage, peer: string): PairingMessage | null {
+    if (message.type === 'PairingRequest') return this.challenge(message, peer)
+    if (message.type === 'Response') return this.complete ?? this.completeOf(message, peer)
+    return message.type === 'Confirmed' ? { type: 'Acknowledged' } : null
+  }
+}

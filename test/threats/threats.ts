@@ -1,0 +1,14 @@
+import { strangerThreats } from './strangers.ts'
+import type { Threat } from './threat.ts'
+
+/** In the order of the table. */
+export const threats: readonly Threat[] = [...strangerThreats].sort((a, b) => a.row - b.row)
+
+const noDht = 'there is no DHT in this version'
+export const laterRows: readonly { row: number; why: string }[] = [
+  { row: 20, why: noDht },
+  { row: 21, why: noDht },
+  { row: 22, why: noDht },
+  { row: 30, why: 'see the documentation of backups' },
+  { row: 38, why: noDht },
+]
