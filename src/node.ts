@@ -96,6 +96,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     openSession: (connection, { signal }) => openSession(connection, { ...session, signal }),
     onSession: ({ remotePeer, connection }) => {
       const address = connection.remoteAddr.toString()
+      log('info', 'session.started', { peer: remotePeer.toString(), address })
       store.registry.connected(remotePeer.toString(), { path: pathOf(connection), address })
       rememberAddress(connection)
       messaging.pump(remotePeer.toString())

@@ -94,13 +94,7 @@ export class TestDevice {
     const args = ['up', '--foreground', '--name', this.name, ...interfaces, ...(this.#options.args ?? [])]
     const daemon = this.place.spawn(this.#command(args), { env: this.#env() })
     this.#daemon = daemon
-    const deadline = performance.now() + deadlineMs
-    while ((await this.cli(['status'])).code !== 0) {
-      // Fails with its output when it has ended.
-      if (!daemon.running) await daemon.line(() => false)
-      assert.ok(performance.now() < deadline, `${this.name}'s daemon does not answer:\n${daemon.stderr}`)
-      await wait(50)
-    }
+    await daemon.line((line) => line.includes('"daemon.ready"'), { stream: 'stderr', deadlineMs })
   }
 
   /** Stops the daemon with the command, and waits for its end. */

@@ -15,7 +15,7 @@ export function deviceTable(
     shownState(device.state),
     device.path ?? '',
     printableLine(device.id),
-    device.state === 'connected' ? printableLine(device.address ?? '') : lastSeen(device.lastSeen, now),
+    device.state === 'connected' ? shortAddress(device.address ?? '') : lastSeen(device.lastSeen, now),
   ])
   const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => displayWidth(row[column] ?? ''))))
   return rows
@@ -76,4 +76,12 @@ function unpainted(padded: string): string {
 
 function twoDigits(value: number): string {
   return String(value).padStart(2, '0')
+}
+
+/** An IP address and port as people know them; whatever else is in a multiaddr, the table need not show. */
+export function shortAddress(address: string): string {
+  const found = /^\/(?<family>ip4|ip6)\/(?<host>[^/]+)\/tcp\/(?<port>\d+)/u.exec(address)
+  if (found?.groups === undefined) return printableLine(address)
+  const { family, host = '', port = '' } = found.groups
+  return printableLine(family === 'ip6' ? `[${host}]:${port}` : `${host}:${port}`)
 }

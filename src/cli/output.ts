@@ -68,7 +68,7 @@ export class Output {
   /** One line at the bottom of a terminal that is rewritten in place; empty to take it away. */
   status(line: string): void {
     if (!this.isLively || (line === '' && this.#status === '')) return
-    this.#stderr.write(`${line === '' ? '' : '\r'}${clearLine}${line}`)
+    this.#stderr.write(`${clearLine}${line}`)
     this.#status = line
   }
 

@@ -5,7 +5,7 @@ import type { Output } from './output.ts'
 
 const sourceNames = {
   'local-network': 'local network',
-  'connected-peers': 'devices connected already',
+  'connected-peers': 'connected devices',
   addresses: 'addresses given',
 } as const
 
@@ -18,8 +18,8 @@ export function showProgress(
   switch (progress.kind) {
     case 'source': {
       const { source, status, detail } = progress
-      const state = status === 'ready' ? '' : 'not available: '
-      const text = `  ${sourceNames[source]}: ${state}${printableLine(detail)}`
+      const state = status === 'ready' ? 'open' : 'not available'
+      const text = `  ${sourceNames[source]}: ${state} (${printableLine(detail)})`
       return output.progress({ event: 'source', source, status }, text)
     }
     case 'contact':

@@ -36,7 +36,12 @@ export class Person {
     const prompt = createInterface({ input: stdin, output: stderr, terminal: true, historySize: 0 })
     prompt.on('SIGINT', interrupt)
     try {
-      return await answerTo(prompt, question, signal)
+      const answer = await answerTo(prompt, question, signal)
+      if (answer === null) stderr.write('\n')
+      return answer
+    } catch (error) {
+      stderr.write('\n')
+      throw error
     } finally {
       prompt.close()
       stdin.pause()

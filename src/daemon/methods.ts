@@ -26,7 +26,7 @@ export const methodHandlers: MethodHandlers = {
     const invitation = await node.pair({
       signal,
       onProgress: progress.forward,
-      ...(params.ask ? { confirm: askAt(ask) } : {}),
+      ...(params.ask ? { confirm: askAt(ask, progress) } : {}),
     })
     try {
       const { words, uri, sessionId, expiresAt } = invitation
@@ -49,7 +49,7 @@ export const methodHandlers: MethodHandlers = {
       peers,
       onProgress: progress.forward,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(params.ask ? { confirm: askAt(ask) } : {}),
+      ...(params.ask ? { confirm: askAt(ask, progress) } : {}),
     })
     await progress.sent()
     return { device: describe(device) }
@@ -98,8 +98,15 @@ function describe({ id, name, peerId, state, path, address, lastSeen }: DeviceIn
   return { id, name, peerId, state, path, address, lastSeen }
 }
 
-function askAt(ask: (question: Confirmation, options: { signal: AbortSignal }) => Promise<boolean>): Confirm {
-  return ({ name, digits, id }, options) => ask({ name, digits, deviceId: id }, options)
+function askAt(
+  ask: (question: Confirmation, options: { signal: AbortSignal }) => Promise<boolean>,
+  progress: { sent: () => Promise<void> },
+): Confirm {
+  return async ({ name, digits, id }, options) => {
+    // What led to the question is read before it.
+    await progress.sent()
+    return ask({ name, digits, deviceId: id }, options)
+  }
 }
 
 /** Progress comes by callback; its lines go out in order, and a client that has gone ends the call by its signal. */

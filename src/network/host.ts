@@ -3,13 +3,13 @@ import { identify } from '@libp2p/identify'
 import { FaultTolerance } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { Connection, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
 import { usableInterfaces } from './interfaces.ts'
+import { linkLocalTcp } from './link-local-tcp.ts'
 import { isPortFree } from './listen-port.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
@@ -59,7 +59,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
     addresses: { listen },
     transports: [
-      tcp({ inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }),
+      linkLocalTcp({
+        inboundSocketInactivityTimeout: idleSocketMs,
+        outboundSocketInactivityTimeout: idleSocketMs,
+      }),
     ],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],

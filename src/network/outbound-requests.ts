@@ -124,7 +124,8 @@ export class OutboundRequests {
 
   #startWaiting(): void {
     for (const pending of this.#waiting) {
-      if (this.#channels.size >= maxInFlight || this.#bytesInFlight >= maxBytesInFlight) break
+      if (this.#channels.size >= maxInFlight) break
+      if (this.#bytesInFlight >= maxBytesInFlight && pending.body.byteLength > alwaysFitsBytes) continue
       this.#waiting.delete(pending)
       this.#bytesInFlight += pending.body.byteLength
       const channel = this.#takeChannel()
@@ -169,7 +170,8 @@ export class OutboundRequests {
 }
 
 const requestTimeoutMs = 30_000
-// Well below what the other side buffers.
+// Together well below what the other side buffers: 8 MiB of large requests, and small ones that need not wait for them.
 const maxBytesInFlight = 8 * 1024 * 1024
+const alwaysFitsBytes = 16 * 1024
 const maxChannel = 0xffff_fffe
 const nothing = new Uint8Array(0)

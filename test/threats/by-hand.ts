@@ -6,7 +6,8 @@ import { agreeKeys, deriveCodeKeys, deriveDigits, type AgreedKeys, type CodeKeys
 import type { MessageOf } from '../../src/pairing/messages.ts'
 import { parsePairingCode } from '../../src/pairing/pairing-code.ts'
 import { suite1, type Suite } from '../../src/pairing/suite.ts'
-import { transcript } from '../../src/pairing/transcript.ts'
+import { challengeProbe, requestProbe } from '../../src/pairing/proofs.ts'
+import { commit, transcript } from '../../src/pairing/transcript.ts'
 
 /** The steps of a pairing one by one, to be left out, repeated or bent by whoever plays it: an attacker with the words. */
 
@@ -31,6 +32,25 @@ export function makeRequest(
   opening = fresh(),
 ): joiner.Candidate {
   return joiner.makeCandidate(context, initiatorPeer, opening)
+}
+
+/** The same for any share, also one whose secret nobody has. */
+export function commitTo(
+  context: joiner.HandshakeContext,
+  initiatorPeer: string,
+  { nonce, share }: { nonce: Uint8Array; share: Uint8Array },
+): joiner.Candidate {
+  const { suite } = context
+  const commitment = commit(suite, nonce, share)
+  const start = transcript.start(suite, initiatorPeer, context.localPeerId)
+  const probe = requestProbe(context, start, commitment)
+  return {
+    peer: initiatorPeer,
+    nonce,
+    secret: fresh().secret,
+    request: { type: 'PairingRequest', version: 1, suite: suite.name, commitment, probe },
+    requested: transcript.request(suite, start, commitment, probe),
+  }
 }
 
 export interface Forgery {
@@ -91,6 +111,28 @@ export function makeComplete(
   const associatedData = transcript.proved(suite, responded, joinerProof)
   const sealed = suite.seal(keys.initiatorSeal, encodeDescription({ name: deviceName }), associatedData)
   return { type: 'Complete', sealed, proof: proof(transcript.complete(suite, responded, joinerProof, sealed)) }
+}
+
+/** A message with fields that are none of it, or of other types. */
+export function encodeLoosely(message: Record<string, unknown>): Uint8Array {
+  const entries = Object.entries(message).map(([key, value]) => [
+    key,
+    value instanceof Uint8Array ? Buffer.from(value).toString('base64url') : value,
+  ])
+  return new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)))
+}
+
+/** A Challenge with any share, also one whose secret nobody has. */
+export function challengeWith(
+  context: initiator.HandshakeContext,
+  { commitment, probe }: MessageOf<'PairingRequest'>,
+  peer: string,
+  { nonce, share }: { nonce: Uint8Array; share: Uint8Array },
+): MessageOf<'Challenge'> {
+  const { suite } = context
+  const start = transcript.start(suite, context.localPeerId, peer)
+  const requested = transcript.request(suite, start, commitment, probe)
+  return { type: 'Challenge', nonce, share, probe: challengeProbe(context, requested, nonce, share) }
 }
 
 export { initiator, joiner }

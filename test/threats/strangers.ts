@@ -75,8 +75,8 @@ export const strangerThreats: Threat[] = [
         patches: [
           {
             file: 'src/pairing/initiator.ts',
-            find: `      if (!verifyAcknowledgement(state.agreement.pair, peer, message)) return silence(state)\n`,
-            replace: ``,
+            find: `if (!verifyAcknowledgement(state.agreement.pair, peer, message)) return silence(state)`,
+            replace: `peer = state.agreement.pair.peer`,
           },
         ],
       },

@@ -2,7 +2,7 @@ import type { DeviceInfo } from '../../api.ts'
 import { printableLine } from '../../daemon/printable.ts'
 import { SpacedockError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { deviceTable, type PaintState, shownState } from '../device-table.ts'
+import { deviceTable, type PaintState, shownState, shortAddress } from '../device-table.ts'
 import { describeTiming } from '../durations.ts'
 import { exitCodes } from '../exit-codes.ts'
 
@@ -105,7 +105,7 @@ export const ping: Command = {
   run: async ({ positionals, daemon, output }) => {
     const [reference = ''] = positionals
     const { roundTripMs, path, address } = await daemon.call('ping', { device: reference })
-    const text = `${describeTiming(roundTripMs)}, ${path}, ${printableLine(address)}`
+    const text = `${describeTiming(roundTripMs)}, ${path}, ${shortAddress(address)}`
     output.result({ event: 'pong', roundTripMs, path, address }, text)
     return exitCodes.ok
   },

@@ -10,6 +10,7 @@ import { showProgress } from '../pairing-progress.ts'
 import { brief } from './devices.ts'
 
 type Code = Event<'pair'> & { kind: 'code' }
+type Progress = Exclude<Event<'pair'>, Code>
 
 export const pair: Command = {
   name: 'pair',
@@ -29,16 +30,23 @@ export const pair: Command = {
     const { daemon, output } = context
     const { ask, onAsk } = chooseConfirming(context)
     const clock = startClock(output)
+    const waysIn: Progress[] = []
+    let isCodeShown = false
+    const onEvent = async (event: Event<'pair'>): Promise<void> => {
+      if (event.kind === 'code') {
+        await showCode(event, output)
+        isCodeShown = true
+        for (const way of waysIn) showProgress(way, output, { isAsked: ask })
+        clock.runTo(new Date(event.expiresAt))
+      } else if (event.kind === 'source' && !isCodeShown) waysIn.push(event)
+      else showProgress(event, output, { isAsked: ask })
+    }
     try {
       const { device } = await daemon.call(
         'pair',
         { ask },
         {
-          onEvent: async (event) => {
-            if (event.kind !== 'code') return showProgress(event, output, { isAsked: ask })
-            await showCode(event, output)
-            clock.runTo(new Date(event.expiresAt))
-          },
+          onEvent,
           onAsk: (question, options) => {
             clock.stop() // the code's time no longer matters: a person is deciding
             return onAsk(question, options)

@@ -15,7 +15,7 @@ export function connectedPeers(
         once: true,
       })
       const peers = libp2p.getPeers()
-      onStatus('connected-peers', 'ready', `${peers.length} connected`)
+      onStatus('connected-peers', 'ready', peers.length === 0 ? 'none yet' : String(peers.length))
       for (const peer of peers) found(peer.toString())
     },
   }

@@ -220,7 +220,8 @@ test('where our own packets do not come back, multicast is reported as blocked',
   }
 })
 
-test('a port that another program keeps for itself is reported, and used once it is free', async () => {
+test('a port that another program keeps for itself is reported; once it is free, the device introduces itself', async () => {
+  const observer = createSocket({ type: 'udp4', reuseAddr: true })
   const hog = createSocket({ type: 'udp4', reuseAddr: false }).bind(0)
   await once(hog, 'listening')
   const ipv4 = loopback().filter(({ family }) => family === 'IPv4')
@@ -231,9 +232,22 @@ test('a port that another program keeps for itself is reported, and used once it
     const [status] = alice.statuses
     assert.ok(status?.state === 'unavailable' && status.reason === 'error')
     assert.match(status.detail, /EADDRINUSE/)
+    const { port } = hog.address()
     hog.close()
+    await once(hog, 'close')
+    const announced = new Promise((resolve) => {
+      observer.on('message', (bytes) => {
+        if (wire.decode(bytes).type === 'response') resolve(undefined)
+      })
+    })
+    observer.bind(port, () => observer.addMembership('224.0.0.251', '127.0.0.1'))
     await alice.until(() => alice.statuses.some(({ state }) => state === 'ready'), 'ready')
+    await Promise.race([
+      announced,
+      delay(deadlineMs, undefined, { ref: false }).then(() => assert.fail('no word')),
+    ])
   } finally {
+    observer.close()
     await alice.mdns.stop()
   }
 })

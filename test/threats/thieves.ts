@@ -1,0 +1,318 @@
+import { transcript } from '../../src/pairing/transcript.ts'
+import { suite1 } from '../../src/pairing/suite.ts'
+import { challengeWith, commitTo, encodeLoosely, fresh, makeRequest, makeResponse } from './by-hand.ts'
+import { HandInitiator } from './hand-initiator.ts'
+import { HandJoiner } from './hand-joiner.ts'
+import { deriveDigits } from '../../src/pairing/key-schedule.ts'
+import { endOf, stillPairs, tryJoin, type Scene } from './scene.ts'
+import { succeeded, unless, withstood, type Patch, type Threat, type Verdict } from './threat.ts'
+
+const noCommitment: Patch = {
+  file: 'src/pairing/initiator-handshake.ts',
+  find: `  if (!sameMac(commit(suite, response.nonce, response.share), attempt.commitment)) return null\n`,
+  replace: ``,
+}
+
+/** Attacks by those who have stolen the words. */
+export const thiefThreats: Threat[] = [
+  {
+    row: 1,
+    title: '(b) a man in the middle with the words cannot make both screens show the same digits',
+    attack: equalDigits,
+    without: [
+      {
+        what: 'the commitment (and with four digits, to be quick)',
+        patches: [
+          noCommitment,
+          { file: 'src/pairing/key-schedule.ts', find: `number % 1_000_000n`, replace: `number % 10_000n` },
+        ],
+      },
+    ],
+  },
+  {
+    row: 10,
+    title: 'a nonce or share that does not open the commitment burns the code',
+    attack: wrongOpening,
+    without: [{ what: 'the check of the commitment', patches: [noCommitment] }],
+  },
+  {
+    row: 12,
+    title: 'shares of low order (RFC 7748) abort',
+    attack: lowOrderShares,
+    without: [
+      {
+        what: 'the check for the all-zero secret',
+        patches: [
+          {
+            file: 'src/pairing/suite.ts',
+            find: `return null // noble throws on the all-zero result`,
+            replace: `return new Uint8Array(32)`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 18,
+    title: 'the ninth valid probe burns the code',
+    attack: ninthProbe,
+    without: [
+      {
+        what: 'the limit of eight',
+        patches: [
+          { file: 'src/pairing/initiator.ts', find: `if (state.challenges >= maxTries) {`, replace: `if (false) {` },
+        ],
+      },
+    ],
+  },
+  {
+    row: 18,
+    title: "strangers' probes are never counted",
+    attack: uncountedProbes,
+    without: [
+      {
+        what: 'the difference between a right probe and a wrong one',
+        patches: [
+          {
+            file: 'src/pairing/initiator.ts',
+            find: `if (requested === null) return silence(state)`,
+            replace: `if (requested === null) return silence({ ...state, challenges: state.challenges + 1 })`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 28,
+    title: 'another version or suite is refused, and leads to another transcript',
+    attack: downgrade,
+    without: [
+      {
+        what: 'the comparison of the suites',
+        patches: [
+          {
+            file: 'src/pairing/initiator-handshake.ts',
+            find: `message.suite === suite.name && sameMac(`,
+            replace: `sameMac(`,
+          },
+        ],
+      },
+      {
+        what: 'the comparison of the versions',
+        patches: [
+          {
+            file: 'src/pairing/messages.ts',
+            find: `version: v.literal(pairingVersion)`,
+            replace: `version: v.pipe(v.number(), v.transform((): 1 => 1))`,
+          },
+        ],
+      },
+    ],
+  },
+]
+
+/** He joins Alice, lets Bob join him, and looks for a way to the digits that Bob's screen shows. */
+async function equalDigits(scene: Scene): Promise<Verdict> {
+  const alice = await scene.node('alice')
+  const bob = await scene.node('bob')
+  let onAlicesScreen = ''
+  let onBobsScreen = ''
+  const invitation = await alice.pair({
+    confirm: async ({ digits }) => {
+      onAlicesScreen = digits
+      return false
+    },
+  })
+  const bobWaits = Promise.withResolvers<void>()
+  const towardsBob = await HandInitiator.start(
+    scene,
+    (own, message, peer) => {
+      if (message.type === 'Response') {
+        onBobsScreen = own.opened(message, peer).digits
+        bobWaits.resolve()
+        return { type: 'Waiting' }
+      }
+      return message.type === 'PairingRequest' ? own.challenge(message, peer) : null
+    },
+    invitation.words,
+  )
+  const giveUp = new AbortController()
+  const joining = tryJoin(bob, invitation.words, [towardsBob.raw.address], {
+    signal: giveUp.signal,
+    onProgress: (progress) => {
+      if (progress.kind === 'digits') onBobsScreen = progress.digits
+    },
+  }).catch(() => 'given up')
+  await bobWaits.promise
+
+  // Seven aborted attempts; whichever would show Bob's digits would be the one that he finishes.
+  const towardsAlice = await HandJoiner.start(scene, alice, invitation.words)
+  let challenge = await towardsAlice.challenge()
+  for (let attempt = 1; attempt < 8 && digitsFor(towardsAlice, challenge) !== onBobsScreen; attempt++) {
+    towardsAlice.renew()
+    challenge = await towardsAlice.challenge()
+  }
+  // What he has committed to shows other digits, so he tries to open something else.
+  const nonce = digitsFor(towardsAlice, challenge) === onBobsScreen ? undefined : grind(towardsAlice, challenge, onBobsScreen)
+  await towardsAlice.respond(challenge, nonce === undefined ? {} : { nonce })
+  giveUp.abort()
+  await joining
+  return unless(
+    { [`both screens show ${onBobsScreen}`]: onAlicesScreen !== '' && onAlicesScreen === onBobsScreen },
+    `8 attempts, then another opening: Bob's screen shows ${onBobsScreen}, Alice's ${onAlicesScreen || 'nothing'}; ${await endOf(invitation)}`,
+  )
+}
+
+function digitsFor({ context, candidate }: HandJoiner, challenge: Parameters<typeof makeResponse>[2]): string {
+  return makeResponse(context, candidate, challenge).digits
+}
+
+/** A nonce under which the digits are the wanted ones; undefined after 50,000 tries. */
+function grind(
+  { context, candidate }: HandJoiner,
+  challenge: Parameters<typeof makeResponse>[2],
+  wanted: string,
+): Uint8Array | undefined {
+  const { keys, response } = makeResponse(context, candidate, challenge)
+  const challenged = transcript.challenge(suite1, candidate.requested, challenge.nonce, challenge.share)
+  const nonce = new Uint8Array(32)
+  for (let attempt = 0; attempt < 50_000; attempt++) {
+    new DataView(nonce.buffer).setUint32(0, attempt)
+    if (deriveDigits(suite1, keys, transcript.opening(suite1, challenged, nonce, response.share)) === wanted) return nonce
+  }
+  return new Uint8Array(32)
+}
+
+async function wrongOpening(scene: Scene): Promise<Verdict> {
+  const seen: string[] = []
+  for (const what of ['nonce', 'share'] as const) {
+    const alice = await scene.node('alice')
+    const invitation = await alice.pair()
+    const thief = await HandJoiner.start(scene, alice, invitation.words)
+    const challenge = await thief.challenge()
+    // The other share's secret is known too, so all but the commitment is right.
+    const other = fresh()
+    const forgery = what === 'nonce' ? { nonce: other.nonce } : { share: suite1.publicShare(other.secret) }
+    if (what === 'share') thief.candidate = { ...thief.candidate, secret: other.secret }
+    const answer = await thief.respond(challenge, forgery)
+    if (answer !== null) return succeeded(`another ${what} is answered with ${answer.type}`)
+    if ((await endOf(invitation)) !== 'burnt') return succeeded('the code is still good')
+    seen.push(what)
+  }
+  return withstood(`${seen.join(' and ')}: silence, and the code is burnt`)
+}
+
+/** All encodings of points of small order on the curve and its twist, https://cr.yp.to/ecdh.html. */
+const lowOrderPoints = [
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'cdeb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b880',
+  '4c9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f11d7',
+  'd9ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+  'daffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+  'dbffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+].map((hex) => new Uint8Array(Buffer.from(hex, 'hex')))
+
+/** Whoever sends one knows the secret: zeros, whatever the other side contributes. */
+const zeroSecret = { ...suite1, sharedSecret: () => new Uint8Array(32) }
+
+async function lowOrderShares(scene: Scene): Promise<Verdict> {
+  const alice = await scene.node('alice')
+  for (const share of lowOrderPoints) {
+    const invitation = await alice.pair()
+    const thief = await HandJoiner.start(scene, alice, invitation.words)
+    const { nonce } = fresh()
+    thief.candidate = commitTo(thief.context, alice.peerId, { nonce, share })
+    const answer = await thief.respond(await thief.challenge(), { nonce, share, suite: zeroSecret })
+    if (answer !== null) return succeeded(`${Buffer.from(share).toString('hex').slice(0, 8)}... is answered with ${answer.type}`)
+    if ((await endOf(invitation)) !== 'burnt') return succeeded('the code is still good')
+    await thief.raw.stop()
+  }
+  const bob = await scene.node('bob')
+  for (const share of lowOrderPoints) {
+    const evil = await HandInitiator.start(scene, (own, message, peer) =>
+      message.type === 'PairingRequest'
+        ? challengeWith(own.context, message, peer, { nonce: fresh().nonce, share })
+        : null,
+    )
+    const joined = await tryJoin(bob, evil.words, [evil.raw.address], { timeoutMs: 300 })
+    if (joined !== 'not-found') return succeeded(`Bob: ${typeof joined === 'string' ? joined : 'paired'}`)
+    if (evil.heard.some(({ type }) => type === 'Response')) return succeeded('Bob answered such a Challenge')
+    await evil.raw.stop()
+  }
+  return withstood(`${lowOrderPoints.length} points to each side: no answer`)
+}
+
+async function ninthProbe(scene: Scene): Promise<Verdict> {
+  const alice = await scene.node('alice')
+  const invitation = await alice.pair()
+  const thief = await HandJoiner.start(scene, alice, invitation.words)
+  const answers: string[] = []
+  for (let probe = 1; probe <= 9; probe++) {
+    answers.push((await thief.request())?.type ?? 'silence')
+    thief.renew()
+  }
+  const ninth = answers.pop()
+  return unless(
+    {
+      'fewer than eight Challenges were given': answers.some((answer) => answer !== 'Challenge'),
+      [`the ninth is answered with ${ninth}`]: ninth !== 'Refused',
+      'the code is still good': (await endOf(invitation)) !== 'burnt',
+    },
+    'eight Challenges, then: burnt',
+  )
+}
+
+async function uncountedProbes(scene: Scene): Promise<Verdict> {
+  const alice = await scene.node('alice')
+  const other = await alice.pair()
+  const invitation = await alice.pair()
+  const keysOfAnother = await HandJoiner.start(scene, alice, other.words)
+  const withOtherWords = await HandJoiner.start(scene, alice, nobodysWords)
+  for (let probe = 0; probe < 100; probe++) {
+    withOtherWords.renew()
+    await withOtherWords.request()
+  }
+  // Words that are right for another code of the same device.
+  await keysOfAnother.request()
+  const works = await stillPairs(scene, alice, invitation)
+  return works ? withstood('101 probes with other words; the code still pairs') : succeeded('strangers used the code up')
+}
+
+const nobodysWords = `${'abandon '.repeat(11)}about`
+
+async function downgrade(scene: Scene): Promise<Verdict> {
+  const alice = await scene.node('alice')
+  const invitation = await alice.pair()
+  const thief = await HandJoiner.start(scene, alice, invitation.words)
+  const { request } = thief.candidate
+  const older = { ...suite1, name: 'null-suite' }
+  const ids = [alice.peerId, thief.raw.peerId] as const
+  if (Buffer.from(transcript.start(older, ...ids)).equals(transcript.start(suite1, ...ids))) {
+    return succeeded('both suites lead to the same transcript')
+  }
+  const texts = [
+    { ...request, suite: 'null-suite' },
+    { ...request, suite: '' },
+    { ...request, version: 0 },
+    { ...request, version: 2 },
+    { ...request, version: '1' },
+  ].map((message) => encodeLoosely(message))
+  for (const text of texts) {
+    const answer = await thief.send(text)
+    if (answer !== null) return succeeded(`answered with ${answer.type}`)
+  }
+  // With a probe that is right for the other suite's own transcript.
+  const own = { ...thief.context, suite: older }
+  thief.candidate = makeRequest(own, alice.peerId)
+  const answer = await thief.request()
+  if (answer !== null) return succeeded(`answered with ${answer.type}`)
+  return (await stillPairs(scene, alice, invitation))
+    ? withstood('silence for two other suites and three other versions; another transcript')
+    : succeeded('the code no longer works')
+}
