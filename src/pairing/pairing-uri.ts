@@ -19,7 +19,7 @@ const maxAddresses = 16
 
 /** Takes either a `spacedock:` URI or plain words. */
 export function parseInvitationText(text: string): ParsedInvitationText {
-  const uri = /^\s*spacedock:(?:\/\/)?(?<words>[^?#]*)(?:\?(?<query>[^#]*))?/iu.exec(text)
+  const uri = /^spacedock:(?:\/\/)?(?<words>[^?#]*)(?:\?(?<query>[^#]*))?/iu.exec(text.trim())
   if (uri === null) return { code: parsePairingCode(text), addresses: [] }
   const addresses = new URLSearchParams(uri.groups?.['query'] ?? '').getAll('peer').slice(0, maxAddresses)
   return { code: parsePairingCode(percentDecoded(uri.groups?.['words'] ?? '')), addresses }

@@ -44,12 +44,17 @@ const cases: Record<string, (state: InitiatorState) => Case> = {
   'request: wrong probe': () => ask(daveId, { ...daveRequest, probe: flipped(daveRequest.probe) }),
   'request: right probe': () => ask(daveId, daveRequest),
   'request: repeated': () => ask(carolId, carolRequest),
+  'request: called off': (state) => ({ ...ask(carolId, carolRequest), state: withoutCarol(state) }),
   'request: fifth at once': (state) => ({ ...ask(daveId, daveRequest), state: withAttempts(state, 4) }),
   'request: ninth': (state) => ({ ...ask(daveId, daveRequest), state: { ...state, challenges: 8 } }),
   'request: too late': () => ({ ...ask(daveId, daveRequest), now: 300_000 }),
   'response: no Challenge': () => ({ event: { type: 'response', peer: daveId, message: response } }),
   'response: right': () => respond(bobId, response),
   'response: wrong': () => respond(bobId, { ...response, proof: flipped(response.proof) }),
+  'response: late, of a closed attempt': (state) => ({
+    ...respond(bobId, response),
+    state: askedAnew(state),
+  }),
   'response: too late': () => ({ ...respond(bobId, response), now: 300_000 }),
   "response: another's": () => respond(carolId, carolResponse),
   "response: another's, wrong": () => respond(carolId, { ...carolResponse, sealed: response.sealed }),
@@ -130,19 +135,19 @@ for (const row of rows) {
     const reason = state.phase === 'ended' ? state.reason : ''
     assert.equal(describeEffects(step.effects), row.effects.replace('(reason)', `(${reason})`))
     assert.equal(step.state.phase, row.next === 'same' ? state.phase : row.next)
-    // A Challenge adds an attempt, and a Cancel of a bystander takes one away; otherwise nothing at all may change.
+    // A Challenge adds an attempt, and a Cancel of a bystander closes one; otherwise nothing at all may change.
     const attemptsMayChange = row.effects === 'answer Challenge' || row.event.startsWith('cancel-received')
     if (row.next === 'same' && !attemptsMayChange) assert.deepEqual(step.state, state)
   })
 }
 
-test("a bystander's Cancel takes away its attempt and nothing else", () => {
+test("a bystander's Cancel closes its attempt and nothing else", () => {
   for (const state of Object.values(states)) {
     const party = new InitiatorParty({ state })
     party.hear(carolId, cancelOfCarol)
     assert.deepEqual(
-      party.state.attempts.map((attempt) => attempt.peer),
-      [bobId],
+      party.state.attempts,
+      state.attempts.map((attempt) => ({ ...attempt, isClosed: attempt.peer === carolId })),
     )
     assert.deepEqual({ ...party.state, attempts: null }, { ...state, attempts: null })
   }
@@ -158,6 +163,19 @@ function respond(peer: string, message: MessageOf<'Response'>): Case {
 
 function callOff(peer: string, message: MessageOf<'Cancel'>): Case {
   return { event: { type: 'cancel-received', peer, message } }
+}
+
+function withoutCarol(state: InitiatorState): InitiatorState {
+  const party = new InitiatorParty({ state })
+  party.hear(carolId, cancelOfCarol)
+  return party.state
+}
+
+/** Bob has asked with other bytes since. */
+function askedAnew(state: InitiatorState): InitiatorState {
+  const party = new InitiatorParty({ state })
+  party.hear(bobId, new JoinerParty({ seed: 95 }).find(aliceId))
+  return party.state
 }
 
 function withAttempts(state: InitiatorState, count: number): InitiatorState {

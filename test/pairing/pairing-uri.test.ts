@@ -27,7 +27,7 @@ test('any code and any addresses come back', () => {
         assert.deepEqual(parsed.addresses, addresses)
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 100 },
   )
 })
 
@@ -68,6 +68,6 @@ test('a URI with a wrong code is refused, not thrown', () => {
       parseInvitationText(`spacedock:${text}`)
       parseInvitationText(text)
     }),
-    { numRuns: 200 },
+    { numRuns: 60 },
   )
 })

@@ -18,9 +18,8 @@ export function section(title: string): string {
 
 /** The cells of the first table of a section, without its two head lines and without backticks. */
 export function tableOf(title: string): string[][] {
-  const rows = section(title)
-    .split('\n')
-    .filter((line) => line.startsWith('|'))
+  const table = /^(?:\|.*\n)+/mu.exec(`${section(title)}\n`)?.[0] ?? ''
+  const rows = table.trim().split('\n')
   return rows.slice(2).map((row) =>
     row
       .slice(1, -1)

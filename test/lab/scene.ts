@@ -1,0 +1,70 @@
+import { test } from 'node:test'
+import { device, type DeviceOptions, type TestDevice } from '../device.ts'
+import { createLab, type Host, type Lab, type Lan } from './lab.ts'
+import { whyNoLab } from './requirements.ts'
+
+const obstacle = await whyNoLab()
+
+/** What a scene plays on. */
+export interface Stage {
+  lab: Lab
+  /** A device on a host of its own, of the same name, plugged into these LANs. Its daemon is not started. */
+  device(name: string, lans: readonly Lan[], options?: Partial<DeviceOptions>): Promise<Actor>
+  /** A device on a host that is there already. */
+  deviceOn(host: Host, options: DeviceOptions): Promise<TestDevice>
+  /** For the table at the end of a run: what happened, and how long it took. */
+  saw(text: string): void
+}
+
+export interface Actor {
+  host: Host
+  device: TestDevice
+}
+
+/** One story with real daemons, each in a network namespace. All it started ends with it. */
+export function scene(
+  title: string,
+  play: (stage: Stage) => Promise<void>,
+  options: { timeoutMs?: number } = {},
+): void {
+  const { timeoutMs = 120_000 } = options
+  test(title, { skip: obstacle, timeout: timeoutMs }, async (context) => {
+    const lab = await createLab()
+    const devices: TestDevice[] = []
+    const deviceOn: Stage['deviceOn'] = async (host, deviceOptions) => {
+      const made = await device(host, deviceOptions)
+      devices.push(made)
+      return made
+    }
+    try {
+      await play({
+        lab,
+        deviceOn,
+        async device(name, lans, deviceOptions = {}) {
+          const host = await lab.host(name, lans)
+          return { host, device: await deviceOn(host, { name, ...deviceOptions }) }
+        },
+        saw: (text) => {
+          context.diagnostic(text)
+        },
+      })
+    } catch (error) {
+      for (const { name, log } of devices) console.error(`--- ${name}'s log\n${log.slice(-6_000)}`)
+      throw error
+    } finally {
+      await Promise.allSettled(devices.map((each) => each.close()))
+      await lab.close()
+    }
+  })
+}
+
+/** Runs something and says how long it took, in seconds, for the eyes only. */
+export async function timed<T>(work: () => Promise<T>): Promise<{ result: T; took: string }> {
+  const startedAt = performance.now()
+  const result = await work()
+  return { result, took: seconds(performance.now() - startedAt) }
+}
+
+export function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
+}
