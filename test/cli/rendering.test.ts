@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { homedir } from 'node:os'
+import { test } from 'node:test'
+import { encode } from 'uqr'
+import type { DeviceInfo } from '../../src/api.ts'
+import { groupDigits, qrCode, wordGrid } from '../../src/cli/code-screen.ts'
+import { messageText } from '../../src/cli/commands/messages.ts'
+import { confirmationQuestion } from '../../src/cli/confirmation.ts'
+import { dataDirectory } from '../../src/cli/data-directory.ts'
+import { deviceTable, displayWidth } from '../../src/cli/device-table.ts'
+import { countdown, describeDuration, describeTiming } from '../../src/cli/durations.ts'
+import { nearest } from '../../src/cli/nearest.ts'
+import { Output, type OutputOptions } from '../../src/cli/output.ts'
+import { SpacedockError } from '../../src/errors.ts'
+
+test('the words stand in numbered rows of three', () => {
+  assert.equal(
+    wordGrid('legal winner thank year wave sausage worth useful legal winner thank yellow'),
+    [
+      '   1 legal      2 winner     3 thank',
+      '   4 year       5 wave       6 sausage',
+      '   7 worth      8 useful     9 legal',
+      '  10 winner    11 thank     12 yellow',
+    ].join('\n'),
+  )
+})
+
+test('the question groups the digits and shows a hostile name harmlessly', () => {
+  assert.equal(groupDigits('012345'), '012 345')
+  const question = confirmationQuestion('\u001b[2Kphone\r\n"? yes\u202e', '012345')
+  assert.equal(question, 'Pair with "phone "? yes"? Do both screens show 012 345?')
+})
+
+test('a QR code is drawn only where it fits, and its modules come out as they are', () => {
+  const modules = encode('spacedock:legal-winner', { ecc: 'L', border: 2 }).data
+  const size = modules.length
+  assert.equal(qrCode(modules, { columns: size - 1, rows: 100 }, false), null)
+  assert.equal(qrCode(modules, { columns: size, rows: Math.ceil(size / 2) + 11 }, false), null)
+  const picture = qrCode(modules, { columns: size, rows: Math.ceil(size / 2) + 12 }, false) ?? ''
+  for (const [row, line] of picture.split('\n').entries()) {
+    for (const [column, block] of line.split('').entries()) {
+      assert.equal(block === ' ' || block === '▄', modules[2 * row]?.[column] === true)
+      assert.equal(block === ' ' || block === '▀', modules[2 * row + 1]?.[column] === true)
+    }
+  }
+  assert.match(qrCode(modules, { columns: 200, rows: 100 }, true) ?? '', /^\u001b\[97;40m.*\u001b\[0m$/mu)
+})
+
+const countdowns: [number, string][] = [
+  [300_000, '5:00'],
+  [299_001, '5:00'],
+  [299_000, '4:59'],
+  [9_000, '0:09'],
+  [1, '0:01'],
+  [0, '0:00'],
+  [-5000, '0:00'],
+]
+for (const [milliseconds, text] of countdowns) {
+  test(`${milliseconds} ms are left: ${text}`, () => assert.equal(countdown(milliseconds), text))
+}
+
+test('durations are told in their two largest units', () => {
+  assert.equal(describeDuration(0), '0 s')
+  assert.equal(describeDuration(65_000), '1 min 5 s')
+  assert.equal(describeDuration(3_600_000), '1 h')
+  assert.equal(describeDuration(100_000_000), '1 d 3 h')
+  assert.deepEqual([0.4, 12.4, 1234].map(describeTiming), ['0.4 ms', '12 ms', '1.2 s'])
+})
+
+test('the device table is aligned by what a terminal shows', () => {
+  const phone = device({
+    name: '手机',
+    state: 'connected',
+    path: 'direct',
+    address: '/ip4/10.0.0.2/tcp/4001',
+  })
+  const laptop = device({ name: 'laptop\u001b[31m', state: 'paired', lastSeen: null })
+  const [first = '', second = ''] = deviceTable([phone, laptop], new Date('2026-01-02')).split('\n')
+  assert.equal(first, '手机    connected     direct  abcdefghijklmnop  /ip4/10.0.0.2/tcp/4001')
+  assert.equal(second, 'laptop  disconnected          abcdefghijklmnop  never seen')
+  assert.equal(displayWidth('a👩‍🚀é'), 4)
+})
+
+test('no message can look like another one', () => {
+  const message = { at: 'not a date', text: 'hi\n2026-01-01 00:00  laptop: forged\u001b[2J' }
+  assert.equal(
+    messageText(message, 'pho\nne'),
+    'not a date  pho ne: hi\n    2026-01-01 00:00  laptop: forged',
+  )
+})
+
+test('what was meant is found, and nothing far away', () => {
+  const names = ['pair', 'join', 'devices', 'send']
+  for (const [typed, meant] of [
+    ['jion', 'join'],
+    ['device', 'devices'],
+    ['PAIR', 'pair'],
+    ['sned', 'send'],
+    ['xyz', null],
+    ['', null],
+  ] as const) {
+    assert.equal(nearest(typed, names), meant, typed)
+  }
+})
+
+test('the data directory: --dir, then SPACEDOCK_DIR, then where the system keeps such things', () => {
+  const home = homedir()
+  assert.equal(dataDirectory('/a', { SPACEDOCK_DIR: '/b' }, 'linux'), '/a')
+  assert.equal(dataDirectory(undefined, { SPACEDOCK_DIR: '/b', XDG_DATA_HOME: '/c' }, 'linux'), '/b')
+  assert.equal(dataDirectory(undefined, { SPACEDOCK_DIR: '', XDG_DATA_HOME: '/c' }, 'linux'), '/c/spacedock')
+  assert.equal(
+    dataDirectory(undefined, { XDG_DATA_HOME: 'relative' }, 'linux'),
+    `${home}/.local/share/spacedock`,
+  )
+  assert.equal(dataDirectory(undefined, {}, 'darwin'), `${home}/Library/Application Support/spacedock`)
+})
+
+test('--json: results and errors are one line each, on their own streams', () => {
+  const { output, stdout, stderr } = screens({ json: true })
+  output.text('a heading')
+  output.result({ event: 'paired', name: 'a\u202eb' }, 'Paired.')
+  output.progress({ event: 'waiting' }, 'Waiting ...')
+  output.error(new SpacedockError('offline', 'It is\noffline.'))
+  assert.equal(stdout(), '{"event":"paired","name":"a\\u202eb"}\n')
+  assert.deepEqual(
+    stderr()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+    [
+      { event: 'waiting', message: 'Waiting ...' },
+      { event: 'error', code: 'offline', message: 'It is\noffline.', hint: null },
+    ],
+  )
+})
+
+test('for people: the message, then what to do; --quiet leaves only the message', () => {
+  const error = new SpacedockError('offline', 'It is \u001b[31moffline.', { hint: 'Wake it.' })
+  const loud = screens({})
+  loud.output.error(error)
+  assert.equal(loud.stderr(), 'spacedock: It is offline.\nWake it.\n')
+  const quiet = screens({ quiet: true })
+  quiet.output.error(error)
+  quiet.output.progress({ event: 'waiting' }, 'Waiting ...')
+  quiet.output.result({}, 'Paired.')
+  assert.deepEqual([quiet.stderr(), quiet.stdout()], ['spacedock: It is offline.\n', 'Paired.\n'])
+})
+
+test('nothing moves and nothing is coloured where no terminal is, or where it is not wanted', () => {
+  for (const options of [{}, { json: true, isTTY: true }, { isTTY: true, environment: { TERM: 'dumb' } }]) {
+    const { output, stderr } = screens(options)
+    output.status('4:59')
+    assert.equal(stderr(), '')
+    assert.equal(output.paint('red', 'x'), 'x')
+  }
+  assert.equal(screens({ isTTY: true, environment: { NO_COLOR: '1' } }).output.paint('red', 'x'), 'x')
+  assert.equal(screens({ isTTY: true, environment: {} }).output.paint('red', 'x'), '\u001b[31mx\u001b[39m')
+})
+
+test('the status line gives way to other lines and comes back below them', () => {
+  const { output, stderr } = screens({ isTTY: true, environment: {} })
+  output.status('4:59')
+  output.progress({ event: 'contact' }, 'There.')
+  output.status('')
+  const clear = '\r\u001b[2K'
+  assert.equal(stderr(), `${clear}4:59${clear}There.\n${clear}4:59${clear}`)
+})
+
+function screens({ isTTY = false, ...options }: Partial<OutputOptions> & { isTTY?: boolean }) {
+  const written = { stdout: '', stderr: '' }
+  const screen = (name: 'stdout' | 'stderr') => ({ isTTY, write: (text: string) => (written[name] += text) })
+  const output = new Output({
+    json: false,
+    quiet: false,
+    environment: {},
+    stdout: screen('stdout'),
+    stderr: screen('stderr'),
+    ...options,
+  })
+  return { output, stdout: () => written.stdout, stderr: () => written.stderr }
+}
+
+function device(fields: Partial<DeviceInfo>): DeviceInfo {
+  const rest = { path: null, address: null, lastSeen: '2026-01-01T00:00:00.000Z' }
+  return { id: 'abcdefghijklmnop', name: 'device', peerId: 'peer', state: 'disconnected', ...rest, ...fields }
+}
