@@ -202,7 +202,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
 
   const whileOpen = <Result>(run: () => Result): Result => {
     if (closing === undefined) return run()
-    throw new SpacedockError('closed', 'the node was closed')
+    throw new SpacedockError('closed', 'The node was closed.', { hint: 'Make a new one with createNode().' })
   }
   const close = (): Promise<void> => (closing ??= shutDown())
   const ownName = (): string => store.settings.get().name ?? ''

@@ -10,7 +10,6 @@ import { createLibp2p, type Libp2p } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
 import { usableInterfaces } from './interfaces.ts'
 import { linkLocalTcp } from './link-local-tcp.ts'
-import { linkLocalTcp } from './link-local-tcp.ts'
 import { isPortFree } from './listen-port.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */

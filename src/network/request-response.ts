@@ -97,11 +97,11 @@ export async function serve(
 const exchangeTimeoutMs = 30_000
 const readTimeoutMs = 10_000
 
-function sendAndClose(stream: Stream, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+async function sendAndClose(stream: Stream, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
   if (bytes.byteLength > 0) stream.send(bytes)
   // close() waits until the muxer has taken all of it, which a peer that does not read can put off for ever.
-  return untilAborted(stream.close({ signal }), signal)
+  await untilAborted(stream.close({ signal }), signal)
 }
 
 /**

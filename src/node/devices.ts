@@ -121,9 +121,11 @@ export class Devices implements DeviceActions {
     if (state === 'active') return
     const { name } = this.describe(peer)
     const why =
-      state === 'needs-pairing' ? `${name} does not know this device any more` : `${name} is not paired`
+      state === 'needs-pairing'
+        ? `"${name}" does not know this device any more.`
+        : `"${name}" is not paired with this device any more.`
     throw new SpacedockError('not-paired', why, {
-      hint: 'Pair the two devices again: `spacedock pair` on one, `spacedock join` on the other.',
+      hint: 'Pair the two devices again: "spacedock pair" on one, "spacedock join" on the other.',
     })
   }
 
@@ -133,8 +135,8 @@ export class Devices implements DeviceActions {
     await this.#untilConnected(peer, signal)
     const session = this.#parts.supervisor.sessionOf(peerIdFromString(peer))
     if (session !== undefined) return session
-    throw new SpacedockError('offline', `${this.describe(peer).name} is not connected`, {
-      hint: 'Check that it is on and on the network; it is connected as soon as it is found.',
+    throw new SpacedockError('offline', `"${this.describe(peer).name}" is not connected.`, {
+      hint: 'Check that it is on, that Spacedock runs on it, and that both devices are on the same network.',
     })
   }
 

@@ -54,11 +54,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   options.signal?.throwIfAborted()
   const { pairing, host, localNetwork, deviceOf } = parts
   const { code, addresses } = parseInvitationText(text)
-  if (!code.ok) {
-    throw new SpacedockError('invalid-code', code.message, {
-      hint: 'Type the twelve words that `spacedock pair` shows on the other device.',
-    })
-  }
+  if (!code.ok) throw new SpacedockError('invalid-code', code.message, { hint: code.hint })
   const given = givenAddresses([...(options.peers ?? []), ...addresses.filter(isPeerAddress)])
   const reporter = progressReporter(
     parts,

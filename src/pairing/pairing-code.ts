@@ -9,8 +9,9 @@ export type ParsedPairingCode =
   | { ok: true; entropy: Uint8Array; words: string }
   | {
       ok: false
-      /** Says what is wrong and what to do, for people. */
+      /** What is wrong, and what to do about it: a sentence each, for people. */
       message: string
+      hint: string
       /** Which word, counted from 1. */
       position?: number
       /** The words it was most likely meant to be, best first. */
@@ -49,8 +50,9 @@ export function parsePairingCode(text: string): ParsedPairingCode {
     const position = index + 1
     const nearest = nearestWords(word)
     const shown = word.length > 20 ? `${word.slice(0, 20)}…` : word
-    const message = `word ${position}, "${shown}", is not in the list: did you mean ${nearest.join(', ')}?`
-    return { ok: false, message, position, nearest }
+    const message = `Word ${position}, "${shown}", is not in the list of words.`
+    const hint = `Did you mean ${nearest.slice(0, -1).join(', ')} or ${nearest.at(-1)}?`
+    return { ok: false, message, hint, position, nearest }
   }
   if (words.length !== wordCount) return wrongCount(words.length)
 
@@ -59,19 +61,17 @@ export function parsePairingCode(text: string): ParsedPairingCode {
   } catch {
     return {
       ok: false,
-      message: 'one of the words is wrong or in the wrong place: compare them with the other screen',
+      message: 'One of the words is wrong, or in the wrong place.',
+      hint: 'Compare each of them with the other screen.',
     }
   }
 }
 
 function wrongCount(count: number): ParsedPairingCode {
-  if (count === 0)
-    return {
-      ok: false,
-      message: 'a pairing code is twelve words: type the words that the other device shows',
-    }
+  const hint = 'Type the twelve words that the other device shows, and nothing else.'
+  if (count === 0) return { ok: false, message: 'These are no words, and a pairing code is twelve.', hint }
   const problem = count < wordCount ? `only ${count} of them are here` : 'there are more here'
-  return { ok: false, message: `a pairing code is twelve words, and ${problem}` }
+  return { ok: false, message: `A pairing code is twelve words, and ${problem}.`, hint }
 }
 
 /** The word itself, or the only one that starts like this. */

@@ -209,8 +209,8 @@ export class InvitationRunner {
         return
       case 'unconfirmed':
         this.#outcome.reject(
-          new SpacedockError('interrupted', 'the other device has not confirmed yet', {
-            hint: 'The pairing finishes by itself when both devices are connected; or pair again.',
+          new SpacedockError('interrupted', 'The other device has not confirmed the pairing yet.', {
+            hint: 'It finishes by itself as soon as both devices are connected; pairing again helps too.',
           }),
         )
         return

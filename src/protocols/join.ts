@@ -200,8 +200,8 @@ export class JoinRunner {
         return
       case 'unfinished':
         this.#outcome.reject(
-          new SpacedockError('interrupted', 'the other device did not confirm that the pairing is complete', {
-            hint: 'It finishes by itself when both devices are connected; or pair again.',
+          new SpacedockError('interrupted', 'The other device has not confirmed the pairing yet.', {
+            hint: 'It finishes by itself as soon as both devices are connected; pairing again helps too.',
             cause: this.#persistError ?? undefined,
           }),
         )

@@ -156,7 +156,7 @@ export class MessagingService {
   #receive(peer: string, { id, kind, body, at }: Envelope): Receipt {
     const { inbox, onMessage, log } = this.#components
     if (kind === 'json' && !isJson(body))
-      throw new SpacedockError('invalid-message', 'the message is not JSON')
+      throw new SpacedockError('invalid-message', 'The message is not valid JSON.')
     const { outcome, sequence } = inbox.accept({ id, peerId: peer, kind, body, atMs: at })
     log('debug', 'message.received', { peer, id, outcome })
     if (outcome === 'new') {
@@ -217,7 +217,7 @@ function encodeContent(content: MessageContent): { kind: 'text' | 'json'; body: 
   if ('text' in content) return { kind: 'text', body: content.text }
   const body: string | undefined = JSON.stringify(content.json)
   if (body === undefined) {
-    throw new SpacedockError('invalid-argument', 'this value cannot be written as JSON', {
+    throw new SpacedockError('invalid-argument', 'The value cannot be written as JSON.', {
       hint: 'Send a string, or something made of objects, arrays, numbers, strings, booleans and null.',
     })
   }

@@ -34,8 +34,8 @@ export class PairingService {
     const { suite, random, clock } = this.#components
     this.#dropForgettable()
     if (this.#invitations.size >= maxInvitations) {
-      throw new SpacedockError('invalid-argument', 'too many codes were made in the last minutes', {
-        hint: 'Wait ten minutes, or restart the program.',
+      throw new SpacedockError('invalid-argument', 'Too many codes were made in the last minutes.', {
+        hint: 'Wait ten minutes, then try again.',
       })
     }
     const entropy = random(16)

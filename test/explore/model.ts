@@ -19,6 +19,7 @@ import {
 import { healings } from './healing.ts'
 import { PairMemo } from './interner.ts'
 import { dueAt, initiatorName, joinerNames, MachineTable, outsiderName } from './machines.ts'
+import { NormalForm } from './normal-form.ts'
 import { Outsider } from './outsider.ts'
 import { Theft } from './theft.ts'
 import {
@@ -39,13 +40,14 @@ import {
  * node does later by itself, `fault` everything that goes wrong and every no.
  */
 export type StepKind = 'progress' | 'heal' | 'fault'
-export type Emit = (kind: StepKind, label: string, next: readonly number[], violation: string | null) => void
+export type Emit = (kind: StepKind, label: string, next: number[], violation: string | null) => void
 
 /** A subject in a scenario. */
 export interface Model extends Setting {
   subject: Subject
   devices: readonly string[]
   outsider: Outsider | Theft | null
+  normalForm: NormalForm
 }
 
 export function makeModel(subject: Subject, scenario: Scenario): Model {
@@ -62,6 +64,7 @@ export function makeModel(subject: Subject, scenario: Scenario): Model {
     ...setting,
     subject,
     devices: devicesOf(scenario),
+    normalForm: new NormalForm(tables),
     outsider: outsider === 'none' ? null : outsider === 'thief' ? new Theft(setting) : new Outsider(setting),
   }
 }
@@ -84,8 +87,12 @@ export function initialWorld({ scenario, table }: Model): number[] {
 }
 
 /** Every step that can follow: one line of the counterexample each. */
-export function successors(setting: Model, world: World, emit: Emit): void {
-  const { scenario, devices, subject } = setting
+export function successors(setting: Model, world: number[], emitRaw: Emit): void {
+  const { scenario, devices, subject, normalForm } = setting
+  const emit: Emit = (kind, label, next, violation) => {
+    if (next !== world) normalForm.apply(next)
+    emitRaw(kind, label, next, violation)
+  }
   for (const device of devices) {
     timeSteps(setting, world, device, emit)
     personSteps(setting, world, device, emit)
@@ -116,7 +123,7 @@ export function emitDelivery(
 
 function emitEvent(
   setting: Setting,
-  world: World,
+  world: number[],
   emit: Emit,
   kind: StepKind,
   label: string,
@@ -128,7 +135,7 @@ function emitEvent(
   )
 }
 
-function timeSteps(setting: Setting, world: World, device: string, emit: Emit): void {
+function timeSteps(setting: Setting, world: number[], device: string, emit: Emit): void {
   const { table } = setting
   const place = machineAt(device)
   const id = at(world, place)
@@ -155,7 +162,7 @@ function timeSteps(setting: Setting, world: World, device: string, emit: Emit): 
   emit('progress', `${device}: the deadline of '${run.state.phase}' comes`, next, null)
 }
 
-function personSteps(setting: Setting, world: World, device: string, emit: Emit): void {
+function personSteps(setting: Setting, world: number[], device: string, emit: Emit): void {
   const { table, scenario } = setting
   const id = at(world, machineAt(device))
   if (id === 0) return
@@ -200,7 +207,7 @@ function personSteps(setting: Setting, world: World, device: string, emit: Emit)
 }
 
 /** A careful person says yes only to digits that the device in her other hand shows as well. */
-function mayApprove(setting: Setting, world: World, device: string, digits: string): boolean {
+function mayApprove(setting: Setting, world: number[], device: string, digits: string): boolean {
   if (!setting.scenario.peopleCompare) return true
   return devicesOf(setting.scenario).some((other) => {
     if (other === device || (device !== initiatorName && other !== initiatorName)) return false
@@ -208,7 +215,7 @@ function mayApprove(setting: Setting, world: World, device: string, digits: stri
   })
 }
 
-function digitsShown(setting: Setting, world: World, device: string): string | null {
+function digitsShown(setting: Setting, world: number[], device: string): string | null {
   const state = stateOf(setting, world, device)
   if (state === null) return null
   if ('winner' in state) return state.winner?.digits ?? null
@@ -218,7 +225,7 @@ function digitsShown(setting: Setting, world: World, device: string): string | n
   return 'winner' in agreement ? agreement.winner.digits : agreement.exchange.digits
 }
 
-function diskSteps(setting: Setting, world: World, device: string, emit: Emit): void {
+function diskSteps(setting: Setting, world: number[], device: string, emit: Emit): void {
   const { table, tables, scenario } = setting
   const write = tables.writes.valueOf(at(world, writeAt(device)))
   if (write !== null) {
@@ -262,7 +269,7 @@ function diskSteps(setting: Setting, world: World, device: string, emit: Emit): 
   emit('fault', `${device}: crashes and restarts`, next, null)
 }
 
-function joinerSteps(setting: Setting, world: World, device: string, emit: Emit): void {
+function joinerSteps(setting: Setting, world: number[], device: string, emit: Emit): void {
   const { table, scenario } = setting
   const places = placesOf(device)
   const id = at(world, places.machine)
@@ -293,7 +300,7 @@ function joinerSteps(setting: Setting, world: World, device: string, emit: Emit)
   emit('progress', `${device}: sends ${message.type}`, next, null)
 }
 
-function networkSteps(setting: Setting, world: World, joiner: string, emit: Emit): void {
+function networkSteps(setting: Setting, world: number[], joiner: string, emit: Emit): void {
   const { tables } = setting
   const place = placesOf(joiner).flights
   const set = at(world, place)
@@ -311,7 +318,7 @@ function networkSteps(setting: Setting, world: World, joiner: string, emit: Emit
 
 function emitArrival(
   setting: Setting,
-  world: World,
+  world: number[],
   joiner: string,
   flightId: number,
   kind: StepKind,

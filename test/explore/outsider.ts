@@ -7,7 +7,7 @@ import type { Setting } from './effects.ts'
 import { PairMemo } from './interner.ts'
 import { dueAt, initiatorName, outsiderName, type MachineTable } from './machines.ts'
 import type { Emit } from './model.ts'
-import { at, machineAt, placesOf, type World } from './world.ts'
+import { at, machineAt, placesOf } from './world.ts'
 
 /**
  * Somebody without the code. The *stranger* reads every message that is sent and says any of them, and made-up ones of
@@ -30,7 +30,7 @@ export class Outsider {
     )
   }
 
-  act(world: World, devices: readonly string[], emit: Emit): void {
+  act(world: number[], devices: readonly string[], emit: Emit): void {
     const { scenario } = this.#setting
     const overheard = this.#overheard(world, devices)
     const claims = scenario.outsider === 'stranger' ? [outsiderName] : devices
@@ -44,7 +44,7 @@ export class Outsider {
     }
   }
 
-  #say(world: World, target: string, claim: string, original: Flight, emit: Emit): void {
+  #say(world: number[], target: string, claim: string, original: Flight, emit: Emit): void {
     // What the real one said to this very device is a duplicate, which the network does by itself.
     if (original.from === claim && original.to === target) return
     const asAnswer = target !== initiatorName
@@ -56,7 +56,7 @@ export class Outsider {
   }
 
   #try(
-    world: World,
+    world: number[],
     target: string,
     claim: string,
     message: PairingMessage,
@@ -108,7 +108,7 @@ export class Outsider {
     return burnt ? 'a stranger never burns a code' : 'a stranger changes nothing'
   }
 
-  #overheard(world: World, devices: readonly string[]): Flight[] {
+  #overheard(world: number[], devices: readonly string[]): Flight[] {
     const { tables } = this.#setting
     const found: Flight[] = []
     for (const device of devices) {

@@ -144,7 +144,7 @@ class Graph {
     return id
   }
 
-  worldOf(id: number): World {
+  worldOf(id: number): number[] {
     const text = this.#texts[id] ?? ''
     return Array.from({ length: text.length }, (_, index) => text.charCodeAt(index))
   }

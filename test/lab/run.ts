@@ -9,6 +9,7 @@ import { whyNoLab } from './requirements.ts'
  */
 const here = import.meta.dirname
 const wanted = process.argv.slice(2)
+const atOnce = 2
 
 interface Row {
   title: string
@@ -20,79 +21,78 @@ interface Row {
 
 // Where the environment says CI, this does not come back when there is an obstacle.
 const obstacle = await whyNoLab()
-if (obstacle !== false) {
-  console.log(`\nNOTHING WAS TESTED. ${obstacle}`)
-  process.exit(0)
-}
-const failed = await runFiles(filesToRun())
-process.exitCode = failed === 0 ? 0 : 1
+if (obstacle === false) process.exitCode = await runAll(filesToRun())
+else console.log(`\nNOTHING WAS TESTED. ${obstacle}`)
 
 /** The longest first, so that no core idles at the end. */
 function filesToRun(): string[] {
+  const isLong = (name: string): boolean => name.startsWith('pulled')
+  const scenes = readdirSync(join(here, 'scenes')).sort((a, b) => Number(isLong(b)) - Number(isLong(a)))
   const own = readdirSync(here).filter((name) => name.endsWith('.test.ts'))
-  const scenes = readdirSync(join(here, 'scenes')).toSorted(
-    (one, other) => Number(other.startsWith('pulled')) - Number(one.startsWith('pulled')),
-  )
-  const all = [...scenes.map((name) => join(here, 'scenes', name)), ...own.map((name) => join(here, name))]
-  return all.filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  const files = [...scenes.map((name) => join('scenes', name)), ...own].map((name) => join(here, name))
+  return files.filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
 }
 
-async function runFiles(files: string[]): Promise<number> {
+/** Returns the exit code. */
+async function runAll(files: string[]): Promise<number> {
   const startedAt = performance.now()
-  const rows = new Map<string, Row[]>()
-  const output = new Map<string, string>()
-  const stream = run({ files, concurrency: 2, execArgv: ['--disable-warning=ExperimentalWarning'] })
-  stream.on('test:pass', (event) => {
-    if (event.details.type !== 'suite') note(event, event.skip === undefined ? 'passed' : 'skipped', '')
+  const rows = new Map<string, Row[]>(files.map((file) => [file, []]))
+  const queue = [...files]
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+        rows.set(file, await runFile(file))
+      }
+    }),
+  )
+  for (const [file, list] of rows) print(file, list)
+  const all = [...rows.values()].flat()
+  const failed = all.filter(({ result }) => result === 'FAILED').length
+  const skipped = all.filter(({ result }) => result === 'skipped').length
+  console.log(`\n${Math.round((performance.now() - startedAt) / 1000)} s`)
+  console.log(
+    `${all.length - failed - skipped} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`,
+  )
+  // A run in which nothing ran must not look like one in which all went well.
+  return failed > 0 || all.length === skipped ? 1 : 0
+}
+
+async function runFile(file: string): Promise<Row[]> {
+  const rows: Row[] = []
+  const output: string[] = []
+  const stream = run({ files: [file], execArgv: ['--disable-warning=ExperimentalWarning'] })
+  stream.on('test:pass', ({ name: title, skip, details }) => {
+    if (details.type === 'suite') return
+    const result = skip === undefined ? 'passed' : 'skipped'
+    rows.push({ title, result, seconds: details.duration_ms / 1000, seen: [], error: '' })
+    console.error(`ok      ${title}`)
   })
-  stream.on('test:fail', (event) => {
-    const { error } = event.details
-    const cause = error.cause instanceof Error ? (error.cause.stack ?? '') : String(error.cause ?? error)
-    if (event.details.type !== 'suite') note(event, 'FAILED', cause)
+  stream.on('test:fail', ({ name: title, details }) => {
+    const { error, type, duration_ms: ms } = details
+    // A suite fails because of what is in it, unless nothing in it ran.
+    if (type === 'suite' && rows.some(({ result }) => result === 'FAILED')) return
+    const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error)
+    const text = [...output.splice(0), cause].join('\n')
+    rows.push({ title, result: 'FAILED', seconds: ms / 1000, seen: [], error: text })
+    console.error(`FAILED  ${title}\n${text}`)
   })
   // What a test reports comes right after how it ended.
-  stream.on('test:diagnostic', ({ file = '', message }) => rows.get(file)?.at(-1)?.seen.push(message))
-  stream.on('test:stderr', ({ file, message }) => output.set(file, (output.get(file) ?? '') + message))
-
-  function note(
-    event: { name: string; file?: string | undefined; details: { duration_ms: number } },
-    result: Row['result'],
-    error: string,
-  ): void {
-    const { name: title, file = '', details } = event
-    const row = { title, result, seconds: details.duration_ms / 1000, seen: [], error }
-    rows.set(file, [...(rows.get(file) ?? []), row])
-    console.error(`${result === 'FAILED' ? 'FAILED' : 'ok'}  ${title}`)
-  }
-
+  stream.on('test:diagnostic', ({ message, nesting }) => {
+    if (nesting > 0 || !/^[a-z_]+ [\d.]+$/u.test(message)) rows.at(-1)?.seen.push(message)
+  })
+  stream.on('test:stderr', ({ message }) => output.push(message.trimEnd()))
   await new Promise((resolve, reject) => {
     stream.once('end', resolve)
     stream.once('error', reject)
     stream.resume()
   })
-  const all = [...rows.values()].flat()
-  const failures = all.filter(({ result }) => result === 'FAILED')
-  for (const file of new Set(failures.map((row) => fileOf(rows, row)))) {
-    console.log(`\n=== ${relative(process.cwd(), file)}\n${output.get(file) ?? ''}`)
-  }
-  for (const { title, error } of failures) console.log(`\n=== ${title}\n${error}`)
-  printTable(files, rows)
-  console.log(`\n${Math.round((performance.now() - startedAt) / 1000)} s`)
-  console.log(`${all.length - failures.length} passed, ${failures.length} failed`)
-  // A run in which nothing ran must not look like one in which all went well.
-  return all.length === 0 ? 1 : failures.length
+  return rows
 }
 
-function fileOf(rows: Map<string, Row[]>, row: Row): string {
-  return [...rows].find(([, list]) => list.includes(row))?.[0] ?? ''
-}
-
-function printTable(files: string[], rows: Map<string, Row[]>): void {
-  for (const file of files) {
-    console.log(`\n${relative(here, file)}`)
-    for (const { title, result, seconds, seen } of rows.get(file) ?? []) {
-      console.log(`  ${result.padEnd(7)} ${`${seconds.toFixed(1)} s`.padStart(7)}  ${title}`)
-      for (const line of seen) console.log(`${' '.repeat(19)}${line}`)
-    }
+function print(file: string, rows: Row[]): void {
+  console.log(`\n${relative(here, file)}`)
+  for (const { title, result, seconds, seen } of rows) {
+    console.log(`  ${result.padEnd(7)} ${`${seconds.toFixed(1)} s`.padStart(7)}  ${title}`)
+    for (const line of seen) console.log(`${' '.repeat(19)}${line}`)
   }
 }

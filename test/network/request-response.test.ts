@@ -80,6 +80,14 @@ test('silence is a reset with nothing sent', async () => {
   assert.equal(received, 0)
 })
 
+test('a stream that is reset already is an interrupted exchange, for either side', async () => {
+  const [asker, answerer] = await streamPair()
+  answerer.abort(new Error('refused'))
+  await until(() => asker.status === 'reset', 'the reset')
+  await assert.rejects(request(asker, Uint8Array.of(1), { maxBytes }), { code: 'interrupted' })
+  assert.equal((await serve(answerer, { maxBytes }, echo)).outcome, 'failed')
+})
+
 test('slowloris: a byte a second is reset after ten seconds', async () => {
   const timers = virtualTimers()
   const [asker, answerer] = await streamPair()

@@ -170,7 +170,11 @@ export type JoinerPhase = JoinerState['phase']
 
 /** Alice and Bob pair at time 0, with Carol a moment behind him: every message said, and each machine in every phase. */
 export function meet(): Meeting {
-  const [alice, bob, carol] = [new InitiatorParty(), new JoinerParty(), new JoinerParty({ peer: carolId, seed: 50 })]
+  const [alice, bob, carol] = [
+    new InitiatorParty(),
+    new JoinerParty(),
+    new JoinerParty({ peer: carolId, seed: 50 }),
+  ]
   const carolRequest = carol.find(aliceId)
   const carolResponse = expectMessage(
     carol.hear(aliceId, expectMessage(alice.hear(carolId, carolRequest), 'Challenge')),

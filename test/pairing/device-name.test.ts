@@ -51,13 +51,18 @@ test('threat 27: whatever the name, it is one short visible line, and cleaning i
   const names = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 200 }),
     fc.string({ unit: 'grapheme', maxLength: 100 }),
-    fc.array(fc.oneof(strange, fc.string({ unit: 'binary-ascii', maxLength: 2 })), { maxLength: 80 }).map((parts) => parts.join('')),
+    fc
+      .array(fc.oneof(strange, fc.string({ unit: 'binary-ascii', maxLength: 2 })), { maxLength: 80 })
+      .map((parts) => parts.join('')),
   )
   fc.assert(
     fc.property(names, (name) => {
       const shown = sanitizeDeviceName(name)
       assert.ok(shown.length > 0 && shown.length <= maxNameLength)
-      assert.doesNotMatch(shown, /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|[^\S ]|^ | $| {2}|\p{M}{3}/u)
+      assert.doesNotMatch(
+        shown,
+        /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|[^\S ]|^ | $| {2}|\p{M}{3}/u,
+      )
       assert.equal(shown, shown.normalize('NFC'))
       assert.equal(sanitizeDeviceName(shown), shown)
       assert.equal(decodeDescription(encodeDescription({ name }))?.name, shown)

@@ -89,7 +89,9 @@ test('threat 5: a Complete before the Response, from another peer or of another 
     { peer: aliceId, message: { ...complete, proof: carolComplete.proof } },
   ]
   for (const phase of ['searching', 'responding'] as const) {
-    for (const { peer, message } of phase === 'searching' ? [...forged, { peer: aliceId, message: complete }] : forged) {
+    for (const { peer, message } of phase === 'searching'
+      ? [...forged, { peer: aliceId, message: complete }]
+      : forged) {
       const bob = new JoinerParty({ state: joiner[phase] })
       bob.hear(peer, message)
       assert.deepEqual(bob.state, joiner[phase])
@@ -118,11 +120,20 @@ test("threat 7: the joiner's own proof and sealed part, sent back, are not the i
 test("threat 7: a side's own probe and Cancel, sent back, prove nothing", () => {
   const bob = new JoinerParty()
   const request = bob.find(aliceId)
-  const reflected = { type: 'Challenge', nonce: request.commitment, share: request.commitment, probe: request.probe } as const
+  const reflected = {
+    type: 'Challenge',
+    nonce: request.commitment,
+    share: request.commitment,
+    probe: request.probe,
+  } as const
   assert.equal(bob.hear(aliceId, reflected), null)
   for (const phase of ['responding', 'deciding', 'persisting', 'confirming'] as const) {
     const party = new JoinerParty({ state: joiner[phase] })
-    const effects = party.deliver({ type: 'cancel-received', peer: aliceId, message: messages.cancelOfJoiner })
+    const effects = party.deliver({
+      type: 'cancel-received',
+      peer: aliceId,
+      message: messages.cancelOfJoiner,
+    })
     assert.deepEqual(effects, [{ type: 'silence' }])
   }
   const alice = new InitiatorParty({ state: initiator.approving })
@@ -132,7 +143,12 @@ test("threat 7: a side's own probe and Cancel, sent back, prove nothing", () => 
 
 test('threat 8: a replay from another peer gets silence, in every state', () => {
   for (const phase of phasesOfInitiator) {
-    for (const message of [messages.request, messages.response, messages.confirmed, messages.cancelOfJoiner]) {
+    for (const message of [
+      messages.request,
+      messages.response,
+      messages.confirmed,
+      messages.cancelOfJoiner,
+    ]) {
       const alice = new InitiatorParty({ state: initiator[phase] })
       assert.equal(alice.hear(malloryId, message), null)
       assert.deepEqual(alice.state, initiator[phase])
@@ -176,13 +192,20 @@ test('threat 9: message 1 of one peer and message 3 of another do not make an at
   assert.equal(alice.state.phase, 'open')
   const holder = new InitiatorParty({ state: initiator.open })
   assert.equal(holder.hear(carolId, messages.response), null)
-  assert.equal(holder.state.phase === 'ended' && holder.state.reason, 'burnt', 'Carol holds the code and cheats')
+  assert.equal(
+    holder.state.phase === 'ended' && holder.state.reason,
+    'burnt',
+    'Carol holds the code and cheats',
+  )
 })
 
 for (const [what, change] of Object.entries({
   nonce: { nonce: freshBytes(80).nonce },
   share: { share: freshBytes(80).nonce },
-  'nonce and share of another attempt': { nonce: messages.carolResponse.nonce, share: messages.carolResponse.share },
+  'nonce and share of another attempt': {
+    nonce: messages.carolResponse.nonce,
+    share: messages.carolResponse.share,
+  },
   proof: { proof: flipped(messages.response.proof, 7) },
   'sealed part': { sealed: flipped(messages.response.sealed, 271) },
 })) {
@@ -249,7 +272,10 @@ test('threat 40: a made-up Challenge does not hold the joiner up', () => {
   for (let round = 0; round < 20; round++) {
     const { nonce, secret } = freshBytes(500 + round)
     bob.find(`stranger ${round}`)
-    assert.equal(bob.hear(`stranger ${round}`, { type: 'Challenge', nonce, share: secret, probe: nonce.slice(16) }), null)
+    assert.equal(
+      bob.hear(`stranger ${round}`, { type: 'Challenge', nonce, share: secret, probe: nonce.slice(16) }),
+      null,
+    )
   }
   assert.equal(bob.state.phase, 'searching')
   const challenge = expectMessage(new InitiatorParty().hear(bobId, request), 'Challenge')
@@ -308,8 +334,14 @@ test("threat 41: a stranger's Waiting, Confirmed, Acknowledged, Refused or Cance
 })
 
 test('a refusal holds for one attempt and one reason only', () => {
-  const refused = expectMessage(new InitiatorParty({ state: initiator.approving }).hear(bobId, messages.request), 'Refused')
-  const later = expectMessage(new InitiatorParty({ state: initiator.ended }).hear(bobId, messages.response), 'Refused')
+  const refused = expectMessage(
+    new InitiatorParty({ state: initiator.approving }).hear(bobId, messages.request),
+    'Refused',
+  )
+  const later = expectMessage(
+    new InitiatorParty({ state: initiator.ended }).hear(bobId, messages.response),
+    'Refused',
+  )
   const forgeries: [JoinerPhase, PairingMessage][] = [
     ['searching', { ...refused, reason: 'declined' }],
     ['searching', later],

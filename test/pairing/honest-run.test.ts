@@ -102,9 +102,15 @@ test('a pairing that one person declines leaves no row on either side', () => {
     converse(alice, bob, { declines: decliner, until: () => bob.state.phase === 'failed' })
     const told = bob.effects.find((effect) => effect.type === 'send')
     if (told !== undefined) alice.hear(bobId, told.message)
-    assert.equal(alice.state.phase === 'ended' && alice.state.reason, decliner === 'initiator' ? 'declined' : 'cancelled')
+    assert.equal(
+      alice.state.phase === 'ended' && alice.state.reason,
+      decliner === 'initiator' ? 'declined' : 'cancelled',
+    )
     assert.equal(bob.state.phase === 'failed' && bob.state.reason, 'declined')
-    const [written, forgotten] = [alice.effects.filter((effect) => effect.type === 'persist').length, count(alice.effects, 'forget')]
+    const [written, forgotten] = [
+      alice.effects.filter((effect) => effect.type === 'persist').length,
+      count(alice.effects, 'forget'),
+    ]
     assert.equal(written, forgotten)
     assert.equal(count(bob.effects, 'persist'), 0)
   }
@@ -153,7 +159,8 @@ function converse(alice: InitiatorParty, bob: JoinerParty, { until, luck, declin
       for (const effect of bob.effects.slice(before)) {
         if (effect.type === 'ask') bob.deliver({ type: declines === 'joiner' ? 'declined' : 'approved' })
       }
-      if (bob.state.phase === 'persisting' || bob.state.phase === 'activating') bob.deliver({ type: 'persisted' })
+      if (bob.state.phase === 'persisting' || bob.state.phase === 'activating')
+        bob.deliver({ type: 'persisted' })
     }
   }
   assert.fail(`still ${alice.state.phase} and ${bob.state.phase} after 500 rounds`)
@@ -161,7 +168,8 @@ function converse(alice: InitiatorParty, bob: JoinerParty, { until, luck, declin
 
 function performForAlice(alice: InitiatorParty, effect: InitiatorEffect, declines: boolean): void {
   if (effect.type === 'ask') alice.deliver({ type: declines ? 'declined' : 'approved' })
-  if (alice.state.phase === 'persisting' || alice.state.phase === 'activating') alice.deliver({ type: 'persisted' })
+  if (alice.state.phase === 'persisting' || alice.state.phase === 'activating')
+    alice.deliver({ type: 'persisted' })
 }
 
 /** What the joiner has to say now. */
@@ -179,7 +187,9 @@ function overTheWire(message: PairingMessage): PairingMessage {
 }
 
 function rowOf(effects: readonly { type: string }[], row: string) {
-  const found = (effects as InitiatorEffect[]).find((effect) => effect.type === 'persist' && String(effect.row) === row)
+  const found = (effects as InitiatorEffect[]).find(
+    (effect) => effect.type === 'persist' && String(effect.row) === row,
+  )
   return found?.type === 'persist' && 'pair' in found ? found.pair : undefined
 }
 

@@ -181,5 +181,8 @@ function askedAnew(state: InitiatorState): InitiatorState {
 function withAttempts(state: InitiatorState, count: number): InitiatorState {
   const [first] = state.attempts
   assert.ok(first)
-  return { ...state, attempts: Array.from({ length: count }, (_, index) => ({ ...first, peer: `peer ${index}` })) }
+  return {
+    ...state,
+    attempts: Array.from({ length: count }, (_, index) => ({ ...first, peer: `peer ${index}` })),
+  }
 }

@@ -31,7 +31,10 @@ interface Case {
 
 const { request, response, challenge, complete, cancelOfInitiator } = messages
 const used = expectMessage(new InitiatorParty({ state: initiator.approving }).hear(bobId, request), 'Refused')
-const declined = expectMessage(new InitiatorParty({ state: initiator.ended }).hear(bobId, response), 'Refused')
+const declined = expectMessage(
+  new InitiatorParty({ state: initiator.ended }).hear(bobId, response),
+  'Refused',
+)
 
 /** What each event of the document's table is. */
 const cases: Record<string, (state: JoinerState) => Case> = {
@@ -39,8 +42,7 @@ const cases: Record<string, (state: JoinerState) => Case> = {
   'candidate: known': () => ({ event: { type: 'candidate', peer: aliceId, fresh: freshBytes(71) } }),
   'candidate: itself': () => ({ event: { type: 'candidate', peer: bobId, fresh: freshBytes(72) } }),
   'answered: Challenge': () => answered(challenge),
-  'answered: Challenge, wrong probe': () =>
-    answered({ ...challenge, probe: flipped(challenge.probe) }),
+  'answered: Challenge, wrong probe': () => answered({ ...challenge, probe: flipped(challenge.probe) }),
   'answered: Challenge, the ninth': (state) => ({
     ...answered(challenge),
     state: state.phase === 'searching' ? { ...state, responses: 8 } : state,

@@ -11,7 +11,8 @@ test('the limits are the ones of PROTOCOL.md, each with its reason', () => {
 })
 
 test('each side waits longer than the other may take', () => {
-  const { responseMs, approvalMs, confirmationMs, acknowledgementMs, attemptMs, invitationLifetimeMs } = limits
+  const { responseMs, approvalMs, confirmationMs, acknowledgementMs, attemptMs, invitationLifetimeMs } =
+    limits
   assert.ok(responseMs > approvalMs)
   assert.ok(confirmationMs >= approvalMs + acknowledgementMs)
   assert.ok(attemptMs < invitationLifetimeMs)

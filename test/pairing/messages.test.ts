@@ -54,7 +54,12 @@ const anyMessage: fc.Arbitrary<PairingMessage> = fc.oneof(
     commitment: bytes(32),
     probe: bytes(16),
   }),
-  fc.record({ type: fc.constant('Challenge' as const), nonce: bytes(32), share: bytes(32), probe: bytes(16) }),
+  fc.record({
+    type: fc.constant('Challenge' as const),
+    nonce: bytes(32),
+    share: bytes(32),
+    probe: bytes(16),
+  }),
   fc.record({
     type: fc.constant('Response' as const),
     nonce: bytes(32),
@@ -96,7 +101,9 @@ for (const [type, sample] of Object.entries(samples)) {
     for (const key of Object.keys(json)) {
       const { [key]: value, ...rest } = json
       assertRefused(rest)
-      assertRefusedText(JSON.stringify(json).replace('{', `{${JSON.stringify(key)}:${JSON.stringify(value)},`))
+      assertRefusedText(
+        JSON.stringify(json).replace('{', `{${JSON.stringify(key)}:${JSON.stringify(value)},`),
+      )
       const escaped = `"\\u00${key.charCodeAt(0).toString(16)}${key.slice(1)}"`
       assertRefusedText(JSON.stringify(json).replace('{', `{${escaped}:${JSON.stringify(value)},`))
     }
@@ -135,7 +142,10 @@ for (const [type, sample] of Object.entries(samples)) {
 }
 
 test('threat 28: another version is refused, and so is a suite of more than 64 characters', () => {
-  const json = JSON.parse(new TextDecoder().decode(encodeMessage(messages.request))) as Record<string, unknown>
+  const json = JSON.parse(new TextDecoder().decode(encodeMessage(messages.request))) as Record<
+    string,
+    unknown
+  >
   for (const version of [0, 2, '1', 1.5, -1, null]) assertRefused({ ...json, version })
   assertRefused({ ...json, suite: suite.padEnd(65, 'x') })
 })
@@ -159,7 +169,9 @@ test('threat 25: 10,000 damaged messages lead to a message or to nothing, never 
     take: fc.nat(3),
     put: fc.oneof(
       fc.uint8Array({ maxLength: 4 }),
-      fc.constantFrom('{', '}', '[', '"', '\\', ',', ':', '"type":', '"\\u0061"', '1e999', '\ud800').map(utf8),
+      fc
+        .constantFrom('{', '}', '[', '"', '\\', ',', ':', '"type":', '"\\u0061"', '1e999', '\ud800')
+        .map(utf8),
     ),
   })
   let read = 0

@@ -10,16 +10,22 @@ const address = '/ip4/192.0.2.7/tcp/4001/p2p/12D3KooWCd3eX8r5ihRvzK7P1yPq5aakaBJ
 
 test('a URI holds the words and the addresses', () => {
   assert.equal(formatPairingUri(words, []), `spacedock:${dashed}`)
-  assert.equal(formatPairingUri(words, [address, address]), `spacedock:${dashed}?peer=${address}&peer=${address}`)
+  assert.equal(
+    formatPairingUri(words, [address, address]),
+    `spacedock:${dashed}?peer=${address}&peer=${address}`,
+  )
 })
 
 test('any code and any addresses come back', () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ minLength: 16, maxLength: 16 }),
-      fc.array(fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom(address, '/ip6zone/e%0/ip6/fe80::1')), {
-        maxLength: 16,
-      }),
+      fc.array(
+        fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom(address, '/ip6zone/e%0/ip6/fe80::1')),
+        {
+          maxLength: 16,
+        },
+      ),
       (entropy, addresses) => {
         const parsed = parseInvitationText(formatPairingUri(formatPairingCode(entropy), addresses))
         assert.ok(parsed.code.ok)
@@ -60,7 +66,12 @@ test('at most 16 addresses are taken', () => {
 })
 
 test('a URI with a wrong code is refused, not thrown', () => {
-  for (const text of ['spacedock:', 'spacedock:%zz-%', 'spacedock:zoo?peer=%', `spacedock:?peer=${address}`]) {
+  for (const text of [
+    'spacedock:',
+    'spacedock:%zz-%',
+    'spacedock:zoo?peer=%',
+    `spacedock:?peer=${address}`,
+  ]) {
     assert.equal(parseInvitationText(text).code.ok, false)
   }
   fc.assert(

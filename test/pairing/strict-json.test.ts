@@ -65,7 +65,9 @@ test('threat 25: 100,000 levels of nesting neither crash it nor take long', () =
 })
 
 test('threat 26: __proto__ and constructor are keys like any other and change no prototype', () => {
-  const parsed = parseStrictJson(utf8('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}'))
+  const parsed = parseStrictJson(
+    utf8('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}'),
+  )
   assert.ok(parsed)
   assert.deepEqual(Object.keys(parsed.value as object), ['__proto__', 'constructor'])
   assert.equal(Object.getPrototypeOf(parsed.value), Object.prototype)
@@ -85,13 +87,20 @@ test('whatever JSON.stringify writes is read, and is the same value', () => {
 test('an object with one key doubled is refused, wherever it is', () => {
   const member = fc.tuple(fc.string(), fc.jsonValue({ maxDepth: 1 }))
   fc.assert(
-    fc.property(fc.array(member, { minLength: 1, maxLength: 5 }), fc.nat(), fc.nat(3), (members, pick, wraps) => {
-      const twice = members[pick % members.length]
-      assert.ok(twice)
-      const body = [...members, twice].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
-      const text = `${'{"x":['.repeat(wraps)}{${body.join(',')}}${']}'.repeat(wraps)}`
-      assert.equal(parseStrictJson(utf8(text)), null)
-    }),
+    fc.property(
+      fc.array(member, { minLength: 1, maxLength: 5 }),
+      fc.nat(),
+      fc.nat(3),
+      (members, pick, wraps) => {
+        const twice = members[pick % members.length]
+        assert.ok(twice)
+        const body = [...members, twice].map(
+          ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`,
+        )
+        const text = `${'{"x":['.repeat(wraps)}{${body.join(',')}}${']}'.repeat(wraps)}`
+        assert.equal(parseStrictJson(utf8(text)), null)
+      },
+    ),
     { numRuns: 500 },
   )
 })

@@ -71,7 +71,19 @@ test('HKDF, RFC 5869, appendix A.1', () => {
 })
 
 test('fields: no two lists of parts have the same encoding', () => {
-  const lists = [[], [''], ['', ''], ['a'], ['a', ''], ['', 'a'], ['ab'], ['a', 'b'], ['\0\0\0\0'], ['é'], ['e\u0301']]
+  const lists = [
+    [],
+    [''],
+    ['', ''],
+    ['a'],
+    ['a', ''],
+    ['', 'a'],
+    ['ab'],
+    ['a', 'b'],
+    ['\0\0\0\0'],
+    ['é'],
+    ['e\u0301'],
+  ]
   const encodings = lists.map((list) => fields(...list).join())
   assert.equal(new Set(encodings).size, lists.length)
   assert.deepEqual(fields('é', Uint8Array.of(1)), Uint8Array.of(0, 0, 0, 2, 0xc3, 0xa9, 0, 0, 0, 1, 1))

@@ -10,7 +10,16 @@ import {
   remembranceMs,
   responseMs,
 } from '../../src/pairing/limits.ts'
-import { aliceId, bobId, carolId, expectMessage, InitiatorParty, JoinerParty, malloryId, meet } from './builders.ts'
+import {
+  aliceId,
+  bobId,
+  carolId,
+  expectMessage,
+  InitiatorParty,
+  JoinerParty,
+  malloryId,
+  meet,
+} from './builders.ts'
 
 const { messages, initiator, joiner } = meet()
 
@@ -41,7 +50,10 @@ test('threat 15: a Response counts when it arrives in time, and not a millisecon
     assert.equal(alice.state.phase, phase)
     assert.equal(answer?.type, phase === 'ended' ? 'Refused' : 'Waiting')
     const outcomes = alice.effects.filter((effect) => effect.type === 'finished')
-    assert.deepEqual(outcomes, phase === 'ended' ? [{ type: 'finished', outcome: 'ended', reason: 'expired' }] : [])
+    assert.deepEqual(
+      outcomes,
+      phase === 'ended' ? [{ type: 'finished', outcome: 'ended', reason: 'expired' }] : [],
+    )
   }
 })
 

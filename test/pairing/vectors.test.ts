@@ -4,7 +4,12 @@ import { encodeDescription } from '../../src/pairing/device-info.ts'
 import * as initiator from '../../src/pairing/initiator-handshake.ts'
 import * as joiner from '../../src/pairing/joiner-handshake.ts'
 import { agreeKeys, deriveCodeKeys } from '../../src/pairing/key-schedule.ts'
-import { decodeMessage, encodeMessage, refusalReasons, type PairingMessage } from '../../src/pairing/messages.ts'
+import {
+  decodeMessage,
+  encodeMessage,
+  refusalReasons,
+  type PairingMessage,
+} from '../../src/pairing/messages.ts'
 import { formatPairingCode, parsePairingCode } from '../../src/pairing/pairing-code.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 import { transcript } from '../../src/pairing/transcript.ts'
@@ -52,7 +57,10 @@ for (const vector of vectors()) {
     assert.equal(run.joined.pair.name, vector.initiator.name)
     for (const pair of [run.agreement.pair, run.joined.pair]) {
       assert.equal(hex(pair.pairKey), vector.pairKey)
-      assert.equal(encoded({ type: 'Cancel', mac: pair.acknowledgement }), vector.messages.Confirmed['acknowledgement'])
+      assert.equal(
+        encoded({ type: 'Cancel', mac: pair.acknowledgement }),
+        vector.messages.Confirmed['acknowledgement'],
+      )
     }
   })
 

@@ -84,29 +84,24 @@ async function readCode(context: CommandContext): Promise<string> {
 async function askForCode({ person, output, signal }: CommandContext): Promise<string> {
   for (;;) {
     const typed = await person.ask('The twelve words: ', { signal })
-    if (typed === null) throw new SpacedockError('cancelled', 'No words were given.')
+    if (typed === null) throw new SpacedockError('cancelled', 'No words were typed.', {
+        hint: 'Run "spacedock join" again when you have them.',
+      })
     const problem = await problemOf(typed)
     if (problem === null) return typed
-    output.progress({ event: 'invalid-code' }, `${sentence(printableLine(problem))} Try again:`)
+    output.progress({ event: 'invalid-code' }, printableLine(`${problem.message} ${problem.hint}`))
   }
 }
 
 async function checked(code: string): Promise<string> {
   const problem = await problemOf(code)
   if (problem === null) return code
-  throw new SpacedockError('invalid-code', sentence(problem), {
-    hint: 'Compare the words with the other screen.',
-  })
+  throw new SpacedockError('invalid-code', problem.message, { hint: problem.hint })
 }
 
 /** Null when the words are a pairing code, by themselves or in a `spacedock:` URI. */
-async function problemOf(text: string): Promise<string | null> {
+async function problemOf(text: string): Promise<{ message: string; hint: string } | null> {
   const { parseInvitationText } = await import('../../pairing/pairing-uri.ts')
   const { code } = parseInvitationText(text)
-  return code.ok ? null : code.message
-}
-
-function sentence(text: string): string {
-  const start = text.charAt(0).toUpperCase() + text.slice(1)
-  return /[.?!]$/u.test(start) ? start : `${start}.`
+  return code.ok ? null : code
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { pairDevices, type TestDevice } from '../../device.ts'
+import { connectedBothWays, talkBothWays } from '../meeting.ts'
 import { scene, seconds, timed } from '../scene.ts'
 
 /** Two devices on one LAN that never met, and what may be odd about the LAN or their hosts. */
@@ -156,28 +157,6 @@ scene(
     saw(`both said so and the search ended after ${told.took}; with --peer paired in ${joined.took}`)
   },
 )
-
-async function connectedBothWays(one: TestDevice, other: TestDevice): Promise<void> {
-  await Promise.all([
-    one.waitForState(other.name, 'connected'),
-    other.waitForState(one.name, 'connected'),
-  ])
-}
-
-/** A message each way, acknowledged as durable by the receiver, and there. */
-async function talkBothWays(one: TestDevice, other: TestDevice): Promise<void> {
-  for (const [from, to] of [
-    [one, other],
-    [other, one],
-  ] as const) {
-    const text = `from ${from.name} to ${to.name}`
-    const { code, lines, stderr } = await from.cli(['send', to.name, text])
-    assert.equal(code, 0, stderr)
-    assert.equal(lines[0]?.event, 'delivered')
-    const inbox = await to.cli(['inbox'])
-    assert.ok(inbox.lines.some((line) => line.from?.name === from.name && line.text === text))
-  }
-}
 
 /** By the joiner's log: from the start of the search to the last word. */
 function handshakeTime(joiner: TestDevice): string {

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { tableOf } from './protocol-document.ts'
+
+test('every test that the table of threats names is there', () => {
+  const directory = new URL('./', import.meta.url)
+  const sources = readdirSync(directory)
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => readFileSync(new URL(name, directory), 'utf8'))
+    .join('\n')
+  const patterns = [...sources.matchAll(/test\(\s*(?:'(?<a>[^'\n]+)'|"(?<b>[^"\n]+)"|`(?<c>[^`\n]+)`)/gu)]
+  const titles = patterns.map(({ groups = {} }) => groups['a'] ?? groups['b'] ?? groups['c'] ?? '')
+  const named = tableOf('Threats').flatMap(([row = '', , , tests = '']) =>
+    [...tests.matchAll(/threat (?<row>\d+): .*?(?=, threat \d|, and |, test\/|$)/gu)].map((match) => ({
+      row,
+      title: match[0],
+    })),
+  )
+  assert.ok(named.length > 30)
+  for (const { title } of named) {
+    // The document writes "..." for what differs from test to test, and an example where a title has one.
+    assert.ok(
+      titles.some((candidate) => asPattern(candidate).test(title)),
+      `no test is called "${title}"`,
+    )
+  }
+  const rows = new Set(tableOf('Threats').flatMap(([row = '']) => row.split(', ').map(Number)))
+  for (let row = 1; row <= 41; row++) assert.ok(rows.has(row), `row ${row}`)
+})
+
+test('threat 37: whatever a peer sends is compared by sameMac only', () => {
+  const directory = new URL('../../src/pairing/', import.meta.url)
+  for (const name of readdirSync(directory)) {
+    const source = readFileSync(new URL(name, directory), 'utf8')
+    const secrets = 'mac|probe|proof|commitment|acknowledgement|nonce|share|sealed|requested|pairKey'
+    assert.doesNotMatch(source, new RegExp(`\\b(?:${secrets}) [!=]==? (?!null\\b|undefined\\b)`, 'iu'), name)
+    assert.doesNotMatch(source, /\.every\(|\.equals\(|Buffer\.compare|deepEqual|bytesToHex/u, name)
+  }
+})
+
+function asPattern(title: string): RegExp {
+  const escaped = title
+    .replaceAll(/\$\{[^}]*\}/gu, '\u0000')
+    .replaceAll(/[.*+?^${}()|[\]\\]/gu, String.raw`\$&`)
+  return new RegExp(`^${escaped.replaceAll(/\u0000(?:…\u0000)?/gu, '.+')}$`, 'u')
+}
