@@ -71,10 +71,13 @@ export function sameConfig(one: DaemonConfig, other: DaemonConfig): boolean {
   return one.port === other.port && (one.interfaces ?? []).join('\n') === (other.interfaces ?? []).join('\n')
 }
 
-const configSchema = v.strictObject({
-  interfaces: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
-  port: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))),
-})
+const configSchema = v.pipe(
+  v.custom<object>((value) => !Array.isArray(value), 'it is a list'), // which the next line would take for an object
+  v.strictObject({
+    interfaces: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
+    port: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))),
+  }),
+)
 
 function configPath(dataDir: string): string {
   return join(dataDir, 'config.json')

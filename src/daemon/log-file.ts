@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, openSync, statSync, truncateSync } from 'node:fs'
+import { copyFileSync, openSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A log that reaches this size is moved to `daemon.log.old`, which replaces the one before. */
@@ -22,8 +22,7 @@ export function rotateLogFile(dataDir: string, largestBytes: number = largestLog
   try {
     if (statSync(path).size < largestBytes) return
     const old = `${path}.old`
-    closeSync(openSync(old, 'w', 0o600))
-    copyFileSync(path, old)
+    copyFileSync(path, old) // with its mode
     truncateSync(path)
   } catch {
     // A log that cannot be rotated must not stop the daemon; the next line tries again.

@@ -1,74 +1,96 @@
 import { SpacedockError, type ErrorCode } from '../errors.ts'
 import type { JoinFailure } from '../pairing/joiner.ts'
 
-const again = 'Run `spacedock pair` again for a new code.'
+type Role = 'initiator' | 'joiner'
 
-const failures: Record<JoinFailure, { code: ErrorCode; initiator: string; joiner: string; hint: string }> = {
+/** What the person at each side is told, and can do about it. */
+interface Told {
+  message: string
+  hint: string
+}
+
+const again: Record<Role, string> = {
+  initiator: 'Run "spacedock pair" again for a new code.',
+  joiner: 'Run "spacedock pair" on the other device for a new code.',
+}
+
+const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = {
   declined: {
     code: 'declined',
-    initiator: 'the pairing was declined',
-    joiner: 'the pairing was declined',
-    hint: again,
+    initiator: { message: 'The pairing was declined.', hint: again.initiator },
+    joiner: { message: 'The pairing was declined.', hint: again.joiner },
   },
   used: {
     code: 'used',
-    initiator: 'this code has already paired a device',
-    joiner: 'this code has already been used to pair a device',
-    hint: 'If that was not you, look at `spacedock devices` on the device that showed the code, and revoke what you do not know.',
+    initiator: { message: 'This code has already paired a device.', hint: again.initiator },
+    joiner: {
+      message: 'This code has already paired another device.',
+      hint: 'If that one is not yours, find it with "spacedock devices" on the device that showed the code, and revoke it.',
+    },
   },
   expired: {
     code: 'expired',
-    initiator: 'the code expired before a device was paired',
-    joiner: 'this code has expired',
-    hint: again,
+    initiator: { message: 'The code expired before a device used it.', hint: again.initiator },
+    joiner: { message: 'This code has expired.', hint: again.joiner },
   },
   cancelled: {
     code: 'cancelled',
-    initiator: 'the pairing was cancelled',
-    joiner: 'the pairing was cancelled',
-    hint: again,
+    initiator: { message: 'The pairing was cancelled.', hint: again.initiator },
+    joiner: { message: 'The pairing was cancelled.', hint: again.joiner },
   },
   burnt: {
     code: 'burnt',
-    initiator: 'somebody who knows the code tried to misuse it, so it was made void',
-    joiner: 'the code was made void, because somebody who knows it tried to misuse it',
-    hint: `Make sure that nobody else sees the words. ${again}`,
+    initiator: {
+      message: 'Somebody who knows the code tried to misuse it, so it was made void.',
+      hint: `Make sure that nobody else sees the words. ${again.initiator}`,
+    },
+    joiner: {
+      message: 'The code was made void, because somebody who knows it tried to misuse it.',
+      hint: `Make sure that nobody else sees the words. ${again.joiner}`,
+    },
   },
   failed: {
     code: 'interrupted',
-    initiator: 'the pairing could not be saved',
-    joiner: 'the other device could not save the pairing',
-    hint: 'Look at what the other device says.',
+    initiator: { message: 'The pairing could not be saved.', hint: again.initiator },
+    joiner: {
+      message: 'The other device could not save the pairing.',
+      hint: 'Its screen says why; correct that, then pair again.',
+    },
   },
   'persist-failed': {
     code: 'interrupted',
-    initiator: 'the pairing could not be saved',
-    joiner: 'the pairing could not be saved',
-    hint: again,
+    initiator: { message: 'The pairing could not be saved.', hint: again.initiator },
+    joiner: { message: 'The pairing could not be saved.', hint: again.joiner },
   },
   'not-found': {
     code: 'not-found',
-    initiator: 'nobody joined',
-    joiner: 'no device that shows this code was found',
-    hint: 'Check that the other device still shows the code and is on the same network, or give its address with --peer.',
+    initiator: { message: 'No device used this code.', hint: again.initiator },
+    joiner: {
+      message: 'No device that shows this code was found.',
+      hint: 'Check that the other device still shows it and is on the same network, or give its address with --peer.',
+    },
   },
   interrupted: {
     code: 'interrupted',
-    initiator: 'the connection to the other device broke off',
-    joiner: 'the connection to the other device broke off and did not come back',
-    hint: again,
+    initiator: { message: 'The connection to the other device broke off.', hint: again.initiator },
+    joiner: {
+      message: 'The connection to the other device broke off and did not come back.',
+      hint: again.joiner,
+    },
   },
   'too-many-tries': {
     code: 'burnt',
-    initiator: 'too many tries with this code',
-    joiner: 'too many devices answered to this code: somebody else knows it',
-    hint: again,
+    initiator: { message: 'There were too many tries with this code.', hint: again.initiator },
+    joiner: {
+      message: 'Too many devices answered to this code, so somebody else knows it.',
+      hint: `Make sure that nobody else sees the words. ${again.joiner}`,
+    },
   },
 }
 
-export function pairingError(reason: JoinFailure, role: 'initiator' | 'joiner'): SpacedockError {
-  const { code, hint, ...message } = failures[reason]
-  return new SpacedockError(code, message[role], { hint })
+export function pairingError(reason: JoinFailure, role: Role): SpacedockError {
+  const { code, [role]: told } = failures[reason]
+  return new SpacedockError(code, told.message, { hint: told.hint })
 }
 
 /** What the storage said about it, when it said anything. */

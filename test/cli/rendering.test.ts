@@ -43,7 +43,7 @@ test('a QR code is drawn only where it fits, and its modules come out as they ar
       assert.equal(block === ' ' || block === '▀', modules[2 * row + 1]?.[column] === true)
     }
   }
-  assert.match(qrCode(modules, { columns: 200, rows: 100 }, true) ?? '', /^\u001b\[97;40m.*\u001b\[0m$/mu)
+  assert.ok(qrCode(modules, { columns: 200, rows: 100 }, true)?.startsWith('\u001b[97;40m'))
 })
 
 const countdowns: [number, string][] = [
@@ -76,7 +76,7 @@ test('the device table is aligned by what a terminal shows', () => {
   })
   const laptop = device({ name: 'laptop\u001b[31m', state: 'paired', lastSeen: null })
   const [first = '', second = ''] = deviceTable([phone, laptop], new Date('2026-01-02')).split('\n')
-  assert.equal(first, '手机    connected     direct  abcdefghijklmnop  /ip4/10.0.0.2/tcp/4001')
+  assert.equal(first, '手机    connected     direct  abcdefghijklmnop  10.0.0.2:4001')
   assert.equal(second, 'laptop  disconnected          abcdefghijklmnop  never seen')
   assert.equal(displayWidth('a👩‍🚀é'), 4)
 })

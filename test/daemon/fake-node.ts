@@ -96,7 +96,11 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
       return name
     },
     status: () => ({
-      ...{ peerId: 'peer-self', id: 'self000000000000', name, devices: devices.size, uptimeMs: 1500 },
+      peerId: 'peer-self',
+      id: 'self000000000000',
+      name,
+      devices: devices.size,
+      uptimeMs: 1500,
       listen: [`/ip4/127.0.0.1/tcp/${options.port ?? 4001}`, ...(options.interfaces ?? [])],
     }),
     pair: async (pairOptions = {}): Promise<Invitation> => {
@@ -136,16 +140,17 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
     },
     handle: () => () => undefined,
     async *messages({ after = 0, signal } = {}) {
-      for (let position = after; signal?.aborted !== true;) {
-        const message = messages[position]
-        if (message === undefined) {
-          await Promise.race([arrival.promise, aborted(signal ?? new AbortController().signal)]).catch(
-            () => undefined,
-          )
-        } else {
-          position++
-          yield message
+      const ended = aborted(signal ?? new AbortController().signal)
+      ended.catch(() => undefined) // nobody may be waiting just then
+      try {
+        for (let position = after; ;) {
+          const message = messages[position]
+          if (message !== undefined) yield message
+          else await Promise.race([arrival.promise, ended])
+          if (message !== undefined) position++
         }
+      } catch {
+        // Aborted: the end of the messages.
       }
       note('messages ended')
     },

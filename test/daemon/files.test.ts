@@ -75,7 +75,7 @@ for (const { kept, given, expected } of merges) {
 test('the log starts afresh at its largest size, and the old part stays until the next time', (t) => {
   const directory = temporaryDirectory(t)
   rotateLogFile(directory, 10)
-  writeFileSync(logPath(directory), 'first')
+  writeFileSync(logPath(directory), 'first', { mode: 0o600 })
   rotateLogFile(directory, 10)
   assert.equal(readFileSync(logPath(directory), 'utf8'), 'first')
   for (const content of ['the second one', 'the third one']) {

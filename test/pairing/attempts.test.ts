@@ -87,7 +87,7 @@ test("an honest joiner's late Response to an earlier Challenge burns nothing", (
   assert.ok(late && response)
   assert.equal(alice.hear(bobId, late), null)
   assert.equal(alice.state.phase, 'open')
-  assert.equal(alice.hear(bobId, first.find(aliceId)), null, 'the earlier attempt cannot be taken up again')
+  assert.equal(alice.hear(bobId, probeOf(bobId, 1)), null, 'the earlier attempt cannot be taken up again')
   assert.equal(alice.hear(bobId, response)?.type, 'Waiting')
 })
 

@@ -188,7 +188,7 @@ function overTheWire(message: PairingMessage): PairingMessage {
 
 function rowOf(effects: readonly { type: string }[], row: string) {
   const found = (effects as InitiatorEffect[]).find(
-    (effect) => effect.type === 'persist' && String(effect.row) === row,
+    (effect) => effect.type === 'persist' && effect.row === row,
   )
   return found?.type === 'persist' && 'pair' in found ? found.pair : undefined
 }

@@ -29,12 +29,16 @@ const samples: Record<PairingMessage['type'], PairingMessage> = {
 
 test('PROTOCOL.md lists every message with exactly its fields and lengths', () => {
   const rows = tableOf('Messages')
-  assert.deepEqual(rows.map(([type]) => type).sort(), Object.keys(samples).sort())
+  assert.deepEqual(rows.map(([type = '']) => type).sort(), Object.keys(samples).sort())
   for (const [type = '', , , described = ''] of rows) {
     const { type: _, ...fields } = samples[type as PairingMessage['type']]
     const documented = [...described.matchAll(/(?<name>[a-z]+): (?<length>\d+)?/gu)]
     const listed = described.startsWith('none') ? [] : documented
-    assert.deepEqual(listed.map((match) => match.groups?.['name']).sort(), Object.keys(fields).sort(), type)
+    assert.deepEqual(
+      listed.map((match) => match.groups?.['name'] ?? '').sort(),
+      Object.keys(fields).sort(),
+      type,
+    )
     for (const match of listed) {
       const { name = '', length } = match.groups ?? {}
       const value: unknown = Object.entries(fields).find(([key]) => key === name)?.[1]

@@ -41,7 +41,7 @@ const refused: Record<string, string | Uint8Array> = {
   'an overlong encoding': Uint8Array.of(0x22, 0xc0, 0xaf, 0x22),
   'a surrogate in UTF-8': Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22),
   'a truncated character': Uint8Array.of(0x22, 0xe2, 0x82, 0x22),
-  'UTF-16': Uint8Array.from([...'{}'].flatMap((letter) => [letter.charCodeAt(0), 0])),
+  'UTF-16': Uint8Array.of(0x7b, 0, 0x7d, 0),
   NaN: 'NaN',
 }
 

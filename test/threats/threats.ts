@@ -1,9 +1,11 @@
+import { replayThreats } from './replays.ts'
+import { roleThreats } from './roles.ts'
 import { strangerThreats } from './strangers.ts'
 import { thiefThreats } from './thieves.ts'
 import type { Threat } from './threat.ts'
 
 /** In the order of the table. */
-export const threats: readonly Threat[] = [...strangerThreats, ...thiefThreats].sort((a, b) => a.row - b.row)
+export const threats: readonly Threat[] = [...strangerThreats, ...thiefThreats, ...roleThreats, ...replayThreats].sort((a, b) => a.row - b.row)
 
 const noDht = 'there is no DHT in this version'
 export const laterRows: readonly { row: number; why: string }[] = [

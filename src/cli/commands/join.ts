@@ -84,7 +84,8 @@ async function readCode(context: CommandContext): Promise<string> {
 async function askForCode({ person, output, signal }: CommandContext): Promise<string> {
   for (;;) {
     const typed = await person.ask('The twelve words: ', { signal })
-    if (typed === null) throw new SpacedockError('cancelled', 'No words were typed.', {
+    if (typed === null)
+      throw new SpacedockError('cancelled', 'No words were typed.', {
         hint: 'Run "spacedock join" again when you have them.',
       })
     const problem = await problemOf(typed)

@@ -27,19 +27,22 @@ function groupByPeer(addresses: readonly string[]): Map<string, string[]> {
 
 /** A multiaddr that names the peer it leads to, so that nobody else can answer there. */
 export function parsePeerAddress(text: string): { address: Multiaddr; peer: string } {
-  const hint =
-    'An address looks like /ip4/192.168.1.20/tcp/40123/p2p/12D3KooW...: `spacedock status` on the other device prints it.'
   try {
     const address = multiaddr(text)
-    const last = address.getComponents().at(-1)
-    if (last?.name === 'p2p' && last.value !== undefined) {
-      return { address, peer: peerIdFromString(last.value).toString() }
-    }
+    const components = address.getComponents()
+    const last = components.at(-1)
+    if (last?.name !== 'p2p' || last.value === undefined) throw badAddress(text, 'does not say whose it is')
+    if (!components.some(({ name }) => name === 'tcp')) throw badAddress(text, 'names no TCP port')
+    return { address, peer: peerIdFromString(last.value).toString() }
   } catch (error) {
-    throw new SpacedockError('invalid-argument', `"${text.slice(0, 100)}" is not an address`, {
-      hint,
-      cause: error,
-    })
+    throw error instanceof SpacedockError ? error : badAddress(text, 'is not one of a device', error)
   }
-  throw new SpacedockError('invalid-argument', `the address ${text} does not say whose it is`, { hint })
+}
+
+function badAddress(text: string, problem: string, cause?: unknown): SpacedockError {
+  const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text
+  return new SpacedockError('invalid-argument', `The address "${shown}" ${problem}.`, {
+    hint: 'It looks like /ip4/192.168.1.20/tcp/40123/p2p/12D3KooW..., as "spacedock status" on the other device shows it.',
+    cause,
+  })
 }

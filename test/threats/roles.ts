@@ -1,0 +1,288 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { SpacedockNode } from '../../src/index.ts'
+import type { PairingMessage } from '../../src/pairing/messages.ts'
+import { encodeLoosely, fresh, makeRequest } from './by-hand.ts'
+import { HandInitiator } from './hand-initiator.ts'
+import { HandJoiner } from './hand-joiner.ts'
+import { addressOf, endOf, pairNodes, pause, stillPairs, tryJoin, until, type Scene } from './scene.ts'
+import { succeeded, unless, withstood, type Patch, type Threat, type Verdict } from './threat.ts'
+
+/** What the original did: whoever said that the pairing was complete was paired. */
+const believesComplete: Patch = {
+  file: 'src/protocols/pairing.ts',
+  find: `      case 'Complete':\n`,
+  replace: `      case 'Complete': {
+        const nothing = new Uint8Array(32)
+        const pair = { peer, name: 'intruder', pairKey: nothing, acknowledgement: nothing }
+        this.#components.trust.writeProvisional('pending', pair)
+        this.#components.trust.activate(peer)
+        return { type: 'Acknowledged' }
+      }\n`,
+}
+
+/** Messages in the wrong direction, at the wrong time, or with more in them than belongs there. */
+export const roleThreats: Threat[] = [
+  {
+    row: 4,
+    title: 'messages for the other role are closed upon and change nothing',
+    attack: confuseRoles,
+    without: [
+      { what: 'the rule that nobody opens with a Complete', patches: [believesComplete] },
+      {
+        what: 'the rule that a joiner answers no requests',
+        patches: [
+          {
+            file: 'src/protocols/pairing.ts',
+            find: `    this.#joins.add(runner)\n`,
+            replace: `    this.#joins.add(runner)
+    const confused = new InvitationRunner(this.#components, keys, { onProgress() {} }, async () => {})
+    this.#invitations.add(confused)\n`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 5,
+    title: 'a Complete that nobody waits for, or with a bad proof, writes nothing',
+    attack: falseComplete,
+    without: [
+      { what: 'the rule that nobody opens with a Complete', patches: [believesComplete] },
+      {
+        what: 'the check of its proof',
+        patches: [
+          {
+            file: 'src/pairing/joiner-handshake.ts',
+            find: `  if (!sameMac(message.proof, suite.mac(keys.initiatorProof, completed))) return null\n`,
+            replace: ``,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 6,
+    title: 'extra fields that claim a key or an id are refused',
+    attack: claimIdentity,
+    without: [
+      {
+        what: 'strict messages',
+        patches: [
+          {
+            file: 'src/pairing/messages.ts',
+            find: `v.strictObject({\n    type: v.literal('PairingRequest')`,
+            replace: `v.object({\n    type: v.literal('PairingRequest')`,
+          },
+        ],
+      },
+      {
+        what: 'a strict description',
+        patches: [
+          {
+            file: 'src/pairing/device-info.ts',
+            find: `v.strictObject({ name: v.string() })`,
+            replace: `v.object({ name: v.string() })`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 6,
+    title: "a device with an existing device's name leaves that one untouched",
+    attack: takeName,
+    without: [
+      {
+        what: 'names of which each is there once',
+        patches: [
+          {
+            file: 'src/store/trust.ts',
+            find: `known?.name ?? availableName(provisional.name, taken)`,
+            replace: `(availableName(provisional.name, taken), provisional.name)`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 7,
+    title: "a joiner's proof echoed back is rejected",
+    attack: echoProof,
+    without: [
+      {
+        what: 'a key and a transcript for each role',
+        patches: [
+          {
+            file: 'src/pairing/joiner-handshake.ts',
+            find: `suite.mac(keys.initiatorProof, completed)`,
+            replace: `suite.mac(keys.joinerProof, responded)`,
+          },
+        ],
+      },
+    ],
+  },
+]
+
+async function confuseRoles(scene: Scene): Promise<Verdict> {
+  const alice = await scene.node('alice')
+  const invitation = await alice.pair()
+  const thief = await HandJoiner.start(scene, alice, invitation.words)
+  const bytes = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
+  const forInitiators: PairingMessage[] = [
+    { type: 'Challenge', nonce: bytes(32), share: bytes(32), probe: bytes(16) },
+    { type: 'Complete', sealed: bytes(272), proof: bytes(32) },
+    { type: 'Waiting' },
+    { type: 'Refused', reason: 'used', mac: bytes(32) },
+    { type: 'Acknowledged' },
+  ]
+  for (const message of forInitiators) {
+    const answer = await thief.send(message)
+    if (answer !== null) return succeeded(`the initiator answers ${message.type} with ${answer.type}`)
+  }
+
+  // A joiner that asks us is asked in return, with the words it holds itself.
+  const answers: (PairingMessage | null)[] = []
+  const bob = await scene.node('bob')
+  const evil = await HandInitiator.start(scene, (own, message, peer) => {
+    if (message.type !== 'PairingRequest') return null
+    const { request } = makeRequest(own.context, peer)
+    void own.raw.ask(addressOf(bob), request).then((answer) => answers.push(answer))
+    return request
+  })
+  const joined = await tryJoin(bob, evil.words, [evil.raw.address], { timeoutMs: 1_000 })
+  if (joined !== 'not-found') return succeeded(`a joiner that is asked: ${typeof joined === 'string' ? joined : 'paired'}`)
+  if (answers.some((answer) => answer !== null)) return succeeded('a joiner answered a request')
+  return unless(
+    {
+      'the joiner was not asked': answers.length === 0,
+      'somebody was written down': alice.devices().length > 0 || bob.devices().length > 0,
+      'the code no longer works': !(await stillPairs(scene, alice, invitation)),
+    },
+    `five messages to the initiator, ${answers.length} requests to the joiner: silence, and the code still works`,
+  )
+}
+
+async function falseComplete(scene: Scene): Promise<Verdict> {
+  const dataDir = scene.directory()
+  const bob = await scene.node('bob', { dataDir })
+  const stranger = await scene.rawPeer()
+  const bytes = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
+  const unasked = await stranger.ask(addressOf(bob), { type: 'Complete', sealed: bytes(272), proof: bytes(32) })
+  if (unasked !== null) return succeeded(`a Complete out of nothing is answered with ${unasked.type}`)
+
+  const early = await HandInitiator.start(scene, () => ({ type: 'Complete', sealed: bytes(272), proof: bytes(32) }))
+  const first = await tryJoin(bob, early.words, [early.raw.address], { timeoutMs: 700 })
+  if (first !== 'not-found') return succeeded('a Complete in place of the Challenge is taken')
+
+  const proofs: Record<string, (completed: Uint8Array) => Uint8Array> = {
+    'at random': () => bytes(32),
+    'of zeros': () => new Uint8Array(32),
+    'with one bit changed': (completed) => completed.with(0, (completed[0] ?? 0) ^ 1),
+  }
+  let refused = 0
+  for (const [what, proof] of Object.entries(proofs)) {
+    const giveUp = new AbortController()
+    const evil = await HandInitiator.start(scene, (own, message, peer) => {
+      if (message.type !== 'Response') return own.honest(message, peer)
+      // After three refusals it is clear that he waits for the right one.
+      if (own.heard.length > 4) giveUp.abort(new Error('enough'))
+      own.complete = undefined
+      return own.completeOf(message, peer, (completed) => {
+        const right = own.context.suite.mac(own.opened(message, peer).keys.initiatorProof, completed)
+        return proof(right)
+      })
+    })
+    const joined = await bob
+      .join(evil.words, { peers: [evil.raw.address], timeoutMs: 5_000, signal: giveUp.signal })
+      .catch(() => null)
+    if (joined !== null) return succeeded(`a Complete with a proof ${what} is taken`)
+    refused++
+  }
+  await bob.close()
+  const rows = trustRows(dataDir)
+  return rows === 0 ? withstood(`${refused + 2} false ones; no row was written`) : succeeded(`${rows} rows were written`)
+}
+
+/** The rows on the disk, of whatever state. */
+function trustRows(dataDir: string): number {
+  const database = new DatabaseSync(join(dataDir, 'spacedock.db'))
+  const row = database.prepare('SELECT COUNT(*) AS count FROM trust').get()
+  database.close()
+  return Number(row?.['count'])
+}
+
+async function claimIdentity(scene: Scene): Promise<Verdict> {
+  const alice = await scene.node('alice')
+  const phone = await scene.node('phone')
+  await pairNodes(alice, phone)
+  const claims = { peerId: phone.peerId, deviceId: phone.id, publicKey: fresh().nonce, pairKey: fresh().nonce }
+  const invitation = await alice.pair()
+  const thief = await HandJoiner.start(scene, alice, invitation.words)
+  for (const [key, value] of Object.entries(claims)) {
+    const answer = await thief.send(encodeLoosely({ ...thief.candidate.request, [key]: value }))
+    if (answer !== null) return succeeded(`a request with ${key} is answered with ${answer.type}`)
+  }
+  const challenge = await thief.challenge()
+  const description = JSON.stringify({ name: 'x', id: phone.id, peerId: phone.peerId })
+  const answer = await thief.respond(challenge, { description })
+  if (answer !== null) return succeeded(`a description with a peer id is answered with ${answer.type}`)
+  const [device, ...more] = alice.devices()
+  return unless(
+    {
+      'there is another device': more.length > 0,
+      'the device is another one': device?.peerId !== phone.peerId || device.name !== 'phone',
+      'the code is still good': (await endOf(invitation)) !== 'burnt',
+    },
+    'four fields in the request: silence; two in the description: burnt; the device is untouched',
+  )
+}
+
+async function takeName(scene: Scene): Promise<Verdict> {
+  const alice = await scene.node('alice')
+  const phone = await scene.node('phone')
+  await pairNodes(alice, phone)
+  const before = alice.device('phone')
+  await until(() => before.state === 'connected', 'the phone')
+  const names: string[] = []
+  for (const name of ['phone', 'PHONE', 'ｐhone', ' phone\u200b']) {
+    const invitation = await alice.pair()
+    const intruder = await HandJoiner.start(scene, alice, invitation.words)
+    await intruder.pair({ description: JSON.stringify({ name }) })
+    names.push((await invitation.paired).name)
+    await intruder.raw.stop()
+  }
+  const sameName = alice.devices().filter(({ name }) => name === 'phone')
+  const answer = await before.ping().catch(() => null)
+  return unless(
+    {
+      'two devices have one name': sameName.length !== 1 || new Set(names.map((name) => name.toLowerCase())).size !== names.length,
+      'the name leads to another device': sameName[0]?.peerId !== phone.peerId,
+      'the device is no longer connected': answer === null,
+    },
+    `the others are called ${names.join(', ')}`,
+  )
+}
+
+async function echoProof(scene: Scene): Promise<Verdict> {
+  const bob = await scene.node('bob')
+  const giveUp = new AbortController()
+  let echoes = 0
+  const evil = await HandInitiator.start(scene, (own, message, peer) => {
+    if (message.type !== 'Response') return own.honest(message, peer)
+    if (echoes++ > 2) giveUp.abort(new Error('enough'))
+    // Either all of it, or a right seal and the joiner's own proof.
+    if (echoes % 2 === 1) return { type: 'Complete', sealed: message.sealed, proof: message.proof }
+    own.complete = undefined
+    return own.completeOf(message, peer, () => message.proof)
+  })
+  const joined = await bob
+    .join(evil.words, { peers: [evil.raw.address], timeoutMs: 5_000, signal: giveUp.signal })
+    .catch(() => null)
+  await pause(50)
+  return unless(
+    { 'Bob is paired with his own echo': joined !== null, 'nothing was echoed': echoes === 0 },
+    `${echoes} echoes, none taken; ${(bob as SpacedockNode).devices().length} devices`,
+  )
+}
