@@ -83,7 +83,10 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     localPeer: host.libp2p.peerId,
     instance: randomBytes(16),
     keysOf: (peer) => trusted.keysOf(peer.toString()),
-    onProved: (peer, { slot }) => trusted.proved(peer.toString(), slot),
+    onProved: (peer, { slot }) => {
+      const acknowledgement = trusted.proved(peer.toString(), slot)
+      if (acknowledgement !== null) pairing.confirmedBySession(peer.toString(), acknowledgement)
+    },
     dispatch: (name, version, value, context) => protocols.dispatch(name, version, value, context),
   }
 
@@ -144,6 +147,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
       if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
     },
     onPairing: (peer, running) => store.registry.pairing(peer, running),
+    onUnfinished: (peer) => supervisor.connectNow(peerIdFromString(peer)),
   })
 
   protocols.attach({
@@ -154,19 +158,27 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
   protocols.attach({
     protocol: sessionProtocol,
     access: 'paired',
-    refuse: (stream) => refuseUnknownDevice(stream),
+    // A device that was restarted in the middle of a pairing comes before this side's row is written: it is to ask again.
+    refuse: async (stream, { remotePeer }) => {
+      if (pairing.isPairingWith(remotePeer.toString()))
+        stream.abort(new Error('the pairing is not finished yet'))
+      else await refuseUnknownDevice(stream)
+    },
     handle: async (stream, connection, { signal }) => admit(stream, connection, signal),
   })
   protocols.register(messaging.protocol)
 
-  /** So that the device is found at once after a restart. */
+  /** So that the device is found again, also when the first connection breaks before it has carried a session. */
   function rememberAddress(connection: Connection): void {
     const peer = connection.remotePeer.toString()
-    if (supervisor.sessionOf(connection.remotePeer)?.connection !== connection) return
+    if (trusted.keysOf(peer).length === 0) return
     void host.dialableAddress(connection).then((address) => {
       if (address !== null && closing === undefined) store.registry.reachableAt(peer, address.toString())
     })
   }
+  store.trust.onChange((peer) => {
+    for (const connection of host.libp2p.getConnections(peerIdFromString(peer))) rememberAddress(connection)
+  })
   host.onIdentified(rememberAddress)
 
   async function admit(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {

@@ -131,20 +131,22 @@ export class TestDevice {
     return lines
   }
 
-  /** Waits until another device, by name, is in this state for this one. */
+  /** Waits until another device, by name, is in this state for this one, at an address that starts like `at`. */
   async waitForState(
     name: string,
     state: string,
-    options: { deadlineMs?: number } = {},
+    options: { deadlineMs?: number; at?: string } = {},
   ): Promise<OutputLine> {
-    const { deadlineMs = 60_000 } = options
+    const { deadlineMs = 60_000, at = '' } = options
     const deadline = performance.now() + deadlineMs
     for (;;) {
       const devices = await this.devices()
-      const found = devices.find((one) => one.name === name && one.state === state)
+      const found = devices.find(
+        (one) => one.name === name && one.state === state && (one.address ?? '').startsWith(at),
+      )
       if (found !== undefined) return found
       const seen = JSON.stringify(devices)
-      assert.ok(performance.now() < deadline, `${name} is not ${state} for ${this.name}: ${seen}`)
+      assert.ok(performance.now() < deadline, `${name} is not ${state} ${at}for ${this.name}: ${seen}`)
       await wait(100)
     }
   }

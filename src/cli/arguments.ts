@@ -70,8 +70,10 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
   if (options.flag('version')) return { kind: 'version', json: options.flag('json') }
   if (command === null) throw usageError('No command was given.', null)
   const { least, most } = command.positionals
-  if (positionals.length < least) throw usageError(`"${command.name}" needs more than that.`, command)
-  if (positionals.length > most) throw usageError(`"${command.name}" does not take that much.`, command)
+  if (positionals.length < least)
+    throw usageError(`The command "${command.name}" needs more than that.`, command)
+  if (positionals.length > most)
+    throw usageError(`The command "${command.name}" does not take that much.`, command)
   return { kind: 'run', command, options, positionals }
 }
 
@@ -96,7 +98,7 @@ function checkOption(
   if (spec === undefined) {
     if (Object.hasOwn(everyOption, name))
       throw usageError(
-        `${rawName} is not for ${command === null ? 'use alone' : `"${command.name}"`}.`,
+        `The option ${rawName} is not for ${command === null ? 'use alone' : `"${command.name}"`}.`,
         command,
       )
     const meant = nearest(
@@ -110,12 +112,13 @@ function checkOption(
       meant === null ? dash : `Did you mean --${meant}?`,
     )
   }
-  if (spec.type === 'boolean' && value !== undefined) throw usageError(`${rawName} takes no value.`, command)
+  if (spec.type === 'boolean' && value !== undefined)
+    throw usageError(`The option ${rawName} takes no value.`, command)
   if (spec.type === 'string') {
-    if (value === undefined || value === '') throw usageError(`${rawName} needs a value.`, command)
+    if (value === undefined || value === '') throw usageError(`The option ${rawName} needs a value.`, command)
     if (inlineValue === false && value.startsWith('-') && value !== '-') {
       throw usageError(
-        `${rawName} needs a value.`,
+        `The option ${rawName} needs a value.`,
         command,
         `Write ${rawName}=${value} if that is the value.`,
       )
@@ -139,15 +142,13 @@ function findCommand(name: string, commands: readonly Command[]): Command {
 }
 
 function usageError(message: string, command: Command | null, hint?: string): SpacedockError {
-  const ways =
-    command === null
-      ? ''
-      : `Usage: ${command.usage.map((way) => `spacedock ${command.name} ${way}`.trim()).join(' | ')}.`
-  const help =
-    command === null
-      ? '"spacedock --help" shows everything.'
-      : `"spacedock ${command.name} --help" explains it.`
-  return new SpacedockError('invalid-argument', message, { hint: hint ?? [ways, help].join(' ').trim() })
+  return new SpacedockError('invalid-argument', message, { hint: hint ?? usageHint(command) })
+}
+
+function usageHint(command: Command | null): string {
+  if (command === null) return 'Run "spacedock --help" for all commands.'
+  const ways = command.usage.map((way) => `spacedock ${command.name} ${way}`.trim())
+  return `Usage: ${ways.join(' | ')}; "spacedock ${command.name} --help" explains it.`
 }
 
 function parserOptions(

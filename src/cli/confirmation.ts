@@ -29,7 +29,8 @@ export function chooseConfirming({ options, output, person, signal }: CommandCon
     if (!output.json || options.flag('no-input')) {
       throw new SpacedockError(
         'invalid-argument',
-        '--confirm-on-stdin goes with --json and without --no-input.',
+        'The option --confirm-on-stdin goes with --json and without --no-input.',
+        { hint: 'Add --json and leave out --no-input.' },
       )
     }
     const onAsk: Confirming['onAsk'] = async ({ name, digits, deviceId }, question) => {

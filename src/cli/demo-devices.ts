@@ -75,7 +75,9 @@ export async function waitForState(
     const { devices } = await callDevice(device, 'devices', {}, { signal })
     if (devices.some(isReached)) return
     if (deadline.aborted)
-      throw new SpacedockError('timed-out', `${device.name} did not see the change within 15 s.`)
+      throw new SpacedockError('timed-out', `The demo’s ${device.name} did not see the change within 15 s.`, {
+        hint: 'Run "spacedock demo" again; if it happens again, please report it.',
+      })
     await new Promise((resume) => void setTimeout(resume, 20))
   }
 }
@@ -86,7 +88,9 @@ function loopbackInterface(): string {
     ([, addresses = []]) => addresses.length > 0 && addresses.every(({ internal }) => internal),
   )
   if (found === undefined) {
-    throw new SpacedockError('no-network', 'This machine has no loopback interface, which the demo needs.')
+    throw new SpacedockError('no-network', 'This machine has no loopback interface, which the demo needs.', {
+      hint: 'Bring it up, for instance with "ip link set lo up".',
+    })
   }
   return found[0]
 }

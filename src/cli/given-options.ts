@@ -30,6 +30,8 @@ export class GivenOptions {
     if (text === undefined) return undefined
     const value = Number(text)
     if (/^\d+$/u.test(text) && value >= least && value <= most) return value
-    throw new SpacedockError('invalid-argument', `--${name} takes a whole number from ${least} to ${most}.`)
+    throw new SpacedockError('invalid-argument', `The value "${text}" does not fit --${name}.`, {
+      hint: `Give a whole number from ${least} to ${most}.`,
+    })
   }
 }

@@ -69,7 +69,10 @@ async function run(line: CommandLine & { kind: 'run' }, environment: CommandEnvi
     })
   } catch (error) {
     output.status('')
-    return interrupted(interruption) ?? reportError(error, output)
+    const exitCode = interrupted(interruption) ?? reportError(error, output)
+    // Whatever a node that could not start has left open must not keep the process.
+    if (options.flag('foreground')) process.exit(exitCode)
+    return exitCode
   } finally {
     output.status('')
     person.leave()
@@ -99,7 +102,9 @@ function reportError(error: unknown, output: Output): number {
   }
   const message = error instanceof Error ? error.message : String(error)
   output.error(
-    new SpacedockError('internal', `A defect of spacedock itself: ${message}`, { hint: 'Please report it.' }),
+    new SpacedockError('internal', `Spacedock met a defect of its own (${message}).`, {
+      hint: 'Please report it, with what you did.',
+    }),
   )
   return exitCodes.failure
 }

@@ -9,18 +9,24 @@ const sourceNames = {
   addresses: 'addresses given',
 } as const
 
-/** Tells how a pairing goes on. The digits are in the question already, for whoever is asked. */
+/**
+ * Tells how a pairing goes on. The digits are in the question already, for whoever is asked; `otherWay` is what to do
+ * when the devices cannot find each other on the local network.
+ */
 export function showProgress(
   progress: PairingProgress,
   output: Output,
-  { isAsked }: { isAsked: boolean },
+  { isAsked, otherWay }: { isAsked: boolean; otherWay: string },
 ): void {
   switch (progress.kind) {
     case 'source': {
       const { source, status, detail } = progress
       const state = status === 'ready' ? 'open' : 'not available'
       const text = `  ${sourceNames[source]}: ${state} (${printableLine(detail)})`
-      return output.progress({ event: 'source', source, status }, text)
+      output.progress({ event: 'source', source, status }, text)
+      if (source === 'local-network' && status === 'unavailable')
+        output.progress({ event: 'advice' }, `  ${otherWay}`)
+      return
     }
     case 'contact':
       return output.progress({ event: 'contact' }, 'The other device is there.')

@@ -80,7 +80,9 @@ export class Person {
       for await (const chunk of stdin as AsyncIterable<Buffer>) {
         length += chunk.length
         if (length > capBytes)
-          throw new SpacedockError('too-large', `Standard input holds more than ${capBytes} bytes.`)
+          throw new SpacedockError('too-large', `The standard input holds more than ${capBytes} bytes.`, {
+            hint: 'Split it into smaller pieces.',
+          })
         chunks.push(chunk)
       }
     } catch (error) {
@@ -93,7 +95,10 @@ export class Person {
     try {
       return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)).replace(/\r?\n$/u, '')
     } catch (cause) {
-      throw new SpacedockError('invalid-argument', 'Standard input is not UTF-8 text.', { cause })
+      throw new SpacedockError('invalid-argument', 'The standard input is not UTF-8 text.', {
+        hint: 'Convert it to UTF-8 first.',
+        cause,
+      })
     }
   }
 

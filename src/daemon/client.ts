@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
+import { tooManyFiles } from '../file-errors.ts'
 import {
   answerLineCapBytes,
   type Confirmation,
@@ -40,7 +41,13 @@ export async function callDaemon<M extends MethodName>(
 ): Promise<Result<M>> {
   const request = `${JSON.stringify({ version, method, params })}\n`
   if (Buffer.byteLength(request) > requestLineCapBytes) {
-    throw new SpacedockError('too-large', 'This is more than the daemon takes in one piece: 1 MiB.')
+    throw new SpacedockError(
+      'too-large',
+      'This is larger than 1 MiB, which is the most that the daemon takes at once.',
+      {
+        hint: 'Split it into smaller pieces.',
+      },
+    )
   }
   options.signal?.throwIfAborted()
   const socket = await openConnection(await findSocketAddress(dataDir))
@@ -144,10 +151,19 @@ async function openConnection(address: string | null): Promise<Socket> {
 function connectFailed(cause: Error): SpacedockError {
   const code = 'code' in cause ? cause.code : undefined
   if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTSOCK') return notRunning()
-  return new SpacedockError('directory-unusable', 'The daemon cannot be reached.', {
-    hint: 'Does it belong to another user? Each user has a daemon of their own; --dir chooses another directory.',
-    cause,
-  })
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new SpacedockError('directory-unusable', 'This user may not use the data directory.', {
+      hint: 'Choose another one with --dir, or correct its owner and mode (0700).',
+      cause,
+    })
+  }
+  return (
+    tooManyFiles(cause) ??
+    new SpacedockError('internal', `The daemon cannot be reached: ${cause.message}.`, {
+      hint: 'Close some programs, then try again.',
+      cause,
+    })
+  )
 }
 
 function parse<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> {
@@ -168,14 +184,14 @@ function isSocketError(error: unknown): error is Error {
 
 function brokenOff(cause?: Error): SpacedockError {
   return new SpacedockError('interrupted', 'The daemon ended before it answered.', {
-    hint: 'daemon.log in the data directory may say why.',
+    hint: 'Try again; the end of daemon.log in the data directory may say why.',
     cause,
   })
 }
 
 function noAnswer(deadlineMs: number): SpacedockError {
   return new SpacedockError('timed-out', `The daemon did not answer within ${deadlineMs / 1000} s.`, {
-    hint: 'daemon.log in the data directory may say why; "spacedock down" stops it.',
+    hint: 'Try again; if that does not help, end its process: its number is in daemon.log in the data directory.',
   })
 }
 

@@ -2,6 +2,7 @@ import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
+import { fileError } from '../file-errors.ts'
 
 /**
  * What was said once when the daemon was started, and holds for later starts: `config.json` in the data directory.
@@ -22,13 +23,16 @@ export async function readConfig(dataDir: string): Promise<DaemonConfig> {
     text = await readFile(path, 'utf8')
   } catch (cause) {
     if (isMissing(cause)) return {}
-    throw new SpacedockError('directory-unusable', `${path} cannot be read.`, { cause })
+    throw new SpacedockError('directory-unusable', `${path} cannot be read.`, {
+      hint: 'Correct its owner and mode (0600), or delete it; it only holds "interfaces" and "port".',
+      cause,
+    })
   }
   try {
     return v.parse(configSchema, JSON.parse(text))
   } catch (cause) {
     throw new SpacedockError('directory-unusable', `${path} is damaged: ${reason(cause)}.`, {
-      hint: 'Correct the file or delete it; it only holds "interfaces" and "port".',
+      hint: 'Correct or delete it; it only holds "interfaces" and "port".',
       cause,
     })
   }
@@ -48,10 +52,7 @@ export async function writeConfig(dataDir: string, config: DaemonConfig): Promis
     }
     await rename(temporary, path)
   } catch (cause) {
-    throw new SpacedockError('directory-unusable', `${path} cannot be written.`, {
-      hint: 'Check the directory and the space left on the disk.',
-      cause,
-    })
+    throw fileError(cause, dataDir) ?? cause
   }
 }
 
@@ -87,7 +88,7 @@ function reason(cause: unknown): string {
   if (!v.isValiError(cause)) return 'it is not JSON'
   const [issue] = cause.issues
   const where = v.getDotPath(issue)
-  return where === null ? issue.message : `"${where}": ${issue.message}`
+  return where === null ? 'it holds no settings' : `its "${where}" makes no sense`
 }
 
 function isMissing(cause: unknown): boolean {

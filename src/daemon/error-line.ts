@@ -19,7 +19,7 @@ export function describeError(error: unknown): ErrorFields {
   return {
     code: 'internal',
     message: 'The daemon met a defect of its own.',
-    hint: 'daemon.log in the data directory says where; please report it.',
+    hint: 'Please report it, with the end of daemon.log in the data directory.',
   }
 }
 

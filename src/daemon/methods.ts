@@ -28,17 +28,11 @@ export const methodHandlers: MethodHandlers = {
       onProgress: progress.forward,
       ...(params.ask ? { confirm: askAt(ask, progress) } : {}),
     })
-    try {
-      const { words, uri, sessionId, expiresAt } = invitation
-      const shown = send({ kind: 'code', words, uri, sessionId, expiresAt: expiresAt.toISOString() })
-      const [device] = await Promise.all([invitation.paired, shown])
-      await progress.sent()
-      return { device: describe(device) }
-    } catch (error) {
-      // Whatever broke this call off, a code that nobody sees any more must not stay good.
-      await invitation.cancel()
-      throw error
-    }
+    const { words, uri, sessionId, expiresAt } = invitation
+    const shown = send({ kind: 'code', words, uri, sessionId, expiresAt: expiresAt.toISOString() })
+    const [device] = await Promise.all([invitation.paired, shown])
+    await progress.sent()
+    return { device: describe(device) }
   },
 
   join: async ({ node, params, signal, send, ask }) => {

@@ -5,6 +5,7 @@ import { parse as parsePath, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
+import { fileError, tooManyFiles } from '../file-errors.ts'
 import { callDaemon, isDaemonRunning } from './client.ts'
 import { errorFields, restoreError } from './error-line.ts'
 import { parseJson, readLines } from './lines.ts'
@@ -26,10 +27,10 @@ export interface StartOptions {
 }
 
 const startDeadlineMs = 30_000
-/** A process that holds the directory and has no socket is a daemon that starts or stops, or an application's own node. */
 /** A daemon that is told to stop is gone after this, one way or the other. */
 export const stopDeadlineMs = 5000
 const startAttempts = 3
+/** A process that holds the directory and has no socket is a daemon that starts or stops, or an application's own node. */
 const otherDeadlineMs = 1500
 /** In the daemon's process; the parent's end of the pipe is `stdio[3]`. */
 const reportDescriptor = 3
@@ -79,9 +80,12 @@ async function spawnDaemon(
     stdio: ['ignore', log, log, 'pipe'],
   })
   closeSync(log)
+  const failed = new Promise<never>((_, reject) => {
+    child.once('error', (cause) => reject(tooManyFiles(cause) ?? notStarted(cause)))
+  })
+  if (child.pid === undefined) return failed // then it has no pipes either
   const report = child.stdio[reportDescriptor] as Readable
   try {
-    const failed = new Promise<never>((_, reject) => child.once('error', reject))
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
       signal.throwIfAborted()
@@ -113,7 +117,7 @@ async function readReport(report: Readable, dataDir: string): Promise<void> {
     throw restoreError(parsed.error)
   }
   throw new SpacedockError('internal', 'The daemon ended before it was ready.', {
-    hint: `See ${logPath(dataDir)}.`,
+    hint: `The end of ${logPath(dataDir)} may say why.`,
   })
 }
 
@@ -142,12 +146,16 @@ async function openLog(dataDir: string): Promise<number> {
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 })
     return openLogFile(dataDir)
-  } catch (cause) {
-    throw new SpacedockError('directory-unusable', `The directory ${dataDir} cannot be used.`, {
-      hint: 'Choose another one with --dir, or correct its owner and mode (0700).',
-      cause,
-    })
+  } catch (error) {
+    throw fileError(error, dataDir) ?? error
   }
+}
+
+function notStarted(cause: Error): SpacedockError {
+  return new SpacedockError('internal', `The daemon could not be started: ${cause.message}.`, {
+    hint: 'Close some programs, then try again.',
+    cause,
+  })
 }
 
 async function appears(dataDir: string, signal: AbortSignal): Promise<boolean> {
@@ -162,7 +170,7 @@ async function appears(dataDir: string, signal: AbortSignal): Promise<boolean> {
 
 function tooSlow(dataDir: string, cause: unknown): SpacedockError {
   return new SpacedockError('timed-out', `The daemon was not ready within ${startDeadlineMs / 1000} s.`, {
-    hint: `See ${logPath(dataDir)}.`,
+    hint: `Try again; the end of ${logPath(dataDir)} may say why.`,
     cause,
   })
 }

@@ -81,7 +81,7 @@ async function run(
     const [issue] = parsed.issues
     throw new SpacedockError(
       'invalid-argument',
-      `${method}: ${v.getDotPath(issue) ?? 'parameters'}: ${issue.message}`,
+      `What was asked with "${method}" makes no sense: ${v.getDotPath(issue) ?? 'parameters'}: ${issue.message}.`,
     )
   }
   const send = (event: unknown): Promise<void> => writeLine(socket, { event })

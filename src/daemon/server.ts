@@ -1,6 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'node:path'
 import type { Log, SpacedockNode } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
+import { fileError } from '../file-errors.ts'
 import { serveConnection } from './server-connection.ts'
 import { prepareSocketAddress } from './socket-path.ts'
 
@@ -62,11 +64,20 @@ export async function startServer(options: DaemonServerOptions): Promise<DaemonS
   }
 }
 
+function cannotListen(address: string, cause: Error): Error {
+  const isTaken = 'code' in cause && cause.code === 'EADDRINUSE'
+  if (!isTaken) return fileError(cause, dirname(address)) ?? cause
+  return new SpacedockError('directory-unusable', `Another program listens at ${address}.`, {
+    hint: 'Stop it, or choose another directory with --dir.',
+    cause,
+  })
+}
+
 /** The socket is made with mode 0600 from the start: there is no moment in which others could connect. */
 async function listen(server: Server, address: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: Error): void => {
-      reject(new SpacedockError('directory-unusable', `The daemon cannot listen at ${address}.`, { cause }))
+      reject(cannotListen(address, cause))
     }
     server.once('error', failed)
     const umask = process.umask(0o177)

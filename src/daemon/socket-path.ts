@@ -3,6 +3,7 @@ import { lstat, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { SpacedockError } from '../errors.ts'
+import { fileError } from '../file-errors.ts'
 
 /**
  * Where the daemon of a data directory listens.
@@ -21,12 +22,16 @@ export async function prepareSocketAddress(
   dataDir: string,
   platform: NodeJS.Platform = process.platform,
 ): Promise<string> {
-  const address = await chooseAddress(dataDir, platform)
-  const directPath = join(resolve(dataDir), 'daemon.sock')
-  if (address === directPath) await rm(addressFile(dataDir), { force: true })
-  else await writeFile(addressFile(dataDir), address, { mode: 0o600 })
-  if (platform !== 'win32') await removeStaleSocket(address)
-  return address
+  try {
+    const address = await chooseAddress(dataDir, platform)
+    const directPath = join(resolve(dataDir), 'daemon.sock')
+    if (address === directPath) await rm(addressFile(dataDir), { force: true })
+    else await writeFile(addressFile(dataDir), address, { mode: 0o600 })
+    if (platform !== 'win32') await removeStaleSocket(address)
+    return address
+  } catch (error) {
+    throw fileError(error, resolve(dataDir)) ?? error
+  }
 }
 
 /**
@@ -46,7 +51,7 @@ export async function findSocketAddress(
     return address
   } catch (cause) {
     if (isMissing(cause)) return null
-    throw cause
+    throw fileError(cause, resolve(dataDir)) ?? cause
   }
 }
 
@@ -59,12 +64,21 @@ async function chooseAddress(dataDir: string, platform: NodeJS.Platform): Promis
   for (const directory of runtimeDirectories()) {
     const path = join(directory, name)
     if (!fits(path)) continue
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    if (await isOurs(directory, lstat)) return path
+    if ((await makeDirectory(directory)) && (await isOurs(directory, lstat))) return path
   }
   throw new SpacedockError('directory-unusable', `The path ${directPath} is too long for a socket.`, {
-    hint: 'Choose a directory with a shorter path, or set XDG_RUNTIME_DIR.',
+    hint: 'Choose a directory with a shorter path with --dir, or correct XDG_RUNTIME_DIR.',
   })
+}
+
+/** Whether it is there now. The directory above it belongs to the system: when that is missing, so is this way. */
+async function makeDirectory(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+    return true
+  } catch (cause) {
+    return cause instanceof Error && 'code' in cause && cause.code === 'EEXIST'
+  }
 }
 
 function runtimeDirectories(): string[] {
@@ -86,14 +100,14 @@ async function isOurs(directory: string, inspect: typeof stat | typeof lstat): P
     return true
   } catch (cause) {
     if (isMissing(cause)) return false
-    throw cause
+    throw fileError(cause, directory) ?? cause
   }
 }
 
 async function removeStaleSocket(path: string): Promise<void> {
   try {
     const found = await lstat(path)
-    if (!found.isSocket()) throw unusable(path, 'is in the way: it is not a socket')
+    if (!found.isSocket()) throw inTheWay(path)
     await rm(path)
   } catch (cause) {
     if (!isMissing(cause)) throw cause
@@ -106,6 +120,12 @@ function addressFile(dataDir: string): string {
 
 function fits(path: string): boolean {
   return Buffer.byteLength(path) < longestSocketPathBytes
+}
+
+function inTheWay(path: string): SpacedockError {
+  return new SpacedockError('directory-unusable', `${path} is in the way: it is not a socket.`, {
+    hint: 'Move it away, or choose another directory with --dir.',
+  })
 }
 
 function unusable(path: string, problem: string): SpacedockError {

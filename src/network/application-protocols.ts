@@ -108,7 +108,7 @@ async function checkValue<Request, Response, Side extends 'request' | 'response'
   const where = path === '' ? '' : ` at ${path.slice(0, maxPathLength)}`
   throw new SpacedockError(
     'invalid-message',
-    `The ${side} does not fit ${keyOf(protocol.name, protocol.version)}${where}: ${issue?.message ?? 'invalid'}`,
+    `The ${side} does not fit ${keyOf(protocol.name, protocol.version)}${where}: ${(issue?.message ?? 'it is invalid').replace(/\.$/u, '')}.`,
   )
 }
 

@@ -1,8 +1,9 @@
 import type { Connection, PeerId } from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../errors.ts'
 import type { AttemptSignals } from './attempt-schedule.ts'
 import { AttemptSchedule } from './attempt-schedule.ts'
+import type { AttemptMeans } from './connection-attempt.ts'
+import { attemptConnection } from './connection-attempt.ts'
 import { startDeadline, untilAborted } from './deadline.ts'
 import { arbitrate } from './reconnect-schedule.ts'
 import type { Session, SessionEnd } from './session.ts'
@@ -10,21 +11,10 @@ import { watchForSleep } from './sleep-watch.ts'
 import type { Timers } from './timers.ts'
 import { systemTimers } from './timers.ts'
 
-export interface ConnectionSupervisorOptions {
+export interface ConnectionSupervisorOptions extends AttemptMeans {
   localPeer: PeerId
   /** The devices to keep connected. */
   devices: () => readonly PeerId[]
-  /** Where a device may be reached; empty when nothing is known. */
-  addressesOf: (peerId: PeerId) => readonly Multiaddr[] | Promise<readonly Multiaddr[]>
-  /** May return a connection that is already open. */
-  dial: (
-    peerId: PeerId,
-    addresses: readonly Multiaddr[],
-    options: { signal: AbortSignal },
-  ) => Promise<Connection>
-  openSession: (connection: Connection, options: { signal: AbortSignal }) => Promise<Session>
-  /** All open connections to a peer. */
-  connectionsTo: (peerId: PeerId) => readonly Connection[]
   /** A session is in use: the device's first, or one that takes the place of another. */
   onSession: (session: Session) => void
   /** The device has no session any more. */
@@ -187,31 +177,13 @@ export class ConnectionSupervisor {
     return 'retry'
   }
 
-  async #connect(kept: Kept, { signal, dialSignal }: AttemptSignals): Promise<void> {
-    const { addressesOf, dial, openSession, connectionsTo } = this.#options
-    const { peerId } = kept
-    const dialling = startDeadline(dialTimeoutMs, dialTimedOut, { signal: dialSignal, timers: this.#timers })
-    let connection: Connection
-    try {
-      const addresses = await untilAborted(Promise.resolve(addressesOf(peerId)), dialling.signal)
-      if (addresses.length === 0 && connectionsTo(peerId).length === 0) {
-        throw new SpacedockError('offline', 'No address of the device is known.')
-      }
-      connection = await untilAborted(dial(peerId, addresses, { signal: dialling.signal }), dialling.signal)
-    } finally {
-      dialling.stop()
-    }
-    if (kept.session !== undefined) return
-    try {
-      // The hello has a deadline of its own.
-      const session = await openSession(connection, { signal })
-      if (this.#isWanted(kept)) await this.admit(session)
-      else session.abort(new SpacedockError('cancelled', 'The device is not wanted any more.'))
-    } catch (error) {
-      // libp2p would hand out a dead connection again at the next dial.
-      if (error instanceof SpacedockError && error.code === 'timed-out') connection.abort(error)
-      throw error
-    }
+  async #connect(kept: Kept, signals: AttemptSignals): Promise<void> {
+    const isNeeded = (): boolean => kept.session === undefined
+    const options = { ...this.#options, timers: this.#timers, isNeeded }
+    const session = await attemptConnection(kept.peerId, signals, options)
+    if (session === undefined) return
+    if (this.#isWanted(kept)) await this.admit(session)
+    else session.abort(new SpacedockError('cancelled', 'The device is not wanted any more.'))
   }
 
   async #settle(kept: Kept, newcomer: Session): Promise<'kept' | 'refused'> {
@@ -272,17 +244,16 @@ export class ConnectionSupervisor {
 
   /** Waits for what is being ended, but not for ever. */
   async #within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
-    const deadline = startDeadline(timeoutMs, dialTimedOut, { timers: this.#timers })
+    const deadline = startDeadline(timeoutMs, stopTimedOut, { timers: this.#timers })
     await untilAborted(work, deadline.signal).catch(() => {})
     deadline.stop()
   }
 }
 
-function dialTimedOut(): SpacedockError {
-  return new SpacedockError('timed-out', 'The device did not answer in time.')
+function stopTimedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'It did not end in time.')
 }
 
-const dialTimeoutMs = 15_000
 const probeTimeoutMs = 2_000
 const stopTimeoutMs = 2_000
 const stableSessionMs = 10_000

@@ -21,6 +21,8 @@ export class FramedStream {
   readonly #stream: Stream
   readonly #parser = new FrameParser()
   #receiver: ((frame: Frame) => void) | undefined
+  /** The other side has closed its write side, and all that it sent is in the parser. */
+  #isComplete = false
   #ended: { error: Error | undefined } | undefined
   #flush: NodeJS.Immediate | undefined
   #delivering = false
@@ -33,7 +35,9 @@ export class FramedStream {
     stream.addEventListener('close', this.#onClose)
     stream.addEventListener('drain', this.#onWritable)
     stream.addEventListener('idle', this.#onWritable)
-    if (stream.readableEnded || stream.status !== 'open') this.#end(undefined)
+    if (stream.status !== 'open') this.#end(interrupted())
+    // Negotiation may have read ahead, past the end even, and pushed back what it did not need: 'end' does not come again.
+    else if (stream.readableEnded && stream.readBufferLength === 0) this.#isComplete = true
   }
 
   get ended(): { error: Error | undefined } | undefined {
@@ -110,6 +114,7 @@ export class FramedStream {
   readonly #onMessage = (event: StreamMessageEvent): void => {
     this.#parser.push(event.data.subarray())
     this.onReceived?.()
+    if (this.#stream.readableEnded) this.#isComplete = true
     this.#deliver()
   }
 
@@ -120,7 +125,10 @@ export class FramedStream {
     try {
       while (this.#receiver !== undefined && this.#ended === undefined) {
         const frame = this.#parser.next()
-        if (frame === undefined) return
+        if (frame === undefined) {
+          if (this.#isComplete) this.#end(undefined)
+          return
+        }
         this.#receiver(frame)
       }
       if (this.#receiver === undefined && this.#stream.readStatus === 'readable') this.#stream.pause()
@@ -133,7 +141,9 @@ export class FramedStream {
 
   readonly #onReadEnd = (): void => {
     // Also emitted by a reset and by a lost connection, which their own event explains.
-    if (this.#stream.status === 'open' || this.#stream.status === 'closing') this.#end(undefined)
+    if (this.#stream.status !== 'open' && this.#stream.status !== 'closing') return
+    this.#isComplete = true
+    this.#deliver()
   }
 
   readonly #onClose = (event: StreamCloseEvent): void => this.#end(event.error ?? interrupted())

@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import { FaultTolerance } from '@libp2p/interface'
@@ -10,7 +11,7 @@ import { createLibp2p, type Libp2p } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
 import { usableInterfaces } from './interfaces.ts'
 import { linkLocalTcp } from './link-local-tcp.ts'
-import { isPortFree } from './listen-port.ts'
+import { checkPort } from './listen-port.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
 export interface Host {
@@ -52,7 +53,7 @@ const dialTimeoutMs = 10_000
 /** A peer is dialled at this many of its addresses at most. */
 const maxAddressesPerPeer = 16
 
-/** Rejects with `port-taken` or `no-network`. */
+/** Rejects with `port-taken`, `no-network`, or `invalid-argument` for a port that is only for administrators. */
 export async function createHost(options: HostOptions): Promise<Host> {
   const listen = await listenAddresses(options)
   const libp2p = await createLibp2p({
@@ -85,8 +86,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   })
   if (libp2p.getMultiaddrs().length === 0) {
     await libp2p.stop()
-    throw new SpacedockError('no-network', 'no network interface could be listened on', {
-      hint: 'Check that a network interface is up (`ip address`), or name one with --interface.',
+    throw new SpacedockError('no-network', 'No network interface could be listened on.', {
+      hint: 'Check this device’s network connection, or name another interface with --interface.',
     })
   }
   return wrap(libp2p, listen)
@@ -111,7 +112,8 @@ function wrap(libp2p: Libp2p, listen: string[]): Host {
         .map((address) => (address.includes('/p2p/') ? address : `${address}${suffix}`))
         .filter((address) => address.endsWith(suffix))
         .slice(0, maxAddressesPerPeer)
-      if (targets.length === 0) throw new SpacedockError('offline', 'no address of this device is known')
+      if (targets.length === 0)
+        throw new SpacedockError('offline', 'No address of the other device is known.')
       return libp2p.dial(
         targets.map((address) => multiaddr(address)),
         { signal },
@@ -150,23 +152,44 @@ function hostOf(address: Multiaddr): string | undefined {
 }
 
 async function listenAddresses({ port, interfaces }: HostOptions): Promise<string[]> {
-  const hosts = interfaces === undefined ? ['0.0.0.0', '::'] : addressesOf(interfaces)
-  if (hosts.length === 0) {
-    throw new SpacedockError(
-      'no-network',
-      `no usable network interface is called ${interfaces?.join(' or ')}`,
+  const hosts = interfaces === undefined ? wildcards() : addressesOf(interfaces)
+  if (hosts.length === 0) throw noNetwork(interfaces)
+  for (const host of hosts) {
+    const state = await checkPort(port, host)
+    if (state !== 'free') throw portUnusable(port, state)
+  }
+  return hosts.map((host) => `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`)
+}
+
+function wildcards(): string[] {
+  return usableInterfaces().length > 0 ? ['0.0.0.0', '::'] : []
+}
+
+function noNetwork(names: string[] | undefined): SpacedockError {
+  const usable = usableInterfaces({ names: Object.keys(networkInterfaces()) }).map(({ name }) => name)
+  if (names === undefined || usable.length === 0) {
+    return new SpacedockError('no-network', 'No network interface of this device is up.', {
+      hint: 'Connect it to a network, then try again.',
+    })
+  }
+  return new SpacedockError('no-network', `No usable network interface is called ${names.join(' or ')}.`, {
+    hint: `Name one of these with --interface, or "all": ${usable.join(', ')}.`,
+  })
+}
+
+function portUnusable(port: number, state: 'taken' | 'forbidden'): SpacedockError {
+  if (state === 'forbidden') {
+    return new SpacedockError(
+      'invalid-argument',
+      `Port ${port} is only for administrators of this machine.`,
       {
-        hint: 'List the interfaces with `ip address`, and name one that is up.',
+        hint: 'Give another one with --port, from 1024 on.',
       },
     )
   }
-  for (const host of hosts) {
-    if (await isPortFree(port, host)) continue
-    throw new SpacedockError('port-taken', `port ${port} is in use by another program`, {
-      hint: 'Give another one with --port, or stop the program that uses it.',
-    })
-  }
-  return hosts.map((host) => `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`)
+  return new SpacedockError('port-taken', `Port ${port} is in use by another program.`, {
+    hint: 'Give another one with --port, or stop the program that uses it.',
+  })
 }
 
 function addressesOf(names: string[]): string[] {

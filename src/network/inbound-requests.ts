@@ -116,7 +116,12 @@ export class InboundRequests {
     }
     this.#bufferedBytes += payload.byteLength
     if (more) return undefined
-    this.#channels.set(channel, { phase: 'ready', name: state.name, version: state.version, body: state.body.take() })
+    this.#channels.set(channel, {
+      phase: 'ready',
+      name: state.name,
+      version: state.version,
+      body: state.body.take(),
+    })
     return this.#runReady(channel)
   }
 

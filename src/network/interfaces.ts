@@ -53,7 +53,8 @@ export function watchInterfaces(
   const { names, intervalMs = 3_000, list } = options
   let seen = JSON.stringify(usableInterfaces({ names }, list))
   const timer = setInterval(() => {
-    const interfaces = usableInterfaces({ names }, list)
+    const interfaces = lookAgain({ names }, list)
+    if (interfaces === null) return
     const now = JSON.stringify(interfaces)
     if (now === seen) return
     seen = now
@@ -61,6 +62,15 @@ export function watchInterfaces(
   }, intervalMs)
   timer.unref()
   return () => clearInterval(timer)
+}
+
+/** Null when the system does not say, for instance because no more files can be opened: the next look will tell. */
+function lookAgain(options: InterfaceOptions, list: ListInterfaces | undefined): UsableInterface[] | null {
+  try {
+    return usableInterfaces(options, list)
+  } catch {
+    return null
+  }
 }
 
 export function isLinkLocalIpv6(address: string): boolean {

@@ -14,11 +14,17 @@ export async function chooseListenPort(): Promise<number> {
   return 0
 }
 
-/** False only when somebody else has it; whatever else is wrong with the address shows when listening. */
 export async function isPortFree(port: number, host: string): Promise<boolean> {
+  return (await checkPort(port, host)) === 'free'
+}
+
+/** `forbidden`: only for administrators. Whatever else is wrong with the address shows when listening. */
+export async function checkPort(port: number, host: string): Promise<'free' | 'taken' | 'forbidden'> {
   const server = createServer()
   return new Promise((resolve) => {
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'))
-    server.listen({ port, host, ipv6Only: true, exclusive: true }, () => server.close(() => resolve(true)))
+    server.once('error', ({ code }: NodeJS.ErrnoException) => {
+      resolve(code === 'EADDRINUSE' ? 'taken' : code === 'EACCES' ? 'forbidden' : 'free')
+    })
+    server.listen({ port, host, ipv6Only: true, exclusive: true }, () => server.close(() => resolve('free')))
   })
 }

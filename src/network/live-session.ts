@@ -150,7 +150,11 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   framed.onReceived = () => liveness.received()
   framed.onSent = () => liveness.sent()
   framed.onEnd = (error) => {
-    if (phase === 'closing') finish({ reason: 'closed' }, error ?? new SpacedockError('closed', 'Closed.'))
+    if (phase === 'closing')
+      finish(
+        { reason: 'closed' },
+        error ?? new SpacedockError('closed', 'This device closed the connection.'),
+      )
     else if (phase === 'goodbye-received') {
       finish(
         { reason: 'remote-closed' },

@@ -32,6 +32,10 @@ export class Liveness {
   received(): void {
     this.#receivedAt = this.#options.timers.monotonic()
     this.#graceGiven = false
+    if (this.#pingedAt === undefined) return
+    this.#pingedAt = undefined
+    this.#cancelTimer()
+    this.#plan(Math.min(this.#receivedAt, this.#sentAt) + quietMs)
   }
 
   sent(): void {
@@ -39,6 +43,7 @@ export class Liveness {
   }
 
   stop(): void {
+    this.#pingedAt = undefined
     this.#cancelTimer()
   }
 
@@ -50,7 +55,6 @@ export class Liveness {
 
   #check(): void {
     const now = this.#options.timers.monotonic()
-    if (this.#pingedAt !== undefined && this.#receivedAt >= this.#pingedAt) this.#pingedAt = undefined
     if (this.#pingedAt === undefined) {
       const silent = now - this.#receivedAt >= quietMs
       if (silent || now - this.#sentAt >= quietMs) {

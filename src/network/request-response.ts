@@ -115,6 +115,7 @@ function readToEnd(stream: Stream, maxBytes: number, signal: AbortSignal): Promi
 
     const onMessage = (event: StreamMessageEvent): void => {
       if (!buffer.append(event.data.subarray())) settle(tooLarge(maxBytes))
+      else if (stream.readableEnded) onEnd()
     }
     const onRemoteCloseWrite = (): void => {
       finished = true
@@ -134,8 +135,9 @@ function readToEnd(stream: Stream, maxBytes: number, signal: AbortSignal): Promi
     }
 
     if (signal.aborted) return onAbort()
-    if (stream.readableEnded) return onEnd()
     if (stream.status !== 'open') return settle(interrupted())
+    // Negotiation may have read ahead, past the end even, and pushed back what it did not need: 'end' does not come again.
+    if (stream.readableEnded && stream.readBufferLength === 0) return onEnd()
     stream.maxReadBufferLength = maxBytes
     stream.addEventListener('remoteCloseWrite', onRemoteCloseWrite)
     stream.addEventListener('end', onEnd)

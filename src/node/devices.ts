@@ -122,8 +122,8 @@ export class Devices implements DeviceActions {
     const { name } = this.describe(peer)
     const why =
       state === 'needs-pairing'
-        ? `"${name}" does not know this device any more.`
-        : `"${name}" is not paired with this device any more.`
+        ? `The device "${name}" does not know this one any more.`
+        : `The device "${name}" is not paired with this one any more.`
     throw new SpacedockError('not-paired', why, {
       hint: 'Pair the two devices again: "spacedock pair" on one, "spacedock join" on the other.',
     })
@@ -135,7 +135,7 @@ export class Devices implements DeviceActions {
     await this.#untilConnected(peer, signal)
     const session = this.#parts.supervisor.sessionOf(peerIdFromString(peer))
     if (session !== undefined) return session
-    throw new SpacedockError('offline', `"${this.describe(peer).name}" is not connected.`, {
+    throw new SpacedockError('offline', `The device "${this.describe(peer).name}" is not connected.`, {
       hint: 'Check that it is on, that Spacedock runs on it, and that both devices are on the same network.',
     })
   }

@@ -1,8 +1,11 @@
 import type { Clock, Log } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
 import type { PairKey } from '../network/session-hello.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
+import { sameMac } from '../pairing/proofs.ts'
 import type { PairingTrust } from '../protocols/pairing-components.ts'
 import type { Store } from '../store/store.ts'
+import type { TrustRecord } from '../store/trust-record.ts'
 
 const dailyMs = 24 * 3_600_000
 
@@ -56,14 +59,22 @@ export class TrustedPeers implements PairingTrust {
     })
   }
 
-  activate(peer: string): void {
-    const unfinished = this.#store.trust.provisional(peer) !== undefined
-    this.#store.trust.activate(peer)
-    if (unfinished) this.#onPaired(peer)
+  activate(peer: string, acknowledgement: Uint8Array): void {
+    const { trust } = this.#store
+    // A session's hello may have been faster.
+    const settled = trust.get(peer)
+    if (settled?.state === 'active' && isOf(settled, acknowledgement)) return
+    if (!isOf(trust.provisional(peer), acknowledgement)) {
+      throw new SpacedockError('not-paired', 'The pairing was ended, or another one took its place.', {
+        hint: 'Pair the two devices again.',
+      })
+    }
+    this.#finish(peer)
   }
 
-  forget(peer: string): void {
-    this.#store.trust.dropProvisional(peer)
+  forget(peer: string, acknowledgement: Uint8Array): void {
+    const { trust } = this.#store
+    if (isOf(trust.provisional(peer), acknowledgement)) trust.dropProvisional(peer)
   }
 
   expectedAcknowledgement(peer: string): Uint8Array | null {
@@ -75,9 +86,27 @@ export class TrustedPeers implements PairingTrust {
     return settled?.state === 'active' ? settled.acknowledgement : null
   }
 
-  /** A session's hello has proved this key: an unfinished pairing is finished by it. */
-  proved(peer: string, slot: PairKey['slot']): void {
-    if (slot === 'provisional') return this.activate(peer)
+  /**
+   * A session's hello has proved this key: an unfinished pairing is finished by it, and its acknowledgement returned.
+   * Throws when the key has been taken away meanwhile.
+   */
+  proved(peer: string, slot: PairKey['slot']): Uint8Array | null {
+    if (slot === 'provisional') {
+      const acknowledgement = this.#store.trust.provisional(peer)?.acknowledgement ?? null
+      this.#finish(peer)
+      return acknowledgement
+    }
+    this.#trustAgain(peer)
+    return null
+  }
+
+  #finish(peer: string): void {
+    const unfinished = this.#store.trust.provisional(peer) !== undefined
+    this.#store.trust.activate(peer)
+    if (unfinished) this.#onPaired(peer)
+  }
+
+  #trustAgain(peer: string): void {
     const record = this.#store.trust.get(peer)
     if (record?.state !== 'needs-pairing') return
     // The other side knows us again: it was the one that had lost its memory, and found it.
@@ -101,4 +130,9 @@ export class TrustedPeers implements PairingTrust {
     for (const peer of expired) this.#log('info', 'pairing.given-up', { peer })
     this.#cancelTimer = this.#clock.after(dailyMs, () => this.#expire())
   }
+}
+
+function isOf(record: TrustRecord | undefined, acknowledgement: Uint8Array): boolean {
+  const own = record?.acknowledgement ?? null
+  return own !== null && sameMac(own, acknowledgement)
 }

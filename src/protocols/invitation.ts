@@ -27,6 +27,8 @@ export class InvitationRunner {
   #cancelTimer: () => void = () => {}
   #persistError: unknown = null
   #pairingWith: string | null = null
+  /** The acknowledgement of the row that was written; before there is one, it fits none. */
+  #lastWord: Uint8Array = new Uint8Array()
   #told: Promise<void>[] = []
   readonly #components: PairingComponents
   readonly #keys: CodeKeys
@@ -60,6 +62,10 @@ export class InvitationRunner {
 
   get isForgettable(): boolean {
     return isForgettable(this.#state, this.#components.clock.monotonic())
+  }
+
+  isPairingWith(peer: string): boolean {
+    return this.#pairingWith === peer
   }
 
   isAddressedBy(peer: string, message: MessageOf<'Response'>): boolean {
@@ -175,8 +181,11 @@ export class InvitationRunner {
   #persist(effect: Extract<InitiatorEffect, { type: 'persist' }>): void {
     const { trust } = this.#components
     try {
-      if (effect.row === 'active') trust.activate(effect.peer)
-      else trust.writeProvisional('pending', effect.pair)
+      if (effect.row === 'active') trust.activate(effect.peer, this.#lastWord)
+      else {
+        trust.writeProvisional('pending', effect.pair)
+        this.#lastWord = effect.pair.acknowledgement
+      }
     } catch (error) {
       this.#persistError = error
       this.#components.log('error', 'pairing.persist-failed', {
@@ -191,7 +200,7 @@ export class InvitationRunner {
 
   #forget(peer: string): void {
     try {
-      this.#components.trust.forget(peer)
+      this.#components.trust.forget(peer, this.#lastWord)
     } catch (error) {
       // The row ends by itself after seven days.
       this.#components.log('error', 'pairing.forget-failed', {
@@ -208,6 +217,7 @@ export class InvitationRunner {
         this.#outcome.resolve(effect.peer)
         return
       case 'unconfirmed':
+        this.#components.onUnfinished(effect.peer)
         this.#outcome.reject(
           new SpacedockError('interrupted', 'The other device has not confirmed the pairing yet.', {
             hint: 'It finishes by itself as soon as both devices are connected; pairing again helps too.',

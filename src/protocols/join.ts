@@ -32,6 +32,8 @@ export class JoinRunner {
   #cancelTimer: () => void = () => {}
   #persistError: unknown = null
   #pairingWith: string | null = null
+  /** The acknowledgement of the row that was written; before there is one, it fits none. */
+  #lastWord: Uint8Array = new Uint8Array()
   #told: Promise<void>[] = []
 
   constructor(components: PairingComponents, keys: CodeKeys, options: JoinRun, transport: PairingTransport) {
@@ -69,6 +71,18 @@ export class JoinRunner {
       await Promise.allSettled(this.#told)
       for (const peer of this.#peers.all()) release(peer)
     }
+  }
+
+  isPairingWith(peer: string): boolean {
+    return this.#pairingWith === peer
+  }
+
+  /**
+   * Another join responds to this peer, with a newer code. A Response to the older one would burn that, if the peer has
+   * been restarted and does not know its own older Challenge any more.
+   */
+  giveWay(peer: string): void {
+    if (this.#state.phase === 'responding' && this.#pairingWith === peer) this.#phase.abort()
   }
 
   async cancel(): Promise<void> {
@@ -170,8 +184,11 @@ export class JoinRunner {
   #persist(effect: Extract<JoinerEffect, { type: 'persist' }>): void {
     const { trust, log } = this.#components
     try {
-      if (effect.row === 'active') trust.activate(effect.peer)
-      else trust.writeProvisional('confirming', effect.pair)
+      if (effect.row === 'active') trust.activate(effect.peer, this.#lastWord)
+      else {
+        trust.writeProvisional('confirming', effect.pair)
+        this.#lastWord = effect.pair.acknowledgement
+      }
     } catch (error) {
       this.#persistError = error
       log('error', 'pairing.persist-failed', { sessionId: this.#sessionId, error: String(error) })
@@ -183,7 +200,7 @@ export class JoinRunner {
 
   #forget(peer: string): void {
     try {
-      this.#components.trust.forget(peer)
+      this.#components.trust.forget(peer, this.#lastWord)
     } catch (error) {
       // The row ends by itself after seven days.
       this.#components.log('error', 'pairing.forget-failed', {
@@ -199,6 +216,7 @@ export class JoinRunner {
         this.#outcome.resolve(effect.peer)
         return
       case 'unfinished':
+        this.#components.onUnfinished(effect.peer)
         this.#outcome.reject(
           new SpacedockError('interrupted', 'The other device has not confirmed the pairing yet.', {
             hint: 'It finishes by itself as soon as both devices are connected; pairing again helps too.',
@@ -225,7 +243,11 @@ export class JoinRunner {
     })
     this.#phase.abort()
     this.#phase = new AbortController()
-    if (this.#state.phase === 'responding') this.#showPairing(this.#state.exchange.candidate.peer)
+    if (this.#state.phase === 'responding') {
+      const { peer } = this.#state.exchange.candidate
+      this.#transport.claim(peer)
+      this.#showPairing(peer)
+    }
     if (phase === 'searching') this.#showPairing(null)
     if (before === 'searching') this.#peers.pause()
     if (phase === 'searching') this.#peers.resume()

@@ -21,13 +21,18 @@ export interface PairingComponents {
   release: (peer: string) => void
   /** Called when the registry should show, or stop showing, that a pairing with this peer runs. */
   onPairing: (peer: string, running: boolean) => void
+  /** Both sides may have said yes, and the exchanges are over: the next session with this peer finishes it, or ends it. */
+  onUnfinished: (peer: string) => void
 }
 
-/** The rows a pairing writes. Each call is durable when it returns, and throws when it could not be made so. */
+/**
+ * The rows a pairing writes. Each call is durable when it returns, and throws when it could not be made so. A row is known
+ * by its acknowledgement, so that a pairing never finishes or ends the row of another one with the same peer.
+ */
 export interface PairingTrust {
   writeProvisional(row: 'pending' | 'confirming', pair: ProvisionalPair): void
-  activate(peer: string): void
-  forget(peer: string): void
+  activate(peer: string, acknowledgement: Uint8Array): void
+  forget(peer: string, acknowledgement: Uint8Array): void
   /** The last word that an initiator's pending row waits for, across a restart. */
   expectedAcknowledgement(peer: string): Uint8Array | null
 }
@@ -53,6 +58,8 @@ export interface PairingTransport {
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null>
+  /** This join has found the right peer: what earlier ones still say to it belongs to a code that is out of date. */
+  claim(peer: string): void
   /** Its answer does not matter; gives up after three seconds. */
   tell(peer: string, message: PairingMessage): Promise<void>
 }

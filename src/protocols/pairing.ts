@@ -24,6 +24,8 @@ export class PairingService {
   readonly #components: PairingComponents
   readonly #invitations = new Set<InvitationRunner>()
   readonly #joins = new Set<JoinRunner>()
+  /** By peer, the last exchange of a join that is under way or waits. */
+  readonly #turns = new Map<string, Promise<PairingMessage | null>>()
 
   constructor(components: PairingComponents) {
     this.#components = components
@@ -54,7 +56,11 @@ export class PairingService {
   ): Promise<{ peer: string; keys: CodeKeys }> {
     const keys = deriveCodeKeys(this.#components.suite, entropy)
     const runner = new JoinRunner(this.#components, keys, options, {
-      exchange: (peer, addresses, message, signal) => this.#exchange(peer, addresses, message, signal),
+      exchange: (peer, addresses, message, signal) =>
+        this.#inTurn(peer, () => this.#exchange(peer, addresses, message, signal)),
+      claim: (peer) => {
+        for (const other of this.#joins) if (other !== runner) other.giveWay(peer)
+      },
       tell: (peer, message) => this.#tell(peer, message),
     })
     this.#joins.add(runner)
@@ -68,6 +74,16 @@ export class PairingService {
   /** Whether strangers may be of interest now: only while somebody pairs. */
   get isPairing(): boolean {
     return this.#joins.size > 0 || [...this.#invitations].some((invitation) => invitation.isLive)
+  }
+
+  /** Whether a pairing runs in which this peer has proved to hold the code. */
+  isPairingWith(peer: string): boolean {
+    return [...this.#invitations, ...this.#joins].some((running) => running.isPairingWith(peer))
+  }
+
+  /** A session's hello has proved the key of this pairing, which is as good as the joiner's last word. */
+  confirmedBySession(peer: string, acknowledgement: Uint8Array): void {
+    this.#firstAnswer((invitation) => invitation.onConfirmed(peer, { type: 'Confirmed', acknowledgement }))
   }
 
   /** Serves `/spacedock/pairing/1.0.0`. Whatever is not for a live invitation or join of ours gets the same silence. */
@@ -140,13 +156,24 @@ export class PairingService {
     const expected = trust.expectedAcknowledgement(peer)
     if (expected === null || !sameMac(expected, acknowledgement)) return null
     try {
-      trust.activate(peer)
+      trust.activate(peer, expected)
     } catch (error) {
       log('error', 'pairing.persist-failed', { peer, error: String(error) })
       return null
     }
     log('info', 'pairing.finished-after-restart', { peer })
     return { type: 'Acknowledged' }
+  }
+
+  /** Joins talk to the same peer one after the other, so that one gives way before it speaks again. */
+  #inTurn(peer: string, exchange: () => Promise<PairingMessage | null>): Promise<PairingMessage | null> {
+    const turn = (this.#turns.get(peer) ?? Promise.resolve()).then(exchange)
+    this.#turns.set(peer, turn)
+    const done = (): void => {
+      if (this.#turns.get(peer) === turn) this.#turns.delete(peer)
+    }
+    turn.then(done, done)
+    return turn
   }
 
   /** Sends one message on a stream of its own and brings the answer; null when there is none worth having. */
@@ -157,6 +184,7 @@ export class PairingService {
     signal: AbortSignal,
   ): Promise<PairingMessage | null> {
     const { host, addressesOf } = this.#components
+    if (signal.aborted) return null
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(exchangeTimeoutMs)])
     try {
       const connection = await host.connect(peer, [...addresses, ...addressesOf(peer)], { signal: deadline })

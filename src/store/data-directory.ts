@@ -24,7 +24,9 @@ import { toStorageError } from './storage-error.ts'
  */
 export function prepareDataDirectory(dataDir: string): string {
   if (dataDir === '' || dataDir.includes('\0')) {
-    throw new SpacedockError('invalid-argument', 'The name of the data directory is empty or not a path.')
+    throw new SpacedockError('invalid-argument', 'The name of the data directory is empty or not a path.', {
+      hint: 'Give the path of a directory of its own.',
+    })
   }
   const directory = resolve(dataDir)
   try {
@@ -35,7 +37,7 @@ export function prepareDataDirectory(dataDir: string): string {
     }
     const found = statSync(directory)
     if (!found.isDirectory())
-      throw notUsable(`${directory} is not a directory`, 'Choose another data directory.')
+      throw notUsable(`${directory} is not a directory`, 'Choose another data directory with --dir.')
     checkMode(directory, found.mode, '700')
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
@@ -60,7 +62,7 @@ export function checkPrivateFile(path: string): boolean {
   if (!found.isFile()) {
     throw notUsable(
       `${path} is not a plain file`,
-      'Put the real file there, or choose another data directory.',
+      'Put the real file there, or choose another data directory with --dir.',
     )
   }
   checkMode(path, found.mode, '600')
@@ -143,7 +145,7 @@ function checkMode(path: string, mode: number, wanted: '600' | '700'): void {
   const bits = (mode & 0o777).toString(8)
   throw notUsable(
     `${path} is open to other users of this machine (mode ${bits})`,
-    `Close it: chmod ${wanted} ${shellQuoted(path)}`,
+    `Close it with: chmod ${wanted} ${shellQuoted(path)}`,
   )
 }
 

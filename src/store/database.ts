@@ -52,8 +52,7 @@ function checkFiles(path: string, mayCreate: boolean): { closedCleanly: boolean 
   for (const companion of [`${path}-wal`, `${path}-shm`, `${path}-journal`]) checkPrivateFile(companion)
   // SQLite gives its companion files the mode of the database, so that is the one to make ourselves.
   if (mayCreate) ensurePrivateFile(path)
-  else if (!checkPrivateFile(path))
-    throw databaseDamaged(`${path} is missing, though this device has had one`)
+  else if (!checkPrivateFile(path)) throw databaseDamaged('it is missing, though this device has had one')
   // Without a log to replay, all there is stands in the database itself.
   return { closedCleanly: (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0 }
 }
@@ -72,9 +71,9 @@ function verify(connection: DatabaseSync, mayCreate: boolean): void {
   if (version > schemaVersion) {
     throw new SpacedockError(
       'database-newer',
-      `The database was written by a newer version (schema ${version}).`,
+      `The database was written by a newer version of Spacedock (schema ${version}).`,
       {
-        hint: 'Install the newest version. The data was left as it is.',
+        hint: 'Install the newest version; the data was left as it is.',
       },
     )
   }
@@ -89,7 +88,7 @@ function verify(connection: DatabaseSync, mayCreate: boolean): void {
   if (empty) createSchema(connection)
   const check = connection.prepare('PRAGMA quick_check(1)').get()
   if (check?.['quick_check'] !== 'ok')
-    throw databaseDamaged(`its structure is broken (${String(check?.['quick_check'])})`)
+    throw databaseDamaged('its structure is broken', check?.['quick_check'])
   if (schemaOf(connection) !== expectedSchema())
     throw databaseDamaged('its tables are not the ones that belong there')
 }

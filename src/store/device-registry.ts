@@ -40,7 +40,7 @@ export interface DeviceRegistry {
   pairing(peerId: string, running: boolean): void
   /** `address` is the other end as it is now. */
   connected(peerId: string, connection: { path: ConnectionPath; address: string }): void
-  /** The device can be dialled at this address: the first to try next time. */
+  /** The device, paired or about to be, can be dialled at this address: the first to try next time. */
   reachableAt(peerId: string, address: string): void
   /** Also says that a trusted device was looked for and not reached. */
   disconnected(peerId: string): void
@@ -117,13 +117,15 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
   }
 
   function reached(peerId: string, address: string | null): void {
-    if (trust.get(peerId)?.state !== 'active') return
-    try {
-      contacts.reached(peerId, address, clock.wall())
-    } catch (error) {
-      // A full disk must not cost the connection too: what is lost is only where the device was.
-      if (!(error instanceof SpacedockError && error.code === 'disk-full')) throw error
-    }
+    // A pairing that is not finished needs to find the other side again, too.
+    if (trust.get(peerId)?.state !== 'active' && trust.provisional(peerId) === undefined) return
+    unlessDiskIsFull(() => contacts.reached(peerId, address, clock.wall()))
+  }
+
+  /** An unfinished pairing ended: where a stranger was is nobody's business. */
+  function forgetStranger(peerId: string): void {
+    if (trust.get(peerId) !== undefined || trust.provisional(peerId) !== undefined) return
+    if (contacts.get(peerId) !== undefined) unlessDiskIsFull(() => contacts.remove(peerId))
   }
 
   const settledDevices = (): DeviceInfo[] => describeAll(trust.list().map(({ peerId }) => peerId))
@@ -132,6 +134,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
 
   for (const { peerId } of [...trust.list(), ...trust.provisionals()]) announce(peerId)
   trust.onChange(announce)
+  trust.onChange(forgetStranger)
 
   return {
     list() {
@@ -217,5 +220,14 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+  }
+}
+
+/** A full disk must not cost the connection too: what is lost is only where the device was. */
+function unlessDiskIsFull(write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    if (!(error instanceof SpacedockError && error.code === 'disk-full')) throw error
   }
 }

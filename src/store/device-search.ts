@@ -43,7 +43,10 @@ function noDevice(reference: string, devices: DeviceInfo[]): SpacedockError {
     .sort((a, b) => a.distance - b.distance)
   const names = nearest.slice(0, 5).map(({ name }) => name)
   if (nearest.length > names.length) names.push('...')
-  const hint = names.length > 0 ? `The paired devices are: ${names.join(', ')}.` : 'No device is paired yet.'
+  const hint =
+    names.length > 0
+      ? `The paired devices are: ${names.join(', ')}.`
+      : 'No device is paired yet: run "spacedock pair" here and "spacedock join" on the other one.'
   return new SpacedockError(
     'no-device',
     `No paired device is called ${JSON.stringify(reference.slice(0, 64))}.`,

@@ -119,7 +119,7 @@ function encodeIdentity({ seed, registryGeneration }: IdentityContent): Uint8Arr
 function damaged(path: string, what: string): SpacedockError {
   return new SpacedockError('identity-damaged', `The identity file ${path} ${what}.`, {
     hint:
-      'Put it back from a backup, together with the rest of its directory. Without one, move the directory away and ' +
-      'pair your devices again: this device will then be a new one to them.',
+      'Put the whole directory back from its newest backup, or move it away and pair your devices again: ' +
+      'this device will then be a new one to them.',
   })
 }

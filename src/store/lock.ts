@@ -45,7 +45,7 @@ function lockError(error: SpacedockError, dataDir: string, path: string): Spaced
       'already-running',
       `The data directory ${dataDir} is in use by another process.`,
       {
-        hint: 'Stop the other one first, or choose another data directory.',
+        hint: 'Stop that one first, or choose another data directory with --dir.',
         cause: error.cause,
       },
     )

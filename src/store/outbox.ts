@@ -54,7 +54,7 @@ export function openOutbox(database: Database, { messagesPerDevice = 10_000 }: O
           'disk-full',
           `${messagesPerDevice} messages are waiting for this device already.`,
           {
-            hint: 'Wait until it has been online, or revoke it if it will never be again.',
+            hint: 'Wait until it has been online, or revoke it if it never will be again.',
           },
         )
       }

@@ -1,10 +1,11 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SpacedockError } from '../errors.ts'
+import { directoryUnusable, diskFull, fileError } from '../file-errors.ts'
 
 /**
- * What a failed file or database operation means for a person. Knows errno values (POSIX) and SQLite's primary
- * result codes (https://www.sqlite.org/rescode.html).
+ * What a failed file or database operation means for a person. Knows SQLite's primary result codes
+ * (https://www.sqlite.org/rescode.html).
  *
  * @param dataDir null for a database in memory
  */
@@ -13,41 +14,35 @@ export function toStorageError(error: unknown, dataDir: string | null): Spacedoc
   const { code, errcode } = codesOf(error)
   const place = dataDir ?? 'memory'
 
-  if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull(place, error)
   if (code === 'ERR_INVALID_STATE')
-    return new SpacedockError('closed', 'The store is closed.', { cause: error })
+    return new SpacedockError('closed', 'The node was closed.', { cause: error })
   // An integer that no version of ours writes.
   if (code === 'ERR_OUT_OF_RANGE') return databaseDamaged('it holds a number out of range', error)
   if (errcode !== undefined) return fromSqlite(errcode & 0xff, error, dataDir)
-  if (code?.startsWith('E') === true && !code.startsWith('ERR_')) return directoryUnusable(place, error)
-  return new SpacedockError('internal', `Storage failed in ${place}: ${messageOf(error)}.`, { cause: error })
+  return fileError(error, place) ?? storageFailed(place, error)
 }
 
 export function databaseDamaged(what: string, cause?: unknown): SpacedockError {
-  return new SpacedockError('database-damaged', `The database cannot be trusted: ${what}.`, {
-    hint:
-      'Put the whole data directory back from its newest backup, or move it away and pair your devices again. ' +
-      'Nothing was changed.',
-    cause,
-  })
+  const hint = damagedHint('the data directory')
+  return new SpacedockError('database-damaged', `The database cannot be trusted: ${what}.`, { hint, cause })
 }
 
-function diskFull(place: string, cause?: unknown): SpacedockError {
-  return new SpacedockError('disk-full', `There is no space left to store anything in ${place}.`, {
-    hint: 'Free some disk space (or raise the quota) and try again. What was stored before is intact.',
-    cause,
-  })
+/** What finds damage often does not know where it is; a person with several data directories has to. */
+export function nameDamaged(error: unknown, dataDir: string): unknown {
+  if (!(error instanceof SpacedockError) || error.code !== 'database-damaged') return error
+  const hint = damagedHint(dataDir)
+  return new SpacedockError(error.code, error.message, { hint, cause: error.cause })
 }
 
-function directoryUnusable(place: string, cause: unknown): SpacedockError {
-  return new SpacedockError(
-    'directory-unusable',
-    `The data directory ${place} cannot be used: ${messageOf(cause)}.`,
-    {
-      hint: 'Check that it exists, belongs to you and is not on a read-only disk, or choose another one.',
-      cause,
-    },
-  )
+function damagedHint(place: string): string {
+  return `Put ${place} back as a whole from its newest backup, or move it away and pair your devices again. Nothing was changed.`
+}
+
+function storageFailed(place: string, cause: unknown): SpacedockError {
+  return new SpacedockError('internal', `Storage failed in ${place}: ${messageOf(cause)}.`, {
+    hint: 'Try again; if it happens again, please report it.',
+    cause,
+  })
 }
 
 function fromSqlite(primaryCode: number, error: unknown, dataDir: string | null): SpacedockError {
@@ -59,22 +54,21 @@ function fromSqlite(primaryCode: number, error: unknown, dataDir: string | null)
     case 14: // SQLITE_CANTOPEN
       return dataDir !== null && isFull(dataDir) ? diskFull(place, error) : directoryUnusable(place, error)
     case 11: // SQLITE_CORRUPT
+      return databaseDamaged('its structure is broken', error)
     case 24: // SQLITE_FORMAT
     case 26: // SQLITE_NOTADB
-      return databaseDamaged(messageOf(error), error)
+      return databaseDamaged('its file is not a database', error)
     case 5: // SQLITE_BUSY
     case 6: // SQLITE_LOCKED
       return new SpacedockError('already-running', `Another program is using the database in ${place}.`, {
-        hint: 'Stop the other program and try again.',
+        hint: 'Stop the other program, then try again.',
         cause: error,
       })
     case 3: // SQLITE_PERM
     case 8: // SQLITE_READONLY
       return directoryUnusable(place, error)
     default:
-      return new SpacedockError('internal', `The database in ${place} failed: ${messageOf(error)}.`, {
-        cause: error,
-      })
+      return storageFailed(place, error)
   }
 }
 

@@ -11,6 +11,7 @@ import { openInbox, type Inbox } from './inbox.ts'
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox } from './outbox.ts'
 import { openSettings, type Settings } from './settings.ts'
+import { nameDamaged } from './storage-error.ts'
 import { openTrust, type Trust, type WallClock } from './trust.ts'
 
 /** Everything one device keeps. Calls are synchronous; what they wrote is durable when they return. */
@@ -47,7 +48,7 @@ export function openStore({ dataDir, clock = systemClock }: StoreOptions): Store
     return storeOn({ database, identity, clock }, () => lock.release())
   } catch (error) {
     lock.release()
-    throw error
+    throw nameDamaged(error, directory)
   }
 }
 

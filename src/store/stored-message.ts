@@ -75,7 +75,7 @@ export function messageValues(message: MessageRecord): [string, string, MessageK
   if (bytes.length > maximumBodyBytes) {
     throw new SpacedockError(
       'too-large',
-      `The message has ${bytes.length} bytes; at most ${maximumBodyBytes} fit.`,
+      `The message has ${bytes.length} bytes, and at most ${maximumBodyBytes} fit.`,
       {
         hint: 'Split it into smaller ones.',
       },

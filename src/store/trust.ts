@@ -200,7 +200,7 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
 
 function notPaired(peerId: string): SpacedockError {
   return new SpacedockError('not-paired', `The device ${peerId} is not trusted.`, {
-    hint: 'Pair with it (again).',
+    hint: 'Pair the two devices again.',
   })
 }
 

@@ -63,7 +63,7 @@ test('status and down never start the daemon, --no-start forbids it to the other
 
 test('down returns when the process is gone and the directory free', soon, async (t) => {
   const dir = device(t)
-  await run(dir, ['up'])
+  await run(dir, ['up', '--name', 'slow'])
   assert.deepEqual((await run(dir, ['down'])).exitCode, 0)
   acquireLock(dir).release()
   assert.equal(await isDaemonRunning(dir), false)
@@ -230,7 +230,7 @@ test('up --foreground logs JSON lines, answers, and ends gracefully on SIGTERM',
   child.kill('SIGTERM')
   assert.equal(await exitOf(child), 0)
   const events = lines(log + (await rest)).map(({ event }) => event)
-  assert.deepEqual(events, ['daemon.ready', 'daemon.stopping', 'daemon.stopped'])
+  assert.deepEqual(events, ['daemon.ready', 'daemon.stopping', 'fake.closed', 'daemon.stopped'])
   assert.equal(existsSync(join(dir, 'daemon.sock')), false)
 })
 

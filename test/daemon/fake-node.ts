@@ -26,7 +26,8 @@ export interface FakeNode extends SpacedockNode {
 
 /**
  * A node without a network, for tests of the daemon and the command. It knows one device, "phone"; a message to it is
- * delivered, one to "away" is queued. Pairing finds a partner at once, unless the node is called "lonely".
+ * delivered, one to "away" is queued. Pairing finds a partner at once, unless the node is called "lonely"; one
+ * called "slow" takes its time to close.
  */
 export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
@@ -167,6 +168,8 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
     removeEventListener: (type, listener) =>
       events.removeEventListener(type, listener as (event: Event) => void),
     close: async () => {
+      if (name === 'slow') await new Promise((resume) => void setTimeout(resume, 1500))
+      options.log?.('info', 'fake.closed')
       note('closed')
       lock.release()
     },

@@ -24,7 +24,10 @@ const secrets: { what: string; fields: Record<string, unknown> }[] = [
   { what: 'words in another field', fields: { detail: `joined with ${words}` } },
   { what: 'words with dashes and capitals', fields: { detail: words.toUpperCase().replaceAll(' ', '-') } },
   { what: 'words in a list', fields: { details: [words] } },
-  { what: 'a pairing URI', fields: { address: `spacedock:${words.replaceAll(' ', '-')}?peer=/ip4/1.2.3.4` } },
+  {
+    what: 'a pairing URI',
+    fields: { address: `spacedock:${words.replaceAll(' ', '%20')}?peer=/ip4/1.2.3.4` },
+  },
   { what: 'words in an error', fields: { error: new Error(`no such code: ${words}`) } },
   { what: 'words in an object', fields: { state: { words } } },
   { what: 'bytes', fields: { nonce: new TextEncoder().encode(words) } },

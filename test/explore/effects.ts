@@ -109,6 +109,9 @@ export function store(
   if (peer === outsiderName && setting.scenario.outsider !== 'thief') {
     return { next, violation: 'a peer without the code is never trusted' }
   }
+  if (peer === outsiderName && setting.scenario.peopleCompare) {
+    return { next, violation: 'people who compare the digits trust nobody in between' }
+  }
   if (truth.approved[device] !== peer)
     return { next, violation: 'no trust without the own person having said yes' }
   const wrong = device === initiatorName && truth.winner !== peer
@@ -193,7 +196,8 @@ function perform(
       setTruth(setting, next, { winner: effect.peer })
       return
     case 'persist': {
-      if (late && effect.row !== 'active') blame('a yes after the deadline counts for nothing')
+      const isAsked = before.state.phase === 'approving' || before.state.phase === 'deciding'
+      if (late && isAsked) blame('a yes after the deadline counts for nothing')
       if (at(next, writeAt(device)) !== 0) blame('one write at a time')
       const write: Write =
         effect.row === 'active'
@@ -230,7 +234,7 @@ function perform(
       return
     case 'finished':
       if (effect.outcome === 'ended' && effect.reason === 'burnt') {
-        if (!truth.misused && truth.challenges < maxTries) blame('a stranger never burns a code')
+        if (!truth.misused && truth.challenges < maxTries) blame('only misuse burns a code')
       }
       if (effect.outcome !== 'paired') return
       if (tables.rows.valueOf(at(next, rowAt(device, effect.peer)))?.state !== 'active')

@@ -11,6 +11,7 @@ export function healings(
   devices: readonly string[],
   emit: Emit,
 ): void {
+  if (!subject.heals) return
   for (const device of devices) {
     if (device === initiatorName) continue
     if (devices.includes(initiatorName)) {
@@ -18,7 +19,6 @@ export function healings(
       sessionHello(setting, world, initiatorName, device, emit)
     }
   }
-  if (!subject.provisionalRowsEnd) return
   for (const device of devices) sevenDays(setting, world, device, emit)
 }
 

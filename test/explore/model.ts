@@ -32,14 +32,13 @@ import {
   writeAt,
   type Scenario,
   type Subject,
-  type World,
 } from './world.ts'
 
 /**
- * What kind of step leads from one state to the next: `progress` is what happens when nobody disturbs, `heal` what the
+ * What kind of step leads from one state to the next: `progress` is what happens when nobody disturbs, `time` a deadline, `heal` what the
  * node does later by itself, `fault` everything that goes wrong and every no.
  */
-export type StepKind = 'progress' | 'heal' | 'fault'
+export type StepKind = 'progress' | 'time' | 'heal' | 'fault'
 export type Emit = (kind: StepKind, label: string, next: number[], violation: string | null) => void
 
 /** A subject in a scenario. */
@@ -159,7 +158,7 @@ function timeSteps(setting: Setting, world: number[], device: string, emit: Emit
   const next = [...world]
   next[place] =
     'device' in run ? table.idOfJoiner({ ...run, now: due }) : table.idOfInitiator({ ...run, now: due })
-  emit('progress', `${device}: the deadline of '${run.state.phase}' comes`, next, null)
+  emit('time', `${device}: the deadline of '${run.state.phase}' comes`, next, null)
 }
 
 function personSteps(setting: Setting, world: number[], device: string, emit: Emit): void {

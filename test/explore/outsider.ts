@@ -105,7 +105,7 @@ export class Outsider {
     if (expired) return null
     const { state } = stepped.after
     const burnt = state.phase === 'ended' && state.reason === 'burnt'
-    return burnt ? 'a stranger never burns a code' : 'a stranger changes nothing'
+    return burnt ? 'only misuse burns a code' : 'a stranger changes nothing'
   }
 
   #overheard(world: number[], devices: readonly string[]): Flight[] {

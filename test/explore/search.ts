@@ -69,7 +69,7 @@ export function explore(subject: Subject, scenario: Scenario, maxStates: number)
 
 /** The invariants that are about the whole graph. */
 function judge(graph: Graph, marks: Marks, joiners: readonly string[]): Violation | null {
-  const settled = graph.reaching(marks.settled, new Set<StepKind>(['progress', 'heal']))
+  const settled = graph.reaching(marks.settled, new Set<StepKind>(['progress', 'time', 'heal']))
   const lost = settled.indexOf(0)
   if (lost !== -1) {
     return { invariant: 'agreement can always be reached again', steps: graph.pathTo(lost) }
@@ -115,7 +115,7 @@ class Marks {
   }
 }
 
-const kinds: readonly StepKind[] = ['progress', 'heal', 'fault']
+const kinds: readonly StepKind[] = ['progress', 'time', 'heal', 'fault']
 
 /** The states by number, how each was first reached, and every step between two of them. */
 class Graph {

@@ -105,8 +105,8 @@ export class Tables {
 /** What the exploration is about: which machines, whether provisional rows end by themselves. */
 export interface Subject extends Machines {
   name: string
-  /** False in the variant that shows that the search for a way back to agreement can fail. */
-  provisionalRowsEnd: boolean
+  /** False in the variant in which devices never meet again and no row ever ends. */
+  heals: boolean
 }
 
 export function keyOf(pair: ProvisionalPair): string {

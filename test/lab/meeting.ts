@@ -4,10 +4,7 @@ import type { TestDevice } from '../device.ts'
 /** What paired devices do when all is well. */
 
 export async function connectedBothWays(one: TestDevice, other: TestDevice): Promise<void> {
-  await Promise.all([
-    one.waitForState(other.name, 'connected'),
-    other.waitForState(one.name, 'connected'),
-  ])
+  await Promise.all([one.waitForState(other.name, 'connected'), other.waitForState(one.name, 'connected')])
 }
 
 /** A message each way, acknowledged as durable by the receiver, and there. */

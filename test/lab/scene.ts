@@ -9,11 +9,9 @@ const obstacle = await whyNoLab()
 export interface Stage {
   lab: Lab
   /** A device on a host of its own, of the same name, plugged into these LANs. Its daemon is not started. */
-  device(name: string, lans: readonly Lan[], options?: Partial<DeviceOptions>): Promise<Actor>
-  /** A device on a host that is there already. */
-  deviceOn(host: Host, options: DeviceOptions): Promise<TestDevice>
+  device: (name: string, lans: readonly Lan[], options?: Partial<DeviceOptions>) => Promise<Actor>
   /** For the table at the end of a run: what happened, and how long it took. */
-  saw(text: string): void
+  saw: (text: string) => void
 }
 
 export interface Actor {
@@ -31,18 +29,14 @@ export function scene(
   test(title, { skip: obstacle, timeout: timeoutMs }, async (context) => {
     const lab = await createLab()
     const devices: TestDevice[] = []
-    const deviceOn: Stage['deviceOn'] = async (host, deviceOptions) => {
-      const made = await device(host, deviceOptions)
-      devices.push(made)
-      return made
-    }
     try {
       await play({
         lab,
-        deviceOn,
         async device(name, lans, deviceOptions = {}) {
           const host = await lab.host(name, lans)
-          return { host, device: await deviceOn(host, { name, ...deviceOptions }) }
+          const made = await device(host, { name, ...deviceOptions })
+          devices.push(made)
+          return { host, device: made }
         },
         saw: (text) => {
           context.diagnostic(text)

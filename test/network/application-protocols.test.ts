@@ -2,7 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as v from 'valibot'
 import type { Device, Protocol } from '../../src/api.ts'
-import { ApplicationProtocols, callProtocol, defineProtocol } from '../../src/network/application-protocols.ts'
+import {
+  ApplicationProtocols,
+  callProtocol,
+  defineProtocol,
+} from '../../src/network/application-protocols.ts'
 
 const request = v.object({ text: v.string(), tags: v.optional(v.array(v.object({ name: v.string() }))) })
 const response = v.object({ length: v.number() })
@@ -37,7 +41,8 @@ test('a definition that is wrong is refused, with the reason', () => {
     const definition = { ...notes, ...change } as unknown as Protocol<unknown, unknown>
     assert.throws(() => defineProtocol(definition), { code: 'invalid-argument', message })
   }
-  for (const name of ['a', 'notes-2', 'a'.repeat(64)]) assert.equal(defineProtocol({ ...notes, name }).name, name)
+  for (const name of ['a', 'notes-2', 'a'.repeat(64)])
+    assert.equal(defineProtocol({ ...notes, name }).name, name)
 })
 
 test('the handler gets the checked request and the device that asks', async () => {
@@ -64,7 +69,14 @@ test('each kind of refusal has its code', async () => {
     handler: () => ({ length: 'five' }) as unknown as { length: number },
   })
   protocols.register({ ...notes, name: 'throws', handler: () => Promise.reject(new Error('out of paper')) })
-  const table: [name: string, version: number, value: unknown, peer: string, code: string, message: RegExp][] = [
+  const table: [
+    name: string,
+    version: number,
+    value: unknown,
+    peer: string,
+    code: string,
+    message: RegExp,
+  ][] = [
     ['notes', 2, { text: 'hi' }, 'stranger', 'not-paired', /not paired/],
     ['nothing', 1, {}, 'paired', 'unknown-protocol', /nothing\/1/],
     ['notes', 1, {}, 'paired', 'unknown-protocol', /notes\/1/],
@@ -87,10 +99,14 @@ test('a name and version is served once, needs a handler, and is free again when
   const { handler: _, ...withoutHandler } = notes
   assert.throws(() => protocols.register({ ...withoutHandler, version: 4 }), { code: 'invalid-argument' })
   stop()
-  await assert.rejects(protocols.dispatch('notes', 2, {}, { peerId: 'paired', signal }), { code: 'unknown-protocol' })
+  await assert.rejects(protocols.dispatch('notes', 2, {}, { peerId: 'paired', signal }), {
+    code: 'unknown-protocol',
+  })
   const stopSecond = protocols.register(notes)
   stop()
-  assert.deepEqual(await protocols.dispatch('notes', 2, { text: 'hi' }, { peerId: 'paired', signal }), { length: 2 })
+  assert.deepEqual(await protocols.dispatch('notes', 2, { text: 'hi' }, { peerId: 'paired', signal }), {
+    length: 2,
+  })
   stopSecond()
 })
 

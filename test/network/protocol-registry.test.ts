@@ -157,11 +157,14 @@ test('when strangers hold very many streams the oldest is reset, not the honest 
     protocol: '/test/crowd',
     access: 'strangers',
     handle: (stream) =>
-      new Promise<void>((resolve) => opened.push({ stream: stream as unknown as FakeStream, finish: resolve })),
+      new Promise<void>((resolve) =>
+        opened.push({ stream: stream as unknown as FakeStream, finish: resolve }),
+      ),
   })
   const connection = { remotePeer: stranger.peerId } as Connection
   const handled: unknown[] = []
-  for (let index = 0; index < 1_100; index++) handled.push(receive?.(new FakeStream() as unknown as Stream, connection))
+  for (let index = 0; index < 1_100; index++)
+    handled.push(receive?.(new FakeStream() as unknown as Stream, connection))
   const reset = opened.filter(({ stream }) => stream.aborted)
   assert.equal(reset.length, 1_100 - 1_024)
   assert.deepEqual(reset, opened.slice(0, reset.length))
@@ -183,7 +186,10 @@ test('closing ends what is being served', async () => {
   await closing.settled()
   const stream = await openStream(friend, '/test/closing')
   const answer = assert.rejects(request(stream, json(1), { maxBytes }), { code: 'interrupted' })
-  await until(() => server.getConnections(friend.peerId).some(({ streams }) => streams.length > 0), 'the stream')
+  await until(
+    () => server.getConnections(friend.peerId).some(({ streams }) => streams.length > 0),
+    'the stream',
+  )
   await closing.close()
   await within(ended.promise, 'the end')
   await answer

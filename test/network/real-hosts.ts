@@ -1,3 +1,4 @@
+import type { PrivateKey } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
@@ -5,8 +6,9 @@ import type { Libp2p } from 'libp2p'
 import { createLibp2p } from 'libp2p'
 
 /** A real libp2p host on a loopback port of its own. */
-export async function realHost(): Promise<Libp2p> {
+export async function realHost(privateKey?: PrivateKey): Promise<Libp2p> {
   return createLibp2p({
+    ...(privateKey === undefined ? {} : { privateKey }),
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
@@ -16,7 +18,11 @@ export async function realHost(): Promise<Libp2p> {
 }
 
 /** Fails, instead of hanging, when something that a test waits for does not come. */
-export async function within<Value>(promise: Promise<Value>, what: string, timeoutMs = 10_000): Promise<Value> {
+export async function within<Value>(
+  promise: Promise<Value>,
+  what: string,
+  timeoutMs = 10_000,
+): Promise<Value> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`${what}: not within ${timeoutMs} ms`)), timeoutMs)

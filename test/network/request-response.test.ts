@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Stream } from '@libp2p/interface'
-import { streamPair } from '@libp2p/utils'
+import { byteStream, streamPair } from '@libp2p/utils'
 import fc from 'fast-check'
 import type { ServeHandler, ServeResult } from '../../src/network/request-response.ts'
 import { request, serve } from '../../src/network/request-response.ts'
@@ -28,6 +28,19 @@ test('the answer to any question within the cap arrives as it was sent, however 
     ),
     { numRuns: 50 },
   )
+})
+
+test('a question that came together with the negotiation, and its end with it, is answered', async () => {
+  for (const question of [Uint8Array.of(1, 2, 3), new Uint8Array(0)]) {
+    const [asker, answerer] = await streamPair()
+    const negotiation = byteStream(answerer)
+    const answer = request(asker, Uint8Array.of(9, ...question), { maxBytes })
+    await negotiation.read({ bytes: 1 })
+    await until(() => answerer.readableEnded, 'the end was read ahead')
+    negotiation.unwrap()
+    assert.deepEqual(await serve(answerer, { maxBytes }, echo), { outcome: 'answered' })
+    assert.deepEqual(await answer, question)
+  }
 })
 
 test('a question of exactly the cap is answered, one byte more is reset unanswered', async () => {

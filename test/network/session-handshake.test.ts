@@ -178,19 +178,21 @@ async function attempt(overrides: {
   listener?: Partial<SessionOptions>
 }): Promise<{ outcome: { dialer: string; listener: string } }> {
   const { dialerPeer, listenerPeer, inbound, toListener, toDialer } = await ends()
-  const name = async (opening: Promise<Session>): Promise<string> => {
-    try {
-      const session = await opening
-      await session.closed
-      return 'opened'
-    } catch (error) {
-      if (error instanceof SpacedockError) return error.code
-      return error instanceof Error ? error.message : String(error)
-    }
-  }
   const [dialer, listener] = await Promise.all([
-    name(openSession(toListener, sessionOptions(dialerPeer, overrides.dialer))),
-    name(acceptSession(inbound, toDialer, sessionOptions(listenerPeer, overrides.listener))),
+    outcomeOf(openSession(toListener, sessionOptions(dialerPeer, overrides.dialer))),
+    outcomeOf(acceptSession(inbound, toDialer, sessionOptions(listenerPeer, overrides.listener))),
   ])
   return { outcome: { dialer, listener } }
+}
+
+/** `opened`, or the code or message of what it failed with. */
+async function outcomeOf(opening: Promise<Session>): Promise<string> {
+  try {
+    const session = await opening
+    await session.closed
+    return 'opened'
+  } catch (error) {
+    if (error instanceof SpacedockError) return error.code
+    return error instanceof Error ? error.message : String(error)
+  }
 }

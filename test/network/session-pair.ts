@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { afterEach } from 'node:test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
@@ -8,6 +9,13 @@ import { acceptSession, openSession } from '../../src/network/session.ts'
 import type { PairKey } from '../../src/network/session-hello.ts'
 
 export const settledKey: PairKey = { key: new Uint8Array(32).fill(7), slot: 'settled' }
+
+const opened: Session[] = []
+
+// A test that fails must not leave sessions behind that keep the process alive.
+afterEach(() => {
+  for (const session of opened.splice(0)) session.abort(new Error('the test is over'))
+})
 
 export async function newPeerId(): Promise<PeerId> {
   return peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
@@ -71,5 +79,6 @@ export async function sessionPair(
     openSession(toListener, sessionOptions(dialerPeer, overrides.dialer)),
     acceptSession(inbound, toDialer, sessionOptions(listenerPeer, overrides.listener)),
   ])
+  opened.push(dialer, listener)
   return { dialer, listener, outbound, inbound }
 }

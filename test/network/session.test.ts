@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import type { Stream } from '@libp2p/interface'
 import fc from 'fast-check'
 import { SpacedockError } from '../../src/errors.ts'
 import { FramedStream } from '../../src/network/framed-stream.ts'
@@ -127,17 +128,17 @@ test('a request without an answer ends after thirty seconds, and the handler is 
       },
     },
   })
-  let failure: unknown
-  dialer.request('any', 1, null).catch((error: unknown) => (failure = error))
+  const failures: unknown[] = []
+  dialer.request('any', 1, null).catch((error: unknown) => failures.push(error))
   await until(() => signals.length === 1, 'the request')
-  // Time passes slowly enough for the heartbeat to cross.
   for (let second = 0; second < 29; second++) {
     await timers.pass(1_000)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await Promise.all([dialer.ping(), listener.ping()])
   }
-  assert.equal(failure, undefined)
+  assert.equal(failures.length, 0)
   await timers.pass(1_001)
-  assert.ok(failure instanceof SpacedockError && failure.code === 'timed-out')
+  assert.equal(failures.length, 1)
+  assert.ok(failures[0] instanceof SpacedockError && failures[0].code === 'timed-out')
   await until(() => signals[0]?.aborted === true, 'the handler is told')
   dialer.abort(new Error('done'))
   listener.abort(new Error('done'))
@@ -214,16 +215,16 @@ test('close takes a second at most, whatever the other side does', async () => {
 test('a peer that falls silent is noticed within ten seconds; one that answers is kept', async () => {
   const timers = virtualTimers()
   const { dialer, listener, inbound, outbound } = await sessionPair({ dialer: { timers } })
+  const traffic = watch(outbound)
   for (let second = 0; second < 20; second++) {
     await timers.pass(1_000)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await until(() => traffic.received === traffic.sent, 'every ping is answered')
   }
+  assert.ok(traffic.sent >= 5 && traffic.sent <= 7, `${traffic.sent} pings in 20 s`)
   assert.equal(await dialer.request('any', 1, 'still here'), 'still here')
   inbound.pause()
   const startedAt = timers.monotonic()
-  let ended = false
-  void dialer.closed.then(() => (ended = true))
-  while (!ended) await timers.pass(100)
+  for (let tenth = 0; tenth < 120 && outbound.status === 'open'; tenth++) await timers.pass(100)
   assert.deepEqual(await dialer.closed, { reason: 'silent' })
   assert.ok(timers.monotonic() - startedAt <= 10_000, `after ${timers.monotonic() - startedAt} ms`)
   assert.ok(timers.monotonic() - startedAt >= 8_000)
@@ -233,53 +234,59 @@ test('a peer that falls silent is noticed within ten seconds; one that answers i
 
 test('a side that only receives stays audible to a sender whose own pings are held up', async () => {
   const timers = virtualTimers()
-  const { dialer, listener, inbound } = await sessionPair({ listener: { timers } })
-  let heard = 0
-  // Everything arrives at the listener all the time; what it says itself is counted.
-  const send = inbound.send.bind(inbound)
-  inbound.send = (data) => {
-    heard++
-    return send(data)
-  }
+  const { dialer, listener, inbound } = await sessionPair({
+    listener: { timers, dispatch: () => new Promise(() => {}) },
+  })
+  const traffic = watch(inbound)
   for (let second = 0; second < 12; second++) {
-    // Answers to a request that does not exist: bytes that call for nothing.
-    void dialer.request('any', 1, 'x', { timeoutMs: 5_000 }).catch(() => {})
+    const before = traffic.received
+    dialer.request('any', 1, null).catch(() => {})
+    await until(() => traffic.received > before, 'the request')
     await timers.pass(1_000)
-    await new Promise((resolve) => setTimeout(resolve, 2))
   }
-  assert.ok(heard >= 4)
+  assert.ok(traffic.sent >= 3, `${traffic.sent} pings in 12 s`)
   dialer.abort(new Error('done'))
   listener.abort(new Error('done'))
 })
 
 test('after a sleep of the process the other side gets the time to answer', async () => {
   let now = 0
-  const planned: { at: number; run: () => void; cancelled: boolean }[] = []
+  const planned = new Set<() => void>()
   const timers = {
     monotonic: () => now,
     wall: () => now,
-    after: (delayMs: number, run: () => void) => {
-      const timer = { at: now + delayMs, run, cancelled: false }
-      planned.push(timer)
-      return () => void (timer.cancelled = true)
+    after: (_delayMs: number, run: () => void) => {
+      planned.add(run)
+      return () => planned.delete(run)
     },
   }
-  const fire = async (): Promise<void> => {
-    for (const timer of planned.splice(0)) if (!timer.cancelled) timer.run()
-    await new Promise((resolve) => setTimeout(resolve, 10))
+  const fireAt = (time: number): void => {
+    now = time
+    const due = [...planned]
+    planned.clear()
+    for (const run of due) run()
   }
-  const { dialer, inbound, listener } = await sessionPair({ dialer: { timers } })
+  const { dialer, inbound, outbound, listener } = await sessionPair({ dialer: { timers } })
+  const traffic = watch(outbound)
   inbound.pause()
-  now = 3_000
-  await fire()
-  // The ping is out, and the machine sleeps for an hour: the answer could not have been read.
-  now = 3_600_000
+  fireAt(3_000)
+  await until(() => traffic.sent === 1, 'the ping')
+  // The machine sleeps for an hour: what was answered meanwhile could not be read.
+  fireAt(3_600_000)
   inbound.resume()
-  await fire()
-  now += 2_000
-  await fire()
-  assert.equal(await Promise.race([dialer.closed, dialer.request('any', 1, 'awake')]), 'awake')
-  dialer.abort(new Error('done'))
+  await until(() => traffic.received > 0, 'the answer')
+  fireAt(3_602_000)
+  await turns()
+  assert.equal(outbound.status, 'open')
+
+  // But a peer that is really gone is noticed after that.
+  inbound.pause()
+  fireAt(3_605_000)
+  fireAt(7_200_000)
+  await turns()
+  assert.equal(outbound.status, 'open')
+  fireAt(7_202_000)
+  assert.deepEqual(await dialer.closed, { reason: 'silent' })
   listener.abort(new Error('done'))
 })
 
@@ -319,14 +326,9 @@ test('a small request is answered while large ones are under way', async () => {
 
 test('what is sent in one turn of the event loop leaves in one piece', async () => {
   const { dialer, outbound } = await sessionPair()
-  let sends = 0
-  const send = outbound.send.bind(outbound)
-  outbound.send = (data) => {
-    sends++
-    return send(data)
-  }
+  const traffic = watch(outbound)
   await Promise.all(Array.from({ length: 64 }, (_, index) => dialer.request('any', 1, index)))
-  assert.equal(sends, 1)
+  assert.equal(traffic.sent, 1)
   await dialer.close()
 })
 
@@ -348,7 +350,7 @@ test('over real sockets, a slow reader holds the sender back instead of filling 
 
     inbound.pause()
     const value = 'x'.repeat(1_000_000)
-    const answers = Array.from({ length: 40 }, () => dialer.request('any', 1, value))
+    const answers = Array.from({ length: 20 }, () => dialer.request('any', 1, value))
     let most = 0
     for (let turn = 0; turn < 100; turn++) {
       most = Math.max(most, outbound.writeBufferLength, inbound.readBufferLength)
@@ -477,23 +479,21 @@ test('fuzzed frames after the hello: the session goes on or ends, and nothing es
         await session.closed
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
 })
 
 /** A session whose other side is the test itself, after an honest hello. */
 async function rawDialer(): Promise<{
   session: Session
-  peer: import('@libp2p/interface').Stream
+  peer: Stream
   frames: Frame[]
 }> {
   const { dialerPeer, listenerPeer, outbound, inbound, toDialer } = await ends()
   const framed = new FramedStream(outbound)
-  const dispatch: SessionOptions['dispatch'] = (name, _version, value) =>
-    name === 'wait' ? new Promise(() => {}) : Promise.resolve(value)
   const options = sessionOptions(dialerPeer)
   const [session] = await Promise.all([
-    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { dispatch })),
+    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { dispatch: echoOrWait })),
     greetAsDialer(framed, {
       ...options,
       instance: randomBytes(16),
@@ -519,4 +519,19 @@ function nested(depth: number): unknown {
   let value: unknown = 0
   for (let level = 0; level < depth; level++) value = [value]
   return value
+}
+
+const echoOrWait: SessionOptions['dispatch'] = (name, _version, value) =>
+  name === 'wait' ? new Promise(() => {}) : Promise.resolve(value)
+
+/** Counts what goes over a stream, in pieces. */
+function watch(stream: Stream): { sent: number; received: number } {
+  const traffic = { sent: 0, received: 0 }
+  const send = stream.send.bind(stream)
+  stream.send = (data) => {
+    traffic.sent++
+    return send(data)
+  }
+  stream.addEventListener('message', () => traffic.received++)
+  return traffic
 }

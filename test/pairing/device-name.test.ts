@@ -73,6 +73,13 @@ test('threat 27: whatever the name, it is one short visible line, and cleaning i
   )
 })
 
+test('threat 27: a name is cleaned by its receiver, whatever the sender did', () => {
+  for (const [, given, shown] of table) {
+    const sent = new TextEncoder().encode(JSON.stringify({ name: given }))
+    assert.equal(decodeDescription(sent)?.name, shown)
+  }
+})
+
 test('threat 6: a description with anything but a name is no description', () => {
   const wrong = [
     '{"name":"x","peerId":"y"}',

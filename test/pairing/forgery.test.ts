@@ -15,6 +15,7 @@ import {
   meet,
   otherCode,
 } from './builders.ts'
+import { answerChallenge, makeCandidate } from '../../src/pairing/joiner-handshake.ts'
 import type { PairingMessage } from '../../src/pairing/messages.ts'
 
 const { messages, initiator, joiner, digits } = meet()
@@ -218,6 +219,22 @@ for (const [what, change] of Object.entries({
   })
 }
 
+test('threat 10: a thief who chooses nonce or share after the Challenge burns the code, however right his proof', () => {
+  for (const late of ['nonce', 'secret'] as const) {
+    const thief = new JoinerParty({ peer: malloryId }).context
+    const candidate = makeCandidate(thief, aliceId, freshBytes(60))
+    const alice = new InitiatorParty()
+    const challenge = expectMessage(alice.hear(malloryId, candidate.request), 'Challenge')
+    const changed = { ...candidate, [late]: freshBytes(61)[late] }
+    const honest = answerChallenge(thief, candidate, challenge)
+    const chosen = answerChallenge(thief, changed, challenge)
+    assert.ok(honest && chosen)
+    assert.notEqual(chosen.digits, honest.digits, 'this is what he would gain')
+    assert.equal(alice.hear(malloryId, chosen.response), null)
+    assert.equal(alice.state.phase === 'ended' && alice.state.reason, 'burnt')
+  }
+})
+
 test('threat 11: nothing that is said after the Challenge and the opening enters the digits', () => {
   const named = new JoinerParty({ name: 'quite another name' })
   named.find(aliceId)
@@ -296,10 +313,18 @@ test('threat 40: a flood of invented peers neither grows the state, nor changes 
   assert.equal(bob.hear(aliceId, challenge)?.type, 'Response', 'nor is the answer to the first question lost')
 })
 
-test('every candidate is asked with a commitment of its own', () => {
+test('every candidate is asked with a nonce and a share of its own', () => {
   const bob = new JoinerParty()
-  const commitments = ['a', 'b', 'c', aliceId].map((peer) => bob.find(peer).commitment.join())
-  assert.equal(new Set(commitments).size, 4)
+  const responses = [aliceId, malloryId].map((peer) => {
+    const request = bob.find(peer)
+    const challenge = expectMessage(new InitiatorParty({ peer }).hear(bobId, request), 'Challenge')
+    const asked = new JoinerParty({ state: bob.state })
+    return expectMessage(asked.hear(peer, challenge), 'Response')
+  })
+  const [one, other] = responses
+  assert.ok(one && other)
+  assert.notDeepEqual(one.nonce, other.nonce)
+  assert.notDeepEqual(one.share, other.share)
 })
 
 test("threat 41: a stranger's Waiting, Confirmed, Acknowledged, Refused or Cancel changes nothing, in any state", () => {

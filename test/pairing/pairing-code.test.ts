@@ -119,6 +119,11 @@ test('another number of words than twelve is refused, with the number', () => {
   }
 })
 
+test('whatever is longer than 2,000 characters is not looked at', () => {
+  assert.ok(parsePairingCode(words.padEnd(2_000)).ok)
+  assert.equal(parsePairingCode(words.padEnd(2_001)).ok, false)
+})
+
 test('no input makes it throw, or repeat a long text to a person', () => {
   const inputs = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 400 }),

@@ -43,6 +43,7 @@ const accepted: Record<string, string> = {
   'spaces around it': `  spacedock:${dashed}?peer=${address}\n`,
   'a fragment': `spacedock:${dashed}?peer=${address}#x`,
   'percent-encoded words': `spacedock:${words.replaceAll(' ', '%20')}?peer=${encodeURIComponent(address)}`,
+  'percent-encoded letters': `spacedock:${dashed.replaceAll('a', '%61')}?peer=${address}`,
   'parameters of later versions': `spacedock:${dashed}?v=2&peer=${address}&relay=x`,
 }
 

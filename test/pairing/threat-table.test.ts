@@ -35,8 +35,9 @@ test('threat 37: whatever a peer sends is compared by sameMac only', () => {
 })
 
 function asPattern(title: string): RegExp {
-  const escaped = title
-    .replaceAll(/\$\{[^}]*\}/gu, '\u0000')
-    .replaceAll(/[.*+?^${}()|[\]\\]/gu, String.raw`\$&`)
-  return new RegExp(`^${escaped.replaceAll(/\u0000(?:…\u0000)?/gu, '.+')}$`, 'u')
+  const parts = title.split(/(?:\$\{[^}]*\}…?)+/u)
+  return new RegExp(
+    `^${parts.map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/gu, String.raw`\$&`)).join('.+')}$`,
+    'u',
+  )
 }

@@ -1,3 +1,4 @@
+import { derivePairKey } from '../../src/pairing/key-schedule.ts'
 import { transcript } from '../../src/pairing/transcript.ts'
 import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
 import { entropyLength, formatPairingCode } from '../../src/pairing/pairing-code.ts'
@@ -65,6 +66,16 @@ export class HandInitiator {
     const { keys, responded } = this.opened(response, peer)
     this.complete = makeComplete(this.context, keys, responded, response.proof, proof)
     return this.complete
+  }
+
+  /** What the pair shares after the last Complete. */
+  pairKey(joiner: string): Uint8Array {
+    const response = this.heard.findLast((message) => message.type === 'Response')
+    if (response === undefined || this.complete === undefined) throw new Error('there is no pairing yet')
+    const { keys, responded } = this.opened(response, joiner)
+    const { suite } = this.context
+    const completed = transcript.complete(suite, responded, response.proof, this.complete.sealed)
+    return derivePairKey(suite, keys, completed)
   }
 
   /** What an honest initiator without a person answers. */

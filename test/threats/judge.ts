@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { atExit } from '../lab/at-exit.ts'
-import { threats } from './threats.ts'
 import type { Patch, Threat, Verdict } from './threat.ts'
+import type { Listed } from './threats.ts'
 
 export interface Judgement {
   threat: Threat
@@ -12,12 +12,13 @@ export interface Judgement {
 }
 
 /** Runs a threat's attack, then once for each defence that is taken away, every time in a process of its own. */
-export async function judge(threat: Threat): Promise<Judgement> {
-  const attack = await runScenario(threat, null)
+export async function judge(listed: Listed): Promise<Judgement> {
+  const { threat } = listed
+  const attack = await runScenario(listed, null)
   const without: Judgement['without'] = []
   let passed = attack.kind === 'verdict' && attack.verdict.withstood
   for (const [index, { what, patches = [] }] of threat.without.entries()) {
-    const result = await runScenario(threat, { index, patches })
+    const result = await runScenario(listed, { index, patches })
     // A control that breaks down has shown nothing.
     passed &&= result.kind === 'verdict' && !result.verdict.withstood
     without.push({ what, text: describe(result) })
@@ -26,11 +27,12 @@ export async function judge(threat: Threat): Promise<Judgement> {
   return { threat, outcome: passed ? 'passed' : 'failed', attack: { text: describe(attack) }, without }
 }
 
-type Result = { kind: 'verdict'; verdict: Verdict } | { kind: 'broke'; why: string }
+type Result = ({ kind: 'verdict'; verdict: Verdict } | { kind: 'broke'; why: string }) & { tookMs?: number }
 
 function describe(result: Result): string {
   if (result.kind === 'broke') return `BROKE DOWN: ${result.why}`
-  return `${result.verdict.withstood ? 'fails' : 'succeeds'} (${result.verdict.seen})`
+  const took = `${((result.tookMs ?? 0) / 1000).toFixed(1)} s`
+  return `${result.verdict.withstood ? 'fails' : 'succeeds'} (${result.verdict.seen}), ${took}`
 }
 
 const scenario = fileURLToPath(new URL('scenario.ts', import.meta.url))
@@ -38,10 +40,10 @@ const patchedSource = new URL('patched-source.ts', import.meta.url).href
 const deadlineMs = 120_000
 
 function runScenario(
-  threat: Threat,
+  { group, index }: Listed,
   control: { index: number; patches: readonly Patch[] } | null,
 ): Promise<Result> {
-  const args = [String(threats.indexOf(threat)), ...(control === null ? [] : [String(control.index)])]
+  const args = [group, String(index), ...(control === null ? [] : [String(control.index)])]
   // Through the environment, so that the daemons that an attack starts are without the defence too.
   const env = {
     ...process.env,
@@ -56,6 +58,7 @@ function runScenario(
   return new Promise((resolve) => {
     let result: Result | undefined
     let output = ''
+    const startedAt = performance.now()
     const timer = setTimeout(() => {
       result = { kind: 'broke', why: `not finished after ${deadlineMs / 1000} s` }
       child.kill('SIGKILL')
@@ -63,6 +66,9 @@ function runScenario(
     child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
     child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
     child.on('message', (message) => (result = message as Result))
+    child.on('exit', () => {
+      if (result !== undefined) result.tookMs = performance.now() - startedAt
+    })
     child.on('close', (code, signal) => {
       clearTimeout(timer)
       forget()

@@ -17,13 +17,13 @@ const believesComplete: Patch = {
         const nothing = new Uint8Array(32)
         const pair = { peer, name: 'intruder', pairKey: nothing, acknowledgement: nothing }
         this.#components.trust.writeProvisional('pending', pair)
-        this.#components.trust.activate(peer)
+        this.#components.trust.activate(peer, nothing)
         return { type: 'Acknowledged' }
       }\n`,
 }
 
 /** Messages in the wrong direction, at the wrong time, or with more in them than belongs there. */
-export const roleThreats: Threat[] = [
+export const threats: Threat[] = [
   {
     row: 4,
     title: 'messages for the other role are closed upon and change nothing',

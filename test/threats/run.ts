@@ -1,23 +1,23 @@
 import { availableParallelism } from 'node:os'
 import { judge, type Judgement } from './judge.ts'
-import { laterRows, threats } from './threats.ts'
+import { laterRows, listThreats } from './threats.ts'
 
 /**
  * Every attack of the table of threats, against the system as it is, where it has to fail, and against the system
  * without the defence, where it has to succeed. Arguments: only these rows.
  */
 const wanted = process.argv.slice(2).map(Number)
-const chosen = threats.filter(({ row }) => wanted.length === 0 || wanted.includes(row))
+const chosen = (await listThreats()).filter(({ threat }) => wanted.length === 0 || wanted.includes(threat.row))
 const startedAt = performance.now()
 
 const judgements: Judgement[] = []
-const queue = chosen.map((threat, index) => ({ threat, index }))
+const queue = chosen.map((listed, place) => ({ listed, place }))
 // Heavy ones first, so that no core idles at the end.
-queue.sort((a, b) => (b.threat.seconds ?? 0) - (a.threat.seconds ?? 0))
+queue.sort((a, b) => (b.listed.threat.seconds ?? 0) - (a.listed.threat.seconds ?? 0))
 await Promise.all(
   Array.from({ length: Math.min(2, availableParallelism()) }, async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      judgements[next.index] = await judge(next.threat)
+      judgements[next.place] = await judge(next.listed)
       process.stderr.write('.')
     }
   }),

@@ -1,16 +1,17 @@
+import { inspect } from 'node:util'
 import { Scene } from './scene.ts'
-import { threats } from './threats.ts'
+import { threatsOf } from './threats.ts'
 
-/** One attack, in a process of its own: node scenario.ts THREAT [CONTROL]. The verdict goes to the parent. */
-const [threatIndex = '', controlIndex] = process.argv.slice(2)
-const threat = threats[Number(threatIndex)]
-if (threat === undefined) throw new Error(`there is no threat ${threatIndex}`)
+/** One attack, in a process of its own: node scenario.ts GROUP INDEX [CONTROL]. The verdict goes to the parent. */
+const [group = '', index = '', controlIndex] = process.argv.slice(2)
+const threat = (await threatsOf(group))[Number(index)]
+if (threat === undefined) throw new Error(`there is no threat ${index} in ${group}`)
 const attack = controlIndex === undefined ? threat.attack : (threat.without[Number(controlIndex)]?.attack ?? threat.attack)
 
 // What nobody catches would have ended the program: no attack may come that far, whatever it was after.
 let crash: unknown
 const onCrash = (error: unknown): void => {
-  crash ??= error
+  crash ??= error instanceof Error ? error : new Error(`somebody threw ${inspect(error)}`)
 }
 process.on('uncaughtException', onCrash)
 process.on('unhandledRejection', onCrash)

@@ -1,10 +1,9 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createNode } from '../../src/index.ts'
 import type { Device, Invitation, JoinOptions, NodeOptions, PairOptions, SpacedockNode } from '../../src/index.ts'
-import { SpacedockError } from '../../src/index.ts'
-import { RawPeer } from './raw-peer.ts'
+import { SpacedockError } from '../../src/errors.ts'
+import type { RawPeer } from './raw-peer.ts'
 
 /** What an attack has to play with; all of it is gone when the attack is over. */
 export class Scene {
@@ -24,6 +23,8 @@ export class Scene {
 
   /** A real node on the loopback interface. */
   async node(name: string, options: Partial<NodeOptions> = {}): Promise<SpacedockNode> {
+    // Loaded when it is needed: the attacks on the pure machines do without.
+    const { createNode } = await import('../../src/index.ts')
     const dataDir = options.dataDir ?? this.directory()
     const node = await createNode({ interfaces: ['lo'], mdns: false, name, ...options, dataDir })
     this.after(() => node.close())
@@ -32,6 +33,7 @@ export class Scene {
 
   /** A libp2p host that is not ours, to attack from. */
   async rawPeer(): Promise<RawPeer> {
+    const { RawPeer } = await import('./raw-peer.ts')
     const peer = await RawPeer.start()
     this.after(() => peer.stop())
     return peer

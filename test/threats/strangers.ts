@@ -9,7 +9,7 @@ import { addressOf, endOf, stillPairs, tryJoin, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
 
 /** Attacks by those who do not have the words. */
-export const strangerThreats: Threat[] = [
+export const threats: Threat[] = [
   {
     row: 1,
     title: '(a) a man in the middle without the words gets silence, and the honest pairing succeeds',

@@ -14,7 +14,7 @@ const noCommitment: Patch = {
 }
 
 /** Attacks by those who have stolen the words. */
-export const thiefThreats: Threat[] = [
+export const threats: Threat[] = [
   {
     row: 1,
     title: '(b) a man in the middle with the words cannot make both screens show the same digits',

@@ -1,17 +1,36 @@
-import { replayThreats } from './replays.ts'
-import { roleThreats } from './roles.ts'
-import { strangerThreats } from './strangers.ts'
-import { thiefThreats } from './thieves.ts'
 import type { Threat } from './threat.ts'
 
+/** Where the attacks are; a file exports those of one kind. */
+const groups = ['strangers', 'thieves', 'roles', 'replays', 'machines', 'oracle', 'times', 'codes', 'floods'] as const
+
+/** A threat, and where a process of its own finds it again. */
+export interface Listed {
+  threat: Threat
+  group: string
+  index: number
+}
+
 /** In the order of the table. */
-export const threats: readonly Threat[] = [...strangerThreats, ...thiefThreats, ...roleThreats, ...replayThreats].sort((a, b) => a.row - b.row)
+export async function listThreats(): Promise<Listed[]> {
+  const all = await Promise.all(
+    groups.map(async (group) => {
+      const threats = await threatsOf(group)
+      return threats.map((threat, index) => ({ threat, group, index }))
+    }),
+  )
+  return all.flat().toSorted((a, b) => a.threat.row - b.threat.row)
+}
+
+export async function threatsOf(group: string): Promise<readonly Threat[]> {
+  const { threats } = (await import(`./${group}.ts`)) as { threats: readonly Threat[] }
+  return threats
+}
 
 const noDht = 'there is no DHT in this version'
 export const laterRows: readonly { row: number; why: string }[] = [
   { row: 20, why: noDht },
   { row: 21, why: noDht },
   { row: 22, why: noDht },
-  { row: 30, why: 'see the documentation of backups' },
+  { row: 30, why: 'a registry that is rolled back together with the identity file cannot be told from an old one' },
   { row: 38, why: noDht },
 ]

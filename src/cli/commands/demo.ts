@@ -94,7 +94,9 @@ async function deliver(
   const sends = callDevice(from, 'send', { device: to.name, content: { text } }, { signal })
   const [{ id, status }] = await Promise.all([sends, readsUntilItArrives])
   if (status !== 'delivered') {
-    throw new SpacedockError('offline', `${to.name} was offline when ${from.name} sent to it.`)
+    throw new SpacedockError('offline', `The demo’s ${to.name} was offline when ${from.name} sent to it.`, {
+      hint: 'Run "spacedock demo" again; if it happens again, please report it.',
+    })
   }
   const tookMs = Math.round(performance.now() - began)
   const said = `to ${to.name}: “${text}”, acknowledged after ${describeTiming(tookMs)}.`

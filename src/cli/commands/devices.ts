@@ -45,8 +45,8 @@ export const rename: Command = {
     const [first = '', second] = positionals
     if (options.flag('self') === (second !== undefined)) {
       const message = options.flag('self')
-        ? '"rename --self" takes one name.'
-        : '"rename" takes a device and its new name.'
+        ? 'The command "rename --self" takes one name.'
+        : 'The command "rename" takes a device and its new name.'
       throw new SpacedockError('invalid-argument', message, { hint: 'Names with spaces go in quotes.' })
     }
     if (second === undefined) {
@@ -83,7 +83,7 @@ export const revoke: Command = {
     const [reference = ''] = positionals
     requireAnswerOrYes(context)
     const { device } = await daemon.call('device', { device: reference })
-    if (!(await mayRevoke(context, device))) throw new SpacedockError('declined', 'Nothing was changed.')
+    if (!(await mayRevoke(context, device))) throw notRevoked(device)
     const { device: revoked } = await daemon.call('revoke', { device: device.id })
     output.result(
       { event: 'revoked', device: brief(revoked) },
@@ -130,6 +130,12 @@ function requireAnswerOrYes({ options, person }: CommandContext): void {
       hint: 'Say --yes to go ahead without the question.',
     },
   )
+}
+
+function notRevoked({ name }: DeviceInfo): SpacedockError {
+  return new SpacedockError('declined', `The pairing with "${name}" was left as it is.`, {
+    hint: 'Answer "y" to end it.',
+  })
 }
 
 async function mayRevoke({ options, person, signal }: CommandContext, device: DeviceInfo): Promise<boolean> {

@@ -9,6 +9,8 @@ import { brief } from './devices.ts'
 /** Far more than twelve words or a URI with addresses. */
 const longestCodeBytes = 64 * 1024
 
+const otherWay = 'Give an address of the other device with --peer: "spacedock status" shows them there.'
+
 export const join: Command = {
   name: 'join',
   summary: 'pair with a device that shows twelve words',
@@ -46,7 +48,7 @@ export const join: Command = {
       {
         onEvent: (event) => {
           output.status('')
-          showProgress(event, output, { isAsked: false })
+          showProgress(event, output, { isAsked: false, otherWay })
           if (event.kind === 'source') output.status('Looking for the other device ... Ctrl-C ends it.')
         },
         onAsk,
@@ -75,7 +77,7 @@ async function readCode(context: CommandContext): Promise<string> {
   }
   if (!person.canAnswer) {
     throw new SpacedockError('invalid-argument', 'The words are missing, and nobody is there to type them.', {
-      hint: '"spacedock join -" reads them from standard input.',
+      hint: 'Give them on standard input: "spacedock join -" reads them there.',
     })
   }
   return askForCode(context)

@@ -99,7 +99,7 @@ async function readContent({
   try {
     return { json: JSON.parse(text) }
   } catch (cause) {
-    throw new SpacedockError('invalid-argument', 'The text is not JSON.', {
+    throw new SpacedockError('invalid-argument', 'The text is not valid JSON.', {
       hint: 'Leave out --as-json to send it as text.',
       cause,
     })

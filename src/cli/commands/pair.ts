@@ -12,6 +12,9 @@ import { brief } from './devices.ts'
 type Code = Event<'pair'> & { kind: 'code' }
 type Progress = Exclude<Event<'pair'>, Code>
 
+const otherWay =
+  'Give the other device an address of this one: "spacedock status" shows them, "spacedock join --peer" takes them.'
+
 export const pair: Command = {
   name: 'pair',
   summary: 'show twelve words with which another device of yours can pair',
@@ -36,10 +39,10 @@ export const pair: Command = {
       if (event.kind === 'code') {
         await showCode(event, output)
         isCodeShown = true
-        for (const way of waysIn) showProgress(way, output, { isAsked: ask })
+        for (const way of waysIn) showProgress(way, output, { isAsked: ask, otherWay })
         clock.runTo(new Date(event.expiresAt))
       } else if (event.kind === 'source' && !isCodeShown) waysIn.push(event)
-      else showProgress(event, output, { isAsked: ask })
+      else showProgress(event, output, { isAsked: ask, otherWay })
     }
     try {
       const { device } = await daemon.call(

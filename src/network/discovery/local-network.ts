@@ -1,5 +1,6 @@
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Log } from '../../api.ts'
+import { usableInterfaces } from '../interfaces.ts'
 import { createMdns, type Mdns, type MdnsStatus, type Sighting } from './mdns.ts'
 import type { CandidateSource } from './rendezvous.ts'
 
@@ -81,7 +82,13 @@ export class LocalNetwork implements CandidateSource {
   #status(): { status: 'ready' | 'unavailable'; detail: string } {
     const all = [...this.#interfaces.values()]
     const ready = all.filter(({ state }) => state === 'ready').map((each) => each.interface)
-    if (ready.length > 0) return { status: 'ready', detail: ready.join(', ') }
+    if (ready.length > 0) {
+      const isLocal = usableInterfaces({ names: ready }).every(({ loopback }) => loopback)
+      return {
+        status: 'ready',
+        detail: ready.join(', ') + (isLocal ? ', which reaches only this machine' : ''),
+      }
+    }
     const reasons = all.map(
       (each) => `${each.interface}: ${each.state === 'unavailable' ? each.detail : each.state}`,
     )

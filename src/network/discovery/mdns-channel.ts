@@ -93,7 +93,7 @@ export class Channel {
       onPacket: (packet, from) => {
         if (!this.#closed && networks.includes(from.address)) onPacket(packet)
       },
-      onError: (error) => this.#unavailable('error', error.message),
+      onError: (error) => this.#unavailable('error', whatFailed(error, port)),
     })
   }
 
@@ -106,6 +106,15 @@ export class Channel {
     this.#state = state
     this.#options.onState(state)
   }
+}
+
+/** A sentence part. A firewall of this machine itself does not swallow packets, it refuses them. */
+function whatFailed(error: Error, port: number): string {
+  const code = 'code' in error ? error.code : undefined
+  if (code === 'EPERM' || code === 'EACCES') {
+    return `a firewall of this machine refuses multicast packets (UDP port ${port})`
+  }
+  return code === 'EADDRINUSE' ? `another program keeps UDP port ${port} to itself` : error.message
 }
 
 const patienceMs = 2_000

@@ -93,7 +93,9 @@ scene(
     await bob.device.waitForState('alice', 'disconnected')
     await bob.host.link(home).heal()
     const connected = await timed(() => connectedBothWays(alice.device, bob.device))
-    saw(`paired ${paired.took} after the cable was plugged in; connected again ${connected.took} after it was`)
+    saw(
+      `paired ${paired.took} after the cable was plugged in; connected again ${connected.took} after it was`,
+    )
   },
 )
 

@@ -1,0 +1,40 @@
+import { inBothForms, newDirectory, spacedock, type Situation, type Situations } from './situation.ts'
+
+/** Mistakes in the command line: nothing is started for them. */
+
+const abandon = `${'abandon '.repeat(11)}about`
+
+export const commandLineSituations: Situations = {
+  'a command that does not exist': typed(['frobnicate']),
+  'a command with a typing mistake': typed(['deivces']),
+  'no command at all': typed([]),
+  'an option that does not exist': typed(['pair', '--frobnicate']),
+  'an option with a typing mistake': typed(['pair', '--quite']),
+  'an option of another command': typed(['pair', '--timeout', '5']),
+  'an option without its value': typed(['ping', '--dir']),
+  'a value for an option that takes none': typed(['pair', '--yes=1']),
+  'too little after a command': typed(['send', 'phone']),
+  'too much after a command': typed(['devices', 'phone']),
+  '`join --timeout` with something else than seconds': typed(['join', '--timeout', '5m', '-']),
+  '`--port` with something that is no port': typed(['up', '--port', '99999']),
+  '`inbox --after` with something that is no number': typed(['inbox', '--after', 'yesterday']),
+  '`join` with a word that is not in the list': typed(['join', '--yes', '-'], abandon.replace('about', 'abuot')),
+  '`join` with twelve words of which one is wrong': typed(['join', '--yes', '-'], abandon.replace('about', 'zoo')),
+  '`join` with too few words': typed(['join', '--yes', '-'], 'abandon about'),
+  '`join` with too many words': typed(['join', '--yes', '-'], `${abandon} zoo`),
+  '`join` with no words': typed(['join', '--yes', '-'], '\n'),
+  '`join` without words, and nobody there to type them': typed(['join', '--yes']),
+  '`pair` or `join`, and nobody there to be asked': typed(['pair']),
+  '`revoke`, and nobody there to be asked': typed(['revoke', 'phone']),
+  '`--confirm-on-stdin` without `--json`': { ...typed(['pair', '--confirm-on-stdin']), forms: ['text'] },
+  '`rename` without a name': typed(['rename', 'phone']),
+  '`send --as-json` with a text that is not JSON': typed(['send', 'phone', '{lamp: on}', '--as-json']),
+  '`send -` with more than 1 MiB': typed(['send', 'phone', '-'], 'x'.repeat(1024 * 1024 + 1)),
+}
+
+function typed(args: readonly string[], input = ''): Situation {
+  return {
+    forms: inBothForms,
+    provoke: async (form) => spacedock(args, { form, input, dataDir: await newDirectory('never-made') }),
+  }
+}

@@ -1,0 +1,115 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createNode } from '../../../src/node.ts'
+import { device, localPlace, type TestDevice } from '../../device.ts'
+import { RunningProcess } from '../../lab/process.ts'
+import {
+  asCommand,
+  entryPoint,
+  inBothForms,
+  newDirectory,
+  onLoopback,
+  type Outcome,
+  type Situations,
+  spacedock,
+} from './situation.ts'
+
+/** The daemon is not there, not the right one, or goes away. */
+
+export const daemonSituations: Situations = {
+  '`down` while no daemon runs': {
+    forms: inBothForms,
+    provoke: async (form) => spacedock(['down'], { form, dataDir: await newDirectory('none') }),
+  },
+  '`--no-start` while no daemon runs': {
+    forms: inBothForms,
+    provoke: async (form) => spacedock(['devices', '--no-start'], { form, dataDir: await newDirectory('none') }),
+  },
+  'the daemon is of another version': {
+    provoke: async (form) => {
+      const dataDir = await newDirectory()
+      await spacedock(['up', ...onLoopback], { form, dataDir, env: olderVersion })
+      try {
+        return await spacedock(['devices'], { form, dataDir })
+      } finally {
+        await spacedock(['down'], { form, dataDir })
+      }
+    },
+  },
+  '`up --foreground` while a daemon runs': {
+    provoke: async (form) =>
+      withDaemon(async ({ dataDir }) => spacedock(['up', '--foreground', ...onLoopback], { form, dataDir })),
+  },
+  'another program uses the data directory': {
+    provoke: async (form) => {
+      const dataDir = await newDirectory()
+      await using node = await createNode({ dataDir, interfaces: [...(localPlace().interfaces ?? [])] })
+      return await spacedock(['devices', ...onLoopback], { form, dataDir: node.id === '' ? '' : dataDir })
+    },
+  },
+  'the daemon does not answer': {
+    provoke: async (form) =>
+      withDaemon(async (one) => {
+        const { pid = 0 } = await one.status()
+        process.kill(pid, 'SIGSTOP')
+        try {
+          return await spacedock(['status'], { form, dataDir: one.dataDir })
+        } finally {
+          process.kill(pid, 'SIGCONT')
+        }
+      }),
+  },
+  'the daemon is stopped during a command': {
+    provoke: async () =>
+      withDaemon(async (one) => {
+        const pairing = await startPairing(one)
+        await one.down()
+        return asCommand(await pairing.finished())
+      }),
+  },
+  'the daemon is killed during a command': {
+    provoke: async () =>
+      withDaemon(async (one) => {
+        const pairing = await startPairing(one)
+        await one.kill9()
+        return asCommand(await pairing.finished())
+      }),
+  },
+  'the command that the daemon serves does not speak its language': {
+    provoke: async (form) => {
+      const dataDir = await newDirectory()
+      const { createServer } = await import('node:net')
+      const server = createServer((socket) => socket.end('{"greeting":"hello"}\n'))
+      await new Promise<void>((resolve) => void server.listen(join(dataDir, 'daemon.sock'), resolve))
+      try {
+        return await spacedock(['devices'], { form, dataDir })
+      } finally {
+        server.close()
+      }
+    },
+  },
+}
+
+/** Makes a process believe that it is an older program. */
+const olderVersion = {
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(`
+    import { registerHooks } from 'node:module'
+    const source = "export const version = '0.0.1'"
+    registerHooks({
+      load: (url, context, next) =>
+        url.endsWith('/daemon/version.ts') ? { format: 'module', source, shortCircuit: true } : next(url, context),
+    })`)}`,
+}
+
+async function withDaemon(work: (one: TestDevice) => Promise<Outcome>): Promise<Outcome> {
+  await using one = await device(localPlace(), { name: 'one' })
+  await one.up()
+  return await work(one)
+}
+
+async function startPairing({ dataDir }: TestDevice): Promise<RunningProcess> {
+  const command = [process.execPath, entryPoint, '--dir', dataDir, '--json', 'pair', '--yes']
+  const pairing = new RunningProcess(command, { env: { SPACEDOCK_DIR: undefined } })
+  await pairing.line((line) => line.includes('"event":"code"'))
+  return pairing
+}

@@ -1,0 +1,54 @@
+import { device, localPlace, pairDevices, type TestDevice } from '../../device.ts'
+import { inBothForms, type Situation, type Situations, spacedock } from './situation.ts'
+
+/**
+ * Four devices that have been paired with each other: alice knows bella, who is off; bert, who has ended the pairing;
+ * and carl, with whom she has ended it herself.
+ */
+export class Household {
+  #alice: Promise<TestDevice> | undefined
+  readonly #devices: TestDevice[] = []
+
+  get alice(): Promise<TestDevice> {
+    return (this.#alice ??= this.#start())
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#devices.map((each) => each.close()))
+  }
+
+  async #start(): Promise<TestDevice> {
+    const names = ['alice', 'bella', 'bert', 'carl'] as const
+    const [alice, bella, bert, carl] = await Promise.all(names.map((name) => device(localPlace(), { name })))
+    if (!alice || !bella || !bert || !carl) throw new Error('four names make four devices')
+    this.#devices.push(alice, bella, bert, carl)
+    await Promise.all(this.#devices.map((each) => each.up()))
+    for (const each of [bella, bert, carl]) await pairDevices(alice, each)
+    await Promise.all([
+      bella.down(),
+      bert.cli(['revoke', 'alice', '--yes']),
+      alice.cli(['revoke', 'carl', '--yes']),
+    ])
+    await alice.waitForState('bella', 'disconnected')
+    await alice.waitForState('bert', 'needs-pairing')
+    return alice
+  }
+}
+
+export function deviceSituations(household: Household): Situations {
+  const atAlice = (args: readonly string[], input = ''): Situation => ({
+    forms: inBothForms,
+    provoke: async (form) => spacedock(args, { form, input, dataDir: (await household.alice).dataDir }),
+  })
+  return {
+    'a device name that no device has': atAlice(['ping', 'bela']),
+    'a name that fits several devices': atAlice(['ping', 'be']),
+    '`ping` to a device that is off': atAlice(['ping', 'bella']),
+    '`send` to a device whose pairing was ended here': atAlice(['send', 'carl', 'hello']),
+    '`send` to a device that has ended the pairing': atAlice(['send', 'bert', 'hello']),
+    '`rename` to a name that another device has': atAlice(['rename', 'bert', 'bella']),
+    '`rename` to a name that cannot be seen': atAlice(['rename', 'bert', '\u200b']),
+    '`send` with a message that is too large': atAlice(['send', 'bella', '-'], 'x'.repeat(262_145)),
+    '`send` with what is no proper text': atAlice(['send', 'bella', '--as-json', String.raw`"\ud800"`]),
+  }
+}

@@ -1,0 +1,63 @@
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { createLab, type Lab } from '../../lab/lab.ts'
+import { asAnotherUser, whyNoNamespaces, whyNoOtherUser } from './machine.ts'
+import { makeDirectory, newDirectory, onLoopback, type Situations, spacedock } from './situation.ts'
+import { chmod } from 'node:fs/promises'
+
+/** The network is not there, or not usable. Hosts are network namespaces: nothing touches this machine's own network. */
+export class Hosts {
+  #lab: Promise<Lab> | undefined
+
+  get lab(): Promise<Lab> {
+    return (this.#lab ??= createLab())
+  }
+
+  async close(): Promise<void> {
+    await (await this.#lab)?.close()
+  }
+}
+
+export function networkSituations(hosts: Hosts): Situations {
+  return {
+    '`--port` with a port that another program uses': {
+      provoke: async (form) => {
+        const server = createServer()
+        await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+        const address = server.address()
+        const port = address !== null && typeof address === 'object' ? address.port : 0
+        try {
+          const args = ['up', '--port', String(port), ...onLoopback]
+          return await spacedock(args, { form, dataDir: await newDirectory() })
+        } finally {
+          server.close()
+        }
+      },
+    },
+    '`--interface` with a name that no usable interface has': {
+      provoke: async (form) =>
+        spacedock(['up', '--interface', 'nosuch0'], { form, dataDir: await newDirectory() }),
+    },
+    'no network interface is up': {
+      obstacle: whyNoNamespaces,
+      provoke: async (form) => {
+        const place = await (await hosts.lab).host('nowhere', [])
+        await place.run(['ip', 'link', 'set', 'lo', 'down'])
+        return spacedock(['pair', '--yes'], { form, place, dataDir: await newDirectory() })
+      },
+    },
+    '`--port` with a port that is only for administrators': {
+      obstacle: async () => (await whyNoNamespaces()) || whyNoOtherUser(),
+      provoke: async (form) => {
+        // Containers often let everybody have every port; a new namespace does not.
+        const place = await (await hosts.lab).host('strict', [])
+        const parent = await newDirectory()
+        await chmod(parent, 0o755)
+        const dataDir = await makeDirectory(parent, 'device', 0o700)
+        await asAnotherUser.own(dataDir)
+        const args = ['up', '--port', '80']
+        return spacedock(args, { form, place, dataDir: join(parent, 'device'), by: asAnotherUser.by })
+      },
+    },
+  }
+}

@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict'
+import type { Clock } from '../../../src/api.ts'
+import { systemClock } from '../../../src/clock.ts'
+import { SpacedockError } from '../../../src/errors.ts'
+import { createNode } from '../../../src/node.ts'
+import { device, localPlace, type TestDevice } from '../../device.ts'
+import { asCommand, newDirectory, type Outcome, type Situations, spacedock } from './situation.ts'
+
+/** A pairing that comes to nothing. */
+
+const unused = 'legal winner thank year wave sausage worth useful legal winner thank yellow'
+
+/** Dora shows codes, emil types them. Pairings between the same two devices happen one after the other. */
+export class Couple {
+  #devices: Promise<{ dora: TestDevice; emil: TestDevice }> | undefined
+  #last: Promise<unknown> = Promise.resolve()
+
+  async alone(work: (dora: TestDevice, emil: TestDevice) => Promise<Outcome>): Promise<Outcome> {
+    this.#devices ??= this.#start()
+    const { dora, emil } = await this.#devices
+    const result = this.#last.then(async () => work(dora, emil))
+    this.#last = result.catch(() => undefined)
+    return result
+  }
+
+  async close(): Promise<void> {
+    const devices = await this.#devices
+    await Promise.all([devices?.dora.close(), devices?.emil.close()])
+  }
+
+  async #start(): Promise<{ dora: TestDevice; emil: TestDevice }> {
+    const [dora, emil] = await Promise.all([
+      device(localPlace(), { name: 'dora' }),
+      device(localPlace(), { name: 'emil' }),
+    ])
+    await Promise.all([dora.up(), emil.up()])
+    return { dora, emil }
+  }
+}
+
+export function pairingSituations(couple: Couple): Situations {
+  const joinAtEmil = (args: readonly string[]) => ({
+    provoke: async (form: 'json' | 'text') =>
+      couple.alone(async (_, { dataDir }) =>
+        spacedock(['join', '--yes', '-', ...args], { form, dataDir, input: unused }),
+      ),
+  })
+  return {
+    '`join` with a code that nobody shows': joinAtEmil(['--timeout', '1']),
+    '`join --peer` with something else than an address': joinAtEmil(['--peer', '192.168.1.20:4001']),
+    '`join --peer` with an address that names no device': joinAtEmil(['--peer', '/ip4/192.168.1.20/tcp/4001']),
+    '`join --peer` with an address of another kind': joinAtEmil([
+      '--peer',
+      '/ip4/192.168.1.20/udp/4001/p2p/12D3KooWRR24oqVMCR6qrQPpsRy4JqhUBSUTZaQHdFVmk7KXr22t',
+    ]),
+    '`join` with a code whose `pair` was ended': {
+      provoke: (form) =>
+        couple.alone(async (dora, { dataDir }) => {
+          const pairing = dora.spawnCli(['pair', '--yes'])
+          const { words = '' } = await pairing.waitForEvent('code')
+          await pairing.interrupt()
+          return spacedock(['join', '--yes', '-'], { form, dataDir, input: words })
+        }),
+    },
+    'the person at the other device says no to `join`': {
+      provoke: (form) =>
+        couple.alone(async (dora, { dataDir }) => {
+          const pairing = dora.spawnCli(['pair', '--confirm-on-stdin'])
+          const { words = '' } = await pairing.waitForEvent('code')
+          const joining = spacedock(['join', '--yes', '-'], { form, dataDir, input: words })
+          await pairing.waitForEvent('confirm')
+          pairing.end('no\n')
+          return joining
+        }),
+    },
+    'the person at the other device says no to `pair`': {
+      provoke: () =>
+        couple.alone(async (dora, emil) => {
+          const pairing = dora.spawnCli(['pair', '--yes'])
+          const { words } = await pairing.waitForEvent('code')
+          const joining = emil.spawnCli(['join', '--confirm-on-stdin', '-'])
+          joining.write(`${words}\n`)
+          await joining.waitForEvent('confirm')
+          joining.end('no\n')
+          return asCommand(await pairing.process.finished())
+        }),
+    },
+    '`join` with a code that was used': {
+      provoke: (form) =>
+        couple.alone(async (dora, emil) => {
+          await using third = await device(localPlace(), { name: 'third' })
+          await third.up()
+          const pairing = dora.spawnCli(['pair', '--yes'])
+          const { words = '' } = await pairing.waitForEvent('code')
+          assert.equal((await emil.cli(['join', '--yes', '-'], { input: words })).code, 0)
+          return spacedock(['join', '--yes', '-'], { form, dataDir: third.dataDir, input: words })
+        }),
+    },
+    // Five minutes are too long for a test, and nothing in the command can shorten them: the library takes a clock.
+    '`pair` for five minutes, and no device has joined': {
+      provoke: async () => ({ kind: 'library', error: (await expired()).ofPair }),
+    },
+    '`join` with a code that is older than five minutes': {
+      provoke: async () => ({ kind: 'library', error: (await expired()).ofJoin }),
+    },
+  }
+}
+
+let expiry: Promise<{ ofPair: SpacedockError; ofJoin: SpacedockError }> | undefined
+
+function expired(): Promise<{ ofPair: SpacedockError; ofJoin: SpacedockError }> {
+  return (expiry ??= letCodeExpire())
+}
+
+async function letCodeExpire(): Promise<{ ofPair: SpacedockError; ofJoin: SpacedockError }> {
+  const clock = new LeapingClock()
+  const interfaces = [...(localPlace().interfaces ?? [])]
+  await using alice = await createNode({ dataDir: await newDirectory(), interfaces, clock, mdns: false })
+  await using bob = await createNode({ dataDir: await newDirectory(), interfaces, mdns: false })
+  const { words, paired } = await alice.pair()
+  const ofPair = errorOf(paired)
+  clock.leap(5 * 60_000)
+  const ofJoin = errorOf(bob.join(words, { peers: alice.status().listen, timeoutMs: 20_000 }))
+  return { ofPair: await ofPair, ofJoin: await ofJoin }
+}
+
+async function errorOf(work: Promise<unknown>): Promise<SpacedockError> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (cause: unknown) => cause,
+  )
+  assert.ok(error instanceof SpacedockError, String(error))
+  return error
+}
+
+/** The system's clock, until it leaps. */
+class LeapingClock implements Clock {
+  #ahead = 0
+  readonly #waiting = new Set<{ dueAt: number; ring: () => void }>()
+
+  monotonic(): number {
+    return systemClock.monotonic() + this.#ahead
+  }
+
+  wall(): number {
+    return systemClock.wall() + this.#ahead
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const stop = systemClock.after(delayMs, () => alarm.ring())
+    const alarm = {
+      dueAt: this.monotonic() + delayMs,
+      ring: () => {
+        stop()
+        if (this.#waiting.delete(alarm)) callback()
+      },
+    }
+    this.#waiting.add(alarm)
+    return () => {
+      stop()
+      this.#waiting.delete(alarm)
+    }
+  }
+
+  leap(byMs: number): void {
+    this.#ahead += byMs
+    for (const alarm of this.#waiting) if (alarm.dueAt <= this.monotonic()) alarm.ring()
+  }
+}

@@ -1,0 +1,154 @@
+import { randomBytes } from 'node:crypto'
+import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { deriveCandidate } from '../../src/pairing/joiner-handshake.ts'
+import { deriveCodeKeys } from '../../src/pairing/key-schedule.ts'
+import type { PairingMessage } from '../../src/pairing/messages.ts'
+import { parsePairingCode } from '../../src/pairing/pairing-code.ts'
+import { suite1 } from '../../src/pairing/suite.ts'
+import { RawPeer } from '../threats/raw-peer.ts'
+import type { Host } from './lab.ts'
+import type { RunningProcess } from './process.ts'
+
+export interface FloodCount {
+  /** Requests that were sent completely. */
+  sent: number
+  /** Those that got any answer at all. */
+  answered: number
+  /** Requests that could not be sent. */
+  failed: number
+  lastFailure: string
+  seconds: number
+}
+
+/** Somebody on the LAN whom nobody invited. */
+export class Flood {
+  readonly #process: RunningProcess
+
+  private constructor(running: RunningProcess) {
+    this.#process = running
+  }
+
+  /** Asks each of the targets, multiaddrs, up to `perSecond` times a second, until it is stopped. */
+  static start(host: Host, targets: readonly string[], perSecond: number): Flood {
+    const file = fileURLToPath(import.meta.url)
+    return new Flood(host.spawn(['node', file, 'flood', String(perSecond), ...targets]))
+  }
+
+  /** Resolves when this many requests have been sent. */
+  async reached(sent: number): Promise<void> {
+    await this.#process.until(() => (this.#latest().sent >= sent ? true : undefined), 60_000)
+  }
+
+  async stop(): Promise<FloodCount> {
+    this.#process.write('stop\n')
+    await this.#process.line((line) => line === 'stopped')
+    return this.#latest()
+  }
+
+  #latest(): FloodCount {
+    const line = this.#process.lines().findLast((each) => each.startsWith('{'))
+    return line === undefined
+      ? { sent: 0, answered: 0, failed: 0, lastFailure: '', seconds: 0 }
+      : (JSON.parse(line) as FloodCount)
+  }
+}
+
+/** The same program with the right words: the type of the answer it gets, or `silence`. */
+export async function askWithWords(host: Host, target: string, words: string): Promise<string> {
+  const file = fileURLToPath(import.meta.url)
+  const { stdout, stderr } = await host.run(['node', file, 'ask', target], { input: words })
+  return stdout.trim() || stderr
+}
+
+/** Longest time a flood lasts when nobody stops it. */
+const longestMs = 60_000
+/** Requests on their way at once, per target: fewer than a connection may have. */
+const maxUnderWay = 24
+const tickMs = 10
+
+async function flood(perSecond: number, targets: string[]): Promise<void> {
+  const count: FloodCount = { sent: 0, answered: 0, failed: 0, lastFailure: '', seconds: 0 }
+  const peer = await RawPeer.start()
+  const startedAt = performance.now()
+  const elapsed = (): number => performance.now() - startedAt
+  let stopped = false
+  createInterface({ input: process.stdin }).on('line', () => {
+    stopped = true
+  })
+  async function floodOne(target: string): Promise<void> {
+    let connection = await peer.connect(target)
+    const underWay = new Set<Promise<void>>()
+    let begun = 0
+    while (!stopped && elapsed() < longestMs) {
+      // Who has ended a search hangs up on all who turned out not to be the one.
+      if (connection.status !== 'open') connection = await peer.connect(target)
+      while (begun < (perSecond * elapsed()) / 1000 && underWay.size < maxUnderWay) {
+        begun += 1
+        const asking = peer
+          .ask(target, bogusMessage(begun), { connection })
+          .then(
+            (answer) => {
+              count.sent += 1
+              if (answer !== null) count.answered += 1
+            },
+            (error: unknown) => {
+              count.failed += 1
+              count.lastFailure = String(error)
+            },
+          )
+          .finally(() => underWay.delete(asking))
+        underWay.add(asking)
+      }
+      await wait(tickMs)
+    }
+  }
+  const report = setInterval(() => {
+    console.log(JSON.stringify({ ...count, seconds: elapsed() / 1000 }))
+  }, 100)
+  await Promise.all(targets.map(floodOne))
+  clearInterval(report)
+  console.log(JSON.stringify({ ...count, seconds: elapsed() / 1000 }))
+  console.log('stopped')
+  await peer.stop()
+  process.exit()
+}
+
+/** Well-formed, with random bytes for everything that has to be proved. */
+function bogusMessage(number: number): PairingMessage {
+  switch (number % 4) {
+    case 0:
+      return { type: 'Cancel', mac: randomBytes(32) }
+    case 1:
+      return { type: 'Confirmed', acknowledgement: randomBytes(32) }
+    default:
+      return {
+        type: 'PairingRequest',
+        version: 1,
+        suite: suite1.name,
+        commitment: randomBytes(32),
+        probe: randomBytes(16),
+      }
+  }
+}
+
+async function ask(target: string): Promise<void> {
+  const words = (await process.stdin.toArray()).join('')
+  const code = parsePairingCode(words)
+  if (!code.ok) throw new Error(code.message)
+  const peer = await RawPeer.start()
+  const keys = deriveCodeKeys(suite1, code.entropy)
+  const context = { suite: suite1, keys, localPeerId: peer.peerId, deviceName: 'mallory' }
+  const initiator = target.split('/p2p/')[1] ?? ''
+  const { request } = deriveCandidate(context, randomBytes(32), initiator)
+  const answer = await peer.ask(target, request)
+  console.log(answer?.type ?? 'silence')
+  await peer.stop()
+  process.exit()
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [what, first = '', ...rest] = process.argv.slice(2)
+  await (what === 'flood' ? flood(Number(first), rest) : ask(first))
+}

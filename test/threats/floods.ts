@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import multicastDns from 'multicast-dns'
+import { encodeAnnouncement, serviceName } from '../../src/network/discovery/mdns-packets.ts'
+import type { PairingMessage } from '../../src/pairing/messages.ts'
+import { fakePeerId } from './fake-peer-id.ts'
+import type { Served } from './raw-peer.ts'
+import { addressOf, pause, tryJoin, type Scene } from './scene.ts'
+import { succeeded, unless, type Threat, type Verdict } from './threat.ts'
+
+/** Threat 40: strangers on the local network who answer, or who are many. */
+export const threats: Threat[] = [
+  {
+    row: 40,
+    title: "strangers' made-up answers are ignored without delay to the honest one",
+    attack: madeUpAnswers,
+    without: [
+      {
+        what: 'the check of the probe',
+        patches: [
+          {
+            file: 'src/pairing/joiner-handshake.ts',
+            find: `  if (!sameMac(challenge.probe, expected)) return null\n`,
+            replace: ``,
+          },
+        ],
+      },
+      {
+        what: 'the check of the refusal',
+        patches: [
+          {
+            file: 'src/pairing/joiner.ts',
+            find: `message.type === 'Refused' && verifyRequestRefusal(context, candidate, message)`,
+            replace: `message.type === 'Refused'`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 40,
+    title: '1,000 invented peers that never answer do not keep a joiner from the honest one',
+    attack: inventedPeers,
+    seconds: 30,
+    without: [],
+  },
+]
+
+async function madeUpAnswers(scene: Scene): Promise<Verdict> {
+  const alice = await scene.node('alice')
+  const bob = await scene.node('bob')
+  const bytes = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
+  const share = (): Uint8Array => bytes(32)
+  let heard = 0
+  const answers: ((request: PairingMessage) => PairingMessage)[] = [
+    () => ({ type: 'Challenge', nonce: bytes(32), share: share(), probe: bytes(16) }),
+    () => ({ type: 'Challenge', nonce: bytes(32), share: share(), probe: new Uint8Array(16) }),
+    (request) => ({
+      type: 'Challenge',
+      nonce: bytes(32),
+      share: share(),
+      probe: request.type === 'PairingRequest' ? request.probe : bytes(16),
+    }),
+    () => ({ type: 'Refused', reason: 'used', mac: bytes(32) }),
+    () => ({ type: 'Refused', reason: 'cancelled', mac: new Uint8Array(32) }),
+    () => ({ type: 'Waiting' }),
+    () => ({ type: 'Acknowledged' }),
+    () => ({ type: 'Complete', sealed: bytes(272), proof: bytes(32) }),
+    () => ({ type: 'Cancel', mac: bytes(32) }),
+    (request) => request,
+  ]
+  const strangers = await Promise.all(
+    answers.map(async (answer) => {
+      const stranger = await scene.rawPeer()
+      const serve: Served = (message) => {
+        heard++
+        return answer(message)
+      }
+      await stranger.serve(serve)
+      return stranger.address
+    }),
+  )
+  // All of them have answered before the honest one is there to be asked.
+  const early = await tryJoin(bob, (await alice.pair()).words, strangers, { timeoutMs: 2_500 })
+  if (early !== 'not-found') return succeeded(`with strangers only: ${typeof early === 'string' ? early : 'paired'}`)
+  const invitation = await alice.pair()
+  const joined = await tryJoin(bob, invitation.words, [...strangers, addressOf(alice)])
+  return unless(
+    {
+      [`the honest one: ${String(joined)}`]: typeof joined === 'string' || joined.peerId !== alice.peerId,
+      'nobody was asked': heard < answers.length,
+    },
+    `${heard} made-up answers of ${answers.length} kinds; the honest pairing succeeded`,
+  )
+}
+
+/** A port that takes connections and says nothing. */
+async function silentPort(scene: Scene): Promise<number> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  scene.after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+async function inventedPeers(scene: Scene): Promise<Verdict> {
+  const peers = 1_000
+  const alice = await scene.node('alice', { mdns: true })
+  const discovered = new Set<string>()
+  const bob = await scene.node('bob', { mdns: true })
+  bob.addEventListener('device:discovered', ({ detail }) => discovered.add(detail.peerId))
+  const port = await silentPort(scene)
+  const host = (networkInterfaces()['lo'] ?? []).find(({ family }) => family === 'IPv4')?.address ?? '127.0.0.1'
+  const mdns = multicastDns({ interface: host, loopback: true, reuseAddr: true })
+  scene.after(() => mdns.destroy())
+  const announce = async (): Promise<void> => {
+    for (let peer = 0; peer < peers; peer++) {
+      const address = `/ip4/127.0.0.1/tcp/${port}/p2p/${fakePeerId()}`
+      const name = `flood${peer}.${serviceName}`
+      const packet = encodeAnnouncement(name, [{ multiaddr: address, family: 'ipv4', host, port }])
+      if (packet !== undefined) mdns.respond({ ...packet, answers: packet.answers ?? [] })
+      if (peer % 50 === 49) await pause(5)
+    }
+  }
+  await announce()
+  await pause(300)
+  if (discovered.size < peers / 2) throw new Error(`the flood does not arrive: ${discovered.size} peers`)
+  // They are all known when the join begins, and invent themselves anew while it goes on.
+  const invitation = await alice.pair()
+  let flooding = true
+  const flood = (async () => {
+    while (flooding) {
+      await announce()
+      await pause(500)
+    }
+  })()
+  const startedAt = performance.now()
+  const joined = await tryJoin(bob, invitation.words, [], { timeoutMs: 60_000 })
+  flooding = false
+  await flood
+  const tookMs = Math.round(performance.now() - startedAt)
+  return unless(
+    { [`the honest one: ${String(joined)} after ${tookMs} ms`]: typeof joined === 'string' || joined.peerId !== alice.peerId },
+    `${discovered.size} invented peers; paired after ${tookMs} ms`,
+  )
+}

@@ -1,0 +1,16 @@
+import { randomBytes } from 'node:crypto'
+import { multiaddr } from '@multiformats/multiaddr'
+import { openSession, type Session } from '../../src/network/session.ts'
+import type { RawPeer } from './raw-peer.ts'
+
+/** A session as a paired device opens it. */
+export async function openSessionByHand(raw: RawPeer, address: string, pairKey: Uint8Array): Promise<Session> {
+  const connection = await raw.libp2p.dial(multiaddr(address))
+  return openSession(connection, {
+    localPeer: raw.libp2p.peerId,
+    instance: new Uint8Array(randomBytes(16)),
+    keysOf: () => [{ key: pairKey, slot: 'settled' }],
+    onProved: () => {},
+    dispatch: async () => null,
+  })
+}

@@ -1,0 +1,327 @@
+import { randomBytes } from 'node:crypto'
+import * as initiator from '../../src/pairing/initiator.ts'
+import * as joiner from '../../src/pairing/joiner.ts'
+import { deriveCodeKeys } from '../../src/pairing/key-schedule.ts'
+import type { MessageOf } from '../../src/pairing/messages.ts'
+import { suite1 } from '../../src/pairing/suite.ts'
+import * as hello from '../../src/network/session-hello.ts'
+import { contextOf, fresh, initiator as initiatorSide, makeRequest, makeResponse } from './by-hand.ts'
+import { expectType } from './hand-joiner.ts'
+import { succeeded, unless, type Threat, type Verdict } from './threat.ts'
+
+/** Attacks on the pure machines, with a clock that only the attack moves. */
+export const threats: Threat[] = [
+  {
+    row: 7,
+    title: "a listener's session proof echoed back as the dialer's is rejected",
+    attack: async () => echoSessionProof(),
+    without: [
+      {
+        what: 'the role in the proof',
+        patches: [
+          { file: 'src/network/session-hello.ts', find: `prove('dialer', key,`, replace: `prove('listener', key,` },
+        ],
+      },
+    ],
+  },
+  {
+    row: 11,
+    title: 'nothing that can be chosen after the commitment enters the digits',
+    attack: async () => grindFields(),
+    without: [
+      {
+        what: 'digits that end with the commitment',
+        patches: [
+          {
+            file: 'src/pairing/initiator-handshake.ts',
+            find: `deriveDigits(suite, agreed, opening)`,
+            replace: `deriveDigits(suite, agreed, responded)`,
+          },
+          {
+            file: 'src/pairing/joiner-handshake.ts',
+            find: `deriveDigits(suite, keys, opening)`,
+            replace: `deriveDigits(suite, keys, responded)`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 11,
+    title: 'an initiator gives eight Challenges at most, a joiner eight Responses, each to a new commitment',
+    attack: async () => grindAttempts(),
+    without: [
+      {
+        what: "the initiator's limit",
+        patches: [
+          { file: 'src/pairing/initiator.ts', find: `if (state.challenges >= maxTries) {`, replace: `if (false) {` },
+        ],
+      },
+      {
+        what: "the joiner's limit",
+        patches: [{ file: 'src/pairing/joiner.ts', find: `if (state.responses >= maxTries)`, replace: `if (false)` }],
+      },
+      {
+        what: 'a new commitment for each search',
+        patches: [
+          {
+            file: 'src/pairing/joiner.ts',
+            find: `const seed = state.seed ?? context.suite.extract(fresh.nonce, fresh.secret)`,
+            replace: `const seed = new Uint8Array(32)`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 15,
+    title: 'a code, and a question to a person, expire to the millisecond',
+    attack: async () => boundaries(),
+    without: [
+      {
+        what: 'the exact end of the code',
+        patches: [
+          {
+            file: 'src/pairing/initiator.ts',
+            find: `context.now >= state.expiresAt`,
+            replace: `context.now > state.expiresAt`,
+          },
+        ],
+      },
+      {
+        what: "the exact end of the initiator's question",
+        patches: [
+          {
+            file: 'src/pairing/initiator.ts',
+            find: `context.now >= state.approveBy`,
+            replace: `context.now > state.approveBy`,
+          },
+        ],
+      },
+      {
+        what: "the exact end of the joiner's question",
+        patches: [
+          {
+            file: 'src/pairing/joiner.ts',
+            find: `if (context.now >= state.decideBy) return fail(context, state, 'expired')`,
+            replace: `if (context.now > state.decideBy) return fail(context, state, 'expired')`,
+          },
+        ],
+      },
+    ],
+  },
+]
+
+const alice = '12D3KooWCd3eX8r5ihRvzK7P1yPq5aakaBJhG5GNj18YTztPhoCa'
+const bob = '12D3KooWPcv49Vv6DvkaUueyFqz2aid1oH77FLj4wXEd4xqUNQvu'
+
+function newCode(): { asInitiator: initiator.InitiatorContext; asJoiner: joiner.JoinerContext } {
+  const keys = deriveCodeKeys(suite1, new Uint8Array(randomBytes(16)))
+  return { asInitiator: { ...contextOf(keys, alice), now: 0 }, asJoiner: { ...contextOf(keys, bob), now: 0 } }
+}
+
+function echoSessionProof(): Verdict {
+  const peers = { dialer: new Uint8Array(randomBytes(38)), listener: new Uint8Array(randomBytes(38)) }
+  const key: hello.PairKey = { key: fresh().secret, slot: 'settled' }
+  const secrets = { instance: new Uint8Array(16), nonce: fresh().nonce }
+  const dialerHello = hello.encodeDialerHello(peers, secrets, [{ key: fresh().secret, slot: 'settled' }])
+  const listenerHello = hello.encodeListenerHello(peers, secrets, dialerHello, key)
+  const echo = listenerHello.slice(-32)
+  return unless(
+    { 'the echo passes': hello.verifyDialerProof(peers, dialerHello, listenerHello, echo, key) },
+    'the echo of a right proof does not pass',
+  )
+}
+
+function grindFields(): Verdict {
+  const { asInitiator, asJoiner } = newCode()
+  const candidate = makeRequest(asJoiner, alice)
+  const start = initiator.startInitiator(1_000)
+  const requested = initiator.advance(asInitiator, start, {
+    type: 'request',
+    peer: bob,
+    message: candidate.request,
+    fresh: fresh(),
+  })
+  const challenge = answerOf(requested, 'Challenge')
+  const onAlicesScreen = new Set<string>()
+  const onBobsScreen = new Set<string>()
+  for (let name = 0; name < 200; name++) {
+    const exchange = makeResponse(asJoiner, candidate, challenge, { description: JSON.stringify({ name: `n${name}` }) })
+    const { effects } = initiator.advance(asInitiator, requested.state, {
+      type: 'response',
+      peer: bob,
+      message: exchange.response,
+    })
+    const question = effects.find((effect) => effect.type === 'ask')
+    if (question === undefined) return succeeded('a right Response was not taken')
+    onAlicesScreen.add(question.digits)
+  }
+  // The joiner's side: whatever stands in the initiator's Complete, the digits were on the screen before.
+  for (let name = 0; name < 20; name++) {
+    const honest = initiatorSide.makeAttempt(
+      asInitiator,
+      { peer: bob, requested: candidate.requested, commitment: candidate.request.commitment },
+      { nonce: challenge.nonce, secret: new Uint8Array(32).fill(9) },
+      0,
+    )
+    const context = { ...asJoiner, deviceName: `n${name}` }
+    const { effects } = joiner.advance(
+      context,
+      { phase: 'searching', seed: new Uint8Array(32).fill(3), deadline: 1_000, responses: 0 },
+      { type: 'answered', peer: alice, message: challengeFor(context, asInitiator, honest.secret, challenge.nonce) },
+    )
+    const shown = effects.find((effect) => effect.type === 'show-digits')
+    if (shown === undefined) return succeeded('a right Challenge was not taken')
+    onBobsScreen.add(shown.digits)
+  }
+  return unless(
+    {
+      'the name of the joiner changes the digits': onAlicesScreen.size > 1 || onBobsScreen.size > 1,
+    },
+    '220 sealed fields and proofs, always the same digits',
+  )
+}
+
+/** The same Challenge for what the joiner's seed makes it say, whatever its name is. */
+function challengeFor(
+  context: joiner.JoinerContext,
+  asInitiator: initiator.InitiatorContext,
+  secret: Uint8Array,
+  nonce: Uint8Array,
+): MessageOf<'Challenge'> {
+  const asked = joiner.advance(
+    context,
+    { phase: 'searching', seed: new Uint8Array(32).fill(3), deadline: 1_000, responses: 0 },
+    { type: 'candidate', peer: alice, fresh: fresh() },
+  ).effects.find((effect) => effect.type === 'ask-peer')
+  if (asked === undefined) throw new Error('the joiner asks nobody')
+  const answered = initiator.advance(asInitiator, initiator.startInitiator(1_000), {
+    type: 'request',
+    peer: bob,
+    message: asked.message,
+    fresh: { nonce, secret },
+  })
+  return answerOf(answered, 'Challenge')
+}
+
+function answerOf<Type extends 'Challenge' | 'Waiting' | 'Refused'>(
+  { effects }: initiator.InitiatorStep,
+  type: Type,
+): MessageOf<Type> {
+  const answer = effects.find((effect) => effect.type === 'answer')
+  return expectType(answer?.message ?? null, type)
+}
+
+function grindAttempts(): Verdict {
+  const { asInitiator, asJoiner } = newCode()
+  let shown = initiator.startInitiator(1_000)
+  let challenges = 0
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const { request } = makeRequest(asJoiner, alice)
+    const step = initiator.advance(asInitiator, shown, { type: 'request', peer: bob, message: request, fresh: fresh() })
+    shown = step.state
+    if (step.effects.some((effect) => effect.type === 'answer' && effect.message.type === 'Challenge')) challenges++
+  }
+
+  let looking = joiner.startJoiner(10_000_000)
+  const nonces: string[] = []
+  let now = 0
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const context = { ...asJoiner, now }
+    const asked = joiner.advance(context, looking, { type: 'candidate', peer: alice, fresh: fresh() })
+    const question = asked.effects.find((effect) => effect.type === 'ask-peer')
+    if (question === undefined) break
+    const challenge = answerOf(
+      initiator.advance(asInitiator, initiator.startInitiator(10_000_000), {
+        type: 'request',
+        peer: bob,
+        message: question.message,
+        fresh: fresh(),
+      }),
+      'Challenge',
+    )
+    const answered = joiner.advance(context, asked.state, { type: 'answered', peer: alice, message: challenge })
+    const response = answered.effects.find((effect) => effect.type === 'repeat')
+    looking = answered.state
+    if (response?.message.type !== 'Response') break
+    nonces.push(Buffer.from(response.message.nonce).toString('hex'))
+    // He never answers the Response: the joiner gives up on him, and looks on.
+    now += 75_000
+    looking = joiner.advance({ ...asJoiner, now }, looking, { type: 'tick' }).state
+  }
+  return unless(
+    {
+      [`the initiator gives ${challenges} Challenges`]: challenges !== 8,
+      [`the joiner gives ${nonces.length} Responses`]: nonces.length !== 8,
+      'the joiner opens the same commitment twice': new Set(nonces).size !== nonces.length,
+    },
+    `${challenges} Challenges, ${nonces.length} Responses, ${new Set(nonces).size} commitments`,
+  )
+}
+
+function boundaries(): Verdict {
+  const expiresAt = 300_000
+  const { asInitiator, asJoiner } = newCode()
+  const candidate = makeRequest(asJoiner, alice)
+  const open = initiator.startInitiator(expiresAt)
+  const requestAt = (now: number): initiator.InitiatorStep =>
+    initiator.advance({ ...asInitiator, now }, open, { type: 'request', peer: bob, message: candidate.request, fresh: fresh() })
+  const phaseAfterTick = (state: initiator.InitiatorState, now: number): string =>
+    initiator.advance({ ...asInitiator, now }, state, { type: 'tick' }).state.phase
+
+  const begun = requestAt(expiresAt - 1)
+  const { response } = makeResponse(asJoiner, candidate, answerOf(begun, 'Challenge'))
+  const respondAt = (now: number): initiator.InitiatorStep =>
+    initiator.advance({ ...asInitiator, now }, begun.state, { type: 'response', peer: bob, message: response })
+  const approving = respondAt(expiresAt - 1)
+  const approveBy = expiresAt - 1 + 60_000
+  const approveAt = (now: number): string =>
+    initiator.advance({ ...asInitiator, now }, approving.state, { type: 'approved' }).state.phase
+
+  const deciding = decidingJoiner(asJoiner, asInitiator)
+  const decideAt = (now: number): string =>
+    joiner.advance({ ...asJoiner, now }, deciding, { type: 'approved' }).state.phase
+  const late = [0, 1].map((after) => ({
+    request: requestAt(expiresAt + after).state.phase,
+    response: respondAt(expiresAt + after).state.phase,
+    tick: phaseAfterTick(open, expiresAt + after),
+    approval: approveAt(approveBy + after),
+    decision: decideAt(60_000 + after),
+  }))
+  return unless(
+    {
+      'the code ends too early': begun.state.phase !== 'open' || approving.state.phase !== 'approving' || phaseAfterTick(open, expiresAt - 1) !== 'open',
+      'the question ends too early': approveAt(approveBy - 1) !== 'persisting' || decideAt(59_999) !== 'persisting',
+      'the code is still good': late.some(({ request, response, tick }) => [request, response, tick].some((phase) => phase !== 'ended')),
+      "the initiator's question can still be answered": late.some(({ approval }) => approval !== 'ended'),
+      "the joiner's question can still be answered": late.some(({ decision }) => decision !== 'failed'),
+    },
+    'good at -1 ms, over at 0 and +1 ms: request, Response, tick, both questions',
+  )
+}
+
+/** A joiner whose person is asked at 0 ms. */
+function decidingJoiner(asJoiner: joiner.JoinerContext, asInitiator: initiator.InitiatorContext): joiner.JoinerState {
+  const asked = joiner.advance(asJoiner, joiner.startJoiner(300_000), { type: 'candidate', peer: alice, fresh: fresh() })
+  const question = asked.effects.find((effect) => effect.type === 'ask-peer')
+  if (question === undefined) throw new Error('the joiner asks nobody')
+  let shown = initiator.startInitiator(300_000)
+  const hear = (event: initiator.InitiatorEvent): initiator.InitiatorStep => {
+    const step = initiator.advance(asInitiator, shown, event)
+    shown = step.state
+    return step
+  }
+  const challenge = answerOf(hear({ type: 'request', peer: bob, message: question.message, fresh: fresh() }), 'Challenge')
+  const responding = joiner.advance(asJoiner, asked.state, { type: 'answered', peer: alice, message: challenge })
+  const response = responding.effects.find((effect) => effect.type === 'repeat')?.message
+  if (response?.type !== 'Response') throw new Error('the joiner does not respond')
+  hear({ type: 'response', peer: bob, message: response })
+  hear({ type: 'approved' })
+  hear({ type: 'persisted' })
+  const { effects } = hear({ type: 'response', peer: bob, message: response })
+  const complete = effects.find((effect) => effect.type === 'answer')?.message
+  if (complete?.type !== 'Complete') throw new Error('the initiator does not complete')
+  return joiner.advance(asJoiner, responding.state, { type: 'answered', peer: alice, message: complete }).state
+}
+
