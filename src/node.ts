@@ -101,7 +101,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
       const address = connection.remoteAddr.toString()
       log('info', 'session.started', { peer: remotePeer.toString(), address })
       store.registry.connected(remotePeer.toString(), { path: pathOf(connection), address })
-      rememberAddress(connection)
+      void rememberAddress(connection)
       messaging.pump(remotePeer.toString())
     },
     onSessionEnded: (peer, { reason }) => {
@@ -169,17 +169,17 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
   protocols.register(messaging.protocol)
 
   /** So that the device is found again, also when the first connection breaks before it has carried a session. */
-  function rememberAddress(connection: Connection): void {
+  async function rememberAddress(connection: Connection): Promise<void> {
     const peer = connection.remotePeer.toString()
     if (trusted.keysOf(peer).length === 0) return
-    void host.dialableAddress(connection).then((address) => {
-      if (address !== null && closing === undefined) store.registry.reachableAt(peer, address.toString())
-    })
+    const address = await host.dialableAddress(connection)
+    if (address !== null && closing === undefined) store.registry.reachableAt(peer, address.toString())
   }
   store.trust.onChange((peer) => {
-    for (const connection of host.libp2p.getConnections(peerIdFromString(peer))) rememberAddress(connection)
+    const connections = host.libp2p.getConnections(peerIdFromString(peer))
+    for (const connection of connections) void rememberAddress(connection)
   })
-  host.onIdentified(rememberAddress)
+  host.onIdentified((connection) => void rememberAddress(connection))
 
   async function admit(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
     await supervisor.admit(await acceptSession(stream, connection, { ...session, signal }))

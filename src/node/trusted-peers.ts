@@ -117,7 +117,8 @@ export class TrustedPeers implements PairingTrust {
   disowned(peer: string): void {
     this.#log('warn', 'device.disowned-us', { peer })
     try {
-      this.#store.trust.dropProvisional(peer)
+      // A joiner whose person still decides knows nothing of us either: a pending row waits for it.
+      if (this.#store.trust.provisional(peer)?.state === 'confirming') this.#store.trust.dropProvisional(peer)
       this.#store.registry.markNeedsPairing(peer)
     } catch (error) {
       this.#log('error', 'device.not-marked', { peer, error: String(error) })

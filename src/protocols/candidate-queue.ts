@@ -2,27 +2,40 @@ import type { Clock } from '../api.ts'
 import type { FoundPeer } from '../network/discovery/rendezvous.ts'
 
 /** Peers being asked at the same moment; the others wait their turn. */
-const maxAsking = 16
+const maxAsking = 64
 /** Whoever invents peers must not make us remember them all. */
-const maxPeers = 256
+const maxPeers = 1_024
 const maxAddressesPerPeer = 16
 /** A peer that gave no answer is asked again after this long, twice as long the next time, and so on. */
 const firstRetryMs = 500
 const longestRetryMs = 8_000
+/** While others wait, a peer has this long for its answer, twice as long the next time. Alone, it has all the time. */
+const firstPatienceMs = 500
+const longestPatienceMs = 8_000
 
 interface Candidate {
   addresses: string[]
-  isAsked: boolean
+  rank: Rank
+  /** While it is asked; aborts when its time is up. */
+  question: AbortController | null
+  nextPatienceMs: number
   nextRetryMs: number
-  cancelRetry: () => void
+  cancelTimer: () => void
 }
+
+/**
+ * Who is asked first: a peer whose address a person gave; then whoever there is news of; then those that were silent.
+ * So invented peers, which only the network names, can hold up others of their kind and never the first.
+ */
+const ranks = ['given', 'news', 'silent'] as const
+type Rank = (typeof ranks)[number]
 
 /** In which order, and how often, the peers that may be the right one are asked. */
 export class CandidateQueue {
   readonly #clock: Clock
   readonly #ask: (peer: string) => void
   readonly #candidates = new Map<string, Candidate>()
-  readonly #waiting = new Set<string>()
+  readonly #waiting: Record<Rank, Set<string>> = { given: new Set(), news: new Set(), silent: new Set() }
   #asking = 0
   #isPaused = false
 
@@ -39,22 +52,31 @@ export class CandidateQueue {
     return this.#candidates.get(peer)?.addresses ?? []
   }
 
+  /** Aborts when the question to this peer has taken too long for those who wait. */
+  patienceWith(peer: string): AbortSignal {
+    return this.#candidates.get(peer)?.question?.signal ?? AbortSignal.abort()
+  }
+
   /** A peer was found, or seen again: news of it makes it worth asking at once. */
-  add({ peer, addresses, urgent }: FoundPeer): void {
+  add({ peer, addresses, urgent, given = false }: FoundPeer): void {
     const known = this.#candidates.get(peer)
     if (known === undefined) {
       this.#makeRoom()
       this.#candidates.set(peer, {
         addresses: addresses.slice(0, maxAddressesPerPeer),
-        isAsked: false,
+        rank: given ? 'given' : 'news',
+        question: null,
+        nextPatienceMs: firstPatienceMs,
         nextRetryMs: firstRetryMs,
-        cancelRetry: () => {},
+        cancelTimer: () => {},
       })
       this.#enqueue(peer)
       return
     }
     known.addresses = [...new Set([...addresses, ...known.addresses])].slice(0, maxAddressesPerPeer)
+    if (given) known.rank = 'given'
     if (!urgent) return
+    if (known.rank === 'silent') known.rank = 'news'
     known.nextRetryMs = firstRetryMs
     this.#enqueue(peer)
   }
@@ -62,11 +84,12 @@ export class CandidateQueue {
   /** The question to this peer is over, and it was not the one, or not yet. */
   asked(peer: string): void {
     const candidate = this.#candidates.get(peer)
-    if (candidate?.isAsked !== true) return
-    candidate.isAsked = false
+    if (candidate === undefined || candidate.question === null) return
+    candidate.cancelTimer()
+    candidate.question = null
     this.#asking--
-    candidate.cancelRetry()
-    candidate.cancelRetry = this.#clock.after(candidate.nextRetryMs, () => this.#enqueue(peer))
+    if (candidate.rank === 'news') candidate.rank = 'silent'
+    candidate.cancelTimer = this.#clock.after(candidate.nextRetryMs, () => this.#enqueue(peer))
     candidate.nextRetryMs = Math.min(longestRetryMs, candidate.nextRetryMs * 2)
     this.#askNext()
   }
@@ -74,7 +97,7 @@ export class CandidateQueue {
   /** Nobody else is to be asked for now. */
   pause(): void {
     this.#isPaused = true
-    for (const candidate of this.#candidates.values()) candidate.cancelRetry()
+    for (const candidate of this.#candidates.values()) candidate.cancelTimer()
   }
 
   resume(): void {
@@ -84,38 +107,63 @@ export class CandidateQueue {
 
   close(): void {
     this.pause()
-    this.#waiting.clear()
+    for (const rank of ranks) this.#waiting[rank].clear()
   }
 
   #enqueue(peer: string): void {
     const candidate = this.#candidates.get(peer)
-    if (candidate === undefined) return
-    candidate.cancelRetry()
     // One that is being asked comes again by itself.
-    if (!candidate.isAsked) this.#waiting.add(peer)
+    if (candidate === undefined || candidate.question !== null) return
+    candidate.cancelTimer()
+    this.#withdraw(peer)
+    this.#waiting[candidate.rank].add(peer)
     this.#askNext()
   }
 
   #askNext(): void {
-    for (const peer of this.#waiting) {
-      if (this.#isPaused || this.#asking >= maxAsking) return
-      this.#waiting.delete(peer)
+    while (!this.#isPaused && this.#asking < maxAsking) {
+      const peer = this.#firstWaiting()
+      if (peer === undefined) return
+      this.#withdraw(peer)
       const candidate = this.#candidates.get(peer)
-      if (candidate === undefined || candidate.isAsked) continue
-      candidate.isAsked = true
+      if (candidate === undefined || candidate.question !== null) continue
+      const question = new AbortController()
+      candidate.question = question
       this.#asking++
+      this.#limit(candidate, question, candidate.nextPatienceMs)
+      candidate.nextPatienceMs = Math.min(longestPatienceMs, candidate.nextPatienceMs * 2)
       this.#ask(peer)
     }
   }
 
+  /** Looks, when the time is up and from then on, whether somebody waits for the place. */
+  #limit(candidate: Candidate, question: AbortController, patienceMs: number): void {
+    candidate.cancelTimer()
+    candidate.cancelTimer = this.#clock.after(patienceMs, () => {
+      if (this.#firstWaiting() !== undefined) question.abort()
+      else this.#limit(candidate, question, firstPatienceMs)
+    })
+  }
+
+  #firstWaiting(): string | undefined {
+    for (const rank of ranks) for (const peer of this.#waiting[rank]) return peer
+    return undefined
+  }
+
+  #withdraw(peer: string): void {
+    for (const rank of ranks) this.#waiting[rank].delete(peer)
+  }
+
+  /** Those that were silent go first, then whoever waits for longest; never one that a person named. */
   #makeRoom(): void {
     if (this.#candidates.size < maxPeers) return
-    for (const [peer, candidate] of this.#candidates) {
-      if (candidate.isAsked) continue
-      candidate.cancelRetry()
-      this.#candidates.delete(peer)
-      this.#waiting.delete(peer)
-      return
-    }
+    const spare = [...this.#candidates].filter(
+      ([, { rank, question }]) => rank !== 'given' && question === null,
+    )
+    const [peer, candidate] = spare.find(([, { rank }]) => rank === 'silent') ?? spare[0] ?? []
+    if (peer === undefined) return
+    candidate?.cancelTimer()
+    this.#candidates.delete(peer)
+    this.#withdraw(peer)
   }
 }

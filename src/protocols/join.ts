@@ -101,7 +101,7 @@ export class JoinRunner {
   }
 
   async #askPeer(peer: string, message: PairingMessage): Promise<void> {
-    const { signal } = this.#phase
+    const signal = AbortSignal.any([this.#phase.signal, this.#peers.patienceWith(peer)])
     const answer = await this.#transport.exchange(peer, this.#peers.addressesOf(peer), message, signal)
     if (answer !== null) this.#deliver({ type: 'answered', peer, message: answer })
     this.#peers.asked(peer)

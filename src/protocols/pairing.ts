@@ -3,7 +3,13 @@ import { SpacedockError } from '../errors.ts'
 import type { CandidateSource } from '../network/discovery/rendezvous.ts'
 import { request, serve } from '../network/request-response.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
-import { decodeMessage, encodeMessage, maxMessageLength, type PairingMessage } from '../pairing/messages.ts'
+import {
+  decodeMessage,
+  encodeMessage,
+  maxMessageLength,
+  type MessageOf,
+  type PairingMessage,
+} from '../pairing/messages.ts'
 import { formatPairingCode } from '../pairing/pairing-code.ts'
 import { sameMac } from '../pairing/proofs.ts'
 import { InvitationRunner } from './invitation.ts'
@@ -123,10 +129,7 @@ export class PairingService {
         return null
       }
       case 'Confirmed':
-        return (
-          this.#firstAnswer((invitation) => invitation.onConfirmed(peer, message)) ??
-          this.#confirmAfterRestart(peer, message.acknowledgement)
-        )
+        return this.#answerConfirmed(peer, message)
       case 'Cancel': {
         for (const join of this.#joins) {
           const answer = join.onCancelReceived(peer, message)
@@ -150,6 +153,20 @@ export class PairingService {
     return answers.find((answer) => answer !== null) ?? null
   }
 
+  /**
+   * An invitation that was called off refuses whatever its winner confirms, also what was meant for a later one: its
+   * refusal counts only when nothing else knows the word.
+   */
+  #answerConfirmed(peer: string, message: MessageOf<'Confirmed'>): PairingMessage | null {
+    const answers = [...this.#invitations].map((invitation) => invitation.onConfirmed(peer, message))
+    return (
+      answers.find((answer) => answer?.type === 'Acknowledged') ??
+      this.#confirmAfterRestart(peer, message.acknowledgement) ??
+      answers.find((answer) => answer !== null) ??
+      null
+    )
+  }
+
   /** The joiner's last word for an invitation that ended with an earlier process: the pending row knows it. */
   #confirmAfterRestart(peer: string, acknowledgement: Uint8Array): PairingMessage | null {
     const { trust, log } = this.#components
@@ -169,10 +186,10 @@ export class PairingService {
   #inTurn(peer: string, exchange: () => Promise<PairingMessage | null>): Promise<PairingMessage | null> {
     const turn = (this.#turns.get(peer) ?? Promise.resolve()).then(exchange)
     this.#turns.set(peer, turn)
-    const done = (): void => {
+    const forget = (): void => {
       if (this.#turns.get(peer) === turn) this.#turns.delete(peer)
     }
-    turn.then(done, done)
+    turn.then(forget, forget)
     return turn
   }
 

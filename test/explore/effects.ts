@@ -2,39 +2,10 @@ import type { InitiatorEffect } from '../../src/pairing/initiator.ts'
 import type { JoinerEffect } from '../../src/pairing/joiner.ts'
 import { maxTries } from '../../src/pairing/limits.ts'
 import type { PairingMessage } from '../../src/pairing/messages.ts'
-import type { Flight } from './arrival.ts'
-import type { PairMemo } from './interner.ts'
-import {
-  dueAt,
-  initiatorName,
-  outsiderName,
-  type InitiatorRun,
-  type JoinerRun,
-  type MachineTable,
-} from './machines.ts'
-import {
-  at,
-  keyOf,
-  machineAt,
-  placesOf,
-  rowAt,
-  truthAt,
-  writeAt,
-  type Scenario,
-  type Tables,
-  type Truth,
-  type World,
-  type Write,
-} from './world.ts'
-
-/** What a step needs to know besides the world itself. */
-export interface Setting {
-  scenario: Scenario
-  table: MachineTable
-  tables: Tables
-  /** The event that a flight, by its number, is to whoever it reaches. */
-  arrivals: PairMemo<{ id: number } | null>
-}
+import { dueAt, initiatorName, outsiderName, type InitiatorRun, type JoinerRun } from './machines.ts'
+import { launch, setTruth, stateOf, truthOf, type Setting } from './setting.ts'
+import { store } from './trust-rows.ts'
+import { at, machineAt, rowAt, writeAt, type World, type Write } from './world.ts'
 
 interface Runs {
   before: InitiatorRun | JoinerRun
@@ -87,81 +58,6 @@ export function completeWrite(setting: Setting, world: World, device: string, fo
   const row = write?.row === 'provisional' ? at(outcome.next, rowAt(device, write.pair.peer)) : 0
   const kept = off && row !== 0 && !forgetFails ? calledOff : null
   return { ...outcome, violation: violation ?? outcome.violation ?? kept }
-}
-
-/** The row alone: all that is left when the device crashes at the wrong moment. */
-export function store(
-  setting: Setting,
-  world: World,
-  device: string,
-): { next: number[]; violation: string | null } {
-  const { tables } = setting
-  const next = [...world]
-  const write = tables.writes.valueOf(at(world, writeAt(device)))
-  next[writeAt(device)] = 0
-  if (write === null) return { next, violation: null }
-  if (write.row === 'active') return { next, violation: activate(setting, next, device, write.peer, 'proof') }
-  const { peer, acknowledgement } = write.pair
-  const key = keyOf(write.pair)
-  next[rowAt(device, peer)] = tables.rows.idOf({ state: 'provisional', key, acknowledgement })
-  const truth = truthOf(setting, next)
-  setTruth(setting, next, { wrote: { ...truth.wrote, [`${device}>${peer}`]: key } })
-  if (peer === outsiderName && setting.scenario.outsider !== 'thief') {
-    return { next, violation: 'a peer without the code is never trusted' }
-  }
-  if (peer === outsiderName && setting.scenario.peopleCompare) {
-    return { next, violation: 'people who compare the digits trust nobody in between' }
-  }
-  if (truth.approved[device] !== peer)
-    return { next, violation: 'no trust without the own person having said yes' }
-  const wrong = device === initiatorName && truth.winner !== peer
-  return { next, violation: wrong ? 'at most one winner' : null }
-}
-
-/** Makes a row active in `next`. Whoever is honest at the other end must have made the same pair key durable before. */
-export function activate(
-  setting: Setting,
-  next: number[],
-  device: string,
-  peer: string,
-  by: 'proof' | 'hello',
-): string | null {
-  const { tables } = setting
-  const place = rowAt(device, peer)
-  const row = tables.rows.valueOf(at(next, place))
-  if (row === null) return 'activated without a row'
-  next[place] = tables.rows.idOf({ ...row, state: 'active' })
-  const truth = truthOf(setting, next)
-  const activated = [...new Set([...truth.activated, `${device}>${peer}`])].toSorted()
-  setTruth(setting, next, { activated })
-  if (peer === outsiderName) return null
-  if (truth.wrote[`${peer}>${device}`] !== row.key) return 'nobody active without a verified proof'
-  const early = by === 'proof' && peer === initiatorName && !truth.activated.includes(`${peer}>${device}`)
-  return early ? 'the joiner is active only after the initiator' : null
-}
-
-/** Null when no machine runs. */
-export function stateOf(
-  { table }: Setting,
-  world: World,
-  device: string,
-): InitiatorRun['state'] | JoinerRun['state'] | null {
-  const id = at(world, machineAt(device))
-  return (device === initiatorName ? table.initiator(id) : table.joiner(id))?.state ?? null
-}
-
-export function truthOf({ tables }: Setting, world: World): Truth {
-  return tables.truths.valueOf(at(world, truthAt))
-}
-
-export function setTruth(setting: Setting, next: number[], change: Partial<Truth>): void {
-  next[truthAt] = setting.tables.truths.idOf({ ...truthOf(setting, next), ...change })
-}
-
-/** Puts a message under way, if the network has room for it. */
-export function launch({ tables }: Setting, next: number[], joiner: string, flight: Flight): void {
-  const place = placesOf(joiner).flights
-  next[place] = tables.with.get(at(next, place), tables.flights.idOf(flight))
 }
 
 function perform(

@@ -13,6 +13,7 @@ describe('everything that can happen to the pairing machines', () => {
     test(`the invariants hold: ${scenario.name}`, () => {
       const found = explore(shipped, scenario, maxStates)
       assert.equal(found.isCut, false)
+      if (scenario.initiator && scenario.joiners > 0) assert.ok(found.paired > 0)
       assert.equal(found.violation && counterexample(found.violation), null)
     })
   }

@@ -38,7 +38,7 @@ export function fixedBytes(name: string): Uint8Array {
 
 /** Eight characters that stand for the bytes in the text of a state; 96 bits. */
 export function digest(data: Uint8Array): string {
-  const [a = 0, b = 0, c = 0] = lanes(5, data)
+  const [a, b, c] = lanes(5, data)
   return String.fromCharCode(a >>> 16, a & 0xffff, b >>> 16, b & 0xffff, c >>> 16, c & 0xffff)
 }
 

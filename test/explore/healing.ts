@@ -1,6 +1,7 @@
-import { activate, type Setting } from './effects.ts'
+import type { Setting } from './setting.ts'
+import { activate } from './trust-rows.ts'
 import { dueAt, initiatorName, outsiderName } from './machines.ts'
-import type { Emit } from './model.ts'
+import type { Emit } from './emit.ts'
 import { at, initiatorAt, machineAt, placesOf, rowAt, writeAt, type Subject, type World } from './world.ts'
 
 /** What the node does later by itself: sessions between devices that hold a row, and the end of provisional rows. */

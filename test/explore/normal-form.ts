@@ -71,15 +71,6 @@ function stillOfUse(truth: Truth, alive: number): Truth {
     const index = pairs.findIndex(([a, b]) => a === device && b === peer)
     return index !== -1 && (alive & (1 << (devices.length + index))) !== 0
   }
-  const kept = <Value>(
-    record: Record<string, Value>,
-    isKept: (key: string) => boolean,
-  ): Record<string, Value> =>
-    Object.fromEntries(
-      Object.entries(record)
-        .filter(([key]) => isKept(key))
-        .toSorted(([a], [b]) => (a < b ? -1 : 1)),
-    )
   const initiatorAlive = isAlive(initiatorName)
   return {
     winner: initiatorAlive ? truth.winner : '',
@@ -97,4 +88,9 @@ function stillOfUse(truth: Truth, alive: number): Truth {
       return device === initiatorName && (isAlive(device) || isAlive(peer))
     }),
   }
+}
+
+function kept<Value>(record: Record<string, Value>, isKept: (key: string) => boolean): Record<string, Value> {
+  const entries = Object.entries(record).filter(([key]) => isKept(key))
+  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }

@@ -3,10 +3,10 @@ import { deriveCandidate } from '../../src/pairing/joiner-handshake.ts'
 import type { JoinerState } from '../../src/pairing/joiner.ts'
 import { sealedLength, type PairingMessage } from '../../src/pairing/messages.ts'
 import { arrivalOf, type Flight } from './arrival.ts'
-import type { Setting } from './effects.ts'
+import type { Setting } from './setting.ts'
 import { PairMemo } from './interner.ts'
 import { dueAt, initiatorName, outsiderName, type MachineTable } from './machines.ts'
-import type { Emit } from './model.ts'
+import type { Emit } from './emit.ts'
 import { at, machineAt, placesOf } from './world.ts'
 
 /**

@@ -1,13 +1,15 @@
 import type { Exploration, Violation } from './search.ts'
 import type { Scenario } from './world.ts'
 
-export const tableHead = `${'scenario'.padEnd(30)}${['states', 'transitions', 'depth', 's']
+export const tableHead = `${'scenario'.padEnd(30)}${['states', 'transitions', 'paired', 'depth', 's']
   .map((word) => word.padStart(12))
   .join('')}  result`
 
 export function tableRow({ scenario, ...found }: Exploration): string {
   const seconds = (found.elapsedMs / 1000).toFixed(1)
-  const numbers = [found.states, found.transitions, found.depth].map((count) => count.toLocaleString('en'))
+  const numbers = [found.states, found.transitions, found.paired, found.depth].map((count) =>
+    count.toLocaleString('en'),
+  )
   const result = found.violation?.invariant ?? (found.isCut ? 'too large: cut off' : 'holds')
   return `${scenario.name.padEnd(30)}${[...numbers, seconds].map((text) => text.padStart(12)).join('')}  ${result}`
 }
@@ -15,8 +17,8 @@ export function tableRow({ scenario, ...found }: Exploration): string {
 export function boundsOf(scenario: Scenario): string {
   const { joiners, inFlight, joinsAgain, joinTimeoutMs, outsider, faults, peopleCompare } = scenario
   const bounds = [
-    `${scenario.initiator ? 1 : 0} initiator`,
-    `${joiners} ${joiners === 1 ? 'joiner' : 'joiners'}`,
+    scenario.initiator ? '1 initiator' : 'no initiator',
+    ['no joiner', '1 joiner', '2 joiners'][joiners] ?? '',
     outsider === 'none' ? '' : `1 ${outsider}`,
     outsider === 'thief' ? `up to ${scenario.thiefRequests} Challenges for her requests` : '',
     `${inFlight} under way each way per joiner`,

@@ -1,6 +1,7 @@
 import { agree, isQuiet, isUnderWay } from './healing.ts'
 import { initiatorName, joinerNames } from './machines.ts'
-import { initialWorld, makeModel, successors, type Model, type StepKind } from './model.ts'
+import type { StepKind } from './emit.ts'
+import { initialWorld, makeModel, successors, type Model } from './model.ts'
 import { at, rowAt, type Scenario, type Subject, type World } from './world.ts'
 
 export interface Violation {
@@ -15,6 +16,8 @@ export interface Exploration {
   transitions: number
   /** Steps to the state that is furthest from the start. */
   depth: number
+  /** States in which a joiner and the initiator trust each other. */
+  paired: number
   /** Whether there was more than `maxStates`. */
   isCut: boolean
   violation: Violation | null
@@ -34,6 +37,7 @@ export function explore(subject: Subject, scenario: Scenario, maxStates: number)
     states: 0,
     transitions: 0,
     depth: 0,
+    paired: 0,
     isCut: false,
     violation: null,
     elapsedMs: 0,
@@ -61,6 +65,7 @@ export function explore(subject: Subject, scenario: Scenario, maxStates: number)
     })
   }
   found.states = graph.size
+  found.paired = marks.paired.flat().filter(Boolean).length
   // What lies behind a cut is unknown, so nothing is said about ways back.
   if (found.violation === null && !found.isCut) found.violation = judge(graph, marks, joiners)
   found.elapsedMs = performance.now() - startedAt

@@ -1,8 +1,9 @@
 import { arrivalOf, type Flight } from './arrival.ts'
-import { checkAnswer, deliver, setTruth, truthOf, type Outcome, type Setting } from './effects.ts'
+import { checkAnswer, deliver, type Outcome } from './effects.ts'
+import { setTruth, truthOf, type Setting } from './setting.ts'
 import { PairMemo } from './interner.ts'
 import { dueAt, initiatorName, outsiderName } from './machines.ts'
-import type { Emit } from './model.ts'
+import type { Emit } from './emit.ts'
 import { sayingsToInitiator, sayingsToJoiner, type Saying } from './thief.ts'
 import { at, machineAt, type World } from './world.ts'
 

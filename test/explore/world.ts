@@ -113,6 +113,11 @@ export function keyOf(pair: ProvisionalPair): string {
   return digest(pair.pairKey)
 }
 
+/** Those that run the machines under exploration. */
+export function devicesOf({ initiator, joiners }: Scenario): string[] {
+  return [...(initiator ? [initiatorName] : []), ...joinerNames.slice(0, joiners)]
+}
+
 /** Where a device keeps its row for a peer. */
 export function rowAt(device: string, peer: string): number {
   if (device === initiatorName) {

@@ -1,4 +1,46 @@
-async function makePair({ device, lab }: Stage, lan: Lan, number: number): Promise<Pair> {
+import assert from 'node:assert/strict'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { CommandResult } from '../command-output.ts'
+import { pairDevices } from '../device.ts'
+import { CuttingProxy } from './cutting-proxy.ts'
+import type { Lan } from './lab.ts'
+import { connectedBothWays } from './meeting.ts'
+import type { Actor, Stage } from './scene.ts'
+
+/** Alice shows a code, Bob joins. */
+export interface Pair {
+  lan: Lan
+  alice: Actor
+  bob: Actor
+  proxy: CuttingProxy
+  /** Alice's address at the proxy. */
+  peerAddress: string
+}
+
+/** In their order. */
+export const exchanges = [
+  'request',
+  'challenge',
+  'response',
+  'complete',
+  'confirmed',
+  'acknowledged',
+] as const
+
+/** What could not arrive when the pairing was broken. `nothing`: it was over on both sides. */
+export type UnderWay = (typeof exchanges)[number] | 'nothing'
+
+export interface Outcome {
+  cutAt: number
+  underWay: UnderWay
+  result: 'paired' | 'neither'
+}
+
+/** Called when the proxy holds everything back, from the `cutAt`th message on. */
+export type BreakIt = (pair: Pair, cutAt: number) => Promise<void>
+
+/** Two devices that can reach each other through the proxy only, and know of each other only what `--peer` tells. */
+export async function makePair({ device, lab }: Stage, lan: Lan, number: number): Promise<Pair> {
   const alice = await device(`alice${number}`, [lan])
   const bob = await device(`bob${number}`, [lan])
   const middle = await lab.host(`proxy${number}`, [lan])
@@ -17,25 +59,8 @@ async function makePair({ device, lab }: Stage, lan: Lan, number: number): Promi
   }
 }
 
-/** Looks for a message between those of the exchanges before and after. */
-async function hitAtLeastOnce(
-  pair: Pair,
-  wanted: UnderWay,
-  outcomes: Outcome[],
-  breakIt: (pair: Pair, cutAt: number) => Promise<void>,
-): Promise<void> {
-  const order = [...exchanges, 'nothing']
-  for (let tries = 0; tries < 6; tries += 1) {
-    if (outcomes.some(({ underWay }) => underWay === wanted)) return
-    const place = ({ underWay }: Outcome): number => order.indexOf(underWay) - order.indexOf(wanted)
-    const before = Math.max(...outcomes.filter((each) => place(each) < 0).map(({ cutAt }) => cutAt))
-    const after = Math.min(...outcomes.filter((each) => place(each) > 0).map(({ cutAt }) => cutAt))
-    outcomes.push(await breakPairing(pair, Math.round((before + after) / 2), breakIt))
-  }
-  assert.fail(`never broken during ${wanted}: ${JSON.stringify(outcomes)}`)
-}
-
-async function messagesOfPairing(pair: Pair): Promise<number> {
+/** How many messages of libp2p a pairing is that nobody disturbs. */
+export async function messagesOfPairing(pair: Pair): Promise<number> {
   await pair.proxy.arm(Infinity)
   await pairDevices(pair.alice.device, pair.bob.device, { joinArgs: ['--peer', pair.peerAddress] })
   const total = await pair.proxy.count()
@@ -44,11 +69,8 @@ async function messagesOfPairing(pair: Pair): Promise<number> {
   return total
 }
 
-async function breakPairing(
-  pair: Pair,
-  cutAt: number,
-  breakIt: (pair: Pair, cutAt: number) => Promise<void>,
-): Promise<Outcome> {
+/** One pairing, broken at a message. Fails when one side ends up paired and the other not. */
+export async function breakPairing(pair: Pair, cutAt: number, breakIt: BreakIt): Promise<Outcome> {
   const { alice, bob, proxy, peerAddress } = pair
   await proxy.arm(cutAt)
   const pairing = alice.device.spawnCli(['pair', '--yes'])
@@ -62,14 +84,6 @@ async function breakPairing(
   const result = await agreedResult(pair, ends)
   if (result === 'paired') await unpair(pair)
   return { cutAt, underWay, result }
-}
-
-async function pullCable({ lan, alice, bob, proxy }: Pair, cutAt: number): Promise<void> {
-  const link = (cutAt % 2 === 0 ? alice : bob).host.link(lan)
-  await link.cut()
-  await wait(outageMs)
-  await link.heal()
-  await proxy.release()
 }
 
 /** Both paired and connected, or neither paired; and what the commands said fits. */

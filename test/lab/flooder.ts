@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Connection } from '@libp2p/interface'
 import { deriveCandidate } from '../../src/pairing/joiner-handshake.ts'
 import { deriveCodeKeys } from '../../src/pairing/key-schedule.ts'
 import type { PairingMessage } from '../../src/pairing/messages.ts'
@@ -73,46 +74,53 @@ async function flood(perSecond: number, targets: string[]): Promise<void> {
   const peer = await RawPeer.start()
   const startedAt = performance.now()
   const elapsed = (): number => performance.now() - startedAt
-  let stopped = false
-  createInterface({ input: process.stdin }).on('line', () => {
-    stopped = true
-  })
+  const end = AbortSignal.any([AbortSignal.timeout(longestMs), commandToStop()])
+
   async function floodOne(target: string): Promise<void> {
     let connection = await peer.connect(target)
     const underWay = new Set<Promise<void>>()
-    let begun = 0
-    while (!stopped && elapsed() < longestMs) {
+    for (let begun = 0; !end.aborted; await wait(tickMs)) {
       // Who has ended a search hangs up on all who turned out not to be the one.
       if (connection.status !== 'open') connection = await peer.connect(target)
-      while (begun < (perSecond * elapsed()) / 1000 && underWay.size < maxUnderWay) {
+      const due = Math.min((perSecond * elapsed()) / 1000 - begun, maxUnderWay - underWay.size)
+      for (let number = 0; number < due; number += 1) {
         begun += 1
-        const asking = peer
-          .ask(target, bogusMessage(begun), { connection })
-          .then(
-            (answer) => {
-              count.sent += 1
-              if (answer !== null) count.answered += 1
-            },
-            (error: unknown) => {
-              count.failed += 1
-              count.lastFailure = String(error)
-            },
-          )
-          .finally(() => underWay.delete(asking))
+        const asking = ask(target, bogusMessage(begun), connection)
         underWay.add(asking)
+        void asking.finally(() => underWay.delete(asking))
       }
-      await wait(tickMs)
+    }
+    await Promise.all(underWay)
+  }
+
+  async function ask(target: string, message: PairingMessage, connection: Connection): Promise<void> {
+    try {
+      if ((await peer.ask(target, message, { connection })) !== null) count.answered += 1
+      count.sent += 1
+    } catch (error) {
+      count.failed += 1
+      count.lastFailure = String(error)
     }
   }
-  const report = setInterval(() => {
+
+  const print = (): void => {
     console.log(JSON.stringify({ ...count, seconds: elapsed() / 1000 }))
-  }, 100)
+  }
+  const report = setInterval(print, 100)
   await Promise.all(targets.map(floodOne))
   clearInterval(report)
-  console.log(JSON.stringify({ ...count, seconds: elapsed() / 1000 }))
+  print()
   console.log('stopped')
   await peer.stop()
   process.exit()
+}
+
+function commandToStop(): AbortSignal {
+  const stop = new AbortController()
+  createInterface({ input: process.stdin }).once('line', () => {
+    stop.abort()
+  })
+  return stop.signal
 }
 
 /** Well-formed, with random bytes for everything that has to be proved. */
@@ -133,7 +141,7 @@ function bogusMessage(number: number): PairingMessage {
   }
 }
 
-async function ask(target: string): Promise<void> {
+async function askOnce(target: string): Promise<void> {
   const words = (await process.stdin.toArray()).join('')
   const code = parsePairingCode(words)
   if (!code.ok) throw new Error(code.message)
@@ -150,5 +158,5 @@ async function ask(target: string): Promise<void> {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [what, first = '', ...rest] = process.argv.slice(2)
-  await (what === 'flood' ? flood(Number(first), rest) : ask(first))
+  await (what === 'flood' ? flood(Number(first), rest) : askOnce(first))
 }

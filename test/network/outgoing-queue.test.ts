@@ -19,7 +19,7 @@ test('an unending line of small messages does not hold up a large one', () => {
   let channel = 100
   let largeFrames = 0
   for (let round = 0; round < 100; round++) {
-    for (let count = 0; count < 20; count++) push(queue, channel++, 4_000)
+    for (let count = 0; count < 40; count++) push(queue, channel++, 4_000)
     largeFrames += queue.take(2 * maxPayloadBytes).filter((frame) => frame.channel === 1).length
   }
   assert.equal(largeFrames, 10)

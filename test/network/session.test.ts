@@ -422,6 +422,15 @@ test('more than 256 requests at once are refused politely, with what they hold b
   session.abort(new Error('done'))
 })
 
+test('a peer that asks without ever reading an answer is cut off', async () => {
+  const { session, peer, inbound } = await rawDialer()
+  // What libp2p sets when the peer gives it no more window.
+  inbound.writableNeedsDrain = true
+  const ping: Frame = { type: 'ping', more: false, channel: 0, payload: new Uint8Array(8) }
+  for (let batch = 0; batch < 11; batch++) peer.send(encodeFrames(Array.from({ length: 100 }, () => ping)))
+  assert.equal((await within(session.closed, 'the end')).reason, 'violation')
+})
+
 test('half-sent requests hold 16 MiB at most; the rest of a refused one is dropped', async () => {
   const { session, peer, frames } = await rawDialer()
   const part = 'x'.repeat(60_000)
@@ -487,6 +496,7 @@ test('fuzzed frames after the hello: the session goes on or ends, and nothing es
 async function rawDialer(): Promise<{
   session: Session
   peer: Stream
+  inbound: Stream
   frames: Frame[]
 }> {
   const { dialerPeer, listenerPeer, outbound, inbound, toDialer } = await ends()
@@ -503,7 +513,7 @@ async function rawDialer(): Promise<{
   ])
   const frames: Frame[] = []
   framed.receive((frame) => frames.push({ ...frame, payload: frame.payload.slice() }))
-  return { session, peer: outbound, frames }
+  return { session, peer: outbound, inbound, frames }
 }
 
 function request(channel: number, name: string, text: string): Frame {

@@ -148,18 +148,23 @@ test('threat 13: two joiners race one code: whatever the order, exactly one wins
   )
 })
 
-test('a joiner sends at most eight Responses, and gives up at the ninth Challenge', () => {
+test('a joiner sends at most eight Responses, each to a commitment of its own, and gives up at the ninth Challenge', () => {
   const bob = new JoinerParty({ deadline: 10_000_000 })
+  const commitments = new Set<string>()
+  const challenge = () => {
+    const request = bob.find(aliceId)
+    commitments.add(request.commitment.join())
+    return expectMessage(new InitiatorParty().hear(bobId, request), 'Challenge')
+  }
   for (let round = 0; round < maxTries; round++) {
-    const challenge = expectMessage(new InitiatorParty().hear(bobId, bob.find(aliceId)), 'Challenge')
-    assert.equal(bob.hear(aliceId, challenge)?.type, 'Response')
+    assert.equal(bob.hear(aliceId, challenge())?.type, 'Response')
     bob.now += 75_000
     bob.deliver({ type: 'tick' })
     assert.equal(bob.state.phase, 'searching')
   }
-  const challenge = expectMessage(new InitiatorParty().hear(bobId, bob.find(aliceId)), 'Challenge')
-  assert.equal(bob.hear(aliceId, challenge), null)
+  assert.equal(bob.hear(aliceId, challenge()), null)
   assert.equal(bob.state.phase === 'failed' && bob.state.reason, 'too-many-tries')
+  assert.equal(commitments.size, maxTries + 1)
 })
 
 test('the invitation that a Response belongs to is told by its opening', () => {

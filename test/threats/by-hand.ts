@@ -2,7 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { encodeDescription } from '../../src/pairing/device-info.ts'
 import * as initiator from '../../src/pairing/initiator-handshake.ts'
 import * as joiner from '../../src/pairing/joiner-handshake.ts'
-import { agreeKeys, deriveCodeKeys, deriveDigits, type AgreedKeys, type CodeKeys } from '../../src/pairing/key-schedule.ts'
+import {
+  agreeKeys,
+  deriveCodeKeys,
+  deriveDigits,
+  type AgreedKeys,
+  type CodeKeys,
+} from '../../src/pairing/key-schedule.ts'
 import type { MessageOf } from '../../src/pairing/messages.ts'
 import { parsePairingCode } from '../../src/pairing/pairing-code.ts'
 import { suite1, type Suite } from '../../src/pairing/suite.ts'
@@ -17,7 +23,12 @@ export function keysOf(words: string): CodeKeys {
   return deriveCodeKeys(suite1, code.entropy)
 }
 
-export function contextOf(keys: CodeKeys, localPeerId: string, deviceName = 'mallory', suite = suite1): joiner.HandshakeContext {
+export function contextOf(
+  keys: CodeKeys,
+  localPeerId: string,
+  deviceName = 'mallory',
+  suite = suite1,
+): joiner.HandshakeContext {
   return { suite, keys, localPeerId, deviceName }
 }
 
@@ -110,7 +121,11 @@ export function makeComplete(
 ): MessageOf<'Complete'> {
   const associatedData = transcript.proved(suite, responded, joinerProof)
   const sealed = suite.seal(keys.initiatorSeal, encodeDescription({ name: deviceName }), associatedData)
-  return { type: 'Complete', sealed, proof: proof(transcript.complete(suite, responded, joinerProof, sealed)) }
+  return {
+    type: 'Complete',
+    sealed,
+    proof: proof(transcript.complete(suite, responded, joinerProof, sealed)),
+  }
 }
 
 /** A message with fields that are none of it, or of other types. */

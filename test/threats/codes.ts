@@ -90,15 +90,23 @@ async function wrongWords(scene: Scene): Promise<Verdict> {
     const message = await bob
       .join(code, { peers: [peer], timeoutMs: 400 })
       .then(() => 'paired')
-      .catch((error: unknown) => (error instanceof SpacedockError && error.code === 'invalid-code' ? `${error.message} ${error.hint}` : null))
+      .catch((error: unknown) =>
+        error instanceof SpacedockError && error.code === 'invalid-code'
+          ? `${error.message} ${error.hint}`
+          : null,
+      )
     await pause(20)
     if (contacts > 0) return succeeded(`a packet left after ${what}`)
     if (message === null || message === 'paired') return succeeded(`${what} is not refused as wrong`)
-    if (hint !== undefined && !message.includes(hint)) return succeeded(`${what}: "${message}" does not name ${hint}`)
+    if (hint !== undefined && !message.includes(hint))
+      return succeeded(`${what}: "${message}" does not name ${hint}`)
   }
   // The same address with right words, to know that packets would have been seen.
   await tryJoin(bob, words, [peer], { timeoutMs: 400 })
-  return unless({ 'the listener sees nothing at all': contacts === 0 }, `${Object.keys(attempts).length} wrong codes, no packet`)
+  return unless(
+    { 'the listener sees nothing at all': contacts === 0 },
+    `${Object.keys(attempts).length} wrong codes, no packet`,
+  )
 }
 
 /** Twelve words of the list that are no code. */
@@ -121,11 +129,24 @@ async function rightWords(scene: Scene): Promise<Verdict> {
   const spellings: Record<string, (words: string) => string> = {
     'upper case': (words) => words.toUpperCase(),
     'mixed case': (words) => words.replaceAll(/\b\w/g, (letter) => letter.toUpperCase()),
-    'dashes, commas and line breaks': (words) => words.split(' ').map((word, index) => word + ['-', ', ', '\n'][index % 3]).join(''),
-    'numbers in front': (words) => words.split(' ').map((word, index) => `${index + 1}. ${word}`).join(' '),
+    'dashes, commas and line breaks': (words) =>
+      words
+        .split(' ')
+        .map((word, index) => word + ['-', ', ', '\n'][index % 3])
+        .join(''),
+    'numbers in front': (words) =>
+      words
+        .split(' ')
+        .map((word, index) => `${index + 1}. ${word}`)
+        .join(' '),
     'spaces around': (words) => `\u00a0  ${words.replaceAll(' ', ' \u3000 ')}\t\n`,
-    'four letters of each': (words) => words.split(' ').map((word) => word.slice(0, 4)).join(' '),
-    'full-width letters': (words) => words.replaceAll(/[a-z]/g, (letter) => String.fromCharCode(letter.charCodeAt(0) + 0xfee0)),
+    'four letters of each': (words) =>
+      words
+        .split(' ')
+        .map((word) => word.slice(0, 4))
+        .join(' '),
+    'full-width letters': (words) =>
+      words.replaceAll(/[a-z]/g, (letter) => String.fromCharCode(letter.charCodeAt(0) + 0xfee0)),
     'the URI': (words) => `spacedock:${words.split(' ').join('-')}`,
   }
   for (const [what, spell] of Object.entries(spellings)) {

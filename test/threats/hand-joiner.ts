@@ -21,7 +21,12 @@ export class HandJoiner {
     this.candidate = makeRequest(context, node.peerId)
   }
 
-  static async start(scene: Scene, node: SpacedockNode, words: string, name = 'mallory'): Promise<HandJoiner> {
+  static async start(
+    scene: Scene,
+    node: SpacedockNode,
+    words: string,
+    name = 'mallory',
+  ): Promise<HandJoiner> {
     const raw = await scene.rawPeer()
     return new HandJoiner(raw, contextOf(keysOf(words), raw.peerId, name), node)
   }
@@ -54,7 +59,10 @@ export class HandJoiner {
   }
 
   /** Until there is a decision. */
-  async awaitComplete(challenge: MessageOf<'Challenge'>, forgery: Forgery = {}): Promise<PairingMessage | null> {
+  async awaitComplete(
+    challenge: MessageOf<'Challenge'>,
+    forgery: Forgery = {},
+  ): Promise<PairingMessage | null> {
     let answer = await this.respond(challenge, forgery)
     while (answer?.type === 'Waiting') answer = await this.respondAgain()
     return answer

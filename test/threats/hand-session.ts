@@ -4,7 +4,11 @@ import { openSession, type Session } from '../../src/network/session.ts'
 import type { RawPeer } from './raw-peer.ts'
 
 /** A session as a paired device opens it. */
-export async function openSessionByHand(raw: RawPeer, address: string, pairKey: Uint8Array): Promise<Session> {
+export async function openSessionByHand(
+  raw: RawPeer,
+  address: string,
+  pairKey: Uint8Array,
+): Promise<Session> {
   const connection = await raw.libp2p.dial(multiaddr(address))
   return openSession(connection, {
     localPeer: raw.libp2p.peerId,

@@ -19,7 +19,11 @@ export const threats: Threat[] = [
       {
         what: 'the role in the proof',
         patches: [
-          { file: 'src/network/session-hello.ts', find: `prove('dialer', key,`, replace: `prove('listener', key,` },
+          {
+            file: 'src/network/session-hello.ts',
+            find: `prove('dialer', key,`,
+            replace: `prove('listener', key,`,
+          },
         ],
       },
     ],
@@ -54,12 +58,18 @@ export const threats: Threat[] = [
       {
         what: "the initiator's limit",
         patches: [
-          { file: 'src/pairing/initiator.ts', find: `if (state.challenges >= maxTries) {`, replace: `if (false) {` },
+          {
+            file: 'src/pairing/initiator.ts',
+            find: `if (state.challenges >= maxTries) {`,
+            replace: `if (false) {`,
+          },
         ],
       },
       {
         what: "the joiner's limit",
-        patches: [{ file: 'src/pairing/joiner.ts', find: `if (state.responses >= maxTries)`, replace: `if (false)` }],
+        patches: [
+          { file: 'src/pairing/joiner.ts', find: `if (state.responses >= maxTries)`, replace: `if (false)` },
+        ],
       },
       {
         what: 'a new commitment for each search',
@@ -147,7 +157,9 @@ function grindFields(): Verdict {
   const onAlicesScreen = new Set<string>()
   const onBobsScreen = new Set<string>()
   for (let name = 0; name < 200; name++) {
-    const exchange = makeResponse(asJoiner, candidate, challenge, { description: JSON.stringify({ name: `n${name}` }) })
+    const exchange = makeResponse(asJoiner, candidate, challenge, {
+      description: JSON.stringify({ name: `n${name}` }),
+    })
     const { effects } = initiator.advance(asInitiator, requested.state, {
       type: 'response',
       peer: bob,
@@ -169,7 +181,11 @@ function grindFields(): Verdict {
     const { effects } = joiner.advance(
       context,
       { phase: 'searching', seed: new Uint8Array(32).fill(3), deadline: 1_000, responses: 0 },
-      { type: 'answered', peer: alice, message: challengeFor(context, asInitiator, honest.secret, challenge.nonce) },
+      {
+        type: 'answered',
+        peer: alice,
+        message: challengeFor(context, asInitiator, honest.secret, challenge.nonce),
+      },
     )
     const shown = effects.find((effect) => effect.type === 'show-digits')
     if (shown === undefined) return succeeded('a right Challenge was not taken')
@@ -190,11 +206,13 @@ function challengeFor(
   secret: Uint8Array,
   nonce: Uint8Array,
 ): MessageOf<'Challenge'> {
-  const asked = joiner.advance(
-    context,
-    { phase: 'searching', seed: new Uint8Array(32).fill(3), deadline: 1_000, responses: 0 },
-    { type: 'candidate', peer: alice, fresh: fresh() },
-  ).effects.find((effect) => effect.type === 'ask-peer')
+  const asked = joiner
+    .advance(
+      context,
+      { phase: 'searching', seed: new Uint8Array(32).fill(3), deadline: 1_000, responses: 0 },
+      { type: 'candidate', peer: alice, fresh: fresh() },
+    )
+    .effects.find((effect) => effect.type === 'ask-peer')
   if (asked === undefined) throw new Error('the joiner asks nobody')
   const answered = initiator.advance(asInitiator, initiator.startInitiator(1_000), {
     type: 'request',
@@ -219,9 +237,15 @@ function grindAttempts(): Verdict {
   let challenges = 0
   for (let attempt = 0; attempt < 20; attempt++) {
     const { request } = makeRequest(asJoiner, alice)
-    const step = initiator.advance(asInitiator, shown, { type: 'request', peer: bob, message: request, fresh: fresh() })
+    const step = initiator.advance(asInitiator, shown, {
+      type: 'request',
+      peer: bob,
+      message: request,
+      fresh: fresh(),
+    })
     shown = step.state
-    if (step.effects.some((effect) => effect.type === 'answer' && effect.message.type === 'Challenge')) challenges++
+    if (step.effects.some((effect) => effect.type === 'answer' && effect.message.type === 'Challenge'))
+      challenges++
   }
 
   let looking = joiner.startJoiner(10_000_000)
@@ -241,7 +265,11 @@ function grindAttempts(): Verdict {
       }),
       'Challenge',
     )
-    const answered = joiner.advance(context, asked.state, { type: 'answered', peer: alice, message: challenge })
+    const answered = joiner.advance(context, asked.state, {
+      type: 'answered',
+      peer: alice,
+      message: challenge,
+    })
     const response = answered.effects.find((effect) => effect.type === 'repeat')
     looking = answered.state
     if (response?.message.type !== 'Response') break
@@ -266,14 +294,23 @@ function boundaries(): Verdict {
   const candidate = makeRequest(asJoiner, alice)
   const open = initiator.startInitiator(expiresAt)
   const requestAt = (now: number): initiator.InitiatorStep =>
-    initiator.advance({ ...asInitiator, now }, open, { type: 'request', peer: bob, message: candidate.request, fresh: fresh() })
+    initiator.advance({ ...asInitiator, now }, open, {
+      type: 'request',
+      peer: bob,
+      message: candidate.request,
+      fresh: fresh(),
+    })
   const phaseAfterTick = (state: initiator.InitiatorState, now: number): string =>
     initiator.advance({ ...asInitiator, now }, state, { type: 'tick' }).state.phase
 
   const begun = requestAt(expiresAt - 1)
   const { response } = makeResponse(asJoiner, candidate, answerOf(begun, 'Challenge'))
   const respondAt = (now: number): initiator.InitiatorStep =>
-    initiator.advance({ ...asInitiator, now }, begun.state, { type: 'response', peer: bob, message: response })
+    initiator.advance({ ...asInitiator, now }, begun.state, {
+      type: 'response',
+      peer: bob,
+      message: response,
+    })
   const approving = respondAt(expiresAt - 1)
   const approveBy = expiresAt - 1 + 60_000
   const approveAt = (now: number): string =>
@@ -291,9 +328,15 @@ function boundaries(): Verdict {
   }))
   return unless(
     {
-      'the code ends too early': begun.state.phase !== 'open' || approving.state.phase !== 'approving' || phaseAfterTick(open, expiresAt - 1) !== 'open',
-      'the question ends too early': approveAt(approveBy - 1) !== 'persisting' || decideAt(59_999) !== 'persisting',
-      'the code is still good': late.some(({ request, response, tick }) => [request, response, tick].some((phase) => phase !== 'ended')),
+      'the code ends too early':
+        begun.state.phase !== 'open' ||
+        approving.state.phase !== 'approving' ||
+        phaseAfterTick(open, expiresAt - 1) !== 'open',
+      'the question ends too early':
+        approveAt(approveBy - 1) !== 'persisting' || decideAt(59_999) !== 'persisting',
+      'the code is still good': late.some(({ request, response, tick }) =>
+        [request, response, tick].some((phase) => phase !== 'ended'),
+      ),
       "the initiator's question can still be answered": late.some(({ approval }) => approval !== 'ended'),
       "the joiner's question can still be answered": late.some(({ decision }) => decision !== 'failed'),
     },
@@ -302,8 +345,15 @@ function boundaries(): Verdict {
 }
 
 /** A joiner whose person is asked at 0 ms. */
-function decidingJoiner(asJoiner: joiner.JoinerContext, asInitiator: initiator.InitiatorContext): joiner.JoinerState {
-  const asked = joiner.advance(asJoiner, joiner.startJoiner(300_000), { type: 'candidate', peer: alice, fresh: fresh() })
+function decidingJoiner(
+  asJoiner: joiner.JoinerContext,
+  asInitiator: initiator.InitiatorContext,
+): joiner.JoinerState {
+  const asked = joiner.advance(asJoiner, joiner.startJoiner(300_000), {
+    type: 'candidate',
+    peer: alice,
+    fresh: fresh(),
+  })
   const question = asked.effects.find((effect) => effect.type === 'ask-peer')
   if (question === undefined) throw new Error('the joiner asks nobody')
   let shown = initiator.startInitiator(300_000)
@@ -312,8 +362,15 @@ function decidingJoiner(asJoiner: joiner.JoinerContext, asInitiator: initiator.I
     shown = step.state
     return step
   }
-  const challenge = answerOf(hear({ type: 'request', peer: bob, message: question.message, fresh: fresh() }), 'Challenge')
-  const responding = joiner.advance(asJoiner, asked.state, { type: 'answered', peer: alice, message: challenge })
+  const challenge = answerOf(
+    hear({ type: 'request', peer: bob, message: question.message, fresh: fresh() }),
+    'Challenge',
+  )
+  const responding = joiner.advance(asJoiner, asked.state, {
+    type: 'answered',
+    peer: alice,
+    message: challenge,
+  })
   const response = responding.effects.find((effect) => effect.type === 'repeat')?.message
   if (response?.type !== 'Response') throw new Error('the joiner does not respond')
   hear({ type: 'response', peer: bob, message: response })
@@ -322,6 +379,6 @@ function decidingJoiner(asJoiner: joiner.JoinerContext, asInitiator: initiator.I
   const { effects } = hear({ type: 'response', peer: bob, message: response })
   const complete = effects.find((effect) => effect.type === 'answer')?.message
   if (complete?.type !== 'Complete') throw new Error('the initiator does not complete')
-  return joiner.advance(asJoiner, responding.state, { type: 'answered', peer: alice, message: complete }).state
+  return joiner.advance(asJoiner, responding.state, { type: 'answered', peer: alice, message: complete })
+    .state
 }
-

@@ -62,7 +62,10 @@ export function makeCandidate(`,
         attack: async () =>
           nothingSigns([
             ...sourcesOf(['src/pairing', 'src/protocols']),
-            { path: 'src/protocols/pairing.ts', text: 'const signature = await privateKey.sign(message.nonce)' },
+            {
+              path: 'src/protocols/pairing.ts',
+              text: 'const signature = await privateKey.sign(message.nonce)',
+            },
           ]),
       },
     ],
@@ -101,10 +104,13 @@ async function askForSignature(scene: Scene): Promise<Verdict> {
   thief.renew({ nonce: wanted.slice(0, 32), secret: wanted.slice(24) })
   const challenge = await thief.challenge()
   const complete = await thief.awaitComplete(challenge)
-  for (const message of [challenge, complete]) if (message !== null) leaked.push(encodeMessage(message), ...fieldsOf(message))
+  for (const message of [challenge, complete])
+    if (message !== null) leaked.push(encodeMessage(message), ...fieldsOf(message))
 
   const texts = [wanted, ...chosenTexts(evil)]
-  const found = [bob.peerId, alice.peerId].some((peerId) => leaked.some((bytes) => holdsSignature(bytes, texts, keyOf(peerId))))
+  const found = [bob.peerId, alice.peerId].some((peerId) =>
+    leaked.some((bytes) => holdsSignature(bytes, texts, keyOf(peerId))),
+  )
   return unless(
     { 'a signature left': found, 'nothing came back': leaked.length < 4 },
     `${leaked.length} pieces of what came back hold no signature of ${texts.length} texts`,

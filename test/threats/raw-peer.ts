@@ -8,7 +8,10 @@ import { decodeMessage, encodeMessage, type PairingMessage } from '../../src/pai
 
 export const pairingProtocol = '/spacedock/pairing/1.0.0'
 
-export type Served = (message: PairingMessage, peer: string) => PairingMessage | null | 'hang' | Promise<PairingMessage | null>
+export type Served = (
+  message: PairingMessage,
+  peer: string,
+) => PairingMessage | null | 'hang' | Promise<PairingMessage | null>
 
 /** A stock libp2p host that knows the protocol's messages and none of its rules. */
 export class RawPeer {
@@ -47,8 +50,14 @@ export class RawPeer {
   }
 
   async open(address: string, protocol: string, connection?: Connection): Promise<Stream> {
-    const over = connection ?? (await this.connect(address))
-    return over.newStream(protocol, { maxOutboundStreams: 10_000 })
+    const options = { maxOutboundStreams: 10_000 }
+    if (connection !== undefined) return connection.newStream(protocol, options)
+    try {
+      return await (await this.connect(address)).newStream(protocol, options)
+    } catch {
+      // The other side has gone since, and perhaps come back: libp2p hands out a dead connection once.
+      return (await this.connect(address, { force: true })).newStream(protocol, options)
+    }
   }
 
   /** Sends a pairing message, or any bytes, on a stream of its own; null when no answer came: silence. */

@@ -69,7 +69,11 @@ export const threats: Threat[] = [
       {
         what: 'the single step that verifies and consumes',
         patches: [
-          { file: 'src/pairing/initiator.ts', find: `if (state.phase !== 'open') {`, replace: `if (false) {` },
+          {
+            file: 'src/pairing/initiator.ts',
+            find: `if (state.phase !== 'open') {`,
+            replace: `if (false) {`,
+          },
         ],
       },
     ],
@@ -111,18 +115,18 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/discovery/given-addresses.ts',
-            find: `onCandidate({ peer, addresses: given, urgent: true })`,
-            replace: `for (const one of given) onCandidate({ peer, addresses: [one], urgent: true })`,
+            find: `onCandidate({ peer, addresses: given, urgent: true, given: true })`,
+            replace: `for (const one of given) onCandidate({ peer, addresses: [one], urgent: true, given: true })`,
           },
           {
             file: 'src/protocols/candidate-queue.ts',
-            find: `if (candidate === undefined || candidate.isAsked) continue`,
+            find: `if (candidate === undefined || candidate.question !== null) continue`,
             replace: `if (candidate === undefined) continue`,
           },
           {
             file: 'src/protocols/candidate-queue.ts',
-            find: `if (!candidate.isAsked) this.#waiting.add(peer)`,
-            replace: `this.#waiting.add(peer)`,
+            find: `if (candidate === undefined || candidate.question !== null) return\n    candidate.cancelTimer()\n    this.#withdraw`,
+            replace: `if (candidate === undefined) return\n    candidate.cancelTimer()\n    this.#withdraw`,
           },
           {
             file: 'src/pairing/joiner.ts',
@@ -154,13 +158,17 @@ async function replayFromElsewhere(scene: Scene): Promise<Verdict> {
   const complete = await bob.awaitComplete(challenge)
   if (bob.exchange === undefined) return succeeded('Bob got no further')
   const third = await replay(bob.exchange.response)
-  const confirmed = await replay({ type: 'Confirmed', acknowledgement: bob.agree(complete).pair.acknowledgement })
+  const confirmed = await replay({
+    type: 'Confirmed',
+    acknowledgement: bob.agree(complete).pair.acknowledgement,
+  })
   const done = await bob.confirm(bob.agree(complete))
   return unless(
     {
       'message 3 is answered': third !== null,
       'message 5 is answered': confirmed !== null,
-      'the honest pairing failed': done?.type !== 'Acknowledged' || (await endOf(invitation, 2_000)) !== 'paired',
+      'the honest pairing failed':
+        done?.type !== 'Acknowledged' || (await endOf(invitation, 2_000)) !== 'paired',
     },
     'four replays, silence each time; the honest pairing succeeded',
   )
@@ -175,18 +183,23 @@ async function replayFromTheSame(scene: Scene): Promise<Verdict> {
   const text = (message: PairingMessage | null): string =>
     message === null ? 'silence' : Buffer.from(encodeMessage(message)).toString()
   for (let replay = 0; replay < 20; replay++) {
-    if (text(await bob.request()) !== text(challenge)) return succeeded('the Challenge is another one the next time')
+    if (text(await bob.request()) !== text(challenge))
+      return succeeded('the Challenge is another one the next time')
   }
   const complete = await bob.awaitComplete(challenge)
-  if (complete?.type !== 'Complete') return succeeded(`the Response, sent again, is answered with ${complete?.type ?? 'silence'}`)
+  if (complete?.type !== 'Complete')
+    return succeeded(`the Response, sent again, is answered with ${complete?.type ?? 'silence'}`)
   for (let replay = 0; replay < 20; replay++) {
-    if (text(await bob.respondAgain()) !== text(complete)) return succeeded('the answer to the Response is another one')
+    if (text(await bob.respondAgain()) !== text(complete))
+      return succeeded('the answer to the Response is another one')
   }
   const agreement = bob.agree(complete)
   const acknowledged = await bob.confirm(agreement)
   for (let replay = 0; replay < 5; replay++) {
-    if (text(await bob.confirm(agreement)) !== text(acknowledged)) return succeeded('the last word is answered otherwise')
-    if (text(await bob.respondAgain()) !== text(complete)) return succeeded('the answer to the Response is another one')
+    if (text(await bob.confirm(agreement)) !== text(acknowledged))
+      return succeeded('the last word is answered otherwise')
+    if (text(await bob.respondAgain()) !== text(complete))
+      return succeeded('the answer to the Response is another one')
   }
   return unless(
     {
@@ -243,8 +256,10 @@ async function race(scene: Scene): Promise<Verdict> {
     )
     const won = acknowledged.filter((answer) => answer?.type === 'Acknowledged')
     const devices = alice.devices().length
-    if (won.length !== 1 || devices !== round + 1) return succeeded(`${won.length} winners in round ${round + 1}, ${devices} devices`)
-    if (answers.filter((answer) => answer?.type === 'Refused').length !== 1) return succeeded('the loser is not told')
+    if (won.length !== 1 || devices !== round + 1)
+      return succeeded(`${won.length} winners in round ${round + 1}, ${devices} devices`)
+    if (answers.filter((answer) => answer?.type === 'Refused').length !== 1)
+      return succeeded('the loser is not told')
     winners[(acknowledged[0] === null) === (round % 2 === 1) ? 'first' : 'second']++
     await Promise.all(racers.map(({ raw }) => raw.stop()))
   }
@@ -274,7 +289,8 @@ async function useAgain(scene: Scene): Promise<Verdict> {
   const says = typeof joined === 'string' ? joined : 'paired'
   return unless(
     {
-      [`a holder of the words gets ${told?.type ?? 'silence'}`]: told?.type !== 'Refused' || told.reason !== 'used',
+      [`a holder of the words gets ${told?.type ?? 'silence'}`]:
+        told?.type !== 'Refused' || told.reason !== 'used',
       'a stranger gets an answer': toStranger !== null || replayed !== null,
       [`a node with the words: ${says}`]: says !== 'used',
       'there is a second device': alice.devices().length !== 1,
@@ -317,7 +333,8 @@ async function manyConnections(scene: Scene): Promise<Verdict> {
   const challenges = new Set<string>()
   // Nine times eight: as nine attempts it would also burn the code.
   const connections = []
-  for (let index = 0; index < 8; index++) connections.push(await thief.raw.connect(thief.address, { force: true }))
+  for (let index = 0; index < 8; index++)
+    connections.push(await thief.raw.connect(thief.address, { force: true }))
   for (let round = 0; round < 9; round++) {
     const answers = await Promise.all(
       connections.map((connection) => thief.raw.ask(thief.address, thief.candidate.request, { connection })),
@@ -334,4 +351,3 @@ async function manyConnections(scene: Scene): Promise<Verdict> {
     `${new Set(connections).size} connections, 72 requests, one Challenge`,
   )
 }
-

@@ -152,7 +152,8 @@ async function confuseRoles(scene: Scene): Promise<Verdict> {
     return request
   })
   const joined = await tryJoin(bob, evil.words, [evil.raw.address], { timeoutMs: 1_000 })
-  if (joined !== 'not-found') return succeeded(`a joiner that is asked: ${typeof joined === 'string' ? joined : 'paired'}`)
+  if (joined !== 'not-found')
+    return succeeded(`a joiner that is asked: ${typeof joined === 'string' ? joined : 'paired'}`)
   if (answers.some((answer) => answer !== null)) return succeeded('a joiner answered a request')
   return unless(
     {
@@ -169,10 +170,18 @@ async function falseComplete(scene: Scene): Promise<Verdict> {
   const bob = await scene.node('bob', { dataDir })
   const stranger = await scene.rawPeer()
   const bytes = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
-  const unasked = await stranger.ask(addressOf(bob), { type: 'Complete', sealed: bytes(272), proof: bytes(32) })
+  const unasked = await stranger.ask(addressOf(bob), {
+    type: 'Complete',
+    sealed: bytes(272),
+    proof: bytes(32),
+  })
   if (unasked !== null) return succeeded(`a Complete out of nothing is answered with ${unasked.type}`)
 
-  const early = await HandInitiator.start(scene, () => ({ type: 'Complete', sealed: bytes(272), proof: bytes(32) }))
+  const early = await HandInitiator.start(scene, () => ({
+    type: 'Complete',
+    sealed: bytes(272),
+    proof: bytes(32),
+  }))
   const first = await tryJoin(bob, early.words, [early.raw.address], { timeoutMs: 700 })
   if (first !== 'not-found') return succeeded('a Complete in place of the Challenge is taken')
 
@@ -202,7 +211,9 @@ async function falseComplete(scene: Scene): Promise<Verdict> {
   }
   await bob.close()
   const rows = trustRows(dataDir)
-  return rows === 0 ? withstood(`${refused + 2} false ones; no row was written`) : succeeded(`${rows} rows were written`)
+  return rows === 0
+    ? withstood(`${refused + 2} false ones; no row was written`)
+    : succeeded(`${rows} rows were written`)
 }
 
 /** The rows on the disk, of whatever state. */
@@ -217,7 +228,12 @@ async function claimIdentity(scene: Scene): Promise<Verdict> {
   const alice = await scene.node('alice')
   const phone = await scene.node('phone')
   await pairNodes(alice, phone)
-  const claims = { peerId: phone.peerId, deviceId: phone.id, publicKey: fresh().nonce, pairKey: fresh().nonce }
+  const claims = {
+    peerId: phone.peerId,
+    deviceId: phone.id,
+    publicKey: fresh().nonce,
+    pairKey: fresh().nonce,
+  }
   const invitation = await alice.pair()
   const thief = await HandJoiner.start(scene, alice, invitation.words)
   for (const [key, value] of Object.entries(claims)) {
@@ -257,7 +273,8 @@ async function takeName(scene: Scene): Promise<Verdict> {
   const answer = await before.ping().catch(() => null)
   return unless(
     {
-      'two devices have one name': sameName.length !== 1 || new Set(names.map((name) => name.toLowerCase())).size !== names.length,
+      'two devices have one name':
+        sameName.length !== 1 || new Set(names.map((name) => name.toLowerCase())).size !== names.length,
       'the name leads to another device': sameName[0]?.peerId !== phone.peerId,
       'the device is no longer connected': answer === null,
     },

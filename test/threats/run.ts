@@ -7,7 +7,9 @@ import { laterRows, listThreats } from './threats.ts'
  * without the defence, where it has to succeed. Arguments: only these rows.
  */
 const wanted = process.argv.slice(2).map(Number)
-const chosen = (await listThreats()).filter(({ threat }) => wanted.length === 0 || wanted.includes(threat.row))
+const chosen = (await listThreats()).filter(
+  ({ threat }) => wanted.length === 0 || wanted.includes(threat.row),
+)
 const startedAt = performance.now()
 
 const judgements: Judgement[] = []

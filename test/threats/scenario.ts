@@ -6,7 +6,8 @@ import { threatsOf } from './threats.ts'
 const [group = '', index = '', controlIndex] = process.argv.slice(2)
 const threat = (await threatsOf(group))[Number(index)]
 if (threat === undefined) throw new Error(`there is no threat ${index} in ${group}`)
-const attack = controlIndex === undefined ? threat.attack : (threat.without[Number(controlIndex)]?.attack ?? threat.attack)
+const attack =
+  controlIndex === undefined ? threat.attack : (threat.without[Number(controlIndex)]?.attack ?? threat.attack)
 
 // What nobody catches would have ended the program: no attack may come that far, whatever it was after.
 let crash: unknown
@@ -22,7 +23,10 @@ try {
   if (crash !== undefined && verdict.withstood) throw crash
   await report({ kind: 'verdict', verdict })
 } catch (error) {
-  await report({ kind: 'broke', why: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  await report({
+    kind: 'broke',
+    why: error instanceof Error ? (error.stack ?? error.message) : inspect(error),
+  })
 }
 await scene.close()
 process.exit(0)

@@ -1,7 +1,14 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Device, Invitation, JoinOptions, NodeOptions, PairOptions, SpacedockNode } from '../../src/index.ts'
+import type {
+  Device,
+  Invitation,
+  JoinOptions,
+  NodeOptions,
+  PairOptions,
+  SpacedockNode,
+} from '../../src/index.ts'
 import { SpacedockError } from '../../src/errors.ts'
 import type { RawPeer } from './raw-peer.ts'
 
@@ -68,7 +75,11 @@ export async function tryJoin(
 }
 
 /** Whether the code of the invitation still pairs an honest device. */
-export async function stillPairs(scene: Scene, node: SpacedockNode, invitation: Invitation): Promise<boolean> {
+export async function stillPairs(
+  scene: Scene,
+  node: SpacedockNode,
+  invitation: Invitation,
+): Promise<boolean> {
   const honest = await scene.node('honest')
   const joined = await tryJoin(honest, invitation.words, [addressOf(node)])
   if (typeof joined === 'string') return false
@@ -76,7 +87,11 @@ export async function stillPairs(scene: Scene, node: SpacedockNode, invitation: 
   return device.peerId === honest.peerId
 }
 
-export async function pairNodes(initiator: SpacedockNode, joiner: SpacedockNode, options: PairOptions = {}): Promise<void> {
+export async function pairNodes(
+  initiator: SpacedockNode,
+  joiner: SpacedockNode,
+  options: PairOptions = {},
+): Promise<void> {
   const invitation = await initiator.pair(options)
   await joiner.join(invitation.words, { peers: [addressOf(initiator)], timeoutMs: 10_000 })
   await invitation.paired
@@ -97,7 +112,11 @@ export function pause(delayMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, delayMs))
 }
 
-export async function within<Value>(promise: Promise<Value>, what: string, timeoutMs = 10_000): Promise<Value> {
+export async function within<Value>(
+  promise: Promise<Value>,
+  what: string,
+  timeoutMs = 10_000,
+): Promise<Value> {
   const late = pause(timeoutMs).then(() => {
     throw new Error(`${what}: nothing within ${timeoutMs} ms`)
   })

@@ -29,7 +29,8 @@ export const threats: Threat[] = [
   },
   {
     row: 2,
-    title: '10,000 requests by somebody who knows all that is public get no Challenge, and the code still works',
+    title:
+      '10,000 requests by somebody who knows all that is public get no Challenge, and the code still works',
     attack: guessFromPublicThings,
     seconds: 20,
     without: [
@@ -123,7 +124,7 @@ async function guessFromPublicThings(scene: Scene): Promise<Verdict> {
   await Promise.all(
     peers.map(async (peer) => {
       const connection = await peer.connect(addressOf(alice))
-      for (; sent < requests && challenges === 0; ) {
+      for (; sent < requests && challenges === 0;) {
         const guess = guessProbe(sent++, invitation.sessionId, alice.peerId, peer.peerId)
         if ((await peer.ask(addressOf(alice), guess, { connection })) !== null) challenges++
       }
@@ -200,9 +201,9 @@ async function disturbInitiator(scene: Scene): Promise<Verdict> {
     {
       'a stranger finished the pairing of others': early === 'paired',
       'a stranger got an answer': answers.some((each) => each !== null),
-      'the honest pairing failed': acknowledged?.type !== 'Acknowledged' || (await endOf(invitation, 2_000)) !== 'paired',
+      'the honest pairing failed':
+        acknowledged?.type !== 'Acknowledged' || (await endOf(invitation, 2_000)) !== 'paired',
     },
     `${answers.length} messages in five phases, silence each time; the honest pairing succeeded`,
   )
 }
-

@@ -60,7 +60,11 @@ export const threats: Threat[] = [
       {
         what: 'the limit of eight',
         patches: [
-          { file: 'src/pairing/initiator.ts', find: `if (state.challenges >= maxTries) {`, replace: `if (false) {` },
+          {
+            file: 'src/pairing/initiator.ts',
+            find: `if (state.challenges >= maxTries) {`,
+            replace: `if (false) {`,
+          },
         ],
       },
     ],
@@ -153,7 +157,10 @@ async function equalDigits(scene: Scene): Promise<Verdict> {
     challenge = await towardsAlice.challenge()
   }
   // What he has committed to shows other digits, so he tries to open something else.
-  const nonce = digitsFor(towardsAlice, challenge) === onBobsScreen ? undefined : grind(towardsAlice, challenge, onBobsScreen)
+  const nonce =
+    digitsFor(towardsAlice, challenge) === onBobsScreen
+      ? undefined
+      : grind(towardsAlice, challenge, onBobsScreen)
   await towardsAlice.respond(challenge, nonce === undefined ? {} : { nonce })
   giveUp.abort()
   await joining
@@ -163,7 +170,10 @@ async function equalDigits(scene: Scene): Promise<Verdict> {
   )
 }
 
-function digitsFor({ context, candidate }: HandJoiner, challenge: Parameters<typeof makeResponse>[2]): string {
+function digitsFor(
+  { context, candidate }: HandJoiner,
+  challenge: Parameters<typeof makeResponse>[2],
+): string {
   return makeResponse(context, candidate, challenge).digits
 }
 
@@ -178,7 +188,8 @@ function grind(
   const nonce = new Uint8Array(32)
   for (let attempt = 0; attempt < 50_000; attempt++) {
     new DataView(nonce.buffer).setUint32(0, attempt)
-    if (deriveDigits(suite1, keys, transcript.opening(suite1, challenged, nonce, response.share)) === wanted) return nonce
+    if (deriveDigits(suite1, keys, transcript.opening(suite1, challenged, nonce, response.share)) === wanted)
+      return nonce
   }
   return new Uint8Array(32)
 }
@@ -227,7 +238,8 @@ async function lowOrderShares(scene: Scene): Promise<Verdict> {
     const { nonce } = fresh()
     thief.candidate = commitTo(thief.context, alice.peerId, { nonce, share })
     const answer = await thief.respond(await thief.challenge(), { nonce, share, suite: zeroSecret })
-    if (answer !== null) return succeeded(`${Buffer.from(share).toString('hex').slice(0, 8)}... is answered with ${answer.type}`)
+    if (answer !== null)
+      return succeeded(`${Buffer.from(share).toString('hex').slice(0, 8)}... is answered with ${answer.type}`)
     if ((await endOf(invitation)) !== 'burnt') return succeeded('the code is still good')
     await thief.raw.stop()
   }
@@ -279,7 +291,9 @@ async function uncountedProbes(scene: Scene): Promise<Verdict> {
   // Words that are right for another code of the same device.
   await keysOfAnother.request()
   const works = await stillPairs(scene, alice, invitation)
-  return works ? withstood('101 probes with other words; the code still pairs') : succeeded('strangers used the code up')
+  return works
+    ? withstood('101 probes with other words; the code still pairs')
+    : succeeded('strangers used the code up')
 }
 
 const nobodysWords = `${'abandon '.repeat(11)}about`

@@ -1,7 +1,17 @@
 import type { Threat } from './threat.ts'
 
 /** Where the attacks are; a file exports those of one kind. */
-const groups = ['strangers', 'thieves', 'roles', 'replays', 'machines', 'oracle', 'times', 'codes', 'floods'] as const
+const groups = [
+  'strangers',
+  'thieves',
+  'roles',
+  'replays',
+  'machines',
+  'oracle',
+  'times',
+  'codes',
+  'floods',
+] as const
 
 /** A threat, and where a process of its own finds it again. */
 export interface Listed {
@@ -31,6 +41,9 @@ export const laterRows: readonly { row: number; why: string }[] = [
   { row: 20, why: noDht },
   { row: 21, why: noDht },
   { row: 22, why: noDht },
-  { row: 30, why: 'a registry that is rolled back together with the identity file cannot be told from an old one' },
+  {
+    row: 30,
+    why: 'a registry that is rolled back together with the identity file cannot be told from an old one',
+  },
   { row: 38, why: noDht },
 ]

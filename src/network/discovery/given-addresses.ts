@@ -11,7 +11,7 @@ export function givenAddresses(addresses: readonly string[]): CandidateSource {
     async find({ onCandidate, onStatus }) {
       if (peers.size === 0) return
       onStatus('addresses', 'ready', `${addresses.length} given`)
-      for (const [peer, given] of peers) onCandidate({ peer, addresses: given, urgent: true })
+      for (const [peer, given] of peers) onCandidate({ peer, addresses: given, urgent: true, given: true })
     },
   }
 }

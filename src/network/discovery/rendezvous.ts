@@ -33,4 +33,6 @@ export interface FoundPeer {
   addresses: readonly string[]
   /** A sighting is news: somebody at that peer may have just opened an invitation, so ask now. */
   urgent: boolean
+  /** A person gave its address. */
+  given?: boolean
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { OutputLine } from '../../command-output.ts'
 import { pairDevices, type TestDevice } from '../../device.ts'
 import { connectedBothWays, talkBothWays } from '../meeting.ts'
 import { scene, seconds, timed } from '../scene.ts'
@@ -138,8 +139,6 @@ scene(
     const pairing = alice.device.spawnCli(['pair', '--yes'])
     const { words } = await pairing.waitForEvent('code')
     const input = `${String(words)}\n`
-    const blocked = ({ source, status }: Record<string, unknown>): boolean =>
-      source === 'local-network' && status === 'unavailable'
     const told = await timed(async () => {
       await pairing.progress(blocked)
       const alone = bob.device.spawnCli(['join', '-', '--yes', '--timeout', '4'])
@@ -159,6 +158,11 @@ scene(
     saw(`both said so and the search ended after ${told.took}; with --peer paired in ${joined.took}`)
   },
 )
+
+/** A line of progress that says that multicast does not get through. */
+function blocked({ source, status }: OutputLine): boolean {
+  return source === 'local-network' && status === 'unavailable'
+}
 
 /** By the joiner's log: from the start of the search to the last word. */
 function handshakeTime(joiner: TestDevice): string {

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { CommandResult } from '../../command-output.ts'
-import { pairDevices } from '../../device.ts'
-import { CuttingProxy } from '../cutting-proxy.ts'
-import type { Lan } from '../lab.ts'
+import { breakPairing, exchanges, makePair, messagesOfPairing } from '../broken-pairing.ts'
+import type { BreakIt, Outcome, Pair, UnderWay } from '../broken-pairing.ts'
 import { connectedBothWays } from '../meeting.ts'
-import { scene, timed, type Actor, type Stage } from '../scene.ts'
+import { scene, timed } from '../scene.ts'
 
 /**
  * The connection breaks in the middle of a pairing. A proxy, the only way from joiner to initiator, holds everything back
@@ -21,7 +19,7 @@ const pairsAtOnce = 3
 
 for (const { title, breakIt } of [
   { title: `pulled and plugged in again after ${outageMs / 1000} s`, breakIt: pullCable },
-  { title: 'reset', breakIt: (pair: Pair) => pair.proxy.reset() },
+  { title: 'reset', breakIt: ({ proxy }: Pair) => proxy.reset() },
 ]) {
   scene(
     `the connection is ${title} in the middle of each exchange: both are paired, or neither is`,
@@ -92,3 +90,28 @@ scene(
   },
 )
 
+async function pullCable({ lan, alice, bob, proxy }: Pair, cutAt: number): Promise<void> {
+  const link = (cutAt % 2 === 0 ? alice : bob).host.link(lan)
+  await link.cut()
+  await wait(outageMs)
+  await link.heal()
+  await proxy.release()
+}
+
+/** Looks for a message between those of the exchanges before and after. */
+async function hitAtLeastOnce(
+  pair: Pair,
+  wanted: UnderWay,
+  outcomes: Outcome[],
+  breakIt: BreakIt,
+): Promise<void> {
+  const order = [...exchanges, 'nothing']
+  for (let tries = 0; tries < 6; tries += 1) {
+    if (outcomes.some(({ underWay }) => underWay === wanted)) return
+    const place = ({ underWay }: Outcome): number => order.indexOf(underWay) - order.indexOf(wanted)
+    const before = Math.max(...outcomes.filter((each) => place(each) < 0).map(({ cutAt }) => cutAt))
+    const after = Math.min(...outcomes.filter((each) => place(each) > 0).map(({ cutAt }) => cutAt))
+    outcomes.push(await breakPairing(pair, Math.round((before + after) / 2), breakIt))
+  }
+  assert.fail(`never broken during ${wanted}: ${JSON.stringify(outcomes)}`)
+}
