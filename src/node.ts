@@ -158,12 +158,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
   protocols.attach({
     protocol: sessionProtocol,
     access: 'paired',
-    // A device that was restarted in the middle of a pairing comes before this side's row is written: it is to ask again.
-    refuse: async (stream, { remotePeer }) => {
-      if (pairing.isPairingWith(remotePeer.toString()))
-        stream.abort(new Error('the pairing is not finished yet'))
-      else await refuseUnknownDevice(stream)
-    },
+    refuse: (stream) => refuseUnknownDevice(stream),
     handle: async (stream, connection, { signal }) => admit(stream, connection, signal),
   })
   protocols.register(messaging.protocol)

@@ -23,7 +23,7 @@ export async function readConfig(dataDir: string): Promise<DaemonConfig> {
     text = await readFile(path, 'utf8')
   } catch (cause) {
     if (isMissing(cause)) return {}
-    throw new SpacedockError('directory-unusable', `${path} cannot be read.`, {
+    throw new SpacedockError('directory-unusable', `The configuration ${path} cannot be read.`, {
       hint: 'Correct its owner and mode (0600), or delete it; it only holds "interfaces" and "port".',
       cause,
     })
@@ -31,10 +31,14 @@ export async function readConfig(dataDir: string): Promise<DaemonConfig> {
   try {
     return v.parse(configSchema, JSON.parse(text))
   } catch (cause) {
-    throw new SpacedockError('directory-unusable', `${path} is damaged: ${reason(cause)}.`, {
-      hint: 'Correct or delete it; it only holds "interfaces" and "port".',
-      cause,
-    })
+    throw new SpacedockError(
+      'directory-unusable',
+      `The configuration ${path} is damaged: ${reason(cause)}.`,
+      {
+        hint: 'Correct or delete it; it only holds "interfaces" and "port".',
+        cause,
+      },
+    )
   }
 }
 

@@ -123,13 +123,13 @@ function fits(path: string): boolean {
 }
 
 function inTheWay(path: string): SpacedockError {
-  return new SpacedockError('directory-unusable', `${path} is in the way: it is not a socket.`, {
+  return new SpacedockError('directory-unusable', `The file ${path} is in the way: it is not a socket.`, {
     hint: 'Move it away, or choose another directory with --dir.',
   })
 }
 
 function unusable(path: string, problem: string): SpacedockError {
-  return new SpacedockError('directory-unusable', `${path} ${problem}.`, {
+  return new SpacedockError('directory-unusable', `The directory ${path} ${problem}.`, {
     hint: 'Choose another directory with --dir, or correct its owner and mode (0700).',
   })
 }

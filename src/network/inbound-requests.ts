@@ -69,7 +69,7 @@ export class InboundRequests {
     if (known.phase === 'ready') this.#bufferedBytes -= known.body.byteLength
     if (known.phase === 'answering') {
       this.#options.outgoing.drop(channel)
-      this.#answerBytes -= known.answerBytes
+      return this.#answered(channel, known.answerBytes)
     }
     this.#forget(channel)
     if (known.phase === 'running') {
@@ -163,9 +163,10 @@ export class InboundRequests {
   }
 
   #answered(channel: number, answerBytes: number): void {
+    const heldBack = this.#answerBytes > answersBeforeWaitingBytes
     this.#answerBytes -= answerBytes
     this.#forget(channel)
-    if (this.#answerBytes > answersBeforeWaitingBytes) return
+    if (!heldBack || this.#answerBytes > answersBeforeWaitingBytes) return
     for (const waiting of this.#channels.keys()) this.#runReady(waiting)
   }
 

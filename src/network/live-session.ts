@@ -31,11 +31,22 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   const remotePeer = connection.remotePeer
   const ended = Promise.withResolvers<SessionEnd>()
   let phase: 'open' | 'closing' | 'goodbye-received' | 'ended' = 'open'
+  let saidGoodbye = false
+  let heardGoodbye = false
   let onIdle: (() => void) | undefined
 
   const flush = (): void => framed.flush()
+  /** What the other side asked before it heard our goodbye is still on its way until we hear its own. */
+  const isIdle = (): boolean => heardGoodbye && inbound.isIdle && outbound.isIdle
   const noticeIdle = (): void => {
-    if (inbound.isIdle && outbound.isIdle) onIdle?.()
+    if (phase === 'goodbye-received' && outbound.isIdle) sayGoodbye()
+    if (isIdle()) onIdle?.()
+  }
+  function sayGoodbye(): void {
+    if (saidGoodbye) return
+    saidGoodbye = true
+    outgoing.pushControl({ type: 'goodbye', more: false, channel: 0, payload: new Uint8Array(0) })
+    flush()
   }
   const inbound = new InboundRequests({
     outgoing,
@@ -96,8 +107,9 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       case 'pong':
         return pings.receive(frame)
       case 'goodbye':
+        heardGoodbye = true
         if (phase === 'open') phase = 'goodbye-received'
-        return undefined
+        return noticeIdle()
       case 'dialerHello':
       case 'listenerHello':
       case 'dialerProof':
@@ -127,9 +139,8 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       phase = 'closing'
       const deadline = startDeadline(closeTimeoutMs, closeTimedOut, { timers })
       try {
-        outgoing.pushControl({ type: 'goodbye', more: false, channel: 0, payload: new Uint8Array(0) })
-        flush()
-        if (!inbound.isIdle || !outbound.isIdle) {
+        sayGoodbye()
+        if (!isIdle()) {
           const idle = new Promise<void>((resolve) => {
             onIdle = resolve
           })

@@ -8,8 +8,6 @@ import { maxMessageBytes } from './request-header.ts'
 import { serve } from './request-response.ts'
 import type { Timers } from './timers.ts'
 
-export { defineProtocol } from './application-protocols.ts'
-
 /** A protocol that has libp2p streams to itself. */
 export interface StreamProtocol {
   /** Such as `/spacedock/pairing/1.0.0`. */

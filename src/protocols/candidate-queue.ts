@@ -157,13 +157,18 @@ export class CandidateQueue {
   /** Those that were silent go first, then whoever waits for longest; never one that a person named. */
   #makeRoom(): void {
     if (this.#candidates.size < maxPeers) return
-    const spare = [...this.#candidates].filter(
-      ([, { rank, question }]) => rank !== 'given' && question === null,
-    )
-    const [peer, candidate] = spare.find(([, { rank }]) => rank === 'silent') ?? spare[0] ?? []
-    if (peer === undefined) return
-    candidate?.cancelTimer()
-    this.#candidates.delete(peer)
-    this.#withdraw(peer)
+    let dropped: string | undefined
+    for (const [peer, { rank, question }] of this.#candidates) {
+      if (rank === 'given' || question !== null) continue
+      dropped ??= peer
+      if (rank === 'silent') {
+        dropped = peer
+        break
+      }
+    }
+    if (dropped === undefined) return
+    this.#candidates.get(dropped)?.cancelTimer()
+    this.#candidates.delete(dropped)
+    this.#withdraw(dropped)
   }
 }

@@ -64,10 +64,6 @@ export class InvitationRunner {
     return isForgettable(this.#state, this.#components.clock.monotonic())
   }
 
-  isPairingWith(peer: string): boolean {
-    return this.#pairingWith === peer
-  }
-
   isAddressedBy(peer: string, message: MessageOf<'Response'>): boolean {
     return opensAttempt(this.#context(), this.#state, peer, message)
   }
@@ -113,8 +109,12 @@ export class InvitationRunner {
     await Promise.allSettled(this.#told)
   }
 
+  /** The program ends. What was agreed stays in its row and can be finished after the next start, as after a crash. */
   async close(): Promise<void> {
-    await this.cancel()
+    if (this.#state.phase === 'completed') {
+      const { peer } = this.#state.agreement.pair
+      this.#finish({ type: 'finished', outcome: 'unconfirmed', peer })
+    } else if (this.#state.phase !== 'unconfirmed') await this.cancel()
     this.#cancelTimer()
   }
 

@@ -73,10 +73,6 @@ export class JoinRunner {
     }
   }
 
-  isPairingWith(peer: string): boolean {
-    return this.#pairingWith === peer
-  }
-
   /**
    * Another join responds to this peer, with a newer code. A Response to the older one would burn that, if the peer has
    * been restarted and does not know its own older Challenge any more.

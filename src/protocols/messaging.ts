@@ -79,17 +79,18 @@ export class MessagingService {
     const { outbox, clock, randomId, requestOf } = this.#components
     const id = randomId()
     outbox.add({ id, peerId: peer, ...encodeContent(content), atMs: clock.wall() })
-    await connected()
-    if (requestOf(peer) === null) return { id, status: 'queued' }
-
+    // From now on it may be delivered at any moment, by whoever serves the peer already.
     const receipt = new Promise<'delivered'>((resolve) => this.#receipts.set(id, () => resolve('delivered')))
     const ended = new AbortController()
-    const patience = [ended.signal, this.#closed.signal, ...(signal === undefined ? [] : [signal])]
-    const impatient = pause(clock, deliveryPatienceMs, AbortSignal.any(patience)).then(
-      () => 'queued' as const,
-    )
-    this.pump(peer)
     try {
+      await connected()
+      if (requestOf(peer) === null) return { id, status: 'queued' }
+
+      const patience = [ended.signal, this.#closed.signal, ...(signal === undefined ? [] : [signal])]
+      const impatient = pause(clock, deliveryPatienceMs, AbortSignal.any(patience)).then(
+        () => 'queued' as const,
+      )
+      this.pump(peer)
       return { id, status: await Promise.race([receipt, impatient]) }
     } finally {
       ended.abort()

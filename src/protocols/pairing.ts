@@ -82,11 +82,6 @@ export class PairingService {
     return this.#joins.size > 0 || [...this.#invitations].some((invitation) => invitation.isLive)
   }
 
-  /** Whether a pairing runs in which this peer has proved to hold the code. */
-  isPairingWith(peer: string): boolean {
-    return [...this.#invitations, ...this.#joins].some((running) => running.isPairingWith(peer))
-  }
-
   /** A session's hello has proved the key of this pairing, which is as good as the joiner's last word. */
   confirmedBySession(peer: string, acknowledgement: Uint8Array): void {
     this.#firstAnswer((invitation) => invitation.onConfirmed(peer, { type: 'Confirmed', acknowledgement }))

@@ -37,7 +37,7 @@ export function prepareDataDirectory(dataDir: string): string {
     }
     const found = statSync(directory)
     if (!found.isDirectory())
-      throw notUsable(`${directory} is not a directory`, 'Choose another data directory with --dir.')
+      throw notUsable(`The data directory ${directory} is not a directory`, 'Choose another one with --dir.')
     checkMode(directory, found.mode, '700')
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
@@ -61,7 +61,7 @@ export function checkPrivateFile(path: string): boolean {
   if (found === undefined) return false
   if (!found.isFile()) {
     throw notUsable(
-      `${path} is not a plain file`,
+      `In the data directory, ${path} is not a plain file`,
       'Put the real file there, or choose another data directory with --dir.',
     )
   }
@@ -144,8 +144,8 @@ function checkMode(path: string, mode: number, wanted: '600' | '700'): void {
   if (process.platform === 'win32' || (mode & 0o077) === 0) return
   const bits = (mode & 0o777).toString(8)
   throw notUsable(
-    `${path} is open to other users of this machine (mode ${bits})`,
-    `Close it with: chmod ${wanted} ${shellQuoted(path)}`,
+    `${wanted === '700' ? 'The data directory' : 'The file'} ${path} is open to other users of this machine (mode ${bits})`,
+    `Close it to them with "chmod ${wanted} ${shellQuoted(path)}".`,
   )
 }
 

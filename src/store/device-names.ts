@@ -29,7 +29,7 @@ export function chosenName(wanted: string, taken: Iterable<string>): string {
   }
   const key = nameKey(name)
   if ([...taken].some((other) => nameKey(other) === key)) {
-    throw new SpacedockError('invalid-argument', `Another device is called ${name} already.`, {
+    throw new SpacedockError('invalid-argument', `Another device is called "${name}" already.`, {
       hint: 'Choose a different name, or rename the other device first.',
     })
   }

@@ -51,7 +51,7 @@ function lockError(error: SpacedockError, dataDir: string, path: string): Spaced
     )
   }
   if (error.code === 'database-damaged') {
-    return new SpacedockError('directory-unusable', `${path} is not the lock file it should be.`, {
+    return new SpacedockError('directory-unusable', `The file ${path} is not the lock file it should be.`, {
       hint: 'It holds nothing of value: make sure that no other process uses the directory, then delete this file.',
       cause: error.cause,
     })

@@ -30,8 +30,9 @@ else console.log(`\nNOTHING WAS TESTED. ${obstacle}`)
 function filesToRun(): string[] {
   const scenes = readdirSync(join(here, 'scenes')).sort((a, b) => longest.indexOf(b) - longest.indexOf(a))
   const own = readdirSync(here).filter((name) => name.endsWith('.test.ts'))
-  const files = [...scenes.map((name) => join('scenes', name)), ...own].map((name) => join(here, name))
-  return files.filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  return [...scenes.map((name) => join('scenes', name)), ...own]
+    .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+    .map((file) => join(here, file))
 }
 
 /** Returns the exit code. */

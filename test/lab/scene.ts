@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { device, type DeviceOptions, type TestDevice } from '../device.ts'
 import { createLab, type Host, type Lab, type Lan } from './lab.ts'
@@ -42,6 +43,9 @@ export function scene(
           context.diagnostic(text)
         },
       })
+      for (const { name, log } of devices) {
+        assert.ok(!log.includes('"level":"error"'), `${name} has met an error`)
+      }
     } catch (error) {
       for (const { name, log } of devices) console.error(`--- ${name}'s log\n${log.slice(-6_000)}`)
       throw error

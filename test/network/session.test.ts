@@ -424,11 +424,39 @@ test('more than 256 requests at once are refused politely, with what they hold b
 
 test('a peer that asks without ever reading an answer is cut off', async () => {
   const { session, peer, inbound } = await rawDialer()
-  // What libp2p sets when the peer gives it no more window.
-  inbound.writableNeedsDrain = true
+  holdBack(inbound)
   const ping: Frame = { type: 'ping', more: false, channel: 0, payload: new Uint8Array(8) }
   for (let batch = 0; batch < 11; batch++) peer.send(encodeFrames(Array.from({ length: 100 }, () => ping)))
   assert.equal((await within(session.closed, 'the end')).reason, 'violation')
+})
+
+test('requests are not handled while answers worth megabytes have not left', async () => {
+  const { session, peer, inbound, frames, handled } = await rawDialer()
+  const release = holdBack(inbound)
+  let arrivedBytes = 0
+  inbound.addEventListener('message', (event) => (arrivedBytes += event.data.byteLength))
+  let sentBytes = 0
+  for (let index = 0; index < 8; index++) {
+    const body = encodeRequest('any', 1, new TextEncoder().encode(`"${'x'.repeat(900_000)}"`))
+    for (let offset = 0; offset < body.byteLength; offset += 60_000) {
+      const more = offset + 60_000 < body.byteLength
+      const payload = body.subarray(offset, offset + 60_000)
+      const bytes = encodeFrames([{ type: 'request', more, channel: 1 + 2 * index, payload }])
+      sentBytes += bytes.byteLength
+      peer.send(bytes)
+    }
+    // One after the other: what is handled already when an answer is ready is handled to the end.
+    await until(() => arrivedBytes === sentBytes, 'the request')
+    await turns()
+    assert.equal(handled(), Math.min(index + 1, 5))
+  }
+  release()
+  await until(
+    () => frames.filter(({ type, more }) => type === 'response' && !more).length === 8,
+    'all answers',
+  )
+  assert.equal(handled(), 8)
+  session.abort(new Error('done'))
 })
 
 test('half-sent requests hold 16 MiB at most; the rest of a refused one is dropped', async () => {
@@ -498,12 +526,19 @@ async function rawDialer(): Promise<{
   peer: Stream
   inbound: Stream
   frames: Frame[]
+  /** Requests that reached their handler. */
+  handled: () => number
 }> {
   const { dialerPeer, listenerPeer, outbound, inbound, toDialer } = await ends()
   const framed = new FramedStream(outbound)
   const options = sessionOptions(dialerPeer)
+  let count = 0
+  const dispatch: SessionOptions['dispatch'] = (name, _version, value) => {
+    count++
+    return name === 'wait' ? new Promise(() => {}) : Promise.resolve(value)
+  }
   const [session] = await Promise.all([
-    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { dispatch: echoOrWait })),
+    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { dispatch })),
     greetAsDialer(framed, {
       ...options,
       instance: randomBytes(16),
@@ -513,7 +548,7 @@ async function rawDialer(): Promise<{
   ])
   const frames: Frame[] = []
   framed.receive((frame) => frames.push({ ...frame, payload: frame.payload.slice() }))
-  return { session, peer: outbound, inbound, frames }
+  return { session, peer: outbound, inbound, frames, handled: () => count }
 }
 
 function request(channel: number, name: string, text: string): Frame {
@@ -531,8 +566,15 @@ function nested(depth: number): unknown {
   return value
 }
 
-const echoOrWait: SessionOptions['dispatch'] = (name, _version, value) =>
-  name === 'wait' ? new Promise(() => {}) : Promise.resolve(value)
+/** As when the peer gives no more window; the function returned ends it. */
+function holdBack(stream: Stream): () => void {
+  let isHeld = true
+  Object.defineProperty(stream, 'writableNeedsDrain', { get: () => isHeld, set: () => {} })
+  return () => {
+    isHeld = false
+    stream.dispatchEvent(new Event('drain'))
+  }
+}
 
 /** Counts what goes over a stream, in pieces. */
 function watch(stream: Stream): { sent: number; received: number } {

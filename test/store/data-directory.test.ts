@@ -41,7 +41,11 @@ for (const mode of [0o755, 0o750, 0o701, 0o770, 0o704]) {
     const directory = join(temporaryDirectory(context), "it's here")
     mkdirSync(directory)
     chmodSync(directory, mode)
-    assertFails(() => prepareDataDirectory(directory), 'directory-unusable', /chmod 700 '.*it'\\''s here'$/)
+    assertFails(
+      () => prepareDataDirectory(directory),
+      'directory-unusable',
+      /chmod 700 '.*it'\\''s here'"\.$/,
+    )
     assert.equal(permissions(directory), mode)
   })
 }
@@ -53,7 +57,7 @@ for (const name of ['identity.json', 'spacedock.db', 'lock.db']) {
       openStore({ dataDir: directory }).close()
       chmodSync(join(directory, name), mode)
       const content = readFileSync(join(directory, name))
-      const pattern = new RegExp(`chmod 600 .*${name}$`)
+      const pattern = new RegExp(`chmod 600 .*${name}"\\.$`)
       assertFails(() => openStore({ dataDir: directory }), 'directory-unusable', pattern)
       assert.deepEqual(readFileSync(join(directory, name)), content)
       chmodSync(join(directory, name), 0o600)

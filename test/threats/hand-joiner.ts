@@ -1,8 +1,7 @@
-import type { SpacedockNode } from '../../src/index.ts'
 import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
 import { contextOf, joiner, keysOf, makeRequest, makeResponse, type Forgery } from './by-hand.ts'
 import type { RawPeer } from './raw-peer.ts'
-import { addressOf, type Scene } from './scene.ts'
+import { addressOf, type Reachable, type Scene } from './scene.ts'
 
 /** Somebody who holds the words and joins a real node step by step, from a libp2p host of its own. */
 export class HandJoiner {
@@ -13,7 +12,7 @@ export class HandJoiner {
   candidate: joiner.Candidate
   exchange: joiner.Exchange | undefined
 
-  private constructor(raw: RawPeer, context: joiner.HandshakeContext, node: SpacedockNode) {
+  private constructor(raw: RawPeer, context: joiner.HandshakeContext, node: Reachable) {
     this.raw = raw
     this.context = context
     this.address = addressOf(node)
@@ -21,12 +20,7 @@ export class HandJoiner {
     this.candidate = makeRequest(context, node.peerId)
   }
 
-  static async start(
-    scene: Scene,
-    node: SpacedockNode,
-    words: string,
-    name = 'mallory',
-  ): Promise<HandJoiner> {
+  static async start(scene: Scene, node: Reachable, words: string, name = 'mallory'): Promise<HandJoiner> {
     const raw = await scene.rawPeer()
     return new HandJoiner(raw, contextOf(keysOf(words), raw.peerId, name), node)
   }

@@ -9,7 +9,8 @@ export async function openSessionByHand(
   address: string,
   pairKey: Uint8Array,
 ): Promise<Session> {
-  const connection = await raw.libp2p.dial(multiaddr(address))
+  // A connection of its own: libp2p may hand out one that is dead.
+  const connection = await raw.libp2p.dial(multiaddr(address), { force: true })
   return openSession(connection, {
     localPeer: raw.libp2p.peerId,
     instance: new Uint8Array(randomBytes(16)),

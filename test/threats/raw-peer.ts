@@ -115,9 +115,18 @@ export function readToEnd(stream: Stream, patienceMs = 15_000): Promise<Uint8Arr
       clearTimeout(timer)
       resolve(outcome !== null && outcome.length > 0 ? outcome : null)
     }
-    stream.addEventListener('message', (event) => chunks.push(event.data.subarray().slice()))
-    stream.addEventListener('remoteCloseWrite', () => settle(Buffer.concat(chunks)))
+    // It may be over before anybody looked; what has arrived is then still to be read.
+    let finished = stream.status === 'open' && stream.remoteWriteStatus === 'closed'
+    stream.addEventListener('remoteCloseWrite', () => {
+      finished = true
+    })
+    stream.addEventListener('end', () => settle(finished ? Buffer.concat(chunks) : null))
     stream.addEventListener('close', () => settle(null))
+    stream.addEventListener('message', (event) => {
+      chunks.push(event.data.subarray().slice())
+      if (stream.readableEnded && finished) settle(Buffer.concat(chunks))
+    })
+    if (stream.readableEnded && stream.readBufferLength === 0) settle(Buffer.concat(chunks))
     if (stream.status !== 'open') settle(null)
   })
 }

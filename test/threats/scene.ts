@@ -57,8 +57,14 @@ export class Scene {
   }
 }
 
+/** As much of a node, in whatever process, as it takes to reach it. */
+export interface Reachable {
+  readonly peerId: string
+  status(): { listen: string[] }
+}
+
 /** Where a node of a scene is reached. */
-export function addressOf(node: SpacedockNode): string {
+export function addressOf(node: Reachable): string {
   const address = node.status().listen.find((each) => each.startsWith('/ip4/127.'))
   if (address === undefined) throw new Error('the node does not listen on the loopback interface')
   return address

@@ -11,6 +11,15 @@ const groups = [
   'times',
   'codes',
   'floods',
+  'access',
+  'limits',
+  'memory',
+  'storage',
+  'timing',
+  'texts',
+  'local-users',
+  'secrets',
+  'crashes',
 ] as const
 
 /** A threat, and where a process of its own finds it again. */

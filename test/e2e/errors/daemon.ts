@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises'
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createNode } from '../../../src/node.ts'
 import { device, localPlace, type TestDevice } from '../../device.ts'
@@ -23,7 +24,8 @@ export const daemonSituations: Situations = {
   },
   '`--no-start` while no daemon runs': {
     forms: inBothForms,
-    provoke: async (form) => spacedock(['devices', '--no-start'], { form, dataDir: await newDirectory('none') }),
+    provoke: async (form) =>
+      spacedock(['devices', '--no-start'], { form, dataDir: await newDirectory('none') }),
   },
   'the daemon is of another version': {
     provoke: async (form) => {
@@ -44,7 +46,8 @@ export const daemonSituations: Situations = {
     provoke: async (form) => {
       const dataDir = await newDirectory()
       await using node = await createNode({ dataDir, interfaces: [...(localPlace().interfaces ?? [])] })
-      return await spacedock(['devices', ...onLoopback], { form, dataDir: node.id === '' ? '' : dataDir })
+      assert.notEqual(node.id, '')
+      return await spacedock(['devices', ...onLoopback], { form, dataDir })
     },
   },
   'the daemon does not answer': {
@@ -75,10 +78,9 @@ export const daemonSituations: Situations = {
         return asCommand(await pairing.finished())
       }),
   },
-  'the command that the daemon serves does not speak its language': {
+  'something else than a daemon answers': {
     provoke: async (form) => {
       const dataDir = await newDirectory()
-      const { createServer } = await import('node:net')
       const server = createServer((socket) => socket.end('{"greeting":"hello"}\n'))
       await new Promise<void>((resolve) => void server.listen(join(dataDir, 'daemon.sock'), resolve))
       try {
@@ -101,7 +103,7 @@ const olderVersion = {
     })`)}`,
 }
 
-async function withDaemon(work: (one: TestDevice) => Promise<Outcome>): Promise<Outcome> {
+export async function withDaemon(work: (one: TestDevice) => Promise<Outcome>): Promise<Outcome> {
   await using one = await device(localPlace(), { name: 'one' })
   await one.up()
   return await work(one)

@@ -95,7 +95,10 @@ export const dataSituations: Situations = {
     obstacle: whyNotRoot,
     provoke: async () => onSmallDisk('head -c 1M /dev/zero > "$0/filler" 2>/dev/null || true'),
   },
-  'the disk is read-only': { obstacle: whyNotRoot, provoke: async () => onSmallDisk('mount -o remount,ro "$0"') },
+  'the disk is read-only': {
+    obstacle: whyNotRoot,
+    provoke: async () => onSmallDisk('mount -o remount,ro "$0"'),
+  },
 }
 
 function damaged(name: string, damage: (path: string) => Promise<void>): Situation {

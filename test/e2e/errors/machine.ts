@@ -26,12 +26,17 @@ export const asAnotherUser = {
   },
 }
 
-export async function whyNoOtherUser(): Promise<string | false> {
+let otherUser: Promise<string | false> | undefined
+
+export function whyNoOtherUser(): Promise<string | false> {
+  return (otherUser ??= findOtherUser())
+}
+
+async function findOtherUser(): Promise<string | false> {
   if (process.platform === 'win32') return 'Windows has no file modes'
   if (!isRoot) return false
   // A checkout in root's own directory is closed to everybody else.
-  const { code } = await runProcess([...asAnotherUser.by, process.execPath, entryPoint, '--version']).catch(() => ({
-    code: null,
-  }))
+  const tryIt = runProcess([...asAnotherUser.by, process.execPath, entryPoint, '--version'])
+  const { code } = await tryIt.catch(() => ({ code: null }))
   return code === 0 ? false : 'other users cannot run this checkout'
 }

@@ -4,7 +4,7 @@ import { systemClock } from '../../../src/clock.ts'
 import { SpacedockError } from '../../../src/errors.ts'
 import { createNode } from '../../../src/node.ts'
 import { device, localPlace, type TestDevice } from '../../device.ts'
-import { asCommand, newDirectory, type Outcome, type Situations, spacedock } from './situation.ts'
+import { asCommand, newDirectory, type Situations, spacedock } from './situation.ts'
 
 /** A pairing that comes to nothing. */
 
@@ -15,7 +15,7 @@ export class Couple {
   #devices: Promise<{ dora: TestDevice; emil: TestDevice }> | undefined
   #last: Promise<unknown> = Promise.resolve()
 
-  async alone(work: (dora: TestDevice, emil: TestDevice) => Promise<Outcome>): Promise<Outcome> {
+  async alone<Result>(work: (dora: TestDevice, emil: TestDevice) => Promise<Result>): Promise<Result> {
     this.#devices ??= this.#start()
     const { dora, emil } = await this.#devices
     const result = this.#last.then(async () => work(dora, emil))
@@ -42,13 +42,16 @@ export function pairingSituations(couple: Couple): Situations {
   const joinAtEmil = (args: readonly string[]) => ({
     provoke: async (form: 'json' | 'text') =>
       couple.alone(async (_, { dataDir }) =>
-        spacedock(['join', '--yes', '-', ...args], { form, dataDir, input: unused }),
+        spacedock(['join', '--no-start', '--yes', '-', ...args], { form, dataDir, input: unused }),
       ),
   })
   return {
     '`join` with a code that nobody shows': joinAtEmil(['--timeout', '1']),
     '`join --peer` with something else than an address': joinAtEmil(['--peer', '192.168.1.20:4001']),
-    '`join --peer` with an address that names no device': joinAtEmil(['--peer', '/ip4/192.168.1.20/tcp/4001']),
+    '`join --peer` with an address that names no device': joinAtEmil([
+      '--peer',
+      '/ip4/192.168.1.20/tcp/4001',
+    ]),
     '`join --peer` with an address of another kind': joinAtEmil([
       '--peer',
       '/ip4/192.168.1.20/udp/4001/p2p/12D3KooWRR24oqVMCR6qrQPpsRy4JqhUBSUTZaQHdFVmk7KXr22t',
@@ -59,7 +62,7 @@ export function pairingSituations(couple: Couple): Situations {
           const pairing = dora.spawnCli(['pair', '--yes'])
           const { words = '' } = await pairing.waitForEvent('code')
           await pairing.interrupt()
-          return spacedock(['join', '--yes', '-'], { form, dataDir, input: words })
+          return spacedock(['join', '--no-start', '--yes', '-'], { form, dataDir, input: words })
         }),
     },
     'the person at the other device says no to `join`': {
@@ -67,7 +70,7 @@ export function pairingSituations(couple: Couple): Situations {
         couple.alone(async (dora, { dataDir }) => {
           const pairing = dora.spawnCli(['pair', '--confirm-on-stdin'])
           const { words = '' } = await pairing.waitForEvent('code')
-          const joining = spacedock(['join', '--yes', '-'], { form, dataDir, input: words })
+          const joining = spacedock(['join', '--no-start', '--yes', '-'], { form, dataDir, input: words })
           await pairing.waitForEvent('confirm')
           pairing.end('no\n')
           return joining
@@ -93,7 +96,11 @@ export function pairingSituations(couple: Couple): Situations {
           const pairing = dora.spawnCli(['pair', '--yes'])
           const { words = '' } = await pairing.waitForEvent('code')
           assert.equal((await emil.cli(['join', '--yes', '-'], { input: words })).code, 0)
-          return spacedock(['join', '--yes', '-'], { form, dataDir: third.dataDir, input: words })
+          return await spacedock(['join', '--no-start', '--yes', '-'], {
+            form,
+            dataDir: third.dataDir,
+            input: words,
+          })
         }),
     },
     // Five minutes are too long for a test, and nothing in the command can shorten them: the library takes a clock.

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 
-/** The rows of the Markdown table with these headings, each a list of cells; a cell that is one code span is its content. */
-export function readTable(document: string, headings: readonly string[]): string[][] {
-  const lines = document.split('\n')
-  const start = lines.findIndex((line) => cellsOf(line).join('|') === headings.join('|'))
-  assert.notEqual(start, -1, `there is no table with the columns ${headings.join(', ')}`)
+/** The rows of all Markdown tables with these headings, each a list of cells; a cell that is one code span is its content. */
+export function readTables(document: string, headings: readonly string[]): string[][] {
   const rows: string[][] = []
-  // The line after the headings only separates them.
-  for (const line of lines.slice(start + 2)) {
-    if (!line.startsWith('|')) break
+  let isInside = false
+  for (const line of document.split('\n')) {
     const cells = cellsOf(line)
-    assert.equal(cells.length, headings.length, line)
-    rows.push(cells)
+    if (cells.join('|') === headings.join('|')) isInside = true
+    else if (cells.length === 0) isInside = false
+    else if (isInside && !cells.every((cell) => /^:?-+:?$/u.test(cell))) {
+      assert.equal(cells.length, headings.length, line)
+      rows.push(cells)
+    }
   }
-  assert.ok(rows.length > 0)
+  assert.ok(rows.length > 0, `there is no table with the columns ${headings.join(', ')}`)
   return rows
 }
 

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { Message } from '../../src/api.ts'
+import { within } from '../network/real-hosts.ts'
+import { nextEvent, TestNodes, type Pair } from './nodes.ts'
+
+describe('messages between two nodes', () => {
+  const nodes = new TestNodes()
+  let pair: Pair
+  before(async () => {
+    pair = await nodes.pair()
+  })
+  after(async () => {
+    await nodes[Symbol.asyncDispose]()
+  })
+
+  test('arrive as events, in the inbox and in the iterator, as they were sent', async () => {
+    const { alice, bob, bobAtAlice } = pair
+    const arrival = nextEvent(bob, 'message')
+    const delivery = nextEvent(alice, 'message:delivered')
+    const { id, status } = await bobAtAlice.send({ json: { lamp: 'on' } })
+    assert.equal(status, 'delivered')
+    const message = await arrival
+    const { at, sequence, ...rest } = message
+    assert.deepEqual(rest, { id, from: { id: alice.id, name: 'alice' }, json: { lamp: 'on' } })
+    assert.match(at, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/u)
+    assert.deepEqual(await delivery, { id, to: bob.id })
+    assert.deepEqual(bob.inbox().at(-1), message)
+    assert.deepEqual(bob.inbox({ after: sequence }), [])
+    assert.deepEqual(alice.outbox(), [])
+    assert.deepEqual(await takeOne(bob.messages({ after: sequence - 1 })), message)
+  })
+
+  test('both ways at once, each side in order', async () => {
+    const { alice, bob, aliceAtBob, bobAtAlice } = pair
+    const before = { alice: alice.inbox().at(-1)?.sequence ?? 0, bob: bob.inbox().at(-1)?.sequence ?? 0 }
+    const numbers = Array.from({ length: 50 }, (_, index) => String(index))
+    await Promise.all(numbers.flatMap((text) => [aliceAtBob.send(text), bobAtAlice.send(text)]))
+    for (const [node, sequence] of [
+      [alice, before.alice],
+      [bob, before.bob],
+    ] as const) {
+      assert.deepEqual(
+        node.inbox({ after: sequence }).map(({ text }) => text),
+        numbers,
+      )
+    }
+  })
+
+  test('the iterator gives what comes while it waits, and ends with its signal', async () => {
+    const { bob, bobAtAlice } = pair
+    const end = new AbortController()
+    const after = bob.inbox().at(-1)?.sequence ?? 0
+    const messages = bob.messages({ after, signal: end.signal })
+    const next = takeOne(messages)
+    await bobAtAlice.send('while you wait')
+    assert.equal((await next).text, 'while you wait')
+    const last = messages.next()
+    end.abort()
+    assert.deepEqual(await within(last, 'the end'), { done: true, value: undefined })
+  })
+
+  test('a value that is not JSON, or too large, is refused and not kept', async () => {
+    const { alice, bobAtAlice } = pair
+    await assert.rejects(bobAtAlice.send({ json: undefined }), { code: 'invalid-argument' })
+    await assert.rejects(bobAtAlice.send('x'.repeat(256 * 1024 + 1)), { code: 'too-large' })
+    await assert.rejects(bobAtAlice.send('\ud800'), { code: 'invalid-message' })
+    assert.deepEqual(alice.outbox(), [])
+  })
+})
+
+test('closing the node ends the iterator', async () => {
+  await using nodes = new TestNodes()
+  const alice = await nodes.make('alice')
+  const next = alice.messages().next()
+  await alice.close()
+  assert.deepEqual(await within(next, 'the end'), { done: true, value: undefined })
+})
+
+async function takeOne(messages: AsyncIterableIterator<Message>): Promise<Message> {
+  const { value } = await within(messages.next(), 'a message')
+  return value as Message
+}

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { TrustedPeers } from '../../src/node/trusted-peers.ts'
+import { openMemoryStore, type Store } from '../../src/store/store.ts'
+import { virtualTimers, type VirtualTimers } from '../network/virtual-timers.ts'
+import { alice, bob, carol } from '../store/fixtures.ts'
+
+const dayMs = 24 * 3_600_000
+
+function scene(): { time: VirtualTimers; store: Store; peers: TrustedPeers; paired: string[] } {
+  const time = virtualTimers()
+  const store = openMemoryStore({ clock: time })
+  const paired: string[] = []
+  const peers = new TrustedPeers(
+    store,
+    time,
+    () => undefined,
+    (peer) => paired.push(peer),
+  )
+  return { time, store, peers, paired }
+}
+
+/** One pairing with a peer; each has a key and a last word of its own. */
+function pairing(peer: string, number: number) {
+  return {
+    peer,
+    name: `device ${number}`,
+    pairKey: new Uint8Array(32).fill(number),
+    acknowledgement: new Uint8Array(32).fill(100 + number),
+  }
+}
+
+describe('an unfinished pairing', () => {
+  test('may prove its key and is looked for, but is no device', () => {
+    const { store, peers } = scene()
+    const { pairKey } = pairing(alice, 1)
+    peers.writeProvisional('pending', pairing(alice, 1))
+    assert.deepEqual(peers.keysOf(alice), [{ key: pairKey, slot: 'provisional' }])
+    assert.deepEqual(peers.wanted(), [alice])
+    assert.deepEqual(store.trust.list(), [])
+    assert.deepEqual(peers.keysOf(bob), [])
+  })
+
+  test('is finished by its last word, once', () => {
+    const { store, peers, paired } = scene()
+    const { acknowledgement } = pairing(alice, 1)
+    peers.writeProvisional('pending', pairing(alice, 1))
+    assert.deepEqual(peers.expectedAcknowledgement(alice), acknowledgement)
+    peers.activate(alice, acknowledgement)
+    peers.activate(alice, acknowledgement)
+    assert.equal(store.trust.get(alice)?.state, 'active')
+    assert.deepEqual(paired, [alice])
+    assert.deepEqual(peers.expectedAcknowledgement(alice), acknowledgement, 'a repetition has to be answered')
+  })
+
+  test('is finished by a session that proves its key', () => {
+    const { store, peers, paired } = scene()
+    peers.writeProvisional('confirming', pairing(alice, 1))
+    assert.deepEqual(peers.proved(alice, 'provisional'), pairing(alice, 1).acknowledgement)
+    assert.equal(store.trust.get(alice)?.state, 'active')
+    assert.deepEqual(paired, [alice])
+    assert.equal(peers.proved(alice, 'settled'), null)
+  })
+
+  test('a joiner expects no last word', () => {
+    const { peers } = scene()
+    peers.writeProvisional('confirming', pairing(alice, 1))
+    assert.equal(peers.expectedAcknowledgement(alice), null)
+    assert.equal(peers.expectedAcknowledgement(bob), null)
+  })
+
+  test('is neither finished nor ended by an earlier one with the same peer', () => {
+    const { store, peers, paired } = scene()
+    const [earlier, later] = [pairing(alice, 1), pairing(alice, 2)]
+    peers.writeProvisional('pending', earlier)
+    peers.writeProvisional('pending', later)
+    peers.forget(alice, earlier.acknowledgement)
+    assert.throws(() => peers.activate(alice, earlier.acknowledgement), { code: 'not-paired' })
+    assert.throws(() => peers.activate(alice, new Uint8Array()), { code: 'not-paired' })
+    assert.deepEqual(paired, [])
+    assert.deepEqual(store.trust.provisional(alice)?.pairKey, later.pairKey)
+    peers.forget(alice, later.acknowledgement)
+    assert.equal(store.trust.provisional(alice), undefined)
+    assert.throws(() => peers.activate(alice, later.acknowledgement), { code: 'not-paired' })
+    assert.throws(() => peers.proved(alice, 'provisional'), { code: 'not-paired' })
+  })
+
+  test('leaves the trust that stands until it is finished, and proves the newer key first', () => {
+    const { store, peers, paired } = scene()
+    const [earlier, later] = [pairing(alice, 1), pairing(alice, 2)]
+    peers.writeProvisional('pending', earlier)
+    peers.activate(alice, earlier.acknowledgement)
+    peers.writeProvisional('pending', later)
+    assert.deepEqual(
+      peers.keysOf(alice).map(({ key, slot }) => [key[0], slot]),
+      [
+        [2, 'provisional'],
+        [1, 'settled'],
+      ],
+    )
+    assert.deepEqual(peers.wanted(), [alice])
+    // A late repetition of the earlier last word changes nothing.
+    peers.activate(alice, earlier.acknowledgement)
+    assert.deepEqual(paired, [alice])
+    peers.activate(alice, later.acknowledgement)
+    assert.deepEqual(store.trust.get(alice)?.pairKey, later.pairKey)
+    assert.deepEqual(paired, [alice, alice])
+  })
+
+  test('ends after seven days, also while the program runs', async () => {
+    const { time, store, peers } = scene()
+    peers.writeProvisional('pending', pairing(alice, 1))
+    await time.pass(6 * dayMs)
+    peers.writeProvisional('confirming', pairing(bob, 2))
+    await time.pass(dayMs)
+    assert.deepEqual(
+      store.trust.provisionals().map(({ peerId }) => peerId),
+      [bob],
+    )
+    peers.close()
+    assert.equal(time.pending(), 0)
+  })
+})
+
+describe('a device that says that it does not know us', () => {
+  test('has to be paired again, and is trusted again when it proves its key after all', () => {
+    const { store, peers } = scene()
+    const { acknowledgement } = pairing(alice, 1)
+    peers.writeProvisional('pending', pairing(alice, 1))
+    peers.activate(alice, acknowledgement)
+    peers.disowned(alice)
+    assert.equal(store.trust.get(alice)?.state, 'needs-pairing')
+    assert.deepEqual(peers.wanted(), [])
+    assert.equal(peers.keysOf(alice).length, 1)
+    peers.proved(alice, 'settled')
+    assert.equal(store.trust.get(alice)?.state, 'active')
+  })
+
+  test('ends the pairing of a joiner; that of an initiator waits, for its joiner may still be deciding', () => {
+    const { store, peers } = scene()
+    peers.writeProvisional('confirming', pairing(alice, 1))
+    peers.writeProvisional('pending', pairing(bob, 2))
+    for (const peer of [alice, bob, carol]) peers.disowned(peer)
+    assert.deepEqual(
+      store.trust.provisionals().map(({ peerId }) => peerId),
+      [bob],
+    )
+  })
+})
+
+test('a revoked device has no key and is not looked for', () => {
+  const { store, peers } = scene()
+  const { acknowledgement } = pairing(alice, 1)
+  peers.writeProvisional('pending', pairing(alice, 1))
+  peers.activate(alice, acknowledgement)
+  store.registry.revoke(alice)
+  assert.deepEqual(peers.keysOf(alice), [])
+  assert.deepEqual(peers.wanted(), [])
+  assert.equal(peers.expectedAcknowledgement(alice), null)
+  assert.throws(() => peers.activate(alice, acknowledgement), { code: 'not-paired' })
+})

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CandidateQueue } from '../../src/protocols/candidate-queue.ts'
+import { virtualTimers } from '../network/virtual-timers.ts'
+
+function makeQueue() {
+  const time = virtualTimers()
+  const asked: string[] = []
+  const queue = new CandidateQueue(time, (peer) => asked.push(peer))
+  const add = (
+    peer: string,
+    options: { addresses?: string[]; urgent?: boolean; given?: boolean } = {},
+  ): void => queue.add({ peer, addresses: [], urgent: false, ...options })
+  /** Who has been asked since the last look. */
+  const news = (): string[] => asked.splice(0)
+  return { time, queue, add, news }
+}
+
+test('a new peer is asked at once, and once while its answer is awaited', () => {
+  const { add, news } = makeQueue()
+  add('alice')
+  add('alice')
+  add('alice', { urgent: true })
+  assert.deepEqual(news(), ['alice'])
+})
+
+test('a peer that was not the one is asked again, after twice as long each time, up to eight seconds', async () => {
+  const { time, queue, add, news } = makeQueue()
+  add('alice')
+  news()
+  for (const waitMs of [500, 1_000, 2_000, 4_000, 8_000, 8_000]) {
+    queue.asked('alice')
+    await time.pass(waitMs - 1)
+    assert.deepEqual(news(), [], `before ${waitMs} ms`)
+    await time.pass(1)
+    assert.deepEqual(news(), ['alice'], `after ${waitMs} ms`)
+  }
+})
+
+test('a sighting makes it worth asking at once and starts the waiting over; a repetition does not', async () => {
+  const { time, queue, add, news } = makeQueue()
+  add('alice')
+  for (const waitMs of [500, 1_000, 2_000]) {
+    queue.asked('alice')
+    await time.pass(waitMs)
+  }
+  queue.asked('alice')
+  news()
+  add('alice')
+  assert.deepEqual(news(), [])
+  add('alice', { urgent: true })
+  assert.deepEqual(news(), ['alice'])
+  queue.asked('alice')
+  await time.pass(500)
+  assert.deepEqual(news(), ['alice'])
+})
+
+test('64 are asked at the same time; the others follow in the order in which they came', () => {
+  const { queue, add, news } = makeQueue()
+  const peers = Array.from({ length: 70 }, (_, index) => `peer${index}`)
+  for (const peer of peers) add(peer)
+  assert.deepEqual(news(), peers.slice(0, 64))
+  queue.asked('peer5')
+  queue.asked('peer0')
+  assert.deepEqual(news(), ['peer64', 'peer65'])
+  // Said twice, or about somebody who was not asked: no place becomes free.
+  queue.asked('peer5')
+  queue.asked('peer69')
+  queue.asked('nobody')
+  assert.deepEqual(news(), [])
+})
+
+test('a peer whose address was given goes before all others, and news before those that were silent', async () => {
+  const { time, queue, add, news } = makeQueue()
+  add('silent')
+  queue.asked('silent')
+  for (let index = 0; index < 64; index++) add(`invented${index}`)
+  await time.pass(500)
+  add('news')
+  add('friend', { given: true })
+  news()
+  for (const peer of ['invented0', 'invented1', 'invented2']) queue.asked(peer)
+  assert.deepEqual(news(), ['friend', 'news', 'silent'])
+})
+
+test('a peer that takes its time has it while nobody waits for the place', async () => {
+  const { time, queue, add } = makeQueue()
+  add('slow')
+  const patience = queue.patienceWith('slow')
+  await time.pass(60_000)
+  assert.equal(patience.aborted, false)
+  for (let index = 0; index < 64; index++) add(`invented${index}`)
+  await time.pass(500)
+  assert.equal(patience.aborted, true)
+  assert.equal(queue.patienceWith('invented63').aborted, true, 'not asked yet')
+  queue.asked('slow')
+  assert.equal(queue.patienceWith('invented63').aborted, false)
+})
+
+test('of its addresses the newest come first, and sixteen are kept', () => {
+  const { queue, add } = makeQueue()
+  add('alice', { addresses: numbered(0, 20) })
+  assert.deepEqual(queue.addressesOf('alice'), numbered(0, 16))
+  add('alice', { addresses: [...numbered(30, 32), ...numbered(3, 4)] })
+  assert.deepEqual(queue.addressesOf('alice'), [
+    ...numbered(30, 32),
+    ...numbered(3, 4),
+    ...numbered(0, 3),
+    ...numbered(4, 14),
+  ])
+  assert.deepEqual(queue.addressesOf('nobody'), [])
+})
+
+test('threat 40: of a flood of peers 1,024 are remembered; nobody who is being asked, or was named by a person, is forgotten', () => {
+  const { queue, add, news } = makeQueue()
+  add('asked')
+  add('given', { given: true })
+  queue.asked('given')
+  news()
+  for (let index = 0; index < 5_000; index++) add(`invented${index}`)
+  assert.equal(queue.all().length, 1_024)
+  for (const peer of ['asked', 'given', 'invented4999']) assert.ok(queue.all().includes(peer), peer)
+})
+
+test('while it is paused nobody is asked; then everybody is, without waiting', async () => {
+  const { time, queue, add, news } = makeQueue()
+  add('alice')
+  queue.asked('alice')
+  news()
+  queue.pause()
+  add('bob')
+  await time.pass(60_000)
+  assert.deepEqual(news(), [])
+  queue.resume()
+  assert.deepEqual(news().toSorted(byText), ['alice', 'bob'])
+})
+
+test('after it is closed nothing happens any more', async () => {
+  const { time, queue, add, news } = makeQueue()
+  add('alice')
+  queue.asked('alice')
+  queue.close()
+  news()
+  await time.pass(60_000)
+  assert.deepEqual(news(), [])
+  assert.equal(time.pending(), 0)
+})
+
+function byText(one: string, other: string): number {
+  return one < other ? -1 : 1
+}
+
+function numbered(from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, index) => `/ip4/10.0.0.${from + index}/tcp/1`)
+}

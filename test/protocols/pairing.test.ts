@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { givenAddresses } from '../../src/network/discovery/given-addresses.ts'
+import { createHost, type Host } from '../../src/network/host.ts'
+import { TrustedPeers } from '../../src/node/trusted-peers.ts'
+import { parsePairingCode } from '../../src/pairing/pairing-code.ts'
+import { suite1 } from '../../src/pairing/suite.ts'
+import { pairingProtocol, PairingService } from '../../src/protocols/pairing.ts'
+import { deviceIdOf } from '../../src/store/device-id.ts'
+import { openMemoryStore, type Store } from '../../src/store/store.ts'
+import { until, within } from '../network/real-hosts.ts'
+import { virtualTimers, type VirtualTimers } from '../network/virtual-timers.ts'
+
+const log = (): void => undefined
+const onProgress = (): void => undefined
+
+/** Pairing services over real hosts on the loopback interface; the time is the test's. */
+
+interface Side extends AsyncDisposable {
+  host: Host
+  store: Store
+  service: PairingService
+  time: VirtualTimers
+  /** Peers of pairings that are left to the next session. */
+  unfinished: string[]
+  /** What it is asked is reset, as if it did not get through. */
+  isDeaf: boolean
+  /** As a new process: what the service knew is gone, what was written down is not. */
+  restart: () => void
+}
+
+async function makeSide(): Promise<Side> {
+  const time = virtualTimers()
+  const store = openMemoryStore({ clock: time })
+  const interfaces = [process.platform === 'darwin' ? 'lo0' : 'lo']
+  const host = await createHost({ seed: store.identity.seed, port: 0, interfaces, agent: 'test' })
+  const unfinished: string[] = []
+  const trust = new TrustedPeers(store, time, log, () => undefined)
+  const makeService = (): PairingService =>
+    new PairingService({
+      host,
+      suite: suite1,
+      clock: time,
+      random: (length) => randomBytes(length),
+      log,
+      trust,
+      deviceName: () => 'a device',
+      addressesOf: () => [],
+      idOf: deviceIdOf,
+      release: () => undefined,
+      onPairing: () => undefined,
+      onUnfinished: (peer) => unfinished.push(peer),
+    })
+  const side: Side = {
+    host,
+    store,
+    time,
+    unfinished,
+    service: makeService(),
+    isDeaf: false,
+    restart: () => {
+      side.service = makeService()
+    },
+    [Symbol.asyncDispose]: async () => {
+      await side.service.close()
+      trust.close()
+      await host.stop()
+    },
+  }
+  await host.libp2p.handle(pairingProtocol, async (stream, connection) => {
+    if (side.isDeaf) stream.abort(new Error('deaf'))
+    else await side.service.handle(stream, connection)
+  })
+  return side
+}
+
+async function join(
+  joiner: Side,
+  initiator: Side,
+  words: string,
+  confirm: () => Promise<boolean> = async () => true,
+): Promise<string> {
+  const code = parsePairingCode(words)
+  assert.ok(code.ok)
+  const sources = [givenAddresses(initiator.host.addresses().map(String))]
+  const options = { sources, timeoutMs: 300_000, confirm, onProgress: () => undefined }
+  return (await joiner.service.join(code.entropy, options)).peer
+}
+
+test('when the last word does not get through in time, both sides leave the rest to the next session', async () => {
+  await using initiator = await makeSide()
+  await using joiner = await makeSide()
+  const { words, runner } = initiator.service.invite({ onProgress })
+  const joining = join(joiner, initiator, words, async () => {
+    initiator.isDeaf = true
+    return true
+  })
+  const failed = Promise.all([
+    assert.rejects(joining, { code: 'interrupted' }),
+    assert.rejects(runner.paired, { code: 'interrupted' }),
+  ])
+  await until(
+    () => joiner.store.trust.provisional(initiator.host.peerId) !== undefined,
+    'the yes of the joiner',
+  )
+  assert.deepEqual([joiner.unfinished, initiator.unfinished], [[], []])
+  await joiner.time.pass(60_000)
+  assert.deepEqual(joiner.unfinished, [initiator.host.peerId])
+  await initiator.time.pass(120_000)
+  assert.deepEqual(initiator.unfinished, [joiner.host.peerId])
+  await within(failed, 'the two errors')
+
+  // The session that follows stands in for the last word.
+  const acknowledgement = initiator.store.trust.provisional(joiner.host.peerId)?.acknowledgement
+  assert.ok(acknowledgement)
+  initiator.service.confirmedBySession(joiner.host.peerId, acknowledgement)
+  assert.equal(initiator.store.trust.get(joiner.host.peerId)?.state, 'active')
+})
+
+test('a session that proves the key ends the wait of the one who shows the code', async () => {
+  await using initiator = await makeSide()
+  await using joiner = await makeSide()
+  const { words, runner } = initiator.service.invite({ onProgress })
+  const joining = join(joiner, initiator, words, async () => {
+    initiator.isDeaf = true
+    return true
+  })
+  joining.catch(() => undefined)
+  const peer = joiner.host.peerId
+  await until(
+    () => joiner.store.trust.provisional(initiator.host.peerId) !== undefined,
+    'the yes of the joiner',
+  )
+  initiator.service.confirmedBySession(peer, new Uint8Array(32))
+  assert.equal(initiator.store.trust.get(peer), undefined, 'the key of some other pairing')
+  const acknowledgement = initiator.store.trust.provisional(peer)?.acknowledgement
+  assert.ok(acknowledgement)
+  initiator.service.confirmedBySession(peer, acknowledgement)
+  assert.equal(await within(runner.paired, 'the end'), peer)
+})
+
+test('a last word that comes after a restart of the initiator is answered', async () => {
+  await using initiator = await makeSide()
+  await using joiner = await makeSide()
+  const { words } = initiator.service.invite({ onProgress })
+  const joining = join(joiner, initiator, words, async () => {
+    initiator.restart()
+    return true
+  })
+  assert.equal(await within(joining, 'the end of the join'), initiator.host.peerId)
+  assert.equal(initiator.store.trust.get(joiner.host.peerId)?.state, 'active')
+  assert.equal(joiner.store.trust.get(initiator.host.peerId)?.state, 'active')
+})
+
+test('a join whose initiator was restarted does not burn the next code, which the same device uses', async () => {
+  await using initiator = await makeSide()
+  await using joiner = await makeSide()
+  const asked = Promise.withResolvers<void>()
+  const first = initiator.service.invite({
+    onProgress,
+    confirm: () => {
+      asked.resolve()
+      return new Promise(() => undefined)
+    },
+  })
+  const stale = join(joiner, initiator, first.words)
+  stale.catch(() => undefined)
+  await within(asked.promise, 'the question')
+  initiator.restart()
+  const second = initiator.service.invite({ onProgress })
+  const joining = join(joiner, initiator, second.words)
+  // The stale join would say its Response again and again meanwhile.
+  const passing = setInterval(() => void joiner.time.pass(100), 1)
+  try {
+    assert.equal(await within(joining, 'the end of the join'), initiator.host.peerId)
+    assert.equal(await within(second.runner.paired, 'the end of the pairing'), joiner.host.peerId)
+  } finally {
+    clearInterval(passing)
+  }
+})
