@@ -97,12 +97,12 @@ async function readAnswer<M extends MethodName>(
   try {
     for await (const text of readLines(socket, answerLineCapBytes)) {
       const line = parse(daemonLine, parseJson(text))
-      if ('event' in line) await options.onEvent?.(parse(methods[method].event, line.event) as Event<M>)
+      if ('event' in line) await options.onEvent?.(parse(methods[method].event, line.event))
       else if ('ask' in line) void answerQuestion(socket, line.ask, questions, options, ended)
       else if ('withdrawn' in line) questions.get(line.withdrawn.id)?.abort()
       else if ('error' in line) throw restoreError(line.error)
       else {
-        result = { value: parse(methods[method].result, line.result) as Result<M> }
+        result = { value: parse(methods[method].result, line.result) }
         if (options.untilClosed !== true) return result.value
       }
     }

@@ -80,7 +80,7 @@ async function wrongWords(scene: Scene): Promise<Verdict> {
   const attempts: Record<string, { code: string; hint?: string }> = {
     'a word that does not exist': { code: `${first}x ${others}`, hint: first },
     'a slip of the finger': { code: `${words.slice(0, words.lastIndexOf(' '))} abandpn`, hint: 'abandon' },
-    'a wrong word': { code: `${wrongChecksum(words)}` },
+    'a wrong word': { code: wrongChecksum(words) },
     'a word too few': { code: others },
     'a word too many': { code: `${words} ${first}` },
     nothing: { code: '' },

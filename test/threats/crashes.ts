@@ -78,7 +78,7 @@ async function killPairings(scene: Scene): Promise<Verdict> {
     await killed.died()
     await killed.upWithCrashPoints()
     // The one that lives goes on by itself for as long as it would; here it is called off.
-    await pause(2_000)
+    await pause(500)
     pairing.callOff()
     const outcome = await settle(alice, bob)
     if (outcome === 'one-sided') return succeeded(`${victim} killed at "${at}": one trusts alone`)
@@ -166,11 +166,13 @@ async function killMessages(scene: Scene): Promise<Verdict> {
     devices[victim] = await RealDaemon.start(scene, name, { dataDir, patches: [patch] })
     const text = `killed ${what}`
     sent.push(text)
-    await devices.sender.run(['send', 'bob', text])
+    // It would wait for the receipt; that it is in the outbox is what counts.
+    const sending = devices.sender.run(['send', 'bob', text])
     await devices[victim].process.exited
     devices[victim] = await RealDaemon.start(scene, name, { dataDir })
     // The next message shows that the one before has had its chance.
     const outcome = await arrived(devices.receiver, text)
+    await sending
     if (!outcome) return succeeded(`a message is lost when the ${victim} is killed ${what}`)
   }
   await devices.sender.run(['send', 'bob', 'the last'])

@@ -6,7 +6,7 @@ import { encodeAnnouncement, serviceName } from '../../src/network/discovery/mdn
 import type { PairingMessage } from '../../src/pairing/messages.ts'
 import { fakePeerId } from './fake-peer-id.ts'
 import type { Served } from './raw-peer.ts'
-import { addressOf, pause, tryJoin, type Scene } from './scene.ts'
+import { addressOf, outcomeOf, pause, tryJoin, type Scene } from './scene.ts'
 import { succeeded, unless, type Threat, type Verdict } from './threat.ts'
 
 /** Threat 40: strangers on the local network who answer, or who are many. */
@@ -61,16 +61,14 @@ export const threats: Threat[] = [
 async function madeUpAnswers(scene: Scene): Promise<Verdict> {
   const alice = await scene.node('alice')
   const bob = await scene.node('bob')
-  const bytes = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
-  const share = (): Uint8Array => bytes(32)
   let heard = 0
   const answers: ((request: PairingMessage) => PairingMessage)[] = [
-    () => ({ type: 'Challenge', nonce: bytes(32), share: share(), probe: bytes(16) }),
-    () => ({ type: 'Challenge', nonce: bytes(32), share: share(), probe: new Uint8Array(16) }),
+    () => ({ type: 'Challenge', nonce: bytes(32), share: bytes(32), probe: bytes(16) }),
+    () => ({ type: 'Challenge', nonce: bytes(32), share: bytes(32), probe: new Uint8Array(16) }),
     (request) => ({
       type: 'Challenge',
       nonce: bytes(32),
-      share: share(),
+      share: bytes(32),
       probe: request.type === 'PairingRequest' ? request.probe : bytes(16),
     }),
     () => ({ type: 'Refused', reason: 'used', mac: bytes(32) }),
@@ -95,13 +93,12 @@ async function madeUpAnswers(scene: Scene): Promise<Verdict> {
   // All of them have answered before the honest one is there to be asked.
   const joining = tryJoin(bob, (await alice.pair()).words, strangers, { timeoutMs: 2_500 })
   const early = await Promise.race([joining, pause(12_000).then(() => 'held up')])
-  if (early !== 'not-found')
-    return succeeded(`with strangers only: ${typeof early === 'string' ? early : 'paired'}`)
+  if (early !== 'not-found') return succeeded(`with strangers only: ${outcomeOf(early)}`)
   const invitation = await alice.pair()
   const joined = await tryJoin(bob, invitation.words, [...strangers, addressOf(alice)])
   return unless(
     {
-      [`the honest one: ${String(joined)}`]: typeof joined === 'string' || joined.peerId !== alice.peerId,
+      [`the honest one: ${outcomeOf(joined)}`]: typeof joined === 'string' || joined.peerId !== alice.peerId,
       'nobody was asked': heard < answers.length,
     },
     `${heard} made-up answers of ${answers.length} kinds; the honest pairing succeeded`,
@@ -156,9 +153,13 @@ async function inventedPeers(scene: Scene): Promise<Verdict> {
   const tookMs = Math.round(performance.now() - startedAt)
   return unless(
     {
-      [`the honest one: ${String(joined)} after ${tookMs} ms`]:
+      [`the honest one: ${outcomeOf(joined)} after ${tookMs} ms`]:
         typeof joined === 'string' || joined.peerId !== alice.peerId,
     },
     `${discovered.size} invented peers; paired after ${tookMs} ms`,
   )
+}
+
+function bytes(length: number): Uint8Array {
+  return new Uint8Array(randomBytes(length))
 }

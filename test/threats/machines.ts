@@ -1,15 +1,13 @@
+import { alice, answerOf, bob, newCode } from './pure-sides.ts'
 import { randomBytes } from 'node:crypto'
 import * as initiator from '../../src/pairing/initiator.ts'
 import * as joiner from '../../src/pairing/joiner.ts'
-import { deriveCodeKeys } from '../../src/pairing/key-schedule.ts'
 import type { MessageOf } from '../../src/pairing/messages.ts'
-import { suite1 } from '../../src/pairing/suite.ts'
 import * as hello from '../../src/network/session-hello.ts'
-import { contextOf, fresh, initiator as initiatorSide, makeRequest, makeResponse } from './by-hand.ts'
-import { expectType } from './hand-joiner.ts'
+import { fresh, initiator as initiatorSide, makeRequest, makeResponse } from './by-hand.ts'
 import { succeeded, unless, type Threat, type Verdict } from './threat.ts'
 
-/** Attacks on the pure machines, with a clock that only the attack moves. */
+/** Attacks on what is pure: the machines, and the proofs of a session. */
 export const threats: Threat[] = [
   {
     row: 7,
@@ -83,52 +81,7 @@ export const threats: Threat[] = [
       },
     ],
   },
-  {
-    row: 15,
-    title: 'a code, and a question to a person, expire to the millisecond',
-    attack: async () => boundaries(),
-    without: [
-      {
-        what: 'the exact end of the code',
-        patches: [
-          {
-            file: 'src/pairing/initiator.ts',
-            find: `context.now >= state.expiresAt`,
-            replace: `context.now > state.expiresAt`,
-          },
-        ],
-      },
-      {
-        what: "the exact end of the initiator's question",
-        patches: [
-          {
-            file: 'src/pairing/initiator.ts',
-            find: `context.now >= state.approveBy`,
-            replace: `context.now > state.approveBy`,
-          },
-        ],
-      },
-      {
-        what: "the exact end of the joiner's question",
-        patches: [
-          {
-            file: 'src/pairing/joiner.ts',
-            find: `if (context.now >= state.decideBy) return fail(context, state, 'expired')`,
-            replace: `if (context.now > state.decideBy) return fail(context, state, 'expired')`,
-          },
-        ],
-      },
-    ],
-  },
 ]
-
-const alice = '12D3KooWCd3eX8r5ihRvzK7P1yPq5aakaBJhG5GNj18YTztPhoCa'
-const bob = '12D3KooWPcv49Vv6DvkaUueyFqz2aid1oH77FLj4wXEd4xqUNQvu'
-
-function newCode(): { asInitiator: initiator.InitiatorContext; asJoiner: joiner.JoinerContext } {
-  const keys = deriveCodeKeys(suite1, new Uint8Array(randomBytes(16)))
-  return { asInitiator: { ...contextOf(keys, alice), now: 0 }, asJoiner: { ...contextOf(keys, bob), now: 0 } }
-}
 
 function echoSessionProof(): Verdict {
   const peers = { dialer: new Uint8Array(randomBytes(38)), listener: new Uint8Array(randomBytes(38)) }
@@ -223,14 +176,6 @@ function challengeFor(
   return answerOf(answered, 'Challenge')
 }
 
-function answerOf<Type extends 'Challenge' | 'Waiting' | 'Refused'>(
-  { effects }: initiator.InitiatorStep,
-  type: Type,
-): MessageOf<Type> {
-  const answer = effects.find((effect) => effect.type === 'answer')
-  return expectType(answer?.message ?? null, type)
-}
-
 function grindAttempts(): Verdict {
   const { asInitiator, asJoiner } = newCode()
   let shown = initiator.startInitiator(1_000)
@@ -286,99 +231,4 @@ function grindAttempts(): Verdict {
     },
     `${challenges} Challenges, ${nonces.length} Responses, ${new Set(nonces).size} commitments`,
   )
-}
-
-function boundaries(): Verdict {
-  const expiresAt = 300_000
-  const { asInitiator, asJoiner } = newCode()
-  const candidate = makeRequest(asJoiner, alice)
-  const open = initiator.startInitiator(expiresAt)
-  const requestAt = (now: number): initiator.InitiatorStep =>
-    initiator.advance({ ...asInitiator, now }, open, {
-      type: 'request',
-      peer: bob,
-      message: candidate.request,
-      fresh: fresh(),
-    })
-  const phaseAfterTick = (state: initiator.InitiatorState, now: number): string =>
-    initiator.advance({ ...asInitiator, now }, state, { type: 'tick' }).state.phase
-
-  const begun = requestAt(expiresAt - 1)
-  const { response } = makeResponse(asJoiner, candidate, answerOf(begun, 'Challenge'))
-  const respondAt = (now: number): initiator.InitiatorStep =>
-    initiator.advance({ ...asInitiator, now }, begun.state, {
-      type: 'response',
-      peer: bob,
-      message: response,
-    })
-  const approving = respondAt(expiresAt - 1)
-  const approveBy = expiresAt - 1 + 60_000
-  const approveAt = (now: number): string =>
-    initiator.advance({ ...asInitiator, now }, approving.state, { type: 'approved' }).state.phase
-
-  const deciding = decidingJoiner(asJoiner, asInitiator)
-  const decideAt = (now: number): string =>
-    joiner.advance({ ...asJoiner, now }, deciding, { type: 'approved' }).state.phase
-  const late = [0, 1].map((after) => ({
-    request: requestAt(expiresAt + after).state.phase,
-    response: respondAt(expiresAt + after).state.phase,
-    tick: phaseAfterTick(open, expiresAt + after),
-    approval: approveAt(approveBy + after),
-    decision: decideAt(60_000 + after),
-  }))
-  return unless(
-    {
-      'the code ends too early':
-        begun.state.phase !== 'open' ||
-        approving.state.phase !== 'approving' ||
-        phaseAfterTick(open, expiresAt - 1) !== 'open',
-      'the question ends too early':
-        approveAt(approveBy - 1) !== 'persisting' || decideAt(59_999) !== 'persisting',
-      'the code is still good': late.some(({ request, response, tick }) =>
-        [request, response, tick].some((phase) => phase !== 'ended'),
-      ),
-      "the initiator's question can still be answered": late.some(({ approval }) => approval !== 'ended'),
-      "the joiner's question can still be answered": late.some(({ decision }) => decision !== 'failed'),
-    },
-    'good at -1 ms, over at 0 and +1 ms: request, Response, tick, both questions',
-  )
-}
-
-/** A joiner whose person is asked at 0 ms. */
-function decidingJoiner(
-  asJoiner: joiner.JoinerContext,
-  asInitiator: initiator.InitiatorContext,
-): joiner.JoinerState {
-  const asked = joiner.advance(asJoiner, joiner.startJoiner(300_000), {
-    type: 'candidate',
-    peer: alice,
-    fresh: fresh(),
-  })
-  const question = asked.effects.find((effect) => effect.type === 'ask-peer')
-  if (question === undefined) throw new Error('the joiner asks nobody')
-  let shown = initiator.startInitiator(300_000)
-  const hear = (event: initiator.InitiatorEvent): initiator.InitiatorStep => {
-    const step = initiator.advance(asInitiator, shown, event)
-    shown = step.state
-    return step
-  }
-  const challenge = answerOf(
-    hear({ type: 'request', peer: bob, message: question.message, fresh: fresh() }),
-    'Challenge',
-  )
-  const responding = joiner.advance(asJoiner, asked.state, {
-    type: 'answered',
-    peer: alice,
-    message: challenge,
-  })
-  const response = responding.effects.find((effect) => effect.type === 'repeat')?.message
-  if (response?.type !== 'Response') throw new Error('the joiner does not respond')
-  hear({ type: 'response', peer: bob, message: response })
-  hear({ type: 'approved' })
-  hear({ type: 'persisted' })
-  const { effects } = hear({ type: 'response', peer: bob, message: response })
-  const complete = effects.find((effect) => effect.type === 'answer')?.message
-  if (complete?.type !== 'Complete') throw new Error('the initiator does not complete')
-  return joiner.advance(asJoiner, responding.state, { type: 'answered', peer: alice, message: complete })
-    .state
 }

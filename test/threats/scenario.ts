@@ -10,7 +10,7 @@ const attack =
   controlIndex === undefined ? threat.attack : (threat.without[Number(controlIndex)]?.attack ?? threat.attack)
 
 // What nobody catches would have ended the program: no attack may come that far, whatever it was after.
-let crash: unknown
+let crash: Error | undefined
 const onCrash = (error: unknown): void => {
   crash ??= error instanceof Error ? error : new Error(`somebody threw ${inspect(error)}`)
 }

@@ -47,7 +47,7 @@ export class Scene {
   }
 
   async close(): Promise<void> {
-    for (const cleanup of this.#cleanups.reverse()) {
+    for (const cleanup of this.#cleanups.toReversed()) {
       try {
         await cleanup()
       } catch (error) {
@@ -78,6 +78,11 @@ export async function tryJoin(
   options: JoinOptions = {},
 ): Promise<Device | string> {
   return joiner.join(words, { peers, timeoutMs: 10_000, ...options }).catch(codeOf)
+}
+
+/** `paired`, or the code of the failure. */
+export function outcomeOf(joined: Device | string): string {
+  return typeof joined === 'string' ? joined : 'paired'
 }
 
 /** Whether the code of the invitation still pairs an honest device. */

@@ -22,10 +22,13 @@ export function sourcesOf(directories: readonly string[]): Source[] {
 
 /** The lines of a source without what stands in comments, numbered from 1. */
 export function commentless(text: string): { number: number; text: string }[] {
-  const blank = (comment: string): string => comment.replaceAll(/[^\n]/g, ' ')
   return text
     .replaceAll(/\/\*[\s\S]*?\*\//g, blank)
     .replaceAll(/(?<=^|\s)\/\/.*$/gm, blank)
     .split('\n')
     .map((line, index) => ({ number: index + 1, text: line }))
+}
+
+function blank(comment: string): string {
+  return comment.replaceAll(/[^\n]/g, ' ')
 }

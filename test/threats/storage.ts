@@ -223,9 +223,10 @@ function changedValues(value: unknown): (Uint8Array | string | number)[] {
     return [...value.keys()].map((index) => value.with(index, (value[index] ?? 0) ^ 1))
   if (typeof value === 'number') return [value + 1, value - 1, 0]
   if (typeof value !== 'string') return []
-  return [...value]
-    .map((_, index) => `${value.slice(0, index)}\u0051${value.slice(index + 1)}`)
-    .filter((text) => text !== value)
+  return Array.from(
+    { length: value.length },
+    (_, index) => `${value.slice(0, index)}\u0051${value.slice(index + 1)}`,
+  ).filter((text) => text !== value)
 }
 
 async function exchangeDatabase(scene: Scene): Promise<Verdict> {

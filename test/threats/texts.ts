@@ -157,8 +157,9 @@ async function callInherited(scene: Scene): Promise<Verdict> {
     : withstood('5 names, no such method')
 }
 
+/** Everything but line breaks and tabs that a terminal acts upon, or that nobody sees. */
 const acting =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\u{e0000}-\u{e007f}]/u
+  /(?![\n\t])[\p{Cc}\u061c\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\u{e0000}-\u{e007f}]/u
 
 async function evilNames(scene: Scene): Promise<Verdict> {
   const alice = await RealDaemon.start(scene, 'alice')
@@ -192,7 +193,6 @@ async function evilNames(scene: Scene): Promise<Verdict> {
   const words = await long.line((line) => line.trim().split(' ').length === 12)
   const joiner = await HandJoiner.start(scene, { peerId, status: () => ({ listen: [address] }) }, words)
   const challenge = await joiner.challenge()
-  const bytes = (length: number): Uint8Array => new Uint8Array(length)
   const response = {
     type: 'Response',
     nonce: bytes(32),
@@ -231,4 +231,8 @@ async function evilNames(scene: Scene): Promise<Verdict> {
     { [`${devices} devices were paired`]: devices !== names.length },
     `${names.length} names, ${messages.length} messages, ${alice.printed.length} outputs and the log: plain text`,
   )
+}
+
+function bytes(length: number): Uint8Array {
+  return new Uint8Array(length)
 }

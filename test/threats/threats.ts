@@ -4,9 +4,13 @@ import type { Threat } from './threat.ts'
 const groups = [
   'strangers',
   'thieves',
+  'tries',
   'roles',
+  'claims',
   'replays',
+  'races',
   'machines',
+  'deadlines',
   'oracle',
   'times',
   'codes',
@@ -20,6 +24,7 @@ const groups = [
   'local-users',
   'secrets',
   'crashes',
+  'decoders',
 ] as const
 
 /** A threat, and where a process of its own finds it again. */

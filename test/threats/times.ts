@@ -1,7 +1,17 @@
 import { HandInitiator } from './hand-initiator.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { openSessionByHand } from './hand-session.ts'
-import { addressOf, codeOf, pause, stillPairs, tryJoin, until, within, type Scene } from './scene.ts'
+import {
+  addressOf,
+  codeOf,
+  outcomeOf,
+  pause,
+  stillPairs,
+  tryJoin,
+  until,
+  within,
+  type Scene,
+} from './scene.ts'
 import { dayMs, SteeredClock } from './steered-clock.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
 
@@ -142,7 +152,7 @@ async function turnClocks(scene: Scene): Promise<Verdict> {
   })
   const joining = tryJoin(bob, mute.words, [mute.raw.address], { timeoutMs: 1_500 })
   const ended = await Promise.race([joining, pause(8_000).then(() => 'still looking')])
-  if (ended !== 'not-found') return succeeded(`the joiner's clock is set back: ${String(ended)}`)
+  if (ended !== 'not-found') return succeeded(`the joiner's clock is set back: ${outcomeOf(ended)}`)
   return withstood('jumps of a day, both ways, on both sides: five minutes stay five minutes')
 }
 
