@@ -74,9 +74,13 @@ export const threats: Threat[] = [
 
 async function damageEverything(): Promise<Verdict> {
   const runs = 10_000
-  const seed = randomBytes(4).readUInt32LE()
-  const [failure] = await fuzz({ runs, seed, stopsAtFailure: true })
-  if (failure === undefined) return withstood(`${runs} inputs for each, seed ${seed}`)
+  // The same inputs in every run, so that what a missing defence lets through does not depend on luck; then some new ones.
+  const newSeed = randomBytes(4).readUInt32LE()
+  const known = await fuzz({ runs, seed: 25, stopsAtFailure: true })
+  const [failure] =
+    known.length > 0 ? known : await fuzz({ runs: runs / 4, seed: newSeed, stopsAtFailure: true })
+  if (failure === undefined)
+    return withstood(`${runs} inputs for each, and ${runs / 4} with the seed ${newSeed}`)
   return succeeded(failure.split('\n')[0] ?? failure)
 }
 

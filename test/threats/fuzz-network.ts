@@ -109,7 +109,8 @@ export const networkTargets: FuzzTarget[] = [
   {
     name: 'JSON of applications',
     once(input) {
-      const value = onlyOurs(() => decodeJson(input.damaged(jsonTexts)))
+      const text = input.below(10) === 0 ? nested(60 + input.below(500)) : input.damaged(jsonTexts)
+      const value = onlyOurs(() => decodeJson(text))
       if (value !== undefined) onlyOurs(() => encodeJson(value))
       check(depthOf(value) <= 66, 'a value that is nested too deeply is taken')
       check(!('polluted' in {}), 'the prototype of all objects has changed')
@@ -126,6 +127,10 @@ export const networkTargets: FuzzTarget[] = [
   },
   { name: 'mDNS packets', once: decodeMulticast },
 ]
+
+function nested(levels: number): Uint8Array {
+  return utf8.encode(`${'['.repeat(levels)}${']'.repeat(levels)}`)
+}
 
 function depthOf(value: unknown): number {
   let depth = 0
