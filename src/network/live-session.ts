@@ -5,10 +5,47 @@ import type { FramedStream } from './framed-stream.ts'
 import type { Frame } from './frames.ts'
 import { InboundRequests } from './inbound-requests.ts'
 import { Liveness } from './liveness.ts'
-import { OutboundRequests } from './outbound-requests.ts'
-import { Pings } from './pings.ts'
-import type { Session, SessionEnd } from './session.ts'
+import { OutboundRequests, type SessionRequestOptions } from './outbound-requests.ts'
+import { Pings, type PingOptions } from './pings.ts'
 import type { Timers } from './timers.ts'
+
+/** One long-lived framed stream between two paired devices, which carries everything they say to each other. */
+export interface Session {
+  readonly remotePeer: PeerId
+  /** The libp2p connection it runs over: its address, and whether it is relayed. */
+  readonly connection: Connection
+  readonly opener: 'local' | 'remote'
+  /** 32 hex digits, new at every start of the other device. */
+  readonly remoteInstance: string
+  /** Never rejects. */
+  readonly closed: Promise<SessionEnd>
+  /**
+   * One request, one answer; requests may overtake each other. Rejects with what the other side says
+   * (`unknown-protocol`, `invalid-message`, `too-large`, `remote-failure`), `timed-out`, `interrupted` when the session
+   * ends first, or the signal's reason, which also aborts the handler's signal on the other side.
+   */
+  request(name: string, version: number, value: unknown, options?: SessionRequestOptions): Promise<unknown>
+  /** Milliseconds of one round trip. Rejects with `timed-out`, `interrupted` or the signal's reason. */
+  ping(options?: PingOptions): Promise<number>
+  /** Says goodbye, lets what is under way finish for up to a second, closes. Never rejects. */
+  close(): Promise<void>
+  /** Ends it at once. */
+  abort(error: Error): void
+}
+
+export type SessionEnd =
+  /** by this side, in order */
+  | { reason: 'closed' }
+  /** by the other side, in order */
+  | { reason: 'remote-closed' }
+  /** nothing was heard for nine seconds */
+  | { reason: 'silent' }
+  /** the other side broke the rules of the protocol */
+  | { reason: 'violation'; cause: Error }
+  /** the stream or its connection was lost */
+  | { reason: 'interrupted'; cause: Error }
+  /** by this side, at once */
+  | { reason: 'aborted'; cause: Error }
 
 export interface LiveSessionOptions {
   framed: FramedStream

@@ -12,8 +12,8 @@ import type { Timers } from './timers.ts'
 export interface StreamProtocol {
   /** Such as `/spacedock/pairing/1.0.0`. */
   protocol: string
-  /** Who may use it: `strangers` too, or only peers that are paired. */
-  access: 'strangers' | 'paired'
+  /** Who may use it: `strangers` too, peers that have a key to prove, or only devices that are trusted. */
+  access: 'strangers' | 'paired' | 'trusted'
   /** Streams of one connection at the same time. @default 32 */
   maxInboundStreams?: number
   handle: (stream: Stream, connection: Connection, options: { signal: AbortSignal }) => Promise<void>
@@ -23,8 +23,9 @@ export interface StreamProtocol {
 
 export interface ProtocolRegistryOptions {
   host: Pick<Libp2p, 'handle' | 'unhandle'>
+  /** Whether there is a key that the peer may prove, also of a pairing that is not finished. */
   isPaired: (peerId: PeerId) => boolean
-  /** Known for paired devices only. */
+  /** Known for trusted devices only. */
   deviceOf: (peerId: PeerId) => Device | undefined
   timers?: Timers
   log?: Log
@@ -104,11 +105,12 @@ export class ProtocolRegistry {
   }
 
   async #receive(definition: StreamProtocol, stream: Stream, connection: Connection): Promise<void> {
-    const { isPaired, log } = this.#options
+    const { isPaired, deviceOf, log } = this.#options
     const { protocol, access } = definition
     const paired = isPaired(connection.remotePeer)
     // Decided before a byte is read: nothing an unpaired peer sends is ever looked at.
-    const allowed = access === 'strangers' || paired
+    const allowed =
+      access === 'strangers' || (access === 'paired' ? paired : deviceOf(connection.remotePeer) !== undefined)
     try {
       if (!allowed && definition.refuse !== undefined) await definition.refuse(stream, connection)
       else if (!allowed) stream.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
@@ -149,7 +151,7 @@ export class ProtocolRegistry {
   #asStreamProtocol(name: string, version: number): StreamProtocol {
     return {
       protocol: applicationProtocolId(name, version),
-      access: 'paired',
+      access: 'trusted',
       handle: async (stream, connection, { signal }) => {
         const { timers } = this.#options
         const serveOptions = {

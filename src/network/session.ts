@@ -2,9 +2,7 @@ import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../errors.ts'
 import { startDeadline } from './deadline.ts'
 import { FramedStream } from './framed-stream.ts'
-import { startLiveSession } from './live-session.ts'
-import type { SessionRequestOptions } from './outbound-requests.ts'
-import type { PingOptions } from './pings.ts'
+import { startLiveSession, type Session } from './live-session.ts'
 import { greetAsDialer, greetAsListener } from './session-handshake.ts'
 import type { PairKey } from './session-hello.ts'
 import type { Timers } from './timers.ts'
@@ -12,43 +10,7 @@ import { systemTimers } from './timers.ts'
 
 export const sessionProtocol = '/spacedock/session/1.0.0'
 
-/** One long-lived framed stream between two paired devices, which carries everything they say to each other. */
-export interface Session {
-  readonly remotePeer: PeerId
-  /** The libp2p connection it runs over: its address, and whether it is relayed. */
-  readonly connection: Connection
-  readonly opener: 'local' | 'remote'
-  /** 32 hex digits, new at every start of the other device. */
-  readonly remoteInstance: string
-  /** Never rejects. */
-  readonly closed: Promise<SessionEnd>
-  /**
-   * One request, one answer; requests may overtake each other. Rejects with what the other side says
-   * (`unknown-protocol`, `invalid-message`, `too-large`, `remote-failure`), `timed-out`, `interrupted` when the session
-   * ends first, or the signal's reason, which also aborts the handler's signal on the other side.
-   */
-  request(name: string, version: number, value: unknown, options?: SessionRequestOptions): Promise<unknown>
-  /** Milliseconds of one round trip. Rejects with `timed-out`, `interrupted` or the signal's reason. */
-  ping(options?: PingOptions): Promise<number>
-  /** Says goodbye, lets what is under way finish for up to a second, closes. Never rejects. */
-  close(): Promise<void>
-  /** Ends it at once. */
-  abort(error: Error): void
-}
-
-export type SessionEnd =
-  /** by this side, in order */
-  | { reason: 'closed' }
-  /** by the other side, in order */
-  | { reason: 'remote-closed' }
-  /** nothing was heard for nine seconds */
-  | { reason: 'silent' }
-  /** the other side broke the rules of the protocol */
-  | { reason: 'violation'; cause: Error }
-  /** the stream or its connection was lost */
-  | { reason: 'interrupted'; cause: Error }
-  /** by this side, at once */
-  | { reason: 'aborted'; cause: Error }
+export type { Session, SessionEnd } from './live-session.ts'
 
 export interface SessionOptions {
   localPeer: PeerId

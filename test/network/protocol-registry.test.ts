@@ -55,7 +55,7 @@ test('an unpaired peer that opens a protocol for paired devices is refused befor
       unhandle: (protocol) => server.unhandle(protocol),
     },
     isPaired: (peerId) => peerId.equals(friend.peerId),
-    deviceOf: () => laptop,
+    deviceOf: (peerId) => (peerId.equals(friend.peerId) ? laptop : undefined),
   })
   gate.attach({ protocol: '/test/gated', access: 'paired', handle: async () => void handled++ })
   const stopNotes = gate.register({ ...notes, name: 'gated' })

@@ -58,8 +58,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/protocol-registry.ts',
-            find: `const allowed = access === 'strangers' || paired`,
-            replace: `const allowed = access === 'strangers' || access === 'paired'`,
+            find: `(access === 'paired' ? paired : deviceOf(connection.remotePeer) !== undefined)`,
+            replace: `(paired || access !== 'strangers')`,
           },
         ],
       },
