@@ -74,6 +74,7 @@ async function flood(perSecond: number, targets: string[]): Promise<void> {
   const peer = await RawPeer.start()
   const startedAt = performance.now()
   const elapsed = (): number => performance.now() - startedAt
+  const hungUp = new WeakSet<Connection>()
   const end = AbortSignal.any([AbortSignal.timeout(longestMs), commandToStop()])
 
   async function floodOne(target: string): Promise<void> {
@@ -81,7 +82,8 @@ async function flood(perSecond: number, targets: string[]): Promise<void> {
     const underWay = new Set<Promise<void>>()
     for (let begun = 0; !end.aborted; await wait(tickMs)) {
       // Who has ended a search hangs up on all who turned out not to be the one.
-      if (connection.status !== 'open') connection = await peer.connect(target)
+      // libp2p may call a connection open for a while when there is nothing left of it.
+      if (connection.status !== 'open' || hungUp.has(connection)) connection = await peer.connect(target)
       const due = Math.min((perSecond * elapsed()) / 1000 - begun, maxUnderWay - underWay.size)
       for (let number = 0; number < due; number += 1) {
         begun += 1
@@ -98,8 +100,12 @@ async function flood(perSecond: number, targets: string[]): Promise<void> {
       if ((await peer.ask(target, message, { connection })) !== null) count.answered += 1
       count.sent += 1
     } catch (error) {
-      count.failed += 1
-      count.lastFailure = String(error)
+      if (!hungUp.has(connection)) {
+        count.failed += 1
+        count.lastFailure = String(error)
+      }
+      hungUp.add(connection)
+      connection.abort(new Error('the other side hung up'))
     }
   }
 
