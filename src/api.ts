@@ -13,6 +13,20 @@ export interface NodeOptions {
   port?: number
   /** Find devices on the local network by multicast DNS. @default true */
   mdns?: boolean
+  /**
+   * Multiaddrs of rendezvous nodes, each ending in /p2p/PEERID. Through them devices find each other, and reach each other
+   * when there is no direct way, in other networks too. An unreachable one delays nothing. @default none
+   */
+  rendezvous?: string[]
+  /** Use no rendezvous node and no DHT, whatever else is set. @default false */
+  lanOnly?: boolean
+  /**
+   * `private`: the DHT of the rendezvous nodes. `public`: libp2p's public one, in which a second, throwaway identity looks and
+   * publishes; this device's own is never seen there. @default 'private'
+   */
+  dht?: 'private' | 'public'
+  /** Multiaddrs by which the public DHT is entered. @default libp2p's bootstrap nodes */
+  dhtBootstrap?: string[]
   /** Where structured log lines go. Never holds words or keys. @default nowhere */
   log?: Log
   /** Injected by tests: time, randomness, storage, transport. */
@@ -132,7 +146,7 @@ export type PairingProgress =
   /** A way of finding each other changed; `detail` is a short sentence part for people. */
   | {
       kind: 'source'
-      source: 'local-network' | 'connected-peers' | 'addresses'
+      source: 'local-network' | 'internet' | 'connected-peers' | 'addresses'
       status: 'ready' | 'unavailable'
       detail: string
     }

@@ -7,6 +7,7 @@ import type { DeviceInfo, DeviceState, NodeEvents, NodeOptions, SpacedockNode } 
 import { systemClock } from './clock.ts'
 import { SpacedockError } from './errors.ts'
 import { ConnectionSupervisor } from './network/connection-supervisor.ts'
+import { DirectPaths } from './network/direct-paths.ts'
 import { LocalNetwork } from './network/discovery/local-network.ts'
 import { createHost } from './network/host.ts'
 import { watchInterfaces } from './network/interfaces.ts'
@@ -18,6 +19,7 @@ import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { pairingProtocol, PairingService } from './protocols/pairing.ts'
 import { Devices } from './node/devices.ts'
+import { Internet, internetSettings, ownDht, relayOptions } from './node/internet.ts'
 import { chooseName } from './node/own-name.ts'
 import { join, pair, type PairingsParts } from './node/pairings.ts'
 import { TrustedPeers } from './node/trusted-peers.ts'
@@ -51,8 +53,16 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
   chooseName(store.settings, options.name)
   let closing: Promise<void> | undefined
 
+  const settings = internetSettings(options)
   const port = await listenPort(store, options.port, log)
-  const host = await createHost({ seed: store.identity.seed, port, interfaces, agent: 'spacedock/0.1.0' })
+  const host = await createHost({
+    seed: store.identity.seed,
+    port,
+    interfaces,
+    agent: 'spacedock/0.1.0',
+    dht: ownDht(settings, clock),
+    relay: relayOptions(options, (peer) => trusted.keysOf(peer.toString()).length > 0),
+  })
   const trusted = new TrustedPeers(store, clock, log, (peer) => {
     supervisor.connectNow(peerIdFromString(peer))
     const device = store.registry.get(peer)
@@ -68,6 +78,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     onSighting: (peer, addresses) => {
       store.registry.sighted(peer, addresses)
       supervisor.sighting(peerIdFromString(peer))
+      directPaths.hurry(peerIdFromString(peer))
     },
     onLost: (peer) => store.registry.lost(peer),
   })
@@ -93,20 +104,23 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
   const supervisor = new ConnectionSupervisor({
     localPeer: host.libp2p.peerId,
     devices: () => trusted.wanted().map((peer) => peerIdFromString(peer)),
-    addressesOf: (peer) => store.registry.addressesOf(peer.toString()).map((address) => multiaddr(address)),
+    addressesOf: (peer) => addressesOf(peer.toString()).map((address) => multiaddr(address)),
     connectionsTo: (peer) => host.libp2p.getConnections(peer),
     dial: (peer, addresses, { signal }) => host.connect(peer.toString(), addresses, { signal }),
     openSession: (connection, { signal }) => openSession(connection, { ...session, signal }),
-    onSession: ({ remotePeer, connection }) => {
+    onSession: (started) => {
+      const { remotePeer, connection } = started
       const address = connection.remoteAddr.toString()
       log('info', 'session.started', { peer: remotePeer.toString(), address })
       store.registry.connected(remotePeer.toString(), { path: pathOf(connection), address })
       void rememberAddress(connection)
+      directPaths.sessionStarted(started)
       messaging.pump(remotePeer.toString())
     },
     onSessionEnded: (peer, { reason }) => {
       log('info', 'session.ended', { peer: peer.toString(), reason })
       store.registry.disconnected(peer.toString())
+      internet?.presence.look(peer.toString())
     },
     onAttemptFailed: (peer, cause) => {
       log('debug', 'session.attempt-failed', { peer: peer.toString(), error: String(cause) })
@@ -114,6 +128,25 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     },
     onUnknownDevice: (peer) => trusted.disowned(peer.toString()),
   })
+
+  const directPaths = new DirectPaths({
+    sessionOf: (peer) => supervisor.sessionOf(peer),
+    connectionsTo: (peer) => host.libp2p.getConnections(peer),
+    addressesOf: async (peer) => [
+      ...addressesOf(peer.toString()).map((address) => multiaddr(address)),
+      ...(await host.toldAddresses(peer)),
+    ],
+    dial: (peer, addresses, { signal }) => host.dial(peer.toString(), addresses, { signal }),
+    openThroughNats: async (relayed, { signal }) => {
+      if (host.simultaneousOpen === null) throw new Error('this host uses no relays')
+      return host.simultaneousOpen.open(relayed, { signal })
+    },
+    isAsker: (peer) => host.peerId < peer.toString(),
+    moveSession: (connection, { signal }) => supervisor.moveTo(connection, { signal }),
+    clock,
+    log,
+  })
+  host.onConnection((connection) => directPaths.connectionOpened(connection))
 
   const messaging = new MessagingService({
     inbox: store.inbox,
@@ -141,7 +174,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     random: (length) => randomBytes(length),
     trust: trusted,
     deviceName: () => store.settings.get().name ?? '',
-    addressesOf: (peer) => store.registry.addressesOf(peer),
+    addressesOf,
     idOf: deviceIdOf,
     release: (peer) => {
       if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
@@ -162,6 +195,30 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     handle: async (stream, connection, { signal }) => admit(stream, connection, signal),
   })
   protocols.register(messaging.protocol)
+
+  const internet =
+    settings === null
+      ? null
+      : new Internet({
+          settings,
+          host,
+          interfaces,
+          clock,
+          log,
+          devices: () => trusted.pairKeys(),
+          isConnected: (peer) => supervisor.sessionOf(peerIdFromString(peer)) !== undefined,
+          onFound: (peer) => {
+            log('info', 'presence.found', { peer })
+            supervisor.sighting(peerIdFromString(peer))
+            directPaths.hurry(peerIdFromString(peer))
+          },
+        })
+  const stopFollowing = store.trust.onChange(() => internet?.presence.devicesChanged())
+
+  /** Where a device was last, where it is seen, and where it says that it is. */
+  function addressesOf(peer: string): string[] {
+    return [...store.registry.addressesOf(peer), ...(internet?.presence.addressesOf(peer) ?? [])]
+  }
 
   /** So that the device is found again, also when the first connection breaks before it has carried a session. */
   async function rememberAddress(connection: Connection): Promise<void> {
@@ -185,22 +242,33 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     pairing,
     host,
     localNetwork: options.mdns === false ? null : localNetwork,
+    internet,
+    log,
     deviceOf: (peer) => devices.handle(peer),
     emit,
   }
 
-  const stopWatching = watchInterfaces(() => supervisor.networkChanged(), { names: interfaces })
+  const onNetworkChange = (): void => {
+    host.networkChanged()
+    supervisor.networkChanged()
+    directPaths.networkChanged()
+    internet?.networkChanged()
+  }
+  const stopWatching = watchInterfaces(onNetworkChange, { names: interfaces })
   const startedAtMs = clock.monotonic()
   if (options.mdns !== false) await localNetwork.start()
+  internet?.start()
   supervisor.start()
   log('info', 'node.started', { peerId: host.peerId, port })
 
   async function shutDown(): Promise<void> {
     stopWatching()
+    stopFollowing()
     await pairing.close()
     messaging.close()
+    await directPaths.stop()
     await supervisor.stop()
-    await Promise.allSettled([localNetwork.stop(), protocols.close()])
+    await Promise.allSettled([localNetwork.stop(), internet?.stop(), protocols.close()])
     await host.stop()
     trusted.close()
     store.close()

@@ -28,6 +28,21 @@ export const startOptions: OptionTable = {
     what: 'network interface to use, may be repeated; "all" for every usable one (kept)',
   },
   port: { type: 'string', value: 'N', what: 'TCP port to listen on; 0 for one of its own choice (kept)' },
+  rendezvous: {
+    type: 'string',
+    value: 'ADDR',
+    multiple: true,
+    what: 'rendezvous node to meet other networks’ devices through, may be repeated; "none" for none (kept)',
+  },
+  'lan-only': {
+    type: 'boolean',
+    what: 'use the local network alone, until --rendezvous or --dht is given (kept)',
+  },
+  dht: {
+    type: 'string',
+    value: 'WHICH',
+    what: '"private", of the rendezvous nodes, or "public", libp2p’s (kept)',
+  },
   'no-start': { type: 'boolean', what: 'fail when the daemon does not run' },
 }
 

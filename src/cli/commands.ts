@@ -5,6 +5,7 @@ import { devices, ping, rename, revoke } from './commands/devices.ts'
 import { inbox, outbox, send } from './commands/messages.ts'
 import { join } from './commands/join.ts'
 import { pair } from './commands/pair.ts'
+import { rendezvous } from './commands/rendezvous.ts'
 
 /** In the order in which the help shows them. */
 export const commands: readonly Command[] = [
@@ -21,4 +22,5 @@ export const commands: readonly Command[] = [
   up,
   down,
   status,
+  rendezvous,
 ]

@@ -24,6 +24,14 @@ export class GivenOptions {
     return Array.isArray(value) ? value : []
   }
 
+  /** Throws `invalid-argument` for anything else. */
+  choice<Value extends string>(name: string, values: readonly Value[]): Value | undefined {
+    const text = this.text(name)
+    const chosen = values.find((value) => value === text)
+    if (chosen !== undefined || text === undefined) return chosen
+    throw new SpacedockError('invalid-argument', `The option --${name} takes ${values.join(' or ')}.`)
+  }
+
   /** Rejects what is not a whole number in the range with `invalid-argument`. */
   wholeNumber(name: string, least: number, most: number): number | undefined {
     const text = this.text(name)

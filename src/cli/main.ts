@@ -84,10 +84,15 @@ function daemonSettings(options: GivenOptions): DaemonSettings {
   const name = options.text('name')
   const interfaces = options.list('interface')
   const port = options.wholeNumber('port', 0, 65_535)
+  const rendezvous = options.list('rendezvous')
+  const dht = options.choice('dht', ['private', 'public'])
   return {
     ...(name === undefined ? {} : { name }),
     ...(interfaces.length === 0 ? {} : { interfaces }),
     ...(port === undefined ? {} : { port }),
+    ...(rendezvous.length === 0 ? {} : { rendezvous }),
+    ...(options.flag('lan-only') ? { lanOnly: true } : {}),
+    ...(dht === undefined ? {} : { dht }),
   }
 }
 

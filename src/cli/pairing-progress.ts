@@ -5,6 +5,7 @@ import type { Output } from './output.ts'
 
 const sourceNames = {
   'local-network': 'local network',
+  internet: 'internet',
   'connected-peers': 'connected devices',
   addresses: 'addresses given',
 } as const

@@ -61,7 +61,7 @@ const queuedMessage = v.object({ id: v.string(), to: nameAndId, ...content, at: 
 const progress = [
   v.object({
     kind: v.literal('source'),
-    source: v.picklist(['local-network', 'connected-peers', 'addresses']),
+    source: v.picklist(['local-network', 'internet', 'connected-peers', 'addresses']),
     status: v.picklist(['ready', 'unavailable']),
     detail: v.string(),
   }),

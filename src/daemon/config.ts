@@ -7,13 +7,18 @@ import { fileError } from '../file-errors.ts'
 /**
  * What was said once when the daemon was started, and holds for later starts: `config.json` in the data directory.
  *
- *     { "interfaces": ["eth0"], "port": 4001 }
+ *     { "interfaces": ["eth0"], "port": 4001, "rendezvous": ["/dns4/meet.example.org/tcp/4111/p2p/12D3KooW..."] }
  *
- * Both are optional. The device's name is not here: the node keeps it.
+ * All of it is optional. The device's name is not here: the node keeps it.
  */
 export interface DaemonConfig {
   interfaces?: string[]
   port?: number
+  /** Multiaddrs of rendezvous nodes. */
+  rendezvous?: string[]
+  /** Use none of them, and no DHT. */
+  lanOnly?: boolean
+  dht?: 'private' | 'public'
 }
 
 export async function readConfig(dataDir: string): Promise<DaemonConfig> {
@@ -35,7 +40,7 @@ export async function readConfig(dataDir: string): Promise<DaemonConfig> {
       'directory-unusable',
       `The configuration ${path} is damaged: ${reason(cause)}.`,
       {
-        hint: 'Correct or delete it; it only holds "interfaces" and "port".',
+        hint: 'Correct or delete it; it only holds "interfaces", "port", "rendezvous", "lanOnly" and "dht".',
         cause,
       },
     )
@@ -60,11 +65,20 @@ export async function writeConfig(dataDir: string, config: DaemonConfig): Promis
   }
 }
 
-/** What was given now goes before what is kept. `all` interfaces and port 0 mean: forget the setting. */
+/**
+ * What was given now goes before what is kept. `all` interfaces, port 0, the rendezvous node `none` and the private DHT mean:
+ * forget the setting. Whoever names rendezvous nodes or a DHT does not want the local network alone any more.
+ */
 export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConfig {
   const merged = { ...kept, ...given }
-  const { interfaces, port } = merged
+  const { interfaces, port, rendezvous, dht } = merged
+  const lanOnly = given.lanOnly ?? (given.rendezvous === undefined && given.dht === undefined && kept.lanOnly)
   return {
+    ...(rendezvous === undefined || rendezvous.length === 0 || rendezvous.includes('none')
+      ? {}
+      : { rendezvous }),
+    ...(lanOnly === true ? { lanOnly } : {}),
+    ...(dht === 'public' ? { dht } : {}),
     ...(interfaces === undefined || interfaces.length === 0 || interfaces.includes('all')
       ? {}
       : { interfaces }),
@@ -73,13 +87,20 @@ export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConf
 }
 
 export function sameConfig(one: DaemonConfig, other: DaemonConfig): boolean {
-  return one.port === other.port && (one.interfaces ?? []).join('\n') === (other.interfaces ?? []).join('\n')
+  return canonical(one) === canonical(other)
+}
+
+function canonical({ interfaces = [], port, rendezvous = [], lanOnly = false, dht }: DaemonConfig): string {
+  return JSON.stringify([interfaces, port, rendezvous, lanOnly, dht])
 }
 
 const configSchema = v.pipe(
   v.custom<object>((value) => !Array.isArray(value), 'it is a list'), // which the next line would take for an object
   v.strictObject({
     interfaces: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
+    rendezvous: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
+    lanOnly: v.exactOptional(v.boolean()),
+    dht: v.exactOptional(v.picklist(['private', 'public'])),
     port: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))),
   }),
 )

@@ -16,6 +16,9 @@ export interface DaemonSettings {
   name?: string
   interfaces?: string[]
   port?: number
+  rendezvous?: string[]
+  lanOnly?: boolean
+  dht?: 'private' | 'public'
 }
 
 export interface StartOptions {
@@ -129,7 +132,8 @@ const reportLine = v.union([
   v.strictObject({ error: errorFields }),
 ])
 
-function daemonArguments(dataDir: string, { name, interfaces = [], port }: DaemonSettings): string[] {
+function daemonArguments(dataDir: string, settings: DaemonSettings): string[] {
+  const { name, interfaces = [], port, rendezvous = [], lanOnly = false, dht } = settings
   return [
     'up',
     '--foreground',
@@ -139,6 +143,9 @@ function daemonArguments(dataDir: string, { name, interfaces = [], port }: Daemo
     ...(name === undefined ? [] : [`--name=${name}`]),
     ...interfaces.map((networkInterface) => `--interface=${networkInterface}`),
     ...(port === undefined ? [] : [`--port=${port}`]),
+    ...rendezvous.map((address) => `--rendezvous=${address}`),
+    ...(lanOnly ? ['--lan-only'] : []),
+    ...(dht === undefined ? [] : [`--dht=${dht}`]),
   ]
 }
 

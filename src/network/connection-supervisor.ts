@@ -6,6 +6,7 @@ import type { AttemptMeans } from './connection-attempt.ts'
 import { attemptConnection } from './connection-attempt.ts'
 import { startDeadline, untilAborted } from './deadline.ts'
 import { arbitrate } from './reconnect-schedule.ts'
+import { isRelayedConnection } from './relayed-address.ts'
 import type { Session, SessionEnd } from './session.ts'
 import { watchForSleep } from './sleep-watch.ts'
 import type { Timers } from './timers.ts'
@@ -122,6 +123,15 @@ export class ConnectionSupervisor {
     return admission
   }
 
+  /** Lets a session with the device go on over a better connection; the one before ends when what is under way has ended. */
+  async moveTo(connection: Connection, { signal }: { signal: AbortSignal }): Promise<void> {
+    const kept = this.#kept.get(connection.remotePeer.toString())
+    if (kept === undefined || !this.#isWanted(kept)) return
+    const session = await this.#options.openSession(connection, { signal })
+    if (this.#isWanted(kept)) await this.admit(session)
+    else session.abort(new SpacedockError('cancelled', 'The device is not wanted any more.'))
+  }
+
   /**
    * Trust is withdrawn: when this resolves, nothing connects the two devices any more. `devices` and `keysOf` must not know
    * the device by now, or what is half open could still come up.
@@ -209,6 +219,9 @@ export class ConnectionSupervisor {
     kept.session = { current: session, sinceMs: this.#timers.monotonic() }
     kept.needsPairing = false
     this.#attempts.pause(kept.peerId)
+    if (previous !== undefined && isRelayedConnection(previous.connection)) {
+      void previous.closed.then(() => leaveRelay(previous.connection, session.connection))
+    }
     if (previous?.remoteInstance === session.remoteInstance) void previous.close()
     else previous?.abort(new SpacedockError('interrupted', 'The other device was restarted.'))
     void session.closed.then((end) => this.#ended(kept, session, end))
@@ -252,6 +265,11 @@ export class ConnectionSupervisor {
 
 function stopTimedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'It did not end in time.')
+}
+
+/** A relay's bandwidth is not ours: a relayed connection is kept only for as long as it is needed. */
+function leaveRelay(relayed: Connection, used: Connection): void {
+  if (relayed !== used && !isRelayedConnection(used)) relayed.close().catch(() => {})
 }
 
 const probeTimeoutMs = 2_000

@@ -1,21 +1,31 @@
 import { networkInterfaces } from 'node:os'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify } from '@libp2p/identify'
+import { identify, type Identify } from '@libp2p/identify'
 import { FaultTolerance } from '@libp2p/interface'
+import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
+import { ping, type Ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
-import type { Connection, Stream } from '@libp2p/interface'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p, type Libp2p } from 'libp2p'
+import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
+import { dhtClient, type DhtClient, type DhtHost } from './dht/dht-client.ts'
+import { privateDhtProtocol } from './dht/dht-service.ts'
+import { startDeadline } from './deadline.ts'
+import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
-import { linkLocalTcp } from './link-local-tcp.ts'
 import { checkPort } from './listen-port.ts'
+import { reach, type Reach, type RelayOptions } from './reach.ts'
+import { isRelayedConnection } from './relayed-address.ts'
+import type { SimultaneousOpen } from './simultaneous-open.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
 export interface Host {
   readonly libp2p: Libp2p
+  /** Null when it was made without one. */
+  readonly dht: DhtClient | null
   /** Base58btc. */
   readonly peerId: string
   /** Where this host can be dialled, each ending in /p2p/PEERID. */
@@ -28,10 +38,24 @@ export interface Host {
     addresses: readonly (string | Multiaddr)[],
     options: { signal: AbortSignal },
   ): Promise<Connection>
+  /** A new connection to this peer, also when there is one already. Direct addresses are tried first. */
+  dial(
+    peerId: string,
+    addresses: readonly (string | Multiaddr)[],
+    options: { signal: AbortSignal },
+  ): Promise<Connection>
+  /** Addresses of this host came or went. */
+  networkChanged(): void
+  /** Null when the host uses no relays. */
+  readonly simultaneousOpen: SimultaneousOpen | null
   /** Where the peer at the other end of this connection can be dialled again; null while that is not known. */
   dialableAddress(connection: Connection): Promise<Multiaddr | null>
+  /** Where a peer has told that it listens. */
+  toldAddresses(peer: PeerId): Promise<Multiaddr[]>
   /** Calls back when a peer has told where it listens. */
   onIdentified(listener: (connection: Connection) => void): void
+  /** Calls back when a connection is open, whoever dialled. */
+  onConnection(listener: (connection: Connection) => void): void
   openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
   /** Closes every connection to this peer, whatever runs over it. */
   disconnect(peerId: string): void
@@ -46,6 +70,10 @@ export interface HostOptions {
   interfaces?: string[] | undefined
   /** What identify tells about the program. */
   agent: string
+  /** The private DHT, as a service of this host. */
+  dht?: ((components: KadDHTComponents) => KadDHT) | undefined
+  /** Relays to dial over and to be reachable over; without it none are used. */
+  relay?: RelayOptions | undefined
 }
 
 /** A dial gets this long per peer, all its addresses together. */
@@ -56,18 +84,15 @@ const maxAddressesPerPeer = 16
 /** Rejects with `port-taken`, `no-network`, or `invalid-argument` for a port that is only for administrators. */
 export async function createHost(options: HostOptions): Promise<Host> {
   const listen = await listenAddresses(options)
+  const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
+  const ways = reach(tcp, options.relay)
   const libp2p = await createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
     addresses: { listen },
-    transports: [
-      linkLocalTcp({
-        inboundSocketInactivityTimeout: idleSocketMs,
-        outboundSocketInactivityTimeout: idleSocketMs,
-      }),
-    ],
+    transports: ways.transports,
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    services: { identify: identify({ runOnConnectionOpen: true }) },
+    services: { ...servicesOf(options), ...ways.services },
     nodeInfo: { userAgent: options.agent },
     // A missing IPv6 must not stop us; that nothing listens at all is checked below.
     transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
@@ -81,8 +106,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
       inboundConnectionThreshold: 50,
       maxIncomingPendingConnections: 100,
     },
-    // A person's own devices are in private networks: every address may be dialled.
-    connectionGater: { denyDialMultiaddr: () => false },
+    // A person's own devices are in private networks: every address may be dialled where a device can be.
+    connectionGater: { denyDialMultiaddr: isNeverDialled },
   })
   if (libp2p.getMultiaddrs().length === 0) {
     await libp2p.stop()
@@ -90,34 +115,61 @@ export async function createHost(options: HostOptions): Promise<Host> {
       hint: 'Check this device’s network connection, or name another interface with --interface.',
     })
   }
-  return wrap(libp2p, listen)
+  const hasDht = options.dht !== undefined
+  return wrap(
+    libp2p,
+    listen,
+    ways,
+    hasDht ? dhtClient(libp2p as unknown as DhtHost, privateDhtProtocol) : null,
+  )
+}
+
+function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unknown>> {
+  const services = { identify: identify({ runOnConnectionOpen: true }) }
+  if (dht === undefined) return services
+  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = {
+    ...services,
+    dht,
+    ping: ping(),
+  }
+  return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
 }
 
 /** Sessions speak every few seconds; a connection on which nothing moves for this long is of no use to anybody. */
 const idleSocketMs = 5 * 60_000
 
-function wrap(libp2p: Libp2p, listen: string[]): Host {
+function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | null): Host {
   return {
     libp2p,
+    simultaneousOpen: ways.simultaneousOpen,
+    dht,
     peerId: libp2p.peerId.toString(),
     addresses: () => libp2p.getMultiaddrs(),
     listening: () => listen.map((address) => multiaddr(address)),
 
     async connect(peerId, addresses, { signal }) {
       const peer = peerIdFromString(peerId)
-      const open = libp2p.getConnections(peer).find((connection) => connection.status === 'open')
+      const [open] = libp2p
+        .getConnections(peer)
+        .filter((connection) => connection.status === 'open')
+        .sort((one, other) => Number(isRelayedConnection(one)) - Number(isRelayedConnection(other)))
       if (open !== undefined) return open
+      return this.dial(peerId, addresses, { signal })
+    },
+
+    networkChanged: () => ways.relays?.networkChanged(),
+
+    async dial(peerId, addresses, { signal }) {
       const suffix = `/p2p/${peerId}`
-      const targets = [...new Set(addresses.map(String))]
-        .map((address) => (address.includes('/p2p/') ? address : `${address}${suffix}`))
+      const targets = [...new Set(addresses.map((address) => pinned(String(address), suffix)))]
         .filter((address) => address.endsWith(suffix))
+        .map((address) => multiaddr(address))
+        .filter((address) => !isNeverDialled(address))
         .slice(0, maxAddressesPerPeer)
       if (targets.length === 0)
         throw new SpacedockError('offline', 'No address of the other device is known.')
-      return libp2p.dial(
-        targets.map((address) => multiaddr(address)),
-        { signal },
-      )
+      const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal })
+      return ways.dialer.dial(targets, { signal: deadline.signal }).finally(() => deadline.stop())
     },
 
     async dialableAddress(connection) {
@@ -130,8 +182,17 @@ function wrap(libp2p: Libp2p, listen: string[]): Host {
       )
     },
 
+    async toldAddresses(peer) {
+      const known = await libp2p.peerStore.get(peer).catch(() => null)
+      return known?.addresses.map((each) => each.multiaddr) ?? []
+    },
+
     onIdentified(listener) {
       libp2p.addEventListener('peer:identify', ({ detail }) => listener(detail.connection))
+    },
+
+    onConnection(listener) {
+      libp2p.addEventListener('connection:open', ({ detail }) => listener(detail))
     },
 
     openStream: (connection, protocol, { signal }) =>
@@ -147,11 +208,24 @@ function wrap(libp2p: Libp2p, listen: string[]): Host {
   }
 }
 
+/** Relayed addresses may end in the relay's part, and all others in the port. */
+function pinned(address: string, suffix: string): string {
+  return /\/p2p\/[^/]+$/u.test(address) ? address : `${address}${suffix}`
+}
+
+function dialTimedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'No address of the other device answered in time.')
+}
+
 function hostOf(address: Multiaddr): string | undefined {
   return address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value
 }
 
-async function listenAddresses({ port, interfaces }: HostOptions): Promise<string[]> {
+/** Rejects with `port-taken`, `no-network` or `invalid-argument`. */
+export async function listenAddresses({
+  port,
+  interfaces,
+}: Pick<HostOptions, 'port' | 'interfaces'>): Promise<string[]> {
   const hosts = interfaces === undefined ? wildcards() : addressesOf(interfaces)
   if (hosts.length === 0) throw noNetwork(interfaces)
   for (const host of hosts) {

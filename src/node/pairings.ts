@@ -1,20 +1,33 @@
-import type { Device, Invitation, JoinOptions, NodeEvents, PairingProgress, PairOptions } from '../api.ts'
+import type {
+  Device,
+  Invitation,
+  JoinOptions,
+  Log,
+  NodeEvents,
+  PairingProgress,
+  PairOptions,
+} from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
 import { givenAddresses, parsePeerAddress } from '../network/discovery/given-addresses.ts'
 import type { LocalNetwork } from '../network/discovery/local-network.ts'
 import type { Host } from '../network/host.ts'
-import { deriveCodeKeys } from '../pairing/key-schedule.ts'
+import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
+import type { RendezvousKeys } from '../pairing/rendezvous-record.ts'
 import { formatPairingUri, parseInvitationText } from '../pairing/pairing-uri.ts'
 import { suite1 } from '../pairing/suite.ts'
 import { hex } from '../protocols/pairing-errors.ts'
 import type { PairingService } from '../protocols/pairing.ts'
+import type { Internet } from './internet.ts'
 
 export interface PairingsParts {
   pairing: PairingService
   host: Host
   /** Null when multicast DNS is switched off. */
   localNetwork: LocalNetwork | null
+  /** Null when nothing but the local network is used. */
+  internet: Internet | null
+  log: Log
   deviceOf: (peer: string) => Device
   emit: <K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]) => void
 }
@@ -28,17 +41,29 @@ const maxUriAddresses = 3
 /** Shows a new code. */
 export async function pair(parts: PairingsParts, options: PairOptions): Promise<Invitation> {
   options.signal?.throwIfAborted()
-  const { pairing, localNetwork, host, deviceOf } = parts
+  const { pairing, localNetwork, internet, host, deviceOf, log } = parts
   const report = (progress: PairingProgress): void => reporter.report(progress)
   const { words, keys, expiresAtMs, runner } = pairing.invite({ ...options, onProgress: report })
   const sessionId = hex(keys.sessionId)
   const reporter = progressReporter(parts, 'initiator', sessionId, options)
   // A joiner that started earlier hears this and asks at once.
   localNetwork?.announce()
+  const publishing = new AbortController()
+  internet?.rendezvous
+    .publish(rendezvousKeys(keys), {
+      signal: publishing.signal,
+      onStatus: (status, detail) => report({ kind: 'source', source: 'internet', status, detail }),
+    })
+    .catch((error: unknown) => log('error', 'dht.defect', { error: String(error) }))
 
   const paired = runner.paired.then(deviceOf)
   // Whoever awaits `paired` gets the error; when nobody does, it is an event and not the end of the process.
-  paired.catch((error: unknown) => reporter.failed(error)).finally(() => reporter.stop())
+  paired
+    .catch((error: unknown) => reporter.failed(error))
+    .finally(() => {
+      publishing.abort()
+      reporter.stop()
+    })
   return {
     words,
     uri: formatPairingUri(words, addressesToShow(host.addresses().map(String))),
@@ -52,20 +77,21 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
 /** Uses a code. */
 export async function join(parts: PairingsParts, text: string, options: JoinOptions): Promise<Device> {
   options.signal?.throwIfAborted()
-  const { pairing, host, localNetwork, deviceOf } = parts
+  const { pairing, host, localNetwork, internet, deviceOf } = parts
   const { code, addresses } = parseInvitationText(text)
   if (!code.ok) throw new SpacedockError('invalid-code', code.message, { hint: code.hint })
   const given = givenAddresses([...(options.peers ?? []), ...addresses.filter(isPeerAddress)])
-  const reporter = progressReporter(
-    parts,
-    'joiner',
-    hex(deriveCodeKeys(suite1, code.entropy).sessionId),
-    options,
-  )
+  const keys = deriveCodeKeys(suite1, code.entropy)
+  const reporter = progressReporter(parts, 'joiner', hex(keys.sessionId), options)
   try {
     const { peer } = await pairing.join(code.entropy, {
       ...options,
-      sources: [connectedPeers(host.libp2p), given, ...(localNetwork === null ? [] : [localNetwork])],
+      sources: [
+        connectedPeers(host.libp2p, (peer) => internet?.nodes.has(peer) === true),
+        given,
+        ...(localNetwork === null ? [] : [localNetwork]),
+        ...(internet === null ? [] : [internet.rendezvous.source(rendezvousKeys(keys))]),
+      ],
       timeoutMs: options.timeoutMs ?? searchTimeoutMs,
       onProgress: (progress) => reporter.report(progress),
     })
@@ -76,6 +102,10 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   } finally {
     reporter.stop()
   }
+}
+
+function rendezvousKeys({ rendezvousKey, recordKey }: CodeKeys): RendezvousKeys {
+  return { signingSeed: rendezvousKey, recordKey }
 }
 
 /** Tells the caller and the node's listeners how a pairing goes. */

@@ -45,6 +45,16 @@ export class TrustedPeers implements PairingTrust {
     return [...new Set([...active, ...trust.provisionals()].map(({ peerId }) => peerId))]
   }
 
+  /** The peers of `wanted`, each with the key by which it is found again. */
+  pairKeys(): { peer: string; pairKey: Uint8Array }[] {
+    const { trust } = this.#store
+    return this.wanted().flatMap((peer) => {
+      const settled = trust.get(peer)
+      const record = settled?.state === 'active' ? settled : trust.provisional(peer)
+      return record === undefined ? [] : [{ peer, pairKey: record.pairKey }]
+    })
+  }
+
   writeProvisional(row: 'pending' | 'confirming', pair: ProvisionalPair): void {
     const now = this.#clock.wall()
     const { peer: peerId, name, pairKey, acknowledgement } = pair

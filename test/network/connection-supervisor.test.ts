@@ -420,6 +420,7 @@ function supervise(peers: readonly PeerId[], overrides: Partial<ConnectionSuperv
     const made = {
       remotePeer,
       status: 'open',
+      remoteAddr: address,
       abort: () => void (made.status = 'aborted'),
     }
     connections.push(made as unknown as Connection)

@@ -72,3 +72,26 @@ export function vectors(): Vector[] {
   const block = /```json\n(?<json>[\s\S]*?)\n```/u.exec(section('Test vectors'))
   return JSON.parse(block?.groups?.['json'] ?? '[]') as Vector[]
 }
+
+/** A record under keys that follow from the words (`entropy`) or from a pair key and an epoch. */
+export interface RecordVector {
+  name: string
+  entropy?: string
+  pairKey?: string
+  epoch?: number
+  signingSeed: string
+  recordKey: string
+  peer: string
+  addresses: string[]
+  sequence: string
+  validUntil: string
+  nonce: string
+  routingKey: string
+  /** base64url */
+  record: string
+}
+
+export function recordVectors(): RecordVector[] {
+  const block = /```json\n(?<json>[\s\S]*?)\n```/u.exec(section('Records'))
+  return JSON.parse(block?.groups?.['json'] ?? '[]') as RecordVector[]
+}

@@ -4,8 +4,8 @@ import { test } from 'node:test'
 import { section, tableOf } from './protocol-document.ts'
 
 test('every test that the table of threats names is there', () => {
-  const directory = new URL('./', import.meta.url)
-  const sources = readdirSync(directory)
+  const directory = new URL('../', import.meta.url)
+  const sources = readdirSync(directory, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => readFileSync(new URL(name, directory), 'utf8'))
     .join('\n')

@@ -10,7 +10,9 @@ import { describeDuration } from '../durations.ts'
 export const up: Command = {
   name: 'up',
   summary: 'start the daemon',
-  usage: ['[--foreground] [--name NAME] [--interface NAME]... [--port N]'],
+  usage: [
+    '[--foreground] [--name NAME] [--interface NAME]... [--port N] [--rendezvous ADDR]... [--lan-only]',
+  ],
   options: {
     foreground: {
       type: 'boolean',
@@ -21,11 +23,15 @@ export const up: Command = {
   positionals: { least: 0, most: 0 },
   startsDaemon: true,
   notes: [
-    'Every command that needs the daemon starts it, so this is only needed to start it with settings, at boot,\nor from a service manager. --interface and --port are kept in config.json in the data directory and hold\nfor later starts; the name is kept with the device.',
+    'Every command that needs the daemon starts it, so this is only needed to start it with settings, at boot,\nor from a service manager. --interface, --port, --rendezvous, --lan-only and --dht are kept in\nconfig.json in the data directory and hold for later starts; the name is kept with the device.',
   ],
   examples: [
     { line: 'up --name laptop', what: 'start, with a name' },
     { line: 'up --interface eth0', what: 'use one network interface, from now on' },
+    {
+      line: 'up --rendezvous /ip4/203.0.113.5/tcp/4111/p2p/12D3KooW...',
+      what: 'meet devices in other networks there, from now on',
+    },
     { line: 'up --foreground', what: 'run under systemd, launchd, docker' },
   ],
   run: async (context) => {

@@ -1,20 +1,23 @@
 import type { Libp2p } from 'libp2p'
 import type { CandidateSource } from './rendezvous.ts'
 
-/** Whoever we have a connection with already can be asked at once. */
+/** Whoever we have a connection with already can be asked at once, except those that are known to be no device. */
 export function connectedPeers(
   libp2p: Pick<Libp2p, 'getPeers' | 'addEventListener' | 'removeEventListener'>,
+  isNoDevice: (peer: string) => boolean = () => false,
 ): CandidateSource {
   return {
     name: 'connected-peers',
     async find({ signal, onCandidate, onStatus }) {
-      const found = (peer: string): void => onCandidate({ peer, addresses: [], urgent: false })
+      const found = (peer: string): void => {
+        if (!isNoDevice(peer)) onCandidate({ peer, addresses: [], urgent: false })
+      }
       const onConnect = (event: CustomEvent<{ toString(): string }>): void => found(event.detail.toString())
       libp2p.addEventListener('peer:connect', onConnect)
       signal.addEventListener('abort', () => libp2p.removeEventListener('peer:connect', onConnect), {
         once: true,
       })
-      const peers = libp2p.getPeers()
+      const peers = libp2p.getPeers().filter((peer) => !isNoDevice(peer.toString()))
       onStatus('connected-peers', 'ready', peers.length === 0 ? 'none yet' : String(peers.length))
       for (const peer of peers) found(peer.toString())
     },

@@ -32,7 +32,9 @@ export function parsePeerAddress(text: string): { address: Multiaddr; peer: stri
     const components = address.getComponents()
     const last = components.at(-1)
     if (last?.name !== 'p2p' || last.value === undefined) throw badAddress(text, 'does not say whose it is')
-    if (!components.some(({ name }) => name === 'tcp')) throw badAddress(text, 'names no TCP port')
+    if (!components.some(({ name }) => name === 'tcp' || name === 'dnsaddr')) {
+      throw badAddress(text, 'names no TCP port')
+    }
     return { address, peer: peerIdFromString(last.value).toString() }
   } catch (error) {
     throw error instanceof SpacedockError ? error : badAddress(text, 'is not one of a device', error)

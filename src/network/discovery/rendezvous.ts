@@ -12,7 +12,7 @@ export function findCandidates(sources: readonly CandidateSource[], search: Cand
   }
 }
 
-export type SourceName = 'local-network' | 'connected-peers' | 'addresses'
+export type SourceName = 'local-network' | 'internet' | 'connected-peers' | 'addresses'
 
 export interface CandidateSource {
   readonly name: SourceName

@@ -1,0 +1,77 @@
+import { createLog } from '../../daemon/log.ts'
+import type { Command } from '../command.ts'
+import { exitCodes } from '../exit-codes.ts'
+
+const defaultPort = 4111
+
+export const rendezvous: Command = {
+  name: 'rendezvous',
+  summary: 'host a meeting point for devices in different networks',
+  usage: ['[--port N] [--interface NAME]... [--announce MULTIADDR]... [--rendezvous ADDR]...'],
+  options: {
+    port: { type: 'string', value: 'N', what: `TCP port to listen on (${defaultPort})` },
+    interface: {
+      type: 'string',
+      value: 'NAME',
+      multiple: true,
+      what: 'network interface to listen on, may be repeated; every one without it',
+    },
+    announce: {
+      type: 'string',
+      value: 'MULTIADDR',
+      multiple: true,
+      what: 'where others reach it, such as /dns4/meet.example.org/tcp/4111, may be repeated',
+    },
+    rendezvous: {
+      type: 'string',
+      value: 'ADDR',
+      multiple: true,
+      what: 'another rendezvous node, to form one network with, may be repeated',
+    },
+    'max-devices': { type: 'string', value: 'N', what: 'devices that may use the relay at a time (1024)' },
+  },
+  positionals: { least: 0, most: 0 },
+  startsDaemon: false,
+  notes: [
+    'Runs in the foreground until it is stopped, on a machine that others can reach: one with a public address,\nor to whose port a router forwards. It helps devices find each other and passes on what they say, encrypted,\nwhen there is no direct way between them. It can read none of it.',
+    'Give the address that it prints to each device: spacedock up --rendezvous ADDR. Its identity is kept in the\ndata directory, so that the address stays the same. Logs go to standard error.',
+  ],
+  examples: [
+    { line: 'rendezvous', what: `listen on port ${defaultPort}` },
+    {
+      line: 'rendezvous --announce /dns4/meet.example.org/tcp/4111',
+      what: 'with a name, behind a forwarded port',
+    },
+    {
+      line: 'rendezvous --rendezvous /ip4/203.0.113.5/tcp/4111/p2p/12D3KooW...',
+      what: 'together with another one',
+    },
+  ],
+  run: async ({ options, dataDir, output, signal }) => {
+    const port = options.wholeNumber('port', 0, 65_535) ?? defaultPort
+    const maxReservations = options.wholeNumber('max-devices', 1, 100_000)
+    const interfaces = options.list('interface')
+    // Only here: it is most of the program's weight.
+    const { runRendezvous } = await import('../../daemon/rendezvous.ts')
+    await runRendezvous({
+      dataDir,
+      port,
+      interfaces: interfaces.length === 0 || interfaces.includes('all') ? undefined : interfaces,
+      announce: options.list('announce'),
+      others: options.list('rendezvous'),
+      maxReservations,
+      log: createLog((line) => process.stderr.write(line)),
+      signal,
+      onListening: (server) => {
+        const addresses = server.addresses()
+        output.result(
+          { event: 'listening', peerId: server.peerId, addresses },
+          ['Devices find it with one of:', ...addresses.map((address) => `  --rendezvous ${address}`)].join(
+            '\n',
+          ),
+        )
+      },
+    })
+    return exitCodes.ok
+  },
+}

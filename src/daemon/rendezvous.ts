@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import type { Log } from '../api.ts'
+import { createRendezvousServer, type RendezvousServer } from '../network/rendezvous-server.ts'
+import { prepareDataDirectory } from '../store/data-directory.ts'
+import { loadOrCreateIdentity } from '../store/identity.ts'
+import { acquireLock } from '../store/lock.ts'
+import { version } from './version.ts'
+
+export interface RendezvousOptions {
+  /** Its own identity is in a directory of its own in there, so that a device may use the same one. */
+  dataDir: string
+  port: number
+  interfaces: string[] | undefined
+  announce: readonly string[]
+  others: readonly string[]
+  maxReservations: number | undefined
+  log: Log
+  /** Aborts when it is to end. */
+  signal: AbortSignal
+  onListening: (server: RendezvousServer) => void
+}
+
+/**
+ * A rendezvous node's whole life in this process: resolves when the signal has aborted and it has been stopped. Rejects with
+ * a SpacedockError when it cannot start. It keeps nothing but its identity: records come again within minutes, and devices
+ * take their places anew as soon as it is back.
+ */
+export async function runRendezvous(options: RendezvousOptions): Promise<void> {
+  const { log, signal } = options
+  const directory = prepareDataDirectory(join(options.dataDir, 'rendezvous'))
+  const lock = acquireLock(directory)
+  const stopSurviving = surviveDefects(log)
+  try {
+    const { port, interfaces, announce, others, maxReservations } = options
+    const server = await createRendezvousServer({
+      seed: loadOrCreateIdentity(directory).seed,
+      port,
+      interfaces,
+      announce,
+      others,
+      ...(maxReservations === undefined ? {} : { relay: { reservations: maxReservations } }),
+      agent: `spacedock-rendezvous/${version}`,
+      log,
+    })
+    try {
+      options.onListening(server)
+      const telling = setInterval(() => log('info', 'rendezvous.usage', server.usage()), usageIntervalMs)
+      await aborted(signal)
+      clearInterval(telling)
+    } finally {
+      await server.stop()
+    }
+  } finally {
+    stopSurviving()
+    lock.release()
+  }
+}
+
+const usageIntervalMs = 10 * 60_000
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** Sockets that close at a bad moment have thrown out of libp2p's streams: that must not end a node that many use. */
+function surviveDefects(log: Log): () => void {
+  const onException = (error: unknown): void => log('error', 'rendezvous.uncaught-exception', { error })
+  const onRejection = (error: unknown): void => log('error', 'rendezvous.unhandled-rejection', { error })
+  process.on('uncaughtException', onException)
+  process.on('unhandledRejection', onRejection)
+  return () => {
+    process.off('uncaughtException', onException)
+    process.off('unhandledRejection', onRejection)
+  }
+}

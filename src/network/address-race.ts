@@ -1,0 +1,100 @@
+import type { Connection } from '@libp2p/interface'
+import type { TransportManager } from '@libp2p/interface-internal'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { abortReason } from './deadline.ts'
+import { isRelayed } from './relayed-address.ts'
+import { systemTimers, type Timers } from './timers.ts'
+
+/** After this long without an answer the next address is tried as well. RFC 8305 recommends 250 ms. */
+const headStartMs = 250
+
+export interface RaceOptions {
+  signal: AbortSignal
+  timers?: Timers
+}
+
+/**
+ * Tries addresses in their order, each a moment after the one before, or at once when that one has failed: an address that
+ * does not answer delays the others by a quarter of a second and not by its timeout (RFC 8305, "Happy Eyeballs"). The first
+ * connection wins, and the other attempts are called off. Rejects with an AggregateError when all have failed, or with the
+ * signal's reason.
+ */
+export function raceAddresses<Address, Winner>(
+  addresses: readonly Address[],
+  dial: (address: Address, options: { signal: AbortSignal }) => Promise<Winner>,
+  { signal, timers = systemTimers }: RaceOptions,
+): Promise<Winner> {
+  const { promise, resolve, reject } = Promise.withResolvers<Winner>()
+  /** Those under way. The signal of the one that wins never aborts: the connection would go with it. */
+  const attempts = new Set<AbortController>()
+  const waiting = [...addresses]
+  const failures: unknown[] = []
+  let cancelTimer: (() => void) | undefined
+  let settled = false
+
+  function settle(report: () => void): void {
+    if (settled) return
+    settled = true
+    cancelTimer?.()
+    signal.removeEventListener('abort', onAbort)
+    report()
+    for (const attempt of attempts) attempt.abort(new Error('another address was faster'))
+  }
+  function startNext(): void {
+    cancelTimer?.()
+    const address = waiting.shift()
+    if (settled || address === undefined) return
+    if (waiting.length > 0) cancelTimer = timers.after(headStartMs, startNext)
+    const attempt = new AbortController()
+    attempts.add(attempt)
+    void run(address, attempt)
+  }
+  async function run(address: Address, attempt: AbortController): Promise<void> {
+    try {
+      const winner = await dial(address, { signal: attempt.signal })
+      attempts.delete(attempt)
+      settle(() => resolve(winner))
+    } catch (error) {
+      attempts.delete(attempt)
+      failures.push(error)
+      if (failures.length === addresses.length) settle(() => reject(failed(failures)))
+      else startNext()
+    }
+  }
+  const onAbort = (): void => {
+    settle(() => reject(abortReason(signal)))
+  }
+
+  if (addresses.length === 0) settle(() => reject(failed([])))
+  else if (signal.aborted) onAbort()
+  else {
+    signal.addEventListener('abort', onAbort, { once: true })
+    startNext()
+  }
+  return promise
+}
+
+function failed(causes: unknown[]): AggregateError {
+  return new AggregateError(causes, 'no address of the peer could be reached')
+}
+
+/** Connects to one peer by the first of its addresses that answers. */
+export interface Dialer {
+  /** The addresses end in /p2p/PEERID, so that only that peer can answer there. Direct ones are tried before relayed ones. */
+  dial(addresses: readonly Multiaddr[], options: { signal: AbortSignal }): Promise<Connection>
+}
+
+/**
+ * As a libp2p service, because that is where the transports can be had: libp2p's own dialling goes through a peer's addresses
+ * one after the other and waits for each.
+ */
+export function addressDialer(): (components: { transportManager: TransportManager }) => Dialer {
+  return ({ transportManager }) => ({
+    dial: (addresses, options) =>
+      raceAddresses(
+        [...addresses].sort((one, other) => Number(isRelayed(one)) - Number(isRelayed(other))),
+        (address, { signal }) => transportManager.dial(address, { signal }),
+        options,
+      ),
+  })
+}

@@ -1,0 +1,109 @@
+import { setMaxListeners } from 'node:events'
+import type { IdentifyResult } from '@libp2p/interface'
+import type { KadDHT } from '@libp2p/kad-dht'
+import type { Libp2p } from 'libp2p'
+import { untilAborted } from '../deadline.ts'
+
+/** What devices do with a DHT, whichever host it runs on. */
+export interface DhtClient {
+  /**
+   * Stores the record at the nodes closest to its key; resolves with how many have it. Ends at the signal, with as many as
+   * have it by then.
+   */
+  publish(record: Uint8Array, routingKey: Uint8Array, options: { signal: AbortSignal }): Promise<number>
+  /**
+   * The record of every node that has one, as the answers come in: whoever needs one need not wait for all. Their signatures
+   * are checked. Ends when all close nodes have answered, or at the signal.
+   */
+  lookup(routingKey: Uint8Array, options: { signal: AbortSignal }): AsyncIterable<Uint8Array>
+  /** How many DHT nodes can be asked. */
+  readonly nodes: number
+  /** Calls back when there is another node, or one is back; the function returned stops it. */
+  onNode(listener: () => void): () => void
+}
+
+/** A host that has the service `dht`. */
+export type DhtHost = Pick<Libp2p<{ dht: KadDHT }>, 'services' | 'addEventListener' | 'removeEventListener'>
+
+/** `protocol`: the one that the host's DHT speaks. */
+export function dhtClient(host: DhtHost, protocol: string): DhtClient {
+  const { dht } = host.services
+  const routingTable = routingTableOf(dht)
+  return {
+    async publish(record, routingKey, { signal }) {
+      let stored = 0
+      const query = (own: AbortSignal): AsyncIterable<QueryEvent> =>
+        dht.put(routingKey, record, { signal: own })
+      for await (const event of bounded(query, signal)) {
+        const answer = answerTo('PUT_VALUE', event)
+        if (answer !== null && Buffer.compare(answer, record) === 0) stored++
+      }
+      return stored
+    },
+
+    async *lookup(routingKey, { signal }) {
+      const query = (own: AbortSignal): AsyncIterable<QueryEvent> => dht.get(routingKey, { signal: own })
+      for await (const event of bounded(query, signal)) {
+        const answer = answerTo('GET_VALUE', event)
+        if (answer !== null) yield answer
+      }
+    },
+
+    get nodes() {
+      return routingTable.size
+    },
+
+    onNode(listener) {
+      // A node that comes back has lost what it stored, and is no news to the routing table.
+      const onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => {
+        if (detail.protocols.includes(protocol)) listener()
+      }
+      routingTable.addEventListener('peer:add', listener)
+      host.addEventListener('peer:identify', onIdentify)
+      return () => {
+        routingTable.removeEventListener('peer:add', listener)
+        host.removeEventListener('peer:identify', onIdentify)
+      }
+    },
+  }
+}
+
+type QueryEvent = ReturnType<KadDHT['get']> extends AsyncIterable<infer Event> ? Event : never
+
+function answerTo(question: 'PUT_VALUE' | 'GET_VALUE', event: QueryEvent): Uint8Array | null {
+  if (event.name !== 'PEER_RESPONSE' || event.messageName !== question) return null
+  return event.record?.value ?? null
+}
+
+/** The events of a query, until it or the signal ends, even when the query itself is stuck; then it is told to end, too. */
+async function* bounded(
+  query: (signal: AbortSignal) => AsyncIterable<QueryEvent>,
+  signal: AbortSignal,
+): AsyncGenerator<QueryEvent> {
+  const own = new AbortController()
+  const either = AbortSignal.any([signal, own.signal])
+  // Every request of the query listens to it.
+  setMaxListeners(0, either)
+  const events = query(either)[Symbol.asyncIterator]()
+  try {
+    while (!signal.aborted) {
+      const next = await untilAborted(events.next(), signal)
+      if (next.done === true) return
+      yield next.value
+    }
+  } catch (error) {
+    // A query ends with an error when a node that is behind does not take the newest record: nothing to worry about here.
+    if (!signal.aborted && !(error instanceof Error && error.name === 'QueryError')) throw error
+  } finally {
+    own.abort()
+    events.return?.().catch(() => {})
+  }
+}
+
+/** Its type does not say so, but it tells when nodes come. */
+function routingTableOf(dht: KadDHT): EventTarget & { size: number } {
+  const table = 'routingTable' in dht ? dht.routingTable : undefined
+  if (!(table instanceof EventTarget) || !('size' in table))
+    throw new TypeError('a DHT without a routing table')
+  return table as EventTarget & { size: number }
+}

@@ -1,0 +1,93 @@
+import {
+  kadDHT,
+  passthroughMapper,
+  removePrivateAddressesMapper,
+  type KadDHT,
+  type KadDHTComponents,
+} from '@libp2p/kad-dht'
+import { ipnsSelector } from 'ipns/selector'
+import { ipnsValidator } from 'ipns/validator'
+import type { Clock } from '../../api.ts'
+import { maxRecordLength } from '../../pairing/rendezvous-record.ts'
+import { RecordStore, servedConnection } from './record-store.ts'
+import type { RecordLimits } from './store-quota.ts'
+
+export const privateDhtProtocol = '/spacedock/kad/1.0.0'
+export const publicDhtProtocol = '/ipfs/kad/1.0.0'
+
+export interface DhtServiceOptions {
+  /** A client asks and publishes, a server also stores and answers. */
+  mode: 'client' | 'server'
+  network: 'private' | 'public'
+  clock: Clock
+  /** Of what a server stores. */
+  limits?: RecordLimits
+  /** Whether peers at addresses of private networks count. @default true on a private network, false on the public one */
+  privateAddresses?: boolean
+}
+
+/**
+ * Kademlia as a libp2p service, for rendezvous and presence records only. Next to it, the host needs the services identify and
+ * ping. A network of two is enough for it.
+ */
+export function dhtService(options: DhtServiceOptions): (components: KadDHTComponents) => KadDHT {
+  const { mode, network, clock, limits, privateAddresses = network === 'private' } = options
+  const create = kadDHT({
+    protocol: network === 'private' ? privateDhtProtocol : publicDhtProtocol,
+    clientMode: mode === 'client',
+    peerInfoMapper: privateAddresses ? passthroughMapper : removePrivateAddressesMapper,
+    validators: { ipns: validate },
+    selectors: { ipns: ipnsSelector },
+    // Alone, a query ends at once instead of never.
+    allowQueryWithZeroPeers: true,
+    initialQuerySelfInterval: 500,
+    alpha: parallelRequests,
+    disjointPaths,
+    // Whoever does not answer must not hold a query up.
+    networkDialTimeout: { minTimeout: 2_000, maxTimeout: 6_000 },
+  })
+  return (components) => {
+    const store = new RecordStore(clock, limits)
+    return create(
+      new Proxy(components, {
+        get(target, name) {
+          if (name === 'datastore') return store
+          if (name === 'registrar') return rememberingRegistrar(target.registrar)
+          return Reflect.get(target, name)
+        },
+      }),
+    )
+  }
+}
+
+/** Kademlia's alpha, for each of the paths. */
+const parallelRequests = 3
+/** Paths that share no node, so that a few hostile nodes do not end a lookup. */
+const disjointPaths = 3
+
+/** Refuses what is too large before it is parsed. */
+async function validate(key: Uint8Array, value: Uint8Array): Promise<void> {
+  if (value.length > maxRecordLength) throw new Error('the record is too large')
+  await ipnsValidator(key, value)
+}
+
+type Registrar = KadDHTComponents['registrar']
+
+/** While a request is handled, the record store can see whose it is. */
+function rememberingRegistrar(registrar: Registrar): Registrar {
+  return new Proxy(registrar, {
+    get(target, name) {
+      if (name === 'handle') {
+        const handle: Registrar['handle'] = (protocol, handler, options) =>
+          target.handle(
+            protocol,
+            (stream, connection) => servedConnection.run(connection, () => handler(stream, connection)),
+            options,
+          )
+        return handle
+      }
+      const member: unknown = Reflect.get(target, name)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+}

@@ -1,0 +1,49 @@
+import type { DhtClient } from './dht-client.ts'
+
+/** The same DHT, asked by at most so many queries at once: the others wait for their turn. */
+export function limitedClient(client: DhtClient, maxQueries: number): DhtClient {
+  let running = 0
+  const waiting = new Set<() => void>()
+
+  /** Resolves with whether there is a turn, before the signal aborts. */
+  const turn = (signal: AbortSignal): Promise<boolean> =>
+    new Promise((resolve) => {
+      const decide = (): void => {
+        waiting.delete(decide)
+        signal.removeEventListener('abort', decide)
+        if (!signal.aborted) running++
+        resolve(!signal.aborted)
+      }
+      if (running < maxQueries || signal.aborted) return decide()
+      waiting.add(decide)
+      signal.addEventListener('abort', decide, { once: true })
+    })
+  const over = (): void => {
+    running--
+    const [next] = waiting
+    next?.()
+  }
+
+  return {
+    async publish(record, routingKey, options) {
+      if (!(await turn(options.signal))) return 0
+      try {
+        return await client.publish(record, routingKey, options)
+      } finally {
+        over()
+      }
+    },
+    async *lookup(routingKey, options) {
+      if (!(await turn(options.signal))) return
+      try {
+        yield* client.lookup(routingKey, options)
+      } finally {
+        over()
+      }
+    },
+    get nodes() {
+      return client.nodes
+    },
+    onNode: (listener) => client.onNode(listener),
+  }
+}

@@ -1,0 +1,126 @@
+import type { Clock } from '../../api.ts'
+
+export interface RecordLimits {
+  /** Records kept, of all together; beyond, the address that has most loses its oldest. @default 20_000 */
+  records?: number
+  /** Different records that one peer may have here. @default 32 */
+  recordsPerPeer?: number
+  /** Different records that all peers at one IP address may have here. @default 1_000 */
+  recordsPerAddress?: number
+  /** Writes of one peer in a minute. @default 60 */
+  writesPerMinute?: number
+  /** How long a record is kept after it was written. @default 48 h */
+  lifetimeMs?: number
+}
+
+/** Who writes a record. */
+export interface Writer {
+  peer: string
+  /** Its network address. */
+  address: string
+}
+
+interface Entry extends Writer {
+  atMs: number
+}
+
+/** Who has how many records in the store, since when, and whether they may write another one. */
+export class StoreQuota {
+  readonly #clock: Clock
+  readonly #limits: Required<RecordLimits>
+  /** Written longest ago first. */
+  readonly #entries = new Map<string, Entry>()
+  readonly #perPeer = new Map<string, number>()
+  readonly #perAddress = new Map<string, number>()
+  /** Writes in the minute that began at `#minuteMs`. */
+  #writes = new Map<string, number>()
+  #minuteMs = Number.NEGATIVE_INFINITY
+
+  constructor(clock: Clock, limits: RecordLimits) {
+    this.#clock = clock
+    this.#limits = { ...defaults, ...limits }
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Counts a record that is about to be written; throws when it may not be. Returns those that have to go for it. */
+  admit(key: string, { peer, address }: Writer): string[] {
+    const { recordsPerPeer, recordsPerAddress, writesPerMinute, records } = this.#limits
+    const nowMs = this.#clock.monotonic()
+    if (nowMs - this.#minuteMs >= 60_000) {
+      this.#minuteMs = nowMs
+      this.#writes = new Map()
+    }
+    if (peer !== 'self') {
+      if (count(this.#writes, peer) >= writesPerMinute) throw new Error('too many writes in a minute')
+      add(this.#writes, peer, 1)
+    }
+    const before = this.#entries.get(key)
+    // Whoever wrote a record first stays the one it counts for: others may repeat it, and must not use up a quota so.
+    const owner = before ?? { peer, address }
+    if (before === undefined && peer !== 'self') {
+      if (count(this.#perPeer, peer) >= recordsPerPeer) throw new Error('too many records of this peer')
+      if (count(this.#perAddress, address) >= recordsPerAddress) {
+        throw new Error('too many records of this address')
+      }
+    }
+    this.forget(key)
+    this.#entries.set(key, { peer: owner.peer, address: owner.address, atMs: nowMs })
+    add(this.#perPeer, owner.peer, 1)
+    add(this.#perAddress, owner.address, 1)
+    const dropped: string[] = []
+    while (this.#entries.size > records) dropped.push(this.#dropOne())
+    return dropped
+  }
+
+  forget(key: string): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    this.#entries.delete(key)
+    add(this.#perPeer, entry.peer, -1)
+    add(this.#perAddress, entry.address, -1)
+  }
+
+  /** Forgets those whose time is over, and returns them. */
+  expire(): string[] {
+    const expired: string[] = []
+    const bornBy = this.#clock.monotonic() - this.#limits.lifetimeMs
+    for (const [key, { atMs }] of this.#entries) {
+      if (atMs > bornBy) break
+      expired.push(key)
+    }
+    for (const key of expired) this.forget(key)
+    return expired
+  }
+
+  #dropOne(): string {
+    let most = 0
+    for (const records of this.#perAddress.values()) most = Math.max(most, records)
+    for (const [key, { address }] of this.#entries) {
+      if (count(this.#perAddress, address) < most) continue
+      this.forget(key)
+      return key
+    }
+    throw new RangeError('the quota has lost count')
+  }
+}
+
+const defaults: Required<RecordLimits> = {
+  records: 20_000,
+  recordsPerPeer: 32,
+  recordsPerAddress: 1_000,
+  writesPerMinute: 60,
+  lifetimeMs: 48 * 3_600_000,
+}
+
+function count(counts: Map<string, number>, key: string): number {
+  return counts.get(key) ?? 0
+}
+
+function add(counts: Map<string, number>, key: string, difference: number): void {
+  const sum = count(counts, key) + difference
+  if (sum === 0) counts.delete(key)
+  else counts.set(key, sum)
+}

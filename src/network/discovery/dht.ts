@@ -1,0 +1,113 @@
+import { peerIdFromString } from '@libp2p/peer-id'
+import type { RendezvousContent, RendezvousKeys } from '../../pairing/rendezvous-record.ts'
+import { pause } from '../../clock.ts'
+import { Alarm } from '../alarm.ts'
+import { filterAddresses } from './address-filter.ts'
+import { randomFraction, type RecordParts } from './record-parts.ts'
+import { countNodes, graceMs, keepPublished } from './record-publication.ts'
+import { newerRecords } from './record-search.ts'
+import type { CandidateSearch, CandidateSource, FoundPeer } from './rendezvous.ts'
+
+type OnStatus = (status: 'ready' | 'unavailable', detail: string) => void
+
+/** How the two devices of a code find each other through a DHT: the initiator publishes a record, the joiner looks it up. */
+export class DhtRendezvous {
+  readonly #parts: RecordParts
+
+  constructor(parts: RecordParts) {
+    this.#parts = parts
+  }
+
+  /** Keeps this device's record under the keys in the DHT until the signal aborts. */
+  async publish(
+    keys: RendezvousKeys,
+    { signal, onStatus }: { signal: AbortSignal; onStatus: OnStatus },
+  ): Promise<void> {
+    const current = () => ({ keys, sequence: 1n, changesInMs: Number.POSITIVE_INFINITY })
+    await keepPublished(
+      this.#parts,
+      { current, mayExist: false, intervalMs: republishMs, onStatus: changesOnly(onStatus) },
+      { signal },
+    )
+  }
+
+  /** Whoever left a record under the keys. */
+  source(keys: RendezvousKeys): CandidateSource {
+    return { name: 'internet', find: (search) => this.#find(keys, search) }
+  }
+
+  async #find(keys: RendezvousKeys, { signal, onCandidate, onStatus }: CandidateSearch): Promise<void> {
+    const { client, clock } = this.#parts
+    const alarm = new Alarm(clock)
+    const startedAtMs = clock.monotonic()
+    const tell = changesOnly((status, detail) => onStatus('internet', status, detail))
+    let newest = -1n
+    let pauseMs = firstPauseMs
+    const stopNodes = client.onNode(() => alarm.ring())
+    try {
+      while (!signal.aborted) {
+        const { nodes } = client
+        if (newest < 0n) this.#tellNodes(tell, startedAtMs)
+        for await (const { content, sequence } of newerRecords(this.#parts, keys, {
+          above: newest,
+          signal,
+        })) {
+          newest = sequence
+          const found = this.#candidate(content)
+          if (found === null) continue
+          tell('ready', 'found the other device')
+          onCandidate(found)
+        }
+        const delayMs = (newest < 0n ? pauseMs : laterMs) * (0.5 + randomFraction(this.#parts))
+        pauseMs = Math.min(longestPauseMs, pauseMs * 2)
+        // The first node that comes is asked at once; later ones came to answer this very lookup.
+        if (nodes === 0) await alarm.wait(delayMs, signal)
+        else await pause(clock, delayMs, signal)
+      }
+    } finally {
+      stopNodes()
+    }
+  }
+
+  #tellNodes(tell: OnStatus, startedAtMs: number): void {
+    const { client, clock } = this.#parts
+    if (client.nodes > 0) tell('ready', `asking ${countNodes(client.nodes)}`)
+    else if (clock.monotonic() - startedAtMs > graceMs)
+      tell('unavailable', 'no rendezvous node can be reached')
+  }
+
+  #candidate({ peer, addresses }: RendezvousContent): FoundPeer | null {
+    const { peer: self, usesOnlyLoopback } = this.#parts
+    if (peer === self || !isPeerId(peer)) return null
+    return {
+      peer,
+      addresses: filterAddresses(addresses, { peer, allowLoopback: usesOnlyLoopback() }),
+      urgent: true,
+    }
+  }
+}
+
+/** Between two lookups, give or take half: twice as long each time. */
+const firstPauseMs = 500
+const longestPauseMs = 4_000
+/** The same, when a record was found: the other device may have moved since. */
+const laterMs = 10_000
+const republishMs = 180_000
+
+/** Says the same thing once. */
+function changesOnly(onStatus: OnStatus): OnStatus {
+  let last = ''
+  return (status, detail) => {
+    if (last === status + detail) return
+    last = status + detail
+    onStatus(status, detail)
+  }
+}
+
+function isPeerId(text: string): boolean {
+  try {
+    return peerIdFromString(text).toString() === text
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,193 @@
+import { presenceEpoch, presenceEpochMs, presenceEpochsToRead, presenceKeys } from '../../pairing/presence.ts'
+import { sameMac } from '../../pairing/proofs.ts'
+import { Alarm } from '../alarm.ts'
+import { limitedClient } from '../dht/limited-client.ts'
+import { filterAddresses } from './address-filter.ts'
+import { randomFraction, type RecordParts } from './record-parts.ts'
+import { keepPublished, type Publication } from './record-publication.ts'
+import { newerRecords, type FoundRecord } from './record-search.ts'
+
+export interface PresenceOptions {
+  records: RecordParts
+  /** The devices that are trusted. */
+  devices: () => readonly PairedDevice[]
+  isConnected: (peer: string) => boolean
+  /** A device has told where it is now. */
+  onFound: (peer: string) => void
+  /** The keys have changed: whoever publishes may take a new identity, so that nobody sees that it is the same. */
+  onEpoch?: () => void
+}
+
+export interface PairedDevice {
+  /** Base58btc. */
+  peer: string
+  /** 32 bytes. */
+  pairKey: Uint8Array
+}
+
+interface Followed {
+  pairKey: Uint8Array
+  stop: AbortController
+  alarm: Alarm
+  /** It was looked for when no DHT node was known. */
+  missedNodes: boolean
+  tasks: Promise<unknown>
+  /** What the device told last; the epoch counts before the sequence. */
+  newest: { epoch: number; sequence: bigint; addresses: string[] }
+}
+
+/**
+ * How paired devices find each other again after both have moved: each keeps a record in the DHT for each other one, under
+ * keys that only the two can compute and that change every six hours. PROTOCOL.md, 'Presence'.
+ */
+export class PresenceRecords {
+  readonly #options: PresenceOptions
+  readonly #records: RecordParts
+  readonly #followed = new Map<string, Followed>()
+  #isRunning = false
+  #cancelEpoch: () => void = () => {}
+  #stopNodes: () => void = () => {}
+
+  constructor(options: PresenceOptions) {
+    this.#options = options
+    const { records } = options
+    this.#records = { ...records, client: limitedClient(records.client, maxQueries) }
+  }
+
+  start(): void {
+    this.#isRunning = true
+    this.#watchEpoch()
+    this.#stopNodes = this.#records.client.onNode(() => {
+      for (const { missedNodes, alarm } of this.#followed.values()) if (missedNodes) alarm.ring()
+    })
+    this.devicesChanged()
+  }
+
+  async stop(): Promise<void> {
+    this.#isRunning = false
+    this.#cancelEpoch()
+    this.#stopNodes()
+    await Promise.all([...this.#followed.keys()].map((peer) => this.#unfollow(peer)))
+  }
+
+  /** Devices were paired, or their trust has ended. */
+  devicesChanged(): void {
+    if (!this.#isRunning) return
+    const wanted = new Map(this.#options.devices().map((device) => [device.peer, device]))
+    for (const [peer, { pairKey }] of this.#followed) {
+      const device = wanted.get(peer)
+      if (device === undefined || !sameMac(device.pairKey, pairKey)) void this.#unfollow(peer)
+    }
+    for (const device of wanted.values()) if (!this.#followed.has(device.peer)) this.#follow(device)
+  }
+
+  /** There is reason to believe that this device, or every device, is somewhere else now: looks at once. */
+  look(peer?: string): void {
+    for (const [followed, { alarm }] of this.#followed)
+      if (peer === undefined || followed === peer) alarm.ring()
+  }
+
+  /** Where the device said last that it is; multiaddrs. */
+  addressesOf(peer: string): readonly string[] {
+    return this.#followed.get(peer)?.newest.addresses ?? []
+  }
+
+  #follow({ peer, pairKey }: PairedDevice): void {
+    const stop = new AbortController()
+    const alarm = new Alarm(this.#records.clock)
+    const newest = { epoch: Number.NEGATIVE_INFINITY, sequence: -1n, addresses: [] }
+    const followed: Followed = { pairKey, stop, alarm, missedNodes: false, newest, tasks: Promise.resolve() }
+    this.#followed.set(peer, followed)
+    const { signal } = stop
+    const tasks = [
+      keepPublished(this.#records, this.#publication(pairKey), { signal }),
+      this.#keepLooking(peer, followed, signal),
+    ]
+    followed.tasks = Promise.all(tasks).catch((error: unknown) =>
+      this.#records.log('error', 'presence.defect', { error: String(error) }),
+    )
+  }
+
+  async #unfollow(peer: string): Promise<void> {
+    const followed = this.#followed.get(peer)
+    this.#followed.delete(peer)
+    followed?.stop.abort()
+    await followed?.tasks
+  }
+
+  #publication(pairKey: Uint8Array): Publication {
+    const { suite, clock, peer } = this.#records
+    return {
+      mayExist: true,
+      intervalMs: republishMs,
+      onStatus: () => {},
+      current: () => {
+        const wallMs = clock.wall()
+        const epoch = presenceEpoch(wallMs)
+        const sinceMs = wallMs - epoch * presenceEpochMs
+        return {
+          keys: presenceKeys(suite, pairKey, peer, epoch),
+          // Grows over a restart, and tells nobody how far off this clock is.
+          sequence: BigInt(Math.floor(sinceMs / sequenceUnitMs)),
+          changesInMs: presenceEpochMs - sinceMs,
+        }
+      },
+    }
+  }
+
+  async #keepLooking(peer: string, followed: Followed, signal: AbortSignal): Promise<void> {
+    let rounds = 0
+    while (!signal.aborted) {
+      const isConnected = this.#options.isConnected(peer)
+      followed.missedNodes = !isConnected && this.#records.client.nodes === 0
+      if (isConnected) rounds = 0
+      else if (!followed.missedNodes) await this.#lookUp(peer, followed, signal)
+      const pauseMs = isConnected ? longestPauseMs : Math.min(longestPauseMs, firstPauseMs * 2 ** rounds++)
+      const isRung = await followed.alarm.wait(pauseMs * (0.75 + randomFraction(this.#records) / 2), signal)
+      if (isRung) rounds = 0
+    }
+  }
+
+  async #lookUp(peer: string, followed: Followed, signal: AbortSignal): Promise<void> {
+    const { suite, clock } = this.#records
+    const { newest } = followed
+    const epochs = presenceEpochsToRead(clock.wall()).filter((epoch) => epoch >= newest.epoch)
+    await Promise.all(
+      epochs.map(async (epoch) => {
+        const keys = presenceKeys(suite, followed.pairKey, peer, epoch)
+        const above = epoch === newest.epoch ? newest.sequence : -1n
+        for await (const record of newerRecords(this.#records, keys, { above, signal })) {
+          this.#take(peer, followed, epoch, record)
+        }
+      }),
+    )
+  }
+
+  #take(peer: string, followed: Followed, epoch: number, { content, sequence }: FoundRecord): void {
+    const { newest } = followed
+    const isNewer = epoch > newest.epoch || (epoch === newest.epoch && sequence > newest.sequence)
+    // Nobody but the device itself can have written it, and it can only speak for itself.
+    if (!isNewer || content.peer !== peer) return
+    const allowLoopback = this.#records.usesOnlyLoopback()
+    const addresses = filterAddresses(content.addresses, { peer, allowLoopback })
+    followed.newest = { epoch, sequence, addresses }
+    if (addresses.length > 0 && !this.#options.isConnected(peer)) this.#options.onFound(peer)
+  }
+
+  #watchEpoch(): void {
+    const { clock } = this.#records
+    const leftMs = presenceEpochMs - (clock.wall() % presenceEpochMs)
+    this.#cancelEpoch = clock.after(leftMs, () => {
+      this.#options.onEpoch?.()
+      this.#watchEpoch()
+    })
+  }
+}
+
+/** Devices behind one network ask one DHT: not all at once. */
+const maxQueries = 4
+const republishMs = 600_000
+/** Between two looks for a device that is not connected: doubled each time. */
+const firstPauseMs = 2_000
+const longestPauseMs = 300_000
+const sequenceUnitMs = 10_000

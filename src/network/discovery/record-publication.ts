@@ -1,0 +1,154 @@
+import { pause } from '../../clock.ts'
+import {
+  encodeRendezvousRecord,
+  recordNonceLength,
+  rendezvousRoutingKey,
+  type RendezvousKeys,
+} from '../../pairing/rendezvous-record.ts'
+import { Alarm } from '../alarm.ts'
+import { startDeadline } from '../deadline.ts'
+import type { DhtClient } from '../dht/dht-client.ts'
+import { backoffMs } from '../reconnect-schedule.ts'
+import { addressesToPublish } from './address-filter.ts'
+import { randomFraction, type RecordParts } from './record-parts.ts'
+import { newerRecords } from './record-search.ts'
+
+/** A record that is to be in the DHT. */
+export interface Publication {
+  /** What to publish now: asked before each time. */
+  current: () => {
+    keys: RendezvousKeys
+    /** The least sequence; a record under the same keys gets a higher one than the one before in any case. */
+    sequence: bigint
+    /** When there will be other keys, ms from now. */
+    changesInMs: number
+  }
+  /** Whether an earlier run of this device may have published under the same keys. */
+  mayExist: boolean
+  /** Published again after this long, give or take a quarter. */
+  intervalMs: number
+  onStatus: (status: 'ready' | 'unavailable', detail: string) => void
+}
+
+/**
+ * Publishes at once, when addresses or DHT nodes come or go, and again and again, until the signal aborts. After a failure it
+ * tries again, later each time.
+ */
+export async function keepPublished(
+  parts: RecordParts,
+  publication: Publication,
+  { signal }: { signal: AbortSignal },
+): Promise<void> {
+  const { client, clock, log } = parts
+  const alarm = new Alarm(clock)
+  const startedAtMs = clock.monotonic()
+  let last = { seed: '', sequence: -1n, addresses: '', stored: 0 }
+  let failures = 0
+  const stopAddresses = parts.onAddressChange(() => {
+    if (ownAddresses(parts).join() !== last.addresses) alarm.ring()
+  })
+  const stopNodes = client.onNode(() => {
+    if (last.stored < enoughNodes) alarm.ring()
+  })
+  try {
+    while (!signal.aborted) {
+      const { keys, sequence, changesInMs } = publication.current()
+      const seed = keys.signingSeed.join()
+      if (publication.mayExist && client.nodes > 0 && last.seed !== seed) {
+        const highest = await highestSequence(parts, keys, signal)
+        if (signal.aborted) return
+        last = { ...last, seed, sequence: highest }
+      }
+      const next = last.seed === seed && last.sequence >= sequence ? last.sequence + 1n : sequence
+      const addresses = ownAddresses(parts)
+      const { nodes } = client
+      const stored = await publishOnce(parts, keys, next, addresses, signal).catch((error: unknown) => {
+        log('debug', 'dht.publish-failed', { error: String(error) })
+        return 0
+      })
+      if (signal.aborted) return
+      last = { ...last, addresses: addresses.join(), stored }
+      if (nodes > 0) last = { ...last, seed, sequence: next }
+      failures = stored > 0 ? 0 : failures + 1
+      const isStarting = client.nodes === 0 && clock.monotonic() - startedAtMs < graceMs
+      if (stored > 0) publication.onStatus('ready', `published to ${countNodes(stored)}`)
+      else if (!isStarting) publication.onStatus('unavailable', reason(client, addresses))
+      const random = randomFraction(parts)
+      const regularMs = publication.intervalMs * (0.75 + random / 2)
+      const delayMs = stored > 0 ? regularMs : isStarting ? graceMs : backoffMs(failures, random)
+      // What changes, changes several times: let it settle. Then the rings that count are those for what was not known yet.
+      if (stored > 0) await pause(clock, settleMs, signal)
+      alarm.clear()
+      const knowsMore = client.nodes > nodes && stored < enoughNodes
+      if (knowsMore || ownAddresses(parts).join() !== last.addresses) alarm.ring()
+      await alarm.wait(Math.min(delayMs, changesInMs + random * spreadMs), signal)
+    }
+  } finally {
+    stopAddresses()
+    stopNodes()
+  }
+}
+
+export function countNodes(count: number): string {
+  return count === 1 ? '1 node' : `${count} nodes`
+}
+
+/** How long it may take to know a first DHT node before that is worth a word. */
+export const graceMs = 4_000
+
+/** A restart may come within the unit of the sequence, and a clock may be set back. */
+async function highestSequence(
+  parts: RecordParts,
+  keys: RendezvousKeys,
+  signal: AbortSignal,
+): Promise<bigint> {
+  let highest = -1n
+  for await (const { sequence } of newerRecords(parts, keys, { above: -1n, signal })) highest = sequence
+  return highest
+}
+
+async function publishOnce(
+  { client, suite, clock, random, peer }: RecordParts,
+  keys: RendezvousKeys,
+  sequence: bigint,
+  addresses: string[],
+  signal: AbortSignal,
+): Promise<number> {
+  if (client.nodes === 0 || addresses.length === 0) return 0
+  const record = await encodeRendezvousRecord(
+    suite,
+    keys,
+    { peer, addresses },
+    { sequence, validUntil: validUntil(clock.wall()), nonce: random(recordNonceLength) },
+  )
+  const deadline = startDeadline(publishTimeoutMs, () => new Error('not published in time'), { signal })
+  try {
+    return await client.publish(record, await rendezvousRoutingKey(keys), { signal: deadline.signal })
+  } finally {
+    deadline.stop()
+  }
+}
+
+function ownAddresses({ addresses, peer, usesOnlyLoopback }: RecordParts): string[] {
+  return addressesToPublish(addresses(), { peer, allowLoopback: usesOnlyLoopback() })
+}
+
+/** 42 to 48 h ahead, and rounded: everybody can read it, and an exact time would tell how far off a device's clock is. */
+function validUntil(wallMs: number): string {
+  const unitMs = 6 * 3_600_000
+  return new Date((Math.floor(wallMs / unitMs) + 8) * unitMs).toISOString()
+}
+
+function reason(client: DhtClient, addresses: string[]): string {
+  if (client.nodes === 0) return 'no rendezvous node can be reached'
+  return addresses.length === 0
+    ? 'this device has no address for others'
+    : 'no rendezvous node took the record'
+}
+
+/** A record at this many nodes survives without the next node that comes. */
+const enoughNodes = 5
+const publishTimeoutMs = 20_000
+const settleMs = 500
+/** Records whose keys end at the same time are not replaced at the same moment. */
+const spreadMs = 120_000

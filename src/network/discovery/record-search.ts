@@ -1,0 +1,51 @@
+import {
+  decodeRendezvousRecord,
+  rendezvousRoutingKey,
+  type RendezvousContent,
+  type RendezvousKeys,
+} from '../../pairing/rendezvous-record.ts'
+import { startDeadline } from '../deadline.ts'
+import type { RecordParts } from './record-parts.ts'
+
+export interface FoundRecord {
+  content: RendezvousContent
+  sequence: bigint
+}
+
+/**
+ * Looks once for a record with a higher sequence than `above`: the first that a holder of the keys wrote, and what comes
+ * within a moment and is newer still. What else the DHT holds under this key is passed over.
+ */
+export async function* newerRecords(
+  { client, suite, clock, log }: Pick<RecordParts, 'client' | 'suite' | 'clock' | 'log'>,
+  keys: RendezvousKeys,
+  { above, signal }: { above: bigint; signal: AbortSignal },
+): AsyncGenerator<FoundRecord> {
+  const looking = startDeadline(lookupTimeoutMs, () => new Error('the lookup took too long'), { signal })
+  let newest = above
+  let cancelWatch: (() => void) | undefined
+  const seen = new Set<string>()
+  try {
+    const routingKey = await rendezvousRoutingKey(keys)
+    for await (const encoded of client.lookup(routingKey, { signal: looking.signal })) {
+      // Most nodes hold the same.
+      const text = Buffer.from(encoded).toString('base64')
+      if (seen.has(text)) continue
+      seen.add(text)
+      const record = await decodeRendezvousRecord(suite, keys, encoded)
+      if (record === null || record.sequence <= newest) continue
+      newest = record.sequence
+      cancelWatch ??= clock.after(watchMs, () => looking.abort(new Error('found')))
+      yield record
+    }
+  } catch (error) {
+    log('debug', 'dht.lookup-failed', { error: String(error) })
+  } finally {
+    cancelWatch?.()
+    looking.stop()
+  }
+}
+
+const lookupTimeoutMs = 20_000
+/** After the first record, how long a newer one may take. */
+const watchMs = 1_500

@@ -1,0 +1,94 @@
+import type { PeerId, Transport } from '@libp2p/interface'
+import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
+import type { TCPComponents, TCPOptions } from '@libp2p/tcp'
+import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
+import type { ServiceFactoryMap } from 'libp2p'
+import type { Log } from '../api.ts'
+import { addressDialer, type Dialer } from './address-race.ts'
+import { linkLocalTcp } from './link-local-tcp.ts'
+import { OwnPorts } from './own-port.ts'
+import { relayClient, type RelayReservations } from './relay-reservations.ts'
+import { simultaneousOpen, type MappedPort, type SimultaneousOpen } from './simultaneous-open.ts'
+import type { Timers } from './timers.ts'
+
+export interface RelayOptions {
+  /** Whether this peer is a rendezvous node of this device, whose relay it uses. */
+  isRelay: (peer: string) => boolean
+  /** Only with paired devices is a direct connection through NATs arranged. */
+  isPaired: (peer: PeerId) => boolean
+  clock: Timers
+  log: Log
+}
+
+/** How a host reaches others, and is reached: over TCP, over relays, and through NATs. */
+export interface Reach {
+  readonly transports: ((components: TCPComponents & CircuitRelayTransportComponents) => Transport)[]
+  readonly services: ServiceFactoryMap<Record<string, unknown>>
+  /** All of these only once the host exists. */
+  readonly dialer: Dialer
+  readonly relays: RelayReservations | null
+  readonly simultaneousOpen: SimultaneousOpen | null
+}
+
+/** Without `relay`, relays are not used at all. */
+export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
+  const made: { dialer?: Dialer; relays?: RelayReservations; simultaneousOpen?: SimultaneousOpen } = {}
+  const dialer = addressDialer()
+  const services: ServiceFactoryMap<Record<string, unknown>> = {
+    dialer: (components) => (made.dialer = dialer(components)),
+  }
+  const result = {
+    services,
+    get dialer(): Dialer {
+      if (made.dialer === undefined) throw new Error('the host does not exist yet')
+      return made.dialer
+    },
+    get relays(): RelayReservations | null {
+      return made.relays ?? null
+    },
+    get simultaneousOpen(): SimultaneousOpen | null {
+      return made.simultaneousOpen ?? null
+    },
+  }
+  if (relay === undefined) return Object.assign(result, { transports: [linkLocalTcp(tcp)] })
+
+  const { isRelay, isPaired, clock, log } = relay
+  const ownPorts = new OwnPorts()
+  const isRelayAddress = (address: Multiaddr): boolean => {
+    const peer = address.getComponents().at(-1)
+    return peer?.name === 'p2p' && peer.value !== undefined && isRelay(peer.value)
+  }
+  const client = relayClient({ isRelay, clock, log })
+  const open = simultaneousOpen({
+    ports: () => mappedPorts(made.relays, ownPorts),
+    isAllowed: isPaired,
+    clock,
+    log,
+  })
+  return Object.assign(result, {
+    transports: [ownPorts.transport(linkLocalTcp(tcp), isRelayAddress), client.transport],
+    services: Object.assign(services, {
+      relays: (components: Parameters<typeof client.service>[0]) =>
+        (made.relays = client.service(components)),
+      simultaneousOpen: (components: Parameters<typeof open>[0]) =>
+        (made.simultaneousOpen = open(components)),
+    }),
+  })
+}
+
+/** The connections to our relays show what the NAT makes of their ports. */
+function mappedPorts(relays: RelayReservations | undefined, ownPorts: OwnPorts): MappedPort[] {
+  const held = relays?.held() ?? []
+  return held.flatMap(({ connection, observed }) => {
+    const port = ownPorts.portOf(connection)
+    const seenAs = observed === undefined ? null : withoutPeer(observed)
+    return port === undefined || seenAs === null ? [] : [{ port, seenAs }]
+  })
+}
+
+/** `/ip4/203.0.113.7/tcp/23456/p2p/12D3...` -> `/ip4/203.0.113.7/tcp/23456` */
+function withoutPeer(address: Multiaddr): Multiaddr | null {
+  const components = address.getComponents()
+  if (components.some(({ name }) => name === 'p2p-circuit')) return null
+  return components.at(-1)?.name === 'p2p' ? address.decapsulateCode(CODE_P2P) : address
+}

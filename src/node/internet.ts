@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto'
+import type { PeerId } from '@libp2p/interface'
+import type { Clock, Log, NodeOptions } from '../api.ts'
+import { systemClock } from '../clock.ts'
+import { SpacedockError } from '../errors.ts'
+import { dhtService } from '../network/dht/dht-service.ts'
+import { ThrowawayDht } from '../network/dht/throwaway-dht.ts'
+import { parsePeerAddress } from '../network/discovery/given-addresses.ts'
+import { DhtRendezvous } from '../network/discovery/dht.ts'
+import { PresenceRecords, type PairedDevice } from '../network/discovery/presence.ts'
+import type { RecordParts } from '../network/discovery/record-parts.ts'
+import type { Host, HostOptions } from '../network/host.ts'
+import { usableInterfaces } from '../network/interfaces.ts'
+import { RendezvousNodes } from '../network/rendezvous-nodes.ts'
+import { suite1 } from '../pairing/suite.ts'
+
+/** Where devices meet that are in different networks. */
+export interface InternetSettings {
+  /** Multiaddrs of rendezvous nodes. */
+  rendezvous: readonly string[]
+  dht: 'private' | 'public'
+  bootstrap?: readonly string[]
+}
+
+/** Null when only the local network is to be used. Throws `invalid-argument`. */
+export function internetSettings(options: NodeOptions): InternetSettings | null {
+  const { rendezvous = [], dht = 'private', lanOnly = false, dhtBootstrap } = options
+  if (lanOnly || (rendezvous.length === 0 && dht === 'private')) return null
+  if (dht !== 'private' && dht !== 'public') {
+    throw new SpacedockError('invalid-argument', 'The DHT is either "private" or "public".')
+  }
+  for (const address of [...rendezvous, ...(dhtBootstrap ?? [])]) parsePeerAddress(address)
+  return { rendezvous, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
+}
+
+/** The DHT as a service of the device's own host: only on the private network. */
+export function ownDht(settings: InternetSettings | null, clock: Clock): HostOptions['dht'] {
+  if (settings?.dht !== 'private') return undefined
+  return dhtService({ mode: 'client', network: 'private', clock })
+}
+
+/** The relays are the rendezvous nodes; `undefined` when none may be used. */
+export function relayOptions(
+  { rendezvous = [], lanOnly = false, clock = systemClock, log = () => {} }: NodeOptions,
+  isPaired: (peer: PeerId) => boolean,
+): HostOptions['relay'] {
+  if (lanOnly) return undefined
+  const relays = new Set(rendezvous.map((address) => parsePeerAddress(address).peer))
+  return { isRelay: (peer) => relays.has(peer), isPaired, clock, log }
+}
+
+export interface InternetParts {
+  settings: InternetSettings
+  host: Host
+  interfaces: string[] | undefined
+  clock: Clock
+  log: Log
+  devices: () => readonly PairedDevice[]
+  isConnected: (peer: string) => boolean
+  /** A paired device has told where it is now. */
+  onFound: (peer: string) => void
+}
+
+/** What finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */
+export class Internet {
+  readonly nodes: RendezvousNodes
+  readonly rendezvous: DhtRendezvous
+  readonly presence: PresenceRecords
+  readonly #throwaway: ThrowawayDht | null
+  readonly #log: Log
+  readonly #addressListeners = new Set<() => void>()
+  readonly #host: Host
+
+  constructor({ settings, host, interfaces, clock, log, ...paired }: InternetParts) {
+    const { rendezvous, bootstrap } = settings
+    // Whoever names the nodes by which the public DHT is entered may mean one of their own, in a private network.
+    const privateAddresses = bootstrap !== undefined
+    this.#log = log
+    this.#host = host
+    this.nodes = new RendezvousNodes({ libp2p: host.libp2p, addresses: rendezvous, clock, log })
+    this.#throwaway = host.dht === null ? new ThrowawayDht({ bootstrap, clock, log, privateAddresses }) : null
+    const client = host.dht ?? this.#throwaway
+    if (client === null) throw new TypeError('neither a private DHT nor a public one')
+    const records: RecordParts = {
+      client,
+      suite: suite1,
+      clock,
+      random: (length) => randomBytes(length),
+      peer: host.peerId,
+      addresses: () => host.addresses().map(String),
+      onAddressChange: (listener) => {
+        this.#addressListeners.add(listener)
+        return () => this.#addressListeners.delete(listener)
+      },
+      usesOnlyLoopback: () => usableInterfaces({ names: interfaces }).every(({ loopback }) => loopback),
+      log,
+    }
+    this.rendezvous = new DhtRendezvous(records)
+    this.presence = new PresenceRecords({ records, ...paired, onEpoch: () => this.#renewIdentity() })
+  }
+
+  /** Everything that may take long goes on in the background. */
+  start(): void {
+    this.#host.libp2p.addEventListener('self:peer:update', this.#onAddressChange)
+    this.nodes.start()
+    this.#renewIdentity()
+    this.presence.start()
+  }
+
+  /** Interfaces or their addresses came or went. */
+  networkChanged(): void {
+    this.nodes.hurry()
+    this.#throwaway?.hurry()
+    this.presence.look()
+    this.#onAddressChange()
+  }
+
+  async stop(): Promise<void> {
+    this.#host.libp2p.removeEventListener('self:peer:update', this.#onAddressChange)
+    await Promise.allSettled([this.presence.stop(), this.nodes.stop(), this.#throwaway?.stop()])
+  }
+
+  readonly #onAddressChange = (): void => {
+    for (const listener of this.#addressListeners) listener()
+  }
+
+  /** On the public network, nobody can tell that the one of this epoch was here before. */
+  #renewIdentity(): void {
+    this.#throwaway?.renew().catch((error: unknown) => {
+      this.#log('warn', 'dht.not-entered', { error: String(error) })
+    })
+  }
+}

@@ -1,0 +1,173 @@
+import { base64urlnopad } from '@scure/base'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import type { Ed25519PrivateKey } from '@libp2p/interface'
+import {
+  createIPNSRecordWithExpiration,
+  marshalIPNSRecord,
+  multihashToIPNSRoutingKey,
+  unmarshalIPNSRecord,
+  type IPNSRecord,
+} from 'ipns'
+import * as v from 'valibot'
+import { fields } from './fields.ts'
+import { sameMac } from './proofs.ts'
+import { parseStrictJson } from './strict-json.ts'
+import type { Suite } from './suite.ts'
+
+/**
+ * What a device leaves in the DHT so that another one finds it: an IPNS record (https://specs.ipfs.tech/ipns/ipns-record/,
+ * V2 only), because that is what every DHT server stores. Only holders of the key can write it, since the DHT checks its
+ * signature; only holders of the key can read it, since its value is sealed. PROTOCOL.md, 'Rendezvous record'.
+ */
+export interface RendezvousKeys {
+  /** Ed25519 seed: where in the DHT the record is, and who may write it. */
+  signingSeed: Uint8Array
+  /** Seals the value. */
+  recordKey: Uint8Array
+}
+
+export interface RendezvousContent {
+  /** Base58btc peer id that answers at the addresses. */
+  peer: string
+  /** Multiaddrs, best first. */
+  addresses: string[]
+}
+
+/** Random bytes that make the key of one sealed value. */
+export const recordNonceLength = 32
+/** An encoded record is never longer, bytes. */
+export const maxRecordLength = 2_048
+export const maxRecordAddresses = 12
+const plaintextLength = 1_024
+const sealLength = 16
+const version = 1
+
+/** How long a DHT server that caches records may take one for fresh, ns. It must not delay the next one. */
+const timeToLiveNs = 60_000_000_000n
+
+const addressSchema = v.pipe(v.string(), v.regex(/^\/[\x21-\x7e]*$/u), v.maxLength(512))
+const contentSchema = v.strictObject({
+  peer: v.pipe(v.string(), v.regex(/^[1-9A-HJ-NP-Za-km-z]{1,128}$/u)),
+  addresses: v.pipe(v.array(addressSchema), v.maxLength(maxRecordAddresses)),
+})
+
+/** The DHT key of the record: `/ipns/` and the multihash of the public key. 40-odd bytes, the same for all holders. */
+export async function rendezvousRoutingKey({ signingSeed }: RendezvousKeys): Promise<Uint8Array> {
+  const { publicKey } = await signingKey(signingSeed)
+  return multihashToIPNSRoutingKey(publicKey.toMultihash())
+}
+
+export interface RecordStamp {
+  /** Grows with every record under the same keys: the highest counts. Anybody can read it. */
+  sequence: bigint
+  /** RFC 3339; anybody can read it. DHT servers drop the record then; it does not end the code. */
+  validUntil: string
+  /** 32 fresh random bytes. */
+  nonce: Uint8Array
+}
+
+/** An address for which there is no room left, or that is none, is left out. */
+export async function encodeRendezvousRecord(
+  suite: Suite,
+  keys: RendezvousKeys,
+  content: RendezvousContent,
+  { sequence, validUntil, nonce }: RecordStamp,
+): Promise<Uint8Array> {
+  const privateKey = await signingKey(keys.signingSeed)
+  const sealed = suite.seal(sealingKey(suite, keys, nonce), padded(content), associatedData(sequence))
+  const value = `/${base64urlnopad.encode(concat(Uint8Array.of(version), nonce, sealed))}`
+  const record = await createIPNSRecordWithExpiration(privateKey, value, sequence, validUntil, {
+    v1Compatible: false,
+    ttlNs: timeToLiveNs,
+  })
+  return marshalIPNSRecord(record)
+}
+
+/**
+ * Null for whatever is not, to the last byte, a record that a holder of the keys wrote. Says nothing about its age: whoever
+ * reads compares sequences.
+ */
+export async function decodeRendezvousRecord(
+  suite: Suite,
+  keys: RendezvousKeys,
+  encoded: Uint8Array,
+): Promise<{ content: RendezvousContent; sequence: bigint } | null> {
+  if (encoded.length > maxRecordLength) return null
+  try {
+    const record = unmarshalIPNSRecord(encoded)
+    // The seal comes first: it is cheaper to check than the signature.
+    const content = openContent(suite, keys, record)
+    if (content === null || !isCanonical(record, encoded)) return null
+    const { publicKey } = await signingKey(keys.signingSeed)
+    const signed = concat(new TextEncoder().encode('ipns-signature:'), record.data)
+    return (await publicKey.verify(signed, record.signatureV2))
+      ? { content, sequence: record.sequence }
+      : null
+  } catch {
+    return null
+  }
+}
+
+function openContent(suite: Suite, keys: RendezvousKeys, record: IPNSRecord): RendezvousContent | null {
+  const { value, sequence } = record
+  if (typeof sequence !== 'bigint' || sequence < 0n) return null
+  const bytes = base64urlnopad.decode(value.slice(1))
+  if (bytes[0] !== version || bytes.length !== 1 + recordNonceLength + plaintextLength + sealLength)
+    return null
+  const nonce = bytes.slice(1, 1 + recordNonceLength)
+  const sealed = bytes.slice(1 + recordNonceLength)
+  const plaintext = suite.open(sealingKey(suite, keys, nonce), sealed, associatedData(sequence))
+  const json = plaintext === null ? null : parseStrictJson(plaintext)
+  const content = v.safeParse(contentSchema, json?.value)
+  return content.success ? content.output : null
+}
+
+/** Whether there is nothing around what is signed: no second key, no fields of version 1, no unknown ones. */
+function isCanonical(record: IPNSRecord, encoded: Uint8Array): boolean {
+  const { value, validityType, validity, sequence, signatureV2, data } = record
+  return sameMac(marshalIPNSRecord({ value, validityType, validity, sequence, signatureV2, data }), encoded)
+}
+
+function signingKey(seed: Uint8Array): Promise<Ed25519PrivateKey> {
+  return generateKeyPairFromSeed('Ed25519', seed)
+}
+
+function sealingKey(suite: Suite, { recordKey }: RendezvousKeys, nonce: Uint8Array): Uint8Array {
+  return suite.expand(recordKey, fields('rendezvous-record', nonce), 32)
+}
+
+function associatedData(sequence: bigint): Uint8Array {
+  return fields('rendezvous-record', sequence.toString())
+}
+
+/** JSON, padded with spaces to one length: how many addresses a device has is nobody's business. */
+function padded({ peer, addresses }: RendezvousContent): Uint8Array {
+  let json = encodeJson({ peer, addresses: [] })
+  if (json.length > plaintextLength) throw new RangeError('a peer id longer than a record')
+  const kept: string[] = []
+  for (const address of addresses) {
+    if (kept.length === maxRecordAddresses) break
+    if (!v.is(addressSchema, address)) continue
+    const longer = encodeJson({ peer, addresses: [...kept, address] })
+    if (longer.length > plaintextLength) continue
+    kept.push(address)
+    json = longer
+  }
+  const plaintext = new Uint8Array(plaintextLength).fill(0x20)
+  plaintext.set(json)
+  return plaintext
+}
+
+function encodeJson(content: RendezvousContent): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(content))
+}
+
+function concat(...parts: Uint8Array[]): Uint8Array {
+  const result = new Uint8Array(parts.reduce((total, part) => total + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    result.set(part, offset)
+    offset += part.length
+  }
+  return result
+}

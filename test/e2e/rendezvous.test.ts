@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { RunningProcess } from '../lab/process.ts'
+
+const entryPoint = fileURLToPath(new URL('../../bin/spacedock.js', import.meta.url))
+const lo = process.platform === 'darwin' ? 'lo0' : 'lo'
+
+test('a rendezvous node prints its address, keeps it over a restart, and ends in order on SIGTERM', async (context) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'spacedock-'))
+  context.after(() => rm(dataDir, { recursive: true, force: true }))
+  const first = start(dataDir, '0')
+  const peerIds = [(await listening(first)).peerId]
+
+  const second = start(dataDir, '0')
+  const refused = await second.finished()
+  assert.equal(refused.code, 1)
+  assert.match(refused.stderr, /"code":"already-running"/u)
+
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    const running = signal === 'SIGTERM' ? first : start(dataDir, '0')
+    const { peerId, addresses } = await listening(running)
+    peerIds.push(peerId)
+    assert.ok(addresses.every((address) => address.endsWith(`/p2p/${peerId}`)))
+    running.kill(signal)
+    const { code } = await running.finished(10_000)
+    assert.equal(code, signal === 'SIGTERM' ? 0 : null)
+  }
+  const last = start(dataDir, '0')
+  peerIds.push((await listening(last)).peerId)
+  await last.stop()
+  assert.equal(new Set(peerIds).size, 1)
+})
+
+test('an address that cannot be announced, or is nobody’s, is refused with a hint', async (context) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'spacedock-'))
+  context.after(() => rm(dataDir, { recursive: true, force: true }))
+  for (const option of ['--announce=meet.example.org', '--rendezvous=/ip4/203.0.113.5/tcp/4111']) {
+    const { code, stderr } = await start(dataDir, '0', option).finished()
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, /"code":"invalid-argument"/u)
+    assert.match(stderr, /"hint":"It looks like /u)
+  }
+})
+
+function start(dataDir: string, port: string, ...more: string[]): RunningProcess {
+  const options = ['--json', '--dir', dataDir, '--interface', lo, '--port', port, ...more]
+  return new RunningProcess([process.execPath, entryPoint, 'rendezvous', ...options])
+}
+
+async function listening(running: RunningProcess): Promise<{ peerId: string; addresses: string[] }> {
+  const line = await running.line((text) => text.includes('"listening"'))
+  return JSON.parse(line) as { peerId: string; addresses: string[] }
+}

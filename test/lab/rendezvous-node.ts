@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Host } from './host.ts'
+import type { RunningProcess } from './process.ts'
+
+/** The `spacedock rendezvous` command on a host of a lab. */
+export class RendezvousNode {
+  readonly host: Host
+  readonly #dataDir: string
+  readonly #args: readonly string[]
+  #process: RunningProcess | undefined
+  #address = ''
+
+  private constructor(host: Host, dataDir: string, args: readonly string[]) {
+    this.host = host
+    this.#dataDir = dataDir
+    this.#args = args
+  }
+
+  /** Resolves when it listens. */
+  static async start(host: Host, args: readonly string[] = []): Promise<RendezvousNode> {
+    const node = new RendezvousNode(host, await mkdtemp(join(tmpdir(), 'spacedock-rendezvous-')), args)
+    await node.up()
+    return node
+  }
+
+  /** What devices are given. */
+  get address(): string {
+    return this.#address
+  }
+
+  get log(): string {
+    return this.#process?.stderr ?? ''
+  }
+
+  async up(): Promise<void> {
+    const command = [
+      process.execPath,
+      entryPoint,
+      'rendezvous',
+      '--json',
+      '--dir',
+      this.#dataDir,
+      ...this.#args,
+    ]
+    this.#process = this.host.spawn(command)
+    const line = await this.#process.line((text) => text.includes('"listening"'))
+    const { addresses } = JSON.parse(line) as { addresses: string[] }
+    this.#address = addresses.find((address) => address.startsWith('/ip4/')) ?? ''
+    assert.notEqual(this.#address, '')
+  }
+
+  /** As a power cut does. */
+  async kill(): Promise<void> {
+    this.#process?.kill('SIGKILL')
+    await this.#process?.exited
+  }
+
+  /** In order; returns the exit code. */
+  async stop(): Promise<number | null> {
+    this.#process?.kill('SIGTERM')
+    return (await this.#process?.finished())?.code ?? null
+  }
+
+  async close(): Promise<void> {
+    await this.kill()
+    await rm(this.#dataDir, { recursive: true, force: true })
+  }
+}
+
+const entryPoint = fileURLToPath(new URL('../../bin/spacedock.js', import.meta.url))

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Connection } from '@libp2p/interface'
+import { Libp2pRecord } from '@libp2p/record'
+import { multiaddr } from '@multiformats/multiaddr'
+import { Key } from 'interface-datastore'
+import { RecordStore, servedConnection } from '../../../src/network/dht/record-store.ts'
+import type { RendezvousKeys } from '../../../src/pairing/rendezvous-record.ts'
+import { virtualTimers } from '../virtual-timers.ts'
+import { testRecord } from './dht-network.ts'
+
+test('threat 21: an older record that is valid does not replace a newer one', async () => {
+  const store = new RecordStore(virtualTimers())
+  const records = await Promise.all([5n, 4n, 6n, 5n].map((sequence) => testRecord(sequence)))
+  const taken = records.map((record) => put(store, record))
+  assert.deepEqual(taken, ['stored', 'a newer record is stored', 'stored', 'a newer record is stored'])
+  assert.deepEqual(valueOf(store), records[2]?.value)
+})
+
+test('threat 21: with the same sequence, the one that is valid for longer stays', async () => {
+  const store = new RecordStore(virtualTimers())
+  const [long, short] = [await testRecord(5n), await testRecord(5n, { validForMs: 3_600_000 })]
+  assert.equal(put(store, long), 'stored')
+  assert.equal(put(store, short), 'a newer record is stored')
+  assert.equal(put(store, long), 'stored', 'the same again')
+  assert.deepEqual(valueOf(store), long.value)
+})
+
+test('nothing but records of limited size under Ed25519 keys is kept', async () => {
+  const store = new RecordStore(virtualTimers())
+  const { routingKey, value } = await testRecord(1n)
+  const refused: [name: string, key: Uint8Array, bytes: Uint8Array][] = [
+    ['/dht/provider/x/y', routingKey, value],
+    ['/peers/x', routingKey, value],
+    ['/dht/record/x', routingKey, new Uint8Array(10 * 1_024)],
+    ['/dht/record/x', Buffer.from('/constructor/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'), value],
+    ['/dht/record/x', Buffer.from('/constructor/'.padEnd(routingKey.length, 'a')), value],
+    ['/dht/record/x', Buffer.from('/pk/'.padEnd(routingKey.length, 'a')), value],
+    ['/dht/record/x', routingKey.slice(0, -1), value],
+    ['/dht/record/x', Uint8Array.from([...routingKey, 0]), value],
+    ['/dht/record/x', new Uint8Array(), value],
+  ]
+  for (const [name, key, bytes] of refused) {
+    const record = new Libp2pRecord(key, bytes, new Date()).serialize()
+    assert.throws(() => store.put(new Key(name), record), Error, name)
+  }
+  assert.equal(store.size, 0)
+})
+
+test('a peer has 32 records, and 60 writes in a minute', async () => {
+  const timers = virtualTimers()
+  const store = new RecordStore(timers)
+  const records = await Promise.all(
+    Array.from({ length: 40 }, (_, at) => testRecord(1n, { keys: keysOf(at) })),
+  )
+  const results = records.map((record) => put(store, record, 'mallory'))
+  assert.equal(results.filter((result) => result === 'stored').length, 32)
+  assert.equal(store.size, 32)
+  assert.equal(results.at(-1), 'too many records of this peer')
+  const again = Array.from({ length: 30 }, () => put(store, records[0], 'mallory'))
+  assert.equal(
+    again.filter((result) => result === 'stored').length,
+    20,
+    'the other 8 of 60 were refused ones',
+  )
+  assert.equal(again.at(-1), 'too many writes in a minute')
+  assert.equal(put(store, records[39], 'alice'), 'stored', 'others are not concerned')
+  await timers.pass(60_000)
+  assert.equal(put(store, records[0], 'mallory'), 'stored')
+  assert.equal(put(store, records[38], 'mallory'), 'too many records of this peer')
+})
+
+test('made-up peers at one address share a quota', async () => {
+  const store = new RecordStore(virtualTimers(), { recordsPerAddress: 5 })
+  for (let at = 0; at < 10; at++) {
+    const record = await testRecord(1n, { keys: keysOf(at) })
+    const result = put(store, record, `mallory-${at}`, '203.0.113.9')
+    assert.equal(result, at < 5 ? 'stored' : 'too many records of this address')
+  }
+  assert.equal(put(store, await testRecord(1n), 'alice', '192.0.2.1'), 'stored')
+})
+
+test('a full store loses records of whoever has most of them', async () => {
+  const store = new RecordStore(virtualTimers(), { records: 20 })
+  const honest = await testRecord(1n)
+  assert.equal(put(store, honest, 'alice', '192.0.2.1'), 'stored')
+  for (let at = 0; at < 60; at++) {
+    const record = await testRecord(1n, { keys: keysOf(at) })
+    assert.equal(put(store, record, `mallory-${at}`, `203.0.113.${at % 2}`), 'stored')
+  }
+  assert.equal(store.size, 20)
+  assert.deepEqual(valueOf(store), honest.value)
+})
+
+test("repeating somebody else's record neither makes it one's own nor uses up its owner's quota", async () => {
+  const store = new RecordStore(virtualTimers(), { recordsPerPeer: 1 })
+  const [first, second] = [await testRecord(1n), await testRecord(1n, { keys: keysOf(1) })]
+  assert.equal(put(store, first, 'alice'), 'stored')
+  assert.equal(put(store, first, 'mallory'), 'stored')
+  assert.equal(put(store, second, 'alice'), 'too many records of this peer')
+  assert.equal(put(store, second, 'mallory'), 'stored')
+})
+
+test('records go 48 hours after they were written last', async () => {
+  const timers = virtualTimers()
+  const store = new RecordStore(timers)
+  const [kept, dropped] = [await testRecord(1n), await testRecord(1n, { keys: keysOf(1) })]
+  put(store, kept)
+  put(store, dropped)
+  await timers.pass(24 * 3_600_000)
+  put(store, kept)
+  await timers.pass(24 * 3_600_000)
+  assert.equal(store.size, 2)
+  assert.equal(store.has(nameOf(kept.routingKey)), true)
+  assert.throws(() => store.get(nameOf(dropped.routingKey)), { name: 'NotFoundError' })
+  assert.equal(store.size, 1)
+})
+
+function put(
+  store: RecordStore,
+  record: { routingKey: Uint8Array; value: Uint8Array } | undefined,
+  peer = 'bob',
+  ip = '198.51.100.7',
+): string {
+  assert.ok(record)
+  const { routingKey, value } = record
+  const connection = { remotePeer: peer, remoteAddr: multiaddr(`/ip4/${ip}/tcp/1`) } as unknown as Connection
+  try {
+    servedConnection.run(connection, () =>
+      store.put(nameOf(routingKey), new Libp2pRecord(routingKey, value, new Date()).serialize()),
+    )
+    return 'stored'
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+function valueOf(store: RecordStore): Uint8Array {
+  const [record] = [...store._all()].filter(({ key }) => key.toString() !== '').slice(0, 1)
+  return Libp2pRecord.deserialize(record?.value ?? new Uint8Array()).value
+}
+
+function nameOf(routingKey: Uint8Array): Key {
+  return new Key(`/dht/record/${Buffer.from(routingKey).toString('hex')}`)
+}
+
+function keysOf(at: number): RendezvousKeys {
+  return { signingSeed: new Uint8Array(32).fill(at + 50), recordKey: new Uint8Array(32).fill(3) }
+}

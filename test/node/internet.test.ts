@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { NodeOptions, PairingProgress, SpacedockNode } from '../../src/api.ts'
+import { createNode } from '../../src/node.ts'
+import { dhtNode, permissive, withDht, type DhtNode } from '../network/dht/dht-network.ts'
+import { publicDhtProtocol } from '../../src/network/dht/dht-service.ts'
+import { until, within } from '../network/real-hosts.ts'
+
+const deadlineMs = 30_000
+
+test('two devices that know the words and a rendezvous node, and no more, pair and talk', async () => {
+  await withDht(1, async ({ servers }) => {
+    await withDevices(async (start) => {
+      const rendezvous = servers.map(addressOf)
+      const [alice, bob] = await Promise.all([start('alice', { rendezvous }), start('bob', { rendezvous })])
+      const progress: PairingProgress[] = []
+      const invitation = await alice.pair({ onProgress: (one) => progress.push(one) })
+      const sources: PairingProgress[] = []
+      const onProgress = (one: PairingProgress): unknown => sources.push(one)
+      const paired = await bob.join(invitation.words, { timeoutMs: deadlineMs, onProgress })
+      assert.equal(paired.name, 'alice')
+      assert.equal((await invitation.paired).name, 'bob')
+      assert.deepEqual(internet(progress), ['ready: published to 1 node'])
+      assert.equal(internet(sources).at(-1), 'ready: found the other device')
+      assert.equal((await paired.send('hello')).status, 'delivered')
+    })
+  })
+})
+
+test('two devices that both changed their addresses while apart find each other again', async () => {
+  await withDht(1, async ({ servers }) => {
+    await withDevices(async (start) => {
+      const rendezvous = servers.map(addressOf)
+      const [alice, bob] = await Promise.all([start('alice', { rendezvous }), start('bob', { rendezvous })])
+      const invitation = await alice.pair()
+      await bob.join(invitation.words, { timeoutMs: deadlineMs })
+      await invitation.paired
+      const before = [alice, bob].map((node) => node.status().listen)
+      await Promise.all([alice.close(), bob.close()])
+      // Nobody listens where they were, and there is no multicast.
+      const moved = await Promise.all([
+        start('alice', { rendezvous, port: await freePort() }),
+        start('bob', { rendezvous, port: await freePort() }),
+      ])
+      for (const [at, node] of moved.entries()) {
+        assert.ok(node.status().listen.every((address) => before[at]?.includes(address) === false))
+      }
+      const connected = () => moved.every((node) => node.devices()[0]?.state === 'connected')
+      await until(connected, 'connected again', deadlineMs)
+    })
+  })
+})
+
+test("threat 38: the device's own peer id never reaches the public DHT", async () => {
+  const seen = new Set<string>()
+  await withDht(
+    1,
+    async ({ servers }) => {
+      for (const { libp2p } of servers) {
+        libp2p.addEventListener('peer:connect', ({ detail }) => seen.add(detail.toString()))
+      }
+      await withDevices(async (start) => {
+        const options: Partial<NodeOptions> = { dht: 'public', dhtBootstrap: servers.map(addressOf) }
+        const [alice, bob] = await Promise.all([start('alice', options), start('bob', options)])
+        const invitation = await alice.pair()
+        const paired = await bob.join(invitation.words, { timeoutMs: deadlineMs })
+        assert.equal(paired.name, 'alice')
+        await invitation.paired
+        assert.equal(seen.size, 2)
+        assert.ok(!seen.has(alice.peerId) && !seen.has(bob.peerId))
+      })
+    },
+    { ...(await permissive([], publicDhtProtocol)), network: 'public' },
+  )
+})
+
+test('rendezvous nodes that are gone or never answer delay neither start, nor pairing, nor close', async () => {
+  const silent = await silentServer()
+  const gone = await dhtNode()
+  const rendezvous = [addressOf(gone), silent.address]
+  await gone.libp2p.stop()
+  try {
+    await withDevices(async (start) => {
+      const [alice, bob] = await within(
+        Promise.all([start('alice', { rendezvous }), start('bob', { rendezvous })]),
+        'start',
+      )
+      const progress: PairingProgress[] = []
+      const invitation = await alice.pair({ onProgress: (one) => progress.push(one) })
+      // The silent one takes 10 s to be given up.
+      const paired = await within(bob.join(invitation.words, { peers: alice.status().listen }), 'join', 8_000)
+      assert.equal(paired.name, 'alice')
+      await invitation.paired
+      assert.deepEqual(internet(progress), [])
+      await until(() => silent.sockets.size > 0, 'somebody tried')
+      await within(Promise.all([alice.close(), bob.close()]), 'close', 8_000)
+      assert.equal(silent.sockets.size, 0, 'and has given up')
+    })
+  } finally {
+    await silent.close()
+  }
+})
+
+test('what is wrong about the settings is said at the start, and leaves nothing behind', async () => {
+  await withDevices(async (start) => {
+    await assert.rejects(start('alice', { rendezvous: ['/ip4/192.0.2.1/tcp/1'] }), {
+      code: 'invalid-argument',
+    })
+    await assert.rejects(start('alice', { dht: 'none' as 'private' }), { code: 'invalid-argument' })
+    await start('alice', {
+      rendezvous: ['/ip4/192.0.2.1/tcp/1/p2p/12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'],
+      lanOnly: true,
+    })
+  })
+})
+
+function internet(progress: PairingProgress[]): string[] {
+  return progress.flatMap((one) =>
+    one.kind === 'source' && one.source === 'internet' ? [`${one.status}: ${one.detail}`] : [],
+  )
+}
+
+type Start = (name: string, options: Partial<NodeOptions>) => Promise<SpacedockNode>
+
+/** Devices on loopback without multicast; one that is started again has its data. All is closed and deleted at the end. */
+async function withDevices(use: (start: Start) => Promise<void>): Promise<void> {
+  const root = await mkdtemp(join(tmpdir(), 'spacedock-internet-'))
+  const nodes: SpacedockNode[] = []
+  try {
+    await use(async (name, options) => {
+      const node = await createNode({
+        dataDir: join(root, name),
+        name,
+        interfaces: ['lo'],
+        mdns: false,
+        ...options,
+      })
+      nodes.push(node)
+      return node
+    })
+  } finally {
+    await Promise.all(nodes.map(async (node) => node.close()))
+    await rm(root, { recursive: true, force: true })
+  }
+}
+
+/** Accepts connections and says nothing. */
+async function silentServer() {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('data', () => {})
+    socket.on('close', () => sockets.delete(socket))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    address: `/ip4/127.0.0.1/tcp/${port}/p2p/12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss`,
+    sockets,
+    async close() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+function addressOf({ libp2p }: DhtNode): string {
+  return String(libp2p.getMultiaddrs()[0])
+}
