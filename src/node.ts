@@ -6,15 +6,20 @@ import { TypedEventEmitter } from 'main-event'
 import type { DeviceInfo, DeviceState, NodeEvents, NodeOptions, SpacedockNode } from './api.ts'
 import { systemClock } from './clock.ts'
 import { SpacedockError } from './errors.ts'
-import { ConnectionSupervisor } from './network/connection-supervisor.ts'
-import { DirectPaths } from './network/direct-paths.ts'
+import { ConnectionSupervisor } from './network/supervisor/connection-supervisor.ts'
+import { DirectPaths } from './network/relay/direct-paths.ts'
 import { LocalNetwork } from './network/discovery/local-network.ts'
 import { createHost } from './network/host.ts'
 import { watchInterfaces } from './network/interfaces.ts'
 import { chooseListenPort, isPortFree } from './network/listen-port.ts'
 import { ProtocolRegistry } from './network/protocol-registry.ts'
-import { refuseUnknownDevice } from './network/session-handshake.ts'
-import { acceptSession, openSession, sessionProtocol, type SessionOptions } from './network/session.ts'
+import { refuseUnknownDevice } from './network/session/session-handshake.ts'
+import {
+  acceptSession,
+  openSession,
+  sessionProtocol,
+  type SessionOptions,
+} from './network/session/session.ts'
 import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { pairingProtocol, PairingService } from './protocols/pairing.ts'

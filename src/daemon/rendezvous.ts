@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Log } from '../api.ts'
-import { createRendezvousServer, type RendezvousServer } from '../network/rendezvous-server.ts'
+import { createRendezvousServer, type RendezvousServer } from '../network/relay/rendezvous-server.ts'
 import { prepareDataDirectory } from '../store/data-directory.ts'
 import { loadOrCreateIdentity } from '../store/identity.ts'
 import { acquireLock } from '../store/lock.ts'

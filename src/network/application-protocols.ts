@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Device, HandlerContext, Protocol } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
-import { isProtocolVersion, protocolNamePattern } from './request-header.ts'
+import { isProtocolVersion, protocolNamePattern } from './session/request-header.ts'
 
 /**
  * Checks a protocol's definition and returns it. A schema must accept its own output: both sides check, so a value passes

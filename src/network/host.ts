@@ -19,7 +19,7 @@ import { usableInterfaces } from './interfaces.ts'
 import { checkPort } from './listen-port.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
 import { isRelayedConnection } from './relayed-address.ts'
-import type { SimultaneousOpen } from './simultaneous-open.ts'
+import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
 export interface Host {

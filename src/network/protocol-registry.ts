@@ -4,7 +4,7 @@ import { SpacedockError } from '../errors.ts'
 import { ApplicationProtocols } from './application-protocols.ts'
 import { decodeJson, encodeJson } from './json-text.ts'
 import { describeError } from './remote-error.ts'
-import { maxMessageBytes } from './request-header.ts'
+import { maxMessageBytes } from './session/request-header.ts'
 import { serve } from './request-response.ts'
 import type { Timers } from './timers.ts'
 

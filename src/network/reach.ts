@@ -6,9 +6,9 @@ import type { ServiceFactoryMap } from 'libp2p'
 import type { Log } from '../api.ts'
 import { addressDialer, type Dialer } from './address-race.ts'
 import { linkLocalTcp } from './link-local-tcp.ts'
-import { OwnPorts } from './own-port.ts'
-import { relayClient, type RelayReservations } from './relay-reservations.ts'
-import { simultaneousOpen, type MappedPort, type SimultaneousOpen } from './simultaneous-open.ts'
+import { OwnPorts } from './relay/own-port.ts'
+import { relayClient, type RelayReservations } from './relay/relay-reservations.ts'
+import { simultaneousOpen, type MappedPort, type SimultaneousOpen } from './relay/simultaneous-open.ts'
 import type { Timers } from './timers.ts'
 
 export interface RelayOptions {

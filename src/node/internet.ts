@@ -11,7 +11,7 @@ import { PresenceRecords, type PairedDevice } from '../network/discovery/presenc
 import type { RecordParts } from '../network/discovery/record-parts.ts'
 import type { Host, HostOptions } from '../network/host.ts'
 import { usableInterfaces } from '../network/interfaces.ts'
-import { RendezvousNodes } from '../network/rendezvous-nodes.ts'
+import { RendezvousNodes } from '../network/relay/rendezvous-nodes.ts'
 import { suite1 } from '../pairing/suite.ts'
 
 /** Where devices meet that are in different networks. */

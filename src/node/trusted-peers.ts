@@ -1,6 +1,6 @@
 import type { Clock, Log } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
-import type { PairKey } from '../network/session-hello.ts'
+import type { PairKey } from '../network/session/session-hello.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import { sameMac } from '../pairing/proofs.ts'
 import type { PairingTrust } from '../protocols/pairing-components.ts'

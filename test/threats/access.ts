@@ -21,7 +21,7 @@ export const threats: Threat[] = [
         what: 'the closing of its connections',
         patches: [
           {
-            file: 'src/network/connection-supervisor.ts',
+            file: 'src/network/supervisor/connection-supervisor.ts',
             find: `    session?.abort(revoked)
     for (const connection of connectionsTo(peerId)) connection.abort(revoked)
     await`,
@@ -29,7 +29,7 @@ export const threats: Threat[] = [
     await`,
           },
           {
-            file: 'src/network/connection-supervisor.ts',
+            file: 'src/network/supervisor/connection-supervisor.ts',
             find: `    // What a dial brought up in the meantime.
     for (const connection of connectionsTo(peerId)) connection.abort(revoked)`,
             replace: `    connectionsTo(peerId)`,

@@ -60,7 +60,7 @@ export const threats: Threat[] = [
         what: 'the end of a session whose frames make no sense',
         patches: [
           {
-            file: 'src/network/framed-stream.ts',
+            file: 'src/network/session/framed-stream.ts',
             find: `    } catch (error) {
       this.abort(error instanceof Error ? error : interrupted(error))
     } finally {`,

@@ -1,17 +1,17 @@
-import { wire } from '../network/discovery/simulated-lan.ts'
-import { heardAddresses, onLink } from '../../src/network/discovery/mdns-addresses.ts'
+import { wire } from '../network/discovery/mdns/simulated-lan.ts'
+import { heardAddresses, onLink } from '../../src/network/discovery/mdns/mdns-addresses.ts'
 import {
   encodeAnnouncement,
   encodeQuery,
   readPacket,
   serviceName,
   type DecodedPacket,
-} from '../../src/network/discovery/mdns-packets.ts'
-import { encodeFrames, FrameParser, maxPayloadBytes } from '../../src/network/frames.ts'
+} from '../../src/network/discovery/mdns/mdns-packets.ts'
+import { encodeFrames, FrameParser, maxPayloadBytes } from '../../src/network/session/frames.ts'
 import { decodeJson, encodeJson } from '../../src/network/json-text.ts'
 import { decodeRemoteError } from '../../src/network/remote-error.ts'
-import { decodeRequestHeader, encodeRequest } from '../../src/network/request-header.ts'
-import * as hello from '../../src/network/session-hello.ts'
+import { decodeRequestHeader, encodeRequest } from '../../src/network/session/request-header.ts'
+import * as hello from '../../src/network/session/session-hello.ts'
 import { fakePeerId } from './fake-peer-id.ts'
 import type { FuzzInput } from './fuzz-input.ts'
 import { check, onlyOurs, sameBytes, type FuzzTarget } from './fuzz-checks.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { multiaddr } from '@multiformats/multiaddr'
-import { openSession, type Session } from '../../src/network/session.ts'
+import { openSession, type Session } from '../../src/network/session/session.ts'
 import type { RawPeer } from './raw-peer.ts'
 
 /** A session as a paired device opens it. */

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import type { Stream } from '@libp2p/interface'
 import { encodeMessage } from '../../src/pairing/messages.ts'
-import { FrameParser, frameTypes, maxPayloadBytes } from '../../src/network/frames.ts'
+import { FrameParser, frameTypes, maxPayloadBytes } from '../../src/network/session/frames.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { openSessionByHand } from './hand-session.ts'
 import { pairingProtocol } from './raw-peer.ts'
@@ -54,7 +54,11 @@ export const threats: Threat[] = [
       {
         what: 'the check of the length',
         patches: [
-          { file: 'src/network/frames.ts', find: `if (length > max) {`, replace: `if (length < 0) {` },
+          {
+            file: 'src/network/session/frames.ts',
+            find: `if (length > max) {`,
+            replace: `if (length < 0) {`,
+          },
         ],
       },
     ],

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import * as initiator from '../../src/pairing/initiator.ts'
 import * as joiner from '../../src/pairing/joiner.ts'
 import type { MessageOf } from '../../src/pairing/messages.ts'
-import * as hello from '../../src/network/session-hello.ts'
+import * as hello from '../../src/network/session/session-hello.ts'
 import { fresh, initiator as initiatorSide, makeRequest, makeResponse } from './by-hand.ts'
 import { succeeded, unless, type Threat, type Verdict } from './threat.ts'
 
@@ -18,7 +18,7 @@ export const threats: Threat[] = [
         what: 'the role in the proof',
         patches: [
           {
-            file: 'src/network/session-hello.ts',
+            file: 'src/network/session/session-hello.ts',
             find: `prove('dialer', key,`,
             replace: `prove('listener', key,`,
           },

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 import type { Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { systemClock } from '../../src/clock.ts'
-import { PeerTable } from '../../src/network/discovery/mdns-peers.ts'
+import { PeerTable } from '../../src/network/discovery/mdns/mdns-peers.ts'
 import { CandidateQueue } from '../../src/protocols/candidate-queue.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
 import { codeOf, addressOf, type Scene } from './scene.ts'
@@ -40,7 +40,7 @@ export const threats: Threat[] = [
         what: 'the bound on announced peers',
         patches: [
           {
-            file: 'src/network/discovery/mdns-peers.ts',
+            file: 'src/network/discovery/mdns/mdns-peers.ts',
             find: `capacity = 1_000`,
             replace: `capacity = 10_000_000`,
           },

@@ -6,7 +6,7 @@ import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
 import { isNeverDialled } from '../discovery/address-filter.ts'
-import { RendezvousNodes } from '../rendezvous-nodes.ts'
+import { RendezvousNodes } from '../relay/rendezvous-nodes.ts'
 import { dhtClient, type DhtClient } from './dht-client.ts'
 import { dhtService, publicDhtProtocol } from './dht-service.ts'
 

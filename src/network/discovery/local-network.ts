@@ -1,7 +1,7 @@
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Log } from '../../api.ts'
 import { usableInterfaces } from '../interfaces.ts'
-import { createMdns, type Mdns, type MdnsStatus, type Sighting } from './mdns.ts'
+import { createMdns, type Mdns, type MdnsStatus, type Sighting } from './mdns/mdns.ts'
 import type { CandidateSource } from './rendezvous.ts'
 
 export interface LocalNetworkOptions {

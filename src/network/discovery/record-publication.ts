@@ -8,7 +8,7 @@ import {
 import { Alarm } from '../alarm.ts'
 import { startDeadline } from '../deadline.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
-import { backoffMs } from '../reconnect-schedule.ts'
+import { backoffMs } from '../supervisor/reconnect-schedule.ts'
 import { addressesToPublish } from './address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { newerRecords } from './record-search.ts'

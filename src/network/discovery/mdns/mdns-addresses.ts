@@ -1,0 +1,139 @@
+import { BlockList } from 'node:net'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { isLinkLocalIpv6 } from '../../interfaces.ts'
+import type { UsableInterface } from '../../interfaces.ts'
+import type { AnnouncedAddress } from './mdns-packets.ts'
+
+export const maximumAddressesPerPeer = 16
+
+/** The networks that one interface is part of. */
+export interface OnLink {
+  includes(address: string): boolean
+}
+
+export function onLink({ subnets, zone }: UsableInterface): OnLink {
+  const networks = { ipv4: new BlockList(), ipv6: new BlockList() }
+  for (const subnet of subnets) {
+    const [address = '', bits = ''] = subnet.split('/')
+    const family = familyOf(address)
+    networks[family].addSubnet(address, Number(bits), family)
+  }
+  return {
+    includes: (address) => {
+      const [host = '', hostZone] = address.split('%')
+      if (hostZone !== undefined) return hostZone === zone
+      const family = familyOf(host)
+      return networks[family].check(host, family)
+    },
+  }
+}
+
+/**
+ * What to announce on an interface, out of the addresses the host listens on: TCP ones of this interface, wildcards
+ * (`/ip4/0.0.0.0`, `/ip6/::`) expanded to its addresses. IPv4 first, link-local IPv6 last. Zones are left out: they
+ * mean nothing on another machine.
+ */
+export function announcedAddresses(
+  listening: Multiaddr[],
+  { ipv4, ipv6 }: UsableInterface,
+  peerId: string,
+): AnnouncedAddress[] {
+  const own = { ipv4, ipv6: ipv6.map((address) => address.split('%')[0] ?? address) }
+  const found = new Map<string, AnnouncedAddress>()
+  for (const address of listening) {
+    const endpoint = readEndpoint(address)
+    if (endpoint === undefined) continue
+    const { family, host, port } = endpoint
+    const wildcard = host === '0.0.0.0' || host === '::'
+    for (const reachable of own[family].filter((candidate) => wildcard || candidate === host)) {
+      const text = `/${ipNames[family]}/${reachable}/tcp/${port}/p2p/${peerId}`
+      found.set(text, { multiaddr: text, family, host: reachable, port })
+    }
+  }
+  return [...found.values()].sort((left, right) => usefulness(left) - usefulness(right))
+}
+
+/**
+ * The peer and the addresses that a stranger's TXT strings name, as far as they could be dialled from this interface.
+ * A link-local IPv6 address gets the interface's zone (`/ip6zone/eth0/ip6/fe80::1/...`): it is only good there.
+ */
+export function heardAddresses(
+  texts: string[],
+  link: UsableInterface,
+  networks: OnLink,
+): { peerId: string; addresses: Multiaddr[] } | undefined {
+  let owner: string | undefined
+  const addresses = new Map<string, Multiaddr>()
+  for (const text of texts) {
+    const heard = parseText(text)
+    if (heard === undefined || addresses.size === maximumAddressesPerPeer) continue
+    owner ??= heard.peerId
+    if (heard.peerId !== owner || !dialable(heard.endpoint, link, networks)) continue
+    const zone = isLinkLocalIpv6(heard.endpoint.host) ? `/ip6zone/${link.zone}` : ''
+    addresses.set(text, multiaddr(`${zone}${heard.address.toString()}`))
+  }
+  if (owner === undefined || addresses.size === 0) return undefined
+  return { peerId: owner, addresses: [...addresses.values()] }
+}
+
+const ipNames = { ipv4: 'ip4', ipv6: 'ip6' } as const
+const textPrefix = 'dnsaddr='
+
+interface Endpoint {
+  family: 'ipv4' | 'ipv6'
+  host: string
+  port: number
+}
+
+function parseText(text: string): { peerId: string; endpoint: Endpoint; address: Multiaddr } | undefined {
+  if (!text.startsWith(textPrefix) || text.length > 255) return undefined
+  try {
+    const address = multiaddr(text.slice(textPrefix.length))
+    const endpoint = readEndpoint(address)
+    const [, , last, ...more] = address.getComponents()
+    if (endpoint === undefined || more.length > 0 || last?.name !== 'p2p') return undefined
+    return { peerId: peerIdFromString(last.value ?? '').toString(), endpoint, address }
+  } catch {
+    return undefined // not a multiaddr, or no peer id: somebody else's text
+  }
+}
+
+/** The host and port of `/ip4|ip6/HOST/tcp/PORT[/p2p/PEERID]`; undefined for any other address. */
+function readEndpoint(address: Multiaddr): Endpoint | undefined {
+  const [ip, tcp, peer, ...more] = address.getComponents()
+  const port = Number(tcp?.value)
+  if (tcp?.name !== 'tcp' || port === 0 || more.length > 0 || (peer !== undefined && peer.name !== 'p2p')) {
+    return undefined
+  }
+  if (ip?.value === undefined || (ip.name !== 'ip4' && ip.name !== 'ip6')) return undefined
+  return { family: ip.name === 'ip4' ? 'ipv4' : 'ipv6', host: ip.value, port }
+}
+
+const never = { ipv4: new BlockList(), ipv6: new BlockList() }
+never.ipv4.addSubnet('0.0.0.0', 8, 'ipv4') // this host
+never.ipv4.addSubnet('224.0.0.0', 3, 'ipv4') // multicast, reserved, broadcast
+never.ipv6.addSubnet('::', 96, 'ipv6') // unspecified, loopback (let through below), IPv4-compatible
+never.ipv6.addSubnet('::ffff:0:0', 96, 'ipv6') // IPv4-mapped: would walk around the rules for IPv4
+never.ipv6.addSubnet('ff00::', 8, 'ipv6') // multicast
+
+/** A stranger must not send us to ourselves, to a group, or to a cloud's metadata service at 169.254.169.254. */
+function dialable({ family, host }: Endpoint, link: UsableInterface, networks: OnLink): boolean {
+  if (family === 'ipv6') {
+    if (host === '::1') return link.loopback
+    return !never.ipv6.check(host, 'ipv6')
+  }
+  if (host.startsWith('127.')) return link.loopback
+  if (host.startsWith('169.254.')) return networks.includes(host)
+  return !never.ipv4.check(host, 'ipv4')
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return address.includes(':') ? 'ipv6' : 'ipv4'
+}
+
+function usefulness({ family, host }: AnnouncedAddress): number {
+  if (family === 'ipv4') return 0
+  return isLinkLocalIpv6(host) ? 2 : 1
+}

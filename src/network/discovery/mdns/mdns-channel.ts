@@ -1,0 +1,120 @@
+import type { UsableInterface } from '../../interfaces.ts'
+import type { Timers } from '../../timers.ts'
+import { onLink } from './mdns-addresses.ts'
+import type { DecodedPacket, Packet } from './mdns-packets.ts'
+import { openMulticastSocket } from './mdns-socket.ts'
+import type { MulticastSocket } from './mdns-socket.ts'
+
+export type ChannelState =
+  | { state: 'untried' }
+  | { state: 'ready' }
+  /** `blocked`: packets leave, and not even we get them. `error`: the system refuses. `detail` is a sentence part. */
+  | { state: 'unavailable'; reason: 'blocked' | 'error'; detail: string }
+
+export interface ChannelOptions {
+  interface: UsableInterface
+  family: 'ipv4' | 'ipv6'
+  port: number
+  timers: Timers
+  /** Packets of this interface only. */
+  onPacket: (packet: DecodedPacket) => void
+  onState: (state: ChannelState) => void
+}
+
+/**
+ * Multicast on one interface and one IP family, that knows whether it works: a system hands multicast packets back to
+ * the machine that sent them, so when none of ours comes back within two seconds, something swallows them. Then, and
+ * after an error, the socket is opened anew, and the next scheduled packet tries again.
+ */
+export class Channel {
+  readonly #options: ChannelOptions
+  #socket: MulticastSocket | undefined
+  #work: Promise<void> = Promise.resolve()
+  #state: ChannelState = { state: 'untried' }
+  #cancelVerdict: (() => void) | undefined
+  #closed = false
+
+  constructor(options: ChannelOptions) {
+    this.#options = options
+  }
+
+  get state(): ChannelState {
+    return this.#state
+  }
+
+  /** Never rejects: what fails becomes the state. */
+  async open(): Promise<void> {
+    this.#work = this.#reopen(this.#work)
+    await this.#work
+  }
+
+  send(packet: Packet): void {
+    this.#socket?.send(packet)
+    if (this.#closed) return
+    this.#cancelVerdict ??= this.#options.timers.after(patienceMs, () => {
+      this.#cancelVerdict = undefined
+      if (this.#state.state !== 'unavailable' || this.#state.reason === 'blocked') {
+        this.#unavailable(
+          'blocked',
+          'multicast packets are swallowed, most likely by a firewall (UDP port 5353)',
+        )
+      }
+      void this.open()
+    })
+  }
+
+  /** A packet that we sent was received. */
+  cameBack(): void {
+    this.#cancelVerdict?.()
+    this.#cancelVerdict = undefined
+    this.#report({ state: 'ready' })
+  }
+
+  /** Resolves when what was sent has left. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelVerdict?.()
+    await this.#work
+    await this.#socket?.close()
+  }
+
+  async #reopen(before: Promise<void>): Promise<void> {
+    await before
+    await this.#socket?.close()
+    this.#socket = undefined
+    if (this.#closed) return
+    const { interface: link, family, port, onPacket } = this.#options
+    const networks = onLink(link)
+    this.#socket = await openMulticastSocket({
+      interface: link,
+      family,
+      port,
+      // A socket gets what arrives for its group over any interface; the sender's address tells which it was.
+      onPacket: (packet, from) => {
+        if (!this.#closed && networks.includes(from.address)) onPacket(packet)
+      },
+      onError: (error) => this.#unavailable('error', whatFailed(error, port)),
+    })
+  }
+
+  #unavailable(reason: 'blocked' | 'error', detail: string): void {
+    this.#report({ state: 'unavailable', reason, detail })
+  }
+
+  #report(state: ChannelState): void {
+    if (this.#closed || JSON.stringify(state) === JSON.stringify(this.#state)) return
+    this.#state = state
+    this.#options.onState(state)
+  }
+}
+
+/** A sentence part. A firewall of this machine itself does not swallow packets, it refuses them. */
+function whatFailed(error: Error, port: number): string {
+  const code = 'code' in error ? error.code : undefined
+  if (code === 'EPERM' || code === 'EACCES') {
+    return `a firewall of this machine refuses multicast packets (UDP port ${port})`
+  }
+  return code === 'EADDRINUSE' ? `another program keeps UDP port ${port} to itself` : error.message
+}
+
+const patienceMs = 2_000

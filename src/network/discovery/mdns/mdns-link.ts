@@ -1,0 +1,155 @@
+import type { Timers } from '../../timers.ts'
+import {
+  encodeGoodbye,
+  encodeQuery,
+  encodeServiceList,
+  readPacket,
+  recordLifetimeSeconds,
+} from './mdns-packets.ts'
+import type { DecodedPacket, HeardPeer, KnownPeer, Packet } from './mdns-packets.ts'
+import { LinkSchedule } from './mdns-schedule.ts'
+
+export interface LinkOptions {
+  ownName: string
+  timers: Timers
+  random: () => number
+  send(packet: Packet): void
+  /** Our records; undefined while there is no address to announce. */
+  announcement(): Packet | undefined
+  /** Whose answers this link need not hear again. */
+  known(): KnownPeer[]
+  onPeer(peer: HeardPeer): void
+  /** A packet of our own came back: multicast works here, in both directions. */
+  onOwnPacket(): void
+}
+
+/** The mDNS conversation on one interface and one IP family: RFC 6762, as far as libp2p's one service needs it. */
+export class Link {
+  readonly #options: LinkOptions
+  readonly #schedule: LinkSchedule
+  /** Queries of which more packets are to come, by sender. */
+  readonly #incomplete = new Map<string, { known: KnownPeer[]; cancel: () => void }>()
+  #cancelTimer: () => void = () => {}
+  #cancelServiceList: (() => void) | undefined
+  #stopped = false
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+    this.#schedule = new LinkSchedule(options.random)
+  }
+
+  /** Says where we are, and asks who else is there. Announcing first lets the others answer us by name. */
+  start(): void {
+    this.#schedule.announce(this.#now)
+    this.refresh()
+  }
+
+  announce(): void {
+    this.#schedule.announce(this.#now)
+    this.#act()
+  }
+
+  refresh(): void {
+    this.#schedule.refresh(this.#now)
+    this.#act()
+  }
+
+  /** Ends with a goodbye, unless the interface is gone. */
+  stop({ goodbye }: { goodbye: boolean }): void {
+    this.#stopped = true
+    this.#cancelTimer()
+    this.#cancelServiceList?.()
+    for (const { cancel } of this.#incomplete.values()) cancel()
+    this.#incomplete.clear()
+    if (goodbye && this.#options.announcement() !== undefined)
+      this.#options.send(encodeGoodbye(this.#options.ownName))
+  }
+
+  receive(packet: DecodedPacket): void {
+    if (this.#stopped) return
+    const { ownName } = this.#options
+    const heard = readPacket(packet)
+    if (heard.kind === 'response') {
+      if (heard.listsService) this.#cancelList()
+      for (const peer of heard.peers) {
+        if (peer.name === ownName) this.#options.onOwnPacket()
+        else this.#options.onPeer(peer)
+      }
+      return
+    }
+    const [first] = heard.known
+    const sender = first?.name ?? ''
+    if (sender === ownName && first?.ttlSeconds === recordLifetimeSeconds) {
+      this.#options.onOwnPacket()
+      return
+    }
+    if (heard.asksForServices) this.#scheduleServiceList()
+    const begun = this.#incomplete.get(sender)
+    if (!heard.asksForPeers && begun === undefined) return
+    begun?.cancel()
+    this.#incomplete.delete(sender)
+    const known = [...(begun?.known ?? []), ...heard.known]
+    if (heard.truncated) this.#awaitMore(sender, known)
+    else this.#questionHeard(sender, known)
+  }
+
+  get #now(): number {
+    return this.#options.timers.monotonic()
+  }
+
+  #questionHeard(sender: string, theirs: KnownPeer[]): void {
+    const { ownName } = this.#options
+    const ours = new Set(this.#options.known().map(({ name }) => name))
+    const aboutUs = theirs.find(({ name }) => name === ownName)
+    // Only an answer whose lifetime is at least half left is known well enough (RFC 6762, 7.1).
+    if (aboutUs === undefined || aboutUs.ttlSeconds < recordLifetimeSeconds / 2) {
+      this.#schedule.questionHeard(this.#now, ours.size)
+    }
+    const nothingNew = theirs.every(({ name }) => name === ownName || name === sender || ours.has(name))
+    if (nothingNew) this.#schedule.sameQuestionHeard(this.#now)
+    this.#act()
+  }
+
+  /** RFC 6762, 7.2: the rest of a query's known answers comes within 400 to 500 ms, or not at all. */
+  #awaitMore(sender: string, known: KnownPeer[]): void {
+    if (this.#incomplete.size >= maximumIncompleteQueries || known.length > maximumKnownAnswers) {
+      this.#questionHeard(sender, known)
+      return
+    }
+    const cancel = this.#options.timers.after(400 + this.#options.random() * 100, () => {
+      this.#incomplete.delete(sender)
+      this.#questionHeard(sender, known)
+    })
+    this.#incomplete.set(sender, { known, cancel })
+  }
+
+  /** Everybody on the link has the same answer: who hears another give it keeps silent (RFC 6762, 7.4). */
+  #scheduleServiceList(): void {
+    this.#cancelServiceList ??= this.#options.timers.after(20 + this.#options.random() * 100, () => {
+      this.#cancelServiceList = undefined
+      this.#options.send(encodeServiceList())
+    })
+  }
+
+  #cancelList(): void {
+    this.#cancelServiceList?.()
+    this.#cancelServiceList = undefined
+  }
+
+  #act(): void {
+    this.#cancelTimer()
+    const { answer, query } = this.#schedule.due(this.#now)
+    const announcement = answer ? this.#options.announcement() : undefined
+    if (announcement !== undefined) this.#options.send(announcement)
+    if (query !== undefined) {
+      const known = query === 'afresh' ? [] : this.#options.known().slice(0, maximumKnownAnswers)
+      for (const packet of encodeQuery(this.#options.ownName, known)) this.#options.send(packet)
+    }
+    const delayMs = Math.max(0, this.#schedule.nextAtMs() - this.#now)
+    this.#cancelTimer = this.#options.timers.after(delayMs, () => this.#act())
+  }
+}
+
+/** Eight packets full; whoever is beyond answers once more than needed. */
+const maximumKnownAnswers = 136
+const maximumIncompleteQueries = 32

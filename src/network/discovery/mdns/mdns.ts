@@ -1,0 +1,218 @@
+import { randomBytes } from 'node:crypto'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Log } from '../../../api.ts'
+import { usableInterfaces, watchInterfaces } from '../../interfaces.ts'
+import type { ListInterfaces, UsableInterface } from '../../interfaces.ts'
+import { systemTimers } from '../../timers.ts'
+import type { Timers } from '../../timers.ts'
+import { announcedAddresses, heardAddresses, onLink } from './mdns-addresses.ts'
+import { encodeAnnouncement, serviceName } from './mdns-packets.ts'
+import type { HeardPeer } from './mdns-packets.ts'
+import { PeerTable } from './mdns-peers.ts'
+import type { Sighting } from './mdns-peers.ts'
+import { createStation, placesOf } from './mdns-station.ts'
+import type { Place, Station } from './mdns-station.ts'
+
+export type { Sighting } from './mdns-peers.ts'
+
+/** How multicast fares on one interface; either IP family working is enough. */
+export type MdnsStatus =
+  | { interface: string; state: 'ready' }
+  /** `blocked`: nothing comes back of what is sent. `error`: the system refuses. `detail` is a sentence part for people. */
+  | { interface: string; state: 'unavailable'; reason: 'blocked' | 'error'; detail: string }
+  /** The interface went away. */
+  | { interface: string; state: 'gone' }
+
+export interface MdnsOptions {
+  /** Ours. */
+  peerId: string
+  /**
+   * What the host listens on, with the real port, wildcards unresolved if it listens on wildcards: `/ip4/0.0.0.0` and
+   * `/ip6/::` stand for all addresses of each interface, link-local ones included. Asked at every announcement.
+   */
+  addresses: () => Multiaddr[]
+  /** Names of the interfaces to use. Default: every usable one; loopback only when there is no other. */
+  interfaces?: string[] | undefined
+  /** A peer was heard: the first time, and each time it announces itself or answers anybody. */
+  onSighting: (sighting: Sighting) => void
+  /** A peer said goodbye on the last interface it was heard on, or was not heard for its records' lifetime. */
+  onLost: (peerId: string) => void
+  onStatus: (status: MdnsStatus) => void
+  log?: Log | undefined
+  /** UDP port. @default 5353 */
+  port?: number | undefined
+  /** How often to look for changed interfaces. @default 3_000 */
+  scanIntervalMs?: number | undefined
+  /** Injected by tests. */
+  timers?: Timers | undefined
+  random?: (() => number) | undefined
+  list?: ListInterfaces | undefined
+}
+
+export interface Mdns {
+  /** Resolves when the sockets are open and the first packets are on their way. What fails goes to onStatus. */
+  start(): Promise<void>
+  /** Says goodbye and closes everything. */
+  stop(): Promise<void>
+  /** Multicasts our records now (at most three times in a row, then once a second): something is worth coming for. */
+  announce(): void
+  /** Asks everybody now, also those already known, and looks at the interfaces again: a join starts, or we woke up. */
+  refresh(): void
+  /** Who is known now, once per interface. */
+  peers(): Sighting[]
+}
+
+/**
+ * Finds libp2p peers on the local networks, and lets them find us: libp2p's mDNS
+ * (https://github.com/libp2p/specs/blob/master/discovery/mdns.md) over RFC 6762, on every interface by itself. It
+ * only reports; it never dials.
+ */
+export function createMdns(options: MdnsOptions): Mdns {
+  const { peerId, port = 5353, timers = systemTimers, random = Math.random, log = () => {} } = options
+  const stations = new Map<string, Station>()
+  const peers = new PeerTable((lost) => {
+    log('debug', 'mdns.lost', { peerId: lost })
+    options.onLost(lost)
+  })
+  const reported = new Map<string, string>()
+  let ownName = ''
+  let unwatch: (() => void) | undefined
+  let cancelExpiry: (() => void) | undefined
+  let expiryAtMs = Infinity
+
+  async function start(): Promise<void> {
+    if (unwatch !== undefined) return
+    ownName = `${randomLabel()}.${serviceName}`
+    const { interfaces: names, scanIntervalMs: intervalMs, list } = options
+    unwatch = watchInterfaces((changed) => void rescan(changed), { names, intervalMs, list })
+    await rescan(usableInterfaces({ names }, list))
+  }
+
+  async function stop(): Promise<void> {
+    if (unwatch === undefined) return
+    unwatch()
+    unwatch = undefined
+    cancelExpiry?.()
+    expiryAtMs = Infinity
+    await Promise.all([...stations.keys()].map((key) => remove(key, { goodbye: true })))
+    peers.clear()
+    reported.clear()
+  }
+
+  /** Brings the stations in line with the interfaces there are. */
+  async function rescan(interfaces: UsableInterface[]): Promise<void> {
+    const wanted = new Map(interfaces.flatMap(placesOf))
+    const changes: Promise<void>[] = []
+    const closing = [...stations.keys()].filter((key) => !wanted.has(key))
+    for (const key of closing) changes.push(remove(key, { goodbye: false }))
+    for (const [key, place] of wanted) {
+      const station = stations.get(key)
+      if (station === undefined) changes.push(add(key, place))
+      else if (JSON.stringify(station.network) !== JSON.stringify(place.network)) {
+        station.network = place.network
+        station.link.announce()
+      }
+    }
+    const present = new Set([...stations.values()].map(({ network }) => network.name))
+    for (const name of reported.keys()) if (!present.has(name)) report({ interface: name, state: 'gone' })
+    await Promise.all(changes)
+  }
+
+  async function add(key: string, { network, family }: Place): Promise<void> {
+    const station = createStation({
+      network,
+      family,
+      port,
+      ownName,
+      timers,
+      random,
+      announcement: (current) =>
+        encodeAnnouncement(ownName, announcedAddresses(options.addresses(), current, peerId)),
+      known: () => peers.known(network.name, timers.monotonic()),
+      onPeer: heard,
+      onState: () => summarize(network.name),
+    })
+    stations.set(key, station)
+    await station.channel.open()
+    if (stations.get(key) === station) station.link.start()
+  }
+
+  async function remove(key: string, { goodbye }: { goodbye: boolean }): Promise<void> {
+    const station = stations.get(key)
+    if (station === undefined) return
+    station.link.stop({ goodbye })
+    stations.delete(key)
+    const { name } = station.network
+    const others = [...stations.values()].some(({ network }) => network.name === name)
+    if (!others && !goodbye) peers.forgetInterface(name)
+    await station.channel.close()
+  }
+
+  function heard({ name, ttlSeconds, texts }: HeardPeer, network: UsableInterface): void {
+    if (ttlSeconds === 0) {
+      peers.goodbye(network.name, name)
+      return
+    }
+    const claimed = heardAddresses(texts, network, onLink(network))
+    if (claimed === undefined || claimed.peerId === peerId) return
+    const sighting: Sighting = { ...claimed, interface: network.name }
+    peers.heard(name, sighting, ttlSeconds, timers.monotonic())
+    armExpiry(timers.monotonic() + ttlSeconds * 1_000)
+    options.onSighting(sighting)
+  }
+
+  function armExpiry(atMs: number): void {
+    if (atMs >= expiryAtMs || atMs === Infinity) return
+    cancelExpiry?.()
+    expiryAtMs = atMs
+    cancelExpiry = timers.after(Math.min(atMs - timers.monotonic(), longestTimerMs), () => {
+      expiryAtMs = Infinity
+      peers.expire(timers.monotonic())
+      armExpiry(peers.nextExpiryAtMs())
+    })
+  }
+
+  function summarize(name: string): void {
+    const states = [...stations.values()]
+      .filter(({ network }) => network.name === name)
+      .map(({ channel }) => channel.state)
+    if (states.some(({ state }) => state === 'ready')) report({ interface: name, state: 'ready' })
+    const failures = states.filter((state) => state.state === 'unavailable')
+    const [failure] = failures
+    if (failure !== undefined && failures.length === states.length) report({ interface: name, ...failure })
+  }
+
+  function report(status: MdnsStatus): void {
+    const text = JSON.stringify(status)
+    if (reported.get(status.interface) === text) return
+    if (status.state === 'gone') reported.delete(status.interface)
+    else reported.set(status.interface, text)
+    log(status.state === 'unavailable' ? 'warn' : 'info', 'mdns.status', { ...status })
+    options.onStatus(status)
+  }
+
+  function refresh(): void {
+    if (unwatch === undefined) return
+    for (const { link } of stations.values()) link.refresh()
+    void rescan(usableInterfaces({ names: options.interfaces }, options.list))
+  }
+
+  return {
+    start,
+    stop,
+    announce: () => {
+      for (const { link } of stations.values()) link.announce()
+    },
+    refresh,
+    peers: () => peers.sightings(),
+  }
+}
+
+/** What `setTimeout` can take. */
+const longestTimerMs = 2 ** 31 - 1
+
+/** Fresh at every start, so that nobody can follow a device by it. */
+function randomLabel(): string {
+  const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
+  return Array.from(randomBytes(32), (byte) => alphabet.charAt(byte % alphabet.length)).join('')
+}

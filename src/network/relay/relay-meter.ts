@@ -1,0 +1,87 @@
+import type { Stream, StreamMessageEvent } from '@libp2p/interface'
+import type { Clock } from '../../api.ts'
+
+/** So many bytes a second in the long run, and so many at once. */
+export class ByteAllowance {
+  readonly #clock: Clock
+  readonly #bytesPerSecond: number
+  readonly #burstBytes: number
+  #left: number
+  #atMs: number
+
+  constructor(clock: Clock, bytesPerSecond: number, burstBytes: number) {
+    this.#clock = clock
+    this.#bytesPerSecond = bytesPerSecond
+    this.#burstBytes = burstBytes
+    this.#left = burstBytes
+    this.#atMs = clock.monotonic()
+  }
+
+  /** Takes them in any case; returns for how many milliseconds nothing more may be taken. */
+  take(bytes: number): number {
+    const nowMs = this.#clock.monotonic()
+    const earned = ((nowMs - this.#atMs) / 1000) * this.#bytesPerSecond
+    this.#atMs = nowMs
+    this.#left = Math.min(this.#burstBytes, this.#left + earned) - bytes
+    return this.#left >= 0 ? 0 : (-this.#left / this.#bytesPerSecond) * 1000
+  }
+}
+
+export interface MeterOptions {
+  clock: Clock
+  /** Of the peer that sends on the stream. */
+  allowance: ByteAllowance
+  /** Called with every number of bytes that arrive. */
+  onBytes: (bytes: number) => void
+}
+
+/** Above this, nothing more is read for a receiver that does not keep up. */
+const maxBacklogBytes = 1024 * 1024
+const backlogCheckMs = 50
+
+/**
+ * Watches one direction of a relayed connection, from the stream on which bytes arrive to the one on which they leave. The
+ * relay of js-libp2p reads without bound from a sender for a receiver that is slow: here the sender is paused instead, as it
+ * is when it has used up its allowance. Returns what ends the watching.
+ */
+export function meter(from: Stream, to: Stream, { clock, allowance, onBytes }: MeterOptions): () => void {
+  const holds = new Set<'allowance' | 'backlog'>()
+  const timers = new Map<'allowance' | 'backlog', () => void>()
+  const send = to.send.bind(to)
+  let underWay = 0
+
+  const hold = (reason: 'allowance' | 'backlog', delayMs: number, then: () => void): void => {
+    timers.get(reason)?.()
+    timers.set(reason, clock.after(delayMs, then))
+    holds.add(reason)
+    if (from.readStatus === 'readable') from.pause()
+  }
+  const release = (reason: 'allowance' | 'backlog'): void => {
+    timers.get(reason)?.()
+    timers.delete(reason)
+    holds.delete(reason)
+    if (holds.size === 0 && from.readStatus === 'paused') from.resume()
+  }
+  const checkBacklog = (): void => {
+    if (underWay + to.writeBufferLength > maxBacklogBytes) hold('backlog', backlogCheckMs, checkBacklog)
+    else if (holds.has('backlog')) release('backlog')
+  }
+  const onMessage = ({ data }: StreamMessageEvent): void => {
+    underWay += data.byteLength
+    onBytes(data.byteLength)
+    const waitMs = allowance.take(data.byteLength)
+    if (waitMs > 0) hold('allowance', waitMs, () => release('allowance'))
+    checkBacklog()
+  }
+  // What the relay has not passed on yet is in a queue of its own that nobody else can see.
+  to.send = (data) => {
+    underWay = Math.max(0, underWay - data.byteLength)
+    return send(data)
+  }
+  from.addEventListener('message', onMessage)
+  return () => {
+    from.removeEventListener('message', onMessage)
+    for (const cancel of timers.values()) cancel()
+    timers.clear()
+  }
+}

@@ -1,0 +1,263 @@
+import {
+  circuitRelayTransport,
+  RELAY_V2_HOP_CODEC,
+  RELAY_V2_STOP_CODEC,
+  type CircuitRelayTransportComponents,
+} from '@libp2p/circuit-relay-v2'
+import type {
+  Connection,
+  IdentifyResult,
+  Libp2pEvents,
+  PeerId,
+  Startable,
+  Transport,
+  TypedEventTarget,
+} from '@libp2p/interface'
+import type { AddressManager, Registrar } from '@libp2p/interface-internal'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import type { Clock, Log } from '../../api.ts'
+import { pause } from '../../clock.ts'
+import { Alarm } from '../alarm.ts'
+import { answers } from '../connection-probe.ts'
+import { backoffMs } from '../supervisor/reconnect-schedule.ts'
+import { isRelayedConnection } from '../relayed-address.ts'
+import type { Timers } from '../timers.ts'
+
+export interface RelayClientOptions {
+  /** Whether this peer is one of the relays to be reachable over. */
+  isRelay: (peer: string) => boolean
+  clock: Clock & Timers
+  log: Log
+  /** In [0, 1). @default Math.random */
+  random?: () => number
+}
+
+export interface RelayClient {
+  /** Dials over relays, and takes the connections that come in over ours. */
+  transport: (components: CircuitRelayTransportComponents) => Transport
+  /** Keeps the places at our relays. */
+  service: (components: RelayReservationsComponents) => RelayReservations
+}
+
+/** The device's side of a relay. Our relays are connected by somebody else: whenever one is, it is asked for a place. */
+export function relayClient(options: RelayClientOptions): RelayClient {
+  let places: Places | undefined
+  return {
+    transport: (components) => {
+      const transport = circuitRelayTransport({ reservationConcurrency: 8, discoveryFilter: none })(
+        components,
+      )
+      places = placesOf(transport)
+      return transport
+    },
+    service: (components) =>
+      new RelayReservations(components, options, (relay) => {
+        if (places === undefined) throw new Error('the host has no relay transport')
+        return places.addRelay(relay, 'configured')
+      }),
+  }
+}
+
+/** Relays are chosen, not discovered: to the transport's own search, every peer is one that it has tried already. */
+const none = { has: () => true, add: () => {}, remove: () => {} }
+
+interface RelayReservationsComponents {
+  events: TypedEventTarget<Libp2pEvents>
+  registrar: Registrar
+  addressManager: AddressManager
+}
+
+/** A place at a relay. */
+export interface Reservation {
+  /** Base58btc. */
+  relay: string
+  connection: Connection
+  /** Where others reach this device over the relay; ends in /p2p-circuit. */
+  address: Multiaddr
+  /** How the relay sees this end of the connection: behind a NAT, that of the NAT. */
+  observed: Multiaddr | undefined
+}
+
+/**
+ * Holds a place at every relay that is connected, and looks after the connection: a relay that falls silent is let go within
+ * half a minute, and the address over it is withdrawn. libp2p tells who is connected about a change of addresses, and its event
+ * `self:peer:update` tells the program.
+ */
+export class RelayReservations implements Startable {
+  readonly #components: RelayReservationsComponents
+  readonly #options: RelayClientOptions
+  readonly #reserve: (relay: PeerId) => Promise<unknown>
+  readonly #held = new Map<string, Reservation>()
+  readonly #suspicions = new Set<Suspicion>()
+  readonly #running = new Set<Promise<unknown>>()
+  #stop = new AbortController()
+
+  constructor(
+    components: RelayReservationsComponents,
+    options: RelayClientOptions,
+    reserve: (relay: PeerId) => Promise<unknown>,
+  ) {
+    this.#components = components
+    this.#options = options
+    this.#reserve = reserve
+  }
+
+  /** Addresses of this device came or went: connections from an address that is gone look as if nothing had happened. */
+  networkChanged(): void {
+    for (const suspicion of this.#suspicions) suspicion.raise()
+  }
+
+  held(): Reservation[] {
+    return [...this.#held.values()]
+  }
+
+  start(): void {
+    this.#stop = new AbortController()
+    this.#components.events.addEventListener('connection:open', this.#onOpen)
+  }
+
+  async afterStart(): Promise<void> {
+    const { registrar } = this.#components
+    const { handler, options } = registrar.getHandler(RELAY_V2_STOP_CODEC)
+    // libp2p would ask whoever brings a call for a place, and announce the address: anybody could make us do that.
+    await registrar.handle(
+      RELAY_V2_STOP_CODEC,
+      (stream, connection) => {
+        if (this.#options.isRelay(connection.remotePeer.toString())) return handler(stream, connection)
+        return stream.abort(new Error('not a relay of this device'))
+      },
+      { ...options, force: true },
+    )
+  }
+
+  async stop(): Promise<void> {
+    this.#components.events.removeEventListener('connection:open', this.#onOpen)
+    this.#stop.abort()
+    await Promise.all(this.#running)
+  }
+
+  readonly #onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
+    if (!this.#options.isRelay(connection.remotePeer.toString())) return
+    if (connection.direction !== 'outbound' || isRelayedConnection(connection)) return
+    const closed = new AbortController()
+    connection.addEventListener('close', () => closed.abort(), { once: true })
+    const signal = AbortSignal.any([closed.signal, this.#stop.signal])
+    // From the start: one that falls silent before it is a relay would be kept for ever.
+    const running = Promise.all([this.#watch(connection, signal), this.#hold(connection, signal)])
+    this.#running.add(running)
+    void running.finally(() => this.#running.delete(running))
+  }
+
+  /** Takes a place, and gives it up when the connection is gone. Never rejects. */
+  async #hold(connection: Connection, signal: AbortSignal): Promise<void> {
+    const { log } = this.#options
+    const { addressManager } = this.#components
+    const identity = await this.#identified(connection, signal)
+    if (identity === null) return connection.abort(new Error('the relay does not say what it is'))
+    if (!identity.protocols.includes(RELAY_V2_HOP_CODEC)) return
+    await this.#takePlace(connection, signal)
+    if (signal.aborted) return
+
+    const relay = connection.remotePeer.toString()
+    const address = multiaddr(`${connection.remoteAddr.toString()}/p2p-circuit`)
+    this.#held.set(relay, { relay, connection, address, observed: identity.observedAddr })
+    addressManager.confirmObservedAddr(address, { type: 'observed' })
+    log('info', 'relay.place-taken', { relay })
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    // By now there may be another connection to it, with the same address.
+    if (this.#held.get(relay)?.connection !== connection) return
+    this.#held.delete(relay)
+    addressManager.removeObservedAddr(address)
+    log('info', 'relay.place-lost', { relay })
+  }
+
+  /** What the relay tells about itself, as libp2p asks every peer; null when it does not. */
+  #identified(connection: Connection, signal: AbortSignal): Promise<IdentifyResult | null> {
+    const { events } = this.#components
+    return new Promise((resolve) => {
+      const done = (result: IdentifyResult | null): void => {
+        cancel()
+        events.removeEventListener('peer:identify', onIdentify)
+        signal.removeEventListener('abort', onAbort)
+        resolve(result)
+      }
+      const onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => {
+        if (detail.connection === connection) done(detail)
+      }
+      const onAbort = (): void => done(null)
+      const cancel = this.#options.clock.after(identifyMs, onAbort)
+      events.addEventListener('peer:identify', onIdentify)
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  /** Asks until there is room, or the connection is gone. */
+  async #takePlace(connection: Connection, signal: AbortSignal): Promise<void> {
+    const { clock, log, random = Math.random } = this.#options
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        await this.#reserve(connection.remotePeer)
+        return
+      } catch (error) {
+        log('debug', 'relay.no-place', { relay: connection.remotePeer.toString(), error: String(error) })
+        await pause(clock, backoffMs(failures, random()), signal)
+      }
+    }
+  }
+
+  /** Until the connection is gone; one on which nobody answers is ended. Never rejects. */
+  async #watch(connection: Connection, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    const suspicion = new Suspicion(clock)
+    this.#suspicions.add(suspicion)
+    while (!signal.aborted) {
+      const timeoutMs = (await suspicion.wait(signal)) ? suspectedAnswerMs : answerMs
+      if (signal.aborted) break
+      if (await answers(connection, { timeoutMs, signal, timers: clock })) continue
+      connection.abort(new Error('the relay does not answer'))
+    }
+    this.#suspicions.delete(suspicion)
+  }
+}
+
+/** Also keeps the NATs on the way from forgetting the connection. */
+const checkMs = 15_000
+const answerMs = 10_000
+const suspectedAnswerMs = 2_000
+const identifyMs = 10_000
+
+/** When to look after a connection next. */
+class Suspicion {
+  readonly #alarm: Alarm
+  #raised = false
+
+  constructor(clock: Clock) {
+    this.#alarm = new Alarm(clock)
+  }
+
+  raise(): void {
+    this.#raised = true
+    this.#alarm.ring()
+  }
+
+  /** Resolves when it is time; whether there is a reason to doubt the connection. */
+  async wait(signal: AbortSignal): Promise<boolean> {
+    await this.#alarm.wait(checkMs, signal)
+    const raised = this.#raised
+    this.#raised = false
+    return raised
+  }
+}
+
+interface Places {
+  addRelay(relay: PeerId, type: 'configured'): Promise<unknown>
+}
+
+/** The transport's type does not say so, but it is a public part of it. */
+function placesOf(transport: Transport): Places {
+  const places = 'reservationStore' in transport ? transport.reservationStore : undefined
+  if (typeof places !== 'object' || places === null || !('addRelay' in places)) {
+    throw new TypeError('a relay transport without reservations')
+  }
+  return places as Places
+}

@@ -1,0 +1,222 @@
+import { circuitRelayServer, RELAY_V2_HOP_CODEC, RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
+import type { CircuitRelayService } from '@libp2p/circuit-relay-v2'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { identify } from '@libp2p/identify'
+import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
+import type { Registrar } from '@libp2p/interface-internal'
+import { noise } from '@libp2p/noise'
+import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import type { Log } from '../../api.ts'
+import { pause, systemClock } from '../../clock.ts'
+import { SpacedockError } from '../../errors.ts'
+import { answers } from '../connection-probe.ts'
+import { dhtService } from '../dht/dht-service.ts'
+import type { RecordLimits } from '../dht/store-quota.ts'
+import { parsePeerAddress } from '../discovery/given-addresses.ts'
+import { listenAddresses } from '../host.ts'
+import { networkOf } from '../network-of.ts'
+import { defaultRelayLimits, RelayGuard, type RelayLimits } from './relay-limits.ts'
+import type { Timers } from '../timers.ts'
+
+export interface RendezvousServerOptions {
+  /** 32 bytes, Ed25519. */
+  seed: Uint8Array
+  port: number
+  /** Listen on the addresses of these only. */
+  interfaces?: string[] | undefined
+  /** Multiaddrs under which others reach it, when those of its interfaces are not the right ones. */
+  announce?: readonly string[]
+  /** Other rendezvous nodes, each with its /p2p/PEERID: together they are one DHT. */
+  others?: readonly string[]
+  relay?: RelayLimits
+  records?: RecordLimits
+  /** Connections in all. @default 4_096 */
+  maxConnections?: number
+  agent: string
+  clock?: Timers
+  log?: Log
+}
+
+/** What devices meet through: a DHT server that keeps their records, and a relay for those that cannot be reached. */
+export interface RendezvousServer {
+  readonly peerId: string
+  /** Each ending in /p2p/PEERID, those that others can use first. */
+  addresses(): string[]
+  /** What it is used for now. */
+  usage(): { reservations: number; relayedConnections: number; peers: number }
+  stop(): Promise<void>
+}
+
+/** Rejects with `port-taken`, `no-network` or `invalid-argument`. */
+export async function createRendezvousServer(options: RendezvousServerOptions): Promise<RendezvousServer> {
+  const { seed, announce = [], others = [], maxConnections = 4_096, records, agent } = options
+  const { clock = systemClock, log = () => {} } = options
+  for (const address of announce) checkAnnounced(address)
+  const otherNodes = others.map((address) => parsePeerAddress(address))
+  const limits = { ...defaultRelayLimits, ...options.relay }
+  const guard = new RelayGuard(clock, limits)
+  const libp2p = await createLibp2p({
+    privateKey: await generateKeyPairFromSeed('Ed25519', seed),
+    addresses: { listen: await listenAddresses(options), announce: [...announce], announceFilter: reachable },
+    transports: [
+      tcp({ inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }),
+    ],
+    connectionEncrypters: [noise()],
+    // The larger the window, the more a paused sender has already on its way.
+    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
+    services: {
+      identify: identify({ runOnConnectionOpen: true }),
+      ping: ping(),
+      dht: dhtService({
+        mode: 'server',
+        network: 'private',
+        clock,
+        ...(records === undefined ? {} : { limits: records }),
+      }),
+      relay: circuitRelayServer({
+        reservations: {
+          maxReservations: limits.reservations,
+          // Its limits end a connection; ours slow it down. See RelayGuard.
+          applyDefaultLimit: false,
+          reservationTtl: reservationLifetimeMs,
+        },
+        maxInboundHopStreams: limits.connectionsPerPeer + 4,
+        maxOutboundStopStreams: maxStopStreams,
+      }),
+      guards: ({ registrar }: { registrar: Registrar }) => ({ registrar }),
+    },
+    nodeInfo: { userAgent: agent },
+    transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
+    connectionMonitor: { enabled: false },
+    connectionManager: {
+      maxConnections,
+      reconnectRetries: 0,
+      inboundConnectionThreshold: 20,
+      maxIncomingPendingConnections: 100,
+    },
+    connectionGater: {
+      denyDialMultiaddr: () => false,
+      denyInboundRelayReservation: (peer): boolean => isCrowded(peer),
+    },
+  })
+  const { relay, guards } = libp2p.services
+  await putUnderGuard(guards.registrar, guard)
+  if (libp2p.getMultiaddrs().length === 0) {
+    await libp2p.stop()
+    throw new SpacedockError('no-network', 'No network interface could be listened on.', {
+      hint: 'Check that a network interface is up (`ip address`), or name one with --interface.',
+    })
+  }
+  libp2p.addEventListener('connection:open', ({ detail }) => void dropSilent(detail))
+  libp2p.addEventListener('peer:disconnect', ({ detail }) => giveUpReservation(relay, detail))
+
+  /**
+   * A device that comes anew may have changed networks: its connection from before looks open, and the relay would go on
+   * calling it there.
+   */
+  async function dropSilent(newcomer: Connection): Promise<void> {
+    const older = libp2p.getConnections(newcomer.remotePeer).filter((one) => one !== newcomer)
+    for (const connection of older) {
+      if (await answers(connection, { timeoutMs: answerMs, timers: clock })) continue
+      connection.abort(new Error('the device is somewhere else'))
+    }
+  }
+
+  /** Whether enough devices of this one's network are reachable over the relay already. */
+  function isCrowded(peer: PeerId): boolean {
+    const [connection] = libp2p.getConnections(peer)
+    if (connection === undefined) return true
+    if (relay.reservations.has(peer)) return false
+    const network = networkOf(connection.remoteAddr)
+    const neighbours = [...relay.reservations.values()].filter(({ addr }) => networkOf(addr) === network)
+    return neighbours.length >= limits.reservationsPerAddress
+  }
+
+  const stopping = new AbortController()
+  const keeping = otherNodes.map(({ address }) => keepConnected(address))
+
+  /** Several nodes are one DHT for as long as each knows one of the others. */
+  async function keepConnected(address: Multiaddr): Promise<void> {
+    const { signal } = stopping
+    const { peer } = parsePeerAddress(address.toString())
+    while (!signal.aborted) {
+      const connected = libp2p.getPeers().some((one) => one.toString() === peer)
+      if (!connected && peer !== libp2p.peerId.toString()) {
+        await libp2p
+          .dial(address, { signal: AbortSignal.any([signal, AbortSignal.timeout(dialTimeoutMs)]) })
+          .catch((error: unknown) =>
+            log('debug', 'rendezvous.other-unreachable', {
+              address: address.toString(),
+              error: String(error),
+            }),
+          )
+      }
+      await pause(clock, otherNodesCheckMs * (0.75 + Math.random() / 2), signal)
+    }
+  }
+
+  return {
+    peerId: libp2p.peerId.toString(),
+    addresses: () => libp2p.getMultiaddrs().map(String),
+    usage: () => ({
+      reservations: relay.reservations.size,
+      relayedConnections: guard.connections,
+      peers: libp2p.getPeers().length,
+    }),
+    async stop() {
+      stopping.abort(new SpacedockError('closed', 'The rendezvous node is shutting down.'))
+      await Promise.all(keeping)
+      await libp2p.stop()
+    },
+  }
+}
+
+/** Devices look after their relays every few seconds; who says nothing for this long is gone. */
+const idleSocketMs = 2 * 60_000
+const answerMs = 2_000
+const dialTimeoutMs = 10_000
+const otherNodesCheckMs = 10_000
+/** To one device. */
+const maxStopStreams = 64
+/**
+ * A reservation lives as long as its connection. js-libp2p would end one at the second renewal, when it forgets to take back
+ * the first one's timer; so none is ever renewed. Longer than this no timer can be.
+ */
+const reservationLifetimeMs = 20 * 24 * 3_600_000
+
+async function putUnderGuard(registrar: Registrar, guard: RelayGuard): Promise<void> {
+  const { handler, options } = registrar.getHandler(RELAY_V2_HOP_CODEC)
+  // Not as middleware: for streams that come in, libp2p adds the handler to its list of middleware every time.
+  await registrar.handle(RELAY_V2_HOP_CODEC, guard.guard(handler), { ...options, force: true })
+  registrar.use(RELAY_V2_STOP_CODEC, [guard.join])
+}
+
+function checkAnnounced(text: string): void {
+  try {
+    const address = multiaddr(text)
+    if (address.getComponents().some(({ name }) => name === 'tcp')) return
+  } catch {
+    // said below
+  }
+  throw new SpacedockError('invalid-argument', `The address "${text.slice(0, 100)}" cannot be announced.`, {
+    hint: 'It looks like /dns4/meet.example.org/tcp/4111 or /ip4/203.0.113.5/tcp/4111.',
+  })
+}
+
+/** The relay itself would keep the place for a device that is gone. */
+function giveUpReservation(relay: CircuitRelayService, peer: PeerId): void {
+  relay.reservations.get(peer)?.signal.clear()
+  relay.reservations.delete(peer)
+}
+
+/** Loopback and link-local addresses are of use to nobody elsewhere; they are told only when there is nothing else. */
+function reachable(addresses: Multiaddr[]): Multiaddr[] {
+  const far = addresses.filter(
+    (address) => !/^\/ip4\/(127|169\.254)\.|^\/ip6\/(::1|fe[89ab].*?)\//iu.test(address.toString()),
+  )
+  return far.length > 0 ? far : addresses
+}

@@ -1,0 +1,283 @@
+import type { Connection, PeerId, Startable, Stream, Transport, Upgrader } from '@libp2p/interface'
+import type { Registrar, TransportManager } from '@libp2p/interface-internal'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import * as v from 'valibot'
+import type { Clock, Log } from '../../api.ts'
+import { pause } from '../../clock.ts'
+import { SpacedockError } from '../../errors.ts'
+import { abortReason, startDeadline } from '../deadline.ts'
+import { isNeverDialled } from '../discovery/address-filter.ts'
+import { decodeJson, encodeJson } from '../json-text.ts'
+import { isRelayedConnection } from '../relayed-address.ts'
+import { request, serve } from '../request-response.ts'
+import type { Timers } from '../timers.ts'
+
+export const simultaneousOpenProtocol = '/spacedock/simultaneous-open/1.0.0'
+
+/** A port of this device, and under which address and port the other side of its NAT sees it. */
+export interface MappedPort {
+  port: number
+  /** `/ip4/203.0.113.7/tcp/23456` */
+  seenAs: Multiaddr
+}
+
+export interface SimultaneousOpenOptions {
+  /** The mapped ports of this device, the best first. */
+  ports: () => readonly MappedPort[]
+  /** Whether this peer may ask for it: addresses are told to paired devices only. */
+  isAllowed: (peer: PeerId) => boolean
+  clock: Clock & Timers
+  log: Log
+}
+
+interface SimultaneousOpenComponents {
+  peerId: PeerId
+  registrar: Registrar
+  transportManager: TransportManager
+  upgrader: Upgrader
+}
+
+/** As a libp2p service; see SimultaneousOpen. */
+export function simultaneousOpen(
+  options: SimultaneousOpenOptions,
+): (components: SimultaneousOpenComponents) => SimultaneousOpen {
+  return (components) => new SimultaneousOpen(components, options)
+}
+
+/**
+ * A direct connection between two devices that are each behind a NAT, by a TCP simultaneous open (RFC 9293, figure 8; RFC 5128,
+ * section 3.4): both dial the other's public address at the same moment, from the very port that this address stands for. Each
+ * NAT lets the other's packet in, because to it that is the answer to its own device's. It works with NATs that map one port of
+ * a device to the same public port whoever is talked to; with others it comes to nothing, and the relayed connection stays.
+ *
+ * The device with the smaller peer id asks for it, over the relayed connection, and has the dialler's part afterwards, in
+ * Noise and Yamux. PROTOCOL.md, 'Direct through NATs'.
+ */
+export class SimultaneousOpen implements Startable {
+  readonly #components: SimultaneousOpenComponents
+  readonly #options: SimultaneousOpenOptions
+  /** What was agreed upon with a peer that may now say when. */
+  readonly #agreed = new Map<string, Agreement>()
+  readonly #running = new Set<Promise<void>>()
+  #stop = new AbortController()
+
+  constructor(components: SimultaneousOpenComponents, options: SimultaneousOpenOptions) {
+    this.#components = components
+    this.#options = options
+  }
+
+  async start(): Promise<void> {
+    this.#stop = new AbortController()
+    await this.#components.registrar.handle(
+      simultaneousOpenProtocol,
+      (stream, connection) => this.#answer(stream, connection),
+      { maxInboundStreams: 4, runOnLimitedConnection: true },
+    )
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new SpacedockError('closed', 'This device is shutting down.'))
+    await this.#components.registrar.unhandle(simultaneousOpenProtocol)
+    await Promise.all(this.#running)
+    this.#agreed.clear()
+  }
+
+  /** Whether it is for this device to ask. */
+  isAsker(peer: PeerId): boolean {
+    return this.#components.peerId.toString() < peer.toString()
+  }
+
+  /**
+   * A new, direct connection to the peer at the other end of this one. Only for the asker. Rejects when there is no pair of
+   * addresses to try it with, when it comes to nothing within five seconds, or with the signal's reason.
+   */
+  async open(relayed: Connection, { signal }: { signal: AbortSignal }): Promise<Connection> {
+    const ports = this.#options.ports().slice(0, maxAddresses)
+    if (ports.length === 0) throw new Error('no public address of this device is known')
+    const { answer, roundTripMs } = await this.#ask(
+      relayed,
+      { addresses: ports.map(({ seenAs }) => seenAs.toString()) },
+      signal,
+    )
+    const { yours, mine } = v.parse(answerSchema, answer)
+    const own = ports.find(({ seenAs }) => seenAs.toString() === yours)
+    const target = mine === null ? null : parseTarget(mine)
+    if (own === undefined || target === null) throw new Error('the two have no addresses that fit')
+    const stream = await this.#openStream(relayed, signal)
+    const told = request(stream, encodeJson({ go: true }), { maxBytes, signal })
+    told.catch(() => {})
+    // When the other side hears it.
+    await pause(this.#options.clock, roundTripMs / 2, signal)
+    return this.#connect(relayed.remotePeer, { port: own.port, target }, 'dialer', signal)
+  }
+
+  async #ask(
+    relayed: Connection,
+    question: object,
+    signal: AbortSignal,
+  ): Promise<{ answer: unknown; roundTripMs: number }> {
+    const { clock } = this.#options
+    const stream = await this.#openStream(relayed, signal)
+    const startedAtMs = clock.monotonic()
+    const options = { maxBytes, timeoutMs: exchangeTimeoutMs, signal, timers: clock }
+    const answer = decodeJson(await request(stream, encodeJson(question), options))
+    return { answer, roundTripMs: clock.monotonic() - startedAtMs }
+  }
+
+  #openStream(relayed: Connection, signal: AbortSignal): Promise<Stream> {
+    const { clock } = this.#options
+    const deadline = startDeadline(exchangeTimeoutMs, timedOut, { signal, timers: clock })
+    return relayed
+      .newStream(simultaneousOpenProtocol, { signal: deadline.signal, runOnLimitedConnection: true })
+      .finally(() => deadline.stop())
+  }
+
+  async #answer(stream: Stream, connection: Connection): Promise<void> {
+    const { remotePeer } = connection
+    // Decided before a byte is read, as for everything that is for paired devices.
+    if (
+      !this.#options.isAllowed(remotePeer) ||
+      this.isAsker(remotePeer) ||
+      !isRelayedConnection(connection)
+    ) {
+      return stream.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
+    }
+    const options = { maxBytes, timeoutMs: exchangeTimeoutMs, signal: this.#stop.signal }
+    await serve(stream, { ...options, timers: this.#options.clock }, async (question) => {
+      const asked = v.safeParse(questionSchema, decodeJson(question))
+      if (!asked.success) return null
+      if ('go' in asked.output) return this.#go(remotePeer)
+      return encodeJson(this.#agree(remotePeer, asked.output.addresses))
+    })
+  }
+
+  /** Picks an address of each side, of one family. */
+  #agree(peer: PeerId, addresses: readonly string[]): v.InferOutput<typeof answerSchema> {
+    for (const { port, seenAs } of this.#options.ports().slice(0, maxAddresses)) {
+      const yours = addresses.find((address) => parseTarget(address)?.family === familyOf(seenAs))
+      const target = yours === undefined ? null : parseTarget(yours)
+      if (yours === undefined || target === null) continue
+      this.#agreed.set(peer.toString(), { port, target })
+      return { yours, mine: seenAs.toString() }
+    }
+    return { yours: null, mine: null }
+  }
+
+  #go(peer: PeerId): Uint8Array | null {
+    const agreement = this.#agreed.get(peer.toString())
+    // Once only, and not while another one runs.
+    if (agreement === undefined || this.#running.size >= maxAtOnce) return null
+    this.#agreed.delete(peer.toString())
+    const running = this.#await(peer, agreement)
+    this.#running.add(running)
+    void running.finally(() => this.#running.delete(running))
+    return encodeJson({})
+  }
+
+  /** Never rejects: whoever asked will see whether it worked. */
+  async #await(peer: PeerId, agreement: Agreement): Promise<void> {
+    try {
+      await this.#connect(peer, agreement, 'listener', this.#stop.signal)
+    } catch (error) {
+      this.#options.log('debug', 'simultaneous-open.failed', { error: String(error) })
+    }
+  }
+
+  /** Dials until it works or the time is over: a router may refuse the first packets, and the other side's may come late. */
+  async #connect(peer: PeerId, agreement: Agreement, role: Role, signal: AbortSignal): Promise<Connection> {
+    const { clock } = this.#options
+    const { transportManager } = this.#components
+    const { port, target } = agreement
+    const address = multiaddr(`${target.address}/p2p/${peer.toString()}`)
+    const transport = transportManager.dialTransportForMultiaddr(address)
+    if (transport === undefined) throw new Error(`no transport dials ${target.address}`)
+    const deadline = startDeadline(openTimeoutMs, timedOut, { signal, timers: clock })
+    try {
+      for (;;) {
+        try {
+          return await this.#dial(transport, address, port, role, deadline.signal)
+        } catch (error) {
+          if (deadline.signal.aborted) throw error
+          await pause(clock, retryMs * (0.5 + Math.random()), deadline.signal)
+          deadline.signal.throwIfAborted()
+        }
+      }
+    } catch (error) {
+      throw deadline.signal.aborted ? abortReason(deadline.signal) : error
+    } finally {
+      deadline.stop()
+    }
+  }
+
+  /** Both ends have dialled: which of them has the dialler's part is settled by their ids, and told to the upgrader here. */
+  #dial(transport: Transport, address: Multiaddr, localPort: number, role: Role, signal: AbortSignal) {
+    const { upgrader } = this.#components
+    const initiator = role === 'dialer'
+    const withRole: Pick<Upgrader, 'upgradeOutbound'> = {
+      upgradeOutbound(connection, options) {
+        connection.direction = initiator ? 'outbound' : 'inbound'
+        return upgrader.upgradeOutbound(connection, { ...options, initiator })
+      },
+    }
+    const options = {
+      signal,
+      localPort,
+      upgrader: new Proxy(upgrader, {
+        get: (target, name) => Reflect.get(name === 'upgradeOutbound' ? withRole : target, name) as unknown,
+      }),
+    }
+    return transport.dial(address, options)
+  }
+}
+
+type Role = 'dialer' | 'listener'
+
+interface Agreement {
+  /** Of this device. */
+  port: number
+  target: Target
+}
+
+interface Target {
+  /** `/ip4/203.0.113.7/tcp/23456` */
+  address: string
+  family: 'ip4' | 'ip6'
+}
+
+const maxAddresses = 4
+const maxBytes = 4_096
+/** At once, asked for by others. */
+const maxAtOnce = 8
+const exchangeTimeoutMs = 10_000
+const openTimeoutMs = 5_000
+const retryMs = 50
+
+const addressSchema = v.pipe(v.string(), v.maxLength(200))
+const questionSchema = v.union([
+  v.strictObject({ addresses: v.pipe(v.array(addressSchema), v.maxLength(maxAddresses)) }),
+  v.strictObject({ go: v.literal(true) }),
+])
+const answerSchema = v.strictObject({ yours: v.nullable(addressSchema), mine: v.nullable(addressSchema) })
+
+/** An IP address and a TCP port, nothing else, and none at which nobody's device can be. */
+function parseTarget(text: string): Target | null {
+  let address: Multiaddr
+  try {
+    address = multiaddr(text)
+  } catch {
+    return null
+  }
+  const [ip, tcp, ...more] = address.getComponents()
+  const family = familyOf(address)
+  if (family === null || tcp?.name !== 'tcp' || more.length > 0 || isNeverDialled(address)) return null
+  return ip?.value === undefined ? null : { address: address.toString(), family }
+}
+
+function familyOf(address: Multiaddr): 'ip4' | 'ip6' | null {
+  const [ip] = address.getComponents()
+  return ip?.name === 'ip4' || ip?.name === 'ip6' ? ip.name : null
+}
+
+function timedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'The two devices could not be connected directly in time.')
+}

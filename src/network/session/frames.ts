@@ -1,0 +1,164 @@
+import { SpacedockError } from '../../errors.ts'
+
+/**
+ * The frames of a session stream: 4 bytes payload length, 1 byte type, 4 bytes channel, payload; numbers big-endian. The
+ * high bit of the type says that more frames of the same message follow. What a frame may be is checked when its nine
+ * header bytes are there, before a byte of payload is kept.
+ *
+ * Types 0x20 to 0x2f are reserved for byte streams with credits. In this version they are unknown, and a frame of an
+ * unknown type ends the session.
+ */
+export const frameTypes = {
+  dialerHello: 0x01,
+  listenerHello: 0x02,
+  dialerProof: 0x03,
+  unknownDevice: 0x04,
+  request: 0x10,
+  response: 0x11,
+  error: 0x12,
+  cancel: 0x13,
+  ping: 0x14,
+  pong: 0x15,
+  goodbye: 0x16,
+} as const
+
+export type FrameType = keyof typeof frameTypes
+
+export interface Frame {
+  type: FrameType
+  /** More frames of this message follow; only `request` and `response` are ever continued. */
+  more: boolean
+  /** Chosen by the side that asks: odd for the dialer of the stream, even for the listener; 0 where there is none. */
+  channel: number
+  payload: Uint8Array
+}
+
+export const maxPayloadBytes = 64 * 1024
+export const headerBytes = 9
+
+interface FrameRule {
+  payloadBytes: readonly [min: number, max: number]
+  onChannel: boolean
+  continued: boolean
+}
+
+const rules: Record<FrameType, FrameRule> = {
+  dialerHello: { payloadBytes: [1, 256], onChannel: false, continued: false },
+  listenerHello: { payloadBytes: [1, 256], onChannel: false, continued: false },
+  dialerProof: { payloadBytes: [1, 256], onChannel: false, continued: false },
+  unknownDevice: { payloadBytes: [0, 0], onChannel: false, continued: false },
+  request: { payloadBytes: [1, maxPayloadBytes], onChannel: true, continued: true },
+  response: { payloadBytes: [0, maxPayloadBytes], onChannel: true, continued: true },
+  error: { payloadBytes: [2, 8 * 1024], onChannel: true, continued: false },
+  cancel: { payloadBytes: [0, 0], onChannel: true, continued: false },
+  ping: { payloadBytes: [8, 8], onChannel: false, continued: false },
+  pong: { payloadBytes: [8, 8], onChannel: false, continued: false },
+  goodbye: { payloadBytes: [0, 0], onChannel: false, continued: false },
+}
+
+const typeOfByte = new Map<number, FrameType>(
+  Object.entries(frameTypes).map(([name, byte]) => [byte, name as FrameType]),
+)
+const moreBit = 0x80
+
+/** The bytes of all the frames in one piece, so that they cost one send. */
+export function encodeFrames(frames: readonly Frame[]): Uint8Array {
+  const total = frames.reduce((sum, frame) => sum + headerBytes + frame.payload.byteLength, 0)
+  const bytes = new Uint8Array(total)
+  const view = new DataView(bytes.buffer)
+  let offset = 0
+  for (const frame of frames) {
+    view.setUint32(offset, frame.payload.byteLength)
+    view.setUint8(offset + 4, frameTypes[frame.type] | (frame.more ? moreBit : 0))
+    view.setUint32(offset + 5, frame.channel)
+    bytes.set(frame.payload, offset + headerBytes)
+    offset += headerBytes + frame.payload.byteLength
+  }
+  return bytes
+}
+
+interface Header {
+  type: FrameType
+  more: boolean
+  channel: number
+}
+
+/** Frames out of chunks of any size: `push` a chunk, then call `next` until it returns undefined. */
+export class FrameParser {
+  readonly #header = new Uint8Array(headerBytes)
+  #headerFilled = 0
+  #chunk: Uint8Array = new Uint8Array(0)
+  #pending: (Header & { payload: Uint8Array; filled: number }) | undefined
+
+  /** Bytes held: what of the last chunk was not asked for yet, and the frame that is not complete. */
+  get bufferedBytes(): number {
+    return this.#chunk.byteLength + this.#headerFilled + (this.#pending?.payload.byteLength ?? 0)
+  }
+
+  /** Copies nothing when `next` has returned undefined before. */
+  push(chunk: Uint8Array): void {
+    this.#chunk = this.#chunk.byteLength === 0 ? chunk : concatenate(this.#chunk, chunk)
+  }
+
+  /** Throws `too-large` or `invalid-message`; the stream has to be reset then. */
+  next(): Frame | undefined {
+    if (this.#pending === undefined) {
+      this.#headerFilled += this.#fill(this.#header, this.#headerFilled)
+      if (this.#headerFilled < headerBytes) return undefined
+      this.#headerFilled = 0
+      const { length, ...header } = parseHeader(this.#header)
+      if (this.#chunk.byteLength >= length) {
+        const payload = this.#chunk.subarray(0, length)
+        this.#chunk = this.#chunk.subarray(length)
+        return { ...header, payload }
+      }
+      this.#pending = { ...header, payload: new Uint8Array(length), filled: 0 }
+    }
+    const pending = this.#pending
+    pending.filled += this.#fill(pending.payload, pending.filled)
+    if (pending.filled < pending.payload.byteLength) return undefined
+    this.#pending = undefined
+    const { type, more, channel, payload } = pending
+    return { type, more, channel, payload }
+  }
+
+  #fill(target: Uint8Array, filled: number): number {
+    const taken = this.#chunk.subarray(0, target.byteLength - filled)
+    target.set(taken, filled)
+    this.#chunk = this.#chunk.subarray(taken.byteLength)
+    return taken.byteLength
+  }
+}
+
+function parseHeader(bytes: Uint8Array): Header & { length: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  const length = view.getUint32(0)
+  const typeByte = view.getUint8(4)
+  const channel = view.getUint32(5)
+  const more = (typeByte & moreBit) !== 0
+  const type = typeOfByte.get(typeByte & ~moreBit)
+  if (type === undefined) throw malformed(`of the unknown type ${typeByte}`)
+  const rule = rules[type]
+  const [min, max] = rule.payloadBytes
+  if (length > max) {
+    throw new SpacedockError(
+      'too-large',
+      `The other device sent a ${type} frame that claims ${length} bytes.`,
+    )
+  }
+  if (length < min || (more && length === 0)) throw malformed(`${type} that is too short`)
+  if (more && !rule.continued) throw malformed(`${type} that claims to be continued`)
+  if (rule.onChannel !== channel > 0) throw malformed(`${type} on channel ${channel}`)
+  return { type, more, channel, length }
+}
+
+function malformed(what: string): SpacedockError {
+  return new SpacedockError('invalid-message', `The other device sent a frame ${what}.`)
+}
+
+function concatenate(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.byteLength + second.byteLength)
+  both.set(first)
+  both.set(second, first.byteLength)
+  return both
+}

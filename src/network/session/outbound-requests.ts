@@ -1,0 +1,177 @@
+import { SpacedockError } from '../../errors.ts'
+import { BoundedBuffer } from '../bounded-buffer.ts'
+import type { Deadline } from '../deadline.ts'
+import { abortReason, startDeadline } from '../deadline.ts'
+import type { Frame } from './frames.ts'
+import { maxInFlight } from './inbound-requests.ts'
+import { decodeJson, encodeJson } from '../json-text.ts'
+import type { OutgoingQueue } from './outgoing-queue.ts'
+import { decodeRemoteError } from '../remote-error.ts'
+import { encodeRequest, isProtocolVersion, maxMessageBytes, protocolNamePattern } from './request-header.ts'
+import type { Timers } from '../timers.ts'
+
+export interface OutboundRequestsOptions {
+  outgoing: OutgoingQueue
+  flush: () => void
+  /** 1 or 2: odd channels for the dialer of the stream, even for the listener. */
+  firstChannel: number
+  timers: Timers
+  /** Called when nothing is under way any more. */
+  onIdle: () => void
+}
+
+export interface SessionRequestOptions {
+  signal?: AbortSignal
+  /** @default 30_000 */
+  timeoutMs?: number
+}
+
+interface Pending {
+  body: Uint8Array
+  answer: BoundedBuffer
+  deadline: Deadline
+  resolve: (value: unknown) => void
+  reject: (error: Error) => void
+}
+
+/** The requests that this side made. As many as the other side accepts are under way; the rest wait their turn. */
+export class OutboundRequests {
+  readonly #options: OutboundRequestsOptions
+  readonly #waiting = new Set<Pending>()
+  readonly #channels = new Map<number, Pending>()
+  /** Of requests without an answer yet. */
+  #bytesInFlight = 0
+  #nextChannel: number
+
+  constructor(options: OutboundRequestsOptions) {
+    this.#options = options
+    this.#nextChannel = options.firstChannel
+  }
+
+  get isIdle(): boolean {
+    return this.#channels.size === 0 && this.#waiting.size === 0
+  }
+
+  /** Rejects with what the other side says, `too-large`, `timed-out`, `interrupted`, or the signal's reason. */
+  async request(
+    name: string,
+    version: number,
+    value: unknown,
+    { signal, timeoutMs = requestTimeoutMs }: SessionRequestOptions = {},
+  ): Promise<unknown> {
+    if (!protocolNamePattern.test(name) || !isProtocolVersion(version)) {
+      throw new SpacedockError('invalid-argument', `${name} ${version} is not a protocol name and version.`)
+    }
+    signal?.throwIfAborted()
+    const text = encodeJson(value)
+    if (text.byteLength > maxMessageBytes) {
+      throw new SpacedockError('too-large', `The request is larger than ${maxMessageBytes} bytes.`)
+    }
+    const timedOut = (): Error =>
+      new SpacedockError('timed-out', `The other device did not answer within ${timeoutMs / 1000} s.`)
+    const deadline = startDeadline(timeoutMs, timedOut, { signal, timers: this.#options.timers })
+    return new Promise<unknown>((resolve, reject) => {
+      const body = encodeRequest(name, version, text)
+      const pending: Pending = { body, answer: new BoundedBuffer(maxMessageBytes), deadline, resolve, reject }
+      deadline.signal.addEventListener('abort', () => this.#callOff(pending, abortReason(deadline.signal)), {
+        once: true,
+      })
+      this.#waiting.add(pending)
+      this.#startWaiting()
+    })
+  }
+
+  /** A `response` frame. One for a request that was called off is ignored: the two may have crossed. */
+  receiveResponse({ channel, payload, more }: Frame): void {
+    const pending = this.#channels.get(channel)
+    if (pending === undefined) return
+    if (!pending.answer.append(payload)) {
+      this.#callOff(
+        pending,
+        new SpacedockError('too-large', `The answer is larger than ${maxMessageBytes} bytes.`),
+      )
+      return
+    }
+    if (more) return
+    this.#finish(channel, pending)
+    try {
+      pending.resolve(decodeJson(pending.answer.take()))
+    } catch (error) {
+      pending.reject(
+        error instanceof Error ? error : new SpacedockError('invalid-message', 'The answer is not JSON.'),
+      )
+    }
+  }
+
+  /** An `error` frame. */
+  receiveError({ channel, payload }: Frame): void {
+    const pending = this.#channels.get(channel)
+    if (pending === undefined) return
+    this.#finish(channel, pending)
+    pending.reject(decodeRemoteError(payload))
+  }
+
+  /** The session is over. */
+  rejectAll(reason: Error): void {
+    const all = [...this.#channels.values(), ...this.#waiting]
+    this.#channels.clear()
+    this.#waiting.clear()
+    for (const pending of all) {
+      pending.deadline.stop()
+      pending.reject(reason)
+    }
+  }
+
+  #startWaiting(): void {
+    for (const pending of this.#waiting) {
+      if (this.#channels.size >= maxInFlight) break
+      if (this.#bytesInFlight >= maxBytesInFlight && pending.body.byteLength > alwaysFitsBytes) continue
+      this.#waiting.delete(pending)
+      this.#bytesInFlight += pending.body.byteLength
+      const channel = this.#takeChannel()
+      this.#channels.set(channel, pending)
+      this.#options.outgoing.pushMessage({ type: 'request', channel, body: pending.body })
+    }
+    this.#options.flush()
+  }
+
+  #callOff(pending: Pending, reason: Error): void {
+    pending.deadline.stop()
+    const wasWaiting = this.#waiting.delete(pending)
+    if (!wasWaiting) {
+      for (const [channel, other] of this.#channels) {
+        if (other !== pending) continue
+        this.#options.outgoing.drop(channel)
+        this.#options.outgoing.pushControl({ type: 'cancel', more: false, channel, payload: nothing })
+        this.#finish(channel, pending)
+      }
+    }
+    pending.reject(reason)
+    if (this.isIdle) this.#options.onIdle()
+  }
+
+  #finish(channel: number, pending: Pending): void {
+    pending.deadline.stop()
+    this.#options.outgoing.drop(channel)
+    this.#channels.delete(channel)
+    this.#bytesInFlight -= pending.body.byteLength
+    this.#startWaiting()
+    if (this.isIdle) this.#options.onIdle()
+  }
+
+  #takeChannel(): number {
+    let channel: number
+    do {
+      channel = this.#nextChannel
+      this.#nextChannel = channel + 2 > maxChannel ? this.#options.firstChannel : channel + 2
+    } while (this.#channels.has(channel))
+    return channel
+  }
+}
+
+const requestTimeoutMs = 30_000
+// Together well below what the other side buffers: 8 MiB of large requests, and small ones that need not wait for them.
+const maxBytesInFlight = 8 * 1024 * 1024
+const alwaysFitsBytes = 16 * 1024
+const maxChannel = 0xffff_fffe
+const nothing = new Uint8Array(0)

@@ -1,0 +1,89 @@
+import { SpacedockError } from '../../errors.ts'
+import type { Deadline } from '../deadline.ts'
+import { abortReason, startDeadline } from '../deadline.ts'
+import type { FramedStream } from './framed-stream.ts'
+import type { Frame } from './frames.ts'
+import type { Timers } from '../timers.ts'
+
+export interface PingOptions {
+  signal?: AbortSignal
+  /** @default 10_000 */
+  timeoutMs?: number
+}
+
+interface PendingPing {
+  sentAt: number
+  deadline: Deadline
+  resolve: (roundTripMs: number) => void
+  reject: (error: Error) => void
+}
+
+/** Round trips over a session. A ping carries eight bytes, which the pong repeats. */
+export class Pings {
+  readonly #framed: FramedStream
+  readonly #timers: Timers
+  readonly #pending = new Map<bigint, PendingPing>()
+  #lastId = 0n
+
+  constructor({ framed, timers }: { framed: FramedStream; timers: Timers }) {
+    this.#framed = framed
+    this.#timers = timers
+  }
+
+  /** Milliseconds until the answer. */
+  ping({ signal, timeoutMs = pingTimeoutMs }: PingOptions = {}): Promise<number> {
+    const id = ++this.#lastId
+    return new Promise<number>((resolve, reject) => {
+      if (signal?.aborted === true) return reject(abortReason(signal))
+      const deadline = startDeadline(timeoutMs, timedOut, { signal, timers: this.#timers })
+      this.#pending.set(id, { sentAt: this.#timers.monotonic(), deadline, resolve, reject })
+      const onAbort = (): void => {
+        this.#pending.delete(id)
+        reject(abortReason(deadline.signal))
+      }
+      deadline.signal.addEventListener('abort', onAbort, { once: true })
+      this.#send(id)
+      return undefined
+    })
+  }
+
+  sendKeepalive(): void {
+    this.#send(0n)
+  }
+
+  answer(ping: Frame): void {
+    this.#framed.outgoing.pushControl({ ...ping, type: 'pong', payload: ping.payload.slice() })
+    this.#framed.flush()
+  }
+
+  receive({ payload }: Frame): void {
+    const id = new DataView(payload.buffer, payload.byteOffset).getBigUint64(0)
+    const pending = this.#pending.get(id)
+    if (pending === undefined) return
+    this.#pending.delete(id)
+    pending.deadline.stop()
+    pending.resolve(this.#timers.monotonic() - pending.sentAt)
+  }
+
+  /** The session is over. */
+  rejectAll(reason: Error): void {
+    for (const { deadline, reject } of this.#pending.values()) {
+      deadline.stop()
+      reject(reason)
+    }
+    this.#pending.clear()
+  }
+
+  #send(id: bigint): void {
+    const payload = new Uint8Array(8)
+    new DataView(payload.buffer).setBigUint64(0, id)
+    this.#framed.outgoing.pushControl({ type: 'ping', more: false, channel: 0, payload })
+    this.#framed.flush()
+  }
+}
+
+function timedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'The other device did not answer the ping.')
+}
+
+const pingTimeoutMs = 10_000

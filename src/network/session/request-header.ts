@@ -1,0 +1,44 @@
+import { SpacedockError } from '../../errors.ts'
+
+/** Cap on the JSON text of a request or an answer. */
+export const maxMessageBytes = 1024 * 1024
+
+/** Lower case letters, digits and dashes, a letter first, at most 64. */
+export const protocolNamePattern = /^[a-z][a-z0-9-]{0,63}$/
+
+export function isProtocolVersion(version: unknown): version is number {
+  return Number.isInteger(version) && Number(version) >= 1 && Number(version) <= 0xffff_ffff
+}
+
+/** What a request starts with, before its JSON text: 1 byte length of the name, the name, 4 bytes version. */
+export function encodeRequest(name: string, version: number, body: Uint8Array): Uint8Array {
+  const nameBytes = new TextEncoder().encode(name)
+  const bytes = new Uint8Array(1 + nameBytes.byteLength + 4 + body.byteLength)
+  bytes[0] = nameBytes.byteLength
+  bytes.set(nameBytes, 1)
+  new DataView(bytes.buffer).setUint32(1 + nameBytes.byteLength, version)
+  bytes.set(body, 1 + nameBytes.byteLength + 4)
+  return bytes
+}
+
+/** Throws `invalid-message`; the header is always whole in the first frame. */
+export function decodeRequestHeader(payload: Uint8Array): {
+  name: string
+  version: number
+  rest: Uint8Array
+} {
+  const nameLength = payload[0] ?? 0
+  const headerLength = 1 + nameLength + 4
+  const name = String.fromCharCode(...payload.subarray(1, 1 + nameLength))
+  if (payload.byteLength < headerLength || !protocolNamePattern.test(name)) throw malformed()
+  const version = new DataView(payload.buffer, payload.byteOffset).getUint32(1 + nameLength)
+  if (!isProtocolVersion(version)) throw malformed()
+  return { name, version, rest: payload.subarray(headerLength) }
+}
+
+function malformed(): SpacedockError {
+  return new SpacedockError(
+    'invalid-message',
+    'The other device sent a request without a valid protocol name.',
+  )
+}

@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto'
+import type { PeerId, Stream } from '@libp2p/interface'
+import { SpacedockError } from '../../errors.ts'
+import { untilAborted } from '../deadline.ts'
+import type { FramedStream } from './framed-stream.ts'
+import type { Frame, FrameType } from './frames.ts'
+import { encodeFrames } from './frames.ts'
+import type { HelloPeers, PairKey } from './session-hello.ts'
+import * as hello from './session-hello.ts'
+
+export interface HandshakeOptions {
+  localPeer: PeerId
+  remotePeer: PeerId
+  /** 16 random bytes made once at process start. */
+  instance: Uint8Array
+  /** What this side holds for a peer, newest first, at most two; none when it is not paired. */
+  keysOf: (peerId: PeerId) => readonly PairKey[] | Promise<readonly PairKey[]>
+  /** Called once the other side has proved a key, and awaited before the session is used. */
+  onProved: (peerId: PeerId, pairKey: PairKey) => void | Promise<void>
+  random?: (length: number) => Uint8Array
+  signal: AbortSignal
+}
+
+/**
+ * The hello from the side that opened the stream; resolves to the other side's instance. Rejects with `not-paired` only
+ * when the device that was dialled says that it does not know this one.
+ */
+export async function greetAsDialer(framed: FramedStream, options: HandshakeOptions): Promise<Uint8Array> {
+  const { localPeer, remotePeer, signal, random = randomBytes } = options
+  const peers: HelloPeers = { dialer: idBytes(localPeer), listener: idBytes(remotePeer) }
+  const keys = (await options.keysOf(remotePeer)).slice(0, hello.maxKeys)
+  if (keys.length === 0) throw new SpacedockError('cancelled', 'There is no key for the device any more.')
+  const nonce = random(hello.nonceBytes)
+  const dialerHello = hello.encodeDialerHello(peers, { instance: options.instance, nonce }, keys)
+  send(framed, 'dialerHello', dialerHello)
+  const answer = await framed.nextFrame(signal)
+  if (answer.type === 'unknownDevice') {
+    throw new SpacedockError('not-paired', 'The other device does not know this one.', {
+      hint: 'Pair the two devices again.',
+    })
+  }
+  expectType(answer, 'listenerHello')
+  const verified = hello.verifyListenerHello(peers, dialerHello, answer.payload, keys)
+  if (verified === null) throw badProof()
+  await untilAborted(Promise.resolve(options.onProved(remotePeer, verified.pairKey)), signal)
+  send(framed, 'dialerProof', hello.encodeDialerProof(peers, dialerHello, answer.payload, verified.pairKey))
+  return verified.instance
+}
+
+/** The hello from the side that accepted the stream; resolves to the other side's instance. */
+export async function greetAsListener(framed: FramedStream, options: HandshakeOptions): Promise<Uint8Array> {
+  const { localPeer, remotePeer, signal, random = randomBytes } = options
+  const peers: HelloPeers = { dialer: idBytes(remotePeer), listener: idBytes(localPeer) }
+  const opening = await framed.nextFrame(signal)
+  expectType(opening, 'dialerHello')
+  const dialer = hello.decodeDialerHello(opening.payload)
+  if (dialer === null)
+    throw new SpacedockError('invalid-message', 'The other device sent an unreadable hello.')
+  const keys = (await options.keysOf(remotePeer)).slice(0, hello.maxKeys)
+  const pairKey = hello.chooseKey(peers, dialer, keys)
+  if (pairKey === undefined) {
+    send(framed, 'unknownDevice', new Uint8Array(0))
+    await framed.close(signal)
+    throw new SpacedockError('interrupted', 'The other device holds no key that this one knows.')
+  }
+  const nonce = random(hello.nonceBytes)
+  const own = { instance: options.instance, nonce }
+  const listenerHello = hello.encodeListenerHello(peers, own, opening.payload, pairKey)
+  send(framed, 'listenerHello', listenerHello)
+  const proof = await framed.nextFrame(signal)
+  expectType(proof, 'dialerProof')
+  if (!hello.verifyDialerProof(peers, opening.payload, listenerHello, proof.payload, pairKey))
+    throw badProof()
+  await untilAborted(Promise.resolve(options.onProved(remotePeer, pairKey)), signal)
+  return dialer.instance
+}
+
+/** Tells a peer that it is not paired, without reading a byte of what it sends. Never rejects. */
+export async function refuseUnknownDevice(stream: Stream): Promise<void> {
+  const signal = AbortSignal.timeout(refusalMs)
+  try {
+    // What it sends piles up in libp2p until the stream is gone.
+    stream.maxReadBufferLength = maxUnreadBytes
+    const closed = new Promise<void>((resolve) => {
+      stream.addEventListener('close', () => resolve(), { once: true })
+    })
+    stream.send(
+      encodeFrames([{ type: 'unknownDevice', more: false, channel: 0, payload: new Uint8Array(0) }]),
+    )
+    await untilAborted(stream.close({ signal }), signal)
+    await untilAborted(closed, signal)
+  } catch (error) {
+    stream.abort(error instanceof Error ? error : new Error('refused', { cause: error }))
+  }
+}
+
+function send(framed: FramedStream, type: FrameType, payload: Uint8Array): void {
+  framed.outgoing.pushControl({ type, more: false, channel: 0, payload })
+  framed.flush()
+}
+
+function expectType(frame: Frame, type: FrameType): void {
+  if (frame.type === type) return
+  throw new SpacedockError('invalid-message', `The other device sent ${frame.type} where ${type} belongs.`)
+}
+
+function badProof(): SpacedockError {
+  return new SpacedockError(
+    'interrupted',
+    'The other device did not prove that it is the one that was paired.',
+  )
+}
+
+function idBytes(peerId: PeerId): Uint8Array {
+  return peerId.toMultihash().bytes
+}
+
+const refusalMs = 2_000
+const maxUnreadBytes = 4 * 1024

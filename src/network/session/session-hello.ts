@@ -1,0 +1,167 @@
+import { expand } from '@noble/hashes/hkdf.js'
+import { hmac } from '@noble/hashes/hmac.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { fields } from '../../pairing/fields.ts'
+import { sameMac } from '../../pairing/proofs.ts'
+
+/**
+ * How two devices prove to each other that they hold the same pair key, in three frames:
+ *
+ *     dialer   -> dialerHello    version, instance, nonce, ids of the keys it holds for this peer
+ *     listener -> listenerHello  version, instance, nonce, proof
+ *     dialer   -> dialerProof    proof
+ *
+ * A proof is an HMAC-SHA256, under a key expanded from the pair key, over the role of who proves, both peer ids (from
+ * the authenticated connection, never from a message) and both hellos as they were sent. The role keeps a proof from
+ * being echoed, the nonces from being replayed, the hellos from being altered.
+ *
+ * A side holds up to two keys for a peer, newest first: the one of a pairing that is not finished, and a settled one. A
+ * key id is a MAC over the dialer's nonce, so it says which key is meant to nobody who lacks the key, and never repeats.
+ * Pure: nonces and instance ids are passed in.
+ */
+
+export interface PairKey {
+  /** 32 bytes. */
+  key: Uint8Array
+  /** Whether the pairing it comes from was finished. */
+  slot: 'provisional' | 'settled'
+}
+
+export interface HelloPeers {
+  /** The multihash bytes of the peer id that opened the stream. */
+  dialer: Uint8Array
+  listener: Uint8Array
+}
+
+export interface HelloSecrets {
+  /** 16 random bytes made once at process start: a new one says that the device was restarted. */
+  instance: Uint8Array
+  /** 32 fresh random bytes. */
+  nonce: Uint8Array
+}
+
+export const helloVersion = 1
+export const instanceBytes = 16
+export const nonceBytes = 32
+export const maxKeys = 2
+const keyIdBytes = 16
+const proofBytes = 32
+const openingBytes = 1 + instanceBytes + nonceBytes
+
+export function encodeDialerHello(
+  peers: HelloPeers,
+  { instance, nonce }: HelloSecrets,
+  keys: readonly PairKey[],
+): Uint8Array {
+  if (keys.length === 0 || keys.length > maxKeys) throw new RangeError(`${keys.length} pair keys`)
+  const keyIds = keys.map(({ key }) => deriveKeyId(key, peers, nonce))
+  return join([Uint8Array.of(helloVersion), instance, nonce, ...keyIds])
+}
+
+export interface DialerHello {
+  instance: Uint8Array
+  nonce: Uint8Array
+  keyIds: Uint8Array[]
+}
+
+/** Null for anything that is not a hello of this version. */
+export function decodeDialerHello(payload: Uint8Array): DialerHello | null {
+  const count = (payload.byteLength - openingBytes) / keyIdBytes
+  if (payload[0] !== helloVersion || !Number.isInteger(count) || count < 1 || count > maxKeys) return null
+  const keyIds = Array.from({ length: count }, (_, index) =>
+    payload.slice(openingBytes + index * keyIdBytes, openingBytes + (index + 1) * keyIdBytes),
+  )
+  return { ...decodeOpening(payload), keyIds }
+}
+
+/** The newest of our keys that the dialer also holds. */
+export function chooseKey(
+  peers: HelloPeers,
+  hello: DialerHello,
+  keys: readonly PairKey[],
+): PairKey | undefined {
+  return keys.find(({ key }) => {
+    const keyId = deriveKeyId(key, peers, hello.nonce)
+    return hello.keyIds.some((offered) => sameMac(offered, keyId))
+  })
+}
+
+export function encodeListenerHello(
+  peers: HelloPeers,
+  { instance, nonce }: HelloSecrets,
+  dialerHello: Uint8Array,
+  { key }: PairKey,
+): Uint8Array {
+  const opening = join([Uint8Array.of(helloVersion), instance, nonce])
+  return join([opening, prove('listener', key, peers, dialerHello, opening)])
+}
+
+/** The instance and the key under which the listener's proof holds; null when none, or the frame is not a hello. */
+export function verifyListenerHello(
+  peers: HelloPeers,
+  dialerHello: Uint8Array,
+  payload: Uint8Array,
+  keys: readonly PairKey[],
+): { instance: Uint8Array; pairKey: PairKey } | null {
+  if (payload[0] !== helloVersion || payload.byteLength !== openingBytes + proofBytes) return null
+  const opening = payload.subarray(0, openingBytes)
+  const proof = payload.subarray(openingBytes)
+  const pairKey = keys.find(({ key }) => sameMac(proof, prove('listener', key, peers, dialerHello, opening)))
+  return pairKey === undefined ? null : { instance: decodeOpening(payload).instance, pairKey }
+}
+
+export function encodeDialerProof(
+  peers: HelloPeers,
+  dialerHello: Uint8Array,
+  listenerHello: Uint8Array,
+  { key }: PairKey,
+): Uint8Array {
+  return prove('dialer', key, peers, dialerHello, listenerHello.subarray(0, openingBytes))
+}
+
+export function verifyDialerProof(
+  peers: HelloPeers,
+  dialerHello: Uint8Array,
+  listenerHello: Uint8Array,
+  proof: Uint8Array,
+  pairKey: PairKey,
+): boolean {
+  return sameMac(proof, encodeDialerProof(peers, dialerHello, listenerHello, pairKey))
+}
+
+function prove(
+  role: 'dialer' | 'listener',
+  pairKey: Uint8Array,
+  peers: HelloPeers,
+  dialerHello: Uint8Array,
+  listenerOpening: Uint8Array,
+): Uint8Array {
+  const key = expand(sha256, pairKey, utf8('spacedock/session/1 proof'), 32)
+  return hmac(sha256, key, fields(role, peers.dialer, peers.listener, dialerHello, listenerOpening))
+}
+
+function deriveKeyId(pairKey: Uint8Array, peers: HelloPeers, dialerNonce: Uint8Array): Uint8Array {
+  const key = expand(sha256, pairKey, utf8('spacedock/session/1 key-id'), 32)
+  return hmac(sha256, key, fields(peers.dialer, peers.listener, dialerNonce)).subarray(0, keyIdBytes)
+}
+
+function decodeOpening(payload: Uint8Array): { instance: Uint8Array; nonce: Uint8Array } {
+  return {
+    instance: payload.slice(1, 1 + instanceBytes),
+    nonce: payload.slice(1 + instanceBytes, openingBytes),
+  }
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((total, part) => total + part.byteLength, 0))
+  let offset = 0
+  for (const part of parts) {
+    joined.set(part, offset)
+    offset += part.byteLength
+  }
+  return joined
+}
+
+function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}

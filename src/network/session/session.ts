@@ -1,0 +1,98 @@
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import { SpacedockError } from '../../errors.ts'
+import { startDeadline } from '../deadline.ts'
+import { FramedStream } from './framed-stream.ts'
+import { startLiveSession, type Session } from './live-session.ts'
+import { greetAsDialer, greetAsListener } from './session-handshake.ts'
+import type { PairKey } from './session-hello.ts'
+import type { Timers } from '../timers.ts'
+import { systemTimers } from '../timers.ts'
+
+export const sessionProtocol = '/spacedock/session/1.0.0'
+
+export type { Session, SessionEnd } from './live-session.ts'
+
+export interface SessionOptions {
+  localPeer: PeerId
+  /** 16 random bytes made once at process start. */
+  instance: Uint8Array
+  /** What this side holds for a peer, newest first, at most two; none when it is not paired. */
+  keysOf: (peerId: PeerId) => readonly PairKey[] | Promise<readonly PairKey[]>
+  /** Called once the other side has proved a key, and awaited before the session is used. */
+  onProved: (peerId: PeerId, pairKey: PairKey) => void | Promise<void>
+  /** Handles what the other side asks; a rejection is told to it by code and message. */
+  dispatch: (
+    name: string,
+    version: number,
+    value: unknown,
+    options: { peerId: PeerId; signal: AbortSignal },
+  ) => Promise<unknown>
+  /** 32 random bytes when asked for 32. @default node:crypto */
+  random?: (length: number) => Uint8Array
+  timers?: Timers
+  /** Calls off the opening; has no effect on the session once it is open. */
+  signal?: AbortSignal
+}
+
+/**
+ * Opens a session over a connection. Rejects with `not-paired` when the device at the other end says that it does not
+ * know this one, `timed-out` after five seconds, `interrupted`, `invalid-message`, or the signal's reason.
+ */
+export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
+  const deadline = startDeadline(helloTimeoutMs, timedOut, options)
+  try {
+    // runOnLimitedConnection: relayed connections carry sessions too.
+    const stream = await connection.newStream(sessionProtocol, {
+      runOnLimitedConnection: true,
+      signal: deadline.signal,
+    })
+    return await startSession('local', stream, connection, options, deadline.signal)
+  } catch (error) {
+    deadline.signal.throwIfAborted()
+    if (error instanceof SpacedockError) throw error
+    throw new SpacedockError('interrupted', 'The session could not be opened.', { cause: error })
+  } finally {
+    deadline.stop()
+  }
+}
+
+/** The other end of `openSession`; the caller has checked that the peer is paired. */
+export async function acceptSession(
+  stream: Stream,
+  connection: Connection,
+  options: SessionOptions,
+): Promise<Session> {
+  const deadline = startDeadline(helloTimeoutMs, timedOut, options)
+  try {
+    return await startSession('remote', stream, connection, options, deadline.signal)
+  } finally {
+    deadline.stop()
+  }
+}
+
+async function startSession(
+  opener: 'local' | 'remote',
+  stream: Stream,
+  connection: Connection,
+  options: SessionOptions,
+  signal: AbortSignal,
+): Promise<Session> {
+  const { timers = systemTimers, dispatch } = options
+  const framed = new FramedStream(stream)
+  const handshake = { ...options, remotePeer: connection.remotePeer, signal }
+  try {
+    const greet = opener === 'local' ? greetAsDialer : greetAsListener
+    const instance = await greet(framed, handshake)
+    const remoteInstance = Buffer.from(instance).toString('hex')
+    return startLiveSession({ framed, connection, opener, remoteInstance, timers, dispatch })
+  } catch (error) {
+    framed.abort(error instanceof Error ? error : new Error('the hello failed', { cause: error }))
+    throw error
+  }
+}
+
+function timedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'The other device did not finish the hello in time.')
+}
+
+const helloTimeoutMs = 5_000

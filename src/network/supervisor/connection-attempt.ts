@@ -1,0 +1,60 @@
+import type { Connection, PeerId } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { SpacedockError } from '../../errors.ts'
+import type { AttemptSignals } from './attempt-schedule.ts'
+import { startDeadline, untilAborted } from '../deadline.ts'
+import type { Session } from '../session/session.ts'
+import type { Timers } from '../timers.ts'
+
+export interface AttemptMeans {
+  /** Where a device may be reached; empty when nothing is known. */
+  addressesOf: (peerId: PeerId) => readonly Multiaddr[] | Promise<readonly Multiaddr[]>
+  /** May return a connection that is already open. */
+  dial: (
+    peerId: PeerId,
+    addresses: readonly Multiaddr[],
+    options: { signal: AbortSignal },
+  ) => Promise<Connection>
+  openSession: (connection: Connection, options: { signal: AbortSignal }) => Promise<Session>
+  /** All open connections to a peer. */
+  connectionsTo: (peerId: PeerId) => readonly Connection[]
+}
+
+/**
+ * One try to reach a device: dials it and opens a session. Undefined when the session was not needed any more once the
+ * connection was up. Rejects with `offline` when no address is known, `timed-out`, or with what `dial` and `openSession`
+ * reject with.
+ */
+export async function attemptConnection(
+  peerId: PeerId,
+  { signal, dialSignal }: AttemptSignals,
+  options: AttemptMeans & { timers: Timers; isNeeded: () => boolean },
+): Promise<Session | undefined> {
+  const { addressesOf, dial, openSession, connectionsTo, timers, isNeeded } = options
+  const dialling = startDeadline(dialTimeoutMs, timedOut, { signal: dialSignal, timers })
+  let connection: Connection
+  try {
+    const addresses = await untilAborted(Promise.resolve(addressesOf(peerId)), dialling.signal)
+    if (addresses.length === 0 && connectionsTo(peerId).length === 0) {
+      throw new SpacedockError('offline', 'No address of the device is known.')
+    }
+    connection = await untilAborted(dial(peerId, addresses, { signal: dialling.signal }), dialling.signal)
+  } finally {
+    dialling.stop()
+  }
+  if (!isNeeded()) return undefined
+  try {
+    // The hello has a deadline of its own.
+    return await openSession(connection, { signal })
+  } catch (error) {
+    // libp2p would hand out a dead connection again at the next dial.
+    if (error instanceof SpacedockError && error.code === 'timed-out') connection.abort(error)
+    throw error
+  }
+}
+
+function timedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'The device did not answer in time.')
+}
+
+const dialTimeoutMs = 15_000

@@ -1,0 +1,277 @@
+import type { Connection, PeerId } from '@libp2p/interface'
+import { SpacedockError } from '../../errors.ts'
+import type { AttemptSignals } from './attempt-schedule.ts'
+import { AttemptSchedule } from './attempt-schedule.ts'
+import type { AttemptMeans } from './connection-attempt.ts'
+import { attemptConnection } from './connection-attempt.ts'
+import { startDeadline, untilAborted } from '../deadline.ts'
+import { arbitrate } from './reconnect-schedule.ts'
+import { isRelayedConnection } from '../relayed-address.ts'
+import type { Session, SessionEnd } from '../session/session.ts'
+import { watchForSleep } from './sleep-watch.ts'
+import type { Timers } from '../timers.ts'
+import { systemTimers } from '../timers.ts'
+
+export interface ConnectionSupervisorOptions extends AttemptMeans {
+  localPeer: PeerId
+  /** The devices to keep connected. */
+  devices: () => readonly PeerId[]
+  /** A session is in use: the device's first, or one that takes the place of another. */
+  onSession: (session: Session) => void
+  /** The device has no session any more. */
+  onSessionEnded: (peerId: PeerId, end: SessionEnd) => void
+  onAttemptFailed?: (peerId: PeerId, cause: Error) => void
+  /** The device says that it does not know this one: it is not tried again before `connectNow`. */
+  onUnknownDevice: (peerId: PeerId) => void
+  /** In [0, 1). @default Math.random */
+  random?: () => number
+  timers?: Timers
+}
+
+interface Kept {
+  peerId: PeerId
+  session: { current: Session; sinceMs: number } | undefined
+  needsPairing: boolean
+  /** Newcomers are dealt with one after the other. */
+  admissions: Promise<unknown>
+}
+
+/** Keeps every paired device connected, for ever, with exactly one session each. */
+export class ConnectionSupervisor {
+  readonly #options: ConnectionSupervisorOptions
+  readonly #timers: Timers
+  readonly #attempts: AttemptSchedule
+  readonly #kept = new Map<string, Kept>()
+  #phase: 'new' | 'running' | 'stopped' = 'new'
+  #stopSleepWatch: () => void = () => {}
+
+  constructor(options: ConnectionSupervisorOptions) {
+    this.#options = options
+    this.#timers = options.timers ?? systemTimers
+    this.#attempts = new AttemptSchedule({
+      timers: this.#timers,
+      random: options.random ?? Math.random,
+      attempt: (peerId, signals) => this.#attempt(peerId, signals),
+    })
+  }
+
+  /** Starts to connect to every device. */
+  start(): void {
+    if (this.#phase !== 'new') return
+    this.#phase = 'running'
+    this.#stopSleepWatch = watchForSleep(this.#timers, () => this.wake())
+    for (const peerId of this.#options.devices()) {
+      this.#keep(peerId)
+      this.#attempts.begin(peerId)
+    }
+  }
+
+  /** Ends all attempts and says goodbye on all sessions; takes two seconds at most. It cannot be started again. */
+  async stop(): Promise<void> {
+    this.#phase = 'stopped'
+    this.#stopSleepWatch()
+    const closed = new SpacedockError('closed', 'This device is shutting down.')
+    const sessions = [...this.#kept.values()].flatMap(({ session }) => session?.current ?? [])
+    const goodbyes = Promise.all(sessions.map((session) => session.close()))
+    await this.#within(stopTimeoutMs, Promise.all([goodbyes, this.#attempts.stop(closed)]))
+    for (const session of sessions) session.abort(closed)
+  }
+
+  sessionOf(peerId: PeerId): Session | undefined {
+    return this.#kept.get(peerId.toString())?.session?.current
+  }
+
+  /** The device was seen on the network: its waiting time is over. */
+  sighting(peerId: PeerId): void {
+    const kept = this.#kept.get(peerId.toString())
+    if (this.#phase !== 'running' || kept === undefined) return
+    if (kept.session === undefined && !kept.needsPairing) this.#attempts.hurry(peerId)
+  }
+
+  /** Connects to a device that was just paired, or that a person wants now. */
+  connectNow(peerId: PeerId): void {
+    if (this.#phase !== 'running') return
+    const kept = this.#keep(peerId)
+    kept.needsPairing = false
+    if (kept.session === undefined) this.#attempts.hurry(peerId)
+  }
+
+  /** Addresses came or went: everybody is tried anew, and the sessions must show that they are alive. */
+  networkChanged(): void {
+    if (this.#phase !== 'running') return
+    for (const kept of this.#kept.values()) {
+      if (kept.session !== undefined) void this.#isAlive(kept.session.current)
+      else this.sighting(kept.peerId)
+    }
+  }
+
+  /** The machine slept. */
+  wake(): void {
+    this.networkChanged()
+  }
+
+  /** Takes in a session that the other side opened. `refused`: it was closed, for want of trust or for a better one. */
+  async admit(session: Session): Promise<'kept' | 'refused'> {
+    if (this.#phase !== 'running' || !this.#isDevice(session.remotePeer)) {
+      session.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
+      return 'refused'
+    }
+    const kept = this.#keep(session.remotePeer)
+    const admission = kept.admissions.then(() => this.#settle(kept, session))
+    // A callback that throws must not shut the door to the sessions after it.
+    kept.admissions = admission.catch(() => {})
+    return admission
+  }
+
+  /** Lets a session with the device go on over a better connection; the one before ends when what is under way has ended. */
+  async moveTo(connection: Connection, { signal }: { signal: AbortSignal }): Promise<void> {
+    const kept = this.#kept.get(connection.remotePeer.toString())
+    if (kept === undefined || !this.#isWanted(kept)) return
+    const session = await this.#options.openSession(connection, { signal })
+    if (this.#isWanted(kept)) await this.admit(session)
+    else session.abort(new SpacedockError('cancelled', 'The device is not wanted any more.'))
+  }
+
+  /**
+   * Trust is withdrawn: when this resolves, nothing connects the two devices any more. `devices` and `keysOf` must not know
+   * the device by now, or what is half open could still come up.
+   */
+  async drop(peerId: PeerId): Promise<void> {
+    const { connectionsTo } = this.#options
+    const session = this.sessionOf(peerId)
+    const revoked = new SpacedockError('not-paired', 'The device was revoked.')
+    this.#kept.delete(peerId.toString())
+    session?.abort(revoked)
+    for (const connection of connectionsTo(peerId)) connection.abort(revoked)
+    await this.#within(stopTimeoutMs, this.#attempts.forget(peerId, revoked))
+    // What a dial brought up in the meantime.
+    for (const connection of connectionsTo(peerId)) connection.abort(revoked)
+  }
+
+  #keep(peerId: PeerId): Kept {
+    const known = this.#kept.get(peerId.toString())
+    if (known !== undefined) return known
+    const kept: Kept = { peerId, session: undefined, needsPairing: false, admissions: Promise.resolve() }
+    this.#kept.set(peerId.toString(), kept)
+    return kept
+  }
+
+  #isDevice(peerId: PeerId): boolean {
+    return this.#options.devices().some((device) => device.equals(peerId))
+  }
+
+  #isWanted(kept: Kept): boolean {
+    return this.#phase === 'running' && this.#kept.get(kept.peerId.toString()) === kept
+  }
+
+  async #attempt(peerId: PeerId, signals: AttemptSignals): Promise<'retry' | 'enough'> {
+    const kept = this.#kept.get(peerId.toString())
+    if (kept === undefined) return 'enough'
+    if (!this.#isDevice(peerId)) {
+      this.#kept.delete(peerId.toString())
+      return 'enough'
+    }
+    const failure = await this.#connect(kept, signals).then(
+      () => undefined,
+      (error: unknown) =>
+        error instanceof Error ? error : new Error('the attempt failed', { cause: error }),
+    )
+    if (!this.#isWanted(kept) || kept.session !== undefined) return 'enough'
+    if (failure instanceof SpacedockError && failure.code === 'not-paired') {
+      kept.needsPairing = true
+      this.#attempts.pause(peerId)
+      this.#options.onUnknownDevice(peerId)
+      return 'enough'
+    }
+    if (failure !== undefined) this.#options.onAttemptFailed?.(peerId, failure)
+    return 'retry'
+  }
+
+  async #connect(kept: Kept, signals: AttemptSignals): Promise<void> {
+    const isNeeded = (): boolean => kept.session === undefined
+    const options = { ...this.#options, timers: this.#timers, isNeeded }
+    const session = await attemptConnection(kept.peerId, signals, options)
+    if (session === undefined) return
+    if (this.#isWanted(kept)) await this.admit(session)
+    else session.abort(new SpacedockError('cancelled', 'The device is not wanted any more.'))
+  }
+
+  async #settle(kept: Kept, newcomer: Session): Promise<'kept' | 'refused'> {
+    const current = kept.session?.current
+    if (current !== undefined) {
+      const localIsSmaller = this.#options.localPeer.toString() < kept.peerId.toString()
+      const verdict = arbitrate(current, newcomer, localIsSmaller)
+      if (verdict === 'probe-current' && (await this.#isAlive(current, newcomer.connection))) {
+        void newcomer.close()
+        return 'refused'
+      }
+    }
+    if (!this.#isWanted(kept)) {
+      newcomer.abort(new SpacedockError('not-paired', 'The device is not wanted any more.'))
+      return 'refused'
+    }
+    this.#adopt(kept, newcomer)
+    return 'kept'
+  }
+
+  #adopt(kept: Kept, session: Session): void {
+    const previous = kept.session?.current
+    kept.session = { current: session, sinceMs: this.#timers.monotonic() }
+    kept.needsPairing = false
+    this.#attempts.pause(kept.peerId)
+    if (previous !== undefined && isRelayedConnection(previous.connection)) {
+      void previous.closed.then(() => leaveRelay(previous.connection, session.connection))
+    }
+    if (previous?.remoteInstance === session.remoteInstance) void previous.close()
+    else previous?.abort(new SpacedockError('interrupted', 'The other device was restarted.'))
+    void session.closed.then((end) => this.#ended(kept, session, end))
+    this.#options.onSession(session)
+  }
+
+  #ended(kept: Kept, session: Session, end: SessionEnd): void {
+    if (kept.session?.current !== session) return
+    const livedMs = this.#timers.monotonic() - kept.session.sinceMs
+    kept.session = undefined
+    if (end.reason === 'silent')
+      session.connection.abort(new SpacedockError('offline', 'The device fell silent.'))
+    if (this.#isWanted(kept)) {
+      // A device that ends sessions as soon as they begin is not tried without pause.
+      if (livedMs >= stableSessionMs) this.#attempts.forgive(kept.peerId)
+      this.#attempts.retry(kept.peerId)
+    }
+    this.#options.onSessionEnded(kept.peerId, end)
+  }
+
+  /** Whether a session answers; one that does not is ended, with its connection unless that is known to live. */
+  async #isAlive(session: Session, living?: Connection): Promise<boolean> {
+    try {
+      await session.ping({ timeoutMs: probeTimeoutMs })
+      return true
+    } catch {
+      const silent = new SpacedockError('offline', 'The device did not answer.')
+      session.abort(silent)
+      if (session.connection !== living) session.connection.abort(silent)
+      return false
+    }
+  }
+
+  /** Waits for what is being ended, but not for ever. */
+  async #within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+    const deadline = startDeadline(timeoutMs, stopTimedOut, { timers: this.#timers })
+    await untilAborted(work, deadline.signal).catch(() => {})
+    deadline.stop()
+  }
+}
+
+function stopTimedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'It did not end in time.')
+}
+
+/** A relay's bandwidth is not ours: a relayed connection is kept only for as long as it is needed. */
+function leaveRelay(relayed: Connection, used: Connection): void {
+  if (relayed !== used && !isRelayedConnection(used)) relayed.close().catch(() => {})
+}
+
+const probeTimeoutMs = 2_000
+const stopTimeoutMs = 2_000
+const stableSessionMs = 10_000

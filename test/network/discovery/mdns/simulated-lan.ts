@@ -1,0 +1,120 @@
+import { createRequire } from 'node:module'
+import { Link } from '../../../../src/network/discovery/mdns/mdns-link.ts'
+import { encodeAnnouncement } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
+import type { DecodedPacket, Packet } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
+import { PeerTable } from '../../../../src/network/discovery/mdns/mdns-peers.ts'
+import type { Timers } from '../../../../src/network/timers.ts'
+
+/** The very codec that multicast-dns uses. */
+export const wire = createRequire(import.meta.resolve('multicast-dns'))('dns-packet') as {
+  encode: (packet: Packet) => Buffer
+  decode: (bytes: Uint8Array) => DecodedPacket
+}
+
+/** Time that passes only when told to. */
+export class VirtualTimers implements Timers {
+  #nowMs = 0
+  readonly #pending = new Set<{ atMs: number; run: () => void }>()
+
+  monotonic(): number {
+    return this.#nowMs
+  }
+
+  wall(): number {
+    return this.#nowMs
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const entry = { atMs: this.#nowMs + Math.max(0, delayMs), run }
+    this.#pending.add(entry)
+    return () => this.#pending.delete(entry)
+  }
+
+  advance(durationMs: number): void {
+    const endMs = this.#nowMs + durationMs
+    for (;;) {
+      let next: { atMs: number; run: () => void } | undefined
+      for (const entry of this.#pending) if (entry.atMs < (next?.atMs ?? Infinity)) next = entry
+      if (next === undefined || next.atMs > endMs) break
+      this.#pending.delete(next)
+      this.#nowMs = next.atMs
+      next.run()
+    }
+    this.#nowMs = endMs
+  }
+}
+
+export interface SentPacket {
+  atMs: number
+  from: string
+  bytes: number
+  packet: DecodedPacket
+}
+
+/** A network on which everybody hears everybody, himself too, after a millisecond. */
+export class SimulatedLan {
+  readonly timers = new VirtualTimers()
+  readonly sent: SentPacket[] = []
+  readonly #links = new Set<Link>()
+  readonly #random: () => number
+
+  constructor(seed = 1) {
+    this.#random = seededRandom(seed)
+  }
+
+  random(): number {
+    return this.#random()
+  }
+
+  join(label: string): { link: Link; peers: PeerTable; sightings: string[]; lost: string[] } {
+    const ownName = `${label}._p2p._udp.local`
+    const sightings: string[] = []
+    const lost: string[] = []
+    const peers = new PeerTable((peerId) => lost.push(peerId))
+    const { timers } = this
+    const link = new Link({
+      ownName,
+      timers,
+      random: this.#random,
+      send: (packet) => this.multicast(label, packet),
+      announcement: () =>
+        encodeAnnouncement(ownName, [
+          {
+            multiaddr: `/ip4/10.0.0.1/tcp/4001/p2p/${label}`,
+            family: 'ipv4',
+            host: '10.0.0.1',
+            port: 4001,
+          },
+        ]),
+      known: () => peers.known('lan', timers.monotonic()),
+      onPeer: ({ name, ttlSeconds }) => {
+        if (ttlSeconds === 0) {
+          peers.goodbye('lan', name)
+          return
+        }
+        sightings.push(name)
+        peers.heard(name, { peerId: name, addresses: [], interface: 'lan' }, ttlSeconds, timers.monotonic())
+      },
+      onOwnPacket: () => {},
+    })
+    this.#links.add(link)
+    return { link, peers, sightings, lost }
+  }
+
+  multicast(from: string, packet: Packet): void {
+    const bytes = wire.encode(packet)
+    const decoded = wire.decode(bytes)
+    this.sent.push({ atMs: this.timers.monotonic(), from, bytes: bytes.length, packet: decoded })
+    this.timers.after(1, () => {
+      for (const link of this.#links) link.receive(decoded)
+    })
+  }
+}
+
+function seededRandom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}

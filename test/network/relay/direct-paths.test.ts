@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { Connection } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import { DirectPaths } from '../../../src/network/relay/direct-paths.ts'
+import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
+import { turns, virtualTimers } from '../virtual-timers.ts'
+
+const peer = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
+const relayedAddress = `/ip4/203.0.113.1/tcp/4111/p2p/${peer.toString()}/p2p-circuit`
+
+test('a session over a relay is moved to the first direct connection, and not tried for any more', async () => {
+  const stage = setUp({ isAsker: true, openThroughNats: async () => connection('/ip4/203.0.113.9/tcp/1') })
+  stage.start()
+  await stage.timers.pass(0)
+  assert.deepEqual(stage.moved, ['/ip4/203.0.113.9/tcp/1'])
+  stage.end()
+  await stage.timers.pass(3_600_000)
+  assert.equal(stage.opened(), 1)
+  assert.equal(stage.timers.pending(), 0)
+})
+
+test('nothing found: it tries again after ever longer pauses, and at once when there is news', async () => {
+  const stage = setUp({ isAsker: true })
+  stage.start()
+  const tries: number[] = []
+  for (const ms of [0, 5_000, 30_000, 120_000, 600_000, 600_000]) {
+    await stage.timers.pass(ms)
+    tries.push(stage.opened())
+  }
+  assert.deepEqual(tries, [1, 2, 3, 4, 5, 6])
+  stage.paths.hurry(peer)
+  await turns()
+  stage.paths.networkChanged()
+  await turns()
+  assert.equal(stage.opened(), 8)
+  await stage.paths.stop()
+  assert.equal(stage.timers.pending(), 0)
+})
+
+test('the addresses that the device told are dialled besides, but none that leads over a relay', async () => {
+  const stage = setUp({ isAsker: true, told: ['/ip4/192.168.1.7/tcp/4001', relayedAddress] })
+  stage.start()
+  await stage.timers.pass(0)
+  assert.deepEqual(stage.dialled, ['/ip4/192.168.1.7/tcp/4001'])
+  await stage.paths.stop()
+})
+
+test('the other of the two arranges nothing and moves nothing, but dials', async () => {
+  const stage = setUp({
+    isAsker: false,
+    told: ['/ip4/192.168.1.7/tcp/4001'],
+    dial: async () => connection('/ip4/192.168.1.7/tcp/4001'),
+  })
+  stage.start()
+  await stage.timers.pass(0)
+  assert.deepEqual([stage.dialled.length, stage.opened(), stage.moved.length], [1, 0, 0])
+  await stage.paths.stop()
+})
+
+test('a direct connection that the other side dialled is used at once', async () => {
+  const stage = setUp({ isAsker: true })
+  stage.start()
+  await stage.timers.pass(0)
+  stage.paths.connectionOpened(connection(relayedAddress))
+  stage.paths.connectionOpened(connection('/ip4/192.168.1.7/tcp/50123'))
+  await turns()
+  assert.deepEqual(stage.moved, ['/ip4/192.168.1.7/tcp/50123'])
+  await stage.paths.stop()
+})
+
+test('a direct session is left alone', async () => {
+  const stage = setUp({ isAsker: true, address: '/ip4/192.168.1.7/tcp/4001' })
+  stage.start()
+  await stage.timers.pass(1_000_000)
+  assert.deepEqual([stage.opened(), stage.moved.length, stage.timers.pending()], [0, 0, 0])
+})
+
+interface Situation {
+  isAsker: boolean
+  address?: string
+  told?: string[]
+  dial?: () => Promise<Connection>
+  openThroughNats?: () => Promise<Connection>
+}
+
+function setUp({ isAsker, address = relayedAddress, told = [], dial, openThroughNats }: Situation) {
+  const timers = virtualTimers()
+  const ended = Promise.withResolvers<SessionEnd>()
+  const session = {
+    remotePeer: peer,
+    connection: connection(address),
+    closed: ended.promise,
+  } as unknown as Session
+  const moved: string[] = []
+  const dialled: string[] = []
+  let opened = 0
+  const paths = new DirectPaths({
+    sessionOf: () => session,
+    connectionsTo: () => [session.connection],
+    addressesOf: async () => told.map((one) => multiaddr(one)),
+    dial: (_, addresses) => {
+      dialled.push(...addresses.map(String))
+      return (dial ?? nothing)()
+    },
+    openThroughNats: () => {
+      opened++
+      return (openThroughNats ?? nothing)()
+    },
+    isAsker: () => isAsker,
+    moveSession: async ({ remoteAddr }) => void moved.push(remoteAddr.toString()),
+    clock: timers,
+    log: () => {},
+  })
+  return {
+    timers,
+    paths,
+    moved,
+    dialled,
+    opened: () => opened,
+    start: () => paths.sessionStarted(session),
+    end: () => ended.resolve({ reason: 'closed' }),
+  }
+}
+
+function nothing(): Promise<Connection> {
+  return Promise.reject(new Error('no way'))
+}
+
+function connection(address: string): Connection {
+  return { remoteAddr: multiaddr(address), remotePeer: peer, status: 'open' } as unknown as Connection
+}

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { byteStream, streamPair } from '@libp2p/utils'
+import { FramedStream } from '../../../src/network/session/framed-stream.ts'
+import type { Frame } from '../../../src/network/session/frames.ts'
+import { encodeFrames } from '../../../src/network/session/frames.ts'
+import { until } from '../real-hosts.ts'
+import { turns } from '../virtual-timers.ts'
+
+const signal = AbortSignal.timeout(10_000)
+
+test('frames read ahead by the negotiation, and the end after them, are delivered in order', async () => {
+  const [outbound, inbound] = await streamPair()
+  const negotiation = byteStream(inbound)
+  outbound.send(Uint8Array.of(9))
+  outbound.send(encodeFrames([ping(1), ping(2)]))
+  await outbound.close()
+  await negotiation.read({ bytes: 1 })
+  await until(() => inbound.readableEnded, 'the end was read ahead')
+  negotiation.unwrap()
+
+  const framed = new FramedStream(inbound)
+  // Nobody receives yet.
+  await turns()
+  assert.equal(framed.ended, undefined)
+  assert.deepEqual((await framed.nextFrame(signal)).payload[0], 1)
+  assert.deepEqual((await framed.nextFrame(signal)).payload[0], 2)
+  await assert.rejects(framed.nextFrame(signal), { code: 'interrupted' })
+  assert.deepEqual(framed.ended, { error: undefined })
+})
+
+test('while nobody receives the stream is paused, and nothing is lost', async () => {
+  const [outbound, inbound] = await streamPair()
+  const framed = new FramedStream(inbound)
+  outbound.send(encodeFrames([ping(1)]))
+  await until(() => inbound.readStatus === 'paused', 'the pause')
+  outbound.send(encodeFrames([ping(2), ping(3)]))
+  await until(() => inbound.readBufferLength > 0, 'more bytes')
+  const received: (number | undefined)[] = []
+  framed.receive(({ payload }) => received.push(payload[0]))
+  assert.deepEqual(received, [1, 2, 3])
+  framed.abort(new Error('done'))
+})
+
+test('a flood while nobody receives ends the stream instead of filling memory', async () => {
+  const [outbound, inbound] = await streamPair()
+  const framed = new FramedStream(inbound)
+  const chunk = encodeFrames(Array.from({ length: 1_000 }, () => ping(1)))
+  while (outbound.status === 'open') {
+    outbound.send(chunk)
+    assert.ok(inbound.readBufferLength <= 1024 * 1024 + chunk.byteLength)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  assert.ok(framed.ended?.error)
+  assert.equal(inbound.readBufferLength, 0)
+})
+
+test('the end of a stream is told once, with its cause', async () => {
+  for (const end of ['closed', 'reset', 'aborted'] as const) {
+    const [outbound, inbound] = await streamPair()
+    const framed = new FramedStream(inbound)
+    const told: (Error | undefined)[] = []
+    framed.onEnd = (error) => told.push(error)
+    framed.receive(() => {})
+    if (end === 'closed') await outbound.close()
+    if (end === 'reset') outbound.abort(new Error('lost'))
+    if (end === 'aborted') framed.abort(new Error('ours'))
+    await until(() => told.length > 0, 'the end')
+    framed.abort(new Error('again'))
+    assert.equal(told.length, 1)
+    assert.equal(told[0]?.name, end === 'closed' ? undefined : end === 'reset' ? 'StreamResetError' : 'Error')
+  }
+})
+
+function ping(id: number): Frame {
+  return { type: 'ping', more: false, channel: 0, payload: new Uint8Array(8).fill(id) }
+}

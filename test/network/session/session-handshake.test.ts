@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { SpacedockError } from '../../../src/errors.ts'
+import { encodeFrames } from '../../../src/network/session/frames.ts'
+import type { Session, SessionOptions } from '../../../src/network/session/session.ts'
+import { acceptSession, openSession } from '../../../src/network/session/session.ts'
+import { refuseUnknownDevice } from '../../../src/network/session/session-handshake.ts'
+import type { PairKey } from '../../../src/network/session/session-hello.ts'
+import { until, within } from '../real-hosts.ts'
+import { ends, sessionOptions, sessionPair, settledKey } from './session-pair.ts'
+import { virtualTimers } from '../virtual-timers.ts'
+
+const otherKey: PairKey = { key: new Uint8Array(32).fill(8), slot: 'settled' }
+const newKey: PairKey = { key: new Uint8Array(32).fill(9), slot: 'provisional' }
+
+test('two devices that hold the same key open a session, and both know the other and its process', async () => {
+  const instance = new Uint8Array(16).fill(0xab)
+  const { dialer, listener } = await sessionPair({ listener: { instance } })
+  assert.equal(dialer.remoteInstance, 'ab'.repeat(16))
+  assert.equal(dialer.opener, 'local')
+  assert.equal(listener.opener, 'remote')
+  assert.equal(await dialer.request('echo', 1, 'hello'), 'hello')
+  assert.equal(await listener.request('echo', 1, 'hello'), 'hello')
+  await dialer.close()
+  await listener.closed
+})
+
+test('each side says which of its keys was proved before a request is handled', async () => {
+  const events: string[] = []
+  const note =
+    (who: string): SessionOptions['onProved'] =>
+    async (_peerId, { slot }) => {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      events.push(`${who} ${slot}`)
+    }
+  const { dialer, listener } = await sessionPair({
+    dialer: { keysOf: () => [{ ...newKey, slot: 'settled' }, otherKey], onProved: note('dialer') },
+    listener: {
+      keysOf: () => [newKey, settledKey],
+      onProved: note('listener'),
+      dispatch: async () => {
+        events.push('request')
+        return null
+      },
+    },
+  })
+  await dialer.request('anything', 1, null)
+  assert.deepEqual(events, ['dialer settled', 'listener provisional', 'request'])
+  await Promise.all([dialer.close(), listener.close()])
+})
+
+test('a listener that cannot write down what was proved opens no session', async () => {
+  const { outcome } = await attempt({ listener: { onProved: () => Promise.reject(new Error('disk full')) } })
+  assert.equal(outcome.listener, 'disk full')
+})
+
+test('wrong key: the listener says that it does not know the device, and the dialer reports it', async () => {
+  const proved: string[] = []
+  const { outcome } = await attempt({
+    dialer: { keysOf: () => [otherKey], onProved: () => void proved.push('dialer') },
+    listener: { onProved: () => void proved.push('listener') },
+  })
+  assert.deepEqual(outcome, { dialer: 'not-paired', listener: 'interrupted' })
+  assert.deepEqual(proved, [])
+})
+
+test('a listener that claims a key but cannot prove it is not believed, and is not called unpaired', async () => {
+  const { dialerPeer, toListener, inbound } = await ends()
+  let proved = 0
+  const opening = openSession(toListener, sessionOptions(dialerPeer, { onProved: () => void proved++ }))
+  inbound.addEventListener('message', () => {
+    const payload = new Uint8Array(81)
+    payload[0] = 1
+    inbound.send(encodeFrames([{ type: 'listenerHello', more: false, channel: 0, payload }]))
+  })
+  await assert.rejects(opening, { code: 'interrupted' })
+  assert.equal(proved, 0)
+})
+
+test('reflection: a dialer that echoes the proof of the listener is refused', async () => {
+  const { inbound, outbound, toDialer } = await ends()
+  let proved = 0
+  // This dialer was told a valid hello, but holds no key.
+  const honest = await ends()
+  const hello = new Promise<Uint8Array>((resolve) => {
+    honest.inbound.addEventListener('message', (event) => resolve(event.data.slice()))
+  })
+  const honestOpening = openSession(honest.toListener, sessionOptions(honest.dialerPeer))
+  honestOpening.catch(() => {})
+  const accepting = acceptSession(
+    inbound,
+    { ...toDialer, remotePeer: honest.dialerPeer },
+    sessionOptions(honest.listenerPeer, { onProved: () => void proved++ }),
+  )
+  accepting.catch(() => {})
+  outbound.addEventListener('message', (event) => {
+    const payload = event.data.slice(-32)
+    if (outbound.status === 'open') {
+      outbound.send(encodeFrames([{ type: 'dialerProof', more: false, channel: 0, payload }]))
+    }
+  })
+  outbound.send(await hello)
+  await assert.rejects(accepting, { code: 'interrupted' })
+  assert.equal(proved, 0)
+  honest.outbound.abort(new Error('done'))
+  await assert.rejects(honestOpening)
+})
+
+test('an unpaired peer is told so without a byte of what it sends being read', async () => {
+  const { dialerPeer, toListener, inbound } = await ends()
+  let reads = 0
+  const readers = ['message'] as const
+  const addEventListener = inbound.addEventListener.bind(inbound)
+  inbound.addEventListener = ((type: string, ...rest: unknown[]) => {
+    if (readers.includes(type as 'message')) reads++
+    return (addEventListener as (...all: unknown[]) => void)(type, ...rest)
+  }) as typeof inbound.addEventListener
+  const refused = refuseUnknownDevice(inbound)
+  await assert.rejects(openSession(toListener, sessionOptions(dialerPeer)), { code: 'not-paired' })
+  await within(refused, 'the stream is closed')
+  assert.equal(reads, 0)
+  assert.notEqual(inbound.status, 'open')
+})
+
+test('an unpaired peer that floods instead of leaving is reset', async () => {
+  const { outbound, inbound } = await ends()
+  const refused = refuseUnknownDevice(inbound)
+  while (outbound.status === 'open') {
+    outbound.send(new Uint8Array(1_000))
+    assert.ok(inbound.readBufferLength <= 5_000)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await within(refused, 'the stream is reset')
+  assert.equal(inbound.readBufferLength, 0)
+})
+
+test('slowloris: a hello that is not finished in five seconds is given up, by either side', async () => {
+  for (const side of ['dialer', 'listener'] as const) {
+    const timers = virtualTimers()
+    const { dialerPeer, listenerPeer, toListener, toDialer, outbound, inbound } = await ends()
+    const opening: Promise<Session> =
+      side === 'dialer'
+        ? openSession(toListener, sessionOptions(dialerPeer, { timers }))
+        : acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { timers }))
+    let failed: unknown
+    opening.catch((error: unknown) => (failed = error))
+    const peer = side === 'dialer' ? inbound : outbound
+    for (let second = 0; second < 5; second++) {
+      assert.equal(failed, undefined)
+      peer.send(Uint8Array.of(0))
+      await timers.pass(999)
+    }
+    await timers.pass(10)
+    assert.ok(failed instanceof SpacedockError && failed.code === 'timed-out', String(failed))
+    await until(() => peer.status !== 'open', 'the peer sees the reset')
+    assert.equal(timers.pending(), 0)
+  }
+})
+
+test('a hello of nonsense is reset', async () => {
+  const nonsense: Uint8Array[] = [
+    encodeFrames([{ type: 'ping', more: false, channel: 0, payload: new Uint8Array(8) }]),
+    encodeFrames([{ type: 'dialerHello', more: false, channel: 0, payload: new Uint8Array(65) }]),
+    encodeFrames([{ type: 'dialerProof', more: false, channel: 0, payload: new Uint8Array(32) }]),
+    Uint8Array.of(0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0, 0),
+    new TextEncoder().encode('GET / HTTP/1.1\r\n\r\n'),
+  ]
+  for (const bytes of nonsense) {
+    const { listenerPeer, toDialer, outbound, inbound } = await ends()
+    outbound.send(bytes)
+    await assert.rejects(acceptSession(inbound, toDialer, sessionOptions(listenerPeer)), SpacedockError)
+    assert.equal(inbound.status, 'aborted')
+  }
+})
+
+async function attempt(overrides: {
+  dialer?: Partial<SessionOptions>
+  listener?: Partial<SessionOptions>
+}): Promise<{ outcome: { dialer: string; listener: string } }> {
+  const { dialerPeer, listenerPeer, inbound, toListener, toDialer } = await ends()
+  const [dialer, listener] = await Promise.all([
+    outcomeOf(openSession(toListener, sessionOptions(dialerPeer, overrides.dialer))),
+    outcomeOf(acceptSession(inbound, toDialer, sessionOptions(listenerPeer, overrides.listener))),
+  ])
+  return { outcome: { dialer, listener } }
+}
+
+/** `opened`, or the code or message of what it failed with. */
+async function outcomeOf(opening: Promise<Session>): Promise<string> {
+  try {
+    const session = await opening
+    await session.closed
+    return 'opened'
+  } catch (error) {
+    if (error instanceof SpacedockError) return error.code
+    return error instanceof Error ? error.message : String(error)
+  }
+}

@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto'
+import { afterEach } from 'node:test'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { streamPair } from '@libp2p/utils'
+import type { Session, SessionOptions } from '../../../src/network/session/session.ts'
+import { acceptSession, openSession } from '../../../src/network/session/session.ts'
+import type { PairKey } from '../../../src/network/session/session-hello.ts'
+
+export const settledKey: PairKey = { key: new Uint8Array(32).fill(7), slot: 'settled' }
+
+const opened: Session[] = []
+
+// A test that fails must not leave sessions behind that keep the process alive.
+afterEach(() => {
+  for (const session of opened.splice(0)) session.abort(new Error('the test is over'))
+})
+
+export async function newPeerId(): Promise<PeerId> {
+  return peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
+}
+
+export interface Ends {
+  dialerPeer: PeerId
+  listenerPeer: PeerId
+  outbound: Stream
+  inbound: Stream
+  toListener: Connection
+  toDialer: Connection
+}
+
+/** A stream in memory between two peers, and what stands for the connection under it. */
+export async function ends(): Promise<Ends> {
+  const [dialerPeer, listenerPeer] = await Promise.all([newPeerId(), newPeerId()])
+  const [outbound, inbound] = await streamPair()
+  return {
+    dialerPeer,
+    listenerPeer,
+    outbound,
+    inbound,
+    toListener: connectionTo(listenerPeer, outbound),
+    toDialer: connectionTo(dialerPeer, inbound),
+  }
+}
+
+/** As much of a connection as a session uses; the stream is real. */
+function connectionTo(remotePeer: PeerId, stream: Stream): Connection {
+  return {
+    remotePeer,
+    newStream: async () => stream,
+    abort: (error: Error) => stream.abort(error),
+  } as unknown as Connection
+}
+
+export function sessionOptions(localPeer: PeerId, overrides: Partial<SessionOptions> = {}): SessionOptions {
+  return {
+    localPeer,
+    instance: randomBytes(16),
+    keysOf: () => [settledKey],
+    onProved: () => {},
+    dispatch: async (_name, _version, value) => value,
+    ...overrides,
+  }
+}
+
+export interface SessionPair {
+  dialer: Session
+  listener: Session
+  outbound: Stream
+  inbound: Stream
+}
+
+export async function sessionPair(
+  overrides: { dialer?: Partial<SessionOptions>; listener?: Partial<SessionOptions> } = {},
+): Promise<SessionPair> {
+  const { dialerPeer, listenerPeer, outbound, inbound, toListener, toDialer } = await ends()
+  const [dialer, listener] = await Promise.all([
+    openSession(toListener, sessionOptions(dialerPeer, overrides.dialer)),
+    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, overrides.listener)),
+  ])
+  opened.push(dialer, listener)
+  return { dialer, listener, outbound, inbound }
+}

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import type { TestContext } from 'node:test'
+import { test } from 'node:test'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { PeerId, PrivateKey } from '@libp2p/interface'
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import * as v from 'valibot'
+import type { Device } from '../../../src/api.ts'
+import { defineProtocol } from '../../../src/network/application-protocols.ts'
+import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
+import { ProtocolRegistry } from '../../../src/network/protocol-registry.ts'
+import { refuseUnknownDevice } from '../../../src/network/session/session-handshake.ts'
+import type { PairKey } from '../../../src/network/session/session-hello.ts'
+import { acceptSession, openSession, sessionProtocol } from '../../../src/network/session/session.ts'
+import { realHost, until } from '../real-hosts.ts'
+import { settledKey } from './session-pair.ts'
+
+test('two devices that dial each other at once end with exactly one session, the same on both sides', async (t) => {
+  for (let round = 0; round < 8; round++) {
+    const { left, right } = await pair(t)
+    left.supervisor.start()
+    right.supervisor.start()
+    await until(() => haveOneSession(left, right), 'one session on both sides')
+    await until(() => openStreams(left) === 1 && openStreams(right) === 1, 'one stream on both sides')
+    const kept = left.supervisor.sessionOf(right.peerId)
+    const localIsSmaller = left.peerId.toString() < right.peerId.toString()
+    if (left.dialled > 0 && right.dialled > 0 && left.sessions > 1) {
+      assert.equal(kept?.opener, localIsSmaller ? 'local' : 'remote')
+    }
+    assert.equal(await kept?.request('double', 1, 21), 42)
+    assert.equal(await right.supervisor.sessionOf(left.peerId)?.request('double', 1, 4), 8)
+    await Promise.all([left.stop(), right.stop()])
+  }
+})
+
+test('a device that was killed and started again is connected again, as another process', async (t) => {
+  const { left, right } = await pair(t)
+  startListening(right)
+  left.supervisor.start()
+  await until(() => haveOneSession(left, right), 'the first session')
+  const before = left.supervisor.sessionOf(right.peerId)?.remoteInstance
+  await right.kill()
+  const again = await startDevice(t, right.privateKey, right.keys)
+  connect(left, again)
+  left.supervisor.sighting(again.peerId)
+  again.supervisor.start()
+  await until(() => haveOneSession(left, again), 'the second session')
+  const kept = left.supervisor.sessionOf(again.peerId)
+  assert.notEqual(kept?.remoteInstance, before)
+  assert.equal(await kept?.request('double', 1, 5), 10)
+})
+
+test('a device that forgot the other says so, and is not asked again', async (t) => {
+  const { left, right } = await pair(t)
+  right.keys.clear()
+  startListening(right)
+  left.supervisor.start()
+  await until(() => left.unknown === 1, 'unknown device')
+  left.supervisor.sighting(right.peerId)
+  assert.equal(left.dialled, 1)
+  assert.equal(right.sessions, 0)
+})
+
+test('revoking ends the session on both sides before it returns, and the device stays away', async (t) => {
+  const { left, right } = await pair(t)
+  startListening(right)
+  left.supervisor.start()
+  await until(() => haveOneSession(left, right), 'the session')
+  const session = right.supervisor.sessionOf(left.peerId)
+  left.keys.clear()
+  await left.supervisor.drop(right.peerId)
+  assert.equal(left.host.getConnections(right.peerId).filter(({ status }) => status === 'open').length, 0)
+  await session?.closed
+  connect(left, right)
+  right.supervisor.connectNow(left.peerId)
+  await until(() => right.unknown === 1, 'the other side learns it')
+  assert.equal(left.supervisor.sessionOf(right.peerId), undefined)
+})
+
+/** Ready for sessions, but does not dial. */
+function startListening(device: TestDevice): void {
+  device.addresses.clear()
+  device.supervisor.start()
+}
+
+interface TestDevice {
+  host: Awaited<ReturnType<typeof realHost>>
+  peerId: PeerId
+  privateKey: PrivateKey
+  supervisor: ConnectionSupervisor
+  keys: Map<string, PairKey[]>
+  addresses: Map<string, Multiaddr[]>
+  dialled: number
+  sessions: number
+  unknown: number
+  stop(): Promise<void>
+  /** Without a goodbye. */
+  kill(): Promise<void>
+}
+
+async function pair(t: TestContext): Promise<{ left: TestDevice; right: TestDevice }> {
+  const keyPairs = await Promise.all([generateKeyPair('Ed25519'), generateKeyPair('Ed25519')])
+  const [leftId, rightId] = keyPairs.map((key) => peerIdFromPrivateKey(key).toString())
+  assert.ok(leftId !== undefined && rightId !== undefined)
+  const [left, right] = await Promise.all([
+    startDevice(t, keyPairs[0], new Map([[rightId, [settledKey]]])),
+    startDevice(t, keyPairs[1], new Map([[leftId, [settledKey]]])),
+  ])
+  connect(left, right)
+  return { left, right }
+}
+
+function connect(one: TestDevice, other: TestDevice): void {
+  one.addresses.set(other.peerId.toString(), other.host.getMultiaddrs())
+  other.addresses.set(one.peerId.toString(), one.host.getMultiaddrs())
+}
+
+/** Host, registry and supervisor, put together as a node does it. */
+async function startDevice(
+  t: TestContext,
+  privateKey: PrivateKey,
+  keys: Map<string, PairKey[]>,
+): Promise<TestDevice> {
+  const host = await realHost(privateKey)
+  const addresses = new Map<string, Multiaddr[]>()
+  const ids = new Map<string, PeerId>()
+  const registry = new ProtocolRegistry({
+    host,
+    isPaired: (peerId) => keys.has(peerId.toString()),
+    deviceOf: (peerId) => (keys.has(peerId.toString()) ? ({ id: peerId.toString() } as Device) : undefined),
+  })
+  registry.register(
+    defineProtocol({
+      name: 'double',
+      version: 1,
+      request: v.number(),
+      response: v.number(),
+      handler: (value) => value * 2,
+    }),
+  )
+  const sessionOptions = {
+    localPeer: host.peerId,
+    instance: randomBytes(16),
+    keysOf: (peerId: PeerId) => keys.get(peerId.toString()) ?? [],
+    onProved: () => {},
+    dispatch: registry.dispatch.bind(registry),
+  }
+  const device: TestDevice = {
+    host,
+    peerId: host.peerId,
+    privateKey,
+    keys,
+    addresses,
+    dialled: 0,
+    sessions: 0,
+    unknown: 0,
+    supervisor: new ConnectionSupervisor({
+      localPeer: host.peerId,
+      devices: () => [...ids.values()].filter((peerId) => keys.has(peerId.toString())),
+      addressesOf: (peerId) => addresses.get(peerId.toString()) ?? [],
+      dial: (_peerId, targets, { signal }) => {
+        device.dialled++
+        return host.dial([...targets], { signal })
+      },
+      openSession: (connection, { signal }) => openSession(connection, { ...sessionOptions, signal }),
+      connectionsTo: (peerId) => host.getConnections(peerId),
+      onSession: () => device.sessions++,
+      onSessionEnded: () => {},
+      onUnknownDevice: () => device.unknown++,
+    }),
+    stop: async () => {
+      await device.supervisor.stop()
+      await registry.close()
+      await host.stop()
+    },
+    kill: async () => {
+      for (const connection of host.getConnections()) connection.abort(new Error('killed'))
+      await device.stop()
+    },
+  }
+  for (const id of keys.keys()) ids.set(id, peerIdFromString(id))
+  registry.attach({
+    protocol: sessionProtocol,
+    access: 'paired',
+    maxInboundStreams: 4,
+    refuse: refuseUnknownDevice,
+    handle: async (stream, connection, { signal }) => {
+      await device.supervisor.admit(await acceptSession(stream, connection, { ...sessionOptions, signal }))
+    },
+  })
+  await registry.settled()
+  t.after(() => device.stop())
+  return device
+}
+
+function haveOneSession(one: TestDevice, other: TestDevice): boolean {
+  const here = one.supervisor.sessionOf(other.peerId)
+  const there = other.supervisor.sessionOf(one.peerId)
+  return here !== undefined && there !== undefined && here.opener !== there.opener
+}
+
+function openStreams(device: TestDevice): number {
+  const streams = device.host.getConnections().flatMap((connection) => connection.streams)
+  return streams.filter(({ protocol }) => protocol === sessionProtocol).length
+}
