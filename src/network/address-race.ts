@@ -3,14 +3,15 @@ import type { TransportManager } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { abortReason } from './deadline.ts'
 import { isRelayed } from './relayed-address.ts'
-import { systemTimers, type Timers } from './timers.ts'
+import type { Clock } from '../api.ts'
+import { systemClock } from '../clock.ts'
 
 /** After this long without an answer the next address is tried as well. RFC 8305 recommends 250 ms. */
 const headStartMs = 250
 
 export interface RaceOptions {
   signal: AbortSignal
-  timers?: Timers
+  clock?: Clock
 }
 
 /**
@@ -22,7 +23,7 @@ export interface RaceOptions {
 export function raceAddresses<Address, Winner>(
   addresses: readonly Address[],
   dial: (address: Address, options: { signal: AbortSignal }) => Promise<Winner>,
-  { signal, timers = systemTimers }: RaceOptions,
+  { signal, clock = systemClock }: RaceOptions,
 ): Promise<Winner> {
   const { promise, resolve, reject } = Promise.withResolvers<Winner>()
   /** Those under way. The signal of the one that wins never aborts: the connection would go with it. */
@@ -44,7 +45,7 @@ export function raceAddresses<Address, Winner>(
     cancelTimer?.()
     const address = waiting.shift()
     if (settled || address === undefined) return
-    if (waiting.length > 0) cancelTimer = timers.after(headStartMs, startNext)
+    if (waiting.length > 0) cancelTimer = clock.after(headStartMs, startNext)
     const attempt = new AbortController()
     attempts.add(attempt)
     void run(address, attempt)

@@ -1,5 +1,5 @@
-import type { Timers } from './timers.ts'
-import { systemTimers } from './timers.ts'
+import type { Clock } from '../api.ts'
+import { systemClock } from '../clock.ts'
 
 export interface Deadline {
   readonly signal: AbortSignal
@@ -11,17 +11,17 @@ export interface Deadline {
 
 export interface DeadlineOptions {
   signal?: AbortSignal | undefined
-  timers?: Timers | undefined
+  clock?: Clock | undefined
 }
 
 /** A signal that aborts after `timeoutMs` with `reason()`, or with the caller's signal and its reason. */
 export function startDeadline(
   timeoutMs: number,
   reason: () => Error,
-  { signal, timers = systemTimers }: DeadlineOptions = {},
+  { signal, clock = systemClock }: DeadlineOptions = {},
 ): Deadline {
   const controller = new AbortController()
-  const cancelTimer = timers.after(timeoutMs, () => abort(reason()))
+  const cancelTimer = clock.after(timeoutMs, () => abort(reason()))
   const onAbort = (): void => abort(signal?.reason)
 
   function abort(why: unknown): void {

@@ -6,8 +6,7 @@ import { decodeJson, encodeJson } from './json-text.ts'
 import { describeError } from './remote-error.ts'
 import { maxMessageBytes } from './session/request-header.ts'
 import { serve } from './request-response.ts'
-import type { Timers } from './timers.ts'
-
+import type { Clock } from '../api.ts'
 /** A protocol that has libp2p streams to itself. */
 export interface StreamProtocol {
   /** Such as `/spacedock/pairing/1.0.0`. */
@@ -27,7 +26,7 @@ export interface ProtocolRegistryOptions {
   isPaired: (peerId: PeerId) => boolean
   /** Known for trusted devices only. */
   deviceOf: (peerId: PeerId) => Device | undefined
-  timers?: Timers
+  clock?: Clock
   log?: Log
 }
 
@@ -153,11 +152,11 @@ export class ProtocolRegistry {
       protocol: applicationProtocolId(name, version),
       access: 'trusted',
       handle: async (stream, connection, { signal }) => {
-        const { timers } = this.#options
+        const { clock } = this.#options
         const serveOptions = {
           maxBytes: maxMessageBytes,
           signal,
-          ...(timers === undefined ? {} : { timers }),
+          ...(clock === undefined ? {} : { clock }),
         }
         await serve(stream, serveOptions, (question, { signal }) =>
           answer(() =>

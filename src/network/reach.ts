@@ -9,14 +9,13 @@ import { linkLocalTcp } from './link-local-tcp.ts'
 import { OwnPorts } from './relay/own-port.ts'
 import { relayClient, type RelayReservations } from './relay/relay-reservations.ts'
 import { simultaneousOpen, type MappedPort, type SimultaneousOpen } from './relay/simultaneous-open.ts'
-import type { Timers } from './timers.ts'
-
+import type { Clock } from '../api.ts'
 export interface RelayOptions {
   /** Whether this peer is a rendezvous node of this device, whose relay it uses. */
   isRelay: (peer: string) => boolean
   /** Only with paired devices is a direct connection through NATs arranged. */
   isPaired: (peer: PeerId) => boolean
-  clock: Timers
+  clock: Clock
   log: Log
 }
 

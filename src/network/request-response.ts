@@ -2,8 +2,7 @@ import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/inter
 import { SpacedockError } from '../errors.ts'
 import { BoundedBuffer } from './bounded-buffer.ts'
 import { abortReason, startDeadline, untilAborted } from './deadline.ts'
-import type { Timers } from './timers.ts'
-
+import type { Clock } from '../api.ts'
 /**
  * One question and one answer over a libp2p stream of their own, framed as rust-libp2p's `request_response::json`: the
  * asker writes one text and closes its write side, the answerer reads to the end, writes one text and closes. This file
@@ -16,7 +15,7 @@ export interface RequestOptions {
   /** For the whole exchange. @default 30_000 */
   timeoutMs?: number
   signal?: AbortSignal
-  timers?: Timers
+  clock?: Clock
 }
 
 /** Rejects with `too-large`, `timed-out`, `interrupted` (reset or lost: also how silence looks), or the signal's reason. */
@@ -48,7 +47,7 @@ export interface ServeOptions {
   /** For the whole exchange, including the peer's reading of the answer. @default 30_000 */
   timeoutMs?: number
   signal?: AbortSignal
-  timers?: Timers
+  clock?: Clock
 }
 
 /** `null` is silence: the stream is reset and nothing is sent. The signal aborts when nobody waits for the answer any more. */
@@ -69,7 +68,7 @@ export async function serve(
   const exchange = startDeadline(options.timeoutMs ?? exchangeTimeoutMs, timedOut, options)
   const reading = startDeadline(options.readTimeoutMs ?? readTimeoutMs, timedOut, {
     signal: exchange.signal,
-    timers: options.timers,
+    clock: options.clock,
   })
   const onClose = (): void => exchange.abort(interrupted())
   try {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { raceAddresses } from '../../src/network/address-race.ts'
-import { turns, virtualTimers } from './virtual-timers.ts'
+import { turns, virtualClock } from './virtual-clock.ts'
 
 /** Addresses by name, and what becomes of each after how long. */
 interface Fate {
@@ -10,55 +10,55 @@ interface Fate {
 }
 
 function race(fates: Record<string, Fate>, signal = new AbortController().signal) {
-  const timers = virtualTimers()
+  const clock = virtualClock()
   const dialled: { name: string; atMs: number; signal: AbortSignal }[] = []
   const result = raceAddresses(
     Object.keys(fates),
     (name, { signal: own }) =>
       new Promise<string>((resolve, reject) => {
-        dialled.push({ name, atMs: timers.monotonic(), signal: own })
+        dialled.push({ name, atMs: clock.monotonic(), signal: own })
         const { afterMs, outcome } = fates[name] ?? { afterMs: 0, outcome: 'silent' }
         if (outcome === 'silent') return
-        timers.after(afterMs, () => (outcome === 'answers' ? resolve(name) : reject(new Error(name))))
+        clock.after(afterMs, () => (outcome === 'answers' ? resolve(name) : reject(new Error(name))))
       }),
-    { signal, timers },
+    { signal, clock },
   )
   const settled = result.then(
     (winner) => winner,
     (error: unknown) => error,
   )
-  return { timers, dialled, settled, times: () => dialled.map(({ name, atMs }) => `${name} ${atMs}`) }
+  return { clock, dialled, settled, times: () => dialled.map(({ name, atMs }) => `${name} ${atMs}`) }
 }
 
 test('an address that does not answer delays the next by a quarter of a second', async () => {
-  const { timers, settled, times } = race({
+  const { clock, settled, times } = race({
     dead: { afterMs: 0, outcome: 'silent' },
     alive: { afterMs: 20, outcome: 'answers' },
     later: { afterMs: 0, outcome: 'answers' },
   })
-  await timers.pass(10_000)
+  await clock.pass(10_000)
   assert.equal(await settled, 'alive')
   assert.deepEqual(times(), ['dead 0', 'alive 250'])
-  assert.equal(timers.pending(), 0)
+  assert.equal(clock.pending(), 0)
 })
 
 test('after an address that refuses, the next is tried at once', async () => {
-  const { timers, settled, times } = race({
+  const { clock, settled, times } = race({
     first: { afterMs: 10, outcome: 'refuses' },
     second: { afterMs: 10, outcome: 'refuses' },
     third: { afterMs: 10, outcome: 'answers' },
   })
-  await timers.pass(10_000)
+  await clock.pass(10_000)
   assert.equal(await settled, 'third')
   assert.deepEqual(times(), ['first 0', 'second 10', 'third 20'])
 })
 
 test('the attempts that lost are called off, and the one that won is left alone', async () => {
-  const { timers, settled, dialled } = race({
+  const { clock, settled, dialled } = race({
     dead: { afterMs: 0, outcome: 'silent' },
     alive: { afterMs: 0, outcome: 'answers' },
   })
-  await timers.pass(10_000)
+  await clock.pass(10_000)
   assert.equal(await settled, 'alive')
   assert.deepEqual(
     dialled.map(({ signal }) => signal.aborted),
@@ -67,11 +67,11 @@ test('the attempts that lost are called off, and the one that won is left alone'
 })
 
 test('when all have failed it says so, with every reason', async () => {
-  const { timers, settled } = race({
+  const { clock, settled } = race({
     first: { afterMs: 1, outcome: 'refuses' },
     second: { afterMs: 900, outcome: 'refuses' },
   })
-  await timers.pass(10_000)
+  await clock.pass(10_000)
   const error = await settled
   assert.ok(error instanceof AggregateError)
   assert.deepEqual(
@@ -85,11 +85,11 @@ test('when all have failed it says so, with every reason', async () => {
 test('called off, it calls all attempts off and rejects with the reason', async () => {
   const caller = new AbortController()
   const reason = new Error('not wanted any more')
-  const { timers, settled, dialled } = race(
+  const { clock, settled, dialled } = race(
     { dead: { afterMs: 0, outcome: 'silent' }, more: { afterMs: 0, outcome: 'silent' } },
     caller.signal,
   )
-  await timers.pass(100)
+  await clock.pass(100)
   caller.abort(reason)
   await turns()
   assert.equal(await settled, reason)
@@ -97,5 +97,5 @@ test('called off, it calls all attempts off and rejects with the reason', async 
     dialled.map(({ signal }) => signal.aborted),
     [true],
   )
-  assert.equal(timers.pending(), 0)
+  assert.equal(clock.pending(), 0)
 })

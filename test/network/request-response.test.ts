@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import type { ServeHandler, ServeResult } from '../../src/network/request-response.ts'
 import { request, serve } from '../../src/network/request-response.ts'
 import { realHost, until, within } from './real-hosts.ts'
-import { turns, virtualTimers } from './virtual-timers.ts'
+import { turns, virtualClock } from './virtual-clock.ts'
 
 const maxBytes = 4 * 1024
 const echo: ServeHandler = async (question) => question
@@ -102,26 +102,26 @@ test('a stream that is reset already is an interrupted exchange, for either side
 })
 
 test('slowloris: a byte a second is reset after ten seconds', async () => {
-  const timers = virtualTimers()
+  const clock = virtualClock()
   const [asker, answerer] = await streamPair()
-  const served = serve(answerer, { maxBytes, timers }, echo)
+  const served = serve(answerer, { maxBytes, clock }, echo)
   for (let second = 0; second < 9; second++) {
     asker.send(Uint8Array.of(1))
-    await timers.pass(1_000)
+    await clock.pass(1_000)
     assert.equal(answerer.status, 'open')
   }
-  await timers.pass(1_001)
+  await clock.pass(1_001)
   const result = await served
   assert.ok(result.outcome === 'failed' && 'code' in result.cause && result.cause.code === 'timed-out')
   assert.equal(answerer.status, 'aborted')
-  assert.equal(timers.pending(), 0)
+  assert.equal(clock.pending(), 0)
 })
 
 test('a handler that dawdles is cut off after thirty seconds, and told', async () => {
-  const timers = virtualTimers()
+  const clock = virtualClock()
   const [asker, answerer] = await streamPair()
   let told = false
-  const served = serve(answerer, { maxBytes, timers }, (_question, { signal }) => {
+  const served = serve(answerer, { maxBytes, clock }, (_question, { signal }) => {
     signal.addEventListener('abort', () => (told = true))
     return new Promise<null>(() => {})
   })
@@ -131,9 +131,9 @@ test('a handler that dawdles is cut off after thirty seconds, and told', async (
     () => asker.remoteReadStatus === 'readable' && answerer.remoteWriteStatus === 'closed',
     'the question',
   )
-  await timers.pass(29_999)
+  await clock.pass(29_999)
   assert.equal(told, false)
-  await timers.pass(2)
+  await clock.pass(2)
   assert.equal((await served).outcome, 'failed')
   assert.equal(told, true)
   await assert.rejects(answer, { code: 'interrupted' })
@@ -155,16 +155,16 @@ test('a handler whose asker has gone is told', async () => {
 })
 
 test('a peer that never reads its answer is given up, with nothing left in memory', async () => {
-  const timers = virtualTimers()
+  const clock = virtualClock()
   const { asker, answerer, close } = await realPair()
   try {
     // A stream that is paused gives its peer no more window than it has.
     asker.pause()
     asker.send(Uint8Array.of(1))
     await asker.close()
-    const served = serve(await answerer, { maxBytes, timers }, async () => new Uint8Array(4 * 1024 * 1024))
+    const served = serve(await answerer, { maxBytes, clock }, async () => new Uint8Array(4 * 1024 * 1024))
     await until(() => asker.readBufferLength >= 200 * 1024, 'the window is full')
-    await timers.pass(30_001)
+    await clock.pass(30_001)
     assert.equal((await within(served, 'serve ends')).outcome, 'failed')
     assert.equal((await answerer).writeBufferLength, 0)
   } finally {
@@ -192,7 +192,7 @@ test('a connection lost in the middle of a text is never taken for its end', asy
 })
 
 test('1,000 half-open streams are bounded, reset in time, and do not keep an honest exchange waiting', async () => {
-  const timers = virtualTimers()
+  const clock = virtualClock()
   const [server, stranger, honest] = await Promise.all([realHost(), realHost(), realHost()])
   try {
     let open = 0
@@ -201,7 +201,7 @@ test('1,000 half-open streams are bounded, reset in time, and do not keep an hon
       '/half-open',
       async (stream) => {
         mostOpen = Math.max(mostOpen, ++open)
-        await serve(stream, { maxBytes, timers }, echo)
+        await serve(stream, { maxBytes, clock }, echo)
         open--
       },
       { maxInboundStreams: 32 },
@@ -232,7 +232,7 @@ test('1,000 half-open streams are bounded, reset in time, and do not keep an hon
     const honestStream = await honest.dialProtocol(address, '/half-open')
     const answer = await within(request(honestStream, Uint8Array.of(1, 2), { maxBytes }), 'the honest answer')
     assert.deepEqual(answer, Uint8Array.of(1, 2))
-    await timers.pass(10_001)
+    await clock.pass(10_001)
     await until(() => open === 0, 'all are reset')
   } finally {
     await Promise.all([server.stop(), stranger.stop(), honest.stop()])

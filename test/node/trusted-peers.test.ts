@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { TrustedPeers } from '../../src/node/trusted-peers.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
-import { virtualTimers, type VirtualTimers } from '../network/virtual-timers.ts'
+import { virtualClock, type VirtualClock } from '../network/virtual-clock.ts'
 import { alice, bob, carol } from '../store/fixtures.ts'
 
 const dayMs = 24 * 3_600_000
 
-function scene(): { time: VirtualTimers; store: Store; peers: TrustedPeers; paired: string[] } {
-  const time = virtualTimers()
+function scene(): { time: VirtualClock; store: Store; peers: TrustedPeers; paired: string[] } {
+  const time = virtualClock()
   const store = openMemoryStore({ clock: time })
   const paired: string[] = []
   const peers = new TrustedPeers(

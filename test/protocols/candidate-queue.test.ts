@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CandidateQueue } from '../../src/protocols/candidate-queue.ts'
-import { virtualTimers } from '../network/virtual-timers.ts'
+import { virtualClock } from '../network/virtual-clock.ts'
 
 function makeQueue() {
-  const time = virtualTimers()
+  const time = virtualClock()
   const asked: string[] = []
   const queue = new CandidateQueue(time, (peer) => asked.push(peer))
   const add = (

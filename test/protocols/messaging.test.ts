@@ -4,7 +4,7 @@ import type { Device, Message } from '../../src/api.ts'
 import { SpacedockError } from '../../src/errors.ts'
 import { MessagingService, type Envelope } from '../../src/protocols/messaging.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
-import { turns, virtualTimers, type VirtualTimers } from '../network/virtual-timers.ts'
+import { turns, virtualClock, type VirtualClock } from '../network/virtual-clock.ts'
 
 /** Two services over real boxes in memory; what lies between them is in the test's hand. */
 
@@ -20,7 +20,7 @@ interface Side {
   transport: Transport | null
 }
 
-function makeSide(time: VirtualTimers): Side {
+function makeSide(time: VirtualClock): Side {
   const store = openMemoryStore({ clock: time })
   let nextId = 0
   const side: Side = {
@@ -57,8 +57,8 @@ async function handOver(to: Side, fromPeer: string, value: unknown): Promise<unk
   return handler(checked.value, { device, signal: new AbortController().signal })
 }
 
-function scene(): { time: VirtualTimers; alice: Side; bob: Side; connect: () => void; send: Send } {
-  const time = virtualTimers()
+function scene(): { time: VirtualClock; alice: Side; bob: Side; connect: () => void; send: Send } {
+  const time = virtualClock()
   const [alice, bob] = [makeSide(time), makeSide(time)]
   return {
     time,
@@ -244,7 +244,7 @@ describe('receiving', () => {
   test('the same id of another peer is another message', async () => {
     const { alice, bob } = scene()
     await handOver(bob, alice.peer, envelope)
-    await handOver(bob, makeSide(virtualTimers()).peer, envelope)
+    await handOver(bob, makeSide(virtualClock()).peer, envelope)
     assert.equal(bob.arrived.length, 2)
   })
 
@@ -273,7 +273,7 @@ describe('receiving', () => {
   })
 
   test('the schema accepts its own output, as the protocol registry needs it', async () => {
-    const { request } = makeSide(virtualTimers()).service.protocol
+    const { request } = makeSide(virtualClock()).service.protocol
     const once = await request['~standard'].validate(envelope)
     assert.ok(once.issues === undefined)
     assert.deepEqual(await request['~standard'].validate(once.value), { value: once.value, typed: true })

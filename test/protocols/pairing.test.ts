@@ -10,7 +10,7 @@ import { pairingProtocol, PairingService } from '../../src/protocols/pairing.ts'
 import { deviceIdOf } from '../../src/store/device-id.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
 import { until, within } from '../network/real-hosts.ts'
-import { virtualTimers, type VirtualTimers } from '../network/virtual-timers.ts'
+import { virtualClock, type VirtualClock } from '../network/virtual-clock.ts'
 
 const log = (): void => undefined
 const onProgress = (): void => undefined
@@ -21,7 +21,7 @@ interface Side extends AsyncDisposable {
   host: Host
   store: Store
   service: PairingService
-  time: VirtualTimers
+  time: VirtualClock
   /** Peers of pairings that are left to the next session. */
   unfinished: string[]
   /** What it is asked is reset, as if it did not get through. */
@@ -31,7 +31,7 @@ interface Side extends AsyncDisposable {
 }
 
 async function makeSide(): Promise<Side> {
-  const time = virtualTimers()
+  const time = virtualClock()
   const store = openMemoryStore({ clock: time })
   const interfaces = [process.platform === 'darwin' ? 'lo0' : 'lo']
   const host = await createHost({ seed: store.identity.seed, port: 0, interfaces, agent: 'test' })
@@ -179,7 +179,7 @@ test('a join whose initiator was restarted does not burn the next code, which th
 })
 
 /** So fast that what is repeated every 300 ms is repeated as soon as there is no answer. */
-function letTimePass(time: VirtualTimers): Disposable {
+function letTimePass(time: VirtualClock): Disposable {
   const passing = setInterval(() => void time.pass(300), 1)
   return { [Symbol.dispose]: () => clearInterval(passing) }
 }

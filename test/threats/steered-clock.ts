@@ -4,7 +4,7 @@ import type { Clock } from '../../src/index.ts'
 export class SteeredClock implements Clock {
   #monotonicOffset = 0
   #wallOffset = 0
-  readonly #timers = new Set<{ atMs: number; run: () => void; cancel: () => void }>()
+  readonly #clock = new Set<{ atMs: number; run: () => void; cancel: () => void }>()
 
   monotonic(): number {
     return performance.now() + this.#monotonicOffset
@@ -26,10 +26,10 @@ export class SteeredClock implements Clock {
       run,
       cancel: () => {
         clearTimeout(real)
-        this.#timers.delete(timer)
+        this.#clock.delete(timer)
       },
     }
-    this.#timers.add(timer)
+    this.#clock.add(timer)
     return timer.cancel
   }
 
@@ -42,7 +42,7 @@ export class SteeredClock implements Clock {
   pass(byMs: number): void {
     this.#monotonicOffset += byMs
     this.#wallOffset += byMs
-    const due = [...this.#timers].filter(({ atMs }) => atMs <= this.monotonic())
+    const due = [...this.#clock].filter(({ atMs }) => atMs <= this.monotonic())
     for (const timer of due.sort((a, b) => a.atMs - b.atMs)) timer.run()
   }
 }

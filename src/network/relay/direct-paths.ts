@@ -5,8 +5,6 @@ import { Alarm } from '../alarm.ts'
 import { startDeadline } from '../deadline.ts'
 import { isRelayed, isRelayedConnection } from '../relayed-address.ts'
 import type { Session } from '../session/session.ts'
-import type { Timers } from '../timers.ts'
-
 export interface DirectPathsOptions {
   /** The session in use with this peer. */
   sessionOf: (peer: PeerId) => Session | undefined
@@ -25,7 +23,7 @@ export interface DirectPathsOptions {
   isAsker: (peer: PeerId) => boolean
   /** Lets the session go on over this connection. */
   moveSession: (connection: Connection, options: { signal: AbortSignal }) => Promise<void>
-  clock: Clock & Timers
+  clock: Clock
   log: Log
 }
 
@@ -101,7 +99,7 @@ export class DirectPaths {
     if (open !== undefined) return this.#move(session, open)
     const deadline = startDeadline(tryTimeoutMs, () => new Error('no direct way in time'), {
       signal,
-      timers: clock,
+      clock,
     })
     try {
       const ways = [this.#directAddresses(remotePeer).then((found) => dial(remotePeer, found, deadline))]

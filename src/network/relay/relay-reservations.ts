@@ -21,12 +21,10 @@ import { Alarm } from '../alarm.ts'
 import { answers } from '../connection-probe.ts'
 import { backoffMs } from '../supervisor/reconnect-schedule.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
-import type { Timers } from '../timers.ts'
-
 export interface RelayClientOptions {
   /** Whether this peer is one of the relays to be reachable over. */
   isRelay: (peer: string) => boolean
-  clock: Clock & Timers
+  clock: Clock
   log: Log
   /** In [0, 1). @default Math.random */
   random?: () => number
@@ -213,7 +211,7 @@ export class RelayReservations implements Startable {
     while (!signal.aborted) {
       const timeoutMs = (await suspicion.wait(signal)) ? suspectedAnswerMs : answerMs
       if (signal.aborted) break
-      if (await answers(connection, { timeoutMs, signal, timers: clock })) continue
+      if (await answers(connection, { timeoutMs, signal, clock })) continue
       connection.abort(new Error('the relay does not answer'))
     }
     this.#suspicions.delete(suspicion)

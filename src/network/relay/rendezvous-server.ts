@@ -20,8 +20,7 @@ import { parsePeerAddress } from '../discovery/given-addresses.ts'
 import { listenAddresses } from '../host.ts'
 import { networkOf } from '../network-of.ts'
 import { defaultRelayLimits, RelayGuard, type RelayLimits } from './relay-limits.ts'
-import type { Timers } from '../timers.ts'
-
+import type { Clock } from '../../api.ts'
 export interface RendezvousServerOptions {
   /** 32 bytes, Ed25519. */
   seed: Uint8Array
@@ -37,7 +36,7 @@ export interface RendezvousServerOptions {
   /** Connections in all. @default 4_096 */
   maxConnections?: number
   agent: string
-  clock?: Timers
+  clock?: Clock
   log?: Log
 }
 
@@ -121,7 +120,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   async function dropSilent(newcomer: Connection): Promise<void> {
     const older = libp2p.getConnections(newcomer.remotePeer).filter((one) => one !== newcomer)
     for (const connection of older) {
-      if (await answers(connection, { timeoutMs: answerMs, timers: clock })) continue
+      if (await answers(connection, { timeoutMs: answerMs, clock })) continue
       connection.abort(new Error('the device is somewhere else'))
     }
   }

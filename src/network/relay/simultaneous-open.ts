@@ -10,8 +10,6 @@ import { isNeverDialled } from '../discovery/address-filter.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 import { request, serve } from '../request-response.ts'
-import type { Timers } from '../timers.ts'
-
 export const simultaneousOpenProtocol = '/spacedock/simultaneous-open/1.0.0'
 
 /** A port of this device, and under which address and port the other side of its NAT sees it. */
@@ -26,7 +24,7 @@ export interface SimultaneousOpenOptions {
   ports: () => readonly MappedPort[]
   /** Whether this peer may ask for it: addresses are told to paired devices only. */
   isAllowed: (peer: PeerId) => boolean
-  clock: Clock & Timers
+  clock: Clock
   log: Log
 }
 
@@ -119,14 +117,14 @@ export class SimultaneousOpen implements Startable {
     const { clock } = this.#options
     const stream = await this.#openStream(relayed, signal)
     const startedAtMs = clock.monotonic()
-    const options = { maxBytes, timeoutMs: exchangeTimeoutMs, signal, timers: clock }
+    const options = { maxBytes, timeoutMs: exchangeTimeoutMs, signal, clock }
     const answer = decodeJson(await request(stream, encodeJson(question), options))
     return { answer, roundTripMs: clock.monotonic() - startedAtMs }
   }
 
   #openStream(relayed: Connection, signal: AbortSignal): Promise<Stream> {
     const { clock } = this.#options
-    const deadline = startDeadline(exchangeTimeoutMs, timedOut, { signal, timers: clock })
+    const deadline = startDeadline(exchangeTimeoutMs, timedOut, { signal, clock })
     return relayed
       .newStream(simultaneousOpenProtocol, { signal: deadline.signal, runOnLimitedConnection: true })
       .finally(() => deadline.stop())
@@ -143,7 +141,7 @@ export class SimultaneousOpen implements Startable {
       return stream.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
     }
     const options = { maxBytes, timeoutMs: exchangeTimeoutMs, signal: this.#stop.signal }
-    await serve(stream, { ...options, timers: this.#options.clock }, async (question) => {
+    await serve(stream, { ...options, clock: this.#options.clock }, async (question) => {
       const asked = v.safeParse(questionSchema, decodeJson(question))
       if (!asked.success) return null
       if ('go' in asked.output) return this.#go(remotePeer)
@@ -191,7 +189,7 @@ export class SimultaneousOpen implements Startable {
     const address = multiaddr(`${target.address}/p2p/${peer.toString()}`)
     const transport = transportManager.dialTransportForMultiaddr(address)
     if (transport === undefined) throw new Error(`no transport dials ${target.address}`)
-    const deadline = startDeadline(openTimeoutMs, timedOut, { signal, timers: clock })
+    const deadline = startDeadline(openTimeoutMs, timedOut, { signal, clock })
     try {
       for (;;) {
         try {

@@ -7,8 +7,7 @@ import { InboundRequests } from './inbound-requests.ts'
 import { Liveness } from './liveness.ts'
 import { OutboundRequests, type SessionRequestOptions } from './outbound-requests.ts'
 import { Pings, type PingOptions } from './pings.ts'
-import type { Timers } from '../timers.ts'
-
+import type { Clock } from '../../api.ts'
 /** One long-lived framed stream between two paired devices, which carries everything they say to each other. */
 export interface Session {
   readonly remotePeer: PeerId
@@ -52,7 +51,7 @@ export interface LiveSessionOptions {
   connection: Connection
   opener: 'local' | 'remote'
   remoteInstance: string
-  timers: Timers
+  clock: Clock
   dispatch: (
     name: string,
     version: number,
@@ -63,7 +62,7 @@ export interface LiveSessionOptions {
 
 /** A session after its hello: routes frames, watches that the other side is there, and ends exactly once. */
 export function startLiveSession(options: LiveSessionOptions): Session {
-  const { framed, connection, opener, timers } = options
+  const { framed, connection, opener, clock } = options
   const { outgoing } = framed
   const remotePeer = connection.remotePeer
   const ended = Promise.withResolvers<SessionEnd>()
@@ -93,10 +92,10 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     onIdle: noticeIdle,
   })
   const firstChannel = opener === 'local' ? 1 : 2
-  const outbound = new OutboundRequests({ outgoing, flush, firstChannel, timers, onIdle: noticeIdle })
-  const pings = new Pings({ framed, timers })
+  const outbound = new OutboundRequests({ outgoing, flush, firstChannel, clock, onIdle: noticeIdle })
+  const pings = new Pings({ framed, clock })
   const liveness = new Liveness({
-    timers,
+    clock,
     ping: () => pings.sendKeepalive(),
     onSilent: () =>
       finish({ reason: 'silent' }, new SpacedockError('offline', 'The other device fell silent.')),
@@ -174,7 +173,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   async function close(): Promise<void> {
     if (phase === 'open' || phase === 'goodbye-received') {
       phase = 'closing'
-      const deadline = startDeadline(closeTimeoutMs, closeTimedOut, { timers })
+      const deadline = startDeadline(closeTimeoutMs, closeTimedOut, { clock })
       try {
         sayGoodbye()
         if (!isIdle()) {

@@ -1,7 +1,6 @@
-import type { Timers } from '../timers.ts'
-
+import type { Clock } from '../../api.ts'
 export interface LivenessOptions {
-  timers: Timers
+  clock: Clock
   /** Sends something that the other side answers at once. */
   ping: () => void
   /** Called once when the other side has been silent for too long. */
@@ -24,13 +23,13 @@ export class Liveness {
 
   constructor(options: LivenessOptions) {
     this.#options = options
-    this.#receivedAt = options.timers.monotonic()
+    this.#receivedAt = options.clock.monotonic()
     this.#sentAt = this.#receivedAt
     this.#plan(this.#receivedAt + quietMs)
   }
 
   received(): void {
-    this.#receivedAt = this.#options.timers.monotonic()
+    this.#receivedAt = this.#options.clock.monotonic()
     this.#graceGiven = false
     if (this.#pingedAt === undefined) return
     this.#pingedAt = undefined
@@ -39,7 +38,7 @@ export class Liveness {
   }
 
   sent(): void {
-    this.#sentAt = this.#options.timers.monotonic()
+    this.#sentAt = this.#options.clock.monotonic()
   }
 
   stop(): void {
@@ -48,13 +47,13 @@ export class Liveness {
   }
 
   #plan(atMs: number): void {
-    const { timers } = this.#options
+    const { clock } = this.#options
     this.#plannedAt = atMs
-    this.#cancelTimer = timers.after(Math.max(0, atMs - timers.monotonic()), () => this.#check())
+    this.#cancelTimer = clock.after(Math.max(0, atMs - clock.monotonic()), () => this.#check())
   }
 
   #check(): void {
-    const now = this.#options.timers.monotonic()
+    const now = this.#options.clock.monotonic()
     if (this.#pingedAt === undefined) {
       const silent = now - this.#receivedAt >= quietMs
       if (silent || now - this.#sentAt >= quietMs) {

@@ -8,14 +8,13 @@ import { decodeJson, encodeJson } from '../json-text.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
 import { decodeRemoteError } from '../remote-error.ts'
 import { encodeRequest, isProtocolVersion, maxMessageBytes, protocolNamePattern } from './request-header.ts'
-import type { Timers } from '../timers.ts'
-
+import type { Clock } from '../../api.ts'
 export interface OutboundRequestsOptions {
   outgoing: OutgoingQueue
   flush: () => void
   /** 1 or 2: odd channels for the dialer of the stream, even for the listener. */
   firstChannel: number
-  timers: Timers
+  clock: Clock
   /** Called when nothing is under way any more. */
   onIdle: () => void
 }
@@ -69,7 +68,7 @@ export class OutboundRequests {
     }
     const timedOut = (): Error =>
       new SpacedockError('timed-out', `The other device did not answer within ${timeoutMs / 1000} s.`)
-    const deadline = startDeadline(timeoutMs, timedOut, { signal, timers: this.#options.timers })
+    const deadline = startDeadline(timeoutMs, timedOut, { signal, clock: this.#options.clock })
     return new Promise<unknown>((resolve, reject) => {
       const body = encodeRequest(name, version, text)
       const pending: Pending = { body, answer: new BoundedBuffer(maxMessageBytes), deadline, resolve, reject }

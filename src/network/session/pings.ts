@@ -3,8 +3,7 @@ import type { Deadline } from '../deadline.ts'
 import { abortReason, startDeadline } from '../deadline.ts'
 import type { FramedStream } from './framed-stream.ts'
 import type { Frame } from './frames.ts'
-import type { Timers } from '../timers.ts'
-
+import type { Clock } from '../../api.ts'
 export interface PingOptions {
   signal?: AbortSignal
   /** @default 10_000 */
@@ -21,13 +20,13 @@ interface PendingPing {
 /** Round trips over a session. A ping carries eight bytes, which the pong repeats. */
 export class Pings {
   readonly #framed: FramedStream
-  readonly #timers: Timers
+  readonly #clock: Clock
   readonly #pending = new Map<bigint, PendingPing>()
   #lastId = 0n
 
-  constructor({ framed, timers }: { framed: FramedStream; timers: Timers }) {
+  constructor({ framed, clock }: { framed: FramedStream; clock: Clock }) {
     this.#framed = framed
-    this.#timers = timers
+    this.#clock = clock
   }
 
   /** Milliseconds until the answer. */
@@ -35,8 +34,8 @@ export class Pings {
     const id = ++this.#lastId
     return new Promise<number>((resolve, reject) => {
       if (signal?.aborted === true) return reject(abortReason(signal))
-      const deadline = startDeadline(timeoutMs, timedOut, { signal, timers: this.#timers })
-      this.#pending.set(id, { sentAt: this.#timers.monotonic(), deadline, resolve, reject })
+      const deadline = startDeadline(timeoutMs, timedOut, { signal, clock: this.#clock })
+      this.#pending.set(id, { sentAt: this.#clock.monotonic(), deadline, resolve, reject })
       const onAbort = (): void => {
         this.#pending.delete(id)
         reject(abortReason(deadline.signal))
@@ -62,7 +61,7 @@ export class Pings {
     if (pending === undefined) return
     this.#pending.delete(id)
     pending.deadline.stop()
-    pending.resolve(this.#timers.monotonic() - pending.sentAt)
+    pending.resolve(this.#clock.monotonic() - pending.sentAt)
   }
 
   /** The session is over. */

@@ -5,8 +5,8 @@ import { FramedStream } from './framed-stream.ts'
 import { startLiveSession, type Session } from './live-session.ts'
 import { greetAsDialer, greetAsListener } from './session-handshake.ts'
 import type { PairKey } from './session-hello.ts'
-import type { Timers } from '../timers.ts'
-import { systemTimers } from '../timers.ts'
+import type { Clock } from '../../api.ts'
+import { systemClock } from '../../clock.ts'
 
 export const sessionProtocol = '/spacedock/session/1.0.0'
 
@@ -29,7 +29,7 @@ export interface SessionOptions {
   ) => Promise<unknown>
   /** 32 random bytes when asked for 32. @default node:crypto */
   random?: (length: number) => Uint8Array
-  timers?: Timers
+  clock?: Clock
   /** Calls off the opening; has no effect on the session once it is open. */
   signal?: AbortSignal
 }
@@ -77,14 +77,14 @@ async function startSession(
   options: SessionOptions,
   signal: AbortSignal,
 ): Promise<Session> {
-  const { timers = systemTimers, dispatch } = options
+  const { clock = systemClock, dispatch } = options
   const framed = new FramedStream(stream)
   const handshake = { ...options, remotePeer: connection.remotePeer, signal }
   try {
     const greet = opener === 'local' ? greetAsDialer : greetAsListener
     const instance = await greet(framed, handshake)
     const remoteInstance = Buffer.from(instance).toString('hex')
-    return startLiveSession({ framed, connection, opener, remoteInstance, timers, dispatch })
+    return startLiveSession({ framed, connection, opener, remoteInstance, clock, dispatch })
   } catch (error) {
     framed.abort(error instanceof Error ? error : new Error('the hello failed', { cause: error }))
     throw error

@@ -1,10 +1,9 @@
 import type { PeerId } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { backoffMs } from './reconnect-schedule.ts'
-import type { Timers } from '../timers.ts'
-
+import type { Clock } from '../../api.ts'
 export interface AttemptScheduleOptions {
-  timers: Timers
+  clock: Clock
   /** In [0, 1). */
   random: () => number
   /**
@@ -107,7 +106,7 @@ export class AttemptSchedule {
   }
 
   #now(): number {
-    return this.#options.timers.monotonic()
+    return this.#options.clock.monotonic()
   }
 
   #entry(peerId: PeerId): Entry {
@@ -137,7 +136,7 @@ export class AttemptSchedule {
       this.#start(entry, urgent)
     }
     if (nextMs < Number.POSITIVE_INFINITY) {
-      this.#cancelTimer = this.#options.timers.after(nextMs - now, () => this.#startDue())
+      this.#cancelTimer = this.#options.clock.after(nextMs - now, () => this.#startDue())
     }
   }
 

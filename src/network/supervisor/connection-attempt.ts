@@ -4,8 +4,7 @@ import { SpacedockError } from '../../errors.ts'
 import type { AttemptSignals } from './attempt-schedule.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
 import type { Session } from '../session/session.ts'
-import type { Timers } from '../timers.ts'
-
+import type { Clock } from '../../api.ts'
 export interface AttemptMeans {
   /** Where a device may be reached; empty when nothing is known. */
   addressesOf: (peerId: PeerId) => readonly Multiaddr[] | Promise<readonly Multiaddr[]>
@@ -28,10 +27,10 @@ export interface AttemptMeans {
 export async function attemptConnection(
   peerId: PeerId,
   { signal, dialSignal }: AttemptSignals,
-  options: AttemptMeans & { timers: Timers; isNeeded: () => boolean },
+  options: AttemptMeans & { clock: Clock; isNeeded: () => boolean },
 ): Promise<Session | undefined> {
-  const { addressesOf, dial, openSession, connectionsTo, timers, isNeeded } = options
-  const dialling = startDeadline(dialTimeoutMs, timedOut, { signal: dialSignal, timers })
+  const { addressesOf, dial, openSession, connectionsTo, clock, isNeeded } = options
+  const dialling = startDeadline(dialTimeoutMs, timedOut, { signal: dialSignal, clock })
   let connection: Connection
   try {
     const addresses = await untilAborted(Promise.resolve(addressesOf(peerId)), dialling.signal)

@@ -9,8 +9,8 @@ import { arbitrate } from './reconnect-schedule.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 import type { Session, SessionEnd } from '../session/session.ts'
 import { watchForSleep } from './sleep-watch.ts'
-import type { Timers } from '../timers.ts'
-import { systemTimers } from '../timers.ts'
+import type { Clock } from '../../api.ts'
+import { systemClock } from '../../clock.ts'
 
 export interface ConnectionSupervisorOptions extends AttemptMeans {
   localPeer: PeerId
@@ -25,7 +25,7 @@ export interface ConnectionSupervisorOptions extends AttemptMeans {
   onUnknownDevice: (peerId: PeerId) => void
   /** In [0, 1). @default Math.random */
   random?: () => number
-  timers?: Timers
+  clock?: Clock
 }
 
 interface Kept {
@@ -39,7 +39,7 @@ interface Kept {
 /** Keeps every paired device connected, for ever, with exactly one session each. */
 export class ConnectionSupervisor {
   readonly #options: ConnectionSupervisorOptions
-  readonly #timers: Timers
+  readonly #clock: Clock
   readonly #attempts: AttemptSchedule
   readonly #kept = new Map<string, Kept>()
   #phase: 'new' | 'running' | 'stopped' = 'new'
@@ -47,9 +47,9 @@ export class ConnectionSupervisor {
 
   constructor(options: ConnectionSupervisorOptions) {
     this.#options = options
-    this.#timers = options.timers ?? systemTimers
+    this.#clock = options.clock ?? systemClock
     this.#attempts = new AttemptSchedule({
-      timers: this.#timers,
+      clock: this.#clock,
       random: options.random ?? Math.random,
       attempt: (peerId, signals) => this.#attempt(peerId, signals),
     })
@@ -59,7 +59,7 @@ export class ConnectionSupervisor {
   start(): void {
     if (this.#phase !== 'new') return
     this.#phase = 'running'
-    this.#stopSleepWatch = watchForSleep(this.#timers, () => this.wake())
+    this.#stopSleepWatch = watchForSleep(this.#clock, () => this.wake())
     for (const peerId of this.#options.devices()) {
       this.#keep(peerId)
       this.#attempts.begin(peerId)
@@ -189,7 +189,7 @@ export class ConnectionSupervisor {
 
   async #connect(kept: Kept, signals: AttemptSignals): Promise<void> {
     const isNeeded = (): boolean => kept.session === undefined
-    const options = { ...this.#options, timers: this.#timers, isNeeded }
+    const options = { ...this.#options, clock: this.#clock, isNeeded }
     const session = await attemptConnection(kept.peerId, signals, options)
     if (session === undefined) return
     if (this.#isWanted(kept)) await this.admit(session)
@@ -216,7 +216,7 @@ export class ConnectionSupervisor {
 
   #adopt(kept: Kept, session: Session): void {
     const previous = kept.session?.current
-    kept.session = { current: session, sinceMs: this.#timers.monotonic() }
+    kept.session = { current: session, sinceMs: this.#clock.monotonic() }
     kept.needsPairing = false
     this.#attempts.pause(kept.peerId)
     if (previous !== undefined && isRelayedConnection(previous.connection)) {
@@ -230,7 +230,7 @@ export class ConnectionSupervisor {
 
   #ended(kept: Kept, session: Session, end: SessionEnd): void {
     if (kept.session?.current !== session) return
-    const livedMs = this.#timers.monotonic() - kept.session.sinceMs
+    const livedMs = this.#clock.monotonic() - kept.session.sinceMs
     kept.session = undefined
     if (end.reason === 'silent')
       session.connection.abort(new SpacedockError('offline', 'The device fell silent.'))
@@ -257,7 +257,7 @@ export class ConnectionSupervisor {
 
   /** Waits for what is being ended, but not for ever. */
   async #within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
-    const deadline = startDeadline(timeoutMs, stopTimedOut, { timers: this.#timers })
+    const deadline = startDeadline(timeoutMs, stopTimedOut, { clock: this.#clock })
     await untilAborted(work, deadline.signal).catch(() => {})
     deadline.stop()
   }

@@ -1,15 +1,14 @@
-import type { Timers } from '../timers.ts'
-
+import type { Clock } from '../../api.ts'
 /**
  * Calls `onWake` after the machine slept: a timer's wall-clock delay is then far longer than planned. (The monotonic clock
  * may stand still during sleep; a corrected wall clock looks the same and costs one needless check.) Returns the stop.
  */
-export function watchForSleep(timers: Timers, onWake: () => void): () => void {
+export function watchForSleep(clock: Clock, onWake: () => void): () => void {
   let cancel: () => void
   const watch = (): void => {
-    const startedAt = timers.wall()
-    cancel = timers.after(intervalMs, () => {
-      const overdueMs = timers.wall() - startedAt - intervalMs
+    const startedAt = clock.wall()
+    cancel = clock.after(intervalMs, () => {
+      const overdueMs = clock.wall() - startedAt - intervalMs
       watch()
       if (overdueMs > sleepMs) onWake()
     })

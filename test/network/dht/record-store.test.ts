@@ -6,11 +6,11 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { Key } from 'interface-datastore'
 import { RecordStore, servedConnection } from '../../../src/network/dht/record-store.ts'
 import type { RendezvousKeys } from '../../../src/pairing/rendezvous-record.ts'
-import { virtualTimers } from '../virtual-timers.ts'
+import { virtualClock } from '../virtual-clock.ts'
 import { testRecord } from './dht-network.ts'
 
 test('threat 21: an older record that is valid does not replace a newer one', async () => {
-  const store = new RecordStore(virtualTimers())
+  const store = new RecordStore(virtualClock())
   const records = await Promise.all([5n, 4n, 6n, 5n].map((sequence) => testRecord(sequence)))
   const taken = records.map((record) => put(store, record))
   assert.deepEqual(taken, ['stored', 'a newer record is stored', 'stored', 'a newer record is stored'])
@@ -18,7 +18,7 @@ test('threat 21: an older record that is valid does not replace a newer one', as
 })
 
 test('threat 21: with the same sequence, the one that is valid for longer stays', async () => {
-  const store = new RecordStore(virtualTimers())
+  const store = new RecordStore(virtualClock())
   const [long, short] = [await testRecord(5n), await testRecord(5n, { validForMs: 3_600_000 })]
   assert.equal(put(store, long), 'stored')
   assert.equal(put(store, short), 'a newer record is stored')
@@ -27,7 +27,7 @@ test('threat 21: with the same sequence, the one that is valid for longer stays'
 })
 
 test('nothing but records of limited size under Ed25519 keys is kept', async () => {
-  const store = new RecordStore(virtualTimers())
+  const store = new RecordStore(virtualClock())
   const { routingKey, value } = await testRecord(1n)
   const refused: [name: string, key: Uint8Array, bytes: Uint8Array][] = [
     ['/dht/provider/x/y', routingKey, value],
@@ -48,8 +48,8 @@ test('nothing but records of limited size under Ed25519 keys is kept', async () 
 })
 
 test('a peer has 32 records, and 60 writes in a minute', async () => {
-  const timers = virtualTimers()
-  const store = new RecordStore(timers)
+  const clock = virtualClock()
+  const store = new RecordStore(clock)
   const records = await Promise.all(
     Array.from({ length: 40 }, (_, at) => testRecord(1n, { keys: keysOf(at) })),
   )
@@ -65,13 +65,13 @@ test('a peer has 32 records, and 60 writes in a minute', async () => {
   )
   assert.equal(again.at(-1), 'too many writes in a minute')
   assert.equal(put(store, records[39], 'alice'), 'stored', 'others are not concerned')
-  await timers.pass(60_000)
+  await clock.pass(60_000)
   assert.equal(put(store, records[0], 'mallory'), 'stored')
   assert.equal(put(store, records[38], 'mallory'), 'too many records of this peer')
 })
 
 test('made-up peers at one address share a quota', async () => {
-  const store = new RecordStore(virtualTimers(), { recordsPerAddress: 5 })
+  const store = new RecordStore(virtualClock(), { recordsPerAddress: 5 })
   for (let at = 0; at < 10; at++) {
     const record = await testRecord(1n, { keys: keysOf(at) })
     const result = put(store, record, `mallory-${at}`, '203.0.113.9')
@@ -81,7 +81,7 @@ test('made-up peers at one address share a quota', async () => {
 })
 
 test('a full store loses records of whoever has most of them', async () => {
-  const store = new RecordStore(virtualTimers(), { records: 20 })
+  const store = new RecordStore(virtualClock(), { records: 20 })
   const honest = await testRecord(1n)
   assert.equal(put(store, honest, 'alice', '192.0.2.1'), 'stored')
   for (let at = 0; at < 60; at++) {
@@ -93,7 +93,7 @@ test('a full store loses records of whoever has most of them', async () => {
 })
 
 test("repeating somebody else's record neither makes it one's own nor uses up its owner's quota", async () => {
-  const store = new RecordStore(virtualTimers(), { recordsPerPeer: 1 })
+  const store = new RecordStore(virtualClock(), { recordsPerPeer: 1 })
   const [first, second] = [await testRecord(1n), await testRecord(1n, { keys: keysOf(1) })]
   assert.equal(put(store, first, 'alice'), 'stored')
   assert.equal(put(store, first, 'mallory'), 'stored')
@@ -102,14 +102,14 @@ test("repeating somebody else's record neither makes it one's own nor uses up it
 })
 
 test('records go 48 hours after they were written last', async () => {
-  const timers = virtualTimers()
-  const store = new RecordStore(timers)
+  const clock = virtualClock()
+  const store = new RecordStore(clock)
   const [kept, dropped] = [await testRecord(1n), await testRecord(1n, { keys: keysOf(1) })]
   put(store, kept)
   put(store, dropped)
-  await timers.pass(24 * 3_600_000)
+  await clock.pass(24 * 3_600_000)
   put(store, kept)
-  await timers.pass(24 * 3_600_000)
+  await clock.pass(24 * 3_600_000)
   assert.equal(store.size, 2)
   assert.equal(store.has(nameOf(kept.routingKey)), true)
   assert.throws(() => store.get(nameOf(dropped.routingKey)), { name: 'NotFoundError' })

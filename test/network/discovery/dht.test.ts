@@ -9,7 +9,7 @@ import {
   type RendezvousKeys,
 } from '../../../src/pairing/rendezvous-record.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
-import { turns, virtualTimers } from '../virtual-timers.ts'
+import { turns, virtualClock } from '../virtual-clock.ts'
 import { MemoryDht, recordParts, type TestParts } from './record-parts.ts'
 
 const alice = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
@@ -22,7 +22,7 @@ const home = '/ip4/203.0.113.7/tcp/4001'
 
 test('what the initiator publishes, the joiner finds: whoever of them was first', async () => {
   for (const first of ['initiator', 'joiner']) {
-    const clock = virtualTimers()
+    const clock = virtualClock()
     const client = new MemoryDht()
     const stop = new AbortController()
     let published = Promise.resolve()
@@ -52,7 +52,7 @@ test('what the initiator publishes, the joiner finds: whoever of them was first'
 })
 
 test('a joiner looks at once, then every few seconds, until it is told to stop', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const parts = recordParts(bob, { clock })
   const stop = new AbortController()
   const { ended } = searching(parts, stop.signal)
@@ -68,7 +68,7 @@ test('a joiner looks at once, then every few seconds, until it is told to stop',
 })
 
 test('threat 21: a reader keeps what is newest, whatever comes later', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const parts = recordParts(bob, { clock })
   const record = async (sequence: number) =>
     encoded({ peer: alice, addresses: [addressOf(sequence)] }, BigInt(sequence))
@@ -92,7 +92,7 @@ test('threat 21: a reader keeps what is newest, whatever comes later', async () 
 })
 
 test('threat 20: of what the DHT answers, only what a holder of the words wrote becomes a candidate', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const parts = recordParts(bob, { clock })
   const thousand = Array.from({ length: 1_000 }, (_, at) => `/ip4/203.0.${at >> 8}.${at & 255}/tcp/1`)
   const right = await encoded({ peer: alice, addresses: [...thousand, home] }, 5n)
@@ -119,7 +119,7 @@ test('threat 20: of what the DHT answers, only what a holder of the words wrote 
 })
 
 test('threat 22: of the addresses in a record, the joiner gets those it may dial', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const parts = recordParts(bob, { clock })
   const content = {
     peer: alice,
@@ -142,7 +142,7 @@ test('threat 22: of the addresses in a record, the joiner gets those it may dial
 })
 
 test('publishes at once, on a change of address, and again and again, with a higher sequence each time', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const parts = recordParts(alice, { clock })
   const stop = new AbortController()
   const { statuses, ended } = publishing(parts, stop.signal)
@@ -173,7 +173,7 @@ test('publishes at once, on a change of address, and again and again, with a hig
 })
 
 test('without a node it says so after a moment, and publishes as soon as there is one', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const parts = recordParts(alice, { clock })
   parts.client.nodes = 0
   const stop = new AbortController()
@@ -197,7 +197,7 @@ test('without a node it says so after a moment, and publishes as soon as there i
 })
 
 test('what no node takes is tried again, later each time', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const parts = recordParts(alice, { clock })
   parts.client.copies = 0
   const stop = new AbortController()
@@ -217,7 +217,7 @@ test('what no node takes is tried again, later each time', async () => {
 })
 
 test('all that everybody can read of a record is rounded', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const parts = recordParts(alice, { clock })
   const stop = new AbortController()
   const { ended } = publishing(parts, stop.signal)

@@ -8,7 +8,7 @@ import {
   rendezvousRoutingKey,
 } from '../../../src/pairing/rendezvous-record.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
-import { turns, virtualTimers, type VirtualTimers } from '../virtual-timers.ts'
+import { turns, virtualClock, type VirtualClock } from '../virtual-clock.ts'
 import { hex, MemoryDht, recordParts } from './record-parts.ts'
 
 const alice = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
@@ -18,7 +18,7 @@ const pairKey = new Uint8Array(32).fill(7)
 const firstEpoch = Math.floor(1_700_000_000_000 / presenceEpochMs)
 
 test('two devices that both moved find each other by their records', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const client = new MemoryDht()
   const [a, b] = [device(alice, bob, { clock, client }), device(bob, alice, { clock, client })]
   a.presence.start()
@@ -38,7 +38,7 @@ test('two devices that both moved find each other by their records', async () =>
 })
 
 test('a device that is connected is not looked for, and looked for at once when it is gone', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const a = device(alice, bob, { clock })
   a.connected.add(bob)
   a.presence.start()
@@ -54,7 +54,7 @@ test('a device that is connected is not looked for, and looked for at once when 
 })
 
 test('looks less and less often for a device that stays away', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const a = device(alice, bob, { clock })
   a.presence.start()
   await clock.pass(60_000)
@@ -69,7 +69,7 @@ test('looks less and less often for a device that stays away', async () => {
 })
 
 test('the current epoch is published, and the neighbours are read too, all under the keys of their writer', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const a = device(alice, bob, { clock })
   a.presence.start()
   await turns()
@@ -86,7 +86,7 @@ test('the current epoch is published, and the neighbours are read too, all under
 test('a restart within the same ten seconds, or with a clock that was set back, goes on counting', async () => {
   const client = new MemoryDht()
   const publish = async (sinceMs: number): Promise<void> => {
-    const clock = virtualTimers()
+    const clock = virtualClock()
     clock.sleep(firstEpoch * presenceEpochMs - clock.wall() + sinceMs)
     const a = device(alice, bob, { clock, client })
     a.presence.start()
@@ -105,7 +105,7 @@ test('a restart within the same ten seconds, or with a clock that was set back, 
 })
 
 test('threat 38: when the epoch ends, so does the use of its key, after a time that is not the same for all', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   let epochs = 0
   const a = device(alice, bob, { clock, onEpoch: () => epochs++ })
   a.presence.start()
@@ -122,7 +122,7 @@ test('threat 38: when the epoch ends, so does the use of its key, after a time t
 })
 
 test('a record counts for the peer that it is read for, and a newer epoch more than a higher sequence', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const a = device(alice, bob, { clock })
   const records = new Map<string, Uint8Array>()
   const write = async (epoch: number, sequence: bigint, peer: string, last: number) => {
@@ -156,7 +156,7 @@ test('a record counts for the peer that it is read for, and a newer epoch more t
 })
 
 test('a device that is revoked is neither published for nor looked for any more', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const a = device(alice, bob, { clock })
   a.presence.start()
   await clock.pass(1_000)
@@ -175,7 +175,7 @@ test('a device that is revoked is neither published for nor looked for any more'
 })
 
 test('many devices are not asked for at the same time', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const a = device(alice, bob, { clock })
   for (let at = 0; at < 50; at++)
     a.devices.push({ peer: `${bob}${at}`, pairKey: new Uint8Array(32).fill(at) })
@@ -204,7 +204,7 @@ function device(
     clock,
     client = new MemoryDht(),
     onEpoch = () => {},
-  }: { clock: VirtualTimers; client?: MemoryDht; onEpoch?: () => void },
+  }: { clock: VirtualClock; client?: MemoryDht; onEpoch?: () => void },
 ) {
   const parts = recordParts(peer, { client, clock })
   const devices: PairedDevice[] = [{ peer: other, pairKey }]

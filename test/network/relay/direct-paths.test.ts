@@ -6,7 +6,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { DirectPaths } from '../../../src/network/relay/direct-paths.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
-import { turns, virtualTimers } from '../virtual-timers.ts'
+import { turns, virtualClock } from '../virtual-clock.ts'
 
 const peer = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
 const relayedAddress = `/ip4/203.0.113.1/tcp/4111/p2p/${peer.toString()}/p2p-circuit`
@@ -14,12 +14,12 @@ const relayedAddress = `/ip4/203.0.113.1/tcp/4111/p2p/${peer.toString()}/p2p-cir
 test('a session over a relay is moved to the first direct connection, and not tried for any more', async () => {
   const stage = setUp({ isAsker: true, openThroughNats: async () => connection('/ip4/203.0.113.9/tcp/1') })
   stage.start()
-  await stage.timers.pass(0)
+  await stage.clock.pass(0)
   assert.deepEqual(stage.moved, ['/ip4/203.0.113.9/tcp/1'])
   stage.end()
-  await stage.timers.pass(3_600_000)
+  await stage.clock.pass(3_600_000)
   assert.equal(stage.opened(), 1)
-  assert.equal(stage.timers.pending(), 0)
+  assert.equal(stage.clock.pending(), 0)
 })
 
 test('nothing found: it tries again after ever longer pauses, and at once when there is news', async () => {
@@ -27,7 +27,7 @@ test('nothing found: it tries again after ever longer pauses, and at once when t
   stage.start()
   const tries: number[] = []
   for (const ms of [0, 5_000, 30_000, 120_000, 600_000, 600_000]) {
-    await stage.timers.pass(ms)
+    await stage.clock.pass(ms)
     tries.push(stage.opened())
   }
   assert.deepEqual(tries, [1, 2, 3, 4, 5, 6])
@@ -37,13 +37,13 @@ test('nothing found: it tries again after ever longer pauses, and at once when t
   await turns()
   assert.equal(stage.opened(), 8)
   await stage.paths.stop()
-  assert.equal(stage.timers.pending(), 0)
+  assert.equal(stage.clock.pending(), 0)
 })
 
 test('the addresses that the device told are dialled besides, but none that leads over a relay', async () => {
   const stage = setUp({ isAsker: true, told: ['/ip4/192.168.1.7/tcp/4001', relayedAddress] })
   stage.start()
-  await stage.timers.pass(0)
+  await stage.clock.pass(0)
   assert.deepEqual(stage.dialled, ['/ip4/192.168.1.7/tcp/4001'])
   await stage.paths.stop()
 })
@@ -55,7 +55,7 @@ test('the other of the two arranges nothing and moves nothing, but dials', async
     dial: async () => connection('/ip4/192.168.1.7/tcp/4001'),
   })
   stage.start()
-  await stage.timers.pass(0)
+  await stage.clock.pass(0)
   assert.deepEqual([stage.dialled.length, stage.opened(), stage.moved.length], [1, 0, 0])
   await stage.paths.stop()
 })
@@ -63,7 +63,7 @@ test('the other of the two arranges nothing and moves nothing, but dials', async
 test('a direct connection that the other side dialled is used at once', async () => {
   const stage = setUp({ isAsker: true })
   stage.start()
-  await stage.timers.pass(0)
+  await stage.clock.pass(0)
   stage.paths.connectionOpened(connection(relayedAddress))
   stage.paths.connectionOpened(connection('/ip4/192.168.1.7/tcp/50123'))
   await turns()
@@ -74,8 +74,8 @@ test('a direct connection that the other side dialled is used at once', async ()
 test('a direct session is left alone', async () => {
   const stage = setUp({ isAsker: true, address: '/ip4/192.168.1.7/tcp/4001' })
   stage.start()
-  await stage.timers.pass(1_000_000)
-  assert.deepEqual([stage.opened(), stage.moved.length, stage.timers.pending()], [0, 0, 0])
+  await stage.clock.pass(1_000_000)
+  assert.deepEqual([stage.opened(), stage.moved.length, stage.clock.pending()], [0, 0, 0])
 })
 
 interface Situation {
@@ -87,7 +87,7 @@ interface Situation {
 }
 
 function setUp({ isAsker, address = relayedAddress, told = [], dial, openThroughNats }: Situation) {
-  const timers = virtualTimers()
+  const clock = virtualClock()
   const ended = Promise.withResolvers<SessionEnd>()
   const session = {
     remotePeer: peer,
@@ -111,11 +111,11 @@ function setUp({ isAsker, address = relayedAddress, told = [], dial, openThrough
     },
     isAsker: () => isAsker,
     moveSession: async ({ remoteAddr }) => void moved.push(remoteAddr.toString()),
-    clock: timers,
+    clock: clock,
     log: () => {},
   })
   return {
-    timers,
+    clock,
     paths,
     moved,
     dialled,

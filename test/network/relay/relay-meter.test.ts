@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Stream } from '@libp2p/interface'
 import { ByteAllowance, meter } from '../../../src/network/relay/relay-meter.ts'
-import { virtualTimers } from '../virtual-timers.ts'
+import { virtualClock } from '../virtual-clock.ts'
 
 const mebibyte = 1024 * 1024
 
 test('an allowance fills up again as time passes, up to its burst', async () => {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const allowance = new ByteAllowance(clock, 1_000, 5_000)
   assert.equal(allowance.take(5_000), 0)
   assert.equal(allowance.take(500), 500)
@@ -87,7 +87,7 @@ function setUp({
   bytesPerSecond: number
   burstBytes?: number
 }) {
-  const clock = virtualTimers()
+  const clock = virtualClock()
   const from = new TestStream()
   const to = new TestStream()
   let counted = 0

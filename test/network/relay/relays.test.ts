@@ -9,7 +9,7 @@ import {
   createRendezvousServer,
   type RendezvousServer,
 } from '../../../src/network/relay/rendezvous-server.ts'
-import { systemTimers } from '../../../src/network/timers.ts'
+import { systemClock } from '../../../src/clock.ts'
 import { until, within } from '../real-hosts.ts'
 
 const loopback = [process.platform === 'darwin' ? 'lo0' : 'lo']
@@ -176,7 +176,7 @@ async function device(context: TestContext, relays: readonly string[]): Promise<
     relay: {
       isRelay: (peer) => peers.has(peer),
       isPaired: () => true,
-      clock: systemTimers,
+      clock: systemClock,
       log: (_, event) => {
         if (event === 'relay.no-place') refusals++
       },
@@ -185,7 +185,7 @@ async function device(context: TestContext, relays: readonly string[]): Promise<
   const nodes = new RendezvousNodes({
     libp2p: host.libp2p,
     addresses: relays,
-    clock: systemTimers,
+    clock: systemClock,
     random: () => 0,
     log: () => {},
   })

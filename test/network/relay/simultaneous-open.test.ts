@@ -17,7 +17,7 @@ import {
   simultaneousOpenProtocol,
   type SimultaneousOpen,
 } from '../../../src/network/relay/simultaneous-open.ts'
-import { systemTimers } from '../../../src/network/timers.ts'
+import { systemClock } from '../../../src/clock.ts'
 import { until } from '../real-hosts.ts'
 
 /**
@@ -144,7 +144,7 @@ async function pairOverRelay(
           ? []
           : [{ port: Number(publicAddress.split('/').at(-1)), seenAs: multiaddr(publicAddress) }],
       isAllowed: () => isAllowed,
-      clock: systemTimers,
+      clock: systemClock,
       log: () => {},
     })
     const libp2p = await createLibp2p({

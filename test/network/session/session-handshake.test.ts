@@ -8,7 +8,7 @@ import { refuseUnknownDevice } from '../../../src/network/session/session-handsh
 import type { PairKey } from '../../../src/network/session/session-hello.ts'
 import { until, within } from '../real-hosts.ts'
 import { ends, sessionOptions, sessionPair, settledKey } from './session-pair.ts'
-import { virtualTimers } from '../virtual-timers.ts'
+import { virtualClock } from '../virtual-clock.ts'
 
 const otherKey: PairKey = { key: new Uint8Array(32).fill(8), slot: 'settled' }
 const newKey: PairKey = { key: new Uint8Array(32).fill(9), slot: 'provisional' }
@@ -136,24 +136,24 @@ test('an unpaired peer that floods instead of leaving is reset', async () => {
 
 test('slowloris: a hello that is not finished in five seconds is given up, by either side', async () => {
   for (const side of ['dialer', 'listener'] as const) {
-    const timers = virtualTimers()
+    const clock = virtualClock()
     const { dialerPeer, listenerPeer, toListener, toDialer, outbound, inbound } = await ends()
     const opening: Promise<Session> =
       side === 'dialer'
-        ? openSession(toListener, sessionOptions(dialerPeer, { timers }))
-        : acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { timers }))
+        ? openSession(toListener, sessionOptions(dialerPeer, { clock }))
+        : acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { clock }))
     let failed: unknown
     opening.catch((error: unknown) => (failed = error))
     const peer = side === 'dialer' ? inbound : outbound
     for (let second = 0; second < 5; second++) {
       assert.equal(failed, undefined)
       peer.send(Uint8Array.of(0))
-      await timers.pass(999)
+      await clock.pass(999)
     }
-    await timers.pass(10)
+    await clock.pass(10)
     assert.ok(failed instanceof SpacedockError && failed.code === 'timed-out', String(failed))
     await until(() => peer.status !== 'open', 'the peer sees the reset')
-    assert.equal(timers.pending(), 0)
+    assert.equal(clock.pending(), 0)
   }
 })
 

@@ -13,7 +13,7 @@ import type { Session, SessionOptions } from '../../../src/network/session/sessi
 import { acceptSession, openSession, sessionProtocol } from '../../../src/network/session/session.ts'
 import { realHost, until, within } from '../real-hosts.ts'
 import { ends, sessionOptions, sessionPair } from './session-pair.ts'
-import { turns, virtualTimers } from '../virtual-timers.ts'
+import { turns, virtualClock } from '../virtual-clock.ts'
 
 test('answers find their requests, in both directions at once, whatever their sizes', async () => {
   const { dialer, listener } = await sessionPair()
@@ -116,12 +116,12 @@ test('a signal that aborts ends the request here and the handler there', async (
 })
 
 test('a request without an answer ends after thirty seconds, and the handler is told', async () => {
-  const timers = virtualTimers()
+  const clock = virtualClock()
   const signals: AbortSignal[] = []
   const { dialer, listener } = await sessionPair({
-    dialer: { timers },
+    dialer: { clock },
     listener: {
-      timers,
+      clock,
       dispatch: (_name, _version, _value, { signal }) => {
         signals.push(signal)
         return new Promise(() => {})
@@ -132,17 +132,17 @@ test('a request without an answer ends after thirty seconds, and the handler is 
   dialer.request('any', 1, null).catch((error: unknown) => failures.push(error))
   await until(() => signals.length === 1, 'the request')
   for (let second = 0; second < 29; second++) {
-    await timers.pass(1_000)
+    await clock.pass(1_000)
     await Promise.all([dialer.ping(), listener.ping()])
   }
   assert.equal(failures.length, 0)
-  await timers.pass(1_001)
+  await clock.pass(1_001)
   assert.equal(failures.length, 1)
   assert.ok(failures[0] instanceof SpacedockError && failures[0].code === 'timed-out')
   await until(() => signals[0]?.aborted === true, 'the handler is told')
   dialer.abort(new Error('done'))
   listener.abort(new Error('done'))
-  assert.equal(timers.pending(), 0)
+  assert.equal(clock.pending(), 0)
 })
 
 test('the end of a session rejects what is pending with `interrupted` and aborts the handlers', async () => {
@@ -195,54 +195,54 @@ test('close lets what is under way finish, and both sides end in order', async (
 })
 
 test('close takes a second at most, whatever the other side does', async () => {
-  const timers = virtualTimers()
+  const clock = virtualClock()
   const { dialer, listener, inbound } = await sessionPair({
-    dialer: { timers },
+    dialer: { clock },
     listener: { dispatch: () => new Promise(() => {}) },
   })
   const answer = assert.rejects(dialer.request('any', 1, null), { code: 'interrupted' })
   await dialer.ping()
   inbound.pause()
   const closing = dialer.close()
-  await timers.pass(1_000)
+  await clock.pass(1_000)
   await within(closing, 'close')
   await answer
   assert.deepEqual(await dialer.closed, { reason: 'closed' })
   listener.abort(new Error('done'))
-  assert.equal(timers.pending(), 0)
+  assert.equal(clock.pending(), 0)
 })
 
 test('a peer that falls silent is noticed within ten seconds; one that answers is kept', async () => {
-  const timers = virtualTimers()
-  const { dialer, listener, inbound, outbound } = await sessionPair({ dialer: { timers } })
+  const clock = virtualClock()
+  const { dialer, listener, inbound, outbound } = await sessionPair({ dialer: { clock } })
   const traffic = watch(outbound)
   for (let second = 0; second < 20; second++) {
-    await timers.pass(1_000)
+    await clock.pass(1_000)
     await until(() => traffic.received === traffic.sent, 'every ping is answered')
   }
   assert.ok(traffic.sent >= 5 && traffic.sent <= 7, `${traffic.sent} pings in 20 s`)
   assert.equal(await dialer.request('any', 1, 'still here'), 'still here')
   inbound.pause()
-  const startedAt = timers.monotonic()
-  for (let tenth = 0; tenth < 120 && outbound.status === 'open'; tenth++) await timers.pass(100)
+  const startedAt = clock.monotonic()
+  for (let tenth = 0; tenth < 120 && outbound.status === 'open'; tenth++) await clock.pass(100)
   assert.deepEqual(await dialer.closed, { reason: 'silent' })
-  assert.ok(timers.monotonic() - startedAt <= 10_000, `after ${timers.monotonic() - startedAt} ms`)
-  assert.ok(timers.monotonic() - startedAt >= 8_000)
+  assert.ok(clock.monotonic() - startedAt <= 10_000, `after ${clock.monotonic() - startedAt} ms`)
+  assert.ok(clock.monotonic() - startedAt >= 8_000)
   assert.equal(outbound.status, 'aborted')
   listener.abort(new Error('done'))
 })
 
 test('a side that only receives stays audible to a sender whose own pings are held up', async () => {
-  const timers = virtualTimers()
+  const clock = virtualClock()
   const { dialer, listener, inbound } = await sessionPair({
-    listener: { timers, dispatch: () => new Promise(() => {}) },
+    listener: { clock, dispatch: () => new Promise(() => {}) },
   })
   const traffic = watch(inbound)
   for (let second = 0; second < 12; second++) {
     const before = traffic.received
     dialer.request('any', 1, null).catch(() => {})
     await until(() => traffic.received > before, 'the request')
-    await timers.pass(1_000)
+    await clock.pass(1_000)
   }
   assert.ok(traffic.sent >= 3, `${traffic.sent} pings in 12 s`)
   dialer.abort(new Error('done'))
@@ -252,7 +252,7 @@ test('a side that only receives stays audible to a sender whose own pings are he
 test('after a sleep of the process the other side gets the time to answer', async () => {
   let now = 0
   const planned = new Set<() => void>()
-  const timers = {
+  const clock = {
     monotonic: () => now,
     wall: () => now,
     after: (_delayMs: number, run: () => void) => {
@@ -266,7 +266,7 @@ test('after a sleep of the process the other side gets the time to answer', asyn
     planned.clear()
     for (const run of due) run()
   }
-  const { dialer, inbound, outbound, listener } = await sessionPair({ dialer: { timers } })
+  const { dialer, inbound, outbound, listener } = await sessionPair({ dialer: { clock } })
   const traffic = watch(outbound)
   inbound.pause()
   fireAt(3_000)

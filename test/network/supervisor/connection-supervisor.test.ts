@@ -7,8 +7,8 @@ import type { ConnectionSupervisorOptions } from '../../../src/network/superviso
 import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
 import { newPeerId } from '../session/session-pair.ts'
-import type { VirtualTimers } from '../virtual-timers.ts'
-import { turns, virtualTimers } from '../virtual-timers.ts'
+import type { VirtualClock } from '../virtual-clock.ts'
+import { turns, virtualClock } from '../virtual-clock.ts'
 
 const [smaller, larger] = await twoPeers()
 const address = multiaddr('/ip4/127.0.0.1/tcp/1')
@@ -16,15 +16,15 @@ const address = multiaddr('/ip4/127.0.0.1/tcp/1')
 test('a device that is there is connected at start, and again when its session ends', async () => {
   const world = supervise([larger])
   world.supervisor.start()
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   const first = world.supervisor.sessionOf(larger)
   assert.ok(first)
   assert.deepEqual(world.events, ['session 1'])
-  await world.timers.pass(20_000)
+  await world.clock.pass(20_000)
   world.session(1).end({ reason: 'interrupted', cause: new Error('lost') })
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   assert.equal(world.supervisor.sessionOf(larger), undefined)
-  await world.timers.pass(1_000)
+  await world.clock.pass(1_000)
   assert.deepEqual(world.events, ['session 1', 'ended interrupted', 'session 2'])
   await world.stop()
 })
@@ -32,7 +32,7 @@ test('a device that is there is connected at start, and again when its session e
 test('a device that is not there is tried for ever, at growing intervals up to a minute', async () => {
   const world = supervise([larger], { dial: () => Promise.reject(new Error('refused')) })
   world.supervisor.start()
-  await world.timers.pass(30 * 60_000)
+  await world.clock.pass(30 * 60_000)
   const gaps = world.dials.slice(1).map(({ at }, index) => at - (world.dials[index]?.at ?? 0))
   for (const [index, gap] of gaps.slice(0, 7).entries()) {
     assert.ok(gap >= 500 && gap <= 500 * 2 ** index + 1, `gap ${index}: ${gap} ms`)
@@ -60,11 +60,11 @@ test('a sighting, a new network, a wake and a wish each end the waiting at once'
       random: () => 0.999,
     })
     world.supervisor.start()
-    await world.timers.pass(5 * 60_000)
+    await world.clock.pass(5 * 60_000)
     isThere = true
     const before = world.dials.length
     nudge(world.supervisor)
-    await world.timers.pass(0)
+    await world.clock.pass(0)
     assert.equal(world.dials.length, before + 1)
     assert.ok(world.supervisor.sessionOf(larger))
     await world.stop()
@@ -85,10 +85,10 @@ test('a sighting starts a dial over that began without it', async () => {
           }),
   })
   world.supervisor.start()
-  await world.timers.pass(1_000)
+  await world.clock.pass(1_000)
   world.supervisor.sighting(larger)
   world.supervisor.sighting(larger)
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   assert.equal(aborted, 1)
   assert.ok(world.supervisor.sessionOf(larger))
   await world.stop()
@@ -97,7 +97,7 @@ test('a sighting starts a dial over that began without it', async () => {
 test('a dial that never answers is given up after fifteen seconds', async () => {
   const world = supervise([larger], { dial: () => new Promise(() => {}) })
   world.supervisor.start()
-  await world.timers.pass(15_000)
+  await world.clock.pass(15_000)
   assert.deepEqual(world.events, ['failed timed-out'])
   await world.stop()
 })
@@ -105,7 +105,7 @@ test('a dial that never answers is given up after fifteen seconds', async () => 
 test('a device without any known address is not dialled', async () => {
   const world = supervise([larger], { addressesOf: () => [] })
   world.supervisor.start()
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   assert.equal(world.dials.length, 0)
   assert.deepEqual(world.events, ['failed offline'])
   await world.stop()
@@ -116,7 +116,7 @@ test('a connection whose hello times out is not used again', async () => {
     openSession: () => Promise.reject(new SpacedockError('timed-out', 'no hello')),
   })
   world.supervisor.start()
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   assert.deepEqual(
     world.connections.map(({ status }) => status),
     ['aborted'],
@@ -133,15 +133,15 @@ test('`unknown device` is reported once and never retried, until it is paired ag
     },
   })
   world.supervisor.start()
-  await world.timers.pass(60 * 60_000)
+  await world.clock.pass(60 * 60_000)
   world.supervisor.sighting(larger)
   world.supervisor.networkChanged()
-  await world.timers.pass(60 * 60_000)
+  await world.clock.pass(60 * 60_000)
   assert.equal(world.dials.length, 1)
   assert.deepEqual(world.events, ['unknown'])
   knowsUs = true
   world.supervisor.connectNow(larger)
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   assert.ok(world.supervisor.sessionOf(larger))
   await world.stop()
 })
@@ -149,11 +149,11 @@ test('`unknown device` is reported once and never retried, until it is paired ag
 test('a device that ends every session at once is not tried without pause', async () => {
   const world = supervise([larger], { random: () => 0.999 })
   world.supervisor.start()
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   for (let minute = 0; minute < 10; minute++) {
     for (let second = 0; second < 60; second++) {
       world.sessions.at(-1)?.end({ reason: 'remote-closed' })
-      await world.timers.pass(1_000)
+      await world.clock.pass(1_000)
     }
   }
   assert.ok(world.dials.length < 25, `${world.dials.length} dials in ten minutes`)
@@ -171,7 +171,7 @@ test('1,000 devices of which 10 are there: bounded attempts at once, one timer, 
       try {
         if (online.has(peerId.toString())) return world.connection(peerId)
         return await new Promise<never>((_resolve, reject) => {
-          const cancel = world.timers.after(2_000, () => reject(new Error('unreachable')))
+          const cancel = world.clock.after(2_000, () => reject(new Error('unreachable')))
           signal.addEventListener('abort', () => {
             cancel()
             reject(signal.reason)
@@ -183,19 +183,19 @@ test('1,000 devices of which 10 are there: bounded attempts at once, one timer, 
     },
   })
   world.supervisor.start()
-  await world.timers.pass(180_000)
+  await world.clock.pass(180_000)
   assert.equal(most, 12)
   const connected = peers.filter((peerId) => world.supervisor.sessionOf(peerId) !== undefined)
   assert.deepEqual(new Set(connected.map(String)), online)
   // The dials' own, their deadlines, the next attempt and the watch for sleep.
-  assert.ok(world.timers.pending() <= 2 * 16 + 2, `${world.timers.pending()} timers`)
+  assert.ok(world.clock.pending() <= 2 * 16 + 2, `${world.clock.pending()} clock`)
 
   // One that comes back is reached at once, though all routine places are taken.
   const back = peers[0]
   assert.ok(back)
   online.add(back.toString())
   world.supervisor.sighting(back)
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   assert.ok(world.supervisor.sessionOf(back))
   await world.stop()
 })
@@ -203,11 +203,11 @@ test('1,000 devices of which 10 are there: bounded attempts at once, one timer, 
 test('an inbound session is taken in, and ends the attempts', async () => {
   const world = supervise([larger], { dial: () => Promise.reject(new Error('refused')) })
   world.supervisor.start()
-  await world.timers.pass(10_000)
+  await world.clock.pass(10_000)
   const session = world.newSession({ opener: 'remote' })
   assert.equal(await world.supervisor.admit(session), 'kept')
   const before = world.dials.length
-  await world.timers.pass(10 * 60_000)
+  await world.clock.pass(10 * 60_000)
   assert.equal(world.dials.length, before)
   assert.equal(world.supervisor.sessionOf(larger), session)
   await world.stop()
@@ -249,7 +249,7 @@ test('a dead session does not block a new one for longer than a two-second probe
   await world.supervisor.admit(dead)
   const fresh = world.newSession({ opener: 'remote' })
   const admission = world.supervisor.admit(fresh)
-  await world.timers.pass(2_000)
+  await world.clock.pass(2_000)
   assert.equal(await admission, 'kept')
   assert.equal(world.supervisor.sessionOf(larger), fresh)
   assert.equal((await dead.closed).reason, 'aborted')
@@ -264,7 +264,7 @@ test('a dead session over the same connection as the new one does not take the c
   await world.supervisor.admit(world.newSession({ opener: 'local', answersPing: false, connection }))
   const fresh = world.newSession({ opener: 'remote', connection })
   const admission = world.supervisor.admit(fresh)
-  await world.timers.pass(2_000)
+  await world.clock.pass(2_000)
   assert.equal(await admission, 'kept')
   assert.equal(connection.status, 'open')
   await world.stop()
@@ -273,7 +273,7 @@ test('a dead session over the same connection as the new one does not take the c
 test('a restarted device replaces its session at once, without a probe', async () => {
   const world = supervise([larger])
   world.supervisor.start()
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   const restarted = world.newSession({ opener: 'remote', remoteInstance: 'b'.repeat(32) })
   assert.equal(await world.supervisor.admit(restarted), 'kept')
   assert.equal((await world.session(1).closed).reason, 'aborted')
@@ -284,12 +284,12 @@ test('a restarted device replaces its session at once, without a probe', async (
 test('after a change of network a session that is dead is found within two seconds, and replaced', async () => {
   const world = supervise([larger])
   world.supervisor.start()
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   world.session(1).answersPing = false
   world.supervisor.networkChanged()
-  await world.timers.pass(2_000)
+  await world.clock.pass(2_000)
   assert.deepEqual(world.events, ['session 1', 'ended aborted'])
-  await world.timers.pass(1_000)
+  await world.clock.pass(1_000)
   assert.deepEqual(world.events, ['session 1', 'ended aborted', 'session 2'])
   await world.stop()
 })
@@ -297,9 +297,9 @@ test('after a change of network a session that is dead is found within two secon
 test('a session that fell silent takes its connection with it', async () => {
   const world = supervise([larger])
   world.supervisor.start()
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   world.session(1).end({ reason: 'silent' })
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   assert.equal(world.session(1).connection.status, 'aborted')
   await world.stop()
 })
@@ -315,11 +315,11 @@ test('sleep of the machine is noticed by a timer that is late by the wall clock'
   })
   world.supervisor.start()
   // Just after an attempt, so that the next one is a minute off.
-  while (world.dials.length < 12) await world.timers.pass(1_000)
+  while (world.dials.length < 12) await world.clock.pass(1_000)
   const before = world.dials.length
   isThere = true
-  world.timers.sleep(60 * 60_000)
-  await world.timers.pass(5_000)
+  world.clock.sleep(60 * 60_000)
+  await world.clock.pass(5_000)
   assert.equal(world.dials.length, before + 1)
   assert.ok(world.supervisor.sessionOf(larger))
   await world.stop()
@@ -328,7 +328,7 @@ test('sleep of the machine is noticed by a timer that is late by the wall clock'
 test('drop ends the session, the dial and every connection before it returns, and nothing brings them back', async () => {
   const world = supervise([larger])
   world.supervisor.start()
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   const idle = world.connection(larger)
   world.devices.length = 0
   await world.supervisor.drop(larger)
@@ -337,7 +337,7 @@ test('drop ends the session, the dial and every connection before it returns, an
   assert.ok(world.connections.every(({ status }) => status === 'aborted'))
   world.supervisor.sighting(larger)
   assert.equal(await world.supervisor.admit(world.newSession({ opener: 'remote' })), 'refused')
-  await world.timers.pass(60 * 60_000)
+  await world.clock.pass(60 * 60_000)
   assert.equal(world.dials.length, 1)
   await world.stop()
 })
@@ -346,12 +346,12 @@ test('drop during an attempt ends what the attempt still brings up', async () =>
   const dialled = Promise.withResolvers<Connection>()
   const world = supervise([larger], { dial: () => dialled.promise })
   world.supervisor.start()
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   world.devices.length = 0
   const dropping = world.supervisor.drop(larger)
   dialled.resolve(world.connection(larger))
   await dropping
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   assert.ok(world.connections.every(({ status }) => status === 'aborted'))
   assert.equal(world.sessions.length, 0)
   await world.stop()
@@ -364,20 +364,20 @@ test('stop says goodbye, and is over within two seconds whatever the others do',
       peerId.equals(larger) ? Promise.resolve(world.connection(larger)) : new Promise(() => {}),
   })
   world.supervisor.start()
-  await world.timers.pass(0)
+  await world.clock.pass(0)
   world.session(1).closesInTime = false
   let stopped = false
   const stopping = world.supervisor.stop().then(() => (stopped = true))
-  await world.timers.pass(1_999)
+  await world.clock.pass(1_999)
   assert.equal(stopped, false)
-  await world.timers.pass(1)
+  await world.clock.pass(1)
   await stopping
   assert.equal((await world.session(1).closed).reason, 'aborted')
   world.supervisor.connectNow(larger)
   world.supervisor.networkChanged()
-  await world.timers.pass(60 * 60_000)
+  await world.clock.pass(60 * 60_000)
   assert.equal(world.dials.length, 2)
-  assert.equal(world.timers.pending(), 0)
+  assert.equal(world.clock.pending(), 0)
 })
 
 interface FakeSession extends Session {
@@ -388,7 +388,7 @@ interface FakeSession extends Session {
 
 interface World {
   supervisor: ConnectionSupervisor
-  timers: VirtualTimers
+  clock: VirtualClock
   events: string[]
   dials: { at: number; peerId: PeerId }[]
   devices: PeerId[]
@@ -409,7 +409,7 @@ interface World {
 
 /** A supervisor in a world without sockets: its time is turned by hand, and every dial and session is the test's. */
 function supervise(peers: readonly PeerId[], overrides: Partial<ConnectionSupervisorOptions> = {}): World {
-  const timers = virtualTimers()
+  const clock = virtualClock()
   const devices = [...peers]
   const events: string[] = []
   const dials: World['dials'] = []
@@ -442,7 +442,7 @@ function supervise(peers: readonly PeerId[], overrides: Partial<ConnectionSuperv
         made.answersPing
           ? Promise.resolve(1)
           : new Promise((_resolve, reject) => {
-              timers.after(timeoutMs, () => reject(new SpacedockError('timed-out', 'no pong')))
+              clock.after(timeoutMs, () => reject(new SpacedockError('timed-out', 'no pong')))
             }),
       close: async () => {
         if (made.closesInTime) ended.resolve({ reason: 'closed' })
@@ -467,16 +467,16 @@ function supervise(peers: readonly PeerId[], overrides: Partial<ConnectionSuperv
       events.push(`failed ${cause instanceof SpacedockError ? cause.code : cause.message}`),
     onUnknownDevice: () => events.push('unknown'),
     random: () => 0.5,
-    timers,
+    clock,
     ...others,
     dial: (peerId, addresses, options) => {
-      dials.push({ at: timers.monotonic(), peerId })
+      dials.push({ at: clock.monotonic(), peerId })
       return dial(peerId, addresses, options)
     },
   })
   return {
     supervisor,
-    timers,
+    clock,
     events,
     dials,
     devices,
@@ -491,7 +491,7 @@ function supervise(peers: readonly PeerId[], overrides: Partial<ConnectionSuperv
     },
     stop: async () => {
       const stopping = supervisor.stop()
-      await timers.pass(2_000)
+      await clock.pass(2_000)
       await stopping
       await turns()
     },

@@ -1,5 +1,5 @@
 import type { UsableInterface } from '../../interfaces.ts'
-import type { Timers } from '../../timers.ts'
+import type { Clock } from '../../../api.ts'
 import { onLink } from './mdns-addresses.ts'
 import type { DecodedPacket, Packet } from './mdns-packets.ts'
 import { openMulticastSocket } from './mdns-socket.ts'
@@ -15,7 +15,7 @@ export interface ChannelOptions {
   interface: UsableInterface
   family: 'ipv4' | 'ipv6'
   port: number
-  timers: Timers
+  clock: Clock
   /** Packets of this interface only. */
   onPacket: (packet: DecodedPacket) => void
   onState: (state: ChannelState) => void
@@ -51,7 +51,7 @@ export class Channel {
   send(packet: Packet): void {
     this.#socket?.send(packet)
     if (this.#closed) return
-    this.#cancelVerdict ??= this.#options.timers.after(patienceMs, () => {
+    this.#cancelVerdict ??= this.#options.clock.after(patienceMs, () => {
       this.#cancelVerdict = undefined
       if (this.#state.state !== 'unavailable' || this.#state.reason === 'blocked') {
         this.#unavailable(

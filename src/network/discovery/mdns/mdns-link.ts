@@ -1,4 +1,4 @@
-import type { Timers } from '../../timers.ts'
+import type { Clock } from '../../../api.ts'
 import {
   encodeGoodbye,
   encodeQuery,
@@ -11,7 +11,7 @@ import { LinkSchedule } from './mdns-schedule.ts'
 
 export interface LinkOptions {
   ownName: string
-  timers: Timers
+  clock: Clock
   random: () => number
   send(packet: Packet): void
   /** Our records; undefined while there is no address to announce. */
@@ -94,7 +94,7 @@ export class Link {
   }
 
   get #now(): number {
-    return this.#options.timers.monotonic()
+    return this.#options.clock.monotonic()
   }
 
   #questionHeard(sender: string, theirs: KnownPeer[]): void {
@@ -116,7 +116,7 @@ export class Link {
       this.#questionHeard(sender, known)
       return
     }
-    const cancel = this.#options.timers.after(400 + this.#options.random() * 100, () => {
+    const cancel = this.#options.clock.after(400 + this.#options.random() * 100, () => {
       this.#incomplete.delete(sender)
       this.#questionHeard(sender, known)
     })
@@ -125,7 +125,7 @@ export class Link {
 
   /** Everybody on the link has the same answer: who hears another give it keeps silent (RFC 6762, 7.4). */
   #scheduleServiceList(): void {
-    this.#cancelServiceList ??= this.#options.timers.after(20 + this.#options.random() * 100, () => {
+    this.#cancelServiceList ??= this.#options.clock.after(20 + this.#options.random() * 100, () => {
       this.#cancelServiceList = undefined
       this.#options.send(encodeServiceList())
     })
@@ -146,7 +146,7 @@ export class Link {
       for (const packet of encodeQuery(this.#options.ownName, known)) this.#options.send(packet)
     }
     const delayMs = Math.max(0, this.#schedule.nextAtMs() - this.#now)
-    this.#cancelTimer = this.#options.timers.after(delayMs, () => this.#act())
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#act())
   }
 }
 

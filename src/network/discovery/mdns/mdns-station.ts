@@ -1,5 +1,5 @@
 import type { UsableInterface } from '../../interfaces.ts'
-import type { Timers } from '../../timers.ts'
+import type { Clock } from '../../../api.ts'
 import { Channel } from './mdns-channel.ts'
 import { Link } from './mdns-link.ts'
 import type { HeardPeer, KnownPeer, Packet } from './mdns-packets.ts'
@@ -21,7 +21,7 @@ export interface Station {
 export interface StationOptions extends Place {
   port: number
   ownName: string
-  timers: Timers
+  clock: Clock
   random: () => number
   announcement: (network: UsableInterface) => Packet | undefined
   known: () => KnownPeer[]
@@ -30,11 +30,11 @@ export interface StationOptions extends Place {
 }
 
 export function createStation(options: StationOptions): Station {
-  const { network, family, port, ownName, timers, random, announcement, known, onPeer, onState } = options
+  const { network, family, port, ownName, clock, random, announcement, known, onPeer, onState } = options
   let failed = false
   const link = new Link({
     ownName,
-    timers,
+    clock,
     random,
     send: (packet) => channel.send(packet),
     announcement: () => announcement(station.network),
@@ -46,7 +46,7 @@ export function createStation(options: StationOptions): Station {
     interface: network,
     family,
     port,
-    timers,
+    clock,
     onPacket: (packet) => link.receive(packet),
     onState: (state) => {
       // What was said while it did not work, nobody heard.

@@ -3,8 +3,8 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Log } from '../../../api.ts'
 import { usableInterfaces, watchInterfaces } from '../../interfaces.ts'
 import type { ListInterfaces, UsableInterface } from '../../interfaces.ts'
-import { systemTimers } from '../../timers.ts'
-import type { Timers } from '../../timers.ts'
+import { systemClock } from '../../../clock.ts'
+import type { Clock } from '../../../api.ts'
 import { announcedAddresses, heardAddresses, onLink } from './mdns-addresses.ts'
 import { encodeAnnouncement, serviceName } from './mdns-packets.ts'
 import type { HeardPeer } from './mdns-packets.ts'
@@ -44,7 +44,7 @@ export interface MdnsOptions {
   /** How often to look for changed interfaces. @default 3_000 */
   scanIntervalMs?: number | undefined
   /** Injected by tests. */
-  timers?: Timers | undefined
+  clock?: Clock | undefined
   random?: (() => number) | undefined
   list?: ListInterfaces | undefined
 }
@@ -68,7 +68,7 @@ export interface Mdns {
  * only reports; it never dials.
  */
 export function createMdns(options: MdnsOptions): Mdns {
-  const { peerId, port = 5353, timers = systemTimers, random = Math.random, log = () => {} } = options
+  const { peerId, port = 5353, clock = systemClock, random = Math.random, log = () => {} } = options
   const stations = new Map<string, Station>()
   const peers = new PeerTable((lost) => {
     log('debug', 'mdns.lost', { peerId: lost })
@@ -124,11 +124,11 @@ export function createMdns(options: MdnsOptions): Mdns {
       family,
       port,
       ownName,
-      timers,
+      clock,
       random,
       announcement: (current) =>
         encodeAnnouncement(ownName, announcedAddresses(options.addresses(), current, peerId)),
-      known: () => peers.known(network.name, timers.monotonic()),
+      known: () => peers.known(network.name, clock.monotonic()),
       onPeer: heard,
       onState: () => summarize(network.name),
     })
@@ -156,8 +156,8 @@ export function createMdns(options: MdnsOptions): Mdns {
     const claimed = heardAddresses(texts, network, onLink(network))
     if (claimed === undefined || claimed.peerId === peerId) return
     const sighting: Sighting = { ...claimed, interface: network.name }
-    peers.heard(name, sighting, ttlSeconds, timers.monotonic())
-    armExpiry(timers.monotonic() + ttlSeconds * 1_000)
+    peers.heard(name, sighting, ttlSeconds, clock.monotonic())
+    armExpiry(clock.monotonic() + ttlSeconds * 1_000)
     options.onSighting(sighting)
   }
 
@@ -165,9 +165,9 @@ export function createMdns(options: MdnsOptions): Mdns {
     if (atMs >= expiryAtMs || atMs === Infinity) return
     cancelExpiry?.()
     expiryAtMs = atMs
-    cancelExpiry = timers.after(Math.min(atMs - timers.monotonic(), longestTimerMs), () => {
+    cancelExpiry = clock.after(Math.min(atMs - clock.monotonic(), longestTimerMs), () => {
       expiryAtMs = Infinity
-      peers.expire(timers.monotonic())
+      peers.expire(clock.monotonic())
       armExpiry(peers.nextExpiryAtMs())
     })
   }

@@ -12,7 +12,7 @@ import fc from 'fast-check'
 import { createMdns } from '../../../../src/network/discovery/mdns/mdns.ts'
 import type { Mdns, MdnsOptions, MdnsStatus, Sighting } from '../../../../src/network/discovery/mdns/mdns.ts'
 import type { Packet } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
-import type { Timers } from '../../../../src/network/timers.ts'
+import type { Clock } from '../../../../src/api.ts'
 import { wire } from './simulated-lan.ts'
 
 const deadlineMs = 20_000
@@ -77,7 +77,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Time that runs faster: what takes the real one two seconds is over in a tenth. */
-const hasty: Timers = {
+const hasty: Clock = {
   monotonic: () => performance.now() * 20,
   wall: () => Date.now(),
   after: (delayMs, run) => {
@@ -127,8 +127,8 @@ test('a device that stops is lost at once; started again it is another name and 
 
 test('an announcement is a new sighting for those who know the device already', async () => {
   const port = await freePort()
-  const alice = await device(port, { timers: hasty })
-  const bob = await device(port, { timers: hasty })
+  const alice = await device(port, { clock: hasty })
+  const bob = await device(port, { clock: hasty })
   await Promise.all([alice.mdns.start(), bob.mdns.start()])
   try {
     await alice.until(() => alice.sightings.length >= 2, 'announcement and its repetition')
@@ -208,7 +208,7 @@ test('where our own packets do not come back, multicast is reported as blocked',
     ...info,
     cidr: info.family === 'IPv4' ? '192.0.2.1/32' : '2001:db8::/128',
   }))
-  const alice = await device(await freePort(), { list: () => ({ lo: swallowed }), timers: hasty })
+  const alice = await device(await freePort(), { list: () => ({ lo: swallowed }), clock: hasty })
   await alice.mdns.start()
   try {
     await alice.until(() => alice.statuses.length > 0, 'a status')
@@ -225,7 +225,7 @@ test('a port that another program keeps for itself is reported; once it is free,
   const hog = createSocket({ type: 'udp4', reuseAddr: false }).bind(0)
   await once(hog, 'listening')
   const ipv4 = loopback().filter(({ family }) => family === 'IPv4')
-  const alice = await device(hog.address().port, { list: () => ({ lo: ipv4 }), timers: hasty })
+  const alice = await device(hog.address().port, { list: () => ({ lo: ipv4 }), clock: hasty })
   await alice.mdns.start()
   try {
     await alice.until(() => alice.statuses.length > 0, 'a status')
@@ -287,7 +287,7 @@ test('hostile packets neither end it nor make it remember more than a thousand p
 
 test('a short-lived record expires, and starting and stopping twice does no harm', async () => {
   const port = await freePort()
-  const alice = await device(port, { timers: hasty })
+  const alice = await device(port, { clock: hasty })
   await Promise.all([alice.mdns.start(), alice.mdns.start()])
   const stranger = createSocket('udp4').bind(0, '127.0.0.1')
   await once(stranger, 'listening')

@@ -3,8 +3,7 @@ import { Link } from '../../../../src/network/discovery/mdns/mdns-link.ts'
 import { encodeAnnouncement } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import type { DecodedPacket, Packet } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import { PeerTable } from '../../../../src/network/discovery/mdns/mdns-peers.ts'
-import type { Timers } from '../../../../src/network/timers.ts'
-
+import type { Clock } from '../../../../src/api.ts'
 /** The very codec that multicast-dns uses. */
 export const wire = createRequire(import.meta.resolve('multicast-dns'))('dns-packet') as {
   encode: (packet: Packet) => Buffer
@@ -12,7 +11,7 @@ export const wire = createRequire(import.meta.resolve('multicast-dns'))('dns-pac
 }
 
 /** Time that passes only when told to. */
-export class VirtualTimers implements Timers {
+export class VirtualClock implements Clock {
   #nowMs = 0
   readonly #pending = new Set<{ atMs: number; run: () => void }>()
 
@@ -53,7 +52,7 @@ export interface SentPacket {
 
 /** A network on which everybody hears everybody, himself too, after a millisecond. */
 export class SimulatedLan {
-  readonly timers = new VirtualTimers()
+  readonly clock = new VirtualClock()
   readonly sent: SentPacket[] = []
   readonly #links = new Set<Link>()
   readonly #random: () => number
@@ -71,10 +70,10 @@ export class SimulatedLan {
     const sightings: string[] = []
     const lost: string[] = []
     const peers = new PeerTable((peerId) => lost.push(peerId))
-    const { timers } = this
+    const { clock } = this
     const link = new Link({
       ownName,
-      timers,
+      clock,
       random: this.#random,
       send: (packet) => this.multicast(label, packet),
       announcement: () =>
@@ -86,14 +85,14 @@ export class SimulatedLan {
             port: 4001,
           },
         ]),
-      known: () => peers.known('lan', timers.monotonic()),
+      known: () => peers.known('lan', clock.monotonic()),
       onPeer: ({ name, ttlSeconds }) => {
         if (ttlSeconds === 0) {
           peers.goodbye('lan', name)
           return
         }
         sightings.push(name)
-        peers.heard(name, { peerId: name, addresses: [], interface: 'lan' }, ttlSeconds, timers.monotonic())
+        peers.heard(name, { peerId: name, addresses: [], interface: 'lan' }, ttlSeconds, clock.monotonic())
       },
       onOwnPacket: () => {},
     })
@@ -104,8 +103,8 @@ export class SimulatedLan {
   multicast(from: string, packet: Packet): void {
     const bytes = wire.encode(packet)
     const decoded = wire.decode(bytes)
-    this.sent.push({ atMs: this.timers.monotonic(), from, bytes: bytes.length, packet: decoded })
-    this.timers.after(1, () => {
+    this.sent.push({ atMs: this.clock.monotonic(), from, bytes: bytes.length, packet: decoded })
+    this.clock.after(1, () => {
       for (const link of this.#links) link.receive(decoded)
     })
   }

@@ -1,6 +1,5 @@
-import type { Timers } from '../../src/network/timers.ts'
-
-export interface VirtualTimers extends Timers {
+import type { Clock } from '../../src/api.ts'
+export interface VirtualClock extends Clock {
   /** Lets time pass, running what falls due in order and letting the event loop turn after each. */
   pass(durationMs: number): Promise<void>
   /** Lets the wall clock jump, as during sleep, without any timer falling due. */
@@ -9,30 +8,30 @@ export interface VirtualTimers extends Timers {
 }
 
 /** Time that stands still until a test lets it pass. */
-export function virtualTimers(): VirtualTimers {
+export function virtualClock(): VirtualClock {
   let now = 0
   let wallOffset = 1_700_000_000_000
   let nextId = 0
-  const timers = new Map<number, { at: number; run: () => void }>()
+  const clock = new Map<number, { at: number; run: () => void }>()
 
   return {
     monotonic: () => now,
     wall: () => now + wallOffset,
     after(delayMs, run) {
       const id = nextId++
-      timers.set(id, { at: now + Math.max(0, delayMs), run })
-      return () => timers.delete(id)
+      clock.set(id, { at: now + Math.max(0, delayMs), run })
+      return () => clock.delete(id)
     },
     async pass(durationMs) {
       const until = now + durationMs
       await turns()
       for (;;) {
-        const due = [...timers.entries()]
+        const due = [...clock.entries()]
           .filter(([, timer]) => timer.at <= until)
           .sort(([a, x], [b, y]) => x.at - y.at || a - b)[0]
         if (due === undefined) break
         const [id, timer] = due
-        timers.delete(id)
+        clock.delete(id)
         now = timer.at
         timer.run()
         await turns()
@@ -43,7 +42,7 @@ export function virtualTimers(): VirtualTimers {
     sleep(durationMs) {
       wallOffset += durationMs
     },
-    pending: () => timers.size,
+    pending: () => clock.size,
   }
 }
 
