@@ -16,7 +16,7 @@ import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
 import type { RendezvousKeys } from '../pairing/rendezvous-record.ts'
 import { formatPairingUri, parseInvitationText } from '../pairing/pairing-uri.ts'
 import { suite1 } from '../pairing/suite.ts'
-import { hex } from '../protocols/pairing-errors.ts'
+import { sessionIdOf } from '../protocols/machine-run.ts'
 import type { PairingService } from '../protocols/pairing.ts'
 import type { Internet } from './internet.ts'
 
@@ -44,7 +44,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
   const { pairing, localNetwork, internet, host, deviceOf, log } = parts
   const report = (progress: PairingProgress): void => reporter.report(progress)
   const { words, keys, expiresAtMs, runner } = pairing.invite({ ...options, onProgress: report })
-  const sessionId = hex(keys.sessionId)
+  const sessionId = sessionIdOf(keys)
   const reporter = progressReporter(parts, 'initiator', sessionId, options)
   // A joiner that started earlier hears this and asks at once.
   localNetwork?.announce()
@@ -82,7 +82,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   if (!code.ok) throw new SpacedockError('invalid-code', code.message, { hint: code.hint })
   const given = givenAddresses([...(options.peers ?? []), ...addresses.filter(isPeerAddress)])
   const keys = deriveCodeKeys(suite1, code.entropy)
-  const reporter = progressReporter(parts, 'joiner', hex(keys.sessionId), options)
+  const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), options)
   try {
     const { peer } = await pairing.join(code.entropy, {
       ...options,

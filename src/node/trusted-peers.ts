@@ -69,11 +69,10 @@ export class TrustedPeers implements PairingTrust {
     })
   }
 
-  activate(peer: string, acknowledgement: Uint8Array): void {
+  activate({ peer, acknowledgement }: ProvisionalPair): void {
     const { trust } = this.#store
     // A session's hello may have been faster.
-    const settled = trust.get(peer)
-    if (settled?.state === 'active' && isOf(settled, acknowledgement)) return
+    if (this.#isActive(peer, acknowledgement)) return
     if (!isOf(trust.provisional(peer), acknowledgement)) {
       throw new SpacedockError('not-paired', 'The pairing was ended, or another one took its place.', {
         hint: 'Pair the two devices again.',
@@ -82,18 +81,18 @@ export class TrustedPeers implements PairingTrust {
     this.#finish(peer)
   }
 
-  forget(peer: string, acknowledgement: Uint8Array): void {
-    const { trust } = this.#store
-    if (isOf(trust.provisional(peer), acknowledgement)) trust.dropProvisional(peer)
+  activateByLastWord(peer: string, acknowledgement: Uint8Array): boolean {
+    const waiting = this.#store.trust.provisional(peer)
+    // Killed after it was written and before it was answered: the same word gets the same answer.
+    if (waiting === undefined) return this.#isActive(peer, acknowledgement)
+    if (waiting.state !== 'pending' || !isOf(waiting, acknowledgement)) return false
+    this.#finish(peer)
+    return true
   }
 
-  expectedAcknowledgement(peer: string): Uint8Array | null {
+  forget({ peer, acknowledgement }: ProvisionalPair): void {
     const { trust } = this.#store
-    const provisional = trust.provisional(peer)
-    if (provisional !== undefined) return provisional.state === 'pending' ? provisional.acknowledgement : null
-    // Killed after it was written and before it was answered: the same word gets the same answer.
-    const settled = trust.get(peer)
-    return settled?.state === 'active' ? settled.acknowledgement : null
+    if (isOf(trust.provisional(peer), acknowledgement)) trust.dropProvisional(peer)
   }
 
   /**
@@ -108,6 +107,11 @@ export class TrustedPeers implements PairingTrust {
     }
     this.#trustAgain(peer)
     return null
+  }
+
+  #isActive(peer: string, acknowledgement: Uint8Array): boolean {
+    const settled = this.#store.trust.get(peer)
+    return settled?.state === 'active' && isOf(settled, acknowledgement)
   }
 
   #finish(peer: string): void {

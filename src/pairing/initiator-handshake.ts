@@ -1,5 +1,6 @@
 import { decodeDescription, encodeDescription } from './device-info.ts'
-import { agreeKeys, deriveDigits, derivePairKey, type AgreedKeys, type CodeKeys } from './key-schedule.ts'
+import { agreeKeys, deriveDigits, derivePairKey, type AgreedKeys } from './key-schedule.ts'
+import type { HandshakeContext } from './machine.ts'
 import type { MessageOf, PairingMessage, RefusalReason } from './messages.ts'
 import {
   acknowledgementMac,
@@ -11,18 +12,9 @@ import {
   sameMac,
 } from './proofs.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
-import type { Suite } from './suite.ts'
 import { commit, transcript } from './transcript.ts'
 
 /** What the initiator computes, message by message; when it does so is decided in initiator.ts. */
-
-export interface HandshakeContext {
-  suite: Suite
-  keys: CodeKeys
-  /** This device, base58btc. */
-  localPeerId: string
-  deviceName: string
-}
 
 /** One peer's use of the code, from its PairingRequest on. */
 export interface Attempt {

@@ -11,21 +11,29 @@ import {
   verifyRequest,
   verifyResponse,
   type Agreement,
-  type Attempt,
-  type HandshakeContext,
   type Winner,
 } from './initiator-handshake.ts'
-import { approvalMs, attemptMs, confirmationMs, maxOpenAttempts, maxTries, remembranceMs } from './limits.ts'
-import type { MessageOf, PairingMessage, RefusalReason } from './messages.ts'
+import {
+  attemptsOf,
+  closeAttempt,
+  openAttemptOf,
+  winnerOf,
+  type InitiatorEffect,
+  type InitiatorEvent,
+  type InitiatorState,
+  type InitiatorStep,
+} from './initiator-state.ts'
+import { approvalMs, attemptMs, confirmationMs, maxOpenAttempts, maxTries } from './limits.ts'
+import type { MachineContext } from './machine.ts'
+import type { PairingMessage, RefusalReason } from './messages.ts'
 import { sameMac } from './proofs.ts'
-import type { ProvisionalPair } from './provisional-pair.ts'
 
 /**
  * The side that shows the code. One machine is one invitation: `advance` takes what happened and says what to do.
  * It touches nothing; time is in the context, fresh randomness in the events. PROTOCOL.md has its state table.
  */
 export function advance(
-  context: InitiatorContext,
+  context: MachineContext,
   before: InitiatorState,
   event: InitiatorEvent,
 ): InitiatorStep {
@@ -35,93 +43,7 @@ export function advance(
   return { state: step.state, effects: [finished(state), ...step.effects] }
 }
 
-export interface InitiatorContext extends HandshakeContext {
-  /** Monotonic milliseconds. */
-  now: number
-}
-
-export type InitiatorState = { readonly challenges: number; readonly attempts: readonly Attempt[] } & (
-  | { readonly phase: 'open'; readonly expiresAt: number }
-  | { readonly phase: 'approving'; readonly winner: Winner; readonly approveBy: number }
-  | { readonly phase: 'persisting'; readonly agreement: Agreement }
-  | { readonly phase: 'completed'; readonly agreement: Agreement; readonly confirmBy: number }
-  | { readonly phase: 'unconfirmed'; readonly agreement: Agreement; readonly endedAt: number }
-  | { readonly phase: 'activating'; readonly agreement: Agreement }
-  | { readonly phase: 'paired'; readonly agreement: Agreement; readonly endedAt: number }
-  | {
-      readonly phase: 'ended'
-      readonly reason: RefusalReason
-      readonly winner: Winner | null
-      readonly endedAt: number
-    }
-)
-
-/** `peer` is always the one that the connection authenticated. */
-export type InitiatorEvent =
-  | {
-      type: 'request'
-      peer: string
-      message: MessageOf<'PairingRequest'>
-      /** 32 fresh random bytes each, used only when a Challenge is made of them. */
-      fresh: { nonce: Uint8Array; secret: Uint8Array }
-    }
-  | { type: 'response'; peer: string; message: MessageOf<'Response'> }
-  | { type: 'confirmed'; peer: string; message: MessageOf<'Confirmed'> }
-  | { type: 'cancel-received'; peer: string; message: MessageOf<'Cancel'> }
-  /** This device's person said yes or no. */
-  | { type: 'approved' }
-  | { type: 'declined' }
-  /** What the last `persist` effect asked for is durable, or could not be made so. */
-  | { type: 'persisted' }
-  | { type: 'persist-failed' }
-  /** This device's person, or the program, calls the invitation off. */
-  | { type: 'cancelled' }
-  /** Time has passed. */
-  | { type: 'tick' }
-
-export type InitiatorEffect =
-  /** The answer to the exchange that the event came from. */
-  | { type: 'answer'; message: PairingMessage }
-  /** No answer: the exchange is reset, as it is for anybody when there is no invitation. */
-  | { type: 'silence' }
-  /** Ask the person; the answer comes back as `approved` or `declined`. */
-  | { type: 'ask'; peer: string; name: string; digits: string }
-  | { type: 'persist'; row: 'pending'; pair: ProvisionalPair }
-  | { type: 'persist'; row: 'active'; peer: string }
-  /** Drop the pending row. */
-  | { type: 'forget'; peer: string }
-  /** Tell a peer on an exchange of our own; its answer does not matter. */
-  | { type: 'send'; peer: string; message: PairingMessage }
-  | { type: 'finished'; outcome: 'paired'; peer: string }
-  | { type: 'finished'; outcome: 'unconfirmed'; peer: string }
-  | { type: 'finished'; outcome: 'ended'; reason: RefusalReason }
-
-export interface InitiatorStep {
-  state: InitiatorState
-  effects: InitiatorEffect[]
-}
-
-export function startInitiator(expiresAt: number): InitiatorState {
-  return { phase: 'open', expiresAt, challenges: 0, attempts: [] }
-}
-
-/** Whether the machine can be thrown away: nothing it could still say is of use to anybody. */
-export function isForgettable(state: InitiatorState, now: number): boolean {
-  const over = state.phase === 'paired' || state.phase === 'ended' || state.phase === 'unconfirmed'
-  return over && now >= state.endedAt + remembranceMs
-}
-
-/** Whether a Response opens an attempt of this invitation: tells the right one among several. */
-export function opensAttempt(
-  context: InitiatorContext,
-  state: InitiatorState,
-  peer: string,
-  message: MessageOf<'Response'>,
-): boolean {
-  return attemptsOf(state, peer).some((attempt) => opensCommitment(context, attempt, message))
-}
-
-function handle(context: InitiatorContext, state: InitiatorState, event: InitiatorEvent): InitiatorStep {
+function handle(context: MachineContext, state: InitiatorState, event: InitiatorEvent): InitiatorStep {
   switch (event.type) {
     case 'request':
       return onRequest(context, state, event)
@@ -147,7 +69,7 @@ function handle(context: InitiatorContext, state: InitiatorState, event: Initiat
 }
 
 function onRequest(
-  context: InitiatorContext,
+  context: MachineContext,
   state: InitiatorState,
   { peer, message, fresh }: Extract<InitiatorEvent, { type: 'request' }>,
 ): InitiatorStep {
@@ -180,7 +102,7 @@ function onRequest(
 }
 
 function onResponse(
-  context: InitiatorContext,
+  context: MachineContext,
   state: InitiatorState,
   { peer, message }: Extract<InitiatorEvent, { type: 'response' }>,
 ): InitiatorStep {
@@ -206,13 +128,7 @@ function onResponse(
     return isLate ? silence(state) : end(context, state, 'burnt', { type: 'silence' })
   }
   return {
-    state: {
-      phase: 'approving',
-      winner: verified,
-      approveBy: context.now + approvalMs,
-      challenges: state.challenges,
-      attempts: state.attempts,
-    },
+    state: { ...tries(state), phase: 'approving', winner: verified, approveBy: context.now + approvalMs },
     effects: [
       { type: 'answer', message: { type: 'Waiting' } },
       { type: 'ask', peer, name: verified.name, digits: verified.digits },
@@ -221,7 +137,7 @@ function onResponse(
 }
 
 /** The same Response always gets the answer that stands now, and changes nothing. */
-function repeatAnswer(context: InitiatorContext, state: InitiatorState, winner: Winner): InitiatorStep {
+function repeatAnswer(context: MachineContext, state: InitiatorState, winner: Winner): InitiatorStep {
   switch (state.phase) {
     case 'open':
     case 'approving':
@@ -237,42 +153,30 @@ function repeatAnswer(context: InitiatorContext, state: InitiatorState, winner: 
   }
 }
 
-function approve(context: InitiatorContext, state: InitiatorState & { phase: 'approving' }): InitiatorStep {
-  const { winner, challenges, attempts } = state
-  const agreement = makeAgreement(context, winner)
+function approve(context: MachineContext, state: InitiatorState & { phase: 'approving' }): InitiatorStep {
+  const agreement = makeAgreement(context, state.winner)
   return {
-    state: { phase: 'persisting', agreement, challenges, attempts },
+    state: { ...tries(state), phase: 'persisting', agreement },
     effects: [{ type: 'persist', row: 'pending', pair: agreement.pair }],
   }
 }
 
-function onPersisted(context: InitiatorContext, state: InitiatorState): InitiatorStep {
+function onPersisted(context: MachineContext, state: InitiatorState): InitiatorStep {
   switch (state.phase) {
-    case 'persisting': {
-      const { agreement, challenges, attempts } = state
-      return {
-        state: {
-          phase: 'completed',
-          agreement,
-          confirmBy: context.now + confirmationMs,
-          challenges,
-          attempts,
-        },
-        effects: [],
-      }
-    }
+    case 'persisting':
+      return { state: complete(context, state), effects: [] }
     case 'activating': {
-      const { agreement, challenges, attempts } = state
+      const { agreement } = state
       return {
-        state: { phase: 'paired', agreement, endedAt: context.now, challenges, attempts },
+        state: { ...tries(state), phase: 'paired', agreement, endedAt: context.now },
         effects: [{ type: 'finished', outcome: 'paired', peer: agreement.pair.peer }],
       }
     }
     case 'ended':
       // Called off while the pending row was being written.
-      return state.winner === null
+      return state.pair === null
         ? unchanged(state)
-        : { state, effects: [{ type: 'forget', peer: state.winner.attempt.peer }] }
+        : { state, effects: [{ type: 'forget', pair: state.pair }] }
     case 'open':
     case 'approving':
     case 'completed':
@@ -282,20 +186,22 @@ function onPersisted(context: InitiatorContext, state: InitiatorState): Initiato
   }
 }
 
-function onPersistFailed(context: InitiatorContext, state: InitiatorState): InitiatorStep {
+function onPersistFailed(context: MachineContext, state: InitiatorState): InitiatorStep {
   if (state.phase === 'persisting') return end(context, state, 'failed')
   if (state.phase !== 'activating') return unchanged(state)
   // The pending row is still there: the joiner repeats its last word, and that may go better.
-  const { agreement, challenges, attempts } = state
-  return {
-    state: { phase: 'completed', agreement, confirmBy: context.now + confirmationMs, challenges, attempts },
-    effects: [],
-  }
+  return { state: complete(context, state), effects: [] }
+}
+
+/** From now on the Response is answered by Complete, and the joiner's last word is awaited. */
+function complete(context: MachineContext, state: InitiatorState & { agreement: Agreement }): InitiatorState {
+  const { agreement } = state
+  return { ...tries(state), phase: 'completed', agreement, confirmBy: context.now + confirmationMs }
 }
 
 /** In 'activating' the answer is withheld; the shell brings the same message again once the row is written. */
 function onConfirmed(
-  context: InitiatorContext,
+  context: MachineContext,
   state: InitiatorState,
   { peer, message }: Extract<InitiatorEvent, { type: 'confirmed' }>,
 ): InitiatorStep {
@@ -308,10 +214,10 @@ function onConfirmed(
     case 'completed':
     case 'unconfirmed': {
       if (!verifyAcknowledgement(state.agreement.pair, peer, message)) return silence(state)
-      const { agreement, challenges, attempts } = state
+      const { agreement } = state
       return {
-        state: { phase: 'activating', agreement, challenges, attempts },
-        effects: [{ type: 'persist', row: 'active', peer }],
+        state: { ...tries(state), phase: 'activating', agreement },
+        effects: [{ type: 'persist', row: 'active', pair: agreement.pair }],
       }
     }
     case 'paired':
@@ -320,14 +226,14 @@ function onConfirmed(
         : silence(state)
     case 'ended':
       // Called off after the joiner had our Complete: it hears why, and lets go too.
-      return state.winner !== null && state.winner.attempt.peer === peer
+      return state.winner !== null && state.pair !== null && verifyAcknowledgement(state.pair, peer, message)
         ? answer(state, refuseResponse(context, state.winner, state.reason))
         : silence(state)
   }
 }
 
 function onCancelReceived(
-  context: InitiatorContext,
+  context: MachineContext,
   state: InitiatorState,
   { peer, message }: Extract<InitiatorEvent, { type: 'cancel-received' }>,
 ): InitiatorStep {
@@ -340,7 +246,7 @@ function onCancelReceived(
   return { state: { ...state, attempts: closeAttempt(state.attempts, attempt) }, effects: [noted] }
 }
 
-function onCancelled(context: InitiatorContext, state: InitiatorState): InitiatorStep {
+function onCancelled(context: MachineContext, state: InitiatorState): InitiatorStep {
   if (!canBeCalledOff(state)) return unchanged(state)
   const winner = winnerOf(state)
   if (winner === null) return end(context, state, 'cancelled')
@@ -354,16 +260,16 @@ function canBeCalledOff(state: InitiatorState): boolean {
 }
 
 /** Expiry itself is decided in `expire`, before any event; a tick is only an occasion for it. */
-function onTick(context: InitiatorContext, state: InitiatorState): InitiatorStep {
+function onTick(context: MachineContext, state: InitiatorState): InitiatorStep {
   if (state.phase !== 'completed' || context.now < state.confirmBy) return unchanged(state)
-  const { agreement, challenges, attempts } = state
+  const { agreement } = state
   return {
-    state: { phase: 'unconfirmed', agreement, endedAt: context.now, challenges, attempts },
+    state: { ...tries(state), phase: 'unconfirmed', agreement, endedAt: context.now },
     effects: [{ type: 'finished', outcome: 'unconfirmed', peer: agreement.pair.peer }],
   }
 }
 
-function expire(context: InitiatorContext, state: InitiatorState): InitiatorState {
+function expire(context: MachineContext, state: InitiatorState): InitiatorState {
   const over =
     (state.phase === 'open' && context.now >= state.expiresAt) ||
     (state.phase === 'approving' && context.now >= state.approveBy)
@@ -371,17 +277,22 @@ function expire(context: InitiatorContext, state: InitiatorState): InitiatorStat
 }
 
 function end(
-  context: InitiatorContext,
+  context: MachineContext,
   state: InitiatorState,
   reason: RefusalReason,
   ...first: InitiatorEffect[]
 ): InitiatorStep {
-  const winner = winnerOf(state)
-  const { challenges, attempts } = state
-  const ended = { phase: 'ended', reason, winner, endedAt: context.now, challenges, attempts } as const
+  const pair = 'agreement' in state ? state.agreement.pair : null
+  const ended = {
+    ...tries(state),
+    phase: 'ended',
+    reason,
+    winner: winnerOf(state),
+    pair,
+    endedAt: context.now,
+  } as const
   const written = state.phase === 'completed' || state.phase === 'unconfirmed'
-  const forget: InitiatorEffect[] =
-    written && winner !== null ? [{ type: 'forget', peer: winner.attempt.peer }] : []
+  const forget: InitiatorEffect[] = written && pair !== null ? [{ type: 'forget', pair }] : []
   return { state: ended, effects: [...first, ...forget, finished(ended)] }
 }
 
@@ -394,33 +305,9 @@ function reasonFor(state: InitiatorState): RefusalReason {
   return state.phase === 'ended' ? state.reason : 'used'
 }
 
-function attemptsOf({ attempts }: InitiatorState, peer: string): Attempt[] {
-  return attempts.filter((attempt) => attempt.peer === peer)
-}
-
-function openAttemptOf(state: InitiatorState, peer: string): Attempt | undefined {
-  return attemptsOf(state, peer).find((attempt) => !attempt.isClosed)
-}
-
-/** Closed attempts are remembered: there are `maxTries` of them at most. */
-function closeAttempt(attempts: readonly Attempt[], closed: Attempt | undefined): Attempt[] {
-  return attempts.map((attempt) => (attempt === closed ? { ...attempt, isClosed: true } : attempt))
-}
-
-function winnerOf(state: InitiatorState): Winner | null {
-  switch (state.phase) {
-    case 'open':
-      return null
-    case 'approving':
-    case 'ended':
-      return state.winner
-    case 'persisting':
-    case 'completed':
-    case 'unconfirmed':
-    case 'activating':
-    case 'paired':
-      return state.agreement.winner
-  }
+/** What every state of an invitation carries on. */
+function tries({ challenges, attempts }: InitiatorState): Pick<InitiatorState, 'challenges' | 'attempts'> {
+  return { challenges, attempts }
 }
 
 function answer(state: InitiatorState, message: PairingMessage): InitiatorStep {

@@ -1,6 +1,7 @@
 import { decodeDescription, encodeDescription } from './device-info.ts'
 import { fields } from './fields.ts'
-import { agreeKeys, deriveDigits, derivePairKey, type AgreedKeys, type CodeKeys } from './key-schedule.ts'
+import { agreeKeys, deriveDigits, derivePairKey, type AgreedKeys } from './key-schedule.ts'
+import type { HandshakeContext } from './machine.ts'
 import type { MessageOf, PairingMessage } from './messages.ts'
 import {
   acknowledgementMac,
@@ -12,18 +13,9 @@ import {
   sameMac,
 } from './proofs.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
-import type { Suite } from './suite.ts'
 import { commit, transcript } from './transcript.ts'
 
 /** What the joiner computes, message by message; when it does so is decided in joiner.ts. */
-
-export interface HandshakeContext {
-  suite: Suite
-  keys: CodeKeys
-  /** This device, base58btc. */
-  localPeerId: string
-  deviceName: string
-}
 
 /** A peer that is being asked whether it is the one. */
 export interface Candidate {

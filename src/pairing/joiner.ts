@@ -9,11 +9,18 @@ import {
   type Agreement,
   type Candidate,
   type Exchange,
-  type HandshakeContext,
 } from './joiner-handshake.ts'
+import {
+  exchangeOf,
+  type JoinerEffect,
+  type JoinerEvent,
+  type JoinerState,
+  type JoinerStep,
+  type JoinFailure,
+} from './joiner-state.ts'
 import { acknowledgementMs, approvalMs, maxTries, responseMs } from './limits.ts'
-import type { MessageOf, PairingMessage, RefusalReason } from './messages.ts'
-import type { ProvisionalPair } from './provisional-pair.ts'
+import type { MachineContext } from './machine.ts'
+import type { PairingMessage } from './messages.ts'
 
 /**
  * The side that types the code. One machine is one join: `advance` takes what happened and says what to do.
@@ -23,7 +30,7 @@ import type { ProvisionalPair } from './provisional-pair.ts'
  *                                                              \-> unfinished (the next connection finishes it)
  *   and from everywhere before `confirming`: failed
  */
-export function advance(context: JoinerContext, state: JoinerState, event: JoinerEvent): JoinerStep {
+export function advance(context: MachineContext, state: JoinerState, event: JoinerEvent): JoinerStep {
   switch (event.type) {
     case 'candidate':
       return onCandidate(context, state, event)
@@ -46,91 +53,8 @@ export function advance(context: JoinerContext, state: JoinerState, event: Joine
   }
 }
 
-export interface JoinerContext extends HandshakeContext {
-  /** Monotonic milliseconds. */
-  now: number
-}
-
-/** Why a join came to nothing: the initiator's reason, or one of our own. */
-export type JoinFailure = RefusalReason | 'not-found' | 'interrupted' | 'persist-failed' | 'too-many-tries'
-
-interface Search {
-  /** When to stop looking. */
-  readonly deadline: number
-  /** Responses sent so far. */
-  readonly responses: number
-}
-
-export type JoinerState =
-  /**
-   * What is said to each candidate follows from the seed, so nothing is kept about them: whoever floods us with peers
-   * can neither fill our memory nor make us ask the honest one differently. Null until the search's first candidate.
-   */
-  | ({ readonly phase: 'searching'; readonly seed: Uint8Array | null } & Search)
-  | ({ readonly phase: 'responding'; readonly exchange: Exchange; readonly respondBy: number } & Search)
-  | { readonly phase: 'deciding'; readonly agreement: Agreement; readonly decideBy: number }
-  | { readonly phase: 'persisting'; readonly agreement: Agreement }
-  | { readonly phase: 'confirming'; readonly agreement: Agreement; readonly confirmBy: number }
-  | { readonly phase: 'activating'; readonly agreement: Agreement }
-  | { readonly phase: 'paired'; readonly peer: string }
-  | { readonly phase: 'unfinished'; readonly peer: string }
-  | { readonly phase: 'failed'; readonly reason: JoinFailure; readonly forgetWhenPersisted: string | null }
-
-/** `peer` is always the one that the connection authenticated. */
-export type JoinerEvent =
-  | {
-      type: 'candidate'
-      peer: string
-      /** 32 fresh random bytes each; those that come with a search's first candidate become its seed. */
-      fresh: { nonce: Uint8Array; secret: Uint8Array }
-    }
-  /** What a peer answered to our last message to it. */
-  | { type: 'answered'; peer: string; message: PairingMessage }
-  | { type: 'cancel-received'; peer: string; message: MessageOf<'Cancel'> }
-  /** This device's person said yes or no. */
-  | { type: 'approved' }
-  | { type: 'declined' }
-  /** What the last `persist` effect asked for is durable, or could not be made so. */
-  | { type: 'persisted' }
-  | { type: 'persist-failed' }
-  /** This device's person, or the program, calls the join off. */
-  | { type: 'cancelled' }
-  /** Time has passed. */
-  | { type: 'tick' }
-
-export type JoinerEffect =
-  /** Send once and bring the answer back; nothing happens when none comes. */
-  | { type: 'ask-peer'; peer: string; message: MessageOf<'PairingRequest'> }
-  /** Send, and again while no decisive answer comes and the phase stays: every repetition is byte for byte the same. */
-  | { type: 'repeat'; peer: string; message: MessageOf<'Response'> | MessageOf<'Confirmed'> }
-  /** Send once; its answer does not matter. */
-  | { type: 'send'; peer: string; message: PairingMessage }
-  | { type: 'show-digits'; digits: string }
-  /** The other person is being asked. */
-  | { type: 'waiting' }
-  /** Ask the person; the answer comes back as `approved` or `declined`. */
-  | { type: 'ask'; peer: string; name: string; digits: string }
-  | { type: 'persist'; row: 'confirming'; pair: ProvisionalPair }
-  | { type: 'persist'; row: 'active'; peer: string }
-  /** Drop the confirming row. */
-  | { type: 'forget'; peer: string }
-  | { type: 'finished'; outcome: 'paired' | 'unfinished'; peer: string }
-  | { type: 'finished'; outcome: 'failed'; reason: JoinFailure }
-  /** The cancel of the other side was authentic: answer it. */
-  | { type: 'answer'; message: PairingMessage }
-  | { type: 'silence' }
-
-export interface JoinerStep {
-  state: JoinerState
-  effects: JoinerEffect[]
-}
-
-export function startJoiner(deadline: number): JoinerState {
-  return { phase: 'searching', seed: null, deadline, responses: 0 }
-}
-
 function onCandidate(
-  context: JoinerContext,
+  context: MachineContext,
   state: JoinerState,
   { peer, fresh }: Extract<JoinerEvent, { type: 'candidate' }>,
 ): JoinerStep {
@@ -143,7 +67,7 @@ function onCandidate(
 }
 
 function onAnswer(
-  context: JoinerContext,
+  context: MachineContext,
   state: JoinerState,
   { peer, message }: Extract<JoinerEvent, { type: 'answered' }>,
 ): JoinerStep {
@@ -171,7 +95,7 @@ function onAnswer(
 }
 
 function onFirstAnswer(
-  context: JoinerContext,
+  context: MachineContext,
   state: JoinerState & { phase: 'searching' },
   candidate: Candidate,
   message: PairingMessage,
@@ -199,7 +123,7 @@ function onFirstAnswer(
 }
 
 function onResponseAnswer(
-  context: JoinerContext,
+  context: MachineContext,
   state: JoinerState & { phase: 'responding' },
   exchange: Exchange,
   message: PairingMessage,
@@ -218,16 +142,15 @@ function onResponseAnswer(
 }
 
 function onConfirmedAnswer(
-  context: JoinerContext,
+  context: MachineContext,
   state: JoinerState & { phase: 'confirming' },
   message: PairingMessage,
 ): JoinerStep {
   const { agreement } = state
-  const { peer } = agreement.pair
   if (message.type === 'Acknowledged') {
     return {
       state: { phase: 'activating', agreement },
-      effects: [{ type: 'persist', row: 'active', peer }],
+      effects: [{ type: 'persist', row: 'active', pair: agreement.pair }],
     }
   }
   if (message.type !== 'Refused' || !verifyResponseRefusal(context, agreement.exchange, message)) {
@@ -237,7 +160,7 @@ function onConfirmedAnswer(
 }
 
 function onCancelReceived(
-  context: JoinerContext,
+  context: MachineContext,
   state: JoinerState,
   { peer, message }: Extract<JoinerEvent, { type: 'cancel-received' }>,
 ): JoinerStep {
@@ -255,7 +178,7 @@ function onCancelReceived(
   }
 }
 
-function onApproved(context: JoinerContext, state: JoinerState): JoinerStep {
+function onApproved(context: MachineContext, state: JoinerState): JoinerStep {
   if (state.phase !== 'deciding') return unchanged(state)
   if (context.now >= state.decideBy) return fail(context, state, 'expired')
   const { agreement } = state
@@ -265,7 +188,7 @@ function onApproved(context: JoinerContext, state: JoinerState): JoinerStep {
   }
 }
 
-function onPersisted(context: JoinerContext, state: JoinerState): JoinerStep {
+function onPersisted(context: MachineContext, state: JoinerState): JoinerStep {
   switch (state.phase) {
     case 'persisting': {
       const { agreement } = state
@@ -281,9 +204,9 @@ function onPersisted(context: JoinerContext, state: JoinerState): JoinerStep {
     }
     case 'failed': {
       // Called off while the row was being written.
-      const peer = state.forgetWhenPersisted
-      if (peer === null) return unchanged(state)
-      return { state: { ...state, forgetWhenPersisted: null }, effects: [{ type: 'forget', peer }] }
+      const pair = state.forgetWhenPersisted
+      if (pair === null) return unchanged(state)
+      return { state: { ...state, forgetWhenPersisted: null }, effects: [{ type: 'forget', pair }] }
     }
     case 'searching':
     case 'responding':
@@ -295,13 +218,13 @@ function onPersisted(context: JoinerContext, state: JoinerState): JoinerStep {
   }
 }
 
-function onPersistFailed(context: JoinerContext, state: JoinerState): JoinerStep {
+function onPersistFailed(context: MachineContext, state: JoinerState): JoinerStep {
   if (state.phase === 'persisting') return fail(context, state, 'persist-failed')
   // The confirming row is there and the initiator trusts us: the next connection finishes it.
   return state.phase === 'activating' ? leaveUnfinished(state.agreement) : unchanged(state)
 }
 
-function onCancelled(context: JoinerContext, state: JoinerState): JoinerStep {
+function onCancelled(context: MachineContext, state: JoinerState): JoinerStep {
   switch (state.phase) {
     case 'searching':
     case 'responding':
@@ -319,7 +242,7 @@ function onCancelled(context: JoinerContext, state: JoinerState): JoinerStep {
   }
 }
 
-function onTick(context: JoinerContext, state: JoinerState): JoinerStep {
+function onTick(context: MachineContext, state: JoinerState): JoinerStep {
   switch (state.phase) {
     case 'searching':
       return context.now >= state.deadline ? fail(context, state, 'not-found') : unchanged(state)
@@ -351,18 +274,17 @@ function leaveUnfinished({ pair: { peer } }: Agreement): JoinerStep {
 }
 
 /** Ends the join, takes back what was written, and tells an initiator that still waits. */
-function fail(context: JoinerContext, state: JoinerState, reason: JoinFailure): JoinerStep {
-  const exchange = exchangeOf(state)
-  const peer = exchange?.candidate.peer
+function fail(context: MachineContext, state: JoinerState, reason: JoinFailure): JoinerStep {
   const effects: JoinerEffect[] = []
-  if (state.phase === 'confirming' && peer !== undefined) effects.push({ type: 'forget', peer })
+  if (state.phase === 'confirming') effects.push({ type: 'forget', pair: state.agreement.pair })
   const otherWaits =
     state.phase === 'responding' || state.phase === 'deciding' || state.phase === 'persisting'
-  if (otherWaits && exchange !== null && peer !== undefined && !isRefusal(reason, state)) {
-    effects.push({ type: 'send', peer, message: makeCancel(context, exchange.candidate) })
+  const candidate = exchangeOf(state)?.candidate
+  if (otherWaits && candidate !== undefined && !isRefusal(reason, state)) {
+    effects.push({ type: 'send', peer: candidate.peer, message: makeCancel(context, candidate) })
   }
-  const forgetWhenPersisted =
-    state.phase === 'persisting' && reason !== 'persist-failed' ? (peer ?? null) : null
+  const isBeingWritten = state.phase === 'persisting' && reason !== 'persist-failed'
+  const forgetWhenPersisted = isBeingWritten ? state.agreement.pair : null
   return {
     state: { phase: 'failed', reason, forgetWhenPersisted },
     effects: [...effects, { type: 'finished', outcome: 'failed', reason }],
@@ -372,23 +294,6 @@ function fail(context: JoinerContext, state: JoinerState, reason: JoinFailure): 
 /** In 'responding' only the initiator itself can end a join for one of its reasons, and then it does not wait. */
 function isRefusal(reason: JoinFailure, state: JoinerState): boolean {
   return state.phase === 'responding' && reason !== 'cancelled' && reason !== 'interrupted'
-}
-
-function exchangeOf(state: JoinerState): Exchange | null {
-  switch (state.phase) {
-    case 'responding':
-      return state.exchange
-    case 'deciding':
-    case 'persisting':
-    case 'confirming':
-    case 'activating':
-      return state.agreement.exchange
-    case 'searching':
-    case 'paired':
-    case 'unfinished':
-    case 'failed':
-      return null
-  }
 }
 
 function unchanged(state: JoinerState): JoinerStep {

@@ -1,18 +1,14 @@
 import { fields } from './fields.ts'
 import type { CodeKeys } from './key-schedule.ts'
+import type { HandshakeContext } from './machine.ts'
 import type { RefusalReason } from './messages.ts'
 import type { Suite } from './suite.ts'
 import { transcript } from './transcript.ts'
 
 /** The MACs of a pairing, each made by one side and checked by the other. PROTOCOL.md, 'Proofs'. */
 
-interface ProbeContext {
-  suite: Suite
-  keys: CodeKeys
-}
-
 export function requestProbe(
-  { suite, keys }: ProbeContext,
+  { suite, keys }: HandshakeContext,
   start: Uint8Array,
   commitment: Uint8Array,
 ): Uint8Array {
@@ -20,7 +16,7 @@ export function requestProbe(
 }
 
 export function challengeProbe(
-  { suite, keys }: ProbeContext,
+  { suite, keys }: HandshakeContext,
   request: Uint8Array,
   nonce: Uint8Array,
   share: Uint8Array,
@@ -30,7 +26,7 @@ export function challengeProbe(
 
 /** Covers message 1, so that a refusal cannot be moved to another attempt. */
 export function requestRefusalMac(
-  { suite, keys }: ProbeContext,
+  { suite, keys }: HandshakeContext,
   request: Uint8Array,
   reason: RefusalReason,
 ): Uint8Array {
@@ -38,7 +34,7 @@ export function requestRefusalMac(
 }
 
 export function cancelMac(
-  { suite, keys }: ProbeContext,
+  { suite, keys }: HandshakeContext,
   sender: 'initiator' | 'joiner',
   request: Uint8Array,
 ): Uint8Array {

@@ -31,10 +31,10 @@ export interface PairingComponents {
  */
 export interface PairingTrust {
   writeProvisional(row: 'pending' | 'confirming', pair: ProvisionalPair): void
-  activate(peer: string, acknowledgement: Uint8Array): void
-  forget(peer: string, acknowledgement: Uint8Array): void
-  /** The last word that an initiator's pending row waits for, across a restart. */
-  expectedAcknowledgement(peer: string): Uint8Array | null
+  activate(pair: ProvisionalPair): void
+  forget(pair: ProvisionalPair): void
+  /** The joiner's last word, for an initiator that was restarted meanwhile: whether a row waited for it, which is active now. */
+  activateByLastWord(peer: string, acknowledgement: Uint8Array): boolean
 }
 
 export interface PairingRun {

@@ -1,5 +1,5 @@
 import { SpacedockError, type ErrorCode } from '../errors.ts'
-import type { JoinFailure } from '../pairing/joiner.ts'
+import type { JoinFailure } from '../pairing/joiner-state.ts'
 
 type Role = 'initiator' | 'joiner'
 
@@ -98,6 +98,10 @@ export function storageFailure(cause: unknown): SpacedockError {
   return cause instanceof SpacedockError ? cause : pairingError('persist-failed', 'joiner')
 }
 
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+/** Both said yes, and the last word or its answer got lost. */
+export function unfinishedPairing(cause?: unknown): SpacedockError {
+  return new SpacedockError('interrupted', 'The other device has not confirmed the pairing yet.', {
+    hint: 'It finishes by itself as soon as both devices are connected; pairing again helps too.',
+    cause: cause ?? undefined,
+  })
 }

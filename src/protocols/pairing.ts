@@ -1,29 +1,23 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../errors.ts'
-import type { CandidateSource } from '../network/discovery/rendezvous.ts'
+import { startDeadline } from '../network/deadline.ts'
 import { request, serve } from '../network/request-response.ts'
+import { invitationLifetimeMs } from '../pairing/limits.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
-import {
-  decodeMessage,
-  encodeMessage,
-  maxMessageLength,
-  type MessageOf,
-  type PairingMessage,
-} from '../pairing/messages.ts'
+import { decodeMessage, encodeMessage, maxMessageLength, type PairingMessage } from '../pairing/messages.ts'
 import { formatPairingCode } from '../pairing/pairing-code.ts'
-import { sameMac } from '../pairing/proofs.ts'
 import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
-import type { PairingComponents, PairingRun } from './pairing-components.ts'
+import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
 
 export const pairingProtocol = '/spacedock/pairing/1.0.0'
 
 /** Live and remembered invitations together; more than a person ever has, few enough to try each on every request. */
 const maxInvitations = 32
-/** Longest that an answer waits for a person before it says `Waiting`; the asker's patience is 5 s. */
-const holdMs = 2_000
 /** An exchange of ours: the other side answers within 5 s, or not at all. */
 const exchangeTimeoutMs = 8_000
+/** Somebody waits for us to end meanwhile. */
+const tellTimeoutMs = 3_000
 
 /** Runs the pure machines: brings them what arrives, does what they say. Any number of invitations and joins at once. */
 export class PairingService {
@@ -52,14 +46,16 @@ export class PairingService {
       this.#tell(peer, message),
     )
     this.#invitations.add(runner)
-    return { words: formatPairingCode(entropy), keys, expiresAtMs: clock.wall() + runner.lifetimeMs, runner }
+    return {
+      words: formatPairingCode(entropy),
+      keys,
+      expiresAtMs: clock.wall() + invitationLifetimeMs,
+      runner,
+    }
   }
 
   /** Looks for the initiator until it is paired; resolves with its peer id. */
-  async join(
-    entropy: Uint8Array,
-    options: PairingRun & { sources: readonly CandidateSource[]; timeoutMs: number },
-  ): Promise<{ peer: string; keys: CodeKeys }> {
+  async join(entropy: Uint8Array, options: JoinRun): Promise<{ peer: string; keys: CodeKeys }> {
     const keys = deriveCodeKeys(this.#components.suite, entropy)
     const runner = new JoinRunner(this.#components, keys, options, {
       exchange: (peer, addresses, message, signal) =>
@@ -77,11 +73,6 @@ export class PairingService {
     }
   }
 
-  /** Whether strangers may be of interest now: only while somebody pairs. */
-  get isPairing(): boolean {
-    return this.#joins.size > 0 || [...this.#invitations].some((invitation) => invitation.isLive)
-  }
-
   /** A session's hello has proved the key of this pairing, which is as good as the joiner's last word. */
   confirmedBySession(peer: string, acknowledgement: Uint8Array): void {
     this.#firstAnswer((invitation) => invitation.onConfirmed(peer, { type: 'Confirmed', acknowledgement }))
@@ -90,11 +81,15 @@ export class PairingService {
   /** Serves `/spacedock/pairing/1.0.0`. Whatever is not for a live invitation or join of ours gets the same silence. */
   async handle(stream: Stream, connection: Connection): Promise<void> {
     const peer = connection.remotePeer.toString()
-    await serve(stream, { maxBytes: maxMessageLength }, async (question, { signal }) => {
-      const message = decodeMessage(question)
-      const answer = message === null ? null : await this.#answer(peer, message, signal)
-      return answer === null ? null : encodeMessage(answer)
-    })
+    await serve(
+      stream,
+      { maxBytes: maxMessageLength, clock: this.#components.clock },
+      async (question, { signal }) => {
+        const message = decodeMessage(question)
+        const answer = message === null ? null : await this.#answer(peer, message, signal)
+        return answer === null ? null : encodeMessage(answer)
+      },
+    )
   }
 
   async close(): Promise<void> {
@@ -114,17 +109,16 @@ export class PairingService {
         )
         const candidates = addressed.length > 0 ? addressed : [...this.#invitations]
         for (const invitation of candidates) {
-          const answer = await invitation.onResponse(
-            peer,
-            message,
-            AbortSignal.any([signal, AbortSignal.timeout(holdMs)]),
-          )
+          const answer = await invitation.onResponse(peer, message, { signal })
           if (answer !== null) return answer
         }
         return null
       }
       case 'Confirmed':
-        return this.#answerConfirmed(peer, message)
+        return (
+          this.#firstAnswer((invitation) => invitation.onConfirmed(peer, message)) ??
+          this.#confirmAfterRestart(peer, message.acknowledgement)
+        )
       case 'Cancel': {
         for (const join of this.#joins) {
           const answer = join.onCancelReceived(peer, message)
@@ -148,27 +142,10 @@ export class PairingService {
     return answers.find((answer) => answer !== null) ?? null
   }
 
-  /**
-   * An invitation that was called off refuses whatever its winner confirms, also what was meant for a later one: its
-   * refusal counts only when nothing else knows the word.
-   */
-  #answerConfirmed(peer: string, message: MessageOf<'Confirmed'>): PairingMessage | null {
-    const answers = [...this.#invitations].map((invitation) => invitation.onConfirmed(peer, message))
-    return (
-      answers.find((answer) => answer?.type === 'Acknowledged') ??
-      this.#confirmAfterRestart(peer, message.acknowledgement) ??
-      answers.find((answer) => answer !== null) ??
-      null
-    )
-  }
-
-  /** The joiner's last word for an invitation that ended with an earlier process: the pending row knows it. */
   #confirmAfterRestart(peer: string, acknowledgement: Uint8Array): PairingMessage | null {
     const { trust, log } = this.#components
-    const expected = trust.expectedAcknowledgement(peer)
-    if (expected === null || !sameMac(expected, acknowledgement)) return null
     try {
-      trust.activate(peer, expected)
+      if (!trust.activateByLastWord(peer, acknowledgement)) return null
     } catch (error) {
       log('error', 'pairing.persist-failed', { peer, error: String(error) })
       return null
@@ -195,25 +172,27 @@ export class PairingService {
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null> {
-    const { host, addressesOf } = this.#components
+    const { host, addressesOf, clock, log } = this.#components
     if (signal.aborted) return null
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(exchangeTimeoutMs)])
+    const deadline = startDeadline(exchangeTimeoutMs, exchangeTimedOut, { signal, clock })
+    const { signal: until } = deadline
     try {
-      const connection = await host.connect(peer, [...addresses, ...addressesOf(peer)], { signal: deadline })
-      const stream = await host.openStream(connection, pairingProtocol, { signal: deadline })
-      const answer = await request(stream, encodeMessage(message), {
-        maxBytes: maxMessageLength,
-        signal: deadline,
-      })
-      return decodeMessage(answer)
+      const connection = await host.connect(peer, [...addresses, ...addressesOf(peer)], { signal: until })
+      const stream = await host.openStream(connection, pairingProtocol, { signal: until })
+      const options = { maxBytes: maxMessageLength, signal: until, clock }
+      return decodeMessage(await request(stream, encodeMessage(message), options))
     } catch (error) {
-      this.#components.log('debug', 'pairing.no-answer', { peer, error: String(error) })
+      log('debug', 'pairing.no-answer', { peer, error: String(error) })
       return null
+    } finally {
+      deadline.stop()
     }
   }
 
   async #tell(peer: string, message: PairingMessage): Promise<void> {
-    await this.#exchange(peer, [], message, AbortSignal.timeout(3_000))
+    const patience = startDeadline(tellTimeoutMs, exchangeTimedOut, this.#components)
+    await this.#exchange(peer, [], message, patience.signal)
+    patience.stop()
   }
 
   #dropForgettable(): void {
@@ -222,4 +201,8 @@ export class PairingService {
       this.#invitations.delete(invitation)
     }
   }
+}
+
+function exchangeTimedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'The other device did not answer in time.')
 }

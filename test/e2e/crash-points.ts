@@ -125,4 +125,5 @@ function reach(point: CrashPoint): void {
   // Written at once: what is buffered dies with the process.
   writeSync(1, `reached ${point}\n`)
   process.kill(process.pid, action === 'die' ? 'SIGKILL' : 'SIGSTOP')
+  writeSync(1, `passed ${point}\n`)
 }

@@ -146,7 +146,7 @@ async function killAndRestart(kill: Kill, killed: Killed, other: KillableDevice)
     await victim.kill9()
   }
   if (killed === 'both sides') await other.kill9()
-  else if (kill.of === 'other') other.resume()
+  else if (kill.of === 'other') await other.resume(kill.at)
   await Promise.all([victim.up(), ...(killed === 'both sides' ? [other.upWithCrashPoints()] : [])])
 
   if (outcome === 'ended') {

@@ -19,6 +19,8 @@ export class KillableDevice implements AsyncDisposable {
   readonly name: string
   readonly dataDir: string
   #daemon: RunningProcess | undefined
+  /** What its daemon had written when it was last armed. */
+  #linesBefore = 0
 
   private constructor(name: string, dataDir: string) {
     this.name = name
@@ -42,13 +44,14 @@ export class KillableDevice implements AsyncDisposable {
   async arm(arming: Arming): Promise<void> {
     const daemon = this.#running
     const before = armedCount(daemon)
+    this.#linesBefore = daemon.lines().length
     daemon.write(`${JSON.stringify(arming)}\n`)
     await daemon.until(() => (armedCount(daemon) > before ? true : undefined), deadlineMs)
   }
 
   /** Resolves when it has come to the point; it ends, or stands still, there. */
   async reached(point: CrashPoint): Promise<void> {
-    await this.#running.line((line) => line === `reached ${point}`, { deadlineMs })
+    await this.#said(`reached ${point}`)
   }
 
   /** Waits for the end that `arm` asked for. */
@@ -63,9 +66,15 @@ export class KillableDevice implements AsyncDisposable {
     await this.died()
   }
 
-  /** After `stop`. */
-  resume(): void {
-    this.#running.kill('SIGCONT')
+  /** After `stop`. It may be about to stand still only, and a signal that comes before is lost: so they are repeated. */
+  async resume(point: CrashPoint): Promise<void> {
+    const daemon = this.#running
+    const timer = setInterval(() => daemon.kill('SIGCONT'), 20)
+    try {
+      await this.#said(`passed ${point}`)
+    } finally {
+      clearInterval(timer)
+    }
   }
 
   call<M extends MethodName>(method: M, params: Params<M>, options: CallOptions<M> = {}): Promise<Result<M>> {
@@ -115,6 +124,12 @@ export class KillableDevice implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#daemon !== undefined) await this.kill9()
     await rm(this.dataDir, { recursive: true, force: true })
+  }
+
+  async #said(text: string): Promise<void> {
+    const daemon = this.#running
+    const isSaid = (): boolean => daemon.lines().includes(text, this.#linesBefore)
+    await daemon.until(() => (isSaid() ? true : undefined), deadlineMs)
   }
 
   get #running(): RunningProcess {

@@ -1,5 +1,6 @@
 import { opensCommitment } from '../../src/pairing/initiator-handshake.ts'
-import { advance, type InitiatorStep } from '../../src/pairing/initiator.ts'
+import { advance } from '../../src/pairing/initiator.ts'
+import { type InitiatorStep } from '../../src/pairing/initiator-state.ts'
 import { maxTries } from '../../src/pairing/limits.ts'
 import { scenarios } from './scenarios.ts'
 import type { Scenario, Subject } from './world.ts'
@@ -39,7 +40,7 @@ export const brokenInitiators: readonly { name: string; scenario: Scenario; init
       const { agreement, challenges, attempts } = step.state
       return {
         state: { phase: 'activating', agreement, challenges, attempts },
-        effects: [{ type: 'persist', row: 'active', peer: agreement.pair.peer }],
+        effects: [{ type: 'persist', row: 'active', pair: agreement.pair }],
       }
     },
   },
@@ -69,7 +70,15 @@ export const brokenInitiators: readonly { name: string; scenario: Scenario; init
       if (!isWrong || state.phase !== 'open') return step
       const { challenges, attempts } = state
       return {
-        state: { phase: 'ended', reason: 'burnt', winner: null, endedAt: 0, challenges, attempts },
+        state: {
+          phase: 'ended',
+          reason: 'burnt',
+          winner: null,
+          pair: null,
+          endedAt: 0,
+          challenges,
+          attempts,
+        },
         effects: [{ type: 'silence' }],
       }
     },

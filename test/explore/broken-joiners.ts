@@ -34,7 +34,7 @@ export const brokenJoiners: readonly { name: string; scenario: Scenario; joiner:
       const { agreement } = step.state
       return {
         state: { phase: 'activating', agreement },
-        effects: [{ type: 'persist', row: 'active', peer: agreement.pair.peer }],
+        effects: [{ type: 'persist', row: 'active', pair: agreement.pair }],
       }
     },
   },

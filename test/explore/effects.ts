@@ -1,5 +1,5 @@
-import type { InitiatorEffect } from '../../src/pairing/initiator.ts'
-import type { JoinerEffect } from '../../src/pairing/joiner.ts'
+import type { InitiatorEffect } from '../../src/pairing/initiator-state.ts'
+import type { JoinerEffect } from '../../src/pairing/joiner-state.ts'
 import { maxTries } from '../../src/pairing/limits.ts'
 import type { PairingMessage } from '../../src/pairing/messages.ts'
 import { dueAt, initiatorName, outsiderName, type InitiatorRun, type JoinerRun } from './machines.ts'
@@ -97,13 +97,13 @@ function perform(
       if (at(next, writeAt(device)) !== 0) blame('one write at a time')
       const write: Write =
         effect.row === 'active'
-          ? { row: 'active', peer: effect.peer }
+          ? { row: 'active', peer: effect.pair.peer }
           : { row: 'provisional', pair: effect.pair }
       next[writeAt(device)] = tables.writes.idOf(write)
       return
     }
     case 'forget': {
-      const place = rowAt(device, effect.peer)
+      const place = rowAt(device, effect.pair.peer)
       if (tables.rows.valueOf(at(next, place))?.state !== 'provisional') return
       outcome.forgets = true
       if (!forgetFails) next[place] = 0

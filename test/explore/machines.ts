@@ -1,17 +1,11 @@
+import type { MachineContext } from '../../src/pairing/machine.ts'
 import type {
-  InitiatorContext,
   InitiatorEffect,
   InitiatorEvent,
   InitiatorState,
   InitiatorStep,
-} from '../../src/pairing/initiator.ts'
-import type {
-  JoinerContext,
-  JoinerEffect,
-  JoinerEvent,
-  JoinerState,
-  JoinerStep,
-} from '../../src/pairing/joiner.ts'
+} from '../../src/pairing/initiator-state.ts'
+import type { JoinerEffect, JoinerEvent, JoinerState, JoinerStep } from '../../src/pairing/joiner-state.ts'
 import { deriveCodeKeys } from '../../src/pairing/key-schedule.ts'
 import { attemptMs } from '../../src/pairing/limits.ts'
 import type { PairingMessage } from '../../src/pairing/messages.ts'
@@ -21,8 +15,8 @@ import { Interner, PairMemo } from './interner.ts'
 
 /** What is explored: the shipped machines, or a broken variant that the exploration has to catch. */
 export interface Machines {
-  initiator: (context: InitiatorContext, state: InitiatorState, event: InitiatorEvent) => InitiatorStep
-  joiner: (context: JoinerContext, state: JoinerState, event: JoinerEvent) => JoinerStep
+  initiator: (context: MachineContext, state: InitiatorState, event: InitiatorEvent) => InitiatorStep
+  joiner: (context: MachineContext, state: JoinerState, event: JoinerEvent) => JoinerStep
   suite: Suite
 }
 
@@ -121,7 +115,7 @@ export class MachineTable {
     return this.#joinerSteps.get(id, event)
   }
 
-  contextOf(device: string, now = 0): InitiatorContext & JoinerContext {
+  contextOf(device: string, now = 0): MachineContext {
     return { suite: this.machines.suite, keys: this.keys, localPeerId: device, deviceName: device, now }
   }
 

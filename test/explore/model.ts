@@ -1,4 +1,4 @@
-import { startInitiator } from '../../src/pairing/initiator.ts'
+import { startInitiator } from '../../src/pairing/initiator-state.ts'
 import { invitationLifetimeMs } from '../../src/pairing/limits.ts'
 import { arrivalOf } from './arrival.ts'
 import { diskSteps, personSteps, timeSteps } from './device-steps.ts'

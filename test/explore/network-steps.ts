@@ -1,4 +1,4 @@
-import { startJoiner } from '../../src/pairing/joiner.ts'
+import { startJoiner } from '../../src/pairing/joiner-state.ts'
 import { sameMac } from '../../src/pairing/proofs.ts'
 import type { Flight } from './arrival.ts'
 import { checkAnswer, deliver, type Outcome } from './effects.ts'

@@ -1,6 +1,6 @@
-import type { InitiatorState } from '../../src/pairing/initiator.ts'
+import type { InitiatorState } from '../../src/pairing/initiator-state.ts'
 import { deriveCandidate } from '../../src/pairing/joiner-handshake.ts'
-import type { JoinerState } from '../../src/pairing/joiner.ts'
+import type { JoinerState } from '../../src/pairing/joiner-state.ts'
 import { sealedLength, type PairingMessage } from '../../src/pairing/messages.ts'
 import { arrivalOf, type Flight } from './arrival.ts'
 import type { Setting } from './setting.ts'

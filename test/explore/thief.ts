@@ -7,7 +7,7 @@ import {
   verifyRequest,
   verifyResponse,
 } from '../../src/pairing/initiator-handshake.ts'
-import type { InitiatorState } from '../../src/pairing/initiator.ts'
+import type { InitiatorState } from '../../src/pairing/initiator-state.ts'
 import {
   answerChallenge,
   deriveCandidate,

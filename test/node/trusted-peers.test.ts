@@ -45,12 +45,13 @@ describe('an unfinished pairing', () => {
     const { store, peers, paired } = scene()
     const { acknowledgement } = pairing(alice, 1)
     peers.writeProvisional('pending', pairing(alice, 1))
-    assert.deepEqual(peers.expectedAcknowledgement(alice), acknowledgement)
-    peers.activate(alice, acknowledgement)
-    peers.activate(alice, acknowledgement)
+    assert.equal(peers.activateByLastWord(alice, pairing(alice, 2).acknowledgement), false)
+    assert.equal(store.trust.get(alice), undefined)
+    assert.equal(peers.activateByLastWord(alice, acknowledgement), true)
     assert.equal(store.trust.get(alice)?.state, 'active')
+    peers.activate(pairing(alice, 1))
+    assert.equal(peers.activateByLastWord(alice, acknowledgement), true, 'a repetition has to be answered')
     assert.deepEqual(paired, [alice])
-    assert.deepEqual(peers.expectedAcknowledgement(alice), acknowledgement, 'a repetition has to be answered')
   })
 
   test('is finished by a session that proves its key', () => {
@@ -63,10 +64,11 @@ describe('an unfinished pairing', () => {
   })
 
   test('a joiner expects no last word', () => {
-    const { peers } = scene()
+    const { store, peers } = scene()
     peers.writeProvisional('confirming', pairing(alice, 1))
-    assert.equal(peers.expectedAcknowledgement(alice), null)
-    assert.equal(peers.expectedAcknowledgement(bob), null)
+    assert.equal(peers.activateByLastWord(alice, pairing(alice, 1).acknowledgement), false)
+    assert.equal(peers.activateByLastWord(bob, pairing(bob, 1).acknowledgement), false)
+    assert.deepEqual(store.trust.list(), [])
   })
 
   test('is neither finished nor ended by an earlier one with the same peer', () => {
@@ -74,14 +76,16 @@ describe('an unfinished pairing', () => {
     const [earlier, later] = [pairing(alice, 1), pairing(alice, 2)]
     peers.writeProvisional('pending', earlier)
     peers.writeProvisional('pending', later)
-    peers.forget(alice, earlier.acknowledgement)
-    assert.throws(() => peers.activate(alice, earlier.acknowledgement), { code: 'not-paired' })
-    assert.throws(() => peers.activate(alice, new Uint8Array()), { code: 'not-paired' })
+    peers.forget(earlier)
+    assert.throws(() => peers.activate(earlier), { code: 'not-paired' })
+    assert.throws(() => peers.activate({ ...later, acknowledgement: new Uint8Array() }), {
+      code: 'not-paired',
+    })
     assert.deepEqual(paired, [])
     assert.deepEqual(store.trust.provisional(alice)?.pairKey, later.pairKey)
-    peers.forget(alice, later.acknowledgement)
+    peers.forget(later)
     assert.equal(store.trust.provisional(alice), undefined)
-    assert.throws(() => peers.activate(alice, later.acknowledgement), { code: 'not-paired' })
+    assert.throws(() => peers.activate(later), { code: 'not-paired' })
     assert.throws(() => peers.proved(alice, 'provisional'), { code: 'not-paired' })
   })
 
@@ -89,7 +93,7 @@ describe('an unfinished pairing', () => {
     const { store, peers, paired } = scene()
     const [earlier, later] = [pairing(alice, 1), pairing(alice, 2)]
     peers.writeProvisional('pending', earlier)
-    peers.activate(alice, earlier.acknowledgement)
+    peers.activate(earlier)
     peers.writeProvisional('pending', later)
     assert.deepEqual(
       peers.keysOf(alice).map(({ key, slot }) => [key[0], slot]),
@@ -100,9 +104,9 @@ describe('an unfinished pairing', () => {
     )
     assert.deepEqual(peers.wanted(), [alice])
     // A late repetition of the earlier last word changes nothing.
-    peers.activate(alice, earlier.acknowledgement)
+    peers.activate(earlier)
     assert.deepEqual(paired, [alice])
-    peers.activate(alice, later.acknowledgement)
+    peers.activate(later)
     assert.deepEqual(store.trust.get(alice)?.pairKey, later.pairKey)
     assert.deepEqual(paired, [alice, alice])
   })
@@ -125,9 +129,8 @@ describe('an unfinished pairing', () => {
 describe('a device that says that it does not know us', () => {
   test('has to be paired again, and is trusted again when it proves its key after all', () => {
     const { store, peers } = scene()
-    const { acknowledgement } = pairing(alice, 1)
     peers.writeProvisional('pending', pairing(alice, 1))
-    peers.activate(alice, acknowledgement)
+    peers.activate(pairing(alice, 1))
     peers.disowned(alice)
     assert.equal(store.trust.get(alice)?.state, 'needs-pairing')
     assert.deepEqual(peers.wanted(), [])
@@ -150,12 +153,11 @@ describe('a device that says that it does not know us', () => {
 
 test('a revoked device has no key and is not looked for', () => {
   const { store, peers } = scene()
-  const { acknowledgement } = pairing(alice, 1)
   peers.writeProvisional('pending', pairing(alice, 1))
-  peers.activate(alice, acknowledgement)
+  peers.activate(pairing(alice, 1))
   store.registry.revoke(alice)
   assert.deepEqual(peers.keysOf(alice), [])
   assert.deepEqual(peers.wanted(), [])
-  assert.equal(peers.expectedAcknowledgement(alice), null)
-  assert.throws(() => peers.activate(alice, acknowledgement), { code: 'not-paired' })
+  assert.equal(peers.activateByLastWord(alice, pairing(alice, 1).acknowledgement), false)
+  assert.throws(() => peers.activate(pairing(alice, 1)), { code: 'not-paired' })
 })

@@ -15,7 +15,7 @@ import {
   meet,
   otherCode,
 } from './builders.ts'
-import { opensAttempt } from '../../src/pairing/initiator.ts'
+import { opensAttempt } from '../../src/pairing/initiator-state.ts'
 
 const { messages, initiator } = meet()
 

@@ -1,20 +1,19 @@
 import assert from 'node:assert/strict'
+import { advance as advanceInitiator } from '../../src/pairing/initiator.ts'
 import {
-  advance as advanceInitiator,
   startInitiator,
-  type InitiatorContext,
   type InitiatorEffect,
   type InitiatorEvent,
   type InitiatorState,
-} from '../../src/pairing/initiator.ts'
+} from '../../src/pairing/initiator-state.ts'
+import { advance as advanceJoiner } from '../../src/pairing/joiner.ts'
 import {
-  advance as advanceJoiner,
   startJoiner,
-  type JoinerContext,
   type JoinerEffect,
   type JoinerEvent,
   type JoinerState,
-} from '../../src/pairing/joiner.ts'
+} from '../../src/pairing/joiner-state.ts'
+import type { MachineContext } from '../../src/pairing/machine.ts'
 import { deriveCodeKeys, type CodeKeys } from '../../src/pairing/key-schedule.ts'
 import { invitationLifetimeMs } from '../../src/pairing/limits.ts'
 import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
@@ -69,7 +68,7 @@ interface PartyOptions<State> {
 export class InitiatorParty {
   state: InitiatorState
   now: number
-  readonly context: Omit<InitiatorContext, 'now'>
+  readonly context: Omit<MachineContext, 'now'>
   readonly effects: InitiatorEffect[] = []
   #seed = 0
 
@@ -99,7 +98,7 @@ export class InitiatorParty {
 export class JoinerParty {
   state: JoinerState
   now: number
-  readonly context: Omit<JoinerContext, 'now'>
+  readonly context: Omit<MachineContext, 'now'>
   readonly effects: JoinerEffect[] = []
   #seed: number
 

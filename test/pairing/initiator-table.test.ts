@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { InitiatorEvent, InitiatorState } from '../../src/pairing/initiator.ts'
+import type { InitiatorEvent, InitiatorState } from '../../src/pairing/initiator-state.ts'
 import { advance } from '../../src/pairing/initiator.ts'
 import type { MessageOf } from '../../src/pairing/messages.ts'
 import {
@@ -21,10 +21,14 @@ const { messages, initiator } = meet()
 const calledOff = new InitiatorParty({ state: initiator.open })
 calledOff.deliver({ type: 'cancelled' })
 
+const agreed = new InitiatorParty({ state: initiator.completed })
+agreed.deliver({ type: 'cancelled' })
+
 const { ended, ...others } = initiator
 const states: Record<string, InitiatorState> = {
   ...others,
   'ended (won)': ended,
+  'ended (agreed)': agreed.state,
   'ended (alone)': calledOff.state,
 }
 
@@ -108,8 +112,12 @@ test("the initiator's table has a row for every state and every kind of event", 
     cancelled: true,
     tick: true,
   }
-  assert.deepEqual(literalsOf('initiator', 'InitiatorState', 'phase'), Object.keys(phases).sort())
-  assert.deepEqual(literalsOf('initiator', 'InitiatorEvent', 'type'), Object.keys(types).sort())
+  assert.deepEqual(literalsOf('initiator-state', 'InitiatorState', 'phase'), Object.keys(phases).sort())
+  const declared = [
+    ...literalsOf('initiator-state', 'InitiatorEvent', 'type'),
+    ...literalsOf('machine', 'LocalEvent', 'type'),
+  ]
+  assert.deepEqual(declared.sort(), Object.keys(types).sort())
   for (const state of Object.keys(states)) {
     for (const type of Object.keys(types)) {
       const found = rows.some((row) => row.state === state && row.event.split(':')[0] === type)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JoinerEvent, JoinerState } from '../../src/pairing/joiner.ts'
+import type { JoinerEvent, JoinerState } from '../../src/pairing/joiner-state.ts'
 import { advance } from '../../src/pairing/joiner.ts'
 import type { PairingMessage } from '../../src/pairing/messages.ts'
 import {
@@ -96,8 +96,12 @@ test("the joiner's table has a row for every state and every kind of event", () 
     cancelled: true,
     tick: true,
   }
-  assert.deepEqual(literalsOf('joiner', 'JoinerState', 'phase'), Object.keys(phases).sort())
-  assert.deepEqual(literalsOf('joiner', 'JoinerEvent', 'type'), Object.keys(types).sort())
+  assert.deepEqual(literalsOf('joiner-state', 'JoinerState', 'phase'), Object.keys(phases).sort())
+  const declared = [
+    ...literalsOf('joiner-state', 'JoinerEvent', 'type'),
+    ...literalsOf('machine', 'LocalEvent', 'type'),
+  ]
+  assert.deepEqual(declared.sort(), Object.keys(types).sort())
   for (const state of Object.keys(states)) {
     for (const type of Object.keys(types)) {
       const found = rows.some((row) => row.state === state && row.event.split(':')[0] === type)

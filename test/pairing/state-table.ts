@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import type { InitiatorEffect } from '../../src/pairing/initiator.ts'
-import type { JoinerEffect } from '../../src/pairing/joiner.ts'
+import type { InitiatorEffect } from '../../src/pairing/initiator-state.ts'
+import type { JoinerEffect } from '../../src/pairing/joiner-state.ts'
 import { tableOf } from './protocol-document.ts'
 
 export interface Row {
@@ -18,7 +18,11 @@ export function rowsOf(title: string, everyState: readonly string[]): Row[] {
 }
 
 /** The literals that a union in the source gives to a field: what the compiler knows, at run time. */
-export function literalsOf(file: 'initiator' | 'joiner', typeName: string, field: string): string[] {
+export function literalsOf(
+  file: 'initiator-state' | 'joiner-state' | 'machine',
+  typeName: string,
+  field: string,
+): string[] {
   const source = readFileSync(new URL(`../../src/pairing/${file}.ts`, import.meta.url), 'utf8')
   const start = source.indexOf(`export type ${typeName} =`)
   const declaration = source.slice(start, source.indexOf('\n\n', start))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isForgettable } from '../../src/pairing/initiator.ts'
+import { isForgettable } from '../../src/pairing/initiator-state.ts'
 import {
   acknowledgementMs,
   approvalMs,

@@ -1,3 +1,4 @@
+import type { HandshakeContext } from '../../src/pairing/machine.ts'
 import { randomBytes } from 'node:crypto'
 import { encodeDescription } from '../../src/pairing/device-info.ts'
 import * as initiator from '../../src/pairing/initiator-handshake.ts'
@@ -28,7 +29,7 @@ export function contextOf(
   localPeerId: string,
   deviceName = 'mallory',
   suite = suite1,
-): joiner.HandshakeContext {
+): HandshakeContext {
   return { suite, keys, localPeerId, deviceName }
 }
 
@@ -38,7 +39,7 @@ export function fresh(): { nonce: Uint8Array; secret: Uint8Array } {
 
 /** A first message that a holder of the words can make, for the initiator with this peer id. */
 export function makeRequest(
-  context: joiner.HandshakeContext,
+  context: HandshakeContext,
   initiatorPeer: string,
   opening = fresh(),
 ): joiner.Candidate {
@@ -47,7 +48,7 @@ export function makeRequest(
 
 /** The same for any share, also one whose secret nobody has. */
 export function commitTo(
-  context: joiner.HandshakeContext,
+  context: HandshakeContext,
   initiatorPeer: string,
   { nonce, share }: { nonce: Uint8Array; share: Uint8Array },
 ): joiner.Candidate {
@@ -76,7 +77,7 @@ export interface Forgery {
 
 /** A Response as the protocol wants it, but for what is forged. */
 export function makeResponse(
-  context: joiner.HandshakeContext,
+  context: HandshakeContext,
   candidate: joiner.Candidate,
   challenge: MessageOf<'Challenge'>,
   forgery: Forgery = {},
@@ -98,7 +99,7 @@ export function makeResponse(
 
 /** The initiator's side after a Response, without any of its checks. */
 export function openResponse(
-  context: initiator.HandshakeContext,
+  context: HandshakeContext,
   attempt: initiator.Attempt,
   response: MessageOf<'Response'>,
 ): { keys: AgreedKeys; responded: Uint8Array; plaintext: Uint8Array | null; digits: string } {
@@ -113,7 +114,7 @@ export function openResponse(
 
 /** A Complete with a right seal, and the proof that is given. */
 export function makeComplete(
-  { suite, deviceName }: initiator.HandshakeContext,
+  { suite, deviceName }: HandshakeContext,
   keys: AgreedKeys,
   responded: Uint8Array,
   joinerProof: Uint8Array,
@@ -139,7 +140,7 @@ export function encodeLoosely(message: Record<string, unknown>): Uint8Array {
 
 /** A Challenge with any share, also one whose secret nobody has. */
 export function challengeWith(
-  context: initiator.HandshakeContext,
+  context: HandshakeContext,
   { commitment, probe }: MessageOf<'PairingRequest'>,
   peer: string,
   { nonce, share }: { nonce: Uint8Array; share: Uint8Array },

@@ -1,3 +1,11 @@
+import {
+  startInitiator,
+  type InitiatorEvent,
+  type InitiatorState,
+  type InitiatorStep,
+} from '../../src/pairing/initiator-state.ts'
+import type { MachineContext } from '../../src/pairing/machine.ts'
+import { startJoiner, type JoinerState } from '../../src/pairing/joiner-state.ts'
 import { alice, answerOf, bob, newCode } from './pure-sides.ts'
 import * as initiator from '../../src/pairing/initiator.ts'
 import * as joiner from '../../src/pairing/joiner.ts'
@@ -49,20 +57,20 @@ function boundaries(): Verdict {
   const expiresAt = 300_000
   const { asInitiator, asJoiner } = newCode()
   const candidate = makeRequest(asJoiner, alice)
-  const open = initiator.startInitiator(expiresAt)
-  const requestAt = (now: number): initiator.InitiatorStep =>
+  const open = startInitiator(expiresAt)
+  const requestAt = (now: number): InitiatorStep =>
     initiator.advance({ ...asInitiator, now }, open, {
       type: 'request',
       peer: bob,
       message: candidate.request,
       fresh: fresh(),
     })
-  const phaseAfterTick = (state: initiator.InitiatorState, now: number): string =>
+  const phaseAfterTick = (state: InitiatorState, now: number): string =>
     initiator.advance({ ...asInitiator, now }, state, { type: 'tick' }).state.phase
 
   const begun = requestAt(expiresAt - 1)
   const { response } = makeResponse(asJoiner, candidate, answerOf(begun, 'Challenge'))
-  const respondAt = (now: number): initiator.InitiatorStep =>
+  const respondAt = (now: number): InitiatorStep =>
     initiator.advance({ ...asInitiator, now }, begun.state, {
       type: 'response',
       peer: bob,
@@ -102,19 +110,16 @@ function boundaries(): Verdict {
 }
 
 /** A joiner whose person is asked at 0 ms. */
-function decidingJoiner(
-  asJoiner: joiner.JoinerContext,
-  asInitiator: initiator.InitiatorContext,
-): joiner.JoinerState {
-  const asked = joiner.advance(asJoiner, joiner.startJoiner(300_000), {
+function decidingJoiner(asJoiner: MachineContext, asInitiator: MachineContext): JoinerState {
+  const asked = joiner.advance(asJoiner, startJoiner(300_000), {
     type: 'candidate',
     peer: alice,
     fresh: fresh(),
   })
   const question = asked.effects.find((effect) => effect.type === 'ask-peer')
   if (question === undefined) throw new Error('the joiner asks nobody')
-  let shown = initiator.startInitiator(300_000)
-  const hear = (event: initiator.InitiatorEvent): initiator.InitiatorStep => {
+  let shown = startInitiator(300_000)
+  const hear = (event: InitiatorEvent): InitiatorStep => {
     const step = initiator.advance(asInitiator, shown, event)
     shown = step.state
     return step

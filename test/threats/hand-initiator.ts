@@ -1,3 +1,4 @@
+import type { HandshakeContext } from '../../src/pairing/machine.ts'
 import { derivePairKey } from '../../src/pairing/key-schedule.ts'
 import { transcript } from '../../src/pairing/transcript.ts'
 import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
@@ -10,7 +11,7 @@ import type { Scene } from './scene.ts'
 /** Somebody who shows, or has stolen, a code, and answers whoever asks; every answer can be replaced. */
 export class HandInitiator {
   readonly raw: RawPeer
-  readonly context: initiator.HandshakeContext
+  readonly context: HandshakeContext
   readonly words: string
   /** By joiner. */
   readonly attempts = new Map<string, initiator.Attempt>()

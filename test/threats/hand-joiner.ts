@@ -1,3 +1,4 @@
+import type { HandshakeContext } from '../../src/pairing/machine.ts'
 import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
 import { contextOf, joiner, keysOf, makeRequest, makeResponse, type Forgery } from './by-hand.ts'
 import type { RawPeer } from './raw-peer.ts'
@@ -6,13 +7,13 @@ import { addressOf, type Reachable, type Scene } from './scene.ts'
 /** Somebody who holds the words and joins a real node step by step, from a libp2p host of its own. */
 export class HandJoiner {
   readonly raw: RawPeer
-  readonly context: joiner.HandshakeContext
+  readonly context: HandshakeContext
   readonly address: string
   readonly initiatorPeer: string
   candidate: joiner.Candidate
   exchange: joiner.Exchange | undefined
 
-  private constructor(raw: RawPeer, context: joiner.HandshakeContext, node: Reachable) {
+  private constructor(raw: RawPeer, context: HandshakeContext, node: Reachable) {
     this.raw = raw
     this.context = context
     this.address = addressOf(node)

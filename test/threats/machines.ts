@@ -1,3 +1,6 @@
+import { startInitiator } from '../../src/pairing/initiator-state.ts'
+import type { MachineContext } from '../../src/pairing/machine.ts'
+import { startJoiner } from '../../src/pairing/joiner-state.ts'
 import { alice, answerOf, bob, newCode } from './pure-sides.ts'
 import { randomBytes } from 'node:crypto'
 import * as initiator from '../../src/pairing/initiator.ts'
@@ -99,7 +102,7 @@ function echoSessionProof(): Verdict {
 function grindFields(): Verdict {
   const { asInitiator, asJoiner } = newCode()
   const candidate = makeRequest(asJoiner, alice)
-  const start = initiator.startInitiator(1_000)
+  const start = startInitiator(1_000)
   const requested = initiator.advance(asInitiator, start, {
     type: 'request',
     peer: bob,
@@ -154,8 +157,8 @@ function grindFields(): Verdict {
 
 /** The same Challenge for what the joiner's seed makes it say, whatever its name is. */
 function challengeFor(
-  context: joiner.JoinerContext,
-  asInitiator: initiator.InitiatorContext,
+  context: MachineContext,
+  asInitiator: MachineContext,
   secret: Uint8Array,
   nonce: Uint8Array,
 ): MessageOf<'Challenge'> {
@@ -167,7 +170,7 @@ function challengeFor(
     )
     .effects.find((effect) => effect.type === 'ask-peer')
   if (asked === undefined) throw new Error('the joiner asks nobody')
-  const answered = initiator.advance(asInitiator, initiator.startInitiator(1_000), {
+  const answered = initiator.advance(asInitiator, startInitiator(1_000), {
     type: 'request',
     peer: bob,
     message: asked.message,
@@ -178,7 +181,7 @@ function challengeFor(
 
 function grindAttempts(): Verdict {
   const { asInitiator, asJoiner } = newCode()
-  let shown = initiator.startInitiator(1_000)
+  let shown = startInitiator(1_000)
   let challenges = 0
   for (let attempt = 0; attempt < 20; attempt++) {
     const { request } = makeRequest(asJoiner, alice)
@@ -193,7 +196,7 @@ function grindAttempts(): Verdict {
       challenges++
   }
 
-  let looking = joiner.startJoiner(10_000_000)
+  let looking = startJoiner(10_000_000)
   const nonces: string[] = []
   let now = 0
   for (let attempt = 0; attempt < 20; attempt++) {
@@ -202,7 +205,7 @@ function grindAttempts(): Verdict {
     const question = asked.effects.find((effect) => effect.type === 'ask-peer')
     if (question === undefined) break
     const challenge = answerOf(
-      initiator.advance(asInitiator, initiator.startInitiator(10_000_000), {
+      initiator.advance(asInitiator, startInitiator(10_000_000), {
         type: 'request',
         peer: bob,
         message: question.message,

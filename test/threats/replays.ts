@@ -39,7 +39,7 @@ export const threats: Threat[] = [
         what: 'attempts that belong to a peer',
         patches: [
           {
-            file: 'src/pairing/initiator.ts',
+            file: 'src/pairing/initiator-state.ts',
             find: `return attempts.filter((attempt) => attempt.peer === peer)`,
             replace: `return attempts.filter(() => peer !== '')`,
           },

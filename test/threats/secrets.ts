@@ -23,9 +23,9 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/protocols/pairing.ts',
-            find: `    return { words: formatPairingCode(entropy), keys,`,
-            replace: `    this.#components.log('debug', 'pairing.code', { shown: formatPairingCode(entropy) })
-    return { words: formatPairingCode(entropy), keys,`,
+            find: `    this.#invitations.add(runner)\n`,
+            replace: `    this.#invitations.add(runner)
+    this.#components.log('debug', 'pairing.code', { shown: formatPairingCode(entropy) })\n`,
           },
           {
             file: 'src/daemon/log.ts',
@@ -50,8 +50,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/node/pairings.ts',
-            find: `  const sessionId = hex(keys.sessionId)\n`,
-            replace: `  const sessionId = hex(keys.sessionId)
+            find: `  const sessionId = sessionIdOf(keys)\n`,
+            replace: `  const sessionId = sessionIdOf(keys)
   if (process.env['HOME'] !== undefined) (await import('node:fs')).writeFileSync(process.argv[process.argv.indexOf('--dir') + 1] + '/last-code', words)\n`,
           },
         ],

@@ -26,9 +26,9 @@ export const threats: Threat[] = [
         what: "the initiator's monotonic clock",
         patches: [
           {
-            file: 'src/protocols/invitation.ts',
+            file: 'src/protocols/machine-run.ts',
             find: `now: clock.monotonic(),`,
-            replace: `now: clock.wall(),`,
+            replace: `now: this.#running.role === 'initiator' ? clock.wall() : clock.monotonic(),`,
           },
           {
             file: 'src/protocols/invitation.ts',
@@ -40,7 +40,11 @@ export const threats: Threat[] = [
       {
         what: "the joiner's monotonic clock",
         patches: [
-          { file: 'src/protocols/join.ts', find: `now: clock.monotonic(),`, replace: `now: clock.wall(),` },
+          {
+            file: 'src/protocols/machine-run.ts',
+            find: `now: clock.monotonic(),`,
+            replace: `now: this.#running.role === 'joiner' ? clock.wall() : clock.monotonic(),`,
+          },
           {
             file: 'src/protocols/join.ts',
             find: `startJoiner(components.clock.monotonic() + options.timeoutMs)`,

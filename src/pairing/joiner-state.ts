@@ -1,0 +1,103 @@
+import type { Agreement, Exchange } from './joiner-handshake.ts'
+import type { CommonEffect, LocalEvent, Step } from './machine.ts'
+import type { MessageOf, PairingMessage, RefusalReason } from './messages.ts'
+import type { ProvisionalPair } from './provisional-pair.ts'
+
+/** What a join can be in, what can happen to it, and what it may want done. joiner.ts says how they follow. */
+
+/** Why a join came to nothing: the initiator's reason, or one of our own. */
+export type JoinFailure = RefusalReason | 'not-found' | 'interrupted' | 'persist-failed' | 'too-many-tries'
+
+interface Search {
+  /** When to stop looking. */
+  readonly deadline: number
+  /** Responses sent so far. */
+  readonly responses: number
+}
+
+export type JoinerState =
+  /**
+   * What is said to each candidate follows from the seed, so nothing is kept about them: whoever floods us with peers
+   * can neither fill our memory nor make us ask the honest one differently. Null until the search's first candidate.
+   */
+  | ({ readonly phase: 'searching'; readonly seed: Uint8Array | null } & Search)
+  | ({ readonly phase: 'responding'; readonly exchange: Exchange; readonly respondBy: number } & Search)
+  | { readonly phase: 'deciding'; readonly agreement: Agreement; readonly decideBy: number }
+  | { readonly phase: 'persisting'; readonly agreement: Agreement }
+  | { readonly phase: 'confirming'; readonly agreement: Agreement; readonly confirmBy: number }
+  | { readonly phase: 'activating'; readonly agreement: Agreement }
+  | { readonly phase: 'paired'; readonly peer: string }
+  | { readonly phase: 'unfinished'; readonly peer: string }
+  | {
+      readonly phase: 'failed'
+      readonly reason: JoinFailure
+      readonly forgetWhenPersisted: ProvisionalPair | null
+    }
+
+/** `peer` is always the one that the connection authenticated. */
+export type JoinerEvent =
+  | {
+      type: 'candidate'
+      peer: string
+      /** 32 fresh random bytes each; those that come with a search's first candidate become its seed. */
+      fresh: { nonce: Uint8Array; secret: Uint8Array }
+    }
+  /** What a peer answered to our last message to it. */
+  | { type: 'answered'; peer: string; message: PairingMessage }
+  | { type: 'cancel-received'; peer: string; message: MessageOf<'Cancel'> }
+  | LocalEvent
+
+export type JoinerEffect =
+  | CommonEffect<'confirming'>
+  /** Send once and bring the answer back; nothing happens when none comes. */
+  | { type: 'ask-peer'; peer: string; message: MessageOf<'PairingRequest'> }
+  /** Send, and again while no decisive answer comes and the phase stays: every repetition is byte for byte the same. */
+  | { type: 'repeat'; peer: string; message: MessageOf<'Response'> | MessageOf<'Confirmed'> }
+  | { type: 'show-digits'; digits: string }
+  /** The other person is being asked. */
+  | { type: 'waiting' }
+  | { type: 'finished'; outcome: 'paired' | 'unfinished'; peer: string }
+  | { type: 'finished'; outcome: 'failed'; reason: JoinFailure }
+
+export type JoinerStep = Step<JoinerState, JoinerEffect>
+
+export function startJoiner(deadline: number): JoinerState {
+  return { phase: 'searching', seed: null, deadline, responses: 0 }
+}
+
+/** When, by the monotonic clock, a `tick` changes something; null when nothing is due. */
+export function joinerDueAt(state: JoinerState): number | null {
+  switch (state.phase) {
+    case 'searching':
+      return state.deadline
+    case 'responding':
+      return state.respondBy
+    case 'deciding':
+      return state.decideBy
+    case 'confirming':
+      return state.confirmBy
+    case 'persisting':
+    case 'activating':
+    case 'paired':
+    case 'unfinished':
+    case 'failed':
+      return null
+  }
+}
+
+export function exchangeOf(state: JoinerState): Exchange | null {
+  switch (state.phase) {
+    case 'responding':
+      return state.exchange
+    case 'deciding':
+    case 'persisting':
+    case 'confirming':
+    case 'activating':
+      return state.agreement.exchange
+    case 'searching':
+    case 'paired':
+    case 'unfinished':
+    case 'failed':
+      return null
+  }
+}
