@@ -211,7 +211,6 @@ export interface NodeEvents {
   'message:delivered': { id: string; to: string }
   'pairing:progress': { sessionId: string; role: 'initiator' | 'joiner'; progress: PairingProgress }
   'pairing:failed': { sessionId: string; role: 'initiator' | 'joiner'; code: string; message: string }
-  warning: { code: string; message: string }
 }
 
 export interface NodeStatus {

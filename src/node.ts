@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import type { Connection, Stream } from '@libp2p/interface'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
-import type { DeviceInfo, DeviceState, NodeEvents, NodeOptions, SpacedockNode } from './api.ts'
+import type { NodeEvents, NodeOptions, SpacedockNode } from './api.ts'
 import { systemClock } from './clock.ts'
 import { SpacedockError } from './errors.ts'
 import { ConnectionSupervisor } from './network/supervisor/connection-supervisor.ts'
 import { DirectPaths } from './network/relay/direct-paths.ts'
 import { LocalNetwork } from './network/discovery/local-network.ts'
-import { createHost } from './network/host.ts'
+import { createHost, type Host } from './network/host.ts'
 import { watchInterfaces } from './network/interfaces.ts'
-import { chooseListenPort, isPortFree } from './network/listen-port.ts'
 import { ProtocolRegistry } from './network/protocol-registry.ts'
+import { isRelayedConnection } from './network/relayed-address.ts'
 import { refuseUnknownDevice } from './network/session/session-handshake.ts'
 import {
   acceptSession,
@@ -23,13 +23,15 @@ import {
 import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { pairingProtocol, PairingService } from './protocols/pairing.ts'
+import { announceChange, type Emit } from './node/device-events.ts'
 import { Devices } from './node/devices.ts'
-import { Internet, internetSettings, ownDht, relayOptions } from './node/internet.ts'
-import { chooseName } from './node/own-name.ts'
+import { Internet, internetSettings, ownDht, relayOptions, type InternetSettings } from './node/internet.ts'
+import { chooseName, choosePort } from './node/own-settings.ts'
 import { join, pair, type PairingsParts } from './node/pairings.ts'
 import { TrustedPeers } from './node/trusted-peers.ts'
 import { deviceIdOf } from './store/device-id.ts'
 import { openStore, type Store } from './store/store.ts'
+import { version } from './version.ts'
 
 /**
  * The composition root: what a node is made of, and the one place where connection, discovery and protocol events
@@ -51,23 +53,40 @@ export async function createNode(options: NodeOptions): Promise<SpacedockNode> {
 
 async function startNode(options: NodeOptions, store: Store): Promise<SpacedockNode> {
   const { clock = systemClock, log = () => {}, interfaces } = options
-  const events = new TypedEventEmitter<EventMap>()
-  const emit = <K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]): void => {
-    events.safeDispatchEvent(type, { detail })
-  }
   chooseName(store.settings, options.name)
-  let closing: Promise<void> | undefined
-
   const settings = internetSettings(options)
-  const port = await listenPort(store, options.port, log)
+  const port = await choosePort(store.settings, options.port, log)
   const host = await createHost({
     seed: store.identity.seed,
     port,
     interfaces,
-    agent: 'spacedock/0.1.0',
+    agent: `spacedock/${version}`,
     dht: ownDht(settings, clock),
-    relay: relayOptions(options, (peer) => trusted.keysOf(peer.toString()).length > 0),
+    relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
   })
+  try {
+    const node = await assemble({ ...options, clock, log }, store, host, settings)
+    log('info', 'node.started', { peerId: host.peerId, port })
+    return node
+  } catch (error) {
+    await host.stop()
+    throw error
+  }
+}
+
+type NodeParts = NodeOptions & Required<Pick<NodeOptions, 'clock' | 'log'>>
+
+async function assemble(
+  options: NodeParts,
+  store: Store,
+  host: Host,
+  settings: InternetSettings | null,
+): Promise<SpacedockNode> {
+  const { clock, log, interfaces } = options
+  const events = new TypedEventEmitter<EventMap>()
+  const emit: Emit = (type, detail) => void events.safeDispatchEvent(type, { detail })
+  let closing: Promise<void> | undefined
+
   const trusted = new TrustedPeers(store, clock, log, (peer) => {
     supervisor.connectNow(peerIdFromString(peer))
     const device = store.registry.get(peer)
@@ -90,9 +109,10 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
 
   const protocols = new ProtocolRegistry({
     host: host.libp2p,
-    isPaired: (peer) => trusted.keysOf(peer.toString()).length > 0,
+    isPaired: (peer) => hasPairKey(store, peer),
     deviceOf: (peer) => devices.trusted(peer.toString()),
     log,
+    clock,
   })
 
   const session: SessionOptions = {
@@ -104,6 +124,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
       if (acknowledgement !== null) pairing.confirmedBySession(peer.toString(), acknowledgement)
     },
     dispatch: (name, version, value, context) => protocols.dispatch(name, version, value, context),
+    clock,
   }
 
   const supervisor = new ConnectionSupervisor({
@@ -117,7 +138,10 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
       const { remotePeer, connection } = started
       const address = connection.remoteAddr.toString()
       log('info', 'session.started', { peer: remotePeer.toString(), address })
-      store.registry.connected(remotePeer.toString(), { path: pathOf(connection), address })
+      store.registry.connected(remotePeer.toString(), {
+        path: isRelayedConnection(connection) ? 'relayed' : 'direct',
+        address,
+      })
       void rememberAddress(connection)
       directPaths.sessionStarted(started)
       messaging.pump(remotePeer.toString())
@@ -132,6 +156,7 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
       store.registry.disconnected(peer.toString())
     },
     onUnknownDevice: (peer) => trusted.disowned(peer.toString()),
+    clock,
   })
 
   const directPaths = new DirectPaths({
@@ -242,7 +267,13 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
     await supervisor.admit(await acceptSession(stream, connection, { ...session, signal }))
   }
 
-  const devices = new Devices({ store, clock, supervisor, messaging })
+  const devices = new Devices({
+    store,
+    clock,
+    supervisor,
+    messaging,
+    onRenamed: (device) => emit('device:renamed', device),
+  })
   const pairings: PairingsParts = {
     pairing,
     host,
@@ -264,7 +295,6 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
   if (options.mdns !== false) await localNetwork.start()
   internet?.start()
   supervisor.start()
-  log('info', 'node.started', { peerId: host.peerId, port })
 
   async function shutDown(): Promise<void> {
     stopWatching()
@@ -318,45 +348,8 @@ async function startNode(options: NodeOptions, store: Store): Promise<SpacedockN
 
 type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
 
-/** A port that was asked for must be free; one that we chose ourselves is exchanged for this run when it is not. */
-async function listenPort(
-  store: Store,
-  wanted: number | undefined,
-  log: NonNullable<NodeOptions['log']>,
-): Promise<number> {
-  if (wanted !== undefined) return wanted
-  const kept = store.settings.get().port
-  if (kept === null) {
-    const port = await chooseListenPort()
-    if (port > 0) store.settings.update({ port })
-    return port
-  }
-  if (await isPortFree(kept, '0.0.0.0')) return kept
-  log('warn', 'node.port-busy', { port: kept })
-  return chooseListenPort()
-}
-
-function pathOf(connection: Connection): 'direct' | 'relayed' {
-  return connection.remoteAddr.toString().includes('/p2p-circuit') ? 'relayed' : 'direct'
-}
-
-function announceChange(
-  before: DeviceState | null,
-  device: DeviceInfo,
-  emit: <K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]) => void,
-): void {
-  if (before === 'connected') emit('device:disconnected', device)
-  switch (device.state) {
-    case 'discovered':
-      return emit('device:discovered', { peerId: device.peerId })
-    case 'connected':
-      return emit('device:connected', device)
-    case 'needs-pairing':
-      return emit('device:needs-pairing', device)
-    case 'revoked':
-      return emit('device:revoked', device)
-    case 'pairing':
-    case 'paired':
-    case 'disconnected':
-  }
+/** Also of a pairing that is not finished. */
+function hasPairKey(store: Store, peer: PeerId): boolean {
+  const { settled, provisional } = store.registry.pairKeysOf(peer.toString())
+  return settled !== undefined || provisional !== undefined
 }

@@ -1,4 +1,4 @@
-import { version } from '../daemon/version.ts'
+import { version } from '../version.ts'
 import { SpacedockError } from '../errors.ts'
 import { type CommandLine, parseCommandLine } from './arguments.ts'
 import type { CommandEnvironment } from './command.ts'

@@ -16,7 +16,7 @@ import {
 import { restoreError } from './error-line.ts'
 import { parseJson, readLines, writeLine } from './lines.ts'
 import { findSocketAddress } from './socket-path.ts'
-import { version } from './version.ts'
+import { version } from '../version.ts'
 
 export interface CallOptions<M extends MethodName> {
   /** Aborting closes the connection, which calls the whole thing off at the daemon. */

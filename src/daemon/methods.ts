@@ -1,6 +1,6 @@
 import type { Confirm, Device, DeviceInfo, PairingProgress, SpacedockNode } from '../api.ts'
 import type { Confirmation, Event, MethodName, Params, Result } from './api.ts'
-import { version } from './version.ts'
+import { version } from '../version.ts'
 
 /** What a method has of its connection. */
 export interface MethodCall<M extends MethodName> {

@@ -4,7 +4,7 @@ import { createRendezvousServer, type RendezvousServer } from '../network/relay/
 import { prepareDataDirectory } from '../store/data-directory.ts'
 import { loadOrCreateIdentity } from '../store/identity.ts'
 import { acquireLock } from '../store/lock.ts'
-import { version } from './version.ts'
+import { version } from '../version.ts'
 
 export interface RendezvousOptions {
   /** Its own identity is in a directory of its own in there, so that a device may use the same one. */

@@ -7,7 +7,7 @@ import { createLog } from './log.ts'
 import { rotateLogFile } from './log-file.ts'
 import { type DaemonReport, type DaemonSettings, stopDeadlineMs } from './process.ts'
 import { type DaemonServer, startServer } from './server.ts'
-import { version } from './version.ts'
+import { version } from '../version.ts'
 
 export type CreateNode = (options: NodeOptions) => Promise<SpacedockNode>
 

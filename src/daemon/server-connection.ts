@@ -14,7 +14,7 @@ import { createQuestions, type Questions } from './questions.ts'
 import { describeError } from './error-line.ts'
 import { parseJson, readLines, writeLine } from './lines.ts'
 import { methodHandlers } from './methods.ts'
-import { version } from './version.ts'
+import { version } from '../version.ts'
 
 export interface ConnectionOptions {
   node: SpacedockNode

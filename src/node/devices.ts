@@ -24,6 +24,7 @@ export interface DevicesParts {
   clock: Clock
   supervisor: ConnectionSupervisor
   messaging: MessagingService
+  onRenamed: (device: DeviceInfo) => void
 }
 
 /** How long a call to a device that is only just being connected waits for it. */
@@ -79,6 +80,7 @@ export class Devices implements DeviceActions {
   async send(peer: string, content: MessageContent, { signal }: CallOptions): Promise<SendResult> {
     this.#requirePaired(peer)
     signal?.throwIfAborted()
+    // From here on the message is kept, and calling off means not to wait for it any longer.
     return this.#parts.messaging.send(peer, content, () => this.#untilConnected(peer, signal), signal)
   }
 
@@ -107,7 +109,7 @@ export class Devices implements DeviceActions {
   }
 
   rename(peer: string, name: string): void {
-    this.#parts.store.registry.rename(peer, name)
+    this.#parts.onRenamed(this.#parts.store.registry.rename(peer, name))
   }
 
   /** The tombstone is durable and every connection closed when this resolves. */
@@ -133,6 +135,7 @@ export class Devices implements DeviceActions {
     this.#requirePaired(peer)
     signal?.throwIfAborted()
     await this.#untilConnected(peer, signal)
+    signal?.throwIfAborted()
     const session = this.#parts.supervisor.sessionOf(peerIdFromString(peer))
     if (session !== undefined) return session
     throw new SpacedockError('offline', `The device "${this.describe(peer).name}" is not connected.`, {
@@ -151,6 +154,5 @@ export class Devices implements DeviceActions {
     const ends = signal === undefined ? [known.signal] : [known.signal, signal]
     await pause(this.#parts.clock, connectPatienceMs, AbortSignal.any(ends))
     stop()
-    signal?.throwIfAborted()
   }
 }

@@ -16,7 +16,7 @@ import { test, type TestContext } from 'node:test'
 import { type DaemonConfig, mergeConfig, readConfig, writeConfig } from '../../src/daemon/config.ts'
 import { logPath, rotateLogFile } from '../../src/daemon/log-file.ts'
 import { findSocketAddress, prepareSocketAddress } from '../../src/daemon/socket-path.ts'
-import { version } from '../../src/daemon/version.ts'
+import { version } from '../../src/version.ts'
 
 const onUnix = { skip: process.platform === 'win32' }
 

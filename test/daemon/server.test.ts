@@ -11,7 +11,7 @@ import { requestLineCapBytes } from '../../src/daemon/api.ts'
 import { callDaemon, isDaemonRunning } from '../../src/daemon/client.ts'
 import { createLog } from '../../src/daemon/log.ts'
 import { type DaemonServer, type DaemonServerOptions, startServer } from '../../src/daemon/server.ts'
-import { version } from '../../src/daemon/version.ts'
+import { version } from '../../src/version.ts'
 import { createFakeNode, fakeDigits, type FakeNode, fakeWords } from './fake-node.ts'
 
 const shortly = { timeout: 10_000 }

@@ -16,7 +16,7 @@ const believesComplete: Patch = {
         const nothing = new Uint8Array(32)
         const pair = { peer, name: 'intruder', pairKey: nothing, acknowledgement: nothing }
         this.#components.trust.writeProvisional('pending', pair)
-        this.#components.trust.activate(peer, nothing)
+        this.#components.trust.activate(pair)
         return { type: 'Acknowledged' }
       }\n`,
 }

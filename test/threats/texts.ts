@@ -143,7 +143,7 @@ function merge(target: Record<string, unknown>, source: unknown): Record<string,
 
 async function callInherited(scene: Scene): Promise<Verdict> {
   const daemon = await RealDaemon.start(scene, 'alice')
-  const { version } = await import('../../src/daemon/version.ts')
+  const { version } = await import('../../src/version.ts')
   const { connect } = await import('node:net')
   for (const method of ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf']) {
     const socket = connect(`${daemon.dataDir}/daemon.sock`)

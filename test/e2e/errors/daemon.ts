@@ -99,7 +99,7 @@ const olderVersion = {
     const source = "export const version = '0.0.1'"
     registerHooks({
       load: (url, context, next) =>
-        url.endsWith('/daemon/version.ts') ? { format: 'module', source, shortCircuit: true } : next(url, context),
+        url.endsWith('/src/version.ts') ? { format: 'module', source, shortCircuit: true } : next(url, context),
     })`)}`,
 }
 
