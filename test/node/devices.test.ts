@@ -101,10 +101,14 @@ describe('a device that is paired and connected', () => {
 
   test('its handle is plain data for those who print it', () => {
     const { bob, bobAtAlice } = pair
-    const { lastSeen, address, ...rest } = JSON.parse(JSON.stringify(bobAtAlice)) as Record<string, unknown>
+    const { lastSeen, address, roundTripMs, connectedSince, lastFailure, ...rest } = JSON.parse(
+      JSON.stringify(bobAtAlice),
+    ) as Record<string, unknown>
     const { id, peerId } = bob
     assert.deepEqual(rest, { id, name: 'bob', peerId, state: 'connected', path: 'direct' })
-    assert.match(String(lastSeen), /^\d{4}-\d\d-\d\dT/u)
+    for (const time of [lastSeen, connectedSince]) assert.match(String(time), /^\d{4}-\d\d-\d\dT/u)
+    assert.equal(typeof roundTripMs, 'number')
+    assert.equal(lastFailure, null)
     assert.match(String(address), /^\/ip4\/127\./u)
   })
 

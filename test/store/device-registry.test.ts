@@ -74,6 +74,9 @@ test('a description says how and where a device is, or was', () => {
     path: null,
     address: null,
     lastSeen: null,
+    roundTripMs: null,
+    connectedSince: null,
+    lastFailure: null,
   }
   assert.deepEqual(registry.get(alice), { ...base, state: 'paired' })
   registry.disconnected(alice)
@@ -85,7 +88,10 @@ test('a description says how and where a device is, or was', () => {
     path: 'relayed',
     address,
     lastSeen: now,
+    connectedSince: now,
   })
+  registry.measured(alice, 12)
+  assert.equal(registry.get(alice)?.roundTripMs, 12)
   registry.disconnected(alice)
   // The other end of a connection that came in is a port that nobody listens on: it is not where to look for it.
   assert.deepEqual(registry.get(alice), { ...base, state: 'disconnected', lastSeen: now })

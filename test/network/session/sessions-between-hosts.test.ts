@@ -159,6 +159,7 @@ async function startDevice(
     supervisor: new ConnectionSupervisor({
       localPeer: host.peerId,
       devices: () => [...ids.values()].filter((peerId) => keys.has(peerId.toString())),
+      isDevice: (peerId) => keys.has(peerId.toString()),
       addressesOf: (peerId) => addresses.get(peerId.toString()) ?? [],
       dial: (_peerId, targets, { signal }) => {
         device.dialled++
