@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { randomNumbers } from '../random-numbers.ts'
 import { KillableDevice } from './killable-device.ts'
 import { startPairing } from './running-pairing.ts'
 
@@ -112,16 +113,5 @@ async function untilOutboxIsEmpty(device: KillableDevice): Promise<void> {
     if (waiting.length === 0) return
     assert.ok(performance.now() < giveUpAt, `${waiting.length} messages are stuck`)
     await wait(20)
-  }
-}
-
-/** Mulberry32. */
-function randomNumbers(from: number): () => number {
-  let state = from >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }

@@ -108,6 +108,18 @@ test('one that is seen is reached at once, also right after a change of network,
   await world.stop()
 })
 
+test('devices that are seen are tried before all that wait', async () => {
+  const { world } = crowd([], 10_000)
+  await world.clock.pass(60_000)
+  const before = world.dials.length
+  const seen = peers.slice(800, 812)
+  for (const peer of seen) world.supervisor.sighting(peer)
+  while (world.dials.length < before + seen.length) await world.clock.pass(100)
+  const next = world.dials.slice(before, before + seen.length).map(({ peerId }) => peerId)
+  assert.deepEqual(next, seen)
+  await world.stop()
+})
+
 test('whoever is announced and not there takes no more than his share: the others go on being tried', async () => {
   const scene = crowd([], 10_000)
   const { world, online } = scene
