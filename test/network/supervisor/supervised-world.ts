@@ -18,7 +18,8 @@ export interface FakeSession extends Session {
   closesInTime: boolean
   /** Something is under way: it closes when that has ended. */
   isBusy: boolean
-  closing: boolean
+  /** How long what is under way may take once it closes; undefined while it does not. */
+  patienceMs: number | undefined
   end(end: SessionEnd): void
 }
 
@@ -78,7 +79,7 @@ export function supervise(
       answersPing: options.answersPing ?? true,
       closesInTime: true,
       isBusy: false,
-      closing: false,
+      patienceMs: undefined,
       closed: ended.promise,
       end: (end) => ended.resolve(end),
       request: () => Promise.reject(new Error('not in this world')),
@@ -88,8 +89,8 @@ export function supervise(
           : new Promise((_resolve, reject) => {
               clock.after(timeoutMs, () => reject(new SpacedockError('timed-out', 'no pong')))
             }),
-      close: async () => {
-        made.closing = true
+      close: async ({ patienceMs = 1_000 } = {}) => {
+        made.patienceMs = patienceMs
         if (made.closesInTime && !made.isBusy) ended.resolve({ reason: 'closed' })
         await ended.promise
       },
