@@ -11,6 +11,11 @@ export class Backoff {
     this.#random = random
   }
 
+  /** How many tries have failed since there was hope. */
+  get failures(): number {
+    return this.#failures
+  }
+
   /** A try has failed: milliseconds until the next. */
   next(): number {
     const ceilingMs = Math.min(longestMs, shortestMs * 2 ** Math.min(this.#failures++, 30))

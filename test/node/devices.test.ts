@@ -169,10 +169,15 @@ describe('when the other one goes', () => {
     await bob.join(invitation.words, { peers: alice.status().listen })
     const device = await invitation.paired
     await untilState(alice, device, 'connected')
+    await device.ping()
     const gone = nextEvent(alice, 'device:disconnected')
+    const notThere = nextEvent(alice, 'device:updated')
     await bob.close()
-    assert.equal((await gone).peerId, bob.peerId)
+    const { peerId, lastFailure } = await gone
+    assert.equal(peerId, bob.peerId)
+    assert.equal(lastFailure?.message, 'The other device closed the connection.')
     assert.equal(device.state, 'disconnected')
+    assert.deepEqual((await notThere).lastFailure?.message, 'Spacedock does not run at its address.')
     assert.equal(device.path, null)
     await assert.rejects(device.request(defineProtocol(sum), [1]), { code: 'offline' })
     await assert.rejects(device.ping(), { code: 'offline' })

@@ -1,6 +1,7 @@
 import type { PeerId } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { Backoff } from '../backoff.ts'
+import { Pace } from '../pace.ts'
 import type { Clock } from '../../api.ts'
 export interface AttemptScheduleOptions {
   clock: Clock
@@ -45,14 +46,15 @@ interface Entry {
 }
 
 /**
- * Decides which device is tried when: one timer and a bounded number of attempts at once, however many devices there are
- * and however few of them answer. Devices known to be there come first, then those that have waited for longest; who is tried
- * in vain gives up the place to them after a few seconds.
+ * Decides which device is tried when: one timer, a bounded number of attempts at once and a bounded number of repetitions a
+ * minute, however many devices there are and however few of them answer. Devices known to be there come first, then those that
+ * were tried in vain least often, then those that have waited for longest; who does not answer gives up the place to them.
  */
 export class AttemptSchedule {
   readonly #options: AttemptScheduleOptions
   readonly #entries = new Map<string, Entry>()
   readonly #running = new Set<{ entry: Entry; plan: Running }>()
+  readonly #repetitions = new Pace(repetitionPace)
   #stopped = false
   #cancelTimer: () => void = () => {}
 
@@ -145,19 +147,23 @@ export class AttemptSchedule {
       if (plan.atMs <= now) due.push({ entry, plan })
       else nextMs = Math.min(nextMs, plan.atMs)
     }
-    due.sort(
-      (one, other) => Number(other.plan.urgent) - Number(one.plan.urgent) || one.plan.atMs - other.plan.atMs,
-    )
+    due.sort((one, other) => rank(one) - rank(other) || one.plan.atMs - other.plan.atMs)
     let isCrowded = false
     const places = { urgent: maxOfAKind, routine: maxOfAKind }
     for (const { plan } of this.#running) places[plan.urgent ? 'urgent' : 'routine']--
     for (const { entry, plan } of due) {
       const kind = plan.urgent ? 'urgent' : 'routine'
+      const isRepetition = kind === 'routine' && entry.backoff.failures > 0
+      if (isRepetition && this.#repetitions.freeAtMs > now) {
+        nextMs = Math.min(nextMs, this.#repetitions.freeAtMs)
+        continue
+      }
       if (places[kind] <= 0 || this.#running.size >= maxAttempts) {
         isCrowded = true
         continue
       }
       places[kind]--
+      if (isRepetition) this.#repetitions.take(now)
       this.#start(entry, plan.urgent)
     }
     if (isCrowded) nextMs = Math.min(nextMs, this.#makePlace(now))
@@ -218,9 +224,16 @@ export class AttemptSchedule {
   }
 }
 
+function rank({ entry, plan }: { entry: Entry; plan: Due }): number {
+  return plan.urgent ? -1 : Math.min(entry.backoff.failures, manyFailures)
+}
+
 /** At the same time. Neither the urgent ones nor the others ever take all the places. */
 const maxAttempts = 16
 const maxOfAKind = 12
 /** Longer than it takes to begin with all addresses of most devices (`address-race.ts`); twice as long the next time. */
 const firstPatienceMs = 3_000
 const longestPatienceMs = 24_000
+/** With fewer than a hundred devices, their waiting times alone keep below it. */
+const repetitionPace = { everyMs: 250, inARow: 50 }
+const manyFailures = 8

@@ -94,6 +94,23 @@ test('each of the 990 has its turn, as often as any other', async () => {
   await scene.world.stop()
 })
 
+test('devices that refuse at once are repeated four times a second in all, and one that was lost comes before them', async (t) => {
+  const own = peers[600]
+  assert.ok(own)
+  const scene = crowd([own], 0)
+  const { world } = scene
+  await untilConnected(scene, 1, 1_000)
+  await world.clock.pass(20 * 60_000)
+  const before = world.dials.length
+  await world.clock.pass(10 * 60_000)
+  const perMinute = (world.dials.length - before) / 10
+  t.diagnostic(`${perMinute} dials a minute`)
+  assert.ok(perMinute <= 241, `${perMinute} dials a minute`)
+  world.sessions.at(-1)?.end({ reason: 'interrupted', cause: new Error('lost') })
+  await untilConnected(scene, 1, 1_000)
+  await world.stop()
+})
+
 test('one that is seen is reached at once, also right after a change of network, when everybody is to be tried anew', async () => {
   const scene = crowd([], 10_000)
   const { world, online } = scene
