@@ -107,6 +107,8 @@ test('devices that refuse at once are repeated four times a second in all, and o
   t.diagnostic(`${perMinute} dials a minute`)
   assert.ok(perMinute <= 241, `${perMinute} dials a minute`)
   world.sessions.at(-1)?.end({ reason: 'interrupted', cause: new Error('lost') })
+  await world.clock.pass(0)
+  assert.equal(scene.connected(), 0)
   await untilConnected(scene, 1, 1_000)
   await world.stop()
 })
