@@ -46,10 +46,10 @@ test('a session goes over to another connection in the middle of requests, and n
   await until(() => left.held.length === 1 && right.held.length === 1, 'both are being handled')
 
   // Both ask all the time, each the session that its supervisor holds at that moment.
-  let isMoved = false
+  const moved = new AbortController()
   const ask = async (from: TestDevice, to: TestDevice): Promise<number> => {
     let answers = 0
-    for (; !isMoved || answers < 20; answers++) {
+    for (; !moved.signal.aborted || answers < 20; answers++) {
       assert.equal(await from.supervisor.sessionOf(to.peerId)?.request('double', 1, answers), answers * 2)
     }
     return answers
@@ -60,7 +60,7 @@ test('a session goes over to another connection in the middle of requests, and n
   const after = left.supervisor.sessionOf(right.peerId)
   assert.equal(after?.connection, dialled)
   await after?.ping()
-  isMoved = true
+  moved.abort()
   await asking
   assert.equal(before?.connection.status, 'open', 'the slow ones are still under way')
   for (const release of [...left.held, ...right.held]) release()

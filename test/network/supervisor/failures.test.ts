@@ -48,7 +48,6 @@ test('what real dials fail with is told in a sentence', async () => {
 })
 
 test('without any network that is said, and what is a sentence for people stays as it is', () => {
-  const unreachable = (): Error => Object.assign(new Error('connect'), { code: 'ENETUNREACH' })
   const offline = dialFailure(new AggregateError([unreachable(), unreachable(), unreachable()]), 3)
   assert.equal(offline.code, 'no-network')
   assert.equal(offline.message, 'No network of this device leads to any of its 3 addresses.')
@@ -75,6 +74,10 @@ test('every end of a session but our own has a reason that a person can read', (
   const restarted = new SpacedockError('interrupted', 'The other device was restarted.')
   assert.equal(endFailure({ reason: 'aborted', cause: restarted }), restarted)
 })
+
+function unreachable(): Error {
+  return Object.assign(new Error('connect'), { code: 'ENETUNREACH' })
+}
 
 /** Dials as a node does. */
 async function dialingHost(): Promise<{ dialer: Dialer; stop: () => Promise<void> }> {

@@ -95,7 +95,7 @@ function twoSides(seed: number): World {
       status: 'open',
       remoteAddr: multiaddr('/ip4/127.0.0.1/tcp/1'),
       streams: [] as Session[],
-      abort: (error: Error) => void close(error),
+      abort: (error: Error) => close(error),
       close: async () => close(new Error('closed')),
     })) as unknown as [Connection, Connection]
     function close(error: Error): void {
@@ -166,7 +166,15 @@ function twoSides(seed: number): World {
     return session
   }
 
-  function side(own: PeerId, remote: PeerId, other: () => Side): Side {
+  /** The other end's session begins with the opener's proof; whatever is said comes after it. */
+  async function arrive(far: FakeSession, opened: FakeSession): Promise<void> {
+    await soon()
+    const { supervisor } = far.connection.remotePeer === larger ? left : right
+    if (!far.isOver) void supervisor.admit(far)
+    opened.proofIsThere.resolve()
+  }
+
+  function side(own: PeerId, remote: PeerId): Side {
     const ownEnd = own === smaller ? 0 : 1
     const made: Side = {
       dials: 0,
@@ -187,11 +195,7 @@ function twoSides(seed: number): World {
           const found = links.find(({ ends }) => ends[ownEnd] === connection)
           if (found === undefined || connection.status !== 'open') throw new Error('the connection is gone')
           const [local, far] = sessions(connection, found.ends[1 - ownEnd] ?? connection)
-          // The proof is still on its way; whatever is said comes after it.
-          void soon().then(() => {
-            if (!far.isOver) void other().supervisor.admit(far)
-            local.proofIsThere.resolve()
-          })
+          void arrive(far, local)
           far.proofIsThere.resolve()
           return local
         },
@@ -205,8 +209,8 @@ function twoSides(seed: number): World {
     return made
   }
 
-  const left: Side = side(smaller, larger, () => right)
-  const right: Side = side(larger, smaller, () => left)
+  const left: Side = side(smaller, larger)
+  const right: Side = side(larger, smaller)
   const stop = async (): Promise<void> => {
     const stopping = Promise.all([left.supervisor.stop(), right.supervisor.stop()])
     await clock.pass(3_000)
