@@ -316,9 +316,10 @@ async function assemble(
   }
   const stopWatching = watchInterfaces(onNetworkChange, { names: interfaces })
   const startedAtMs = clock.monotonic()
+  // First of all: it turns nobody away who comes in while the others start.
+  supervisor.start()
   if (options.mdns !== false) await localNetwork.start()
   internet?.start()
-  supervisor.start()
 
   async function shutDown(): Promise<void> {
     stopWatching()
