@@ -438,6 +438,8 @@ function supervise(peers: readonly PeerId[], overrides: Partial<ConnectionSuperv
       closed: ended.promise,
       end: (end) => ended.resolve(end),
       request: () => Promise.reject(new Error('not in this world')),
+      openStream: () => Promise.reject(new Error('not in this world')),
+      emit: () => Promise.reject(new Error('not in this world')),
       ping: ({ timeoutMs = 10_000 } = {}) =>
         made.answersPing
           ? Promise.resolve(1)
