@@ -46,7 +46,6 @@ if (values.reader) await runReader()
 else await runSender()
 
 async function runReader(): Promise<void> {
-  const report = (told: Report): void => void process.send?.(told)
   const dataDir = await mkdtemp(join(tmpdir(), 'slow-reader-'))
   const node = await createNode({ dataDir, name: 'reader', interfaces, mdns: false })
   process.once('disconnect', () => void node.close().then(() => rm(dataDir, { recursive: true })))
@@ -77,6 +76,10 @@ async function runReader(): Promise<void> {
   const [words = '', address = ''] = JSON.parse(process.env['SLOW_READER_INVITATION'] ?? '[]') as string[]
   await node.join(words, { peers: [address] })
   report({ ready: true })
+}
+
+function report(told: Report): void {
+  process.send?.(told)
 }
 
 async function runSender(): Promise<void> {
@@ -169,9 +172,9 @@ async function measure(device: Device, progress: { readBytes: number; isSlow: bo
 /** Round trips in milliseconds, 20 ms apart, until the time, or until the promise is settled. */
 async function pings(device: Device, untilMs: number, until?: Promise<unknown>): Promise<number[]> {
   const all: number[] = []
-  let isOver = false
-  void until?.finally(() => (isOver = true))
-  while (performance.now() < untilMs && !isOver) {
+  const ended = { yet: false }
+  void until?.finally(() => (ended.yet = true))
+  while (performance.now() < untilMs && !ended.yet) {
     all.push((await device.ping()).roundTripMs)
     await pause(20)
   }

@@ -218,11 +218,11 @@ export interface HandlerContext<Errors extends ErrorSchemas = NoErrors> {
   /** Aborts when nobody waits for the answer any more, or the stream breaks. */
   signal: AbortSignal
   /** Makes one of the errors that the protocol declares, to be thrown. Its data is at most 4 KiB of JSON text. */
-  error<Code extends keyof Errors & string>(
+  readonly error: <Code extends keyof Errors & string>(
     code: Code,
     data: ErrorData<Errors[Code]>,
     message?: string,
-  ): Error
+  ) => Error
 }
 
 /** Made by `defineProtocol`. `name` is lower case letters, digits, dashes; `version` a whole number. */

@@ -137,10 +137,7 @@ export class Devices implements DeviceActions {
       signal?.throwIfAborted()
       return { sent: session.emit(protocol.name, protocol.version, checked) }
     })()
-    const handed = handing.then(
-      () => {},
-      () => {},
-    )
+    const handed = settled(handing)
     this.#emitting.set(peer, handed)
     try {
       const { sent } = await handing
@@ -217,4 +214,9 @@ export class Devices implements DeviceActions {
     await pause(this.#parts.clock, connectPatienceMs, AbortSignal.any(ends))
     stop()
   }
+}
+
+/** Resolves when the promise has settled, either way. */
+async function settled(promise: Promise<unknown>): Promise<void> {
+  await Promise.allSettled([promise])
 }

@@ -162,8 +162,9 @@ export class PubSub {
 
   close(): void {
     this.#closed.abort()
-    for (const all of [...this.#subscriptions.values()]) {
-      for (const subscription of [...all]) subscription.end()
+    // A Map and a Set may lose entries while they are gone through.
+    for (const all of this.#subscriptions.values()) {
+      for (const subscription of all) subscription.end()
     }
   }
 

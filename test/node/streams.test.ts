@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import * as v from 'valibot'
-import type { ByteStream, StreamProtocol } from '../../src/api.ts'
+import type { ByteStream, Protocol, StreamProtocol } from '../../src/api.ts'
 import {
   defineEvent,
   defineProtocol,
@@ -125,8 +125,6 @@ describe('between two devices that are connected', () => {
 
   test('several versions of one name are served side by side; one that is not is refused with those that are', async () => {
     const { bob, bobAtAlice } = pair
-    const version = (number: number) =>
-      defineProtocol({ ...notes, version: number, handler: () => ({ text: `version ${number}` }) })
     assert.deepEqual(await bobAtAlice.versionsOf('notes'), [])
     const stops = [1, 3, 2].map((number) => bob.handle(version(number)))
     assert.deepEqual(await bobAtAlice.versionsOf('notes'), [3, 2, 1])
@@ -198,6 +196,10 @@ describe('between two devices that are connected', () => {
     })
   })
 })
+
+function version(number: number): Protocol<{ id: number }, { text: string }> {
+  return defineProtocol({ ...notes, version: number, handler: () => ({ text: `version ${number}` }) })
+}
 
 type Handler = NonNullable<(typeof files)['handler']>
 

@@ -4,7 +4,11 @@ import type { ByteStream, Device, ProtocolErrorOf, Publication, SpacedockNode } 
 import { defineEvent, defineProtocol, defineStream, isProtocolError } from '../../src/index.ts'
 
 /** What is inferred from schemas: `npm run check` fails when it is not, and the tests here have nothing left to do. */
-type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+type Equal<A, B> = [A, B] extends [B, A]
+  ? [keyof A, keyof B] extends [keyof B, keyof A]
+    ? true
+    : false
+  : false
 const same = <A, B>(_yes: Equal<A, B>): void => {}
 
 const schema = v.object({ id: v.number() })

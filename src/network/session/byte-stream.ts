@@ -6,6 +6,9 @@ import { ByteSender } from './byte-sender.ts'
 import type { Frame } from './frames.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
 
+/** A frame that belongs to a stream which has begun. */
+export type StreamFrame = Frame & { type: 'accept' | 'data' | 'end' | 'credit' | 'stop' | 'reset' }
+
 export interface ByteChannelOptions {
   channel: number
   /** `opener`: this side asked for it. */
@@ -81,25 +84,17 @@ export class ByteChannel {
   }
 
   /** Throws what ends the session. */
-  receive(frame: Frame): void {
+  receive(frame: StreamFrame): void {
     if (frame.type === 'reset') return this.#receiveReset(frame.payload)
     if (frame.type === 'accept') return this.#receiveAccept()
     if (this.#phase === 'opening') {
       throw new SpacedockError('invalid-message', 'The other device used a stream that is not open.')
     }
-    switch (frame.type) {
-      case 'data':
-        return this.#receiver.receive(frame.payload)
-      case 'end':
-        this.#receiver.end()
-        return this.#noticeEnds()
-      case 'credit':
-        return this.#receiveCredit(frame.payload)
-      case 'stop':
-        return this.#sender.stop(asCancelled(decodeRemoteError(frame.payload)))
-      default:
-        throw new SpacedockError('invalid-message', `The other device sent ${frame.type} on a stream.`)
-    }
+    if (frame.type === 'data') return this.#receiver.receive(frame.payload)
+    if (frame.type === 'credit') return this.#receiveCredit(frame.payload)
+    if (frame.type === 'stop') return this.#sender.stop(asCancelled(decodeRemoteError(frame.payload)))
+    this.#receiver.end()
+    return this.#noticeEnds()
   }
 
   /** The handler is done: what it wrote goes out, what it did not read is not wanted. */

@@ -3,7 +3,7 @@ import { SpacedockError } from '../../errors.ts'
 import { abortReason, startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import { initialWindowBytes } from './byte-receiver.ts'
-import { ByteChannel } from './byte-stream.ts'
+import { ByteChannel, type StreamFrame } from './byte-stream.ts'
 import type { ChannelNumbers } from './channel-numbers.ts'
 import type { Frame } from './frames.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
@@ -91,10 +91,9 @@ export class ByteStreams {
   }
 
   /** Throws what ends the session. */
-  receive(frame: Frame): void {
+  receive(frame: StreamFrame): void {
     const { channel, type } = frame
     const isOurs = this.#options.channels.isOurs(channel)
-    if (type === 'open') return this.#serve(frame, isOurs)
     const known = (isOurs ? this.#ours : this.#theirs).get(channel)
     if (known === undefined) {
       // These may cross with the end of the stream; the others cannot.
@@ -169,8 +168,9 @@ export class ByteStreams {
     })
   }
 
-  #serve({ channel, payload }: Frame, isOurs: boolean): void {
-    if (isOurs || this.#theirs.has(channel)) {
+  /** An `open` frame, on a channel of the other side. Throws what ends the session. */
+  receiveOpen({ channel, payload }: Frame): void {
+    if (this.#theirs.has(channel)) {
       throw new SpacedockError('invalid-message', 'The other device opened a stream on a channel in use.')
     }
     if (this.#theirs.size >= maxStreams) {

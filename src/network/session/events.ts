@@ -81,13 +81,10 @@ export class Events {
     this.#allowedBytes -= cost
     const { name, version, rest } = decodeRequestHeader(payload)
     const key = `${name}/${version}`
-    const body = rest.slice()
-    const line = (this.#lines.get(key) ?? Promise.resolve()).then(() => this.#handle(name, version, body))
-    const done = line.then(() => {
-      if (this.#lines.get(key) === done) this.#lines.delete(key)
-      this.#handled(cost)
-    })
-    this.#lines.set(key, done)
+    const before = this.#lines.get(key)
+    const line = this.#handle(name, version, rest.slice(), before)
+    this.#lines.set(key, line)
+    void this.#finishLine(key, line, cost)
   }
 
   /** An `eventCredit` frame. Throws what ends the session. */
@@ -129,7 +126,20 @@ export class Events {
   }
 
   /** Never rejects. */
-  async #handle(name: string, version: number, body: Uint8Array): Promise<void> {
+  async #finishLine(key: string, line: Promise<void>, cost: number): Promise<void> {
+    await line
+    if (this.#lines.get(key) === line) this.#lines.delete(key)
+    this.#handled(cost)
+  }
+
+  /** Never rejects. */
+  async #handle(
+    name: string,
+    version: number,
+    body: Uint8Array,
+    before: Promise<void> | undefined,
+  ): Promise<void> {
+    await before
     if (this.#over.signal.aborted) return
     const { clock, receive } = this.#options
     const deadline = startDeadline(handleTimeoutMs, timedOut, { signal: this.#over.signal, clock })

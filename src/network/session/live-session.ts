@@ -204,14 +204,14 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       case 'open':
         expectChannel(frame, 'theirs')
         if (inbound.uses(frame.channel)) throw usedTwice()
-        return streams.receive(frame)
+        return streams.receiveOpen(frame)
       case 'accept':
       case 'data':
       case 'end':
       case 'credit':
       case 'stop':
       case 'reset':
-        return streams.receive(frame)
+        return streams.receive({ ...frame, type: frame.type })
       case 'event':
         return events.receive(frame)
       case 'eventCredit':

@@ -102,7 +102,6 @@ test('a big transfer delays a small request and a ping by a few frames only', as
   for (let round = 0; round < 10; round++) {
     const asked = frames.length
     peer.send(encodeFrames([request(101 + 2 * round), { ...control('ping', 0), payload: new Uint8Array(8) }]))
-    const isAnswer = ({ type }: Frame): boolean => type === 'response' || type === 'pong'
     await until(() => frames.slice(asked).filter(isAnswer).length === 2, 'the answers')
     const since = frames.slice(asked)
     const between = since.slice(0, since.findLastIndex(isAnswer)).filter(({ type }) => type === 'data').length
@@ -150,7 +149,7 @@ test('one who reads no more stops the writer, and may still write', async () => 
   const rest = Promise.withResolvers<string>()
   const { dialer } = await sessionPair({
     listener: serving(async (stream) => {
-      keepWriting(stream).failed.then(stopped.resolve)
+      stopped.resolve(keepWriting(stream).failed)
       rest.resolve(Buffer.from(await readAll(stream)).toString())
     }),
   })
@@ -240,7 +239,9 @@ test('64 streams are open at once, and the next ones wait for their turn', async
 test('the end of the session errors both ends with `interrupted`; nothing is opened afterwards', async () => {
   const failed = Promise.withResolvers<unknown>()
   const { dialer, listener } = await sessionPair({
-    listener: serving(async (stream) => readAll(stream).then(() => {}, failed.resolve)),
+    listener: serving(async (stream) => {
+      await readAll(stream).catch(failed.resolve)
+    }),
   })
   const stream = await dialer.openStream('any', 1, null)
   const written = keepWriting(stream)
@@ -393,16 +394,17 @@ test('fuzzed frames of streams and events: the session goes on or ends, and noth
   )
 })
 
+const waitOrEcho: SessionOptions['dispatch'] = (name, _version, value) =>
+  name === 'wait' ? new Promise(() => {}) : Promise.resolve(value)
+
 /** A session whose other side is the test itself, after an honest hello. */
 async function rawDialer(
   handlers: Partial<SessionOptions>,
 ): Promise<{ session: Session; peer: Stream; frames: Frame[] }> {
   const { dialerPeer, listenerPeer, outbound, inbound, toDialer } = await ends()
   const framed = new FramedStream(outbound)
-  const dispatch: SessionOptions['dispatch'] = (name, _version, value) =>
-    name === 'wait' ? new Promise(() => {}) : Promise.resolve(value)
   const [session] = await Promise.all([
-    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { dispatch, ...handlers })),
+    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { dispatch: waitOrEcho, ...handlers })),
     greetAsDialer(framed, {
       ...sessionOptions(dialerPeer),
       instance: randomBytes(16),
@@ -439,6 +441,10 @@ function credit(channel: number, bytes: number): Frame {
 
 function count(frames: readonly Frame[], type: FrameType): number {
   return frames.filter((frame) => frame.type === type).length
+}
+
+function isAnswer({ type }: Frame): boolean {
+  return type === 'response' || type === 'pong'
 }
 
 async function readAll(stream: ByteStream): Promise<Uint8Array> {
