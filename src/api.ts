@@ -1,3 +1,4 @@
+import type { ReadableStream, WritableStream } from 'node:stream/web'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 
 /** The library's public types. `createNode` in node.ts makes them real. */
@@ -110,12 +111,34 @@ export interface CallOptions {
 export interface Device extends DeviceInfo {
   /** Resolves when the message is acknowledged as durable by the receiver, or durably queued here. */
   send(content: MessageContent, options?: CallOptions): Promise<SendResult>
-  /** One request, one answer, both checked against the protocol's schemas. 30 s unless the signal ends it sooner. */
-  request<Request, Response>(
-    protocol: Protocol<Request, Response>,
+  /**
+   * One request, one answer, both checked against the protocol's schemas. 30 s unless the signal ends it sooner. An error
+   * that the protocol declares arrives as a `ProtocolError`; a version that the device does not serve is an
+   * `UnknownProtocolError`, which names those that it does.
+   */
+  request<Request, Response, Errors extends ErrorSchemas>(
+    protocol: Protocol<Request, Response, Errors>,
     request: Request,
     options?: CallOptions,
   ): Promise<Response>
+  /**
+   * Opens a byte stream: resolves when the device's handler was given it, rejects like `request`. The signal calls the stream
+   * off at any time. It lives as long as the session: one that breaks errors both its ends with `interrupted`. Each side may
+   * have 64 open at once; more wait for their turn. The request is at most 65,000 bytes of JSON text.
+   */
+  openStream<Request, Errors extends ErrorSchemas>(
+    protocol: StreamProtocol<Request, Errors>,
+    request: Request,
+    options?: CallOptions,
+  ): Promise<ByteStream>
+  /**
+   * Sends an event, of at most 65,000 bytes of JSON text. Resolves when it has left, after all events emitted before: it is
+   * neither kept nor answered, and nothing says whether it was handled, or is served at all. What has arrived is handled in
+   * order. Awaiting each one keeps pace with a slow device; otherwise `too-large` when 1 MiB waits.
+   */
+  emit<Event>(protocol: EventProtocol<Event>, event: Event, options?: CallOptions): Promise<void>
+  /** The versions that the device serves of what is called this, the newest first; none when it serves none. */
+  versionsOf(name: string, options?: CallOptions): Promise<number[]>
   ping(options?: CallOptions): Promise<PingResult>
   rename(name: string): Promise<void>
   /** Closes its connections, forgets its keys and remembers that it is not trusted any more. */
@@ -200,18 +223,89 @@ export interface Invitation {
   cancel(): Promise<void>
 }
 
-export interface HandlerContext {
+/** Codes of errors (lower case letters, digits, dashes), each with the schema of its data. */
+export type ErrorSchemas = Readonly<Record<string, StandardSchemaV1>>
+export type NoErrors = Readonly<Record<never, StandardSchemaV1>>
+export type ErrorData<Schema extends StandardSchemaV1> = StandardSchemaV1.InferOutput<Schema>
+
+export interface HandlerContext<Errors extends ErrorSchemas = NoErrors> {
   device: Device
+  /** Aborts when nobody waits for the answer any more, or the stream breaks. */
   signal: AbortSignal
+  /** Makes one of the errors that the protocol declares, to be thrown. Its data is at most 4 KiB of JSON text. */
+  readonly error: <Code extends keyof Errors & string>(
+    code: Code,
+    data: ErrorData<Errors[Code]>,
+    message?: string,
+  ) => Error
 }
 
 /** Made by `defineProtocol`. `name` is lower case letters, digits, dashes; `version` a whole number. */
-export interface Protocol<Request, Response> {
+export interface Protocol<Request, Response, Errors extends ErrorSchemas = NoErrors> {
+  readonly kind?: never
   readonly name: string
   readonly version: number
   readonly request: StandardSchemaV1<unknown, Request>
   readonly response: StandardSchemaV1<unknown, Response>
-  readonly handler?: (request: Request, context: HandlerContext) => Promise<Response> | Response
+  readonly errors?: Errors
+  readonly handler?: (request: Request, context: HandlerContext<Errors>) => Promise<Response> | Response
+}
+
+/** Made by `defineStream`. */
+export interface StreamProtocol<Request, Errors extends ErrorSchemas = NoErrors> {
+  readonly kind: 'stream'
+  readonly name: string
+  readonly version: number
+  readonly request: StandardSchemaV1<unknown, Request>
+  readonly errors?: Errors
+  /**
+   * The stream is its own for as long as it runs: when it resolves, what it wrote goes out, its writing side is ended and what
+   * it did not read is not wanted. When it throws, the stream breaks on both sides, and the other one is told.
+   */
+  readonly handler?: (
+    request: Request,
+    stream: ByteStream,
+    context: HandlerContext<Errors>,
+  ) => Promise<void> | void
+}
+
+/** Made by `defineEvent`. */
+export interface EventProtocol<Event> {
+  readonly kind: 'event'
+  readonly name: string
+  readonly version: number
+  readonly event: StandardSchemaV1<unknown, Event>
+  /** One event of a device at a time. One that takes longer than 30 s is not waited for any more. */
+  readonly handler?: (event: Event, context: { device: Device; signal: AbortSignal }) => Promise<void> | void
+}
+
+/** Bytes both ways, each way with back-pressure: what one side does not read, the other can soon not write. */
+export interface ByteStream {
+  /** Cancelling it tells the other side, whose `writable` is errored; this side may go on writing. */
+  readonly readable: ReadableStream<Uint8Array>
+  /** Closing it ends this direction only; aborting it is `abort`. A chunk must not be changed before its write resolves. */
+  readonly writable: WritableStream<Uint8Array>
+  /** Resolves when both directions have ended; rejects when the stream breaks. May be ignored. */
+  readonly closed: Promise<void>
+  /** Breaks both directions at once; the other side is told the reason's message. */
+  abort(reason?: unknown): void
+}
+
+/** Something published by a device. */
+export interface Publication<Value = unknown> {
+  topic: string
+  value: Value
+  device: Device
+  /** How many before this one were dropped because this subscription was not read fast enough. */
+  missed: number
+}
+
+export interface SubscribeOptions<Value = unknown> {
+  /** What does not fit is dropped, with a line in the log. */
+  schema?: StandardSchemaV1<unknown, Value>
+  signal?: AbortSignal
+  /** Publications kept for a slow reader; beyond them the oldest goes. 1 to 10,000. @default 256 */
+  maxBuffered?: number
 }
 
 export interface NodeEvents {
@@ -258,8 +352,26 @@ export interface SpacedockNode {
   /** By name, id, or a unique prefix of either; rejects `no-device` or `ambiguous-device`. */
   device(reference: string): Device
   rename(name: string): Promise<void>
-  /** Serves a protocol to paired devices; the function returned stops it. */
-  handle<Request, Response>(protocol: Protocol<Request, Response>): () => void
+  /** Serves a protocol to paired devices, several versions of one name if need be; the function returned stops it. */
+  handle<Request, Response, Errors extends ErrorSchemas>(
+    protocol: Protocol<Request, Response, Errors>,
+  ): () => void
+  handle<Request, Errors extends ErrorSchemas>(protocol: StreamProtocol<Request, Errors>): () => void
+  handle<Event>(protocol: EventProtocol<Event>): () => void
+  /**
+   * Hands a value to every paired device that is connected and subscribes to the topic, and resolves to those devices. It is
+   * not kept for others, and a device that is too slow to take it is left out. A topic is 1 to 128 bytes of UTF-8 without
+   * control characters; value and topic are at most 65,000 bytes of JSON text.
+   */
+  publish(topic: string, value: unknown): Promise<Device[]>
+  /**
+   * What other devices publish from now on; they are told of the subscription within a round trip, also when they come later.
+   * Ends with the signal, with `return()` (as `break` calls it) and with the node. At most 256 topics and 1,024 subscriptions.
+   */
+  subscribe<Value = unknown>(
+    topic: string,
+    options?: SubscribeOptions<Value>,
+  ): AsyncIterableIterator<Publication<Value>, undefined, undefined>
   /** What the inbox holds after `after` (default: all of it), then what arrives, until the signal aborts or the node closes. */
   messages(options?: { after?: number; signal?: AbortSignal }): AsyncIterableIterator<Message>
   inbox(options?: { after?: number }): Message[]

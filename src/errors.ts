@@ -44,7 +44,10 @@ export interface SpacedockErrorOptions {
   cause?: unknown
 }
 
-/** The only class of error that the public API rejects with (apart from the `reason` of a caller's own AbortSignal). */
+/**
+ * The only class of error that the public API rejects with, apart from the `reason` of a caller's own AbortSignal and the
+ * `ProtocolError`s that a protocol declares.
+ */
 export class SpacedockError extends Error {
   override readonly name = 'SpacedockError'
   readonly code: ErrorCode

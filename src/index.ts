@@ -1,4 +1,10 @@
 export { createNode } from './node.ts'
-export { defineProtocol } from './network/application-protocols.ts'
+export { defineEvent, defineProtocol, defineStream } from './network/protocol-definitions.ts'
+export {
+  isProtocolError,
+  ProtocolError,
+  UnknownProtocolError,
+  type ProtocolErrorOf,
+} from './protocol-error.ts'
 export { SpacedockError, errorCodes, type ErrorCode } from './errors.ts'
 export type * from './api.ts'

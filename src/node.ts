@@ -3,7 +3,7 @@ import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
-import type { NodeEvents, NodeOptions, SpacedockNode } from './api.ts'
+import type { NodeEvents, NodeOptions, Protocol, SpacedockNode } from './api.ts'
 import { systemClock } from './clock.ts'
 import { SpacedockError } from './errors.ts'
 import { ConnectionSupervisor } from './network/supervisor/connection-supervisor.ts'
@@ -25,6 +25,8 @@ import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { pairingProtocol, PairingService } from './protocols/pairing.ts'
 import { announceChange, announceUpdate, type Emit } from './node/device-events.ts'
+import { PubSub } from './protocols/pub-sub.ts'
+import { versionsProtocol } from './protocols/versions.ts'
 import { Devices } from './node/devices.ts'
 import { Internet, internetSettings, ownDht, relayOptions, type InternetSettings } from './node/internet.ts'
 import { chooseName, choosePort } from './node/own-settings.ts'
@@ -131,6 +133,8 @@ async function assemble(
       const inUse = supervisor.sessionOf(remotePeer)?.connection.id
       if (inUse === id) store.registry.measured(remotePeer.toString(), roundTripMs)
     },
+    serveStream: (name, version, value, context) => protocols.serveStream(name, version, value, context),
+    receiveEvent: (name, version, value, context) => protocols.receiveEvent(name, version, value, context),
     clock,
   }
 
@@ -153,10 +157,12 @@ async function assemble(
       void rememberAddress(connection)
       directPaths.sessionStarted(started)
       messaging.pump(remotePeer.toString())
+      pubSub.connected(remotePeer.toString())
     },
     onSessionEnded: (peer, { reason }, failure) => {
       log('info', 'session.ended', { peer: peer.toString(), reason })
       store.registry.disconnected(peer.toString(), failure)
+      pubSub.disconnected(peer.toString())
       internet?.presence.look(peer.toString())
     },
     onAttemptFailed: (peer, failure) => {
@@ -214,6 +220,14 @@ async function assemble(
     onDelivered: (delivered) => emit('message:delivered', { id: delivered.id, to: deviceIdOf(delivered.to) }),
   })
 
+  const pubSub = new PubSub({
+    peers: () => devices.trustedPeers(),
+    sessionOf: (peer) => supervisor.sessionOf(peerIdFromString(peer)),
+    deviceOf: (peer) => devices.handle(peer),
+    clock,
+    log,
+  })
+
   const pairing = new PairingService({
     host,
     suite: suite1,
@@ -243,6 +257,9 @@ async function assemble(
     handle: async (stream, connection, { signal }) => admit(stream, connection, signal),
   })
   protocols.register(messaging.protocol)
+  protocols.register(versionsProtocol((name) => protocols.versionsOf(name)))
+  protocols.register(pubSub.topics)
+  protocols.register(pubSub.publications)
 
   const internet =
     settings === null
@@ -326,6 +343,7 @@ async function assemble(
     stopFollowing()
     await pairing.close()
     messaging.close()
+    pubSub.close()
     await directPaths.stop()
     await supervisor.stop()
     await Promise.allSettled([localNetwork.stop(), internet?.stop(), protocols.close()])
@@ -360,7 +378,10 @@ async function assemble(
     devices: () => whileOpen(() => devices.list()),
     device: (reference) => whileOpen(() => devices.find(reference)),
     rename: async (name) => whileOpen(() => chooseName(store.settings, name)),
-    handle: (protocol) => whileOpen(() => protocols.register(protocol)),
+    handle: ((protocol: Protocol<unknown, unknown>) =>
+      whileOpen(() => protocols.register(protocol))) as SpacedockNode['handle'],
+    publish: async (topic, value) => whileOpen(() => pubSub.publish(topic, value)),
+    subscribe: (topic, subscribeOptions = {}) => whileOpen(() => pubSub.subscribe(topic, subscribeOptions)),
     messages: ({ after = 0, signal } = {}) => messaging.messages(after, signal),
     inbox: ({ after = 0 } = {}) => whileOpen(() => messaging.inboxMessages(after)),
     outbox: () => whileOpen(() => messaging.outboxMessages()),

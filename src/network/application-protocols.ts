@@ -1,68 +1,72 @@
-import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Device, HandlerContext, Protocol } from '../api.ts'
+import type {
+  ByteStream,
+  Device,
+  ErrorSchemas,
+  EventProtocol,
+  HandlerContext,
+  Log,
+  Protocol,
+  StreamProtocol,
+} from '../api.ts'
 import { SpacedockError } from '../errors.ts'
-import { isProtocolVersion, protocolNamePattern } from './session/request-header.ts'
+import { UnknownProtocolError } from '../protocol-error.ts'
+import { failureOf, handlerContext, knownError } from './declared-errors.ts'
+import {
+  checkValue,
+  defineEvent,
+  defineProtocol,
+  defineStream,
+  invalidArgument,
+  keyOf,
+} from './protocol-definitions.ts'
 
-/**
- * Checks a protocol's definition and returns it. A schema must accept its own output: both sides check, so a value passes
- * it twice. Throws `invalid-argument`.
- */
-export function defineProtocol<Request, Response>(
-  definition: Protocol<Request, Response>,
-): Protocol<Request, Response> {
-  const { name, version, request, response, handler } = definition
-  if (typeof name !== 'string' || !protocolNamePattern.test(name)) {
-    throw invalidArgument(
-      `"${name}" is not a protocol name.`,
-      'Use 1 to 64 lower case letters, digits and dashes, starting with a letter.',
-    )
-  }
-  if (!isProtocolVersion(version)) {
-    throw invalidArgument(`The version of protocol ${name} must be a positive whole number.`)
-  }
-  for (const [what, schema] of Object.entries({ request, response })) {
-    if (typeof schema?.['~standard']?.validate !== 'function') {
-      throw invalidArgument(
-        `The ${what} of protocol ${name} is not a schema.`,
-        'Use a library that implements Standard Schema, such as valibot, zod or arktype.',
-      )
-    }
-  }
-  if (handler !== undefined && typeof handler !== 'function') {
-    throw invalidArgument(`The handler of protocol ${name} is not a function.`)
-  }
-  return Object.freeze({ ...definition })
-}
+export { defineProtocol } from './protocol-definitions.ts'
 
-type AnyProtocol = Protocol<unknown, unknown>
+// Only the methods below call the handlers, with what the protocol's own schema let through.
+type AnyRequest = Protocol<unknown, unknown, ErrorSchemas>
+type AnyStream = StreamProtocol<unknown, ErrorSchemas>
+type AnyEvent = EventProtocol<unknown>
+type Served = AnyRequest | AnyStream | AnyEvent
 
 export interface DispatchOptions<Peer> {
   peerId: Peer
   signal: AbortSignal
 }
 
-/** The application protocols of a node, by name and version. */
+/** The application protocols of a node, by name and version: requests, streams and events share the names. */
 export class ApplicationProtocols<Peer> {
-  readonly #protocols = new Map<string, AnyProtocol>()
+  readonly #served = new Map<string, Served>()
   readonly #deviceOf: (peerId: Peer) => Device | undefined
+  readonly #log: Log | undefined
 
   /** `deviceOf` knows paired devices only. */
-  constructor(deviceOf: (peerId: Peer) => Device | undefined) {
+  constructor(deviceOf: (peerId: Peer) => Device | undefined, log?: Log) {
     this.#deviceOf = deviceOf
+    this.#log = log
   }
 
   /** Throws `invalid-argument` when it has no handler or the name and version are taken; the function returned stops it. */
-  register<Request, Response>(definition: Protocol<Request, Response>): () => void {
-    // Only dispatch calls the handler, with what the protocol's own schema let through.
-    const protocol = defineProtocol(definition) as unknown as AnyProtocol
-    const key = keyOf(protocol.name, protocol.version)
+  register<Request, Response, Errors extends ErrorSchemas>(
+    definition: Protocol<Request, Response, Errors>,
+  ): () => void
+  register<Request, Errors extends ErrorSchemas>(definition: StreamProtocol<Request, Errors>): () => void
+  register<Event>(definition: EventProtocol<Event>): () => void
+  register(definition: Served): () => void {
+    const protocol = define(definition)
+    const key = keyOf(protocol)
     if (protocol.handler === undefined)
       throw invalidArgument(`Protocol ${key} has no handler to serve it with.`)
-    if (this.#protocols.has(key)) throw invalidArgument(`Protocol ${key} is already served.`)
-    this.#protocols.set(key, protocol)
+    if (this.#served.has(key)) throw invalidArgument(`Protocol ${key} is already served.`)
+    this.#served.set(key, protocol)
     return () => {
-      if (this.#protocols.get(key) === protocol) this.#protocols.delete(key)
+      if (this.#served.get(key) === protocol) this.#served.delete(key)
     }
+  }
+
+  /** What is served under this name, the newest first. */
+  versionsOf(name: string): number[] {
+    const all = [...this.#served.values()].filter((served) => served.name === name)
+    return all.map(({ version }) => version).sort((one, other) => other - one)
   }
 
   /** Rejects with `not-paired`, `unknown-protocol`, `invalid-message` or `remote-failure`: what the other side is told. */
@@ -72,65 +76,121 @@ export class ApplicationProtocols<Peer> {
     value: unknown,
     { peerId, signal }: DispatchOptions<Peer>,
   ): Promise<unknown> {
+    const device = this.#paired(peerId)
+    const protocol = this.#find('request', name, version)
+    const request = await checkValue(protocol.request, value, misfit('request', protocol))
+    const context = handlerContext(protocol, { device, signal })
+    const response = await run(protocol, () => protocol.handler?.(request, context))
+    return checkValue(protocol.response, response, misfit('response', protocol))
+  }
+
+  /** Rejects like `dispatch`; `accept` is called when there is a handler that may have the stream. */
+  async serveStream(
+    name: string,
+    version: number,
+    value: unknown,
+    { peerId, signal, accept }: DispatchOptions<Peer> & { accept: () => ByteStream },
+  ): Promise<void> {
+    const device = this.#paired(peerId)
+    const protocol = this.#find('stream', name, version)
+    const request = await checkValue(protocol.request, value, misfit('request', protocol))
+    const context: HandlerContext<ErrorSchemas> = handlerContext(protocol, { device, signal })
+    const stream = accept()
+    await run(protocol, () => protocol.handler?.(request, stream, context))
+  }
+
+  /** Resolves when the event was handled, or was not: nobody but the log is told. */
+  async receiveEvent(
+    name: string,
+    version: number,
+    value: unknown,
+    { peerId, signal }: DispatchOptions<Peer>,
+  ): Promise<void> {
+    try {
+      const device = this.#paired(peerId)
+      const protocol = this.#find('event', name, version)
+      const event = await checkValue(protocol.event, value, misfit('event', protocol))
+      await protocol.handler?.(event, { device, signal })
+    } catch (error) {
+      this.#log?.('warn', 'event.not-handled', { name, version, error: String(error) })
+    }
+  }
+
+  #paired(peerId: Peer): Device {
     const device = this.#deviceOf(peerId)
     if (device === undefined) throw new SpacedockError('not-paired', 'The two devices are not paired.')
-    const protocol = this.#protocols.get(keyOf(name, version))
-    if (protocol?.handler === undefined) {
-      throw new SpacedockError('unknown-protocol', `The other device does not serve ${keyOf(name, version)}.`)
+    return device
+  }
+
+  #find(kind: 'request', name: string, version: number): AnyRequest
+  #find(kind: 'stream', name: string, version: number): AnyStream
+  #find(kind: 'event', name: string, version: number): AnyEvent
+  #find(kind: 'request' | 'stream' | 'event', name: string, version: number): Served {
+    const key = keyOf({ name, version })
+    const served = this.#served.get(key)
+    const versions = this.versionsOf(name)
+    if (served !== undefined && (served.kind ?? 'request') === kind) return served
+    if (served !== undefined) {
+      throw new UnknownProtocolError(`The other device serves ${key} as another kind of protocol.`, versions)
     }
-    const request = await checkValue(protocol, 'request', value)
-    const response = await runHandler(protocol.handler, request, { device, signal })
-    return checkValue(protocol, 'response', response)
+    const others = versions.length === 0 ? '' : `, only version ${versions.join(' and ')}`
+    throw new UnknownProtocolError(`The other device does not serve ${key}${others}.`, versions)
   }
 }
 
 /** Asks through `send`, with the request checked before it leaves and the answer before it is returned. */
-export async function callProtocol<Request, Response>(
-  protocol: Protocol<Request, Response>,
+export async function callProtocol<Request, Response, Errors extends ErrorSchemas>(
+  protocol: Protocol<Request, Response, Errors>,
   request: Request,
   send: (name: string, version: number, value: unknown) => Promise<unknown>,
 ): Promise<Response> {
-  const checked = await checkValue(protocol, 'request', request)
-  const answer = await send(protocol.name, protocol.version, checked)
-  return checkValue(protocol, 'response', answer)
-}
-
-async function checkValue<Request, Response, Side extends 'request' | 'response'>(
-  protocol: Protocol<Request, Response>,
-  side: Side,
-  value: unknown,
-): Promise<Side extends 'request' ? Request : Response> {
-  const schema: StandardSchemaV1 = protocol[side]
-  const result = await schema['~standard'].validate(value)
-  if (result.issues === undefined) return result.value as Side extends 'request' ? Request : Response
-  const [issue] = result.issues
-  const path = (issue?.path ?? []).map((step) => String(typeof step === 'object' ? step.key : step)).join('.')
-  const where = path === '' ? '' : ` at ${path.slice(0, maxPathLength)}`
-  throw new SpacedockError(
-    'invalid-message',
-    `The ${side} does not fit ${keyOf(protocol.name, protocol.version)}${where}: ${(issue?.message ?? 'it is invalid').replace(/\.$/u, '')}.`,
-  )
-}
-
-async function runHandler(
-  handler: NonNullable<AnyProtocol['handler']>,
-  request: unknown,
-  context: HandlerContext,
-): Promise<unknown> {
+  const checked = await checkValue(protocol.request, request, misfit('request', protocol))
   try {
-    return await handler(request, context)
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause)
-    throw new SpacedockError('remote-failure', message, { cause })
+    const answer = await send(protocol.name, protocol.version, checked)
+    return await checkValue(protocol.response, answer, misfit('response', protocol))
+  } catch (error) {
+    throw await knownError(protocol, error)
   }
 }
 
-function keyOf(name: string, version: number): string {
-  return `${name}/${version}`
+/** Opens a stream through `open`, with the request checked before it leaves. */
+export async function openProtocolStream<Request, Errors extends ErrorSchemas>(
+  protocol: StreamProtocol<Request, Errors>,
+  request: Request,
+  open: (
+    name: string,
+    version: number,
+    value: unknown,
+    options: { translateError: (error: Error) => Promise<Error> },
+  ) => Promise<ByteStream>,
+): Promise<ByteStream> {
+  const checked = await checkValue(protocol.request, request, misfit('request', protocol))
+  const translateError = async (error: Error): Promise<Error> => (await knownError(protocol, error)) as Error
+  return open(protocol.name, protocol.version, checked, { translateError })
 }
 
-function invalidArgument(message: string, hint?: string): SpacedockError {
-  return new SpacedockError('invalid-argument', message, { hint })
+/** The event as it is sent. Throws `invalid-message`. */
+export async function checkEvent<Event>(protocol: EventProtocol<Event>, event: Event): Promise<Event> {
+  return checkValue(protocol.event, event, misfit('event', protocol))
 }
 
-const maxPathLength = 200
+function define(definition: Served): Served {
+  if (definition.kind === 'stream') return defineStream(definition)
+  if (definition.kind === 'event') return defineEvent(definition)
+  return defineProtocol(definition)
+}
+
+async function run<Result>(
+  protocol: AnyRequest | AnyStream,
+  handler: () => Promise<Result> | Result,
+): Promise<Result> {
+  try {
+    return await handler()
+  } catch (thrown) {
+    throw await failureOf(protocol, thrown)
+  }
+}
+
+function misfit(what: 'request' | 'response' | 'event', protocol: { name: string; version: number }): string {
+  return `The ${what} does not fit ${keyOf(protocol)}`
+}

@@ -1,5 +1,6 @@
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
-import type { Device, Log, Protocol } from '../api.ts'
+import type { ByteStream, Device, ErrorSchemas, EventProtocol, Log, Protocol } from '../api.ts'
+import type { StreamProtocol as ByteStreamProtocol } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { ApplicationProtocols } from './application-protocols.ts'
 import { decodeJson, encodeJson } from './json-text.ts'
@@ -32,8 +33,8 @@ export interface ProtocolRegistryOptions {
 
 /**
  * Routes what peers ask to the handler of its protocol. Two kinds are registered: protocols with streams of their own, and
- * application protocols, which are reached over the session of a paired device and, for programs in other languages, as a
- * libp2p protocol of their own: `/spacedock/app/NAME/VERSION.0.0`, one JSON text each way. The answer there is
+ * application protocols, which are reached over the session of a paired device and, requests for programs in other languages,
+ * as a libp2p protocol of their own: `/spacedock/app/NAME/VERSION.0.0`, one JSON text each way. The answer there is
  * `{"value": ...}` or `{"error": {"code", "message"}}`.
  */
 export class ProtocolRegistry {
@@ -48,7 +49,7 @@ export class ProtocolRegistry {
 
   constructor(options: ProtocolRegistryOptions) {
     this.#options = options
-    this.#applications = new ApplicationProtocols(options.deviceOf)
+    this.#applications = new ApplicationProtocols(options.deviceOf, options.log)
   }
 
   /** Serves a stream protocol; the function returned stops it. Throws `invalid-argument` when it is already served. */
@@ -71,7 +72,19 @@ export class ProtocolRegistry {
   }
 
   /** Serves an application protocol to paired devices; the function returned stops it. Throws `invalid-argument`. */
-  register<Request, Response>(protocol: Protocol<Request, Response>): () => void {
+  register<Request, Response, Errors extends ErrorSchemas>(
+    protocol: Protocol<Request, Response, Errors>,
+  ): () => void
+  register<Request, Errors extends ErrorSchemas>(protocol: ByteStreamProtocol<Request, Errors>): () => void
+  register<Event>(protocol: EventProtocol<Event>): () => void
+  register(
+    protocol:
+      | Protocol<unknown, unknown, ErrorSchemas>
+      | ByteStreamProtocol<unknown, ErrorSchemas>
+      | EventProtocol<unknown>,
+  ): () => void {
+    if (protocol.kind === 'stream') return this.#applications.register(protocol)
+    if (protocol.kind === 'event') return this.#applications.register(protocol)
     const unregister = this.#applications.register(protocol)
     const detach = this.attach(this.#asStreamProtocol(protocol.name, protocol.version))
     return () => {
@@ -88,6 +101,31 @@ export class ProtocolRegistry {
     options: { peerId: PeerId; signal: AbortSignal },
   ): Promise<unknown> {
     return this.#applications.dispatch(name, version, value, options)
+  }
+
+  /** Serves one stream of a paired device; see ApplicationProtocols. */
+  serveStream(
+    name: string,
+    version: number,
+    value: unknown,
+    options: { peerId: PeerId; signal: AbortSignal; accept: () => ByteStream },
+  ): Promise<void> {
+    return this.#applications.serveStream(name, version, value, options)
+  }
+
+  /** Handles one event of a paired device; see ApplicationProtocols. */
+  receiveEvent(
+    name: string,
+    version: number,
+    value: unknown,
+    options: { peerId: PeerId; signal: AbortSignal },
+  ): Promise<void> {
+    return this.#applications.receiveEvent(name, version, value, options)
+  }
+
+  /** What is served under this name, the newest first. */
+  versionsOf(name: string): number[] {
+    return this.#applications.versionsOf(name)
   }
 
   /** Resolves when libp2p has taken note of everything that was attached and detached so far. */

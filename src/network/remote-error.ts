@@ -1,6 +1,8 @@
 import type { ErrorCode } from '../errors.ts'
 import { SpacedockError } from '../errors.ts'
+import { UnknownProtocolError } from '../protocol-error.ts'
 import { decodeJson, encodeJson } from './json-text.ts'
+import { isProtocolVersion, protocolNamePattern } from './session/request-header.ts'
 
 /** What one device may tell another about a failed request. Anything else arrives as `remote-failure`. */
 const tellable = [
@@ -15,12 +17,37 @@ export interface RemoteError {
   code: (typeof tellable)[number]
   /** One line, at most 1,000 characters; no stack. */
   message: string
+  /** With `remote-failure`: the error that the protocol declares. */
+  declared?: Declared
+  /** With `unknown-protocol`: what is served under the same name. */
+  versions?: readonly number[]
+}
+
+/** `data` is JSON text of at most 4 KiB. */
+export interface Declared {
+  code: string
+  data?: unknown
+}
+
+/** A failure of a handler that its protocol declares: still a `remote-failure` for whoever does not know the declaration. */
+export class DeclaredFailure extends SpacedockError {
+  readonly declared: Declared
+
+  constructor(message: string, declared: Declared) {
+    super('remote-failure', message)
+    this.declared = declared
+  }
 }
 
 export function describeError(error: unknown): RemoteError {
   const message = oneLine(error instanceof Error ? error.message : String(error))
   const code = error instanceof SpacedockError ? tellable.find((code) => code === error.code) : undefined
-  return { code: code ?? 'remote-failure', message }
+  return {
+    code: code ?? 'remote-failure',
+    message,
+    ...(error instanceof DeclaredFailure ? { declared: error.declared } : {}),
+    ...(error instanceof UnknownProtocolError ? { versions: error.versions.slice(0, maxVersions) } : {}),
+  }
 }
 
 export function encodeRemoteError(error: unknown): Uint8Array {
@@ -35,14 +62,24 @@ export function decodeRemoteError(payload: Uint8Array): SpacedockError {
   } catch {
     value = undefined
   }
-  const { code, message } = (typeof value === 'object' && value !== null ? value : {}) as Record<
-    string,
-    unknown
-  >
-  return new SpacedockError(
-    tellable.find((known) => known === code) ?? 'remote-failure',
-    typeof message === 'string' ? oneLine(message) : 'The other device failed to answer.',
-  )
+  const fields = asRecord(value)
+  const code = tellable.find((known) => known === fields['code']) ?? 'remote-failure'
+  const message =
+    typeof fields['message'] === 'string' ? oneLine(fields['message']) : 'The other device failed to answer.'
+  if (code === 'unknown-protocol') return new UnknownProtocolError(message, readVersions(fields['versions']))
+  const declared = code === 'remote-failure' ? asRecord(fields['declared']) : {}
+  if (typeof declared['code'] === 'string' && protocolNamePattern.test(declared['code'])) {
+    return new DeclaredFailure(message, { code: declared['code'], data: declared['data'] })
+  }
+  return new SpacedockError(code, message)
+}
+
+function readVersions(value: unknown): number[] {
+  return Array.isArray(value) ? value.filter(isProtocolVersion).slice(0, maxVersions) : []
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }
 
 // It is shown in terminals and logs of the other device: no control characters, no bidirectional overrides.
@@ -54,3 +91,6 @@ function oneLine(text: string): string {
 }
 
 const maxMessageLength = 1_000
+/** With a message of three bytes a character it all fits an `error` frame. */
+export const maxErrorDataBytes = 4 * 1024
+const maxVersions = 32

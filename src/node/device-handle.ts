@@ -1,26 +1,38 @@
 import type {
+  ByteStream,
   CallOptions,
   ConnectionPath,
   Device,
   DeviceFailure,
   DeviceInfo,
   DeviceState,
+  ErrorSchemas,
+  EventProtocol,
   MessageContent,
   PingResult,
   Protocol,
   SendResult,
+  StreamProtocol,
 } from '../api.ts'
 
 /** What a device handle asks of the node it belongs to. */
 export interface DeviceActions {
   describe(peer: string): DeviceInfo
   send(peer: string, content: MessageContent, options: CallOptions): Promise<SendResult>
-  request<Request, Response>(
+  request<Request, Response, Errors extends ErrorSchemas>(
     peer: string,
-    protocol: Protocol<Request, Response>,
+    protocol: Protocol<Request, Response, Errors>,
     request: Request,
     options: CallOptions,
   ): Promise<Response>
+  openStream<Request, Errors extends ErrorSchemas>(
+    peer: string,
+    protocol: StreamProtocol<Request, Errors>,
+    request: Request,
+    options: CallOptions,
+  ): Promise<ByteStream>
+  emit<Event>(peer: string, protocol: EventProtocol<Event>, event: Event, options: CallOptions): Promise<void>
+  versionsOf(peer: string, name: string, options: CallOptions): Promise<number[]>
   ping(peer: string, options: CallOptions): Promise<PingResult>
   rename(peer: string, name: string): void
   revoke(peer: string): Promise<void>
@@ -72,12 +84,28 @@ export class DeviceHandle implements Device {
     return this.#actions.send(this.peerId, content, options)
   }
 
-  request<Request, Response>(
-    protocol: Protocol<Request, Response>,
+  request<Request, Response, Errors extends ErrorSchemas>(
+    protocol: Protocol<Request, Response, Errors>,
     request: Request,
     options: CallOptions = {},
   ): Promise<Response> {
     return this.#actions.request(this.peerId, protocol, request, options)
+  }
+
+  openStream<Request, Errors extends ErrorSchemas>(
+    protocol: StreamProtocol<Request, Errors>,
+    request: Request,
+    options: CallOptions = {},
+  ): Promise<ByteStream> {
+    return this.#actions.openStream(this.peerId, protocol, request, options)
+  }
+
+  emit<Event>(protocol: EventProtocol<Event>, event: Event, options: CallOptions = {}): Promise<void> {
+    return this.#actions.emit(this.peerId, protocol, event, options)
+  }
+
+  versionsOf(name: string, options: CallOptions = {}): Promise<number[]> {
+    return this.#actions.versionsOf(this.peerId, name, options)
   }
 
   ping(options: CallOptions = {}): Promise<PingResult> {

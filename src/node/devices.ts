@@ -1,20 +1,26 @@
 import { peerIdFromString } from '@libp2p/peer-id'
 import type {
+  ByteStream,
   CallOptions,
   Clock,
   Device,
   DeviceInfo,
+  ErrorSchemas,
+  EventProtocol,
   MessageContent,
   PingResult,
   Protocol,
   SendResult,
+  StreamProtocol,
 } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
-import { callProtocol } from '../network/application-protocols.ts'
+import { callProtocol, checkEvent, openProtocolStream } from '../network/application-protocols.ts'
+import { untilAborted } from '../network/deadline.ts'
 import type { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import type { Session } from '../network/session/session.ts'
 import type { MessagingService } from '../protocols/messaging.ts'
+import { versionsProtocol } from '../protocols/versions.ts'
 import { deviceIdOf } from '../store/device-id.ts'
 import type { Store } from '../store/store.ts'
 import { DeviceHandle, type DeviceActions } from './device-handle.ts'
@@ -34,6 +40,8 @@ const connectPatienceMs = 3_000
 export class Devices implements DeviceActions {
   readonly #parts: DevicesParts
   readonly #handles = new Map<string, DeviceHandle>()
+  /** The event last emitted to each device, which the next one waits for to be handed over. */
+  readonly #emitting = new Map<string, Promise<void>>()
 
   constructor(parts: DevicesParts) {
     this.#parts = parts
@@ -53,8 +61,13 @@ export class Devices implements DeviceActions {
     return this.#parts.store.trust.get(peer)?.state === 'active' ? this.handle(peer) : undefined
   }
 
+  trustedPeers(): string[] {
+    const active = this.#parts.store.trust.list().filter(({ state }) => state === 'active')
+    return active.map(({ peerId }) => peerId)
+  }
+
   countPaired(): number {
-    return this.#parts.store.trust.list().filter(({ state }) => state === 'active').length
+    return this.trustedPeers().length
   }
 
   handle(peer: string): DeviceHandle {
@@ -87,9 +100,9 @@ export class Devices implements DeviceActions {
     return this.#parts.messaging.send(peer, content, () => this.#untilConnected(peer, signal), signal)
   }
 
-  async request<Request, Response>(
+  async request<Request, Response, Errors extends ErrorSchemas>(
     peer: string,
-    protocol: Protocol<Request, Response>,
+    protocol: Protocol<Request, Response, Errors>,
     request: Request,
     { signal }: CallOptions,
   ): Promise<Response> {
@@ -97,6 +110,52 @@ export class Devices implements DeviceActions {
     const options = signal === undefined ? {} : { signal }
     return callProtocol(protocol, request, (name, version, value) =>
       session.request(name, version, value, options),
+    )
+  }
+
+  async openStream<Request, Errors extends ErrorSchemas>(
+    peer: string,
+    protocol: StreamProtocol<Request, Errors>,
+    request: Request,
+    { signal }: CallOptions,
+  ): Promise<ByteStream> {
+    const session = await this.#requireSession(peer, signal)
+    const options = signal === undefined ? {} : { signal }
+    return openProtocolStream(protocol, request, (name, version, value, translation) =>
+      session.openStream(name, version, value, { ...options, ...translation }),
+    )
+  }
+
+  async emit<Event>(
+    peer: string,
+    protocol: EventProtocol<Event>,
+    event: Event,
+    { signal }: CallOptions,
+  ): Promise<void> {
+    const before = this.#emitting.get(peer)
+    const handing = (async () => {
+      const session = await this.#requireSession(peer, signal)
+      const checked = await checkEvent(protocol, event)
+      await before
+      signal?.throwIfAborted()
+      return { sent: session.emit(protocol.name, protocol.version, checked) }
+    })()
+    const handed = settled(handing)
+    this.#emitting.set(peer, handed)
+    try {
+      const { sent } = await handing
+      await (signal === undefined ? sent : untilAborted(sent, signal))
+    } finally {
+      if (this.#emitting.get(peer) === handed) this.#emitting.delete(peer)
+    }
+  }
+
+  async versionsOf(peer: string, name: string, options: CallOptions): Promise<number[]> {
+    return this.request(
+      peer,
+      versionsProtocol(() => []),
+      { name },
+      options,
     )
   }
 
@@ -158,4 +217,9 @@ export class Devices implements DeviceActions {
     await pause(this.#parts.clock, connectPatienceMs, AbortSignal.any(ends))
     stop()
   }
+}
+
+/** Resolves when the promise has settled, either way. */
+async function settled(promise: Promise<unknown>): Promise<void> {
+  await Promise.allSettled([promise])
 }

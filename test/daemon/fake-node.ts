@@ -140,6 +140,10 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
       name = given
     },
     handle: () => () => undefined,
+    publish: async () => [],
+    subscribe: () => {
+      throw new SpacedockError('unknown-protocol', 'There are no topics here.')
+    },
     async *messages({ after = 0, signal } = {}) {
       const ended = aborted(signal ?? new AbortController().signal)
       ended.catch(() => undefined) // nobody may be waiting just then
@@ -206,6 +210,11 @@ function fakeDevice(name: string, initialState: DeviceState, note: (line: string
     request: async () => {
       throw new SpacedockError('unknown-protocol', 'There are no protocols here.')
     },
+    openStream: async () => {
+      throw new SpacedockError('unknown-protocol', 'There are no protocols here.')
+    },
+    emit: async () => {},
+    versionsOf: async () => [],
     ping: async () => {
       if (state !== 'connected') throw new SpacedockError('offline', `"${currentName}" is offline.`)
       return { roundTripMs: 1.5, path: 'direct', address: '/ip4/127.0.0.1/tcp/4002' }

@@ -54,7 +54,7 @@ async function handOver(to: Side, fromPeer: string, value: unknown): Promise<unk
   if (checked.issues !== undefined) throw new SpacedockError('invalid-message', 'does not fit')
   assert.ok(handler !== undefined)
   const device = { peerId: fromPeer } as Device
-  return handler(checked.value, { device, signal: new AbortController().signal })
+  return handler(checked.value, { device, signal: new AbortController().signal, error: () => new Error() })
 }
 
 function scene(): { time: VirtualClock; alice: Side; bob: Side; connect: () => void; send: Send } {

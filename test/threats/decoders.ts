@@ -115,7 +115,7 @@ async function noiseEverywhere(scene: Scene): Promise<Verdict> {
       0,
       0,
       4,
-      input.pick([1, 2, 3, 4, 16, 17, 18, 19, 20, 21, 32]),
+      input.pick([1, 2, 3, 4, 16, 17, 18, 19, 20, 21, 32, 33, 34, 36, 37, 38, 40, 41, 47]),
       0,
       0,
       0,

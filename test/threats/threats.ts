@@ -18,6 +18,7 @@ const groups = [
   'access',
   'limits',
   'memory',
+  'byte-streams',
   'storage',
   'timing',
   'texts',

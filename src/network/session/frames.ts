@@ -5,8 +5,7 @@ import { SpacedockError } from '../../errors.ts'
  * high bit of the type says that more frames of the same message follow. What a frame may be is checked when its nine
  * header bytes are there, before a byte of payload is kept.
  *
- * Types 0x20 to 0x2f are reserved for byte streams with credits. In this version they are unknown, and a frame of an
- * unknown type ends the session.
+ * Types 0x20 to 0x2f are for byte streams and events. A frame of an unknown type ends the session.
  */
 export const frameTypes = {
   dialerHello: 0x01,
@@ -20,6 +19,15 @@ export const frameTypes = {
   ping: 0x14,
   pong: 0x15,
   goodbye: 0x16,
+  open: 0x20,
+  accept: 0x21,
+  data: 0x22,
+  end: 0x23,
+  credit: 0x24,
+  stop: 0x25,
+  reset: 0x26,
+  event: 0x28,
+  eventCredit: 0x29,
 } as const
 
 export type FrameType = keyof typeof frameTypes
@@ -54,6 +62,15 @@ const rules: Record<FrameType, FrameRule> = {
   ping: { payloadBytes: [8, 8], onChannel: false, continued: false },
   pong: { payloadBytes: [8, 8], onChannel: false, continued: false },
   goodbye: { payloadBytes: [0, 0], onChannel: false, continued: false },
+  open: { payloadBytes: [1, maxPayloadBytes], onChannel: true, continued: false },
+  accept: { payloadBytes: [0, 0], onChannel: true, continued: false },
+  data: { payloadBytes: [1, maxPayloadBytes], onChannel: true, continued: false },
+  end: { payloadBytes: [0, 0], onChannel: true, continued: false },
+  credit: { payloadBytes: [4, 4], onChannel: true, continued: false },
+  stop: { payloadBytes: [2, 8 * 1024], onChannel: true, continued: false },
+  reset: { payloadBytes: [2, 8 * 1024], onChannel: true, continued: false },
+  event: { payloadBytes: [1, maxPayloadBytes], onChannel: false, continued: false },
+  eventCredit: { payloadBytes: [4, 4], onChannel: false, continued: false },
 }
 
 const typeOfByte = new Map<number, FrameType>(

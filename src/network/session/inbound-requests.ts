@@ -47,6 +47,10 @@ export class InboundRequests {
     return this.#channels.size === 0
   }
 
+  uses(channel: number): boolean {
+    return this.#channels.has(channel)
+  }
+
   /** A `request` frame. Throws what ends the session. */
   receive({ channel, payload, more }: Frame): void {
     const known = this.#channels.get(channel)

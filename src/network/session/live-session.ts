@@ -3,11 +3,15 @@ import { SpacedockError } from '../../errors.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
 import type { FramedStream } from './framed-stream.ts'
 import type { Frame } from './frames.ts'
+import { ByteStreams, type OpenStreamOptions, type ServeStream } from './byte-streams.ts'
+import { ChannelNumbers } from './channel-numbers.ts'
+import { Events, type ReceiveEvent } from './events.ts'
 import { InboundRequests } from './inbound-requests.ts'
 import { Liveness } from './liveness.ts'
 import { OutboundRequests, type SessionRequestOptions } from './outbound-requests.ts'
 import { Pings, type PingOptions } from './pings.ts'
-import type { Clock } from '../../api.ts'
+import type { ByteStream, Clock } from '../../api.ts'
+
 /** One long-lived framed stream between two paired devices, which carries everything they say to each other. */
 export interface Session {
   readonly remotePeer: PeerId
@@ -24,6 +28,16 @@ export interface Session {
    * ends first, or the signal's reason, which also aborts the handler's signal on the other side.
    */
   request(name: string, version: number, value: unknown, options?: SessionRequestOptions): Promise<unknown>
+  /**
+   * A byte stream, once the other side has accepted it. Rejects like `request`. When it breaks later, its two ends are
+   * errored with what the other side says, `interrupted` when the session ends, or the signal's reason.
+   */
+  openStream(name: string, version: number, value: unknown, options?: OpenStreamOptions): Promise<ByteStream>
+  /**
+   * Throws when the event was not taken: `too-large`, `interrupted`. Resolves when it has left, in the order of the calls;
+   * rejects with `interrupted` when the session ends first. Nothing says whether it was handled.
+   */
+  emit(name: string, version: number, value: unknown): Promise<void>
   /** Milliseconds of one round trip. Rejects with `timed-out`, `interrupted` or the signal's reason. */
   ping(options?: PingOptions): Promise<number>
   /** Says goodbye, lets what is under way finish, closes. Never rejects. */
@@ -51,7 +65,27 @@ export type SessionEnd =
   /** by this side, at once */
   | { reason: 'aborted'; cause: Error }
 
-export interface LiveSessionOptions {
+/** What the other side may do besides asking; without a handler it does not exist on this side. */
+export interface SessionHandlers {
+  serveStream?:
+    | ((
+        name: string,
+        version: number,
+        value: unknown,
+        options: Parameters<ServeStream>[3] & { peerId: PeerId },
+      ) => Promise<void>)
+    | undefined
+  receiveEvent?:
+    | ((
+        name: string,
+        version: number,
+        value: unknown,
+        options: Parameters<ReceiveEvent>[3] & { peerId: PeerId },
+      ) => Promise<void>)
+    | undefined
+}
+
+export interface LiveSessionOptions extends SessionHandlers {
   framed: FramedStream
   connection: Connection
   opener: 'local' | 'remote'
@@ -80,9 +114,10 @@ export function startLiveSession(options: LiveSessionOptions): Session {
 
   const flush = (): void => framed.flush()
   /** What the other side asked before it heard our goodbye is still on its way until we hear its own. */
-  const isIdle = (): boolean => heardGoodbye && inbound.isIdle && outbound.isIdle
+  const isIdle = (): boolean =>
+    heardGoodbye && inbound.isIdle && outbound.isIdle && streams.isIdle && events.isIdle
   const noticeIdle = (): void => {
-    if (phase === 'goodbye-received' && outbound.isIdle) sayGoodbye()
+    if (phase === 'goodbye-received' && outbound.isIdle && streams.isOwnIdle && events.isIdle) sayGoodbye()
     if (isIdle()) onIdle?.()
   }
   function sayGoodbye(): void {
@@ -98,8 +133,27 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       options.dispatch(name, version, value, { peerId: remotePeer, signal }),
     onIdle: noticeIdle,
   })
-  const firstChannel = opener === 'local' ? 1 : 2
-  const outbound = new OutboundRequests({ outgoing, flush, firstChannel, clock, onIdle: noticeIdle })
+  const channels = new ChannelNumbers(opener === 'local' ? 1 : 2)
+  const outbound = new OutboundRequests({ outgoing, flush, channels, clock, onIdle: noticeIdle })
+  const streams = new ByteStreams({
+    outgoing,
+    flush,
+    channels,
+    clock,
+    serve: async (name, version, value, context) => {
+      if (options.serveStream === undefined) throw unknownProtocol(name, version)
+      await options.serveStream(name, version, value, { ...context, peerId: remotePeer })
+    },
+    onIdle: noticeIdle,
+  })
+  const events = new Events({
+    outgoing,
+    flush,
+    clock,
+    receive: async (name, version, value, context) =>
+      options.receiveEvent?.(name, version, value, { ...context, peerId: remotePeer }),
+    onIdle: noticeIdle,
+  })
   const pings = new Pings({ framed, clock, onRoundTrip: options.onRoundTrip })
   const liveness = new Liveness({
     clock,
@@ -116,12 +170,12 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     const interrupted = new SpacedockError(
       'interrupted',
       'The connection to the other device ended before the answer.',
-      {
-        cause: error,
-      },
+      { cause: error },
     )
     inbound.abortAll(interrupted)
     outbound.rejectAll(interrupted)
+    streams.failAll(interrupted)
+    events.end(interrupted)
     pings.rejectAll(interrupted)
     framed.abort(error)
     onIdle?.()
@@ -135,6 +189,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     switch (frame.type) {
       case 'request':
         expectChannel(frame, 'theirs')
+        if (streams.uses(frame.channel)) throw usedTwice()
         return inbound.receive(frame)
       case 'cancel':
         expectChannel(frame, 'theirs')
@@ -153,6 +208,21 @@ export function startLiveSession(options: LiveSessionOptions): Session {
         heardGoodbye = true
         if (phase === 'open') phase = 'goodbye-received'
         return noticeIdle()
+      case 'open':
+        expectChannel(frame, 'theirs')
+        if (inbound.uses(frame.channel)) throw usedTwice()
+        return streams.receiveOpen(frame)
+      case 'accept':
+      case 'data':
+      case 'end':
+      case 'credit':
+      case 'stop':
+      case 'reset':
+        return streams.receive({ ...frame, type: frame.type })
+      case 'event':
+        return events.receive(frame)
+      case 'eventCredit':
+        return events.receiveCredit(frame)
       case 'dialerHello':
       case 'listenerHello':
       case 'dialerProof':
@@ -164,8 +234,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   }
 
   function expectChannel(frame: Frame, whose: 'ours' | 'theirs'): void {
-    const isOurs = frame.channel % 2 === firstChannel % 2
-    if (isOurs === (whose === 'ours')) return
+    if (channels.isOurs(frame.channel) === (whose === 'ours')) return
     throw new SpacedockError(
       'invalid-message',
       `The other device sent ${frame.type} on a channel of the wrong side.`,
@@ -233,6 +302,14 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       refuseWhenOver()
       return outbound.request(name, version, value, requestOptions)
     },
+    async openStream(name, version, value, openOptions) {
+      refuseWhenOver()
+      return streams.open(name, version, value, openOptions)
+    },
+    emit(name, version, value) {
+      refuseWhenOver()
+      return events.emit(name, version, value)
+    },
     async ping(pingOptions) {
       refuseWhenOver()
       return pings.ping(pingOptions)
@@ -246,6 +323,14 @@ export function startLiveSession(options: LiveSessionOptions): Session {
 
 const closeTimeoutMs = 1_000
 const maxControlFrames = 1_024
+
+function unknownProtocol(name: string, version: number): SpacedockError {
+  return new SpacedockError('unknown-protocol', `The other device does not serve ${name}/${version}.`)
+}
+
+function usedTwice(): SpacedockError {
+  return new SpacedockError('invalid-message', 'The other device used a channel twice.')
+}
 
 function closeTimedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'The other device did not close in time.')

@@ -2,6 +2,7 @@ import { SpacedockError } from '../../errors.ts'
 import { BoundedBuffer } from '../bounded-buffer.ts'
 import type { Deadline } from '../deadline.ts'
 import { abortReason, startDeadline } from '../deadline.ts'
+import type { ChannelNumbers } from './channel-numbers.ts'
 import type { Frame } from './frames.ts'
 import { maxInFlight } from './inbound-requests.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
@@ -12,8 +13,7 @@ import type { Clock } from '../../api.ts'
 export interface OutboundRequestsOptions {
   outgoing: OutgoingQueue
   flush: () => void
-  /** 1 or 2: odd channels for the dialer of the stream, even for the listener. */
-  firstChannel: number
+  channels: ChannelNumbers
   clock: Clock
   /** Called when nothing is under way any more. */
   onIdle: () => void
@@ -40,11 +40,9 @@ export class OutboundRequests {
   readonly #channels = new Map<number, Pending>()
   /** Of requests without an answer yet. */
   #bytesInFlight = 0
-  #nextChannel: number
 
   constructor(options: OutboundRequestsOptions) {
     this.#options = options
-    this.#nextChannel = options.firstChannel
   }
 
   get isIdle(): boolean {
@@ -127,7 +125,7 @@ export class OutboundRequests {
       if (this.#bytesInFlight >= maxBytesInFlight && pending.body.byteLength > alwaysFitsBytes) continue
       this.#waiting.delete(pending)
       this.#bytesInFlight += pending.body.byteLength
-      const channel = this.#takeChannel()
+      const channel = this.#options.channels.take()
       this.#channels.set(channel, pending)
       this.#options.outgoing.pushMessage({ type: 'request', channel, body: pending.body })
     }
@@ -153,18 +151,10 @@ export class OutboundRequests {
     pending.deadline.stop()
     this.#options.outgoing.drop(channel)
     this.#channels.delete(channel)
+    this.#options.channels.release(channel)
     this.#bytesInFlight -= pending.body.byteLength
     this.#startWaiting()
     if (this.isIdle) this.#options.onIdle()
-  }
-
-  #takeChannel(): number {
-    let channel: number
-    do {
-      channel = this.#nextChannel
-      this.#nextChannel = channel + 2 > maxChannel ? this.#options.firstChannel : channel + 2
-    } while (this.#channels.has(channel))
-    return channel
   }
 }
 
@@ -172,5 +162,4 @@ const requestTimeoutMs = 30_000
 // Together well below what the other side buffers: 8 MiB of large requests, and small ones that need not wait for them.
 const maxBytesInFlight = 8 * 1024 * 1024
 const alwaysFitsBytes = 16 * 1024
-const maxChannel = 0xffff_fffe
 const nothing = new Uint8Array(0)

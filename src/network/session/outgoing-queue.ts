@@ -1,37 +1,56 @@
 import type { Frame } from './frames.ts'
 import { maxPayloadBytes } from './frames.ts'
 
-/** One request or response before it is cut into frames. */
+/** One message before it is cut into frames; `open` and `event` always fit one. */
 export interface OutgoingMessage {
-  type: 'request' | 'response'
+  type: 'request' | 'response' | 'open' | 'event'
+  /** 0 for events. */
   channel: number
   body: Uint8Array
   /** Called when its last frame was taken. */
   onTaken?: () => void
 }
 
+/** The writing side of a byte stream. */
+export interface OutgoingStream {
+  readonly channel: number
+  /** The next frame, whose payload is only valid until the turn ends, and whether another one could follow it. */
+  takeFrame(): { frame: Frame; isReady: boolean } | undefined
+}
+
 /**
- * Decides what goes out next. Control frames go first; messages that fit one frame keep their order among themselves;
- * larger ones take turns, a frame each, and let at least as many bytes of small ones pass between two turns. Only a few
- * large ones are under way at a time, so that the receiver never holds parts of many.
+ * Decides what goes out next. Control frames and credits go first; messages that fit one frame keep their order among
+ * themselves; larger ones and byte streams take turns, a frame each, and let at least as many bytes of small ones pass
+ * between two turns. Only a few large messages are under way at a time, so that the receiver never holds parts of many.
  */
 export class OutgoingQueue {
   readonly #control: Frame[] = []
+  readonly #credits = new Map<number, number>()
   readonly #small = new Map<number, OutgoingMessage>()
   readonly #large = new Map<number, { message: OutgoingMessage; sentBytes: number }>()
   readonly #waiting = new Map<number, OutgoingMessage>()
+  /** Those that have something to send and may. */
+  readonly #streams = new Map<number, OutgoingStream>()
+  #isStreamsTurn = false
   #smallAllowanceBytes = maxPayloadBytes
   #queuedBytes = 0
+  #lastEventKey = 0
 
   get isEmpty(): boolean {
-    return this.#control.length === 0 && this.#small.size === 0 && this.#large.size === 0
+    return (
+      this.#control.length === 0 &&
+      this.#credits.size === 0 &&
+      this.#small.size === 0 &&
+      this.#large.size === 0 &&
+      this.#streams.size === 0
+    )
   }
 
   get controlFrames(): number {
     return this.#control.length
   }
 
-  /** Of messages; control frames are few and tiny. */
+  /** Of messages; control frames are few and tiny, and streams hold what they have to send themselves. */
   get queuedBytes(): number {
     return this.#queuedBytes
   }
@@ -40,16 +59,27 @@ export class OutgoingQueue {
     this.#control.push(frame)
   }
 
+  /** Credit for a byte stream, or with channel 0 for events; what has not left yet is added up. */
+  pushCredit(channel: number, bytes: number): void {
+    this.#credits.set(channel, (this.#credits.get(channel) ?? 0) + bytes)
+  }
+
   pushMessage(message: OutgoingMessage): void {
     this.#queuedBytes += message.body.byteLength
-    if (message.body.byteLength <= maxPayloadBytes) this.#small.set(message.channel, message)
-    else {
+    if (message.body.byteLength <= maxPayloadBytes) {
+      this.#small.set(message.channel === 0 ? --this.#lastEventKey : message.channel, message)
+    } else {
       this.#waiting.set(message.channel, message)
       this.#admitWaiting()
     }
   }
 
-  /** Forgets what of a message was not taken yet. */
+  /** The stream has something to send and may; it is asked until it says that it is not ready any more. */
+  pushStream(stream: OutgoingStream): void {
+    this.#streams.set(stream.channel, stream)
+  }
+
+  /** Forgets what of a message, or for a byte stream, was not taken yet. */
   drop(channel: number): void {
     const small = this.#small.get(channel)
     const large = this.#large.get(channel)
@@ -60,12 +90,16 @@ export class OutgoingQueue {
     this.#small.delete(channel)
     this.#large.delete(channel)
     this.#waiting.delete(channel)
+    this.#streams.delete(channel)
+    this.#credits.delete(channel)
     this.#admitWaiting()
   }
 
-  /** The next frames: all control frames, then messages until `budgetBytes` of payload are reached. */
+  /** The next frames: all control frames and credits, then others until `budgetBytes` of payload are reached. */
   take(budgetBytes: number): Frame[] {
     const frames = this.#control.splice(0)
+    for (const [channel, bytes] of this.#credits) frames.push(creditFrame(channel, bytes))
+    this.#credits.clear()
     let takenBytes = 0
     while (takenBytes < budgetBytes) {
       const frame = this.#next()
@@ -77,15 +111,23 @@ export class OutgoingQueue {
   }
 
   #next(): Frame | undefined {
-    const [small] = this.#small.values()
-    const [large] = this.#large.values()
-    if (small !== undefined && (large === undefined || this.#smallAllowanceBytes > 0)) {
-      this.#smallAllowanceBytes -= small.body.byteLength + perFrameCostBytes
-      this.#small.delete(small.channel)
-      return this.#takeFrom(small, 0)
+    const [small] = this.#small
+    const isTurn = this.#large.size > 0 || this.#streams.size > 0
+    if (small !== undefined && (!isTurn || this.#smallAllowanceBytes > 0)) {
+      const [key, message] = small
+      this.#smallAllowanceBytes -= message.body.byteLength + perFrameCostBytes
+      this.#small.delete(key)
+      return this.#takeFrom(message, 0)
     }
-    if (large === undefined) return undefined
+    if (!isTurn) return undefined
     this.#smallAllowanceBytes = maxPayloadBytes
+    this.#isStreamsTurn = this.#large.size === 0 || (this.#streams.size > 0 && !this.#isStreamsTurn)
+    return this.#isStreamsTurn ? this.#takeFromStreams() : this.#takeFromLarge()
+  }
+
+  #takeFromLarge(): Frame | undefined {
+    const [large] = this.#large.values()
+    if (large === undefined) return undefined
     const { message, sentBytes } = large
     this.#large.delete(message.channel)
     const frame = this.#takeFrom(message, sentBytes)
@@ -94,6 +136,16 @@ export class OutgoingQueue {
       this.#large.set(message.channel, { message, sentBytes: sentBytes + frame.payload.byteLength })
     else this.#admitWaiting()
     return frame
+  }
+
+  #takeFromStreams(): Frame | undefined {
+    for (const stream of this.#streams.values()) {
+      this.#streams.delete(stream.channel)
+      const taken = stream.takeFrame()
+      if (taken?.isReady === true) this.#streams.set(stream.channel, stream)
+      if (taken !== undefined) return taken.frame
+    }
+    return this.#takeFromLarge()
   }
 
   #takeFrom(message: OutgoingMessage, offset: number): Frame {
@@ -111,6 +163,12 @@ export class OutgoingQueue {
       this.#large.set(channel, { message, sentBytes: 0 })
     }
   }
+}
+
+function creditFrame(channel: number, bytes: number): Frame {
+  const payload = new Uint8Array(4)
+  new DataView(payload.buffer).setUint32(0, bytes)
+  return { type: channel === 0 ? 'eventCredit' : 'credit', more: false, channel, payload }
 }
 
 const maxLargeAtOnce = 8

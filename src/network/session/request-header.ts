@@ -3,6 +3,9 @@ import { SpacedockError } from '../../errors.ts'
 /** Cap on the JSON text of a request or an answer. */
 export const maxMessageBytes = 1024 * 1024
 
+/** Cap on the JSON text of an event, and of the request that opens a stream: it fits one frame, with its header. */
+export const maxSingleFrameTextBytes = 65_000
+
 /** Lower case letters, digits and dashes, a letter first, at most 64. */
 export const protocolNamePattern = /^[a-z][a-z0-9-]{0,63}$/
 

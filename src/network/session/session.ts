@@ -2,7 +2,7 @@ import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { startDeadline } from '../deadline.ts'
 import { FramedStream } from './framed-stream.ts'
-import { startLiveSession, type Session } from './live-session.ts'
+import { startLiveSession, type Session, type SessionHandlers } from './live-session.ts'
 import { greetAsDialer, greetAsListener } from './session-handshake.ts'
 import type { PairKey } from './session-hello.ts'
 import type { Clock } from '../../api.ts'
@@ -12,7 +12,7 @@ export const sessionProtocol = '/spacedock/session/1.0.0'
 
 export type { Session, SessionEnd } from './live-session.ts'
 
-export interface SessionOptions {
+export interface SessionOptions extends SessionHandlers {
   localPeer: PeerId
   /** 16 random bytes made once at process start. */
   instance: Uint8Array
@@ -79,7 +79,7 @@ async function startSession(
   options: SessionOptions,
   signal: AbortSignal,
 ): Promise<Session> {
-  const { clock = systemClock, dispatch } = options
+  const { clock = systemClock, dispatch, serveStream, receiveEvent } = options
   const onRoundTrip = (roundTripMs: number): void => options.onRoundTrip?.(connection, roundTripMs)
   const framed = new FramedStream(stream)
   const handshake = { ...options, remotePeer: connection.remotePeer, signal }
@@ -87,7 +87,17 @@ async function startSession(
     const greet = opener === 'local' ? greetAsDialer : greetAsListener
     const instance = await greet(framed, handshake)
     const remoteInstance = Buffer.from(instance).toString('hex')
-    return startLiveSession({ framed, connection, opener, remoteInstance, clock, dispatch, onRoundTrip })
+    return startLiveSession({
+      framed,
+      connection,
+      opener,
+      remoteInstance,
+      clock,
+      dispatch,
+      serveStream,
+      receiveEvent,
+      onRoundTrip,
+    })
   } catch (error) {
     framed.abort(error instanceof Error ? error : new Error('the hello failed', { cause: error }))
     throw error

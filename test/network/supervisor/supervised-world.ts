@@ -83,6 +83,8 @@ export function supervise(
       closed: ended.promise,
       end: (end) => ended.resolve(end),
       request: () => Promise.reject(new Error('not in this world')),
+      openStream: () => Promise.reject(new Error('not in this world')),
+      emit: () => Promise.reject(new Error('not in this world')),
       ping: ({ timeoutMs = 10_000 } = {}) =>
         made.answersPing
           ? Promise.resolve(1)

@@ -138,6 +138,8 @@ function twoSides(seed: number): World {
       isOver: false,
       proofIsThere: Promise.withResolvers<void>(),
       request: async () => assert.fail('nobody asks'),
+      openStream: () => Promise.reject(new Error('not in this world')),
+      emit: () => Promise.reject(new Error('not in this world')),
       async ping() {
         await session.proofIsThere.promise
         await soon()

@@ -1,0 +1,45 @@
+/**
+ * Bytes in the order they came. It copies into blocks: a one-byte view would otherwise keep alive the whole packet it came
+ * in, and very many tiny pieces would cost far more than their bytes.
+ */
+export class ByteQueue {
+  #blocks: { bytes: Uint8Array; from: number; to: number }[] = []
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
+
+  append(bytes: Uint8Array): void {
+    this.#length += bytes.byteLength
+    const tail = this.#blocks.at(-1)
+    const fitting = tail === undefined ? 0 : Math.min(tail.bytes.byteLength - tail.to, bytes.byteLength)
+    if (tail !== undefined && fitting > 0) {
+      tail.bytes.set(bytes.subarray(0, fitting), tail.to)
+      tail.to += fitting
+    }
+    const rest = bytes.subarray(fitting)
+    if (rest.byteLength === 0) return
+    const block = new Uint8Array(Math.max(rest.byteLength, smallestBlockBytes))
+    block.set(rest)
+    this.#blocks.push({ bytes: block, from: 0, to: rest.byteLength })
+  }
+
+  /** Up to so many bytes of the first block, which are the caller's from then on; undefined when there are none. */
+  take(maxBytes: number = Number.POSITIVE_INFINITY): Uint8Array | undefined {
+    const [head] = this.#blocks
+    if (head === undefined || maxBytes <= 0) return undefined
+    const taken = head.bytes.subarray(head.from, Math.min(head.to, head.from + maxBytes))
+    head.from += taken.byteLength
+    this.#length -= taken.byteLength
+    if (head.from === head.to) this.#blocks.shift()
+    return taken
+  }
+
+  clear(): void {
+    this.#blocks = []
+    this.#length = 0
+  }
+}
+
+const smallestBlockBytes = 4 * 1024

@@ -1,0 +1,140 @@
+import { ReadableStream } from 'node:stream/web'
+import type { ReadableStreamDefaultController } from 'node:stream/web'
+import { SpacedockError } from '../../errors.ts'
+import { ByteQueue } from './byte-queue.ts'
+
+/** What each side may send before the first credit. */
+export const initialWindowBytes = 256 * 1024
+/** What a stream may have under way once its reader has read as much as the first window. */
+export const largestWindowBytes = 1024 * 1024
+
+export interface ByteReceiverOptions {
+  /** Lets the other side send so many bytes more. */
+  grant: (bytes: number) => void
+  /** Whether the session has room for a larger window; what is taken is given back with a negative number. */
+  widen: (bytes: number) => boolean
+  /** The application wants no more. */
+  onCancelled: (reason: unknown) => void
+}
+
+/** What this side reads from a byte stream: never more is held than credit was given for. */
+export class ByteReceiver {
+  readonly readable: ReadableStream<Uint8Array>
+  readonly #options: ByteReceiverOptions
+  readonly #unread = new ByteQueue()
+  /** What the other side may still send. */
+  #allowedBytes = initialWindowBytes
+  #windowBytes = initialWindowBytes
+  #readBytes = 0
+  #phase: 'open' | 'cancelled' | 'ended' | 'failed' = 'open'
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  #wake: (() => void) | undefined
+
+  constructor(options: ByteReceiverOptions) {
+    this.#options = options
+    this.readable = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller
+        },
+        pull: (controller) => this.#pull(controller),
+        cancel: (reason) => this.#cancelled(reason),
+      },
+      // Nothing is taken before it is asked for: what was read is what credit is given for.
+      { highWaterMark: 0 },
+    )
+  }
+
+  /** The other side has sent its end. */
+  get isEnded(): boolean {
+    return this.#isEnded
+  }
+  #isEnded = false
+
+  /** Throws `too-large` when the other side had no credit for it, `invalid-message` after its end. */
+  receive(payload: Uint8Array): void {
+    if (this.#isEnded) {
+      throw new SpacedockError('invalid-message', 'The other device sent data after the end of a stream.')
+    }
+    if (payload.byteLength > this.#allowedBytes) {
+      throw new SpacedockError('too-large', 'The other device sent more on a stream than it had credit for.')
+    }
+    this.#allowedBytes -= payload.byteLength
+    if (this.#phase !== 'open') return
+    this.#unread.append(payload)
+    this.#wake?.()
+  }
+
+  end(): void {
+    if (this.#isEnded) {
+      throw new SpacedockError('invalid-message', 'The other device ended a stream twice.')
+    }
+    this.#isEnded = true
+    if (this.#phase === 'open') this.#phase = 'ended'
+    this.#narrow()
+    this.#wake?.()
+  }
+
+  /** Reads no more on behalf of an application that has left something unread. */
+  cancel(): void {
+    if (this.#phase !== 'open') return
+    if (this.readable.locked) this.#controller?.error(closed())
+    else this.readable.cancel().catch(() => {})
+    this.#cancelled(undefined)
+  }
+
+  fail(error: Error): void {
+    if (this.#phase === 'failed') return
+    this.#controller?.error(error)
+    this.#phase = 'failed'
+    this.#unread.clear()
+    this.#narrow()
+    this.#wake?.()
+  }
+
+  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    while (this.#unread.length === 0 && this.#phase === 'open') {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    this.#wake = undefined
+    const bytes = this.#unread.take()
+    if (bytes !== undefined) {
+      this.#read(bytes.byteLength)
+      controller.enqueue(bytes)
+    } else if (this.#phase === 'ended') controller.close()
+  }
+
+  #read(bytes: number): void {
+    this.#readBytes += bytes
+    if (this.#phase !== 'open') return
+    if (this.#windowBytes < largestWindowBytes && this.#readBytes >= this.#windowBytes) {
+      if (this.#options.widen(largestWindowBytes - this.#windowBytes)) this.#windowBytes = largestWindowBytes
+    }
+    const missing = this.#windowBytes - this.#allowedBytes - this.#unread.length
+    if (missing < this.#windowBytes / 2) return
+    this.#allowedBytes += missing
+    this.#options.grant(missing)
+  }
+
+  #cancelled(reason: unknown): void {
+    if (this.#phase !== 'open' && this.#phase !== 'ended') return
+    const wasOpen = this.#phase === 'open'
+    this.#phase = 'cancelled'
+    this.#unread.clear()
+    this.#narrow()
+    this.#wake?.()
+    if (wasOpen) this.#options.onCancelled(reason)
+  }
+
+  #narrow(): void {
+    if (this.#windowBytes === initialWindowBytes) return
+    this.#options.widen(initialWindowBytes - this.#windowBytes)
+    this.#windowBytes = initialWindowBytes
+  }
+}
+
+function closed(): SpacedockError {
+  return new SpacedockError('closed', 'The stream was closed.')
+}

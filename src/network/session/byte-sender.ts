@@ -1,0 +1,188 @@
+import { WritableStream } from 'node:stream/web'
+import type { WritableStreamDefaultController } from 'node:stream/web'
+import { SpacedockError } from '../../errors.ts'
+import { ByteQueue } from './byte-queue.ts'
+import type { Frame } from './frames.ts'
+import { maxPayloadBytes } from './frames.ts'
+import type { OutgoingQueue, OutgoingStream } from './outgoing-queue.ts'
+import { initialWindowBytes } from './byte-receiver.ts'
+
+export interface ByteSenderOptions {
+  channel: number
+  outgoing: OutgoingQueue
+  flush: () => void
+  /** The end has left. */
+  onEnded: () => void
+  /** The application gave up, or wrote something that is no bytes. */
+  onAborted: (reason: unknown) => void
+}
+
+/**
+ * What this side writes to a byte stream. It holds 64 KiB and, without copying it, the chunk that is being written; a
+ * `write` resolves when its chunk has left or fits what may wait. The WritableStream's own queue is 64 KiB, for a writer
+ * that heeds `ready` as `pipeTo` does.
+ */
+export class ByteSender implements OutgoingStream {
+  readonly channel: number
+  readonly writable: WritableStream<Uint8Array>
+  readonly #options: ByteSenderOptions
+  readonly #unsent = new ByteQueue()
+  #chunk: { bytes: Uint8Array; sentBytes: number; sent: PromiseWithResolvers<void> } | undefined
+  #credit = initialWindowBytes
+  #phase: 'open' | 'closing' | 'ended' | 'failed' = 'open'
+  readonly #ended = Promise.withResolvers<void>()
+  #controller: WritableStreamDefaultController | undefined
+  /** Written by the application, and not given to `#write` yet. */
+  #queuedChunks = 0
+  #finishing = false
+
+  constructor(options: ByteSenderOptions) {
+    this.channel = options.channel
+    this.#options = options
+    this.#ended.promise.catch(() => {})
+    this.writable = new WritableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller
+        },
+        write: (chunk) => this.#write(chunk),
+        close: () => this.#close(),
+        abort: (reason) => options.onAborted(reason),
+      },
+      {
+        highWaterMark: maxUnsentBytes,
+        size: (chunk) => {
+          this.#queuedChunks++
+          return chunk instanceof Uint8Array ? chunk.byteLength : 0
+        },
+      },
+    )
+  }
+
+  get isEnded(): boolean {
+    return this.#phase === 'ended'
+  }
+
+  /** False when it is more than anybody could have received. */
+  addCredit(bytes: number): boolean {
+    this.#credit += bytes
+    this.#offer()
+    return this.#credit <= maxCreditBytes
+  }
+
+  takeFrame(): { frame: Frame; isReady: boolean } | undefined {
+    const payload = this.#takePayload(Math.min(this.#credit, maxPayloadBytes))
+    if (payload !== undefined) {
+      this.#credit -= payload.byteLength
+      return {
+        frame: { type: 'data', more: false, channel: this.channel, payload },
+        isReady: this.#isReady(),
+      }
+    }
+    if (this.#phase !== 'closing' || this.#hasUnsent()) return undefined
+    this.#phase = 'ended'
+    this.#ended.resolve()
+    // After the frame is on its way: what follows may forget the channel.
+    queueMicrotask(this.#options.onEnded)
+    return { frame: { type: 'end', more: false, channel: this.channel, payload: nothing }, isReady: false }
+  }
+
+  /** Ends it in order on behalf of an application that did not close it. */
+  async finish(): Promise<void> {
+    if (this.#phase === 'open' && !this.writable.locked) return this.writable.close()
+    this.#finishing = true
+    this.#closeWhenWritten()
+    return this.#ended.promise
+  }
+
+  /** The other side reads no more: what was not sent is dropped, and the end follows. */
+  stop(error: Error): void {
+    if (this.#phase === 'ended' || this.#phase === 'failed') return
+    this.#discard(error)
+    this.#phase = 'closing'
+    this.#controller?.error(error)
+    this.#offer()
+  }
+
+  /** Nothing more is sent. */
+  fail(error: Error): void {
+    if (this.#phase === 'failed') return
+    if (this.#phase !== 'ended') this.#controller?.error(error)
+    this.#discard(error)
+    this.#phase = 'failed'
+    this.#ended.reject(error)
+  }
+
+  #write(chunk: unknown): Promise<void> | undefined {
+    this.#queuedChunks--
+    if (!(chunk instanceof Uint8Array)) {
+      const error = new SpacedockError('invalid-argument', 'What was written to the stream is no Uint8Array.')
+      this.#options.onAborted(error)
+      throw error
+    }
+    if (this.#phase !== 'open') throw new SpacedockError('closed', 'The stream was closed.')
+    if (chunk.byteLength === 0) return undefined
+    if (this.#unsent.length + chunk.byteLength <= maxUnsentBytes) {
+      this.#unsent.append(chunk)
+      this.#offer()
+      this.#closeWhenWritten()
+      return undefined
+    }
+    this.#chunk = { bytes: chunk, sentBytes: 0, sent: Promise.withResolvers<void>() }
+    const { promise } = this.#chunk.sent
+    this.#offer()
+    this.#closeWhenWritten()
+    return promise
+  }
+
+  /** Whoever still has a writer may have written what the WritableStream holds: that goes first. */
+  #closeWhenWritten(): void {
+    if (this.#finishing && this.#queuedChunks === 0 && this.#phase === 'open') {
+      this.#close().catch(() => {})
+    }
+  }
+
+  #close(): Promise<void> {
+    if (this.#phase === 'open') this.#phase = 'closing'
+    this.#offer()
+    return this.#ended.promise
+  }
+
+  #takePayload(maxBytes: number): Uint8Array | undefined {
+    const copied = this.#unsent.take(maxBytes)
+    if (copied !== undefined) return copied
+    if (this.#chunk === undefined || maxBytes === 0) return undefined
+    const { bytes, sentBytes, sent } = this.#chunk
+    const payload = bytes.subarray(sentBytes, sentBytes + maxBytes)
+    this.#chunk.sentBytes += payload.byteLength
+    if (this.#chunk.sentBytes === bytes.byteLength) {
+      this.#chunk = undefined
+      sent.resolve()
+    }
+    return payload
+  }
+
+  #hasUnsent(): boolean {
+    return this.#unsent.length > 0 || this.#chunk !== undefined
+  }
+
+  #isReady(): boolean {
+    return this.#hasUnsent() ? this.#credit > 0 : this.#phase === 'closing'
+  }
+
+  #offer(): void {
+    if (this.#phase === 'ended' || this.#phase === 'failed' || !this.#isReady()) return
+    this.#options.outgoing.pushStream(this)
+    this.#options.flush()
+  }
+
+  #discard(error: Error): void {
+    this.#unsent.clear()
+    this.#chunk?.sent.reject(error)
+    this.#chunk = undefined
+  }
+}
+
+const maxUnsentBytes = 64 * 1024
+const maxCreditBytes = 0x7fff_ffff
+const nothing = new Uint8Array(0)

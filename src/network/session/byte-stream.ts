@@ -1,0 +1,204 @@
+import type { ByteStream } from '../../api.ts'
+import { SpacedockError } from '../../errors.ts'
+import { decodeRemoteError, encodeRemoteError } from '../remote-error.ts'
+import { ByteReceiver } from './byte-receiver.ts'
+import { ByteSender } from './byte-sender.ts'
+import type { Frame } from './frames.ts'
+import type { OutgoingQueue } from './outgoing-queue.ts'
+
+/** A frame that belongs to a stream which has begun. */
+export type StreamFrame = Frame & { type: 'accept' | 'data' | 'end' | 'credit' | 'stop' | 'reset' }
+
+export interface ByteChannelOptions {
+  channel: number
+  /** `opener`: this side asked for it. */
+  side: 'opener' | 'server'
+  outgoing: OutgoingQueue
+  flush: () => void
+  widen: (bytes: number) => boolean
+  /** Makes the error of the other side's handler one that the application knows. */
+  translateError?: ((error: Error) => Promise<Error>) | undefined
+  /** Both sides have said that it is over: the channel means nothing any more. */
+  onFinished: () => void
+}
+
+/**
+ * One byte stream of a session. It is over when both sides have sent `end`, or both have sent `reset`: whoever gets a
+ * `reset` for a stream that is not over answers with one, so that each side knows when nothing can come any more.
+ */
+export class ByteChannel {
+  readonly api: ByteStream
+  readonly #options: ByteChannelOptions
+  readonly #sender: ByteSender
+  readonly #receiver: ByteReceiver
+  readonly #controller = new AbortController()
+  readonly #closed = Promise.withResolvers<void>()
+  /** `opening`: only `accept` and `reset` may come. `reset`: this side has said so, and the other has not yet. */
+  #phase: 'opening' | 'open' | 'reset' | 'finished' = 'opening'
+
+  constructor(options: ByteChannelOptions) {
+    this.#options = options
+    const { channel, outgoing, flush } = options
+    this.#closed.promise.catch(() => {})
+    this.#sender = new ByteSender({
+      channel,
+      outgoing,
+      flush,
+      onEnded: () => this.#noticeEnds(),
+      onAborted: (reason) => this.reset(reason),
+    })
+    this.#receiver = new ByteReceiver({
+      grant: (bytes) => {
+        if (this.#phase !== 'open') return
+        outgoing.pushCredit(channel, bytes)
+        flush()
+      },
+      widen: options.widen,
+      onCancelled: (reason) => {
+        if (this.#phase === 'open') this.#sendError('stop', reason ?? readsNoMore())
+      },
+    })
+    this.api = Object.freeze({
+      readable: this.#receiver.readable,
+      writable: this.#sender.writable,
+      closed: this.#closed.promise,
+      abort: (reason?: unknown) => this.reset(reason),
+    })
+  }
+
+  /** Aborts when the stream breaks, with what broke it. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  get isOpening(): boolean {
+    return this.#phase === 'opening'
+  }
+
+  /** Lets the other side begin. Throws what has broken the stream in the meantime. */
+  accept(): ByteStream {
+    this.signal.throwIfAborted()
+    this.#sendControl('accept')
+    this.#phase = 'open'
+    return this.api
+  }
+
+  /** Throws what ends the session. */
+  receive(frame: StreamFrame): void {
+    if (frame.type === 'reset') return this.#receiveReset(frame.payload)
+    if (frame.type === 'accept') return this.#receiveAccept()
+    if (this.#phase === 'opening') {
+      throw new SpacedockError('invalid-message', 'The other device used a stream that is not open.')
+    }
+    if (frame.type === 'data') return this.#receiver.receive(frame.payload)
+    if (frame.type === 'credit') return this.#receiveCredit(frame.payload)
+    if (frame.type === 'stop') return this.#sender.stop(asCancelled(decodeRemoteError(frame.payload)))
+    this.#receiver.end()
+    return this.#noticeEnds()
+  }
+
+  /** The handler is done: what it wrote goes out, what it did not read is not wanted. */
+  finish(): void {
+    if (this.#phase !== 'open') return
+    this.#sender.finish().catch(() => {})
+    this.#receiver.cancel()
+  }
+
+  /** Ends both ways at once; the other side is told why. */
+  reset(reason: unknown): void {
+    if (this.#phase === 'reset' || this.#phase === 'finished') return
+    this.#options.outgoing.drop(this.#options.channel)
+    this.#sendError('reset', reason ?? calledOff())
+    this.#phase = 'reset'
+    this.#breakWith(reason instanceof Error ? reason : calledOff(reason))
+    this.#noticeEnds()
+  }
+
+  /** The session is over, or the other side was never told of the stream. */
+  fail(error: Error): void {
+    if (this.#phase === 'finished') return
+    const isReset = this.#phase === 'reset'
+    this.#phase = 'finished'
+    if (!isReset) this.#breakWith(error)
+  }
+
+  #receiveAccept(): void {
+    // Crossed with our reset.
+    if (this.#phase === 'reset' && this.#options.side === 'opener') return
+    if (this.#phase !== 'opening' || this.#options.side === 'server') {
+      throw new SpacedockError('invalid-message', 'The other device accepted a stream out of turn.')
+    }
+    this.#phase = 'open'
+  }
+
+  #receiveCredit(payload: Uint8Array): void {
+    const bytes = new DataView(payload.buffer, payload.byteOffset).getUint32(0)
+    if (bytes === 0 || !this.#sender.addCredit(bytes)) {
+      throw new SpacedockError('invalid-message', 'The other device gave a credit that makes no sense.')
+    }
+  }
+
+  #receiveReset(payload: Uint8Array): void {
+    const wasReset = this.#phase === 'reset'
+    if (!wasReset) {
+      this.#options.outgoing.drop(this.#options.channel)
+      this.#sendControl('reset', emptyObject)
+    }
+    this.#phase = 'finished'
+    this.#options.onFinished()
+    if (wasReset) return
+    const error = this.#decodeError(payload)
+    const { translateError } = this.#options
+    if (translateError === undefined) this.#breakWith(error)
+    else
+      translateError(error).then(
+        (translated) => this.#breakWith(translated),
+        () => this.#breakWith(error),
+      )
+  }
+
+  #noticeEnds(): void {
+    if (this.#phase === 'finished' || !this.#sender.isEnded || !this.#receiver.isEnded) return
+    this.#phase = 'finished'
+    this.#closed.resolve()
+    this.#options.onFinished()
+  }
+
+  #breakWith(error: Error): void {
+    this.#sender.fail(error)
+    this.#receiver.fail(error)
+    this.#closed.reject(error)
+    this.#controller.abort(error)
+  }
+
+  /** What a handler says is its failure; what the one who asked says is that it is called off. */
+  #decodeError(payload: Uint8Array): SpacedockError {
+    const error = decodeRemoteError(payload)
+    return this.#options.side === 'opener' ? error : asCancelled(error)
+  }
+
+  #sendError(type: 'reset' | 'stop', reason: unknown): void {
+    this.#sendControl(type, encodeRemoteError(reason))
+  }
+
+  #sendControl(type: 'accept' | 'reset' | 'stop', payload: Uint8Array = nothing): void {
+    const { outgoing, flush, channel } = this.#options
+    outgoing.pushControl({ type, more: false, channel, payload })
+    flush()
+  }
+}
+
+const nothing = new Uint8Array(0)
+const emptyObject = new TextEncoder().encode('{}')
+
+function calledOff(cause?: unknown): SpacedockError {
+  return new SpacedockError('cancelled', 'The stream was called off.', { cause })
+}
+
+function asCancelled(error: SpacedockError): SpacedockError {
+  return new SpacedockError('cancelled', error.message, { cause: error })
+}
+
+function readsNoMore(): SpacedockError {
+  return new SpacedockError('cancelled', 'The other device reads no more of the stream.')
+}

@@ -1,0 +1,252 @@
+import type { ByteStream, Clock } from '../../api.ts'
+import { SpacedockError } from '../../errors.ts'
+import { abortReason, startDeadline } from '../deadline.ts'
+import { decodeJson, encodeJson } from '../json-text.ts'
+import { initialWindowBytes } from './byte-receiver.ts'
+import { ByteChannel, type StreamFrame } from './byte-stream.ts'
+import type { ChannelNumbers } from './channel-numbers.ts'
+import type { Frame } from './frames.ts'
+import type { OutgoingQueue } from './outgoing-queue.ts'
+import { decodeRequestHeader, encodeRequest, maxSingleFrameTextBytes } from './request-header.ts'
+
+/** Serves a stream that the other side opens: `accept` when it may begin; resolves when this side has done its part. */
+export type ServeStream = (
+  name: string,
+  version: number,
+  value: unknown,
+  options: { signal: AbortSignal; accept: () => ByteStream },
+) => Promise<void>
+
+export interface ByteStreamsOptions {
+  outgoing: OutgoingQueue
+  flush: () => void
+  channels: ChannelNumbers
+  serve: ServeStream
+  clock: Clock
+  /** Called when fewer are under way than before. */
+  onIdle: () => void
+}
+
+export interface OpenStreamOptions {
+  /** Calls off the opening, and ends the stream afterwards. */
+  signal?: AbortSignal
+  /** Makes what the other side's handler failed with an error that the application knows. */
+  translateError?: (error: Error) => Promise<Error>
+}
+
+/** The byte streams of one session, opened by either side. */
+export class ByteStreams {
+  readonly #options: ByteStreamsOptions
+  readonly #ours = new Map<number, ByteChannel>()
+  readonly #theirs = new Map<number, ByteChannel>()
+  /** Told when one of ours is accepted. */
+  readonly #onAccepted = new Map<number, () => void>()
+  readonly #waiting = new Set<() => void>()
+  #over: Error | undefined
+  #handlers = 0
+  #widenedBytes = 0
+
+  constructor(options: ByteStreamsOptions) {
+    this.#options = options
+  }
+
+  get isIdle(): boolean {
+    return this.#theirs.size === 0 && this.isOwnIdle
+  }
+
+  /** Nothing that this side opened is under way. */
+  get isOwnIdle(): boolean {
+    return this.#ours.size === 0 && this.#waiting.size === 0
+  }
+
+  uses(channel: number): boolean {
+    return this.#theirs.has(channel)
+  }
+
+  /** Resolves when the other side has accepted. Rejects with what it says, `too-large`, `timed-out`, or the signal's reason. */
+  async open(
+    name: string,
+    version: number,
+    value: unknown,
+    { signal, translateError }: OpenStreamOptions = {},
+  ): Promise<ByteStream> {
+    signal?.throwIfAborted()
+    const text = encodeJson(value)
+    if (text.byteLength > maxSingleFrameTextBytes) {
+      throw new SpacedockError(
+        'too-large',
+        `The request that opens a stream is larger than ${maxSingleFrameTextBytes} bytes.`,
+      )
+    }
+    const deadline = startDeadline(openTimeoutMs, timedOut, { signal, clock: this.#options.clock })
+    try {
+      while (this.#ours.size >= maxStreams) await this.#turn(deadline.signal)
+      const body = encodeRequest(name, version, text)
+      const channel = await this.#begin(body, translateError, deadline.signal)
+      if (signal !== undefined) resetOnAbort(channel, signal)
+      return channel.api
+    } finally {
+      deadline.stop()
+    }
+  }
+
+  /** Throws what ends the session. */
+  receive(frame: StreamFrame): void {
+    const { channel, type } = frame
+    const isOurs = this.#options.channels.isOurs(channel)
+    const known = (isOurs ? this.#ours : this.#theirs).get(channel)
+    if (known === undefined) {
+      // These may cross with the end of the stream; the others cannot.
+      if (type === 'credit' || type === 'stop' || type === 'reset') return
+      throw new SpacedockError(
+        'invalid-message',
+        `The other device sent ${type} on a stream that is not open.`,
+      )
+    }
+    known.receive(frame)
+    if (type === 'accept') this.#onAccepted.get(channel)?.()
+  }
+
+  /** The session is over. */
+  failAll(reason: Error): void {
+    const all = [...this.#ours.values(), ...this.#theirs.values()]
+    this.#over = reason
+    this.#ours.clear()
+    this.#theirs.clear()
+    for (const channel of all) channel.fail(reason)
+    for (const wake of this.#waiting) wake()
+  }
+
+  /** Waits until one of ours is over. */
+  async #turn(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#waiting.delete(wake)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#waiting.add(wake)
+      signal.addEventListener('abort', wake, { once: true })
+    })
+    if (signal.aborted) throw abortReason(signal)
+    if (this.#over !== undefined) throw this.#over
+  }
+
+  #begin(
+    body: Uint8Array,
+    translateError: OpenStreamOptions['translateError'],
+    signal: AbortSignal,
+  ): Promise<ByteChannel> {
+    const { outgoing, flush, channels } = this.#options
+    const number = channels.take()
+    const opening = this.#channel(number, 'opener', translateError)
+    let hasLeft = false
+    this.#ours.set(number, opening)
+    const onTaken = (): void => {
+      hasLeft = true
+    }
+    outgoing.pushMessage({ type: 'open', channel: number, body, onTaken })
+    flush()
+    return new Promise<ByteChannel>((resolve, reject) => {
+      const settle = (act: () => void): void => {
+        this.#onAccepted.delete(number)
+        signal.removeEventListener('abort', onAbort)
+        opening.signal.removeEventListener('abort', onBroken)
+        act()
+      }
+      const onBroken = (): void => settle(() => reject(abortReason(opening.signal)))
+      const onAbort = (): void => {
+        settle(() => reject(abortReason(signal)))
+        if (hasLeft) return opening.reset(undefined)
+        outgoing.drop(number)
+        opening.fail(abortReason(signal))
+        return this.#forget(number, 'opener')
+      }
+      this.#onAccepted.set(number, () => settle(() => resolve(opening)))
+      opening.signal.addEventListener('abort', onBroken, { once: true })
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  /** An `open` frame, on a channel of the other side. Throws what ends the session. */
+  receiveOpen({ channel, payload }: Frame): void {
+    if (this.#theirs.has(channel)) {
+      throw new SpacedockError('invalid-message', 'The other device opened a stream on a channel in use.')
+    }
+    if (this.#theirs.size >= maxStreams) {
+      throw new SpacedockError('too-large', 'The other device opened too many streams at once.')
+    }
+    const { name, version, rest } = decodeRequestHeader(payload)
+    const opened = this.#channel(channel, 'server', undefined)
+    this.#theirs.set(channel, opened)
+    if (this.#handlers >= maxHandlers) return opened.reset(busy())
+    // The payload is a view of what came in one piece with it.
+    void this.#run(opened, name, version, rest.slice())
+  }
+
+  /** Never rejects. */
+  async #run(opened: ByteChannel, name: string, version: number, body: Uint8Array): Promise<void> {
+    const { signal } = opened
+    this.#handlers++
+    try {
+      await this.#options.serve(name, version, decodeJson(body), { signal, accept: () => opened.accept() })
+      opened.finish()
+    } catch (error) {
+      opened.reset(error)
+    } finally {
+      this.#handlers--
+    }
+  }
+
+  #channel(
+    channel: number,
+    side: 'opener' | 'server',
+    translateError: OpenStreamOptions['translateError'],
+  ): ByteChannel {
+    const { outgoing, flush } = this.#options
+    const onFinished = (): void => this.#forget(channel, side)
+    const widen = (bytes: number): boolean => this.#widen(bytes)
+    return new ByteChannel({ channel, side, outgoing, flush, widen, translateError, onFinished })
+  }
+
+  #widen(bytes: number): boolean {
+    if (bytes > 0 && this.#widenedBytes + bytes > maxWidenedBytes) return false
+    this.#widenedBytes += bytes
+    return true
+  }
+
+  #forget(channel: number, side: 'opener' | 'server'): void {
+    if (side === 'opener') {
+      if (!this.#ours.delete(channel)) return
+      this.#options.channels.release(channel)
+    } else if (!this.#theirs.delete(channel)) return
+    const [next] = this.#waiting
+    next?.()
+    this.#options.onIdle()
+  }
+}
+
+function resetOnAbort(channel: ByteChannel, signal: AbortSignal): void {
+  const onAbort = (): void => channel.reset(abortReason(signal))
+  const stop = (): void => signal.removeEventListener('abort', onAbort)
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  channel.api.closed.then(stop, stop)
+}
+
+/** That each side may have open at once. */
+export const maxStreams = 64
+/** Unread bytes of a session at the very most: the first windows of all streams, and what is lent to those that are read. */
+export const maxUnreadBytes = 2 * maxStreams * initialWindowBytes + 16 * 1024 * 1024
+const maxWidenedBytes = maxUnreadBytes - 2 * maxStreams * initialWindowBytes
+// More than streams: a handler may outlive its stream.
+const maxHandlers = 128
+const openTimeoutMs = 30_000
+
+function busy(): SpacedockError {
+  return new SpacedockError('remote-failure', 'The other device is busy with too many streams at once.')
+}
+
+function timedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'The other device did not accept the stream in time.')
+}

@@ -1,0 +1,54 @@
+import type { ErrorSchemas, ErrorData } from './api.ts'
+import { SpacedockError } from './errors.ts'
+
+/**
+ * An error that a protocol declares, as its handler threw it: the code and the data have passed the protocol's schemas on
+ * both sides. `isProtocolError` tells which one it is.
+ */
+export class ProtocolError<Code extends string = string, Data = unknown> extends Error {
+  override readonly name = 'ProtocolError'
+  /** Name and version of the protocol, such as `notes/1`. */
+  readonly protocol: string
+  readonly code: Code
+  readonly data: Data
+
+  constructor(protocol: string, code: Code, data: Data, message: string) {
+    super(message)
+    this.protocol = protocol
+    this.code = code
+    this.data = data
+  }
+}
+
+/** The errors that a protocol declares, told apart by `code`. */
+export type ProtocolErrorOf<Errors extends ErrorSchemas> = {
+  [Code in keyof Errors & string]: ProtocolError<Code, ErrorData<Errors[Code]>>
+}[keyof Errors & string]
+
+/** Whether this is an error that the protocol declares; afterwards `error.code` and `error.data` have their types. */
+export function isProtocolError<Errors extends ErrorSchemas>(
+  error: unknown,
+  protocol: { readonly name: string; readonly version: number; readonly errors?: Errors },
+): error is ProtocolErrorOf<Errors> {
+  return (
+    error instanceof ProtocolError &&
+    error.protocol === `${protocol.name}/${protocol.version}` &&
+    Object.hasOwn(protocol.errors ?? {}, error.code)
+  )
+}
+
+/** The other device does not serve this protocol, or not in this version. Its code is `unknown-protocol`. */
+export class UnknownProtocolError extends SpacedockError {
+  /** Those that it serves under the same name, the newest first; none when it does not know the name. */
+  readonly versions: readonly number[]
+
+  constructor(message: string, versions: readonly number[]) {
+    super('unknown-protocol', message, {
+      hint:
+        versions.length === 0
+          ? 'Update the application on the other device, or have it serve the protocol.'
+          : 'Use one of the versions that it serves, or update the application on the other device.',
+    })
+    this.versions = versions
+  }
+}

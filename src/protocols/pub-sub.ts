@@ -1,0 +1,223 @@
+import * as v from 'valibot'
+import type { Clock, Device, EventProtocol, Log, Protocol, Publication, SubscribeOptions } from '../api.ts'
+import { pause } from '../clock.ts'
+import { SpacedockError } from '../errors.ts'
+import { encodeJson } from '../network/json-text.ts'
+import { maxSingleFrameTextBytes } from '../network/session/request-header.ts'
+import type { Session } from '../network/session/session.ts'
+import { Subscription } from './subscription.ts'
+
+export interface PubSubParts {
+  /** Trusted devices. */
+  peers: () => readonly string[]
+  sessionOf: (peer: string) => Session | undefined
+  deviceOf: (peer: string) => Device
+  clock: Clock
+  log: Log
+}
+
+const maxTopics = 256
+const maxTopicBytes = 128
+const maxSubscriptions = 1_024
+const defaultBuffered = 256
+const maxBufferedEver = 10_000
+/** After a device could not be told what this one subscribes to. */
+const retryMs = 5_000
+
+const topicSchema = v.pipe(
+  v.string(),
+  v.check((topic) => isTopic(topic), 'it is not a topic'),
+)
+const topicsSchema = v.strictObject({ topics: v.pipe(v.array(topicSchema), v.maxLength(maxTopics)) })
+const toldSchema = v.strictObject({ told: v.literal(true) })
+const publicationSchema = v.strictObject({ topic: topicSchema, value: v.optional(v.unknown()) })
+
+type Topics = v.InferOutput<typeof topicsSchema>
+type Told = v.InferOutput<typeof toldSchema>
+type Published = v.InferOutput<typeof publicationSchema>
+
+/** A subscription, whatever its values are. */
+type Reader = Pick<Subscription<unknown>, 'deliver' | 'end'>
+
+/**
+ * Publications between a person's own devices. Each side tells the other all topics that it subscribes to, at the start of
+ * every session and after every change; a publication is an event, sent to those who said that they want it.
+ */
+export class PubSub {
+  readonly #parts: PubSubParts
+  readonly #subscriptions = new Map<string, Set<Reader>>()
+  #subscriptionCount = 0
+  /** What the devices that are connected subscribe to. */
+  readonly #wanted = new Map<string, ReadonlySet<string>>()
+  /** Devices that are being told, and whether something changed meanwhile. */
+  readonly #telling = new Map<string, { again: boolean }>()
+  readonly #closed = new AbortController()
+
+  constructor(parts: PubSubParts) {
+    this.#parts = parts
+  }
+
+  get topics(): Protocol<Topics, Told> {
+    return {
+      name: 'spacedock-topics',
+      version: 1,
+      request: topicsSchema,
+      response: toldSchema,
+      handler: ({ topics }, { device }) => {
+        this.#wanted.set(device.peerId, new Set(topics))
+        return { told: true }
+      },
+    }
+  }
+
+  get publications(): EventProtocol<Published> {
+    return {
+      kind: 'event',
+      name: 'spacedock-publish',
+      version: 1,
+      event: publicationSchema,
+      handler: async ({ topic, value }, { device }) => {
+        const subscriptions = this.#subscriptions.get(topic) ?? []
+        await Promise.all([...subscriptions].map((subscription) => subscription.deliver(value, device)))
+      },
+    }
+  }
+
+  /** A session began: what was said in an earlier one is said again, since the other side may have been restarted. */
+  connected(peer: string): void {
+    this.#tell(peer)
+  }
+
+  disconnected(peer: string): void {
+    this.#wanted.delete(peer)
+  }
+
+  /** Throws `invalid-argument`, `invalid-message` or `too-large`. The devices that it was handed to. */
+  publish(topic: string, value: unknown): Device[] {
+    requireTopic(topic)
+    const { peers, sessionOf, deviceOf, log } = this.#parts
+    const { name, version } = this.publications
+    const published: Published = { topic, value }
+    if (encodeJson(published).byteLength > maxSingleFrameTextBytes) {
+      throw new SpacedockError(
+        'too-large',
+        `The publication is larger than ${maxSingleFrameTextBytes} bytes.`,
+      )
+    }
+    const reached: Device[] = []
+    for (const peer of peers()) {
+      if (this.#wanted.get(peer)?.has(topic) !== true) continue
+      try {
+        sessionOf(peer)
+          ?.emit(name, version, published)
+          .catch((error: unknown) => log('debug', 'publication.lost', { peer, error: String(error) }))
+        if (sessionOf(peer) !== undefined) reached.push(deviceOf(peer))
+      } catch (error) {
+        log('debug', 'publication.not-taken', { peer, error: String(error) })
+      }
+    }
+    return reached
+  }
+
+  /** Throws `invalid-argument` or `too-large`. */
+  subscribe<Value>(
+    topic: string,
+    { schema, signal, maxBuffered = defaultBuffered }: SubscribeOptions<Value>,
+  ): AsyncIterableIterator<Publication<Value>, undefined, undefined> {
+    requireTopic(topic)
+    if (!Number.isInteger(maxBuffered) || maxBuffered < 1 || maxBuffered > maxBufferedEver) {
+      throw new SpacedockError('invalid-argument', `The number ${maxBuffered} does not fit maxBuffered.`, {
+        hint: `Use a whole number from 1 to ${maxBufferedEver}.`,
+      })
+    }
+    const known = this.#subscriptions.get(topic)
+    if (
+      this.#subscriptionCount >= maxSubscriptions ||
+      (known === undefined && this.#subscriptions.size >= maxTopics)
+    ) {
+      throw new SpacedockError('too-large', 'This device has too many subscriptions.', {
+        hint: `At most ${maxTopics} topics and ${maxSubscriptions} subscriptions are possible at once: end some.`,
+      })
+    }
+    const all = known ?? new Set<Reader>()
+    const onAbort = (): void => subscription.end()
+    const onEnded = (): void => {
+      signal?.removeEventListener('abort', onAbort)
+      this.#subscriptionCount--
+      all.delete(subscription)
+      if (all.size > 0 || this.#subscriptions.get(topic) !== all) return
+      this.#subscriptions.delete(topic)
+      this.#changed()
+    }
+    const { log } = this.#parts
+    const subscription = new Subscription<Value>({ topic, schema, maxBuffered, log, onEnded })
+    this.#subscriptionCount++
+    all.add(subscription)
+    this.#subscriptions.set(topic, all)
+    if (known === undefined) this.#changed()
+    if (signal?.aborted === true || this.#closed.signal.aborted) subscription.end()
+    else signal?.addEventListener('abort', onAbort, { once: true })
+    return subscription
+  }
+
+  close(): void {
+    this.#closed.abort()
+    // A Map and a Set may lose entries while they are gone through.
+    for (const all of this.#subscriptions.values()) {
+      for (const subscription of all) subscription.end()
+    }
+  }
+
+  #changed(): void {
+    for (const peer of this.#parts.peers()) this.#tell(peer)
+  }
+
+  /** One after the other for each device, so that the last one told is the last one heard. */
+  #tell(peer: string): void {
+    const telling = this.#telling.get(peer)
+    if (telling !== undefined) {
+      telling.again = true
+      return
+    }
+    const state = { again: false }
+    this.#telling.set(peer, state)
+    void this.#tellNow(peer, state).finally(() => {
+      this.#telling.delete(peer)
+      if (state.again) this.#tell(peer)
+    })
+  }
+
+  /** Never rejects. */
+  async #tellNow(peer: string, state: { again: boolean }): Promise<void> {
+    const { sessionOf, clock, log } = this.#parts
+    const { name, version } = this.topics
+    const { signal } = this.#closed
+    // Several subscriptions made in one turn are told in one.
+    await Promise.resolve()
+    const session = sessionOf(peer)
+    if (session === undefined || signal.aborted) return
+    state.again = false
+    try {
+      await session.request(name, version, { topics: [...this.#subscriptions.keys()] }, { signal })
+    } catch (error) {
+      if (signal.aborted) return
+      log('debug', 'topics.not-told', { peer, error: String(error) })
+      // A broken session has a successor sooner or later, which is told anew.
+      if (sessionOf(peer) !== session) return
+      await pause(clock, retryMs, signal)
+      state.again = true
+    }
+  }
+}
+
+function requireTopic(topic: string): void {
+  if (isTopic(topic)) return
+  throw new SpacedockError('invalid-argument', 'This is not a topic.', {
+    hint: `Use 1 to ${maxTopicBytes} bytes of UTF-8 without control characters.`,
+  })
+}
+
+function isTopic(topic: string): boolean {
+  if (typeof topic !== 'string' || topic.length === 0 || topic.length > maxTopicBytes) return false
+  return Buffer.byteLength(topic) <= maxTopicBytes && topic.isWellFormed() && !/\p{Cc}/u.test(topic)
+}

@@ -1,0 +1,136 @@
+import * as v from 'valibot'
+import { encodeFrames, type Frame } from '../../src/network/session/frames.ts'
+import { encodeRequest } from '../../src/network/session/request-header.ts'
+import type { Session } from '../../src/network/session/session.ts'
+import { HandJoiner } from './hand-joiner.ts'
+import { openSessionByHand } from './hand-session.ts'
+import { pause, type Scene } from './scene.ts'
+import { unless, type Threat, type Verdict } from './threat.ts'
+
+/** Threats 24 and 36 by a device that is paired: streams that are never read, and very many of them. */
+export const threats: Threat[] = [
+  {
+    row: 24,
+    title: 'of 1,000 streams that a paired device opens at once, no more than it may have get a handler',
+    attack: manyByteStreams,
+    without: [
+      {
+        what: 'the bounds on streams and handlers',
+        patches: [
+          {
+            file: 'src/network/session/byte-streams.ts',
+            find: `if (this.#theirs.size >= maxStreams) {`,
+            replace: `if (this.#theirs.size >= 10_000_000) {`,
+          },
+          {
+            file: 'src/network/session/byte-streams.ts',
+            find: `if (this.#handlers >= maxHandlers) return`,
+            replace: `if (this.#handlers >= 10_000_000) return`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 36,
+    title: 'data that a paired device sends without credit is not kept',
+    attack: dataWithoutCredit,
+    without: [
+      {
+        what: 'the check of the credit',
+        patches: [
+          {
+            file: 'src/network/session/byte-receiver.ts',
+            find: `if (payload.byteLength > this.#allowedBytes) {`,
+            replace: `if (payload.byteLength < 0) {`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 36,
+    title: 'events that a paired device sends without credit are not kept',
+    attack: eventsWithoutCredit,
+    without: [
+      {
+        what: 'the check of the credit',
+        patches: [
+          {
+            file: 'src/network/session/events.ts',
+            find: `if (cost > this.#allowedBytes) {`,
+            replace: `if (cost < 0) {`,
+          },
+        ],
+      },
+    ],
+  },
+]
+
+async function manyByteStreams(scene: Scene): Promise<Verdict> {
+  const { session, handlers } = await pairedPhone(scene)
+  const opening = encodeRequest('hoard', 1, new Uint8Array(0))
+  const frames = Array.from({ length: 1_000 }, (_, index) => frame('open', 1 + 2 * index, opening))
+  send(session, frames)
+  await pause(500)
+  const begun = handlers()
+  return unless({ [`${begun} handlers run`]: begun > 128 }, `${begun} handlers were begun`)
+}
+
+async function dataWithoutCredit(scene: Scene): Promise<Verdict> {
+  const { session } = await pairedPhone(scene)
+  await session.openStream('hoard', 1, null)
+  return flood(session, frame('data', 1, new Uint8Array(60_000)))
+}
+
+async function eventsWithoutCredit(scene: Scene): Promise<Verdict> {
+  const { session } = await pairedPhone(scene)
+  const body = new TextEncoder().encode(`"${'x'.repeat(60_000)}"`)
+  return flood(session, frame('event', 0, encodeRequest('stuck', 1, body)))
+}
+
+/** 30 MB of it, of which a quarter of a megabyte is allowed. */
+async function flood(session: Session, piece: Frame): Promise<Verdict> {
+  let sentBytes = 0
+  for (let round = 0; round < 500 && send(session, [piece]); round++) {
+    sentBytes += piece.payload.byteLength
+    await pause(1)
+  }
+  const ended = await Promise.race([session.closed.then(() => true), pause(1_000).then(() => false)])
+  return unless(
+    { [`${sentBytes} bytes were taken, and the session goes on`]: !ended },
+    `the session was ended after ${sentBytes} bytes or fewer`,
+  )
+}
+
+async function pairedPhone(scene: Scene): Promise<{ session: Session; handlers: () => number }> {
+  const { defineEvent, defineStream } = await import('../../src/index.ts')
+  const alice = await scene.node('alice')
+  let begun = 0
+  const handler = (): Promise<void> => {
+    begun++
+    return new Promise(() => {})
+  }
+  alice.handle(defineStream({ name: 'hoard', version: 1, request: v.any(), handler }))
+  alice.handle(defineEvent({ name: 'stuck', version: 1, event: v.any(), handler }))
+  const invitation = await alice.pair()
+  const phone = await HandJoiner.start(scene, alice, invitation.words)
+  const { pair } = await phone.pair()
+  await invitation.paired
+  const session = await openSessionByHand(phone.raw, phone.address, pair.pairKey)
+  // The hello is over then.
+  await session.ping()
+  return { session, handlers: () => begun }
+}
+
+/** Past the session, which would keep the rules. False when it has ended. */
+function send(session: Session, frames: readonly Frame[]): boolean {
+  const stream = session.connection.streams.find(({ protocol }) => protocol.includes('/session/'))
+  if (stream?.status !== 'open') return false
+  stream.send(encodeFrames(frames))
+  return true
+}
+
+function frame(type: Frame['type'], channel: number, payload: Uint8Array): Frame {
+  return { type, more: false, channel, payload }
+}
