@@ -3,7 +3,7 @@ import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
-import type { NodeEvents, NodeOptions, SpacedockNode } from './api.ts'
+import type { ConnectionPath, NodeEvents, NodeOptions, SpacedockNode } from './api.ts'
 import { systemClock } from './clock.ts'
 import { SpacedockError } from './errors.ts'
 import { ConnectionSupervisor } from './network/supervisor/connection-supervisor.ts'
@@ -26,6 +26,7 @@ import { pairingProtocol, PairingService } from './protocols/pairing.ts'
 import { announceChange, type Emit } from './node/device-events.ts'
 import { Devices } from './node/devices.ts'
 import { Internet, internetSettings, ownDht, relayOptions, type InternetSettings } from './node/internet.ts'
+import { Metrics } from './node/metrics.ts'
 import { chooseName, choosePort } from './node/own-settings.ts'
 import { join, pair, type PairingsParts } from './node/pairings.ts'
 import { TrustedPeers } from './node/trusted-peers.ts'
@@ -85,6 +86,7 @@ async function assemble(
   const { clock, log, interfaces } = options
   const events = new TypedEventEmitter<EventMap>()
   const emit: Emit = (type, detail) => void events.safeDispatchEvent(type, { detail })
+  const metrics = new Metrics()
   let closing: Promise<void> | undefined
 
   const trusted = new TrustedPeers(store, clock, log, (peer) => {
@@ -124,6 +126,7 @@ async function assemble(
       if (acknowledgement !== null) pairing.confirmedBySession(peer.toString(), acknowledgement)
     },
     dispatch: (name, version, value, context) => protocols.dispatch(name, version, value, context),
+    countBytes: metrics.passed,
     clock,
   }
 
@@ -138,21 +141,22 @@ async function assemble(
       const { remotePeer, connection } = started
       const address = connection.remoteAddr.toString()
       log('info', 'session.started', { peer: remotePeer.toString(), address })
-      store.registry.connected(remotePeer.toString(), {
-        path: isRelayedConnection(connection) ? 'relayed' : 'direct',
-        address,
-      })
+      const path = pathOf(connection)
+      store.registry.connected(remotePeer.toString(), { path, address })
+      metrics.sessionOpened(remotePeer.toString(), path)
       void rememberAddress(connection)
       directPaths.sessionStarted(started)
       messaging.pump(remotePeer.toString())
     },
     onSessionEnded: (peer, { reason }) => {
       log('info', 'session.ended', { peer: peer.toString(), reason })
+      metrics.sessionLost(peer.toString())
       store.registry.disconnected(peer.toString())
       internet?.presence.look(peer.toString())
     },
     onAttemptFailed: (peer, cause) => {
       log('debug', 'session.attempt-failed', { peer: peer.toString(), error: String(cause) })
+      metrics.connectionRetried()
       store.registry.disconnected(peer.toString())
     },
     onUnknownDevice: (peer) => trusted.disowned(peer.toString()),
@@ -176,11 +180,15 @@ async function assemble(
     clock,
     log,
   })
-  host.onConnection((connection) => directPaths.connectionOpened(connection))
+  host.onConnection((connection) => {
+    metrics.connectionOpened(pathOf(connection))
+    directPaths.connectionOpened(connection)
+  })
+  host.onDial((result) => metrics.dialled(result))
 
   const messaging = new MessagingService({
-    inbox: store.inbox,
-    outbox: store.outbox,
+    inbox: metrics.watchInbox(store.inbox),
+    outbox: metrics.watchOutbox(store.outbox),
     clock,
     log,
     randomId: () => randomBytes(16).toString('base64url'),
@@ -189,11 +197,17 @@ async function assemble(
       return live === undefined
         ? null
         : (value, { signal }) =>
-            live.request(messaging.protocol.name, messaging.protocol.version, value, { signal })
+            metrics.handedOver(
+              live.request(messaging.protocol.name, messaging.protocol.version, value, { signal }),
+              { signal },
+            )
     },
     nameOf: (peer) => ({ id: deviceIdOf(peer), name: store.registry.get(peer)?.name ?? deviceIdOf(peer) }),
     onMessage: (message) => emit('message', message),
-    onDelivered: (delivered) => emit('message:delivered', { id: delivered.id, to: deviceIdOf(delivered.to) }),
+    onDelivered: (delivered) => {
+      metrics.messageDelivered()
+      emit('message:delivered', { id: delivered.id, to: deviceIdOf(delivered.to) })
+    },
   })
 
   const pairing = new PairingService({
@@ -282,6 +296,7 @@ async function assemble(
     log,
     deviceOf: (peer) => devices.handle(peer),
     emit,
+    onEnded: (role, outcome) => metrics.pairingEnded(role, outcome),
   }
 
   const onNetworkChange = (): void => {
@@ -330,6 +345,13 @@ async function assemble(
       devices: devices.countPaired(),
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),
+    metrics: () =>
+      whileOpen(() =>
+        metrics.read({
+          connections: host.libp2p.getConnections().map((connection) => pathOf(connection)),
+          queued: store.outbox.count(),
+        }),
+      ),
     pair: async (pairOptions = {}) => whileOpen(() => pair(pairings, pairOptions)),
     join: async (code, joinOptions = {}) => whileOpen(() => join(pairings, code, joinOptions)),
     devices: () => whileOpen(() => devices.list()),
@@ -344,6 +366,10 @@ async function assemble(
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+function pathOf(connection: Connection): ConnectionPath {
+  return isRelayedConnection(connection) ? 'relayed' : 'direct'
 }
 
 type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
