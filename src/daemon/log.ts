@@ -1,6 +1,17 @@
 import type { Log, LogLevel } from '../api.ts'
 import { printableJson } from './printable.ts'
 
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const satisfies readonly LogLevel[]
+
+export const defaultLogLevel = 'info'
+
+export interface LogOptions {
+  /** The least that is written. May change while the log is in use. @default 'info' */
+  level?: () => LogLevel
+  /** @default Date.now */
+  wallClock?: () => number
+}
+
 /**
  * A log of one JSON object a line: time, level, event and the event's own fields.
  *
@@ -8,8 +19,12 @@ import { printableJson } from './printable.ts'
  * are, fields whose name says that they carry a secret or a person's text are replaced, and so is any string that looks
  * like twelve words, a pairing URI or a key (threat 35).
  */
-export function createLog(write: (line: string) => void, wallClock: () => number = Date.now): Log {
+export function createLog(
+  write: (line: string) => void,
+  { level: least = () => defaultLogLevel, wallClock = Date.now }: LogOptions = {},
+): Log {
   return (level: LogLevel, event: string, fields: Record<string, unknown> = {}) => {
+    if (logLevels.indexOf(level) < logLevels.indexOf(least())) return
     const entry: Record<string, unknown> = {
       time: new Date(wallClock()).toISOString(),
       level,
