@@ -17,7 +17,7 @@ export interface LogOptions {
  *
  * It cannot hold secrets by accident: only plain scalars and short lists of them are written, bytes and objects never
  * are, fields whose name says that they carry a secret or a person's text are replaced, and so is any string that looks
- * like twelve words, a pairing URI or a key (threat 35).
+ * like twelve words or more, a pairing URI or a key (threat 35).
  */
 export function createLog(
   write: (line: string) => void,
@@ -78,7 +78,7 @@ function describeError(error: Error): string {
 function text(value: string): string {
   const safe = value
     .replaceAll(/spacedock:[^\s"']+/giu, redacted)
-    .replaceAll(/(?:\b[a-z]{3,8}\b[\s,-]+){11}[a-z]{3,8}\b/giu, redacted)
+    .replaceAll(/(?:\b[a-z]{3,8}\b[\s,-]+){11,}[a-z]{3,8}\b/giu, redacted)
     .replaceAll(/\b[0-9a-f]{64,}\b/giu, redacted)
   return safe.length > longestText ? `${safe.slice(0, longestText)}…` : safe
 }

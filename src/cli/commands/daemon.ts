@@ -36,7 +36,7 @@ export const up: Command = {
       what: 'meet devices in other networks there, from now on',
     },
     { line: 'up --metrics-port 9464', what: 'counters for Prometheus, from now on' },
-    { line: 'up --foreground', what: 'run in a container, or under a service manager of your own' },
+    { line: 'up --foreground', what: 'in a container, or under your own service manager' },
   ],
   run: async (context) => {
     if (context.options.flag('foreground')) return runInForeground(context)
