@@ -1,12 +1,14 @@
+import { enableCompileCache } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { NodeOptions, SpacedockNode } from '../../src/api.ts'
-import { main } from '../../src/cli/main.ts'
 
 /**
  * The `spacedock` command, in whose daemon things go wrong that nobody catches: each line on standard input is thrown as an
  * exception, or rejected when it begins with "reject". With FAULT_AT_START, that is what happens while the node is made.
  */
+enableCompileCache()
+const { main } = await import('../../src/cli/main.ts')
 const binPath = fileURLToPath(import.meta.url)
 const faultAtStart = process.env['FAULT_AT_START']
 
