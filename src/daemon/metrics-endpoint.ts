@@ -13,7 +13,7 @@ export interface MetricsEndpointOptions {
 
 export interface MetricsEndpoint {
   readonly port: number
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 const mostConnections = 16

@@ -96,13 +96,12 @@ test(
     const path = logPath(directory)
     const file = new LogFile(path)
     t.after(() => file.close())
-    const line = (number: number): string => `${JSON.stringify({ number, text: 'x'.repeat(500) })}\n`
-    file.write(line(0))
+    file.write(numbered(0))
     fill(directory, 4096)
-    for (let number = 1; number <= 40; number++) file.write(line(number))
+    for (let number = 1; number <= 40; number++) file.write(numbered(number))
     rmSync(join(directory, 'filler'))
-    file.write(line(41))
-    file.write(line(42))
+    file.write(numbered(41))
+    file.write(numbered(42))
 
     const entries = readFileSync(path, 'utf8').trimEnd().split('\n')
     const whole = entries.flatMap((entry) => parsed(entry) ?? [])
@@ -126,6 +125,10 @@ test('a descriptor leads to the file that it was opened on, and to no other', (t
   assert.equal(existsSync(join(directory, 'none')), false)
   assert.equal(leadsTo(10_000, path), false)
 })
+
+function numbered(number: number): string {
+  return `${JSON.stringify({ number, text: 'x'.repeat(500) })}\n`
+}
 
 interface Entry {
   number?: number

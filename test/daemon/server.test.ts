@@ -274,6 +274,8 @@ test(
   },
 )
 
+const about = (): DaemonFacts => ({ log: null, metricsUrl: null, defects: 0 })
+
 interface Served {
   dataDir: string
   node: FakeNode
@@ -296,7 +298,6 @@ async function serve(
   const stop = Promise.withResolvers<void>()
   const log = createLog((line) => logged.push(line))
   t.after(() => node.close())
-  const about = (): DaemonFacts => ({ log: null, metricsUrl: null, defects: 0 })
   const server = await startServer({ node, about, dataDir, log, onStop: () => stop.resolve(), ...options })
   t.after(async () => {
     await server.close()

@@ -44,8 +44,7 @@ function systemd(plan: ServicePlan): ServiceManager {
   const service = `${plan.name}.service`
   const config = process.env['XDG_CONFIG_HOME'] // relative ones are invalid: XDG base directory specification
   const directory = config !== undefined && isAbsolute(config) ? config : join(homedir(), '.config')
-  const call = async (...args: string[]): Promise<Ended> => run('systemctl', ['--user', ...args])
-  const must = async (...args: string[]): Promise<void> => succeed(await call(...args), plan)
+  const must = async (...args: string[]): Promise<void> => succeed(await systemctl(...args), plan)
   return {
     service,
     path: join(directory, 'systemd', 'user', service),
@@ -54,11 +53,11 @@ function systemd(plan: ServicePlan): ServiceManager {
     showLog: `journalctl --user --unit ${service}`,
     note: 'To have it run without anybody logged in: loginctl enable-linger',
     check: async () => {
-      const { kind, code } = await call('show', '--property=Version')
+      const { kind, code } = await systemctl('show', '--property=Version')
       if (kind === 'missing') throw unavailable('There is no systemd here to install a service with.', plan)
       if (code !== 0) throw unavailable('The systemd of this user cannot be reached.', plan)
     },
-    isActive: async () => (await call('is-active', '--quiet', service)).code === 0,
+    isActive: async () => (await systemctl('is-active', '--quiet', service)).code === 0,
     start: async () => {
       await must('daemon-reload')
       await must('enable', service)
@@ -73,9 +72,8 @@ function launchd(plan: ServicePlan): ServiceManager {
   const label = launchdLabel(plan)
   const path = join(homedir(), 'Library', 'LaunchAgents', `${label}.plist`)
   const domain = `gui/${userInfo().uid}`
-  const call = async (...args: string[]): Promise<Ended> => run('launchctl', args)
-  const must = async (...args: string[]): Promise<void> => succeed(await call(...args), plan)
-  const isLoaded = async (): Promise<boolean> => (await call('print', `${domain}/${label}`)).code === 0
+  const must = async (...args: string[]): Promise<void> => succeed(await launchctl(...args), plan)
+  const isLoaded = async (): Promise<boolean> => (await launchctl('print', `${domain}/${label}`)).code === 0
   const unload = async (): Promise<void> => {
     if (await isLoaded()) await must('bootout', `${domain}/${label}`)
   }
@@ -87,7 +85,7 @@ function launchd(plan: ServicePlan): ServiceManager {
     showLog: 'spacedock status',
     note: null,
     check: async () => {
-      const { kind, code } = await call('print', domain)
+      const { kind, code } = await launchctl('print', domain)
       if (kind === 'missing') throw unavailable('There is no launchd here to install a service with.', plan)
       if (code !== 0) throw unavailable('The launchd of this user cannot be reached.', plan)
     },
@@ -104,6 +102,14 @@ function launchd(plan: ServicePlan): ServiceManager {
 
 type Ended =
   { kind: 'missing'; code: null } | { kind: 'ended'; code: number | null; command: string; said: string }
+
+function systemctl(...args: string[]): Promise<Ended> {
+  return run('systemctl', ['--user', ...args])
+}
+
+function launchctl(...args: string[]): Promise<Ended> {
+  return run('launchctl', args)
+}
 
 const commandDeadlineMs = 60_000
 

@@ -44,7 +44,7 @@ function commandLine([program = '', ...args]: readonly string[]): string {
   if (/["'\\]/u.test(program)) {
     throw new SpacedockError(
       'invalid-argument',
-      `systemd runs no program with a quote in its path: ${program}.`,
+      `The system's systemd runs no program with a quote or backslash in its path: ${program}.`,
       {
         hint: 'Use a Node that is in another directory.',
       },
