@@ -133,12 +133,11 @@ async function run(command: string, args: string[]): Promise<Ended> {
 function succeed(ended: Ended, plan: ServicePlan): void {
   if (ended.kind === 'missing') throw unavailable('The service manager has gone.', plan)
   if (ended.code === 0) return
-  const [reason = ''] = ended.said.split('\n')
-  throw new SpacedockError(
-    'service-failed',
-    `The command "${ended.command}" failed: ${reason === '' ? `exit code ${ended.code}` : reason.replace(/\.$/u, '')}.`,
-    { hint: 'Correct what it complains about, then try again; "spacedock service install" may be repeated.' },
-  )
+  const [said = ''] = ended.said.split('\n')
+  const reason = said === '' ? `exit code ${ended.code}` : said.replace(/\.$/u, '')
+  throw new SpacedockError('service-failed', `The command "${ended.command}" failed: ${reason}.`, {
+    hint: 'Correct what it complains about, then try again; "spacedock service install" may be repeated.',
+  })
 }
 
 function unavailable(what: string, { command }: ServicePlan): SpacedockError {
