@@ -1,5 +1,6 @@
 import type { ReadableStream, WritableStream } from 'node:stream/web'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { NodeMetrics } from './metrics.ts'
 
 /** The library's public types. `createNode` in node.ts makes them real. */
 
@@ -343,6 +344,8 @@ export interface SpacedockNode {
   readonly id: string
   readonly name: string
   status(): NodeStatus
+  /** What was counted since the start, and how much there is of it now. Throws `closed`. */
+  metrics(): NodeMetrics
   /** Shows a new code. Several may be live at once. */
   pair(options?: PairOptions): Promise<Invitation>
   /** Uses a code: twelve words in any usual spelling, or a `spacedock:` URI. Resolves when both sides are paired. */

@@ -32,6 +32,7 @@ export const errorCodes = [
   'disk-full', // nothing more can be stored
   'port-taken', // the port asked for is in use
   'no-network', // no usable network interface
+  'service-failed', // the system's service manager is not there, or refuses
   'closed', // the node was closed
   'internal', // a defect of ours
 ] as const

@@ -51,11 +51,11 @@ const reasons: Record<string, string> = {
 }
 
 /** `ENOENT` and the like; null for Node's own codes (`ERR_...`) and for none. */
-function systemCodeOf(error: unknown): string | null {
+export function systemCodeOf(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null
   return error.code.startsWith('E') && !error.code.startsWith('ERR_') ? error.code : null
 }
 
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

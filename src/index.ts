@@ -8,3 +8,4 @@ export {
 } from './protocol-error.ts'
 export { SpacedockError, errorCodes, type ErrorCode } from './errors.ts'
 export type * from './api.ts'
+export type { ByPath, NodeMetrics, PairingOutcome } from './metrics.ts'

@@ -3,7 +3,7 @@ import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
-import type { NodeEvents, NodeOptions, Protocol, SpacedockNode } from './api.ts'
+import type { ConnectionPath, NodeEvents, NodeOptions, Protocol, SpacedockNode } from './api.ts'
 import { systemClock } from './clock.ts'
 import { SpacedockError } from './errors.ts'
 import { ConnectionSupervisor } from './network/supervisor/connection-supervisor.ts'
@@ -29,6 +29,7 @@ import { PubSub } from './protocols/pub-sub.ts'
 import { versionsProtocol } from './protocols/versions.ts'
 import { Devices } from './node/devices.ts'
 import { Internet, internetSettings, ownDht, relayOptions, type InternetSettings } from './node/internet.ts'
+import { Metrics } from './node/metrics.ts'
 import { chooseName, choosePort } from './node/own-settings.ts'
 import { join, pair, type PairingsParts } from './node/pairings.ts'
 import { TrustedPeers } from './node/trusted-peers.ts'
@@ -89,6 +90,7 @@ async function assemble(
   const { clock, log, interfaces } = options
   const events = new TypedEventEmitter<EventMap>()
   const emit: Emit = (type, detail) => void events.safeDispatchEvent(type, { detail })
+  const metrics = new Metrics()
   let closing: Promise<void> | undefined
 
   const trusted = new TrustedPeers(store, clock, log, (peer) => {
@@ -135,6 +137,7 @@ async function assemble(
     },
     serveStream: (name, version, value, context) => protocols.serveStream(name, version, value, context),
     receiveEvent: (name, version, value, context) => protocols.receiveEvent(name, version, value, context),
+    countBytes: metrics.passed,
     clock,
   }
 
@@ -150,10 +153,9 @@ async function assemble(
       const { remotePeer, connection } = started
       const address = connection.remoteAddr.toString()
       log('info', 'session.started', { peer: remotePeer.toString(), address })
-      store.registry.connected(remotePeer.toString(), {
-        path: isRelayedConnection(connection) ? 'relayed' : 'direct',
-        address,
-      })
+      const path = pathOf(connection)
+      store.registry.connected(remotePeer.toString(), { path, address })
+      metrics.sessionOpened(remotePeer.toString(), path)
       void rememberAddress(connection)
       directPaths.sessionStarted(started)
       messaging.pump(remotePeer.toString())
@@ -161,6 +163,7 @@ async function assemble(
     },
     onSessionEnded: (peer, { reason }, failure) => {
       log('info', 'session.ended', { peer: peer.toString(), reason })
+      metrics.sessionLost(peer.toString())
       store.registry.disconnected(peer.toString(), failure)
       pubSub.disconnected(peer.toString())
       internet?.presence.look(peer.toString())
@@ -173,6 +176,7 @@ async function assemble(
         message,
         causes: failureCauses(failure),
       })
+      metrics.connectionRetried()
       store.registry.disconnected(peer.toString(), failure)
     },
     onUnknownDevice: (peer, failure) => {
@@ -200,11 +204,15 @@ async function assemble(
     clock,
     log,
   })
-  host.onConnection((connection) => directPaths.connectionOpened(connection))
+  host.onConnection((connection) => {
+    metrics.connectionOpened(pathOf(connection))
+    directPaths.connectionOpened(connection)
+  })
+  host.onDial((result) => metrics.dialled(result))
 
   const messaging = new MessagingService({
-    inbox: store.inbox,
-    outbox: store.outbox,
+    inbox: metrics.watchInbox(store.inbox),
+    outbox: metrics.watchOutbox(store.outbox),
     clock,
     log,
     randomId: () => randomBytes(16).toString('base64url'),
@@ -213,11 +221,17 @@ async function assemble(
       return live === undefined
         ? null
         : (value, { signal }) =>
-            live.request(messaging.protocol.name, messaging.protocol.version, value, { signal })
+            metrics.handedOver(
+              live.request(messaging.protocol.name, messaging.protocol.version, value, { signal }),
+              { signal },
+            )
     },
     nameOf: (peer) => ({ id: deviceIdOf(peer), name: store.registry.get(peer)?.name ?? deviceIdOf(peer) }),
     onMessage: (message) => emit('message', message),
-    onDelivered: (delivered) => emit('message:delivered', { id: delivered.id, to: deviceIdOf(delivered.to) }),
+    onDelivered: (delivered) => {
+      metrics.messageDelivered()
+      emit('message:delivered', { id: delivered.id, to: deviceIdOf(delivered.to) })
+    },
   })
 
   const pubSub = new PubSub({
@@ -317,6 +331,7 @@ async function assemble(
     log,
     deviceOf: (peer) => devices.handle(peer),
     emit,
+    onEnded: (role, outcome) => metrics.pairingEnded(role, outcome),
   }
 
   /** The network is another one, or the machine slept: whatever waits, and whoever may be here, is asked now. */
@@ -373,6 +388,13 @@ async function assemble(
       devices: devices.countPaired(),
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),
+    metrics: () =>
+      whileOpen(() =>
+        metrics.read({
+          connections: host.libp2p.getConnections().map((connection) => pathOf(connection)),
+          queued: store.outbox.count(),
+        }),
+      ),
     pair: async (pairOptions = {}) => whileOpen(() => pair(pairings, pairOptions)),
     join: async (code, joinOptions = {}) => whileOpen(() => join(pairings, code, joinOptions)),
     devices: () => whileOpen(() => devices.list()),
@@ -390,6 +412,10 @@ async function assemble(
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+function pathOf(connection: Connection): ConnectionPath {
+  return isRelayedConnection(connection) ? 'relayed' : 'direct'
 }
 
 type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }

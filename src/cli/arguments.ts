@@ -43,6 +43,16 @@ export const startOptions: OptionTable = {
     value: 'WHICH',
     what: '"private", of the rendezvous nodes, or "public", libp2p’s (kept)',
   },
+  'log-level': {
+    type: 'string',
+    value: 'LEVEL',
+    what: 'least that is logged: "debug", "info", "warn" or "error"; without it, "info" (kept)',
+  },
+  'metrics-port': {
+    type: 'string',
+    value: 'N',
+    what: 'serve counters to a Prometheus on this machine, at this port; 0 for no longer (kept)',
+  },
   'no-start': { type: 'boolean', what: 'fail when the daemon does not run' },
 }
 

@@ -6,6 +6,7 @@ import { inbox, outbox, send } from './commands/messages.ts'
 import { join } from './commands/join.ts'
 import { pair } from './commands/pair.ts'
 import { rendezvous } from './commands/rendezvous.ts'
+import { service } from './commands/service.ts'
 
 /** In the order in which the help shows them. */
 export const commands: readonly Command[] = [
@@ -22,5 +23,6 @@ export const commands: readonly Command[] = [
   up,
   down,
   status,
+  service,
   rendezvous,
 ]

@@ -46,7 +46,7 @@ export class DaemonSession {
     if (this.#isKnownToRun) return 'running'
     if (await isDaemonRunning(dataDir)) {
       this.#isKnownToRun = true
-      const given = Object.keys(settings).map((name) => `--${name === 'interfaces' ? 'interface' : name}`)
+      const given = Object.keys(settings).map((name) => `--${optionNames[name] ?? name}`)
       if (given.length > 0) {
         const text = `The daemon runs already, so ${given.join(' and ')} had no effect: "spacedock down" first.`
         output.progress({ event: 'ignored' }, text)
@@ -62,6 +62,14 @@ export class DaemonSession {
     this.#isKnownToRun = true
     return 'started'
   }
+}
+
+/** Of settings that are not called like their options. */
+const optionNames: Record<string, string> = {
+  interfaces: 'interface',
+  lanOnly: 'lan-only',
+  logLevel: 'log-level',
+  metricsPort: 'metrics-port',
 }
 
 function isNotRunning(error: unknown): boolean {

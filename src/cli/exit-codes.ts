@@ -48,6 +48,7 @@ const exitCodeByError: Record<ErrorCode, number> = {
   'disk-full': failure,
   'port-taken': failure,
   'no-network': failure,
+  'service-failed': failure,
   closed: failure,
   internal: failure,
 }

@@ -11,6 +11,7 @@ import { commandHelp, programHelp } from './help.ts'
 import { type Interruption, listenForInterruption } from './interruption.ts'
 import { Output } from './output.ts'
 import { Person } from './person.ts'
+import { logLevels } from '../daemon/log.ts'
 import type { DaemonSettings } from '../daemon/process.ts'
 
 export type { CommandEnvironment } from './command.ts'
@@ -86,6 +87,8 @@ function daemonSettings(options: GivenOptions): DaemonSettings {
   const port = options.wholeNumber('port', 0, 65_535)
   const rendezvous = options.list('rendezvous')
   const dht = options.choice('dht', ['private', 'public'])
+  const logLevel = options.choice('log-level', logLevels)
+  const metricsPort = options.wholeNumber('metrics-port', 0, 65_535)
   return {
     ...(name === undefined ? {} : { name }),
     ...(interfaces.length === 0 ? {} : { interfaces }),
@@ -93,6 +96,8 @@ function daemonSettings(options: GivenOptions): DaemonSettings {
     ...(rendezvous.length === 0 ? {} : { rendezvous }),
     ...(options.flag('lan-only') ? { lanOnly: true } : {}),
     ...(dht === undefined ? {} : { dht }),
+    ...(logLevel === undefined ? {} : { logLevel }),
+    ...(metricsPort === undefined ? {} : { metricsPort }),
   }
 }
 

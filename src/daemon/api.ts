@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import type { DaemonMetrics } from './daemon-metrics.ts'
 import { errorFields } from './error-line.ts'
 
 /**
@@ -98,6 +99,14 @@ export const methods = {
       listen: v.array(v.string()),
       devices: v.number(),
       uptimeMs: v.number(),
+      /** The file in which the log is; null when the daemon writes it to its standard error. */
+      log: v.exactOptional(v.nullable(v.string())),
+      /** Where a Prometheus on this machine finds the counters; null when nowhere. */
+      metricsUrl: v.exactOptional(v.nullable(v.string())),
+      /** Of the shape that this version knows only if `version` is this one. */
+      metrics: v.exactOptional(
+        v.custom<DaemonMetrics>((value) => typeof value === 'object' && value !== null),
+      ),
     }),
     deadlineMs: 5 * seconds,
   },
@@ -105,7 +114,11 @@ export const methods = {
   down: {
     params: v.object({}),
     event: noEvent,
-    result: v.object({ pid: v.number() }),
+    result: v.object({
+      pid: v.number(),
+      /** As in `status`. */
+      log: v.exactOptional(v.nullable(v.string())),
+    }),
     deadlineMs: 15 * seconds,
   },
   pair: {

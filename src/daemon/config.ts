@@ -1,8 +1,10 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import type { LogLevel } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { fileError } from '../file-errors.ts'
+import { defaultLogLevel, logLevels } from './log.ts'
 
 /**
  * What was said once when the daemon was started, and holds for later starts: `config.json` in the data directory.
@@ -19,6 +21,9 @@ export interface DaemonConfig {
   /** Use none of them, and no DHT. */
   lanOnly?: boolean
   dht?: 'private' | 'public'
+  logLevel?: LogLevel
+  /** TCP port of the loopback interface. */
+  metricsPort?: number
 }
 
 export async function readConfig(dataDir: string): Promise<DaemonConfig> {
@@ -29,7 +34,7 @@ export async function readConfig(dataDir: string): Promise<DaemonConfig> {
   } catch (cause) {
     if (isMissing(cause)) return {}
     throw new SpacedockError('directory-unusable', `The configuration ${path} cannot be read.`, {
-      hint: 'Correct its owner and mode (0600), or delete it; it only holds "interfaces" and "port".',
+      hint: 'Correct its owner and mode (0600), or delete it; it only holds settings of "spacedock up".',
       cause,
     })
   }
@@ -40,7 +45,7 @@ export async function readConfig(dataDir: string): Promise<DaemonConfig> {
       'directory-unusable',
       `The configuration ${path} is damaged: ${reason(cause)}.`,
       {
-        hint: 'Correct or delete it; it only holds "interfaces", "port", "rendezvous", "lanOnly" and "dht".',
+        hint: `Correct or delete it; it only holds ${settingNames()}.`,
         cause,
       },
     )
@@ -66,12 +71,12 @@ export async function writeConfig(dataDir: string, config: DaemonConfig): Promis
 }
 
 /**
- * What was given now goes before what is kept. `all` interfaces, port 0, the rendezvous node `none` and the private DHT mean:
- * forget the setting. Whoever names rendezvous nodes or a DHT does not want the local network alone any more.
+ * What was given now goes before what is kept. `all` interfaces, port 0, the rendezvous node `none`, the private DHT and the
+ * log level `info` mean: forget the setting. Whoever names rendezvous nodes or a DHT does not want the local network alone any more.
  */
 export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConfig {
   const merged = { ...kept, ...given }
-  const { interfaces, port, rendezvous, dht } = merged
+  const { interfaces, port, rendezvous, dht, logLevel, metricsPort } = merged
   const lanOnly = given.lanOnly ?? (given.rendezvous === undefined && given.dht === undefined && kept.lanOnly)
   return {
     ...(rendezvous === undefined || rendezvous.length === 0 || rendezvous.includes('none')
@@ -83,6 +88,8 @@ export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConf
       ? {}
       : { interfaces }),
     ...(port === undefined || port === 0 ? {} : { port }),
+    ...(logLevel === undefined || logLevel === defaultLogLevel ? {} : { logLevel }),
+    ...(metricsPort === undefined || metricsPort === 0 ? {} : { metricsPort }),
   }
 }
 
@@ -90,20 +97,31 @@ export function sameConfig(one: DaemonConfig, other: DaemonConfig): boolean {
   return canonical(one) === canonical(other)
 }
 
-function canonical({ interfaces = [], port, rendezvous = [], lanOnly = false, dht }: DaemonConfig): string {
-  return JSON.stringify([interfaces, port, rendezvous, lanOnly, dht])
+function canonical(config: DaemonConfig): string {
+  const { interfaces = [], port, rendezvous = [], lanOnly = false, dht, logLevel, metricsPort } = config
+  return JSON.stringify([interfaces, port, rendezvous, lanOnly, dht, logLevel, metricsPort])
 }
+
+const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))
+const settings = v.strictObject({
+  interfaces: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
+  port: v.exactOptional(port),
+  rendezvous: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
+  lanOnly: v.exactOptional(v.boolean()),
+  dht: v.exactOptional(v.picklist(['private', 'public'])),
+  logLevel: v.exactOptional(v.picklist(logLevels)),
+  metricsPort: v.exactOptional(port),
+})
 
 const configSchema = v.pipe(
   v.custom<object>((value) => !Array.isArray(value), 'it is a list'), // which the next line would take for an object
-  v.strictObject({
-    interfaces: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
-    rendezvous: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
-    lanOnly: v.exactOptional(v.boolean()),
-    dht: v.exactOptional(v.picklist(['private', 'public'])),
-    port: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))),
-  }),
+  settings,
 )
+
+function settingNames(): string {
+  const names = Object.keys(settings.entries).map((name) => `"${name}"`)
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+}
 
 function configPath(dataDir: string): string {
   return join(dataDir, 'config.json')

@@ -1,15 +1,30 @@
 import type { Log, LogLevel } from '../api.ts'
 import { printableJson } from './printable.ts'
 
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const satisfies readonly LogLevel[]
+
+export const defaultLogLevel = 'info'
+
+export interface LogOptions {
+  /** The least that is written. May change while the log is in use. @default 'info' */
+  level?: () => LogLevel
+  /** @default Date.now */
+  wallClock?: () => number
+}
+
 /**
  * A log of one JSON object a line: time, level, event and the event's own fields.
  *
  * It cannot hold secrets by accident: only plain scalars and short lists of them are written, bytes and objects never
  * are, fields whose name says that they carry a secret or a person's text are replaced, and so is any string that looks
- * like twelve words, a pairing URI or a key (threat 35).
+ * like twelve words or more, a pairing URI or a key (threat 35).
  */
-export function createLog(write: (line: string) => void, wallClock: () => number = Date.now): Log {
+export function createLog(
+  write: (line: string) => void,
+  { level: least = () => defaultLogLevel, wallClock = Date.now }: LogOptions = {},
+): Log {
   return (level: LogLevel, event: string, fields: Record<string, unknown> = {}) => {
+    if (logLevels.indexOf(level) < logLevels.indexOf(least())) return
     const entry: Record<string, unknown> = {
       time: new Date(wallClock()).toISOString(),
       level,
@@ -63,7 +78,7 @@ function describeError(error: Error): string {
 function text(value: string): string {
   const safe = value
     .replaceAll(/spacedock:[^\s"']+/giu, redacted)
-    .replaceAll(/(?:\b[a-z]{3,8}\b[\s,-]+){11}[a-z]{3,8}\b/giu, redacted)
+    .replaceAll(/(?:\b[a-z]{3,8}\b[\s,-]+){11,}[a-z]{3,8}\b/giu, redacted)
     .replaceAll(/\b[0-9a-f]{64,}\b/giu, redacted)
   return safe.length > longestText ? `${safe.slice(0, longestText)}…` : safe
 }

@@ -2,9 +2,19 @@ import type { Confirm, Device, DeviceInfo, PairingProgress, SpacedockNode } from
 import type { Confirmation, Event, MethodName, Params, Result } from './api.ts'
 import { version } from '../version.ts'
 
+/** What the daemon's process knows and the node does not. */
+export interface DaemonFacts {
+  /** The file in which the log is; null for standard error. */
+  log: string | null
+  metricsUrl: string | null
+  /** See DaemonMetrics. */
+  defects: number
+}
+
 /** What a method has of its connection. */
 export interface MethodCall<M extends MethodName> {
   node: SpacedockNode
+  about: () => DaemonFacts
   params: Params<M>
   /** Aborts when the client has gone or the daemon stops. */
   signal: AbortSignal
@@ -16,10 +26,14 @@ export interface MethodCall<M extends MethodName> {
 export type MethodHandlers = { [M in MethodName]: (call: MethodCall<M>) => Promise<Result<M>> }
 
 export const methodHandlers: MethodHandlers = {
-  status: async ({ node }) => ({ pid: process.pid, version, ...node.status() }),
+  status: async ({ node, about }) => {
+    const { log, metricsUrl, defects } = about()
+    const metrics = { ...node.metrics(), defects }
+    return { pid: process.pid, version, ...node.status(), log, metricsUrl, metrics }
+  },
 
   // The connection begins the stop when the answer is on its way.
-  down: async () => ({ pid: process.pid }),
+  down: async ({ about }) => ({ pid: process.pid, log: about().log }),
 
   pair: async ({ node, params, signal, send, ask }) => {
     const progress = forwardProgress(send)

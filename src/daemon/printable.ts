@@ -18,7 +18,7 @@ export function printableText(text: string): string {
     .replaceAll(acting, (character) => (character === '\n' || character === '\t' ? character : ''))
 }
 
-/** JSON on one line, in which everything that acts on a terminal is written as \uXXXX: still the same value to a parser. */
+/** JSON on one line. What acts on a terminal is in it as an escape of JSON's own, so a parser reads the same value. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value).replaceAll(acting, escaped)
 }

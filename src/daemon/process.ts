@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { parse as parsePath, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import * as v from 'valibot'
+import type { LogLevel } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { fileError, tooManyFiles } from '../file-errors.ts'
 import { callDaemon, isDaemonRunning } from './client.ts'
@@ -19,6 +20,8 @@ export interface DaemonSettings {
   rendezvous?: string[]
   lanOnly?: boolean
   dht?: 'private' | 'public'
+  logLevel?: LogLevel
+  metricsPort?: number
 }
 
 export interface StartOptions {
@@ -133,12 +136,28 @@ const reportLine = v.union([
 ])
 
 function daemonArguments(dataDir: string, settings: DaemonSettings): string[] {
-  const { name, interfaces = [], port, rendezvous = [], lanOnly = false, dht } = settings
   return [
     'up',
     '--foreground',
     '--json',
     `--report-fd=${reportDescriptor}`,
+    ...upArguments(dataDir, settings),
+  ]
+}
+
+/** What `up` is told so that it runs a daemon with these settings. */
+export function upArguments(dataDir: string, settings: DaemonSettings): string[] {
+  const {
+    name,
+    interfaces = [],
+    port,
+    rendezvous = [],
+    lanOnly = false,
+    dht,
+    logLevel,
+    metricsPort,
+  } = settings
+  return [
     `--dir=${dataDir}`,
     ...(name === undefined ? [] : [`--name=${name}`]),
     ...interfaces.map((networkInterface) => `--interface=${networkInterface}`),
@@ -146,6 +165,8 @@ function daemonArguments(dataDir: string, settings: DaemonSettings): string[] {
     ...rendezvous.map((address) => `--rendezvous=${address}`),
     ...(lanOnly ? ['--lan-only'] : []),
     ...(dht === undefined ? [] : [`--dht=${dht}`]),
+    ...(logLevel === undefined ? [] : [`--log-level=${logLevel}`]),
+    ...(metricsPort === undefined ? [] : [`--metrics-port=${metricsPort}`]),
   ]
 }
 

@@ -4,7 +4,9 @@ import { createRendezvousServer, type RendezvousServer } from '../network/relay/
 import { prepareDataDirectory } from '../store/data-directory.ts'
 import { loadOrCreateIdentity } from '../store/identity.ts'
 import { acquireLock } from '../store/lock.ts'
+import { SpacedockError } from '../errors.ts'
 import { version } from '../version.ts'
+import { Defects } from './defects.ts'
 
 export interface RendezvousOptions {
   /** Its own identity is in a directory of its own in there, so that a device may use the same one. */
@@ -29,7 +31,8 @@ export async function runRendezvous(options: RendezvousOptions): Promise<void> {
   const { log, signal } = options
   const directory = prepareDataDirectory(join(options.dataDir, 'rendezvous'))
   const lock = acquireLock(directory)
-  const stopSurviving = surviveDefects(log)
+  const tooMany = new AbortController()
+  const defects = new Defects({ log, program: 'rendezvous', onTooMany: () => tooMany.abort() })
   try {
     const { port, interfaces, announce, others, maxReservations } = options
     const server = await createRendezvousServer({
@@ -45,13 +48,14 @@ export async function runRendezvous(options: RendezvousOptions): Promise<void> {
     try {
       options.onListening(server)
       const telling = setInterval(() => log('info', 'rendezvous.usage', server.usage()), usageIntervalMs)
-      await aborted(signal)
+      await aborted(AbortSignal.any([signal, tooMany.signal]))
       clearInterval(telling)
     } finally {
       await server.stop()
     }
+    if (tooMany.signal.aborted && !signal.aborted) throw tooManyDefects()
   } finally {
-    stopSurviving()
+    defects.stop()
     lock.release()
   }
 }
@@ -65,14 +69,8 @@ function aborted(signal: AbortSignal): Promise<void> {
   })
 }
 
-/** Sockets that close at a bad moment have thrown out of libp2p's streams: that must not end a node that many use. */
-function surviveDefects(log: Log): () => void {
-  const onException = (error: unknown): void => log('error', 'rendezvous.uncaught-exception', { error })
-  const onRejection = (error: unknown): void => log('error', 'rendezvous.unhandled-rejection', { error })
-  process.on('uncaughtException', onException)
-  process.on('unhandledRejection', onRejection)
-  return () => {
-    process.off('uncaughtException', onException)
-    process.off('unhandledRejection', onRejection)
-  }
+function tooManyDefects(): SpacedockError {
+  return new SpacedockError('internal', 'The rendezvous node met too many defects of its own.', {
+    hint: 'Start it again, and please report them, with its log.',
+  })
 }

@@ -1,11 +1,15 @@
 import { closeSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Log, NodeOptions, SpacedockNode } from '../api.ts'
+import type { Log, LogLevel, NodeOptions, SpacedockNode } from '../api.ts'
 import { mergeConfig, readConfig, sameConfig, writeConfig } from './config.ts'
+import { Defects } from './defects.ts'
 import { describeError } from './error-line.ts'
-import { createLog } from './log.ts'
-import { rotateLogFile } from './log-file.ts'
+import { createLog, defaultLogLevel } from './log.ts'
+import { leadsTo, LogFile, logPath } from './log-file.ts'
+import { type MetricsEndpoint, startMetricsEndpoint } from './metrics-endpoint.ts'
+import type { DaemonFacts } from './methods.ts'
 import { type DaemonReport, type DaemonSettings, stopDeadlineMs } from './process.ts'
+import { exposition } from './prometheus.ts'
 import { type DaemonServer, startServer } from './server.ts'
 import { version } from '../version.ts'
 
@@ -26,14 +30,14 @@ export interface DaemonOptions {
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   process.umask(0o077)
   const dataDir = resolve(options.dataDir)
-  const log = logToStandardError(
-    options.reportDescriptor === undefined ? () => undefined : () => rotateLogFile(dataDir),
-  )
+  const logging = startLogging(dataDir, options.settings.logLevel)
+  const { log } = logging
   const stop = listenForSignals(log)
-  surviveDefects(log)
-  let running: { node: SpacedockNode; server: DaemonServer }
+  const onTooMany = (): void => stop.request('too many defects', 1)
+  const defects = new Defects({ log, program: 'daemon', onTooMany })
+  let running: Running
   try {
-    running = await start({ ...options, dataDir }, log, stop.request)
+    running = await defects.guard(start({ ...options, dataDir }, logging, defects, stop.request))
   } catch (error) {
     log('error', 'daemon.start-failed', { error })
     report(options.reportDescriptor, { error: describeError(error) })
@@ -50,30 +54,62 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { reason, exitCode } = await stop.requested
   log('info', 'daemon.stopping', { reason })
   await running.server.close()
+  await running.metrics?.close()
   await running.node.close()
   log('info', 'daemon.stopped')
   return exitCode
 }
 
+interface Running {
+  node: SpacedockNode
+  server: DaemonServer
+  metrics: MetricsEndpoint | null
+}
+
 async function start(
   options: DaemonOptions,
-  log: Log,
+  { log, file, setLevel }: Logging,
+  defects: Defects,
   stop: (reason: string) => void,
-): Promise<{ node: SpacedockNode; server: DaemonServer }> {
+): Promise<Running> {
   const { dataDir, settings, createNode } = options
   const kept = await readConfig(dataDir)
   const { name, ...given } = settings
   const config = mergeConfig(kept, given)
-  const node = await createNode({ dataDir, log, ...(name === undefined ? {} : { name }), ...config })
+  const { logLevel = defaultLogLevel, metricsPort, ...nodeConfig } = config
+  setLevel(logLevel)
+  const node = await createNode({ dataDir, log, ...(name === undefined ? {} : { name }), ...nodeConfig })
+  let metrics: MetricsEndpoint | null = null
   try {
+    if (metricsPort !== undefined) {
+      const read = (): string => metricsText(node, defects)
+      metrics = await startMetricsEndpoint({ port: metricsPort, read, log })
+    }
     // Only now: a port that is taken must not come back at every later start.
     if (!sameConfig(kept, config)) await writeConfig(dataDir, config)
-    const server = await startServer({ node, dataDir, log, onStop: () => stop('asked') })
-    return { node, server }
+    const metricsUrl = metrics === null ? null : `http://127.0.0.1:${metrics.port}/metrics`
+    const about = (): DaemonFacts => ({ log: file, metricsUrl, defects: defects.count })
+    const server = await startServer({ node, about, dataDir, log, onStop: () => stop('asked') })
+    return { node, server, metrics }
   } catch (error) {
+    await metrics?.close()
     await node.close()
     throw error
   }
+}
+
+function metricsText(node: SpacedockNode, defects: Defects): string {
+  const { user, system } = process.cpuUsage()
+  return exposition(
+    { ...node.metrics(), defects: defects.count },
+    {
+      version,
+      devices: node.status().devices,
+      startedAt: performance.timeOrigin / 1000,
+      residentBytes: process.memoryUsage.rss(),
+      cpuSeconds: (user + system) / 1e6,
+    },
+  )
 }
 
 interface Stop {
@@ -103,19 +139,30 @@ function listenForSignals(log: Log): Stop {
   return { requested: promise, request }
 }
 
-/** Sockets that close at a bad moment have thrown out of libp2p's streams: that must not end every device's connection. */
-function surviveDefects(log: Log): void {
-  process.on('uncaughtException', (error) => log('error', 'daemon.uncaught-exception', { error }))
-  process.on('unhandledRejection', (error) => log('error', 'daemon.unhandled-rejection', { error }))
+interface Logging {
+  log: Log
+  /** Where it is; null for standard error. */
+  file: string | null
+  setLevel: (level: LogLevel) => void
 }
 
-/** A service manager keeps what goes to standard error; in the background it is `daemon.log`. */
-function logToStandardError(written: () => void): Log {
+/**
+ * Standard error belongs to whoever started the daemon: a terminal, or a service manager with a log of its own. When it is
+ * `daemon.log` in the data directory, as in the background, the daemon looks after that file itself.
+ */
+function startLogging(dataDir: string, given: LogLevel = defaultLogLevel): Logging {
   process.stderr.on('error', () => undefined) // nobody reads it any more: nothing to be done
-  return createLog((line) => {
-    process.stderr.write(line)
-    written()
-  })
+  let level = given
+  const path = logPath(dataDir)
+  const file = leadsTo(process.stderr.fd, path) ? new LogFile(path) : null
+  const write = (line: string): void => void (file === null ? process.stderr.write(line) : file.write(line))
+  return {
+    log: createLog(write, { level: () => level }),
+    file: file === null ? null : path,
+    setLevel: (next) => {
+      level = next
+    },
+  }
 }
 
 function report(descriptor: number | undefined, line: DaemonReport): void {

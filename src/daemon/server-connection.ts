@@ -13,11 +13,12 @@ import {
 import { createQuestions, type Questions } from './questions.ts'
 import { describeError } from './error-line.ts'
 import { parseJson, readLines, writeLine } from './lines.ts'
-import { methodHandlers } from './methods.ts'
+import { type DaemonFacts, methodHandlers } from './methods.ts'
 import { version } from '../version.ts'
 
 export interface ConnectionOptions {
   node: SpacedockNode
+  about: () => DaemonFacts
   log: Log
   onStop: () => void
   requestDeadlineMs: number
@@ -66,7 +67,7 @@ async function run(
   socket: Socket,
   questions: Questions,
   signal: AbortSignal,
-  { node }: ConnectionOptions,
+  { node, about }: ConnectionOptions,
 ): Promise<unknown> {
   if (clientVersion !== version && !versionIndependentMethods.has(method)) {
     throw new SpacedockError(
@@ -87,7 +88,7 @@ async function run(
   const send = (event: unknown): Promise<void> => writeLine(socket, { event })
   // The schema of this very method has just checked the parameters; TypeScript cannot follow that through the table.
   const handle = methodHandlers[method] as (call: unknown) => Promise<unknown>
-  return handle({ node, params: parsed.output, signal, send, ask: questions.ask })
+  return handle({ node, about, params: parsed.output, signal, send, ask: questions.ask })
 }
 
 /** The rest of what the client says are answers. Its end, or a line that makes no sense, ends the call. */

@@ -3,11 +3,13 @@ import { dirname } from 'node:path'
 import type { Log, SpacedockNode } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { fileError } from '../file-errors.ts'
+import type { DaemonFacts } from './methods.ts'
 import { serveConnection } from './server-connection.ts'
 import { prepareSocketAddress } from './socket-path.ts'
 
 export interface DaemonServerOptions {
   node: SpacedockNode
+  about: () => DaemonFacts
   /** The caller holds this directory's lock: an older socket there is stale and is removed. */
   dataDir: string
   log: Log
@@ -28,7 +30,7 @@ export interface DaemonServer {
 const mostConnections = 256
 
 export async function startServer(options: DaemonServerOptions): Promise<DaemonServer> {
-  const { node, log, onStop, requestDeadlineMs = 5000 } = options
+  const { node, about, log, onStop, requestDeadlineMs = 5000 } = options
   const address = await prepareSocketAddress(options.dataDir)
   const stopping = new AbortController()
   const sockets = new Set<Socket>()
@@ -38,7 +40,14 @@ export async function startServer(options: DaemonServerOptions): Promise<DaemonS
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     // Never rejects.
-    const call = serveConnection(socket, { node, log, onStop, requestDeadlineMs, stopping: stopping.signal })
+    const call = serveConnection(socket, {
+      node,
+      about,
+      log,
+      onStop,
+      requestDeadlineMs,
+      stopping: stopping.signal,
+    })
     calls.add(call)
     void call.finally(() => calls.delete(call))
   })

@@ -5,17 +5,18 @@ const reapDeadlineMs = 1000
 
 /**
  * Asks the daemon to stop and waits until its process is gone. Its connection stays open to the end of the process;
- * after that there is only the moment until the system has taken it out of its table. Rejects `no-daemon`, `timed-out`.
+ * after that there is only the moment until the system has taken it out of its table. `log`: the file that it leaves,
+ * null for none. Rejects `no-daemon`, `timed-out`.
  */
 export async function stopDaemon(
   dataDir: string,
   options: { signal?: AbortSignal } = {},
-): Promise<{ pid: number }> {
-  const { pid } = await callDaemon(dataDir, 'down', {}, { ...options, untilClosed: true })
+): Promise<{ pid: number; log: string | null }> {
+  const { pid, log = null } = await callDaemon(dataDir, 'down', {}, { ...options, untilClosed: true })
   const deadline = performance.now() + reapDeadlineMs
   while (exists(pid) && performance.now() < deadline)
     await new Promise((resume) => void setTimeout(resume, 5))
-  return { pid }
+  return { pid, log }
 }
 
 function exists(pid: number): boolean {

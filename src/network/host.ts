@@ -54,6 +54,8 @@ export interface Host {
   toldAddresses(peer: PeerId): Promise<Multiaddr[]>
   /** Calls back when a peer has told where it listens. */
   onIdentified(listener: (connection: Connection) => void): void
+  /** Calls back when a device is dialled, at all of its addresses together, with what comes of it. */
+  onDial(listener: (result: Promise<Connection>) => void): void
   /** Calls back when a connection is open, whoever dialled. */
   onConnection(listener: (connection: Connection) => void): void
   openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
@@ -139,6 +141,7 @@ function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unkn
 const idleSocketMs = 5 * 60_000
 
 function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | null): Host {
+  const dialListeners: ((result: Promise<Connection>) => void)[] = []
   return {
     libp2p,
     simultaneousOpen: ways.simultaneousOpen,
@@ -169,7 +172,9 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
       if (targets.length === 0)
         throw new SpacedockError('offline', 'No address of the other device is known.')
       const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal })
-      return ways.dialer.dial(targets, { signal: deadline.signal }).finally(() => deadline.stop())
+      const result = ways.dialer.dial(targets, { signal: deadline.signal }).finally(() => deadline.stop())
+      for (const listener of dialListeners) listener(result)
+      return result
     },
 
     async dialableAddress(connection) {
@@ -190,6 +195,8 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
     onIdentified(listener) {
       libp2p.addEventListener('peer:identify', ({ detail }) => listener(detail.connection))
     },
+
+    onDial: (listener) => void dialListeners.push(listener),
 
     onConnection(listener) {
       libp2p.addEventListener('connection:open', ({ detail }) => listener(detail))

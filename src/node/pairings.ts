@@ -31,6 +31,8 @@ export interface PairingsParts {
   log: Log
   deviceOf: (peer: string) => Device
   emit: <K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]) => void
+  /** `outcome`: `paired`, or the code of the error. */
+  onEnded: (role: Role, outcome: string) => void
 }
 
 type Role = 'initiator' | 'joiner'
@@ -60,7 +62,10 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
   const paired = runner.paired.then(deviceOf)
   // Whoever awaits `paired` gets the error; when nobody does, it is an event and not the end of the process.
   paired
-    .catch((error: unknown) => reporter.failed(error))
+    .then(
+      () => reporter.paired(),
+      (error: unknown) => reporter.failed(error),
+    )
     .finally(() => {
       publishing.abort()
       reporter.stop()
@@ -96,6 +101,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
       timeoutMs: options.timeoutMs ?? searchTimeoutMs,
       onProgress: (progress) => reporter.report(progress),
     })
+    reporter.paired()
     return deviceOf(peer)
   } catch (error) {
     reporter.failed(error)
@@ -109,13 +115,20 @@ function rendezvousKeys({ rendezvousKey, recordKey }: CodeKeys): RendezvousKeys 
   return { signingSeed: rendezvousKey, recordKey }
 }
 
+interface PairingReporter {
+  report: (progress: PairingProgress) => void
+  paired: () => void
+  failed: (error: unknown) => void
+  stop: () => void
+}
+
 /** Tells the caller and the node's listeners how a pairing goes. */
 function progressReporter(
-  { localNetwork, emit }: PairingsParts,
+  { localNetwork, emit, onEnded }: PairingsParts,
   role: Role,
   sessionId: string,
   { onProgress }: PairOptions,
-): { report: (progress: PairingProgress) => void; failed: (error: unknown) => void; stop: () => void } {
+): PairingReporter {
   const watching = new AbortController()
   const report = (progress: PairingProgress): void => {
     onProgress?.(progress)
@@ -127,9 +140,11 @@ function progressReporter(
   )
   return {
     report,
+    paired: () => onEnded(role, 'paired'),
     failed(error) {
       const { code, message } =
         error instanceof SpacedockError ? error : { code: 'internal', message: String(error) }
+      onEnded(role, code)
       emit('pairing:failed', { sessionId, role, code, message })
     },
     stop: () => watching.abort(),

@@ -1,5 +1,6 @@
 import type { DeviceInfo } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
+import { editDistance } from '../pairing/edit-distance.ts'
 import { nameKey } from './device-names.ts'
 
 /**
@@ -52,20 +53,4 @@ function noDevice(reference: string, devices: DeviceInfo[]): SpacedockError {
     `No paired device is called ${JSON.stringify(reference.slice(0, 64))}.`,
     { hint },
   )
-}
-
-/** Levenshtein: how many characters to insert, delete or replace. */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index)
-  for (const [index, character] of Array.from(from).entries()) {
-    let diagonal = index
-    row = row.reduce<number[]>((next, above, column) => {
-      const left = next.at(-1)
-      const replaced = diagonal + (to.charAt(column - 1) === character ? 0 : 1)
-      diagonal = above
-      next.push(left === undefined ? index + 1 : Math.min(above + 1, left + 1, replaced))
-      return next
-    }, [])
-  }
-  return row.at(-1) ?? 0
 }

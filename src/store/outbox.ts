@@ -11,8 +11,8 @@ export interface Outbox {
   next(peerId: string, options?: { after?: number }): StoredMessage | undefined
   /** All of them, or all for one device, the oldest first. */
   list(options?: { peerId?: string }): StoredMessage[]
-  /** How many wait for the device. */
-  count(peerId: string): number
+  /** How many wait for the device; without one, how many wait at all. */
+  count(peerId?: string): number
   /** Returns whether it was there. */
   remove(id: string): boolean
   /** Returns how many were dropped. */
@@ -44,7 +44,9 @@ export function openOutbox(database: Database, { messagesPerDevice = 10_000 }: O
   )
   const deleteOne = database.command('DELETE FROM outbox WHERE id = ?')
   const deleteFor = database.command('DELETE FROM outbox WHERE peer_id = ?')
-  const count = (peerId: string): number => countFor.get(peerId)?.count ?? 0
+  const countAll = database.query('SELECT COUNT(*) AS count FROM outbox', v.object({ count: v.number() }))
+  const count = (peerId?: string): number =>
+    (peerId === undefined ? countAll.get() : countFor.get(peerId))?.count ?? 0
 
   return {
     add(message) {

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SpacedockError } from '../errors.ts'
-import { directoryUnusable, diskFull, fileError } from '../file-errors.ts'
+import { directoryUnusable, diskFull, fileError, messageOf, systemCodeOf } from '../file-errors.ts'
 
 /**
  * What a failed file or database operation means for a person. Knows SQLite's primary result codes
@@ -79,7 +79,7 @@ function isFull(dataDir: string): boolean {
     writeFileSync(probe, new Uint8Array(64 * 1024), { mode: 0o600 })
     return false
   } catch (error) {
-    const { code } = codesOf(error)
+    const code = systemCodeOf(error)
     return code === 'ENOSPC' || code === 'EDQUOT'
   } finally {
     rmSync(probe, { force: true })
@@ -91,8 +91,4 @@ function codesOf(error: unknown): { code: string | undefined; errcode: number | 
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
   const errcode = 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : undefined
   return { code, errcode }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -42,7 +42,18 @@ test('a command starts the daemon, says so in one line, and the next finds it ru
   assert.deepEqual([queued.exitCode, lines(queued.stdout)], [0, [{ event: 'queued', id: 'message-1' }]])
 
   const status = lines((await run(dir, ['status', '--json'])).stdout)[0] ?? {}
-  const fields = ['running', 'pid', 'version', 'peerId', 'id', 'name', 'listen', 'devices', 'uptime']
+  const fields = [
+    'running',
+    'pid',
+    'version',
+    'peerId',
+    'id',
+    'name',
+    'listen',
+    'devices',
+    'uptime',
+    'metrics',
+  ]
   assert.deepEqual(Object.keys(status), fields)
   assert.equal((await run(dir, ['up'])).exitCode, 0, 'up is content with a daemon that runs')
 })

@@ -14,7 +14,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { type DaemonConfig, mergeConfig, readConfig, writeConfig } from '../../src/daemon/config.ts'
-import { logPath, rotateLogFile } from '../../src/daemon/log-file.ts'
 import { findSocketAddress, prepareSocketAddress } from '../../src/daemon/socket-path.ts'
 import { version } from '../../src/version.ts'
 
@@ -30,7 +29,12 @@ test('the version is that of package.json', () => {
 test('the configuration comes back as it was written, with mode 0600', async (t) => {
   const directory = temporaryDirectory(t)
   assert.deepEqual(await readConfig(directory), {})
-  const config = { interfaces: ['eth0', 'wlan0'], port: 4001 }
+  const config: DaemonConfig = {
+    interfaces: ['eth0', 'wlan0'],
+    port: 4001,
+    logLevel: 'warn',
+    metricsPort: 9464,
+  }
   await writeConfig(directory, config)
   assert.deepEqual(await readConfig(directory), config)
   assert.equal(statSync(join(directory, 'config.json')).mode & 0o777, 0o600)
@@ -47,6 +51,8 @@ for (const text of [
   '{"interfaces":"lo"}',
   '{"interfaces":[""]}',
   '{"other":1}',
+  '{"logLevel":"loud"}',
+  '{"metricsPort":-1}',
 ]) {
   test(`a damaged configuration is named and not replaced: ${text === '' ? 'nothing' : text}`, async (t) => {
     const directory = temporaryDirectory(t)
@@ -62,6 +68,16 @@ for (const text of [
 
 const merges: { kept: DaemonConfig; given: DaemonConfig; expected: DaemonConfig }[] = [
   { kept: {}, given: {}, expected: {} },
+  {
+    kept: { logLevel: 'debug', metricsPort: 9464 },
+    given: {},
+    expected: { logLevel: 'debug', metricsPort: 9464 },
+  },
+  {
+    kept: { logLevel: 'debug', metricsPort: 9464 },
+    given: { logLevel: 'info', metricsPort: 0 },
+    expected: {},
+  },
   { kept: { port: 1 }, given: { interfaces: ['lo'] }, expected: { port: 1, interfaces: ['lo'] } },
   { kept: { port: 1, interfaces: ['lo'] }, given: { port: 2 }, expected: { port: 2, interfaces: ['lo'] } },
   { kept: { port: 1, interfaces: ['lo'] }, given: { port: 0, interfaces: ['all'] }, expected: {} },
@@ -71,21 +87,6 @@ for (const { kept, given, expected } of merges) {
     assert.deepEqual(mergeConfig(kept, given), expected)
   })
 }
-
-test('the log starts afresh at its largest size, and the old part stays until the next time', (t) => {
-  const directory = temporaryDirectory(t)
-  rotateLogFile(directory, 10)
-  writeFileSync(logPath(directory), 'first', { mode: 0o600 })
-  rotateLogFile(directory, 10)
-  assert.equal(readFileSync(logPath(directory), 'utf8'), 'first')
-  for (const content of ['the second one', 'the third one']) {
-    writeFileSync(logPath(directory), content)
-    rotateLogFile(directory, 10)
-    assert.equal(readFileSync(logPath(directory), 'utf8'), '')
-    assert.equal(readFileSync(`${logPath(directory)}.old`, 'utf8'), content)
-  }
-  assert.equal(statSync(`${logPath(directory)}.old`).mode & 0o777, 0o600)
-})
 
 test(
   'a long path gets a socket in the runtime directory, which a client finds without that variable',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createLog } from '../../src/daemon/log.ts'
+import type { Log, LogLevel } from '../../src/api.ts'
+import { createLog, logLevels } from '../../src/daemon/log.ts'
 
 const words = 'legal winner thank year wave sausage worth useful legal winner thank yellow'
 
@@ -23,6 +24,7 @@ const secrets: { what: string; fields: Record<string, unknown> }[] = [
   { what: 'a field that is called words', fields: { words } },
   { what: 'words in another field', fields: { detail: `joined with ${words}` } },
   { what: 'words with dashes and capitals', fields: { detail: words.toUpperCase().replaceAll(' ', '-') } },
+  { what: 'words at the end of other words', fields: { detail: `the words that were typed are ${words}` } },
   { what: 'words in a list', fields: { details: [words] } },
   {
     what: 'a pairing URI',
@@ -36,7 +38,7 @@ const secrets: { what: string; fields: Record<string, unknown> }[] = [
 for (const { what, fields } of secrets) {
   test(`threat 35: ${what} does not reach the log`, () => {
     const line = written((log) => log('info', 'event', fields))
-    assert.doesNotMatch(line, /legal|winner|sausage/iu)
+    assert.doesNotMatch(line, /legal|winner|sausage|yellow/iu)
   })
 }
 
@@ -56,18 +58,34 @@ test('threat 27: fields cannot forge lines, replace the level, or fill the disk'
   assert.deepEqual([entry.level, entry.time], ['info', '1970-01-01T00:00:00.000Z'])
 })
 
+for (const [index, level] of logLevels.entries()) {
+  test(`at the level "${level}", what is less than that is not written`, () => {
+    const lines = written((log) => {
+      for (const each of logLevels) log(each, 'event')
+    }, level)
+    const entries = lines.split('\n').filter((line) => line !== '')
+    assert.deepEqual(
+      entries.map((line) => (JSON.parse(line) as { level: string }).level),
+      logLevels.slice(index),
+    )
+  })
+}
+
+test('without a word, debugging is not written', () => {
+  const lines: string[] = []
+  const log = createLog((line) => lines.push(line))
+  log('debug', 'one')
+  log('info', 'two')
+  assert.equal(lines.length, 1)
+})
+
 test('an error tells where it happened', () => {
   const line = written((log) => log('error', 'event', { error: new TypeError('broken') }))
   assert.match(line, /TypeError: broken at .*log\.test\.ts/u)
 })
 
-function written(write: (log: ReturnType<typeof createLog>) => void): string {
+function written(write: (log: Log) => void, level: LogLevel = 'debug'): string {
   let output = ''
-  write(
-    createLog(
-      (line) => (output += line),
-      () => 0,
-    ),
-  )
+  write(createLog((line) => (output += line), { level: () => level, wallClock: () => 0 }))
   return output
 }

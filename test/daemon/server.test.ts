@@ -10,6 +10,7 @@ import type { Message } from '../../src/api.ts'
 import { requestLineCapBytes } from '../../src/daemon/api.ts'
 import { callDaemon, isDaemonRunning } from '../../src/daemon/client.ts'
 import { createLog } from '../../src/daemon/log.ts'
+import type { DaemonFacts } from '../../src/daemon/methods.ts'
 import { type DaemonServer, type DaemonServerOptions, startServer } from '../../src/daemon/server.ts'
 import { version } from '../../src/version.ts'
 import { createFakeNode, fakeDigits, type FakeNode, fakeWords } from './fake-node.ts'
@@ -211,7 +212,7 @@ test(
     await server.close()
     assert.equal(await Promise.race([ended, aMoment()]), 'open', 'stays open until the process ends')
     server.release()
-    assert.match(await ended, /"result":\{"pid":\d+\}/u)
+    assert.match(await ended, /"result":\{"pid":\d+,/u)
   },
 )
 
@@ -273,6 +274,8 @@ test(
   },
 )
 
+const about = (): DaemonFacts => ({ log: null, metricsUrl: null, defects: 0 })
+
 interface Served {
   dataDir: string
   node: FakeNode
@@ -295,7 +298,7 @@ async function serve(
   const stop = Promise.withResolvers<void>()
   const log = createLog((line) => logged.push(line))
   t.after(() => node.close())
-  const server = await startServer({ node, dataDir, log, onStop: () => stop.resolve(), ...options })
+  const server = await startServer({ node, about, dataDir, log, onStop: () => stop.resolve(), ...options })
   t.after(async () => {
     await server.close()
     server.release()

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import * as v from 'valibot'
 import { openDatabase } from '../../src/store/database.ts'
 import { memoryIdentity } from '../../src/store/identity.ts'
@@ -12,6 +10,7 @@ import { openOutbox } from '../../src/store/outbox.ts'
 import { openStore } from '../../src/store/store.ts'
 import { openTrust } from '../../src/store/trust.ts'
 import { activeRecord, alice, assertFails, bob, peerIdOf } from './fixtures.ts'
+import { fill, smallDisk, whyNoMount } from './small-disk.ts'
 
 test('a database that may not grow refuses the write and keeps what it has', () => {
   const database = openDatabase(':memory:', { mayCreate: true })
@@ -42,41 +41,6 @@ test('a database that may not grow refuses the write and keeps what it has', () 
   trust.put(activeRecord(bob, 'bob'))
   assert.equal(trust.list().length, before.length + 1)
 })
-
-const whyNoMount = ((): string | false => {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0)
-    return 'NOT TESTED: mounting a small disk needs root on Linux'
-  try {
-    execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return 'NOT TESTED: this machine does not let root mount a small disk'
-  }
-})()
-
-/** A file system of its own, so small that it can be filled. */
-function smallDisk(context: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'spacedock-small-disk-'))
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k,mode=0700', 'tmpfs', directory])
-  context.after(() => {
-    execFileSync('umount', ['--lazy', directory])
-    rmdirSync(directory)
-  })
-  return directory
-}
-
-function fill(directory: string, except: number): void {
-  const file = join(directory, 'filler')
-  for (let size = 512 * 1024; size >= 4_096; size -= 4_096) {
-    try {
-      writeFileSync(file, new Uint8Array(size))
-      writeFileSync(file, new Uint8Array(Math.max(0, size - except)))
-      return
-    } catch {
-      rmSync(file, { force: true })
-    }
-  }
-}
 
 test(
   'on a full disk every write fails as disk-full, nothing is half done, and it heals',

@@ -23,7 +23,7 @@ export class RealDaemon {
     name: string,
     { dataDir = scene.directory(), patches = [] }: { dataDir?: string; patches?: readonly Patch[] } = {},
   ): Promise<RealDaemon> {
-    const args = ['up', '--foreground', '--name', name, '--interface', 'lo']
+    const args = ['up', '--foreground', '--name', name, '--interface', 'lo', '--log-level', 'debug']
     const all = [...(JSON.parse(process.env['SPACEDOCK_TEST_PATCHES'] ?? '[]') as Patch[]), ...patches]
     const env = {
       SPACEDOCK_DIR: undefined,

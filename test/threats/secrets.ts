@@ -29,7 +29,7 @@ export const threats: Threat[] = [
           },
           {
             file: 'src/daemon/log.ts',
-            find: `    .replaceAll(/(?:\\b[a-z]{3,8}\\b[\\s,-]+){11}[a-z]{3,8}\\b/giu, redacted)\n`,
+            find: `    .replaceAll(/(?:\\b[a-z]{3,8}\\b[\\s,-]+){11,}[a-z]{3,8}\\b/giu, redacted)\n`,
             replace: ``,
           },
         ],

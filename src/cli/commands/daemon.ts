@@ -1,11 +1,13 @@
+import { existsSync } from 'node:fs'
 import type { Result } from '../../daemon/api.ts'
 import { isDaemonRunning } from '../../daemon/client.ts'
+import { logPath } from '../../daemon/log-file.ts'
 import { printableLine } from '../../daemon/printable.ts'
 import { stopDaemon } from '../../daemon/stop.ts'
 import { version } from '../../version.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { describeDuration } from '../durations.ts'
+import { statusText } from '../status-text.ts'
 
 export const up: Command = {
   name: 'up',
@@ -23,7 +25,8 @@ export const up: Command = {
   positionals: { least: 0, most: 0 },
   startsDaemon: true,
   notes: [
-    'Every command that needs the daemon starts it, so this is only needed to start it with settings, at boot,\nor from a service manager. --interface, --port, --rendezvous, --lan-only and --dht are kept in\nconfig.json in the data directory and hold for later starts; the name is kept with the device.',
+    'Every command that needs the daemon starts it, so this is only needed to start it with settings, at boot,\nor from a service manager. The options marked "kept" are written to\nconfig.json in the data directory and hold for later starts; the name is kept with the device.',
+    'To have it started by the system, at each login or boot, see "spacedock service --help".',
   ],
   examples: [
     { line: 'up --name laptop', what: 'start, with a name' },
@@ -32,7 +35,8 @@ export const up: Command = {
       line: 'up --rendezvous /ip4/203.0.113.5/tcp/4111/p2p/12D3KooW...',
       what: 'meet devices in other networks there, from now on',
     },
-    { line: 'up --foreground', what: 'run under systemd, launchd, docker' },
+    { line: 'up --metrics-port 9464', what: 'counters for Prometheus, from now on' },
+    { line: 'up --foreground', what: 'in a container, or under your own service manager' },
   ],
   run: async (context) => {
     if (context.options.flag('foreground')) return runInForeground(context)
@@ -59,8 +63,9 @@ export const down: Command = {
   notes: ['Waits until its process is gone. Exit code 3 when none runs.'],
   examples: [{ line: 'down', what: 'stop it; the next command that needs it starts it again' }],
   run: async ({ dataDir, output, signal }) => {
-    const { pid } = await stopDaemon(dataDir, { signal })
-    output.result({ running: false, pid }, 'Spacedock is stopped.')
+    const { pid, log } = await stopDaemon(dataDir, { signal })
+    const where = log === null ? '' : ` Its log is ${printableLine(log)}.`
+    output.result({ running: false, pid }, `Spacedock is stopped.${where}`)
     return exitCodes.ok
   },
 }
@@ -72,11 +77,15 @@ export const status: Command = {
   options: {},
   positionals: { least: 0, most: 0 },
   startsDaemon: false,
-  notes: ['Never starts the daemon. Exit code 3 when none runs.'],
+  notes: [
+    'Never starts the daemon. Exit code 3 when none runs. Counters are since its start; --json has all of them,\nunder "metrics".',
+  ],
   examples: [{ line: 'status --json', what: 'for programs' }],
   run: async ({ dataDir, daemon, output }) => {
     if (!(await isDaemonRunning(dataDir))) {
-      output.result({ running: false }, 'The daemon is not running. Start it with "spacedock up".')
+      const log = logPath(dataDir)
+      const where = existsSync(log) ? `\nIts last log is ${printableLine(log)}.` : ''
+      output.result({ running: false }, `The daemon is not running. Start it with "spacedock up".${where}`)
       return exitCodes.noDaemon
     }
     const found = await daemon.call('status', {})
@@ -106,20 +115,8 @@ function statusLine({
   listen,
   devices,
   uptimeMs,
+  metrics,
 }: Result<'status'>): object {
   const uptime = Math.round(uptimeMs) / 1000
-  return { running: true, pid, version: itsVersion, peerId, id, name, listen, devices, uptime }
-}
-
-function statusText(found: Result<'status'>): string {
-  const rows = [
-    ['name', found.name],
-    ['id', found.id],
-    ['peer id', found.peerId],
-    ['devices', String(found.devices)],
-    ['listens', found.listen.length === 0 ? 'nowhere' : (found.listen[0] ?? '')],
-    ...found.listen.slice(1).map((address) => ['', address]),
-    ['running', `for ${describeDuration(found.uptimeMs)}, pid ${found.pid}, version ${found.version}`],
-  ]
-  return rows.map(([label = '', value = '']) => `${label.padEnd(9)}${printableLine(value)}`).join('\n')
+  return { running: true, pid, version: itsVersion, peerId, id, name, listen, devices, uptime, metrics }
 }

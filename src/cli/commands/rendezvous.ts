@@ -1,4 +1,4 @@
-import { createLog } from '../../daemon/log.ts'
+import { createLog, defaultLogLevel, logLevels } from '../../daemon/log.ts'
 import type { Command } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 
@@ -28,6 +28,11 @@ export const rendezvous: Command = {
       multiple: true,
       what: 'another rendezvous node, to form one network with, may be repeated',
     },
+    'log-level': {
+      type: 'string',
+      value: 'LEVEL',
+      what: 'least that is logged: "debug", "info", "warn" or "error"; without it, "info"',
+    },
     'max-devices': { type: 'string', value: 'N', what: 'devices that may use the relay at a time (1024)' },
   },
   positionals: { least: 0, most: 0 },
@@ -51,6 +56,7 @@ export const rendezvous: Command = {
     const port = options.wholeNumber('port', 0, 65_535) ?? defaultPort
     const maxReservations = options.wholeNumber('max-devices', 1, 100_000)
     const interfaces = options.list('interface')
+    const logLevel = options.choice('log-level', logLevels) ?? defaultLogLevel
     // Only here: it is most of the program's weight.
     const { runRendezvous } = await import('../../daemon/rendezvous.ts')
     await runRendezvous({
@@ -60,7 +66,7 @@ export const rendezvous: Command = {
       announce: options.list('announce'),
       others: options.list('rendezvous'),
       maxReservations,
-      log: createLog((line) => process.stderr.write(line)),
+      log: createLog((line) => process.stderr.write(line), { level: () => logLevel }),
       signal,
       onListening: (server) => {
         const addresses = server.addresses()

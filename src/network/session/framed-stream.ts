@@ -5,6 +5,9 @@ import type { Frame } from './frames.ts'
 import { encodeFrames, FrameParser } from './frames.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
 
+/** Told of all bytes that pass, frame headers among them. */
+export type CountBytes = (direction: 'received' | 'sent', byteLength: number) => void
+
 /**
  * Frames over a libp2p stream, with back-pressure both ways. While nobody receives, the stream is paused, so that at
  * most a window of the muxer is held. Writing waits until libp2p's own buffer is empty: `onDrain()` resolves too early
@@ -19,6 +22,7 @@ export class FramedStream {
   onReceived: (() => void) | undefined
   onSent: (() => void) | undefined
   readonly #stream: Stream
+  readonly #count: CountBytes
   readonly #parser = new FrameParser()
   #receiver: ((frame: Frame) => void) | undefined
   /** The other side has closed its write side, and all that it sent is in the parser. */
@@ -27,8 +31,9 @@ export class FramedStream {
   #flush: NodeJS.Immediate | undefined
   #delivering = false
 
-  constructor(stream: Stream) {
+  constructor(stream: Stream, count: CountBytes = () => {}) {
     this.#stream = stream
+    this.#count = count
     stream.maxReadBufferLength = maxPausedBytes
     stream.addEventListener('message', this.#onMessage)
     stream.addEventListener('end', this.#onReadEnd)
@@ -98,7 +103,9 @@ export class FramedStream {
       // #onWritable comes back to it.
       if (stream.writableNeedsDrain || stream.writeBufferLength > 0) return
       try {
-        stream.send(encodeFrames(this.outgoing.take(batchBytes)))
+        const bytes = encodeFrames(this.outgoing.take(batchBytes))
+        stream.send(bytes)
+        this.#count('sent', bytes.byteLength)
       } catch (error) {
         this.abort(error instanceof Error ? error : interrupted(error))
         return
@@ -113,6 +120,7 @@ export class FramedStream {
 
   readonly #onMessage = (event: StreamMessageEvent): void => {
     this.#parser.push(event.data.subarray())
+    this.#count('received', event.data.byteLength)
     this.onReceived?.()
     if (this.#stream.readableEnded) this.#isComplete = true
     this.#deliver()

@@ -1,7 +1,7 @@
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { startDeadline } from '../deadline.ts'
-import { FramedStream } from './framed-stream.ts'
+import { FramedStream, type CountBytes } from './framed-stream.ts'
 import { startLiveSession, type Session, type SessionHandlers } from './live-session.ts'
 import { greetAsDialer, greetAsListener } from './session-handshake.ts'
 import type { PairKey } from './session-hello.ts'
@@ -27,6 +27,8 @@ export interface SessionOptions extends SessionHandlers {
     value: unknown,
     options: { peerId: PeerId; signal: AbortSignal },
   ) => Promise<unknown>
+  /** Told of all bytes that pass. */
+  countBytes?: CountBytes
   /** 32 random bytes when asked for 32. @default node:crypto */
   random?: (length: number) => Uint8Array
   /** Called at every answer to a ping with how long one takes over this connection, in milliseconds, smoothed. */
@@ -81,7 +83,7 @@ async function startSession(
 ): Promise<Session> {
   const { clock = systemClock, dispatch, serveStream, receiveEvent } = options
   const onRoundTrip = (roundTripMs: number): void => options.onRoundTrip?.(connection, roundTripMs)
-  const framed = new FramedStream(stream)
+  const framed = new FramedStream(stream, options.countBytes)
   const handshake = { ...options, remotePeer: connection.remotePeer, signal }
   try {
     const greet = opener === 'local' ? greetAsDialer : greetAsListener

@@ -17,6 +17,9 @@ export const commandLineSituations: Situations = {
   'too much after a command': typed(['devices', 'phone']),
   '`join --timeout` with something else than seconds': typed(['join', '--timeout', '5m', '-']),
   '`--port` with something that is no port': typed(['up', '--port', '99999']),
+  '`--metrics-port` with something that is no port': typed(['up', '--metrics-port', 'http']),
+  '`service` with something else than `install` and `remove`': typed(['service', 'start']),
+  '`service install` with a line break in an option': typed(['service', 'install', '--name', 'a\nb']),
   '`inbox --after` with something that is no number': typed(['inbox', '--after', 'yesterday']),
   '`join` with a word that is not in the list': typed(
     ['join', '--yes', '-'],

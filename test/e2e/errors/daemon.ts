@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createNode } from '../../../src/node.ts'
@@ -78,6 +79,25 @@ export const daemonSituations: Situations = {
         return asCommand(await pairing.finished())
       }),
   },
+  '`service install` where there is no systemd': {
+    obstacle: whyNoServices,
+    forms: inBothForms,
+    provoke: async (form) => {
+      const env = { PATH: await newDirectory() }
+      return spacedock(['service', 'install'], { form, env, dataDir: await newDirectory('none') })
+    },
+  },
+  '`service install`, and systemd refuses': {
+    obstacle: whyNoServices,
+    provoke: async (form) => {
+      const home = await newDirectory()
+      const script =
+        '#!/bin/sh\n[ "$2" = show ] && exit 0\necho "Failed to reload: Access denied" >&2\nexit 1\n'
+      await writeFile(join(home, 'systemctl'), script, { mode: 0o755 })
+      const env = { PATH: home, XDG_CONFIG_HOME: home }
+      return spacedock(['service', 'install'], { form, env, dataDir: await newDirectory('none') })
+    },
+  },
   'something else than a daemon answers': {
     provoke: async (form) => {
       const dataDir = await newDirectory()
@@ -90,6 +110,10 @@ export const daemonSituations: Situations = {
       }
     },
   },
+}
+
+async function whyNoServices(): Promise<string | false> {
+  return process.platform === 'linux' ? false : 'systemd is for Linux'
 }
 
 /** Makes a process believe that it is an older program. */

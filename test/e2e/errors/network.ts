@@ -2,7 +2,15 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createLab, type Lab } from '../../lab/lab.ts'
 import { asAnotherUser, whyNoNamespaces, whyNoOtherUser } from './machine.ts'
-import { makeDirectory, newDirectory, onLoopback, type Situations, spacedock } from './situation.ts'
+import {
+  type Form,
+  makeDirectory,
+  newDirectory,
+  onLoopback,
+  type Outcome,
+  type Situations,
+  spacedock,
+} from './situation.ts'
 import { chmod } from 'node:fs/promises'
 
 /** The network is not there, or not usable. Hosts are network namespaces: nothing touches this machine's own network. */
@@ -21,18 +29,10 @@ export class Hosts {
 export function networkSituations(hosts: Hosts): Situations {
   return {
     '`--port` with a port that another program uses': {
-      provoke: async (form) => {
-        const server = createServer()
-        await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
-        const address = server.address()
-        const port = address !== null && typeof address === 'object' ? address.port : 0
-        try {
-          const args = ['up', '--port', String(port), ...onLoopback]
-          return await spacedock(args, { form, dataDir: await newDirectory() })
-        } finally {
-          server.close()
-        }
-      },
+      provoke: async (form) => withPortTaken('--port', form),
+    },
+    '`--metrics-port` with a port that another program uses': {
+      provoke: async (form) => withPortTaken('--metrics-port', form),
     },
     '`--interface` with a name that no usable interface has': {
       provoke: async (form) =>
@@ -59,5 +59,18 @@ export function networkSituations(hosts: Hosts): Situations {
         return spacedock(args, { form, place, dataDir: join(parent, 'device'), by: asAnotherUser.by })
       },
     },
+  }
+}
+
+async function withPortTaken(option: '--port' | '--metrics-port', form: Form): Promise<Outcome> {
+  const server = createServer()
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = address !== null && typeof address === 'object' ? address.port : 0
+  try {
+    const args = ['up', option, String(port), ...onLoopback]
+    return await spacedock(args, { form, dataDir: await newDirectory() })
+  } finally {
+    server.close()
   }
 }

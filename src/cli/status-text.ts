@@ -1,0 +1,38 @@
+import type { Result } from '../daemon/api.ts'
+import type { DaemonMetrics } from '../daemon/daemon-metrics.ts'
+import { printableLine } from '../daemon/printable.ts'
+import { version } from '../version.ts'
+import { describeBytes } from './byte-count.ts'
+import { describeDuration } from './durations.ts'
+
+type Status = Result<'status'>
+
+/** What `status` shows to people. */
+export function statusText(found: Status): string {
+  const rows = [
+    ['name', found.name],
+    ['id', found.id],
+    ['peer id', found.peerId],
+    ['devices', String(found.devices)],
+    ['listens', found.listen.length === 0 ? 'nowhere' : (found.listen[0] ?? '')],
+    ...found.listen.slice(1).map((address) => ['', address]),
+    ['running', `for ${describeDuration(found.uptimeMs)}, pid ${found.pid}, version ${found.version}`],
+    // What another version counts, it counts in its own way.
+    ...(found.metrics === undefined || found.version !== version ? [] : counterRows(found.metrics)),
+    ...(found.metricsUrl === undefined || found.metricsUrl === null ? [] : [['metrics', found.metricsUrl]]),
+    ...(found.log === undefined ? [] : [['log', found.log ?? 'standard error of its process']]),
+  ]
+  return rows.map(([label = '', value = '']) => `${label.padEnd(10)}${printableLine(value)}`).join('\n')
+}
+
+/** Since the start; nothing about what never happened. */
+function counterRows({ sessions, messages, bytes, defects }: DaemonMetrics): string[][] {
+  const { direct, relayed } = sessions.open
+  const { sent, delivered, received, queued } = messages
+  const traffic = `${describeBytes(bytes.received)} in, ${describeBytes(bytes.sent)} out`
+  return [
+    ['connected', direct + relayed === 0 ? 'to none' : `${direct} direct, ${relayed} relayed; ${traffic}`],
+    ['messages', `${sent} sent, ${delivered} delivered, ${received} received, ${queued} waiting`],
+    ...(defects === 0 ? [] : [['defects', `${defects} survived; please report them, with the log`]]),
+  ]
+}

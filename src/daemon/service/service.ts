@@ -1,0 +1,86 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { SpacedockError } from '../../errors.ts'
+import { fileError } from '../../file-errors.ts'
+import { isDaemonRunning } from '../client.ts'
+import { stopDaemon } from '../stop.ts'
+import type { ServiceManager } from './service-manager.ts'
+
+export interface Installed {
+  /** `unchanged`: it was installed like this, and runs. */
+  outcome: 'installed' | 'updated' | 'unchanged'
+}
+
+const readyDeadlineMs = 30_000
+
+/**
+ * Has the service manager run the daemon from now on, and waits until it answers. Doing it again changes nothing, or
+ * brings in new settings. A daemon that runs in the background makes way for the service.
+ *
+ * Rejects `service-failed`, `directory-unusable`, `disk-full`, or the signal's reason.
+ */
+export async function installService(
+  manager: ServiceManager,
+  { dataDir, signal }: { dataDir: string; signal: AbortSignal },
+): Promise<Installed> {
+  await manager.check()
+  const before = await readText(manager.path)
+  const isSame = before === manager.file
+  if (isSame && (await manager.isActive()) && (await isDaemonRunning(dataDir)))
+    return { outcome: 'unchanged' }
+  try {
+    // Here the daemon's log may have to be made before the daemon is.
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    if (!isSame) await replaceFile(manager.path, manager.file)
+  } catch (error) {
+    throw fileError(error, dirname(manager.path)) ?? error
+  }
+  if (await isDaemonRunning(dataDir)) await stopDaemon(dataDir, { signal })
+  await manager.start()
+  await untilReady(manager, dataDir, signal)
+  return { outcome: before === null ? 'installed' : 'updated' }
+}
+
+/** Stops the service and takes it away; says whether there was one. The device's data stays. Rejects `service-failed`. */
+export async function removeService(manager: ServiceManager): Promise<{ outcome: 'removed' | 'none' }> {
+  await manager.check()
+  if ((await readText(manager.path)) === null) return { outcome: 'none' }
+  await manager.stop()
+  await rm(manager.path, { force: true })
+  await manager.forget()
+  return { outcome: 'removed' }
+}
+
+async function untilReady(manager: ServiceManager, dataDir: string, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + readyDeadlineMs
+  while (!(await isDaemonRunning(dataDir))) {
+    signal.throwIfAborted()
+    if (performance.now() >= deadline) {
+      throw new SpacedockError(
+        'service-failed',
+        'The service was installed, and its daemon does not answer.',
+        {
+          hint: `Its log says why: ${manager.showLog}`,
+        },
+      )
+    }
+    await new Promise((resume) => void setTimeout(resume, 50))
+  }
+}
+
+async function readText(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+    throw fileError(error, dirname(path)) ?? error
+  }
+}
+
+/** The manager may read it at any moment: it is there as a whole or not at all. */
+async function replaceFile(path: string, content: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const temporary = `${path}.new`
+  await writeFile(temporary, content, { mode: 0o644 })
+  await rename(temporary, path)
+}

@@ -1,0 +1,53 @@
+/**
+ * What a node has counted since it was started. Whole numbers, which only grow until the node is closed; those that are
+ * called `open` and `queued` are how many there are at this moment. No device can be told from them.
+ */
+export interface NodeMetrics {
+  /** Encrypted connections, to devices and rendezvous nodes and from strangers alike. */
+  connections: { opened: ByPath; open: ByPath }
+  /** Tries to connect to a device, one for all of its addresses together, and those that failed. */
+  dials: { tried: number; failed: number }
+  /**
+   * `opened`: with paired devices, also when one takes the place of another. `lost`: how often a connected device was not
+   * connected any more, for whatever reason.
+   */
+  sessions: { opened: number; lost: number; open: ByPath }
+  messages: {
+    /** accepted for another device: durable here */
+    sent: number
+    /** acknowledged by the other device: durable there */
+    delivered: number
+    /** arrived for the first time */
+    received: number
+    /** arrived again, and acknowledged again, because the first acknowledgement was lost */
+    duplicate: number
+    /** waiting in the outbox */
+    queued: number
+  }
+  /** Bytes on the sessions with paired devices: all that they say to each other, before encryption. */
+  bytes: { received: number; sent: number }
+  /** What failed and is tried again: connecting to a device, handing over a message. */
+  retries: { connections: number; messages: number }
+  /** How pairings ended, by this device's role in them. */
+  pairings: { initiator: Record<PairingOutcome, number>; joiner: Record<PairingOutcome, number> }
+}
+
+export interface ByPath {
+  direct: number
+  relayed: number
+}
+
+/** `paired`, the code of the error that a pairing ended with, or `failed` for every other error. */
+export type PairingOutcome = (typeof pairingOutcomes)[number]
+
+export const pairingOutcomes = [
+  'paired',
+  'cancelled',
+  'expired',
+  'declined',
+  'used',
+  'burnt',
+  'not-found',
+  'interrupted',
+  'failed',
+] as const

@@ -1,0 +1,118 @@
+import { type ByPath, type NodeMetrics, type PairingOutcome, pairingOutcomes } from '../metrics.ts'
+import type { Inbox } from '../store/inbox.ts'
+import type { Outbox } from '../store/outbox.ts'
+
+type Path = keyof ByPath
+type Role = keyof NodeMetrics['pairings']
+
+/** Counts what passes through the composition root. */
+export class Metrics {
+  readonly #connections: ByPath = none()
+  readonly #dials = { tried: 0, failed: 0 }
+  readonly #sessions = { opened: 0, lost: 0 }
+  /** By peer. */
+  readonly #openSessions = new Map<string, Path>()
+  readonly #messages = { sent: 0, delivered: 0, received: 0, duplicate: 0 }
+  readonly #bytes = { received: 0, sent: 0 }
+  readonly #retries = { connections: 0, messages: 0 }
+  readonly #pairings = { initiator: noOutcome(), joiner: noOutcome() }
+
+  connectionOpened(path: Path): void {
+    this.#connections[path]++
+  }
+
+  dialled(result: Promise<unknown>): void {
+    this.#dials.tried++
+    result.catch(() => this.#dials.failed++)
+  }
+
+  connectionRetried(): void {
+    this.#retries.connections++
+  }
+
+  sessionOpened(peer: string, path: Path): void {
+    this.#sessions.opened++
+    this.#openSessions.set(peer, path)
+  }
+
+  sessionLost(peer: string): void {
+    if (this.#openSessions.delete(peer)) this.#sessions.lost++
+  }
+
+  readonly passed = (direction: 'received' | 'sent', byteLength: number): void => {
+    this.#bytes[direction] += byteLength
+  }
+
+  /** The same inbox, whose arrivals are counted. */
+  watchInbox(inbox: Inbox): Inbox {
+    return {
+      ...inbox,
+      accept: (message) => {
+        const acceptance = inbox.accept(message)
+        this.#messages[acceptance.outcome === 'new' ? 'received' : 'duplicate']++
+        return acceptance
+      },
+    }
+  }
+
+  /** The same outbox, in which what is added is counted. */
+  watchOutbox(outbox: Outbox): Outbox {
+    return {
+      ...outbox,
+      add: (message) => {
+        const stored = outbox.add(message)
+        this.#messages.sent++
+        return stored
+      },
+    }
+  }
+
+  /** A message on its way: when the receipt does not come, it is sent again. */
+  async handedOver<Receipt>(
+    receipt: Promise<Receipt>,
+    { signal }: { signal: AbortSignal },
+  ): Promise<Receipt> {
+    try {
+      return await receipt
+    } catch (error) {
+      if (!signal.aborted) this.#retries.messages++
+      throw error
+    }
+  }
+
+  messageDelivered(): void {
+    this.#messages.delivered++
+  }
+
+  /** @param outcome `paired`, or the code of an error */
+  pairingEnded(role: Role, outcome: string): void {
+    this.#pairings[role][pairingOutcomes.find((known) => known === outcome) ?? 'failed']++
+  }
+
+  /** A copy. */
+  read(now: { connections: readonly Path[]; queued: number }): NodeMetrics {
+    return {
+      connections: { opened: { ...this.#connections }, open: countPaths(now.connections) },
+      dials: { ...this.#dials },
+      sessions: { ...this.#sessions, open: countPaths([...this.#openSessions.values()]) },
+      messages: { ...this.#messages, queued: now.queued },
+      bytes: { ...this.#bytes },
+      retries: { ...this.#retries },
+      pairings: { initiator: { ...this.#pairings.initiator }, joiner: { ...this.#pairings.joiner } },
+    }
+  }
+}
+
+function none(): ByPath {
+  return { direct: 0, relayed: 0 }
+}
+
+function noOutcome(): Record<PairingOutcome, number> {
+  return Object.fromEntries(pairingOutcomes.map((outcome) => [outcome, 0])) as Record<PairingOutcome, number>
+}
+
+function countPaths(paths: readonly Path[]): ByPath {
+  const count = none()
+  for (const path of paths) count[path]++
+  return count
+}
