@@ -94,7 +94,10 @@ export class HostileDht {
   /** Asks a DHT server to store a record; whether it says that it did. */
   async put(server: string, routingKey: Uint8Array, value: Uint8Array): Promise<boolean> {
     const record = new Libp2pRecord(routingKey, value, new Date()).serialize()
-    const answer = await this.#ask(server, encode([field(1, types.put), field(2, routingKey), field(3, record)]))
+    const answer = await this.#ask(
+      server,
+      encode([field(1, types.put), field(2, routingKey), field(3, record)]),
+    )
     return answer !== null
   }
 

@@ -95,6 +95,7 @@ export function limitNamedPeers(
 
 function networkOf(dht: object): DhtNetwork {
   const network = 'network' in dht ? dht.network : undefined
-  if (typeof network === 'object' && network !== null && 'sendRequest' in network) return network as DhtNetwork
+  if (typeof network === 'object' && network !== null && 'sendRequest' in network)
+    return network as DhtNetwork
   throw new TypeError('a DHT without a network')
 }
