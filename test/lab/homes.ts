@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TestDevice } from '../device.ts'
-import type { NatKind } from './lab.ts'
+import type { Lan, NatKind } from './lab.ts'
 import { RendezvousNode } from './rendezvous-node.ts'
 import type { Stage } from './scene.ts'
+
+export interface HomesOptions {
+  nats?: [NatKind, NatKind]
+  /** How many rendezvous nodes. @default 1 */
+  rendezvous?: number
+  /** The public segment, when it is there already. */
+  internet?: Lan
+  /** Addresses of other rendezvous nodes that the devices are given, too. */
+  more?: readonly string[]
+}
 
 /** Homes with a router each at a public segment, on which there are rendezvous nodes. */
 export async function twoHomes(
@@ -11,9 +21,11 @@ export async function twoHomes(
   {
     nats: [natAtHome, natAtWork] = ['port-preserving', 'port-preserving'],
     rendezvous = 1,
-  }: { nats?: [NatKind, NatKind]; rendezvous?: number } = {},
+    internet,
+    more = [],
+  }: HomesOptions = {},
 ) {
-  const internet = await lab.lan('internet', { ipv4: '203.0.113.0/24' })
+  internet ??= await lab.lan('internet', { ipv4: '203.0.113.0/24' })
   const nodes: RendezvousNode[] = []
   for (let index = 0; index < rendezvous; index++) {
     const host = await lab.host(`meet${index}`, [internet])
@@ -24,7 +36,10 @@ export async function twoHomes(
       ),
     )
   }
-  const args = nodes.flatMap(({ address }) => ['--rendezvous', address])
+  const args = [...more, ...nodes.map(({ address }) => address)].flatMap((address) => [
+    '--rendezvous',
+    address,
+  ])
   const home = await lab.lan('home', { ipv4: '10.1.0.0/24' })
   const work = await lab.lan('work', { ipv4: '10.2.0.0/24' })
   const alice = await device('alice', [home], { args })

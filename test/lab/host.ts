@@ -75,6 +75,18 @@ export class Host implements Place {
     for (const route of to.routes) await this.addRoute(to, route)
   }
 
+  /** As when a DHCP server hands out another one; IPv4. */
+  async changeAddress(lan: Lan, address: string): Promise<void> {
+    const socket = this.#on(lan)
+    const length = lengthOf(lan.ipv4)
+    await ip(this.namespace, [
+      `address del ${socket.ipv4}/${length} dev ${socket.name}`,
+      `address add ${address}/${length} brd + dev ${socket.name}`,
+    ])
+    socket.ipv4 = address
+    for (const route of lan.routes) await this.addRoute(lan, route)
+  }
+
   isOn(lan: Lan): boolean {
     return this.#interfaces.has(lan)
   }

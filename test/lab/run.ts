@@ -41,7 +41,6 @@ function filesToRun(): string[] {
 async function runAll(files: string[]): Promise<number> {
   const startedAt = performance.now()
   const rows = new Map<string, Row[]>(files.map((file) => [file, []]))
-  const isWaiting = (file: string): boolean => waiting.includes(basename(file))
   const busy = files.filter((file) => !isWaiting(file))
   const workOff = async (queue: string[]): Promise<void> => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
@@ -62,6 +61,11 @@ async function runAll(files: string[]): Promise<number> {
   )
   // A run in which nothing ran must not look like one in which all went well.
   return failed > 0 || all.length === skipped ? 1 : 0
+}
+
+/** Whether it mostly waits. */
+function isWaiting(file: string): boolean {
+  return waiting.includes(basename(file))
 }
 
 async function runFile(file: string): Promise<Row[]> {
