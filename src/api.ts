@@ -73,6 +73,21 @@ export interface DeviceInfo {
   address: string | null
   /** ISO 8601, or null when never. */
   lastSeen: string | null
+  /** How long a round trip takes now, in milliseconds, smoothed; null while it is not connected or not measured. */
+  roundTripMs: number | null
+  /** ISO 8601: since when it is connected, whichever way; null when it is not. */
+  connectedSince: string | null
+  /** Why it could not be reached, or was lost, the last time since this node started; null when it was always there. */
+  lastFailure: DeviceFailure | null
+}
+
+export interface DeviceFailure {
+  /** ISO 8601 */
+  at: string
+  /** One of the codes of SpacedockError. */
+  code: string
+  /** A sentence for a person, such as `No answer at any of its 3 addresses.` */
+  message: string
 }
 
 export interface SendResult {
@@ -204,6 +219,10 @@ export interface NodeEvents {
   'device:paired': DeviceInfo
   'device:connected': DeviceInfo
   'device:disconnected': DeviceInfo
+  /** It is still connected, but not relayed any more, or not directly any more. */
+  'device:path-changed': DeviceInfo
+  /** Another address, a round trip that takes far less or more time, or another reason why it cannot be reached. */
+  'device:updated': DeviceInfo
   'device:renamed': DeviceInfo
   'device:needs-pairing': DeviceInfo
   'device:revoked': DeviceInfo

@@ -7,6 +7,7 @@ import type { NodeEvents, NodeOptions, SpacedockNode } from './api.ts'
 import { systemClock } from './clock.ts'
 import { SpacedockError } from './errors.ts'
 import { ConnectionSupervisor } from './network/supervisor/connection-supervisor.ts'
+import { failureCauses } from './network/supervisor/failures.ts'
 import { DirectPaths } from './network/relay/direct-paths.ts'
 import { LocalNetwork } from './network/discovery/local-network.ts'
 import { createHost, type Host } from './network/host.ts'
@@ -23,13 +24,14 @@ import {
 import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { pairingProtocol, PairingService } from './protocols/pairing.ts'
-import { announceChange, type Emit } from './node/device-events.ts'
+import { announceChange, announceUpdate, type Emit } from './node/device-events.ts'
 import { Devices } from './node/devices.ts'
 import { Internet, internetSettings, ownDht, relayOptions, type InternetSettings } from './node/internet.ts'
 import { chooseName, choosePort } from './node/own-settings.ts'
 import { join, pair, type PairingsParts } from './node/pairings.ts'
 import { TrustedPeers } from './node/trusted-peers.ts'
 import { deviceIdOf } from './store/device-id.ts'
+import { takeTurns } from './store/take-turns.ts'
 import { openStore, type Store } from './store/store.ts'
 import { version } from './version.ts'
 
@@ -93,6 +95,7 @@ async function assemble(
     if (device !== undefined) emit('device:paired', device)
   })
   store.registry.onChange((before, device) => announceChange(before, device, emit))
+  store.registry.onUpdate((what, device) => announceUpdate(what, device, emit))
 
   const localNetwork = new LocalNetwork({
     peerId: host.peerId,
@@ -124,12 +127,17 @@ async function assemble(
       if (acknowledgement !== null) pairing.confirmedBySession(peer.toString(), acknowledgement)
     },
     dispatch: (name, version, value, context) => protocols.dispatch(name, version, value, context),
+    onRoundTrip: ({ remotePeer, id }, roundTripMs) => {
+      const inUse = supervisor.sessionOf(remotePeer)?.connection.id
+      if (inUse === id) store.registry.measured(remotePeer.toString(), roundTripMs)
+    },
     clock,
   }
 
   const supervisor = new ConnectionSupervisor({
     localPeer: host.libp2p.peerId,
     devices: () => trusted.wanted().map((peer) => peerIdFromString(peer)),
+    isDevice: (peer) => trusted.isWanted(peer.toString()),
     addressesOf: (peer) => addressesOf(peer.toString()).map((address) => multiaddr(address)),
     connectionsTo: (peer) => host.libp2p.getConnections(peer),
     dial: (peer, addresses, { signal }) => host.connect(peer.toString(), addresses, { signal }),
@@ -146,16 +154,26 @@ async function assemble(
       directPaths.sessionStarted(started)
       messaging.pump(remotePeer.toString())
     },
-    onSessionEnded: (peer, { reason }) => {
+    onSessionEnded: (peer, { reason }, failure) => {
       log('info', 'session.ended', { peer: peer.toString(), reason })
-      store.registry.disconnected(peer.toString())
+      store.registry.disconnected(peer.toString(), failure)
       internet?.presence.look(peer.toString())
     },
-    onAttemptFailed: (peer, cause) => {
-      log('debug', 'session.attempt-failed', { peer: peer.toString(), error: String(cause) })
-      store.registry.disconnected(peer.toString())
+    onAttemptFailed: (peer, failure) => {
+      const { code, message } = failure
+      log('debug', 'session.attempt-failed', {
+        peer: peer.toString(),
+        code,
+        message,
+        causes: failureCauses(failure),
+      })
+      store.registry.disconnected(peer.toString(), failure)
     },
-    onUnknownDevice: (peer) => trusted.disowned(peer.toString()),
+    onUnknownDevice: (peer, failure) => {
+      store.registry.disconnected(peer.toString(), failure)
+      trusted.disowned(peer.toString())
+    },
+    onWake: () => lookAnew(),
     clock,
   })
 
@@ -245,9 +263,9 @@ async function assemble(
         })
   const stopFollowing = store.trust.onChange(() => internet?.presence.devicesChanged())
 
-  /** Where a device was last, where it is seen, and where it says that it is. */
+  /** Where a device was last, where it is seen, and where it says that it is: by turns, so that no way waits for another. */
   function addressesOf(peer: string): string[] {
-    return [...store.registry.addressesOf(peer), ...(internet?.presence.addressesOf(peer) ?? [])]
+    return takeTurns(store.registry.addressesOf(peer), internet?.presence.addressesOf(peer) ?? [])
   }
 
   /** So that the device is found again, also when the first connection breaks before it has carried a session. */
@@ -284,17 +302,24 @@ async function assemble(
     emit,
   }
 
-  const onNetworkChange = (): void => {
+  /** The network is another one, or the machine slept: whatever waits, and whoever may be here, is asked now. */
+  const lookAnew = (): void => {
     host.networkChanged()
-    supervisor.networkChanged()
     directPaths.networkChanged()
     internet?.networkChanged()
+    localNetwork.look()
+  }
+  const onNetworkChange = (): void => {
+    log('info', 'network.changed')
+    supervisor.networkChanged()
+    lookAnew()
   }
   const stopWatching = watchInterfaces(onNetworkChange, { names: interfaces })
   const startedAtMs = clock.monotonic()
+  // First of all: it turns nobody away who comes in while the others start.
+  supervisor.start()
   if (options.mdns !== false) await localNetwork.start()
   internet?.start()
-  supervisor.start()
 
   async function shutDown(): Promise<void> {
     stopWatching()

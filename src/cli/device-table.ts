@@ -1,5 +1,6 @@
 import type { DeviceInfo } from '../api.ts'
 import { printableLine } from '../daemon/printable.ts'
+import { describeTiming } from './durations.ts'
 
 /** Gives the padded name of a state its colour. */
 export type PaintState = (padded: string, state: string) => string
@@ -15,7 +16,7 @@ export function deviceTable(
     shownState(device.state),
     device.path ?? '',
     printableLine(device.id),
-    device.state === 'connected' ? shortAddress(device.address ?? '') : lastSeen(device.lastSeen, now),
+    device.state === 'connected' ? connection(device, now) : absence(device, now),
   ])
   const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => displayWidth(row[column] ?? ''))))
   return rows
@@ -56,10 +57,24 @@ export function displayWidth(text: string): number {
 const wide =
   /\p{Emoji_Presentation}|\ufe0f|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u
 
-function lastSeen(at: string | null, now: Date): string {
-  if (at === null) return 'never seen'
+function connection({ address, roundTripMs, connectedSince }: DeviceInfo, now: Date): string {
+  return [
+    shortAddress(address ?? ''),
+    ...(roundTripMs === null ? [] : [describeTiming(roundTripMs)]),
+    ...(connectedSince === null ? [] : [`since ${briefTime(connectedSince, now)}`]),
+  ].join(', ')
+}
+
+function absence({ lastSeen, lastFailure, state }: DeviceInfo, now: Date): string {
+  const seen = lastSeen === null ? 'never seen' : `seen ${briefTime(lastSeen, now)}`
+  if (lastFailure === null || shownState(state) !== 'disconnected') return seen
+  return `${seen}; ${printableLine(lastFailure.message)}`
+}
+
+/** Without the day when it is less than one ago. */
+function briefTime(at: string, now: Date): string {
   const days = Math.floor((now.getTime() - new Date(at).getTime()) / 86_400_000)
-  return days < 1 ? `seen ${localTime(at).slice(11)}` : `seen ${localTime(at)}`
+  return days < 1 ? localTime(at).slice(11) : localTime(at)
 }
 
 /** `2026-11-22 20:41` in the time zone of this machine; as it came when it is no date. */

@@ -46,6 +46,9 @@ const device = v.object({
   path: v.nullable(path),
   address: v.nullable(v.string()),
   lastSeen: v.nullable(v.string()),
+  roundTripMs: v.nullable(v.number()),
+  connectedSince: v.nullable(v.string()),
+  lastFailure: v.nullable(v.object({ at: v.string(), code: v.string(), message: v.string() })),
 })
 
 const content = { text: v.exactOptional(v.string()), json: v.exactOptional(v.unknown()) }

@@ -88,8 +88,10 @@ export const methodHandlers: MethodHandlers = {
 }
 
 /** Plain data of a live device, whose properties may be getters. */
-function describe({ id, name, peerId, state, path, address, lastSeen }: DeviceInfo | Device): DeviceInfo {
-  return { id, name, peerId, state, path, address, lastSeen }
+function describe(device: DeviceInfo | Device): DeviceInfo {
+  const { id, name, peerId, state, path, address, lastSeen } = device
+  const { roundTripMs, connectedSince, lastFailure } = device
+  return { id, name, peerId, state, path, address, lastSeen, roundTripMs, connectedSince, lastFailure }
 }
 
 function askAt(

@@ -79,9 +79,23 @@ function failed(causes: unknown[]): AggregateError {
   return new AggregateError(causes, 'no address of the peer could be reached')
 }
 
+/** Direct addresses before relayed ones; but many that are dead must not keep anybody from a relay that is there. */
+export function inOrderOfTrial(addresses: readonly Multiaddr[]): Multiaddr[] {
+  const direct = addresses.filter((address) => !isRelayed(address))
+  const relayed = addresses.filter(isRelayed)
+  return [
+    ...direct.slice(0, directHeadStart),
+    ...relayed.slice(0, 1),
+    ...direct.slice(directHeadStart),
+    ...relayed.slice(1),
+  ]
+}
+
+const directHeadStart = 4
+
 /** Connects to one peer by the first of its addresses that answers. */
 export interface Dialer {
-  /** The addresses end in /p2p/PEERID, so that only that peer can answer there. Direct ones are tried before relayed ones. */
+  /** The addresses end in /p2p/PEERID, so that only that peer can answer there. Direct ones come before relayed ones, the first four at least. */
   dial(addresses: readonly Multiaddr[], options: { signal: AbortSignal }): Promise<Connection>
 }
 
@@ -93,7 +107,7 @@ export function addressDialer(): (components: { transportManager: TransportManag
   return ({ transportManager }) => ({
     dial: (addresses, options) =>
       raceAddresses(
-        [...addresses].sort((one, other) => Number(isRelayed(one)) - Number(isRelayed(other))),
+        inOrderOfTrial(addresses),
         (address, { signal }) => transportManager.dial(address, { signal }),
         options,
       ),

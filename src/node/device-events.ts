@@ -2,6 +2,13 @@ import type { DeviceInfo, DeviceState, NodeEvents } from '../api.ts'
 
 export type Emit = <K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]) => void
 
+/** What an application hears of a device whose state is the same. */
+export function announceUpdate(what: 'path' | 'details', device: DeviceInfo, emit: Emit): void {
+  // Strangers in sight say all day long where they are.
+  if (device.state === 'discovered' || device.state === 'pairing') return
+  emit(what === 'path' ? 'device:path-changed' : 'device:updated', device)
+}
+
 /** A device that came into another state, as the events an application listens to. */
 export function announceChange(before: DeviceState | null, device: DeviceInfo, emit: Emit): void {
   if (before === 'connected') emit('device:disconnected', device)

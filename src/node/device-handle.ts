@@ -2,6 +2,7 @@ import type {
   CallOptions,
   ConnectionPath,
   Device,
+  DeviceFailure,
   DeviceInfo,
   DeviceState,
   MessageContent,
@@ -52,6 +53,15 @@ export class DeviceHandle implements Device {
   }
   get lastSeen(): string | null {
     return this.#info.lastSeen
+  }
+  get roundTripMs(): number | null {
+    return this.#info.roundTripMs
+  }
+  get connectedSince(): string | null {
+    return this.#info.connectedSince
+  }
+  get lastFailure(): DeviceFailure | null {
+    return this.#info.lastFailure
   }
 
   get #info(): DeviceInfo {

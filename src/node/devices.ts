@@ -73,6 +73,9 @@ export class Devices implements DeviceActions {
       path: null,
       address: null,
       lastSeen: null,
+      roundTripMs: null,
+      connectedSince: null,
+      lastFailure: null,
     }
     return this.#parts.store.registry.get(peer) ?? gone
   }

@@ -8,6 +8,7 @@ import type {
   PairOptions,
 } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
+import { filterAddresses } from '../network/discovery/address-filter.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
 import { givenAddresses, parsePeerAddress } from '../network/discovery/given-addresses.ts'
 import type { LocalNetwork } from '../network/discovery/local-network.ts'
@@ -66,7 +67,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
     })
   return {
     words,
-    uri: formatPairingUri(words, addressesToShow(host.addresses().map(String))),
+    uri: formatPairingUri(words, addressesToShow(host)),
     sessionId,
     expiresAt: new Date(expiresAtMs),
     paired,
@@ -136,9 +137,13 @@ function progressReporter(
 }
 
 /** Those that somebody elsewhere can use; loopback only when there is nothing else. */
-function addressesToShow(addresses: string[]): string[] {
-  const far = addresses.filter((address) => !loopback(address) && !/^\/ip6\/fe80/iu.test(address))
-  return (far.length > 0 ? far : addresses.filter(loopback)).slice(0, maxUriAddresses)
+function addressesToShow(host: Host): string[] {
+  const { peerId: peer } = host
+  const all = host.addresses().map(String)
+  const far = filterAddresses(all, { peer, allowLoopback: false, limit: maxUriAddresses })
+  const usable =
+    far.length > 0 ? far : filterAddresses(all, { peer, allowLoopback: true, limit: maxUriAddresses })
+  return usable.map((address) => `${address}/p2p/${peer}`)
 }
 
 /** What a QR code says besides the words is a help and no condition: a bad address in it is left out. */
@@ -149,8 +154,4 @@ function isPeerAddress(address: string): boolean {
   } catch {
     return false
   }
-}
-
-function loopback(address: string): boolean {
-  return /^\/ip4\/127\.|^\/ip6\/::1\//u.test(address)
 }

@@ -38,11 +38,22 @@ export class TrustedPeers implements PairingTrust {
     return keys
   }
 
-  /** The peers to keep connected: those trusted, and those with which a pairing is still to be finished. */
+  /**
+   * The peers to keep connected: those trusted, and those with which a pairing is still to be finished. Whoever was there last
+   * is likely to be there again: the others come after.
+   */
   wanted(): string[] {
-    const { trust } = this.#store
+    const { trust, contacts } = this.#store
     const active = trust.list().filter(({ state }) => state === 'active')
-    return [...new Set([...active, ...trust.provisionals()].map(({ peerId }) => peerId))]
+    const peers = [...new Set([...active, ...trust.provisionals()].map(({ peerId }) => peerId))]
+    const lastSeenMs = (peer: string): number => contacts.get(peer)?.lastSeenMs ?? 0
+    return peers.sort((one, other) => lastSeenMs(other) - lastSeenMs(one))
+  }
+
+  /** Whether it is one of `wanted`. */
+  isWanted(peer: string): boolean {
+    const { trust } = this.#store
+    return trust.get(peer)?.state === 'active' || trust.provisional(peer) !== undefined
   }
 
   /** The peers of `wanted`, each with the key by which it is found again. */

@@ -5,7 +5,9 @@ import { deviceIdOf } from './device-id.ts'
 import { chosenName } from './device-names.ts'
 import { findDevice } from './device-search.ts'
 import type { Outbox } from './outbox.ts'
+import { takeTurns } from './take-turns.ts'
 import { presenceTable } from './presence.ts'
+import { ToldDevices } from './told-devices.ts'
 import type { Trust, WallClock } from './trust.ts'
 
 export interface PairKeys {
@@ -16,6 +18,8 @@ export interface PairKeys {
 
 /** `before` is null for a device that was not known. */
 export type DeviceListener = (before: DeviceState | null, device: DeviceInfo) => void
+/** `path`: it is still connected, another way. `details`: something else than the state that is worth telling. */
+export type DeviceUpdateListener = (what: 'path' | 'details', device: DeviceInfo) => void
 
 /**
  * Peers as devices: the stored trust and what is seen of them now. A settled device's state is `needs-pairing`, `revoked`,
@@ -42,13 +46,17 @@ export interface DeviceRegistry {
   connected(peerId: string, connection: { path: ConnectionPath; address: string }): void
   /** The device, paired or about to be, can be dialled at this address: the first to try next time. */
   reachableAt(peerId: string, address: string): void
-  /** Also says that a trusted device was looked for and not reached. */
-  disconnected(peerId: string): void
-  /** Where to look for it: addresses that worked first, then those seen now. */
+  /** How long a round trip over its connection takes. */
+  measured(peerId: string, roundTripMs: number): void
+  /** Also says that a trusted device was looked for and not reached, and why. */
+  disconnected(peerId: string, failure?: { code: string; message: string } | null): void
+  /** Where to look for it: addresses that worked and those seen now, by turns, the first of each first. */
   addressesOf(peerId: string): string[]
   pairKeysOf(peerId: string): PairKeys
   /** Calls the listener after every change of a device's state; the function returned stops it. */
   onChange(listener: DeviceListener): () => void
+  /** Calls the listener when something else about a device has changed; the function returned stops it. */
+  onUpdate(listener: DeviceUpdateListener): () => void
 }
 
 export interface RegistryParts {
@@ -61,7 +69,8 @@ export interface RegistryParts {
 export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts): DeviceRegistry {
   const presence = presenceTable((peerId) => trust.get(peerId) !== undefined)
   const listeners = new Set<DeviceListener>()
-  const announced = new Map<string, DeviceState>()
+  const updateListeners = new Set<DeviceUpdateListener>()
+  const told = new ToldDevices()
 
   function stateOf(peerId: string): DeviceState | null {
     const settled = trust.get(peerId)
@@ -82,7 +91,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     if (state === null) return undefined
     const id = deviceIdOf(peerId)
     const record = trust.get(peerId) ?? trust.provisional(peerId)
-    const { connection, sightedAddresses } = presence.get(peerId)
+    const { connection, sightedAddresses, lastFailure } = presence.get(peerId)
     const contact = contacts.get(peerId)
     const live = state === 'connected' ? connection : null
     const lastSeenMs = live === null ? contact?.lastSeenMs : clock.wall()
@@ -94,19 +103,22 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
       path: live?.path ?? null,
       address: live?.address ?? contact?.addresses[0] ?? sightedAddresses?.[0] ?? null,
       lastSeen: lastSeenMs === undefined ? null : new Date(lastSeenMs).toISOString(),
+      roundTripMs: live?.roundTripMs ?? null,
+      connectedSince: live === null ? null : new Date(live.sinceMs).toISOString(),
+      lastFailure: state === 'revoked' ? null : lastFailure,
     }
   }
 
   function announce(peerId: string): void {
-    const before = announced.get(peerId) ?? null
     const device = describe(peerId)
     if (device === undefined) {
-      announced.delete(peerId)
+      told.forget(peerId)
       return
     }
-    if (device.state === before) return
-    announced.set(peerId, device.state)
-    for (const listener of listeners) listener(before, device)
+    const news = told.news(device, clock.wall())
+    if (news === null) return
+    if (news.kind === 'state') for (const listener of listeners) listener(news.before, device)
+    else for (const listener of updateListeners) listener(news.kind, device)
   }
 
   function requireDevice(peerId: string): DeviceInfo {
@@ -185,19 +197,23 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     },
     connected(peerId, connection) {
       deviceIdOf(peerId)
-      presence.connected(peerId, connection)
+      presence.connected(peerId, connection, clock.wall())
       reached(peerId, null)
       announce(peerId)
     },
     reachableAt: reached,
-    disconnected(peerId) {
+    measured(peerId, roundTripMs) {
+      presence.measured(peerId, roundTripMs)
+      announce(peerId)
+    },
+    disconnected(peerId, failure = null) {
       if (presence.get(peerId).connection !== null) reached(peerId, null)
-      presence.disconnected(peerId)
+      const at = new Date(clock.wall()).toISOString()
+      presence.disconnected(peerId, failure && { at, code: failure.code, message: failure.message })
       announce(peerId)
     },
     addressesOf(peerId) {
-      const { sightedAddresses } = presence.get(peerId)
-      return [...new Set([...(contacts.get(peerId)?.addresses ?? []), ...(sightedAddresses ?? [])])]
+      return takeTurns(contacts.get(peerId)?.addresses ?? [], presence.get(peerId).sightedAddresses ?? [])
     },
     pairKeysOf(peerId) {
       const keys: PairKeys = {}
@@ -219,6 +235,10 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
+    },
+    onUpdate(listener) {
+      updateListeners.add(listener)
+      return () => updateListeners.delete(listener)
     },
   }
 }

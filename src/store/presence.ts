@@ -1,15 +1,25 @@
-import type { ConnectionPath } from '../api.ts'
+import type { ConnectionPath, DeviceFailure } from '../api.ts'
 
 /** What is seen of a peer in this run of the program; nothing of it is kept. */
 export interface Presence {
   /** How it is connected now. */
-  readonly connection: { readonly path: ConnectionPath; readonly address: string } | null
+  readonly connection: LiveConnection | null
+  /** Why there was none, the last time. */
+  readonly lastFailure: DeviceFailure | null
   /** Pairings with it that are running. */
   readonly pairings: number
   /** Null when it is not seen on the network. At most 8. */
   readonly sightedAddresses: readonly string[] | null
   /** Whether there has been a connection, or a try that failed. */
   readonly lookedFor: boolean
+}
+
+export interface LiveConnection {
+  readonly path: ConnectionPath
+  readonly address: string
+  /** Since when the device is connected, over this connection or those before. Milliseconds since the epoch. */
+  readonly sinceMs: number
+  readonly roundTripMs: number | null
 }
 
 export interface PresenceTable {
@@ -19,13 +29,21 @@ export interface PresenceTable {
   sighted(peerId: string, addresses: string[]): string[]
   lost(peerId: string): void
   pairing(peerId: string, running: boolean): void
-  connected(peerId: string, connection: { path: ConnectionPath; address: string }): void
-  disconnected(peerId: string): void
+  connected(peerId: string, connection: { path: ConnectionPath; address: string }, atMs: number): void
+  /** Nothing when it is not connected. */
+  measured(peerId: string, roundTripMs: number): void
+  disconnected(peerId: string, failure: DeviceFailure | null): void
 }
 
 const maximumSighted = 1_000
 const maximumAddresses = 8
-const absent: Presence = { connection: null, pairings: 0, sightedAddresses: null, lookedFor: false }
+const absent: Presence = {
+  connection: null,
+  lastFailure: null,
+  pairings: 0,
+  sightedAddresses: null,
+  lookedFor: false,
+}
 
 /** The peers that are known are neither counted nor forgotten: anybody can announce the others. */
 export function presenceTable(isKnown: (peerId: string) => boolean): PresenceTable {
@@ -65,7 +83,18 @@ export function presenceTable(isKnown: (peerId: string) => boolean): PresenceTab
     pairing(peerId, running) {
       change(peerId, { pairings: Math.max(0, get(peerId).pairings + (running ? 1 : -1)) })
     },
-    connected: (peerId, connection) => change(peerId, { connection, lookedFor: isKnown(peerId) }),
-    disconnected: (peerId) => change(peerId, { connection: null, lookedFor: isKnown(peerId) }),
+    connected(peerId, connection, atMs) {
+      const sinceMs = get(peerId).connection?.sinceMs ?? atMs
+      const lookedFor = isKnown(peerId)
+      change(peerId, { connection: { ...connection, sinceMs, roundTripMs: null }, lookedFor })
+    },
+    measured(peerId, roundTripMs) {
+      const { connection } = get(peerId)
+      if (connection !== null) change(peerId, { connection: { ...connection, roundTripMs } })
+    },
+    disconnected(peerId, failure) {
+      const lookedFor = isKnown(peerId)
+      change(peerId, { connection: null, lookedFor, lastFailure: failure ?? get(peerId).lastFailure })
+    },
   }
 }

@@ -30,6 +30,9 @@ test('a command starts the daemon, says so in one line, and the next finds it ru
     path: 'direct',
     address: '/ip4/127.0.0.1/tcp/4002',
     lastSeen: '2026-01-02T03:04:05.000Z',
+    roundTripMs: 1.5,
+    connectedSince: '2026-01-02T03:04:00.000Z',
+    lastFailure: null,
   })
 
   const second = await run(dir, ['--json', 'send', 'phone', 'hello'])

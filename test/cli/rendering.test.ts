@@ -7,7 +7,7 @@ import { groupDigits, qrCode, wordGrid } from '../../src/cli/code-screen.ts'
 import { messageText } from '../../src/cli/commands/messages.ts'
 import { confirmationQuestion } from '../../src/cli/confirmation.ts'
 import { dataDirectory } from '../../src/cli/data-directory.ts'
-import { deviceTable, displayWidth } from '../../src/cli/device-table.ts'
+import { deviceTable, displayWidth, localTime } from '../../src/cli/device-table.ts'
 import { countdown, describeDuration, describeTiming } from '../../src/cli/durations.ts'
 import { nearest } from '../../src/cli/nearest.ts'
 import { Output, type OutputOptions } from '../../src/cli/output.ts'
@@ -73,11 +73,21 @@ test('the device table is aligned by what a terminal shows', () => {
     state: 'connected',
     path: 'direct',
     address: '/ip4/10.0.0.2/tcp/4001',
+    roundTripMs: 2.6,
+    connectedSince: '2026-01-02T00:00:00.000Z',
   })
   const laptop = device({ name: 'laptop\u001b[31m', state: 'paired', lastSeen: null })
-  const [first = '', second = ''] = deviceTable([phone, laptop], new Date('2026-01-02')).split('\n')
-  assert.equal(first, '手机    connected     direct  abcdefghijklmnop  10.0.0.2:4001')
-  assert.equal(second, 'laptop  disconnected          abcdefghijklmnop  never seen')
+  const message = 'No answer at\u001b[2J its address.'
+  const lastFailure = { at: '2026-01-02T00:00:00.000Z', code: 'offline', message }
+  const tablet = device({ name: 'tablet', lastSeen: null, lastFailure })
+  const gone = device({ name: 'gone', lastSeen: null, lastFailure, state: 'needs-pairing' })
+  const now = new Date('2026-01-02T00:00:00.000Z')
+  assert.deepEqual(deviceTable([phone, laptop, tablet, gone], now).split('\n'), [
+    `手机    connected      direct  abcdefghijklmnop  10.0.0.2:4001, 3 ms, since ${localTime(now.toISOString()).slice(11)}`,
+    'laptop  disconnected           abcdefghijklmnop  never seen',
+    'tablet  disconnected           abcdefghijklmnop  never seen; No answer at its address.',
+    'gone    needs-pairing          abcdefghijklmnop  never seen',
+  ])
   assert.equal(displayWidth('a👩‍🚀é'), 4)
 })
 
@@ -182,5 +192,7 @@ function screens({ isTTY = false, ...options }: Partial<OutputOptions> & { isTTY
 
 function device(fields: Partial<DeviceInfo>): DeviceInfo {
   const rest = { path: null, address: null, lastSeen: '2026-01-01T00:00:00.000Z' }
-  return { id: 'abcdefghijklmnop', name: 'device', peerId: 'peer', state: 'disconnected', ...rest, ...fields }
+  const presence = { roundTripMs: null, connectedSince: null, lastFailure: null }
+  const own = { id: 'abcdefghijklmnop', name: 'device', peerId: 'peer' }
+  return { ...own, state: 'disconnected', ...rest, ...presence, ...fields }
 }

@@ -196,6 +196,9 @@ function fakeDevice(name: string, initialState: DeviceState, note: (line: string
     },
     address: '/ip4/127.0.0.1/tcp/4002',
     lastSeen: '2026-01-02T03:04:05.000Z',
+    roundTripMs: 1.5,
+    connectedSince: '2026-01-02T03:04:00.000Z',
+    lastFailure: null,
     send: async (content) => {
       note(`send ${JSON.stringify(content)}`)
       return { id: 'message-1', status: state === 'connected' ? 'delivered' : 'queued' }

@@ -74,7 +74,7 @@ test('what they run listens, and ends in order at their stop signal', async () =
   const dataDir = mkdtempSync(join(tmpdir(), 'spacedock-packaging-'))
   const loopback = process.platform === 'darwin' ? 'lo0' : 'lo'
   // As in both, but for the directory, and a port that is free here.
-  const [, ...args] = containerCommand().with(-1, dataDir)
+  const args = [...containerCommand().slice(1, -1), dataDir]
   const options = ['--port', '0', '--interface', loopback, '--json']
   const running = new RunningProcess([process.execPath, entryPoint, ...args, ...options])
   try {

@@ -60,7 +60,9 @@ describe('Alice and Bob', { timeout: 120_000 }, () => {
     await Promise.all([alice.down(), bob.down()])
     await Promise.all([alice.up(), bob.up()])
     const seen = await alice.waitForState('bob', 'connected')
-    assert.deepEqual(Object.keys(seen), ['id', 'name', 'peerId', 'state', 'path', 'address', 'lastSeen'])
+    const fields = ['id', 'name', 'peerId', 'state', 'path', 'address', 'lastSeen']
+    const presence = ['roundTripMs', 'connectedSince', 'lastFailure']
+    assert.deepEqual(Object.keys(seen), [...fields, ...presence])
     await bob.waitForState('alice', 'connected')
     assert.equal((await alice.cli(['send', 'bob', 'still there?'])).lines[0]?.event, 'delivered')
     assert.equal((await bob.cli(['inbox'])).lines.at(-1)?.['text'], 'still there?')

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { runProcess } from '../lab/process.ts'
+import { runProcess, RunningProcess } from '../lab/process.ts'
 
 test('the example for the library runs, and says what it promises', async () => {
   const file = fileURLToPath(new URL('../../examples/two-devices.ts', import.meta.url))
@@ -12,3 +15,60 @@ test('the example for the library runs, and says what it promises', async () => 
   assert.match(stdout, /^phone: hello \(from laptop, delivered\)$/mu)
   assert.match(stdout, /^laptop: the phone has 1 note: laptop: buy milk$/mu)
 })
+
+test('three devices share a list of notes, also one that was away and one that is paired with one other only', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shared-notes-'))
+  const running = new Set<RunningProcess>()
+  const start = (name: string): RunningProcess => {
+    const device = new RunningProcess([process.execPath, sharedNotes, join(folder, name), loopbackInterface])
+    running.add(device)
+    return device
+  }
+  try {
+    const [laptop, phone, desktop] = ['laptop', 'phone', 'desktop'].map(start)
+    assert.ok(laptop && phone && desktop)
+    laptop.write('add buy milk\n')
+    await pairTwo(laptop, phone)
+    await pairTwo(phone, desktop)
+    const milk = await desktop.line((line) => /^note \w{4}: buy milk$/u.test(line))
+
+    phone.write('quit\n')
+    await phone.finished()
+    desktop.write('add call Ann\n')
+    laptop.write(`done ${milk.slice(5, 9)}\n`)
+    await desktop.line((line) => line.endsWith('call Ann'))
+    await laptop.line((line) => line.startsWith('done '))
+
+    const phoneAgain = start('phone')
+    await Promise.all([
+      laptop.line((line) => line.endsWith('call Ann')),
+      desktop.line((line) => line.startsWith('done ')),
+      phoneAgain.line((line) => line.startsWith('done ')),
+    ])
+    phoneAgain.write('list\n')
+    await phoneAgain.line((line) => /^x \w{4} buy milk$/u.test(line))
+    await phoneAgain.line((line) => /^ {2}\w{4} call Ann$/u.test(line))
+  } finally {
+    await Promise.all([...running].map((device) => device.stop()))
+    await rm(folder, { recursive: true, force: true })
+  }
+})
+
+const sharedNotes = fileURLToPath(new URL('../../examples/shared-notes.ts', import.meta.url))
+const loopbackInterface = process.platform === 'darwin' ? 'lo0' : 'lo'
+
+function isPaired(line: string): boolean {
+  return line.startsWith('paired with ')
+}
+
+async function pairTwo(one: RunningProcess, other: RunningProcess): Promise<void> {
+  const paired = [one, other].map((device) => device.lines().filter(isPaired).length)
+  one.write('pair\n')
+  const join = await one.until(() => one.lines().findLast((line) => line.startsWith('join ')))
+  other.write(`${join}\n`)
+  await Promise.all(
+    [one, other].map((device, at) =>
+      device.until(() => (device.lines().filter(isPaired).length > (paired[at] ?? 0) ? true : undefined)),
+    ),
+  )
+}

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { randomNumbers } from '../random-numbers.ts'
 import { KillableDevice } from './killable-device.ts'
 import { startPairing } from './running-pairing.ts'
 
@@ -49,7 +50,7 @@ test('threat 32: whoever is killed, each message arrives once and in order', { t
     await sending
   }
   await bobIsUp
-  await untilOutboxIsEmpty(alice)
+  await alice.untilDelivered()
 
   const inbox = await bob.events('inbox', { follow: false })
   const arrived = inbox.map((message) => Number(message.text))
@@ -103,25 +104,4 @@ function planKills(random: () => number): Map<number, PlannedKill> {
     kills.set(Math.min(last, number + queued), { victim: victim(), afterMs: random() * 150, queued })
   }
   return kills
-}
-
-async function untilOutboxIsEmpty(device: KillableDevice): Promise<void> {
-  const giveUpAt = performance.now() + 60_000
-  for (;;) {
-    const waiting = await device.events('outbox', {})
-    if (waiting.length === 0) return
-    assert.ok(performance.now() < giveUpAt, `${waiting.length} messages are stuck`)
-    await wait(20)
-  }
-}
-
-/** Mulberry32. */
-function randomNumbers(from: number): () => number {
-  let state = from >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

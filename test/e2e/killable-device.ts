@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { DeviceInfo, DeviceState } from '../../src/api.ts'
 import type { Event, MethodName, Params, Result } from '../../src/daemon/api.ts'
 import { callDaemon, type CallOptions } from '../../src/daemon/client.ts'
 import { localPlace } from '../device.ts'
@@ -66,6 +67,16 @@ export class KillableDevice implements AsyncDisposable {
     await this.died()
   }
 
+  /** As a machine that sleeps or hangs: what its kernel keeps open stays open. */
+  suspend(): void {
+    this.#running.kill('SIGSTOP')
+  }
+
+  /** After `suspend`. */
+  wake(): void {
+    this.#running.kill('SIGCONT')
+  }
+
   /** After `stop`. It may be about to stand still only, and a signal that comes before is lost: so they are repeated. */
   async resume(point: CrashPoint): Promise<void> {
     const daemon = this.#running
@@ -87,27 +98,48 @@ export class KillableDevice implements AsyncDisposable {
     return events
   }
 
-  /** What the list of devices shows of a peer; null when it is not in it. */
-  async stateOf(peerId: string): Promise<string | null> {
+  /** What the list of devices shows of a peer; undefined when it is not in it. */
+  async shown(peerId: string): Promise<DeviceInfo | undefined> {
     const { devices } = await this.call('devices', {})
-    return devices.find((device) => device.peerId === peerId)?.state ?? null
+    return devices.find((device) => device.peerId === peerId)
   }
 
-  async untilConnected(peerId: string): Promise<void> {
-    const giveUpAt = performance.now() + deadlineMs
+  /** The state that the list of devices shows of a peer; null when it is not in it. */
+  async stateOf(peerId: string): Promise<string | null> {
+    return (await this.shown(peerId))?.state ?? null
+  }
+
+  async untilConnected(peerId: string): Promise<DeviceInfo> {
+    return this.untilState(peerId, 'connected')
+  }
+
+  async untilState(peerId: string, state: DeviceState, withinMs = deadlineMs): Promise<DeviceInfo> {
+    const giveUpAt = performance.now() + withinMs
     for (;;) {
-      const state = await this.stateOf(peerId)
-      if (state === 'connected') return
+      const device = await this.shown(peerId)
+      if (device?.state === state) return device
       const rows = JSON.stringify(this.trustRowsOf(peerId))
       const log = this.#running.lines('stderr').slice(-20).join('\n')
-      assert.ok(performance.now() < giveUpAt, `${this.name} shows ${state}, its rows are ${rows}\n${log}`)
+      const seen = `${this.name} shows ${device?.state}, not ${state}, its rows are ${rows}\n${log}`
+      assert.ok(performance.now() < giveUpAt, seen)
+      await wait(20)
+    }
+  }
+
+  /** Until nothing waits in its outbox. */
+  async untilDelivered(withinMs = 60_000): Promise<void> {
+    const giveUpAt = performance.now() + withinMs
+    for (;;) {
+      const waiting = await this.events('outbox', {})
+      if (waiting.length === 0) return
+      assert.ok(performance.now() < giveUpAt, `${waiting.length} messages are stuck`)
       await wait(20)
     }
   }
 
   /** The first line that fits in the log of this start, as soon as it is there. */
-  async logged(fits: (line: string) => boolean): Promise<string> {
-    return await this.#running.line(fits, { stream: 'stderr', deadlineMs })
+  async logged(fits: (line: string) => boolean, withinMs = deadlineMs): Promise<string> {
+    return await this.#running.line(fits, { stream: 'stderr', deadlineMs: withinMs })
   }
 
   /** The states of the rows about a peer, as they are in the file, also while the daemon runs. */

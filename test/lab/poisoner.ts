@@ -83,7 +83,7 @@ async function serve(poison: Poison, listen: string, victim: string): Promise<vo
   const ownKeys = { signingSeed: randomBytes(32), recordKey: randomBytes(32) }
   const own = await signed(ownKeys, 1_000_000n)
   const junk = Array.from({ length: records }, (_, at) => randomBytes(1 + (at % 2_000)))
-  let port = 1_000
+  let invented = 0
 
   const server = await HostileDht.start({ listen: [listen], answer })
 
@@ -106,12 +106,17 @@ async function serve(poison: Poison, listen: string, victim: string): Promise<vo
     }
   }
 
+  /** Each at another port, as long as there are any. */
+  function inventedAddress(): string {
+    invented += 1
+    return `/ip4/${victim}/tcp/${1_000 + (invented % 60_000)}`
+  }
+
   function inventedPeers() {
     count.named += namesPerAnswer
-    const nextAddress = (): string => `/ip4/${victim}/tcp/${(port = 1_000 + ((port + 1) % 60_000))}`
     return Array.from({ length: namesPerAnswer }, (_, at) => ({
       peer: fakePeerId(),
-      addresses: Array.from({ length: at === 0 ? addressesOfOne : 1 }, nextAddress),
+      addresses: Array.from({ length: at === 0 ? addressesOfOne : 1 }, inventedAddress),
     }))
   }
 

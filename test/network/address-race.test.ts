@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { raceAddresses } from '../../src/network/address-race.ts'
+import { multiaddr } from '@multiformats/multiaddr'
+import { inOrderOfTrial, raceAddresses } from '../../src/network/address-race.ts'
 import { turns, virtualClock } from './virtual-clock.ts'
 
 /** Addresses by name, and what becomes of each after how long. */
@@ -98,4 +99,13 @@ test('called off, it calls all attempts off and rejects with the reason', async 
     [true],
   )
   assert.equal(clock.pending(), 0)
+})
+
+test('direct addresses come before relays, but a relay waits for four of them at most', () => {
+  const direct = Array.from({ length: 6 }, (_, index) => multiaddr(`/ip4/192.0.2.${index + 1}/tcp/1`))
+  const relayed = [1, 2].map((port) => multiaddr(`/ip4/198.51.100.1/tcp/${port}/p2p-circuit`))
+  const [d1, d2, d3, d4, d5, d6] = direct
+  const [r1, r2] = relayed
+  assert.deepEqual(inOrderOfTrial([...relayed, ...direct]), [d1, d2, d3, d4, r1, d5, d6, r2])
+  assert.deepEqual(inOrderOfTrial(relayed), relayed)
 })

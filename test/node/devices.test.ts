@@ -101,10 +101,14 @@ describe('a device that is paired and connected', () => {
 
   test('its handle is plain data for those who print it', () => {
     const { bob, bobAtAlice } = pair
-    const { lastSeen, address, ...rest } = JSON.parse(JSON.stringify(bobAtAlice)) as Record<string, unknown>
+    const { lastSeen, address, roundTripMs, connectedSince, lastFailure, ...rest } = JSON.parse(
+      JSON.stringify(bobAtAlice),
+    ) as Record<string, unknown>
     const { id, peerId } = bob
     assert.deepEqual(rest, { id, name: 'bob', peerId, state: 'connected', path: 'direct' })
-    assert.match(String(lastSeen), /^\d{4}-\d\d-\d\dT/u)
+    for (const time of [lastSeen, connectedSince]) assert.match(String(time), /^\d{4}-\d\d-\d\dT/u)
+    assert.equal(typeof roundTripMs, 'number')
+    assert.equal(lastFailure, null)
     assert.match(String(address), /^\/ip4\/127\./u)
   })
 
@@ -165,10 +169,15 @@ describe('when the other one goes', () => {
     await bob.join(invitation.words, { peers: alice.status().listen })
     const device = await invitation.paired
     await untilState(alice, device, 'connected')
+    await device.ping()
     const gone = nextEvent(alice, 'device:disconnected')
+    const notThere = nextEvent(alice, 'device:updated')
     await bob.close()
-    assert.equal((await gone).peerId, bob.peerId)
+    const { peerId, lastFailure } = await gone
+    assert.equal(peerId, bob.peerId)
+    assert.equal(lastFailure?.message, 'The other device closed the connection.')
     assert.equal(device.state, 'disconnected')
+    assert.deepEqual((await notThere).lastFailure?.message, 'Spacedock does not run at its address.')
     assert.equal(device.path, null)
     await assert.rejects(device.request(defineProtocol(sum), [1]), { code: 'offline' })
     await assert.rejects(device.ping(), { code: 'offline' })

@@ -72,7 +72,7 @@ try {
     for (const [command = '', ...args] of [containerCommand(), [name, ...unitArgs]]) {
       const linked = join(app, 'node_modules/.bin', command)
       assert.match(
-        run(linked, [...args.with(-1, join(folder, 'data')), '--help'], app),
+        run(linked, [...args.slice(0, -1), join(folder, 'data'), '--help'], app),
         /^spacedock rendezvous/mu,
       )
     }

@@ -15,7 +15,7 @@ import {
   meet,
   type JoinerPhase,
 } from './builders.ts'
-import { describeEffects, literalsOf, rowsOf } from './state-table.ts'
+import { assertComplete, describeEffects, rowsOf } from './state-table.ts'
 
 const { messages, initiator, joiner } = meet()
 const impatient = new JoinerParty({ state: joiner.persisting })
@@ -96,24 +96,7 @@ test("the joiner's table has a row for every state and every kind of event", () 
     cancelled: true,
     tick: true,
   }
-  assert.deepEqual(literalsOf('joiner-state', 'JoinerState', 'phase'), Object.keys(phases).sort())
-  const declared = [
-    ...literalsOf('joiner-state', 'JoinerEvent', 'type'),
-    ...literalsOf('machine', 'LocalEvent', 'type'),
-  ]
-  assert.deepEqual(declared.sort(), Object.keys(types).sort())
-  for (const state of Object.keys(states)) {
-    for (const type of Object.keys(types)) {
-      const found = rows.some((row) => row.state === state && row.event.split(':')[0] === type)
-      assert.ok(found, `PROTOCOL.md has no row for ${state}, ${type}`)
-    }
-  }
-  for (const phase of Object.keys(phases)) {
-    assert.ok(
-      Object.values(states).some((state) => state.phase === phase),
-      phase,
-    )
-  }
+  assertComplete('joiner', rows, states, { phases, types })
 })
 
 for (const row of rows) {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import type { InitiatorEffect } from '../../src/pairing/initiator-state.ts'
 import type { JoinerEffect } from '../../src/pairing/joiner-state.ts'
@@ -17,8 +18,32 @@ export function rowsOf(title: string, everyState: readonly string[]): Row[] {
   )
 }
 
+/** `phases` and `types` are known complete to the compiler: that the source says the same is what makes the rest a proof. */
+export function assertComplete<Phase extends string, Type extends string>(
+  role: 'initiator' | 'joiner',
+  rows: readonly Row[],
+  states: Record<string, { phase: Phase }>,
+  { phases, types }: { phases: Record<Phase, true>; types: Record<Type, true> },
+): void {
+  const name = role === 'initiator' ? 'Initiator' : 'Joiner'
+  assert.deepEqual(literalsOf(`${role}-state`, `${name}State`, 'phase'), Object.keys(phases).sort())
+  const declared = [
+    ...literalsOf(`${role}-state`, `${name}Event`, 'type'),
+    ...literalsOf('machine', 'LocalEvent', 'type'),
+  ]
+  assert.deepEqual(declared.sort(), Object.keys(types).sort())
+  for (const state of Object.keys(states)) {
+    for (const type of Object.keys(types)) {
+      const found = rows.some((row) => row.state === state && row.event.split(':')[0] === type)
+      assert.ok(found, `PROTOCOL.md has no row for ${state}, ${type}`)
+    }
+  }
+  const reached = new Set<string>(Object.values(states).map(({ phase }) => phase))
+  for (const phase of Object.keys(phases)) assert.ok(reached.has(phase), `no state is in the phase ${phase}`)
+}
+
 /** The literals that a union in the source gives to a field: what the compiler knows, at run time. */
-export function literalsOf(
+function literalsOf(
   file: 'initiator-state' | 'joiner-state' | 'machine',
   typeName: string,
   field: string,

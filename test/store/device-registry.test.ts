@@ -55,6 +55,53 @@ test('a device goes through its life, and every change of state is told once', (
   ])
 })
 
+test('what changes while the state stays is told apart: the path, and what else is worth it', () => {
+  const { registry, trust } = memoryStore()
+  trust.put(activeRecord(alice, 'alice'))
+  const updates: unknown[] = []
+  const stop = registry.onUpdate((what, { state, path, roundTripMs, lastFailure }) =>
+    updates.push([what, state, path, roundTripMs, lastFailure?.message ?? null]),
+  )
+  const noAnswer = { code: 'offline', message: 'No answer.' }
+  registry.disconnected(alice, noAnswer)
+  registry.disconnected(alice, noAnswer)
+  registry.disconnected(alice, { code: 'no-network', message: 'No network.' })
+  registry.connected(alice, { path: 'relayed', address: `${address}/p2p-circuit` })
+  for (let ping = 0; ping < 100; ping++) registry.measured(alice, 40 + ping / 10)
+  registry.connected(alice, direct)
+  registry.measured(alice, 2)
+  registry.disconnected(alice)
+  registry.measured(alice, 3)
+  assert.deepEqual(updates, [
+    ['details', 'disconnected', null, null, 'No network.'],
+    ['details', 'connected', 'relayed', 40, 'No network.'],
+    ['path', 'connected', 'direct', null, 'No network.'],
+    ['details', 'connected', 'direct', 2, 'No network.'],
+  ])
+  const { roundTripMs, connectedSince, lastFailure } = registry.get(alice) ?? {}
+  assert.deepEqual([roundTripMs, connectedSince], [null, null])
+  assert.deepEqual(lastFailure, { at: now, code: 'no-network', message: 'No network.' })
+  registry.revoke(alice)
+  assert.equal(registry.get(alice)?.lastFailure, null)
+  stop()
+  registry.sighted(bob, [address])
+  registry.sighted(bob, [])
+  assert.equal(updates.length, 4)
+})
+
+test('connected since the first of the connections that followed each other', () => {
+  let wallMs = nowMs
+  const { registry, trust } = openMemoryStore({ clock: { wall: () => wallMs } })
+  trust.put(activeRecord(alice, 'alice'))
+  registry.connected(alice, { path: 'relayed', address })
+  wallMs += 60_000
+  registry.connected(alice, direct)
+  assert.equal(registry.get(alice)?.connectedSince, now)
+  registry.disconnected(alice)
+  registry.connected(alice, direct)
+  assert.equal(registry.get(alice)?.connectedSince, new Date(wallMs).toISOString())
+})
+
 test('a listener that was taken off hears nothing', () => {
   const { registry } = memoryStore()
   const heard: unknown[] = []
@@ -74,6 +121,9 @@ test('a description says how and where a device is, or was', () => {
     path: null,
     address: null,
     lastSeen: null,
+    roundTripMs: null,
+    connectedSince: null,
+    lastFailure: null,
   }
   assert.deepEqual(registry.get(alice), { ...base, state: 'paired' })
   registry.disconnected(alice)
@@ -85,7 +135,10 @@ test('a description says how and where a device is, or was', () => {
     path: 'relayed',
     address,
     lastSeen: now,
+    connectedSince: now,
   })
+  registry.measured(alice, 12)
+  assert.equal(registry.get(alice)?.roundTripMs, 12)
   registry.disconnected(alice)
   // The other end of a connection that came in is a port that nobody listens on: it is not where to look for it.
   assert.deepEqual(registry.get(alice), { ...base, state: 'disconnected', lastSeen: now })

@@ -18,6 +18,9 @@ const device = (id: string, name: string, state: DeviceState = 'connected'): Dev
   path: null,
   address: null,
   lastSeen: null,
+  roundTripMs: null,
+  connectedSince: null,
+  lastFailure: null,
 })
 
 test('a device id follows from the peer id, and nothing else has one', () => {

@@ -2,10 +2,12 @@ import { Socket } from 'node:net'
 import os from 'node:os'
 import { syncBuiltinESMExports } from 'node:module'
 
+type Connect = (this: Socket, ...args: unknown[]) => Socket
+
 /** Every connection that this process begins to open, as `host:port`, from now on. Only those to this machine leave it. */
 export function recordDials(): string[] {
   const dials: string[] = []
-  const original = Socket.prototype.connect as (...args: unknown[]) => Socket
+  const original = Object.getOwnPropertyDescriptor(Socket.prototype, 'connect')?.value as Connect
   const connect = function (this: Socket, ...args: unknown[]): Socket {
     const [options] = (Array.isArray(args[0]) ? args[0] : args) as [{ host?: string; port?: number }]
     const { host, port } = options
@@ -15,7 +17,7 @@ export function recordDials(): string[] {
     process.nextTick(() => this.destroy(new Error('not in this test')))
     return this
   }
-  Socket.prototype.connect = connect as typeof Socket.prototype.connect
+  Socket.prototype.connect = connect
   return dials
 }
 

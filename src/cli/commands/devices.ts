@@ -15,7 +15,12 @@ export const devices: Command = {
   options: {},
   positionals: { least: 0, most: 0 },
   startsDaemon: true,
-  examples: [{ line: 'devices', what: 'name, state, path, id and address' }],
+  examples: [
+    {
+      line: 'devices',
+      what: 'name, state, path, id; address, round trip, since when, or why it is not connected',
+    },
+  ],
   run: async ({ daemon, output }) => {
     const { devices: found } = await daemon.call('devices', {})
     if (output.json) for (const device of found) output.result(deviceLine(device), '')
@@ -117,8 +122,11 @@ export function brief({ id, name, peerId }: DeviceInfo): { id: string; name: str
 }
 
 /** One line of `devices --json`. */
-function deviceLine({ id, name, peerId, state, path, address, lastSeen }: DeviceInfo): object {
-  return { id, name, peerId, state: shownState(state), path, address, lastSeen }
+function deviceLine(device: DeviceInfo): object {
+  const { id, name, peerId, state, path, address, lastSeen } = device
+  const { roundTripMs, connectedSince, lastFailure } = device
+  const presence = { roundTripMs, connectedSince, lastFailure }
+  return { id, name, peerId, state: shownState(state), path, address, lastSeen, ...presence }
 }
 
 function requireAnswerOrYes({ options, person }: CommandContext): void {

@@ -53,6 +53,11 @@ export class LocalNetwork implements CandidateSource {
     this.#mdns.announce()
   }
 
+  /** Everybody may be somewhere else now: whoever is here says so. */
+  look(): void {
+    this.#mdns.refresh()
+  }
+
   async find({ signal, onCandidate }: Parameters<CandidateSource['find']>[0]): Promise<void> {
     const search = ({ peerId, addresses }: Sighting): void =>
       onCandidate({ peer: peerId, addresses: addresses.map(String), urgent: true })

@@ -6,9 +6,9 @@ import {
   type RendezvousKeys,
 } from '../../pairing/rendezvous-record.ts'
 import { Alarm } from '../alarm.ts'
+import { Backoff } from '../backoff.ts'
 import { startDeadline } from '../deadline.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
-import { backoffMs } from '../supervisor/reconnect-schedule.ts'
 import { addressesToPublish } from './address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { newerRecords } from './record-search.ts'
@@ -43,7 +43,7 @@ export async function keepPublished(
   const alarm = new Alarm(clock)
   const startedAtMs = clock.monotonic()
   let last = { seed: '', sequence: -1n, addresses: '', stored: 0 }
-  let failures = 0
+  const backoff = new Backoff(() => randomFraction(parts))
   const stopAddresses = parts.onAddressChange(() => {
     if (ownAddresses(parts).join() !== last.addresses) alarm.ring()
   })
@@ -69,13 +69,13 @@ export async function keepPublished(
       if (signal.aborted) return
       last = { ...last, addresses: addresses.join(), stored }
       if (nodes > 0) last = { ...last, seed, sequence: next }
-      failures = stored > 0 ? 0 : failures + 1
+      if (stored > 0) backoff.reset()
       const isStarting = client.nodes === 0 && clock.monotonic() - startedAtMs < graceMs
       if (stored > 0) publication.onStatus('ready', `published to ${countNodes(stored)}`)
       else if (!isStarting) publication.onStatus('unavailable', reason(client, addresses))
       const random = randomFraction(parts)
       const regularMs = publication.intervalMs * (0.75 + random / 2)
-      const delayMs = stored > 0 ? regularMs : isStarting ? graceMs : backoffMs(failures, random)
+      const delayMs = stored > 0 ? regularMs : isStarting ? graceMs : backoff.next()
       // What changes, changes several times: let it settle. Then the rings that count are those for what was not known yet.
       if (stored > 0) await pause(clock, settleMs, signal)
       alarm.clear()

@@ -18,8 +18,8 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
 import { Alarm } from '../alarm.ts'
+import { Backoff } from '../backoff.ts'
 import { answers } from '../connection-probe.ts'
-import { backoffMs } from '../supervisor/reconnect-schedule.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 export interface RelayClientOptions {
   /** Whether this peer is one of the relays to be reachable over. */
@@ -191,14 +191,15 @@ export class RelayReservations implements Startable {
 
   /** Asks until there is room, or the connection is gone. */
   async #takePlace(connection: Connection, signal: AbortSignal): Promise<void> {
-    const { clock, log, random = Math.random } = this.#options
-    for (let failures = 0; !signal.aborted; failures++) {
+    const { clock, log, random } = this.#options
+    const backoff = new Backoff(random)
+    while (!signal.aborted) {
       try {
         await this.#reserve(connection.remotePeer)
         return
       } catch (error) {
         log('debug', 'relay.no-place', { relay: connection.remotePeer.toString(), error: String(error) })
-        await pause(clock, backoffMs(failures, random()), signal)
+        await pause(clock, backoff.next(), signal)
       }
     }
   }

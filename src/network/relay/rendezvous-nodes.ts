@@ -4,9 +4,9 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
 import { Alarm } from '../alarm.ts'
+import { Backoff } from '../backoff.ts'
 import { startDeadline } from '../deadline.ts'
 import { parsePeerAddress } from '../discovery/given-addresses.ts'
-import { backoffMs } from '../supervisor/reconnect-schedule.ts'
 
 export interface RendezvousNodesOptions {
   libp2p: Pick<Libp2p, 'dial' | 'getConnections' | 'addEventListener' | 'removeEventListener'>
@@ -80,9 +80,9 @@ export class RendezvousNodes {
   }
 
   async #keep(node: RendezvousNode): Promise<void> {
-    const { random = Math.random, log, onConnected } = this.#options
+    const { random, log, onConnected } = this.#options
     const { signal } = this.#stop
-    let failures = 0
+    const backoff = new Backoff(random)
     while (!signal.aborted) {
       if (this.#isConnected(node)) {
         await node.alarm.wait(checkMs, signal)
@@ -91,13 +91,13 @@ export class RendezvousNodes {
       const error = await this.#dial(node, signal)
       if (signal.aborted) return
       if (error === null) {
-        failures = 0
+        backoff.reset()
         log('info', 'rendezvous.connected', { peer: node.peer })
         onConnected?.(node.peer)
         continue
       }
       log('debug', 'rendezvous.unreachable', { peer: node.peer, error: error.message })
-      await node.alarm.wait(backoffMs(failures++, random()), signal)
+      await node.alarm.wait(backoff.next(), signal)
     }
   }
 

@@ -26,10 +26,15 @@ export interface Session {
   request(name: string, version: number, value: unknown, options?: SessionRequestOptions): Promise<unknown>
   /** Milliseconds of one round trip. Rejects with `timed-out`, `interrupted` or the signal's reason. */
   ping(options?: PingOptions): Promise<number>
-  /** Says goodbye, lets what is under way finish for up to a second, closes. Never rejects. */
-  close(): Promise<void>
+  /** Says goodbye, lets what is under way finish, closes. Never rejects. */
+  close(options?: CloseOptions): Promise<void>
   /** Ends it at once. */
   abort(error: Error): void
+}
+
+export interface CloseOptions {
+  /** How long what is under way may take. @default 1_000 */
+  patienceMs?: number
 }
 
 export type SessionEnd =
@@ -52,6 +57,8 @@ export interface LiveSessionOptions {
   opener: 'local' | 'remote'
   remoteInstance: string
   clock: Clock
+  /** Called at every answer to a ping with the time that it takes, smoothed. */
+  onRoundTrip?: ((roundTripMs: number) => void) | undefined
   dispatch: (
     name: string,
     version: number,
@@ -93,7 +100,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   })
   const firstChannel = opener === 'local' ? 1 : 2
   const outbound = new OutboundRequests({ outgoing, flush, firstChannel, clock, onIdle: noticeIdle })
-  const pings = new Pings({ framed, clock })
+  const pings = new Pings({ framed, clock, onRoundTrip: options.onRoundTrip })
   const liveness = new Liveness({
     clock,
     ping: () => pings.sendKeepalive(),
@@ -170,10 +177,10 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       throw new SpacedockError('interrupted', 'The connection to the other device is closing.')
   }
 
-  async function close(): Promise<void> {
+  async function close({ patienceMs = closeTimeoutMs }: CloseOptions = {}): Promise<void> {
     if (phase === 'open' || phase === 'goodbye-received') {
       phase = 'closing'
-      const deadline = startDeadline(closeTimeoutMs, closeTimedOut, { clock })
+      const deadline = startDeadline(patienceMs, closeTimedOut, { clock })
       try {
         sayGoodbye()
         if (!isIdle()) {

@@ -10,6 +10,13 @@ export interface PingOptions {
   timeoutMs?: number
 }
 
+export interface PingsOptions {
+  framed: FramedStream
+  clock: Clock
+  /** Called at every answer with how long one takes, smoothed. */
+  onRoundTrip?: ((roundTripMs: number) => void) | undefined
+}
+
 interface PendingPing {
   sentAt: number
   deadline: Deadline
@@ -22,11 +29,16 @@ export class Pings {
   readonly #framed: FramedStream
   readonly #clock: Clock
   readonly #pending = new Map<bigint, PendingPing>()
+  readonly #onRoundTrip: (roundTripMs: number) => void
   #lastId = 0n
+  /** Nobody waits for its answer; one is enough. */
+  #keepalive: { id: bigint; sentAt: number } | undefined
+  #smoothedMs: number | undefined
 
-  constructor({ framed, clock }: { framed: FramedStream; clock: Clock }) {
+  constructor({ framed, clock, onRoundTrip = () => {} }: PingsOptions) {
     this.#framed = framed
     this.#clock = clock
+    this.#onRoundTrip = onRoundTrip
   }
 
   /** Milliseconds until the answer. */
@@ -47,7 +59,8 @@ export class Pings {
   }
 
   sendKeepalive(): void {
-    this.#send(0n)
+    this.#keepalive = { id: ++this.#lastId, sentAt: this.#clock.monotonic() }
+    this.#send(this.#keepalive.id)
   }
 
   answer(ping: Frame): void {
@@ -58,10 +71,23 @@ export class Pings {
   receive({ payload }: Frame): void {
     const id = new DataView(payload.buffer, payload.byteOffset).getBigUint64(0)
     const pending = this.#pending.get(id)
-    if (pending === undefined) return
+    const sentAt = pending?.sentAt ?? (this.#keepalive?.id === id ? this.#keepalive.sentAt : undefined)
+    if (sentAt === undefined) return
     this.#pending.delete(id)
-    pending.deadline.stop()
-    pending.resolve(this.#clock.monotonic() - pending.sentAt)
+    if (this.#keepalive?.id === id) this.#keepalive = undefined
+    const roundTripMs = this.#clock.monotonic() - sentAt
+    this.#measured(roundTripMs)
+    pending?.deadline.stop()
+    pending?.resolve(roundTripMs)
+  }
+
+  /** As TCP does it (RFC 6298, 2). */
+  #measured(roundTripMs: number): void {
+    // An answer that lay there while this machine slept says nothing about the way.
+    if (roundTripMs > pingTimeoutMs) return
+    const before = this.#smoothedMs
+    this.#smoothedMs = before === undefined ? roundTripMs : before + (roundTripMs - before) / 8
+    this.#onRoundTrip(this.#smoothedMs)
   }
 
   /** The session is over. */

@@ -29,6 +29,8 @@ export interface SessionOptions {
   ) => Promise<unknown>
   /** 32 random bytes when asked for 32. @default node:crypto */
   random?: (length: number) => Uint8Array
+  /** Called at every answer to a ping with how long one takes over this connection, in milliseconds, smoothed. */
+  onRoundTrip?: (connection: Connection, roundTripMs: number) => void
   clock?: Clock
   /** Calls off the opening; has no effect on the session once it is open. */
   signal?: AbortSignal
@@ -78,13 +80,14 @@ async function startSession(
   signal: AbortSignal,
 ): Promise<Session> {
   const { clock = systemClock, dispatch } = options
+  const onRoundTrip = (roundTripMs: number): void => options.onRoundTrip?.(connection, roundTripMs)
   const framed = new FramedStream(stream)
   const handshake = { ...options, remotePeer: connection.remotePeer, signal }
   try {
     const greet = opener === 'local' ? greetAsDialer : greetAsListener
     const instance = await greet(framed, handshake)
     const remoteInstance = Buffer.from(instance).toString('hex')
-    return startLiveSession({ framed, connection, opener, remoteInstance, clock, dispatch })
+    return startLiveSession({ framed, connection, opener, remoteInstance, clock, dispatch, onRoundTrip })
   } catch (error) {
     framed.abort(error instanceof Error ? error : new Error('the hello failed', { cause: error }))
     throw error

@@ -1,6 +1,7 @@
 import type { PeerId } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
-import { backoffMs } from './reconnect-schedule.ts'
+import { Backoff } from '../backoff.ts'
+import { Pace } from '../pace.ts'
 import type { Clock } from '../../api.ts'
 export interface AttemptScheduleOptions {
   clock: Clock
@@ -8,7 +9,7 @@ export interface AttemptScheduleOptions {
   random: () => number
   /**
    * One try at a device; never rejects, says whether there has to be another. `dialSignal` aborts when dialling should
-   * start over, `signal` when the attempt is not wanted any more.
+   * start over or make place for others, `signal` when the attempt is not wanted any more.
    */
   attempt: (peerId: PeerId, signals: AttemptSignals) => Promise<'retry' | 'enough'>
 }
@@ -18,33 +19,42 @@ export interface AttemptSignals {
   dialSignal: AbortSignal
 }
 
-type Plan =
-  | { kind: 'idle' }
-  /** `urgent` when there is reason to believe that the device is there */
-  | { kind: 'due'; atMs: number; urgent: boolean }
-  | {
-      kind: 'running'
-      urgent: boolean
-      again: boolean
-      whole: AbortController
-      dial: AbortController
-      done: Promise<void>
-    }
+interface Due {
+  kind: 'due'
+  atMs: number
+  /** There is reason to believe that the device is there. */
+  urgent: boolean
+}
+
+interface Running {
+  kind: 'running'
+  urgent: boolean
+  startedAtMs: number
+  /** What it has to be followed by. */
+  again: 'no' | 'routine' | 'urgent'
+  whole: AbortController
+  dial: AbortController
+  done: Promise<void>
+}
 
 interface Entry {
   peerId: PeerId
-  failures: number
-  plan: Plan
+  backoff: Backoff
+  /** How long its dial may take while others wait for the place. */
+  patienceMs: number
+  plan: { kind: 'idle' } | Due | Running
 }
 
 /**
- * Decides which device is tried when: one timer and a bounded number of attempts at once, however many devices there are
- * and however few of them answer.
+ * Decides which device is tried when: one timer, a bounded number of attempts at once and a bounded number of repetitions a
+ * minute, however many devices there are and however few of them answer. Devices known to be there come first, then those that
+ * were tried in vain least often, then those that have waited for longest; who does not answer gives up the place to them.
  */
 export class AttemptSchedule {
   readonly #options: AttemptScheduleOptions
   readonly #entries = new Map<string, Entry>()
-  #running = 0
+  readonly #running = new Set<{ entry: Entry; plan: Running }>()
+  readonly #repetitions = new Pace(repetitionPace)
   #stopped = false
   #cancelTimer: () => void = () => {}
 
@@ -52,22 +62,15 @@ export class AttemptSchedule {
     this.#options = options
   }
 
-  /** As soon as there is a place; nothing when it is planned already. */
-  begin(peerId: PeerId): void {
-    const entry = this.#entry(peerId)
-    if (entry.plan.kind === 'idle') entry.plan = { kind: 'due', atMs: this.#now(), urgent: false }
+  /** In this order, as soon as there are places: their waiting times are over, and dials under way start over. */
+  restart(peerIds: readonly PeerId[]): void {
+    for (const peerId of peerIds) this.#advance(this.#entry(peerId), 'routine')
     this.#startDue()
   }
 
   /** At once and before others: its waiting time is over. A dial that began without this knowledge starts over. */
   hurry(peerId: PeerId): void {
-    const entry = this.#entry(peerId)
-    entry.failures = 0
-    if (entry.plan.kind !== 'running') entry.plan = { kind: 'due', atMs: this.#now(), urgent: true }
-    else if (!entry.plan.urgent && !entry.plan.again) {
-      entry.plan.again = true
-      entry.plan.dial.abort(new SpacedockError('cancelled', 'The device was seen: it is dialled anew.'))
-    }
+    this.#advance(this.#entry(peerId), 'urgent')
     this.#startDue()
   }
 
@@ -79,13 +82,14 @@ export class AttemptSchedule {
 
   /** It has shown to be well: the next waiting time is a short one. */
   forgive(peerId: PeerId): void {
-    this.#entry(peerId).failures = 0
+    this.#entry(peerId).backoff.reset()
   }
 
   /** No attempt is wanted for now; one that runs is left to finish. */
   pause(peerId: PeerId): void {
     const entry = this.#entry(peerId)
-    if (entry.plan.kind === 'running') entry.plan.again = false
+    entry.patienceMs = firstPatienceMs
+    if (entry.plan.kind === 'running') entry.plan.again = 'no'
     else entry.plan = { kind: 'idle' }
   }
 
@@ -113,9 +117,22 @@ export class AttemptSchedule {
     const key = peerId.toString()
     const known = this.#entries.get(key)
     if (known !== undefined) return known
-    const entry: Entry = { peerId, failures: 0, plan: { kind: 'idle' } }
+    const backoff = new Backoff(this.#options.random)
+    const entry: Entry = { peerId, backoff, patienceMs: firstPatienceMs, plan: { kind: 'idle' } }
     this.#entries.set(key, entry)
     return entry
+  }
+
+  #advance(entry: Entry, how: 'routine' | 'urgent'): void {
+    const { plan, backoff } = entry
+    backoff.reset()
+    if (plan.kind !== 'running') {
+      const urgent = how === 'urgent' || (plan.kind === 'due' && plan.urgent)
+      entry.plan = { kind: 'due', atMs: this.#now(), urgent }
+    } else if (!plan.urgent && plan.again !== 'urgent') {
+      plan.again = how
+      plan.dial.abort(new SpacedockError('cancelled', 'There is news: the device is dialled anew.'))
+    }
   }
 
   #startDue(): void {
@@ -123,37 +140,77 @@ export class AttemptSchedule {
     if (this.#stopped) return
     const now = this.#now()
     let nextMs = Number.POSITIVE_INFINITY
-    const due: { entry: Entry; atMs: number; urgent: boolean }[] = []
+    const due: { entry: Entry; plan: Due }[] = []
     for (const entry of this.#entries.values()) {
-      if (entry.plan.kind !== 'due') continue
-      if (entry.plan.atMs <= now) due.push({ entry, atMs: entry.plan.atMs, urgent: entry.plan.urgent })
-      else nextMs = Math.min(nextMs, entry.plan.atMs)
+      const { plan } = entry
+      if (plan.kind !== 'due') continue
+      if (plan.atMs <= now) due.push({ entry, plan })
+      else nextMs = Math.min(nextMs, plan.atMs)
     }
-    due.sort((a, b) => Number(b.urgent) - Number(a.urgent) || a.atMs - b.atMs)
-    for (const { entry, urgent } of due) {
-      // Some places stay free for devices known to be there. Who finds none is started when an attempt ends.
-      if (this.#running >= (urgent ? maxAttempts : maxRoutineAttempts)) break
-      this.#start(entry, urgent)
+    due.sort((one, other) => rank(one) - rank(other) || one.plan.atMs - other.plan.atMs)
+    let isCrowded = false
+    const places = { urgent: maxOfAKind, routine: maxOfAKind }
+    for (const { plan } of this.#running) places[plan.urgent ? 'urgent' : 'routine']--
+    for (const { entry, plan } of due) {
+      const kind = plan.urgent ? 'urgent' : 'routine'
+      const isRepetition = kind === 'routine' && entry.backoff.failures > 0
+      if (isRepetition && this.#repetitions.freeAtMs > now) {
+        nextMs = Math.min(nextMs, this.#repetitions.freeAtMs)
+        continue
+      }
+      if (places[kind] <= 0 || this.#running.size >= maxAttempts) {
+        isCrowded = true
+        continue
+      }
+      places[kind]--
+      if (isRepetition) this.#repetitions.take(now)
+      this.#start(entry, plan.urgent)
     }
+    if (isCrowded) nextMs = Math.min(nextMs, this.#makePlace(now))
     if (nextMs < Number.POSITIVE_INFINITY) {
       this.#cancelTimer = this.#options.clock.after(nextMs - now, () => this.#startDue())
     }
+  }
+
+  /** Somebody waits: dials that have had their time are called off. When the next one will have had it. */
+  #makePlace(now: number): number {
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const { entry, plan } of this.#running) {
+      if (plan.dial.signal.aborted) continue
+      const untilMs = plan.startedAtMs + entry.patienceMs
+      if (untilMs > now) nextMs = Math.min(nextMs, untilMs)
+      else {
+        entry.patienceMs = Math.min(longestPatienceMs, entry.patienceMs * 2)
+        plan.dial.abort(new SpacedockError('timed-out', 'The device did not answer while others waited.'))
+      }
+    }
+    return nextMs
   }
 
   #start(entry: Entry, urgent: boolean): void {
     const whole = new AbortController()
     const dial = new AbortController()
     whole.signal.addEventListener('abort', () => dial.abort(whole.signal.reason), { once: true })
-    const running: Plan = { kind: 'running', urgent, again: false, whole, dial, done: Promise.resolve() }
-    this.#running++
-    entry.plan = running
-    running.done = this.#run(entry, running, { signal: whole.signal, dialSignal: dial.signal })
+    const done = Promise.resolve()
+    const plan: Running = {
+      kind: 'running',
+      urgent,
+      startedAtMs: this.#now(),
+      again: 'no',
+      whole,
+      dial,
+      done,
+    }
+    entry.plan = plan
+    plan.done = this.#run(entry, plan, { signal: whole.signal, dialSignal: dial.signal })
   }
 
-  async #run(entry: Entry, running: Plan & { kind: 'running' }, signals: AttemptSignals): Promise<void> {
+  async #run(entry: Entry, plan: Running, signals: AttemptSignals): Promise<void> {
+    const place = { entry, plan }
+    this.#running.add(place)
     const next = await this.#options.attempt(entry.peerId, signals)
-    this.#running--
-    if (running.again) entry.plan = { kind: 'due', atMs: this.#now(), urgent: true }
+    this.#running.delete(place)
+    if (plan.again !== 'no') entry.plan = { kind: 'due', atMs: this.#now(), urgent: plan.again === 'urgent' }
     else {
       entry.plan = { kind: 'idle' }
       if (next === 'retry') this.#planRetry(entry)
@@ -163,12 +220,20 @@ export class AttemptSchedule {
 
   #planRetry(entry: Entry): void {
     if (entry.plan.kind !== 'idle') return
-    const delayMs = backoffMs(entry.failures, this.#options.random())
-    entry.failures++
-    entry.plan = { kind: 'due', atMs: this.#now() + delayMs, urgent: false }
+    entry.plan = { kind: 'due', atMs: this.#now() + entry.backoff.next(), urgent: false }
   }
 }
 
-/** At the same time; routine attempts leave a few places to urgent ones. */
-export const maxAttempts = 16
-export const maxRoutineAttempts = 12
+function rank({ entry, plan }: { entry: Entry; plan: Due }): number {
+  return plan.urgent ? -1 : Math.min(entry.backoff.failures, manyFailures)
+}
+
+/** At the same time. Neither the urgent ones nor the others ever take all the places. */
+const maxAttempts = 16
+const maxOfAKind = 12
+/** Longer than it takes to begin with all addresses of most devices (`address-race.ts`); twice as long the next time. */
+const firstPatienceMs = 3_000
+const longestPatienceMs = 24_000
+/** With fewer than a hundred devices, their waiting times alone keep below it. */
+const repetitionPace = { everyMs: 250, inARow: 50 }
+const manyFailures = 8

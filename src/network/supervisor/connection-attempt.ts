@@ -3,6 +3,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../errors.ts'
 import type { AttemptSignals } from './attempt-schedule.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
+import { dialFailure } from './failures.ts'
 import type { Session } from '../session/session.ts'
 import type { Clock } from '../../api.ts'
 export interface AttemptMeans {
@@ -21,8 +22,8 @@ export interface AttemptMeans {
 
 /**
  * One try to reach a device: dials it and opens a session. Undefined when the session was not needed any more once the
- * connection was up. Rejects with `offline` when no address is known, `timed-out`, or with what `dial` and `openSession`
- * reject with.
+ * connection was up. Rejects with a SpacedockError whose message tells a person why: `offline`, `no-network`, `timed-out`,
+ * `cancelled` when the dial is to start over, or what `openSession` rejects with.
  */
 export async function attemptConnection(
   peerId: PeerId,
@@ -32,12 +33,16 @@ export async function attemptConnection(
   const { addressesOf, dial, openSession, connectionsTo, clock, isNeeded } = options
   const dialling = startDeadline(dialTimeoutMs, timedOut, { signal: dialSignal, clock })
   let connection: Connection
+  let addressCount = 0
   try {
     const addresses = await untilAborted(Promise.resolve(addressesOf(peerId)), dialling.signal)
+    addressCount = addresses.length
     if (addresses.length === 0 && connectionsTo(peerId).length === 0) {
       throw new SpacedockError('offline', 'No address of the device is known.')
     }
     connection = await untilAborted(dial(peerId, addresses, { signal: dialling.signal }), dialling.signal)
+  } catch (error) {
+    throw dialFailure(error, addressCount)
   } finally {
     dialling.stop()
   }

@@ -5,8 +5,8 @@ import { AttemptSchedule } from './attempt-schedule.ts'
 import type { AttemptMeans } from './connection-attempt.ts'
 import { attemptConnection } from './connection-attempt.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
-import { arbitrate } from './reconnect-schedule.ts'
-import { isRelayedConnection } from '../relayed-address.ts'
+import { arbitrate } from './arbitration.ts'
+import { dialFailure, endFailure } from './failures.ts'
 import type { Session, SessionEnd } from '../session/session.ts'
 import { watchForSleep } from './sleep-watch.ts'
 import type { Clock } from '../../api.ts'
@@ -14,15 +14,20 @@ import { systemClock } from '../../clock.ts'
 
 export interface ConnectionSupervisorOptions extends AttemptMeans {
   localPeer: PeerId
-  /** The devices to keep connected. */
+  /** The devices to keep connected, in the order in which they are tried. */
   devices: () => readonly PeerId[]
+  /** Whether it is one of them. */
+  isDevice: (peerId: PeerId) => boolean
   /** A session is in use: the device's first, or one that takes the place of another. */
   onSession: (session: Session) => void
-  /** The device has no session any more. */
-  onSessionEnded: (peerId: PeerId, end: SessionEnd) => void
-  onAttemptFailed?: (peerId: PeerId, cause: Error) => void
+  /** The device has no session any more. `failure` tells a person why; null when this side ended it, in order. */
+  onSessionEnded: (peerId: PeerId, end: SessionEnd, failure: SpacedockError | null) => void
+  /** The message tells a person why. */
+  onAttemptFailed?: (peerId: PeerId, failure: SpacedockError) => void
   /** The device says that it does not know this one: it is not tried again before `connectNow`. */
-  onUnknownDevice: (peerId: PeerId) => void
+  onUnknownDevice: (peerId: PeerId, failure: SpacedockError) => void
+  /** The machine slept: what else waits for something may look at once. */
+  onWake?: () => void
   /** In [0, 1). @default Math.random */
   random?: () => number
   clock?: Clock
@@ -34,6 +39,9 @@ interface Kept {
   needsPairing: boolean
   /** Newcomers are dealt with one after the other. */
   admissions: Promise<unknown>
+  /** Replaced, and about to end when what is under way on them has ended. */
+  retiring: Set<Session>
+  cancelTidying: () => void
 }
 
 /** Keeps every paired device connected, for ever, with exactly one session each. */
@@ -59,11 +67,10 @@ export class ConnectionSupervisor {
   start(): void {
     if (this.#phase !== 'new') return
     this.#phase = 'running'
-    this.#stopSleepWatch = watchForSleep(this.#clock, () => this.wake())
-    for (const peerId of this.#options.devices()) {
-      this.#keep(peerId)
-      this.#attempts.begin(peerId)
-    }
+    this.#stopSleepWatch = watchForSleep(this.#clock, () => this.#wake())
+    const devices = this.#options.devices()
+    for (const peerId of devices) this.#keep(peerId)
+    this.#attempts.restart(devices)
   }
 
   /** Ends all attempts and says goodbye on all sessions; takes two seconds at most. It cannot be started again. */
@@ -71,10 +78,13 @@ export class ConnectionSupervisor {
     this.#phase = 'stopped'
     this.#stopSleepWatch()
     const closed = new SpacedockError('closed', 'This device is shutting down.')
-    const sessions = [...this.#kept.values()].flatMap(({ session }) => session?.current ?? [])
+    const kept = [...this.#kept.values()]
+    for (const { cancelTidying } of kept) cancelTidying()
+    const sessions = kept.flatMap(({ session }) => session?.current ?? [])
     const goodbyes = Promise.all(sessions.map((session) => session.close()))
     await this.#within(stopTimeoutMs, Promise.all([goodbyes, this.#attempts.stop(closed)]))
-    for (const session of sessions) session.abort(closed)
+    for (const session of [...sessions, ...kept.flatMap(({ retiring }) => [...retiring])])
+      session.abort(closed)
   }
 
   sessionOf(peerId: PeerId): Session | undefined {
@@ -99,20 +109,19 @@ export class ConnectionSupervisor {
   /** Addresses came or went: everybody is tried anew, and the sessions must show that they are alive. */
   networkChanged(): void {
     if (this.#phase !== 'running') return
-    for (const kept of this.#kept.values()) {
-      if (kept.session !== undefined) void this.#isAlive(kept.session.current)
-      else this.sighting(kept.peerId)
+    for (const { session } of this.#kept.values()) {
+      if (session !== undefined) void this.#isAlive(session.current)
     }
-  }
-
-  /** The machine slept. */
-  wake(): void {
-    this.networkChanged()
+    const missing = this.#options.devices().filter((peerId) => {
+      const kept = this.#kept.get(peerId.toString())
+      return kept !== undefined && kept.session === undefined && !kept.needsPairing
+    })
+    this.#attempts.restart(missing)
   }
 
   /** Takes in a session that the other side opened. `refused`: it was closed, for want of trust or for a better one. */
   async admit(session: Session): Promise<'kept' | 'refused'> {
-    if (this.#phase !== 'running' || !this.#isDevice(session.remotePeer)) {
+    if (this.#phase !== 'running' || !this.#options.isDevice(session.remotePeer)) {
       session.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
       return 'refused'
     }
@@ -140,6 +149,7 @@ export class ConnectionSupervisor {
     const { connectionsTo } = this.#options
     const session = this.sessionOf(peerId)
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')
+    this.#kept.get(peerId.toString())?.cancelTidying()
     this.#kept.delete(peerId.toString())
     session?.abort(revoked)
     for (const connection of connectionsTo(peerId)) connection.abort(revoked)
@@ -151,13 +161,16 @@ export class ConnectionSupervisor {
   #keep(peerId: PeerId): Kept {
     const known = this.#kept.get(peerId.toString())
     if (known !== undefined) return known
-    const kept: Kept = { peerId, session: undefined, needsPairing: false, admissions: Promise.resolve() }
+    const kept: Kept = {
+      peerId,
+      session: undefined,
+      needsPairing: false,
+      admissions: Promise.resolve(),
+      retiring: new Set(),
+      cancelTidying: () => {},
+    }
     this.#kept.set(peerId.toString(), kept)
     return kept
-  }
-
-  #isDevice(peerId: PeerId): boolean {
-    return this.#options.devices().some((device) => device.equals(peerId))
   }
 
   #isWanted(kept: Kept): boolean {
@@ -167,23 +180,24 @@ export class ConnectionSupervisor {
   async #attempt(peerId: PeerId, signals: AttemptSignals): Promise<'retry' | 'enough'> {
     const kept = this.#kept.get(peerId.toString())
     if (kept === undefined) return 'enough'
-    if (!this.#isDevice(peerId)) {
+    if (!this.#options.isDevice(peerId)) {
       this.#kept.delete(peerId.toString())
       return 'enough'
     }
     const failure = await this.#connect(kept, signals).then(
       () => undefined,
-      (error: unknown) =>
-        error instanceof Error ? error : new Error('the attempt failed', { cause: error }),
+      (error: unknown) => dialFailure(error, 1),
     )
     if (!this.#isWanted(kept) || kept.session !== undefined) return 'enough'
-    if (failure instanceof SpacedockError && failure.code === 'not-paired') {
+    if (failure?.code === 'not-paired') {
       kept.needsPairing = true
       this.#attempts.pause(peerId)
-      this.#options.onUnknownDevice(peerId)
+      this.#options.onUnknownDevice(peerId, failure)
       return 'enough'
     }
-    if (failure !== undefined) this.#options.onAttemptFailed?.(peerId, failure)
+    // A dial that starts over has not failed.
+    if (failure !== undefined && failure.code !== 'cancelled')
+      this.#options.onAttemptFailed?.(peerId, failure)
     return 'retry'
   }
 
@@ -191,9 +205,10 @@ export class ConnectionSupervisor {
     const isNeeded = (): boolean => kept.session === undefined
     const options = { ...this.#options, clock: this.#clock, isNeeded }
     const session = await attemptConnection(kept.peerId, signals, options)
-    if (session === undefined) return
+    if (session === undefined) return this.#tidySoon(kept)
     if (this.#isWanted(kept)) await this.admit(session)
     else session.abort(new SpacedockError('cancelled', 'The device is not wanted any more.'))
+    return undefined
   }
 
   async #settle(kept: Kept, newcomer: Session): Promise<'kept' | 'refused'> {
@@ -202,7 +217,7 @@ export class ConnectionSupervisor {
       const localIsSmaller = this.#options.localPeer.toString() < kept.peerId.toString()
       const verdict = arbitrate(current, newcomer, localIsSmaller)
       if (verdict === 'probe-current' && (await this.#isAlive(current, newcomer.connection))) {
-        void newcomer.close()
+        void newcomer.close().then(() => this.#tidySoon(kept))
         return 'refused'
       }
     }
@@ -219,13 +234,45 @@ export class ConnectionSupervisor {
     kept.session = { current: session, sinceMs: this.#clock.monotonic() }
     kept.needsPairing = false
     this.#attempts.pause(kept.peerId)
-    if (previous !== undefined && isRelayedConnection(previous.connection)) {
-      void previous.closed.then(() => leaveRelay(previous.connection, session.connection))
-    }
-    if (previous?.remoteInstance === session.remoteInstance) void previous.close()
-    else previous?.abort(new SpacedockError('interrupted', 'The other device was restarted.'))
     void session.closed.then((end) => this.#ended(kept, session, end))
+    // Also the first measurement of its round trip.
+    const isTakenIn = probe(session)
+    if (previous !== undefined && previous.remoteInstance !== session.remoteInstance)
+      previous.abort(new SpacedockError('interrupted', 'The other device was restarted.'))
+    else if (previous !== undefined) void this.#retire(kept, previous, session, isTakenIn)
+    this.#tidySoon(kept)
     this.#options.onSession(session)
+  }
+
+  /**
+   * Ends a session that was replaced without losing what is under way on it: not before the other side uses the new one, lest
+   * it asks on one that is closing, and not before all is answered. One that is dead ends at once.
+   */
+  async #retire(kept: Kept, previous: Session, next: Session, isTakenIn: Promise<unknown>): Promise<void> {
+    kept.retiring.add(previous)
+    await isTakenIn
+    // One that is closing already may still have to answer.
+    if ((await probe(previous)) === 'silent') silence(previous, next.connection)
+    else await previous.close({ patienceMs: retirementMs })
+    kept.retiring.delete(previous)
+    this.#tidySoon(kept)
+  }
+
+  /**
+   * Both sides may have dialled at once, and a relay's bandwidth is not ours: what carries nothing beside the connection of the
+   * session is closed, in a while, when nobody is about to use it any more.
+   */
+  #tidySoon(kept: Kept): void {
+    if (!this.#isWanted(kept)) return
+    kept.cancelTidying()
+    kept.cancelTidying = this.#clock.after(tidyingMs, () => {
+      const used = kept.session?.current.connection
+      if (used === undefined) return
+      for (const connection of this.#options.connectionsTo(kept.peerId)) {
+        const isIdle = connection.status === 'open' && connection.streams.length === 0
+        if (connection !== used && isIdle) connection.close().catch(() => {})
+      }
+    })
   }
 
   #ended(kept: Kept, session: Session, end: SessionEnd): void {
@@ -239,20 +286,20 @@ export class ConnectionSupervisor {
       if (livedMs >= stableSessionMs) this.#attempts.forgive(kept.peerId)
       this.#attempts.retry(kept.peerId)
     }
-    this.#options.onSessionEnded(kept.peerId, end)
+    this.#options.onSessionEnded(kept.peerId, end, endFailure(end))
   }
 
-  /** Whether a session answers; one that does not is ended, with its connection unless that is known to live. */
+  /** Whether a session answers; one that is silent is ended, with its connection unless that is known to live. */
   async #isAlive(session: Session, living?: Connection): Promise<boolean> {
-    try {
-      await session.ping({ timeoutMs: probeTimeoutMs })
-      return true
-    } catch {
-      const silent = new SpacedockError('offline', 'The device did not answer.')
-      session.abort(silent)
-      if (session.connection !== living) session.connection.abort(silent)
-      return false
-    }
+    const found = await probe(session)
+    if (found === 'silent') silence(session, living)
+    return found === 'alive'
+  }
+
+  /** The ways to everybody may be others by now. */
+  #wake(): void {
+    this.networkChanged()
+    this.#options.onWake?.()
   }
 
   /** Waits for what is being ended, but not for ever. */
@@ -267,11 +314,23 @@ function stopTimedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'It did not end in time.')
 }
 
-/** A relay's bandwidth is not ours: a relayed connection is kept only for as long as it is needed. */
-function leaveRelay(relayed: Connection, used: Connection): void {
-  if (relayed !== used && !isRelayedConnection(used)) relayed.close().catch(() => {})
+async function probe(session: Session): Promise<'alive' | 'silent' | 'closing'> {
+  return session.ping({ timeoutMs: probeTimeoutMs }).then(
+    () => 'alive',
+    (error: unknown) =>
+      error instanceof SpacedockError && error.code === 'timed-out' ? 'silent' : 'closing',
+  )
+}
+
+function silence(session: Session, living: Connection | undefined): void {
+  const silent = new SpacedockError('offline', 'The device did not answer.')
+  session.abort(silent)
+  if (session.connection !== living) session.connection.abort(silent)
 }
 
 const probeTimeoutMs = 2_000
 const stopTimeoutMs = 2_000
 const stableSessionMs = 10_000
+const tidyingMs = 2_000
+/** Requests have deadlines of their own, and silence ends it at any time. */
+const retirementMs = 600_000

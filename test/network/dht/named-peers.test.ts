@@ -33,7 +33,10 @@ test('the DHT hears of admitted peers only, of 16 addresses each, and of connect
   const told: unknown[] = []
   const network = {
     async *sendRequest() {
-      const closer = [...invented, connected].map((id) => ({ id, multiaddrs: new Array(100).fill('/ip4/…') }))
+      const closer = [...invented, connected].map((id) => ({
+        id,
+        multiaddrs: Array.from({ length: 100 }, () => '/ip4/…'),
+      }))
       yield { name: 'PEER_RESPONSE', from: answerer, closer }
     },
     safeDispatchEvent: (type: string, init?: { detail: unknown }) => told.push([type, init?.detail]) > 0,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { within } from '../real-hosts.ts'
+import { virtualClock } from '../virtual-clock.ts'
 import { sessionPair } from './session-pair.ts'
 
 test('a request that crosses the goodbye of the other side is answered', async () => {
@@ -27,4 +28,19 @@ test('both may say goodbye at once, each with a request under way', async () => 
   const closing = Promise.all([dialer.close(), listener.close()])
   assert.deepEqual(await within(Promise.all(requests), 'the answers'), ['hello', 'hello'])
   await within(closing, 'the close')
+})
+
+test('a session that is closed with patience lets what is under way take its time', async () => {
+  const clock = virtualClock()
+  const release = Promise.withResolvers<string>()
+  const { dialer, listener } = await sessionPair({ listener: { clock, dispatch: () => release.promise } })
+  const answer = dialer.request('any', 1, null)
+  await dialer.ping()
+  const closing = listener.close({ patienceMs: 60_000 })
+  await clock.pass(2_500)
+  release.resolve('at last')
+  assert.equal(await within(answer, 'the answer'), 'at last')
+  await within(closing, 'the close')
+  assert.deepEqual(await listener.closed, { reason: 'closed' })
+  assert.equal(clock.pending(), 0)
 })

@@ -35,6 +35,41 @@ test('two devices that dial each other at once end with exactly one session, the
   }
 })
 
+test('a session goes over to another connection in the middle of requests, and none is lost', async (t) => {
+  const { left, right } = await pair(t)
+  startListening(right)
+  left.supervisor.start()
+  await until(() => haveOneSession(left, right), 'the session')
+  const before = left.supervisor.sessionOf(right.peerId)
+  const slow = left.supervisor.sessionOf(right.peerId)?.request('held', 1, 4)
+  const slowBack = right.supervisor.sessionOf(left.peerId)?.request('held', 1, 5)
+  await until(() => left.held.length === 1 && right.held.length === 1, 'both are being handled')
+
+  // Both ask all the time, each the session that its supervisor holds at that moment.
+  const moved = new AbortController()
+  const ask = async (from: TestDevice, to: TestDevice): Promise<number> => {
+    let answers = 0
+    for (; !moved.signal.aborted || answers < 20; answers++) {
+      assert.equal(await from.supervisor.sessionOf(to.peerId)?.request('double', 1, answers), answers * 2)
+    }
+    return answers
+  }
+  const asking = Promise.all([ask(left, right), ask(right, left)])
+  const dialled = await left.host.dial(right.host.getMultiaddrs(), { force: true })
+  await left.supervisor.moveTo(dialled, { signal: AbortSignal.timeout(5_000) })
+  const after = left.supervisor.sessionOf(right.peerId)
+  assert.equal(after?.connection, dialled)
+  await after?.ping()
+  moved.abort()
+  await asking
+  assert.equal(before?.connection.status, 'open', 'the slow ones are still under way')
+  for (const release of [...left.held, ...right.held]) release()
+  assert.deepEqual(await Promise.all([slow, slowBack]), [4, 5])
+  assert.deepEqual(await before?.closed, { reason: 'closed' })
+  await until(() => before?.connection.status === 'closed', 'the old connection is closed')
+  assert.ok(haveOneSession(left, right))
+})
+
 test('a device that was killed and started again is connected again, as another process', async (t) => {
   const { left, right } = await pair(t)
   startListening(right)
@@ -95,6 +130,8 @@ interface TestDevice {
   dialled: number
   sessions: number
   unknown: number
+  /** Requests that wait to be answered. */
+  held: (() => void)[]
   stop(): Promise<void>
   /** Without a goodbye. */
   kill(): Promise<void>
@@ -131,6 +168,19 @@ async function startDevice(
     isPaired: (peerId) => keys.has(peerId.toString()),
     deviceOf: (peerId) => (keys.has(peerId.toString()) ? ({ id: peerId.toString() } as Device) : undefined),
   })
+  const held: (() => void)[] = []
+  registry.register(
+    defineProtocol({
+      name: 'held',
+      version: 1,
+      request: v.number(),
+      response: v.number(),
+      handler: async (value) => {
+        await new Promise<void>((resolve) => held.push(resolve))
+        return value
+      },
+    }),
+  )
   registry.register(
     defineProtocol({
       name: 'double',
@@ -156,9 +206,11 @@ async function startDevice(
     dialled: 0,
     sessions: 0,
     unknown: 0,
+    held,
     supervisor: new ConnectionSupervisor({
       localPeer: host.peerId,
       devices: () => [...ids.values()].filter((peerId) => keys.has(peerId.toString())),
+      isDevice: (peerId) => keys.has(peerId.toString()),
       addressesOf: (peerId) => addresses.get(peerId.toString()) ?? [],
       dial: (_peerId, targets, { signal }) => {
         device.dialled++

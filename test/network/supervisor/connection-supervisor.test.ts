@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Connection, PeerId } from '@libp2p/interface'
-import { multiaddr } from '@multiformats/multiaddr'
+import type { Connection, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../../src/errors.ts'
-import type { ConnectionSupervisorOptions } from '../../../src/network/supervisor/connection-supervisor.ts'
-import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
-import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
 import { newPeerId } from '../session/session-pair.ts'
-import type { VirtualClock } from '../virtual-clock.ts'
-import { turns, virtualClock } from '../virtual-clock.ts'
-
-const [smaller, larger] = await twoPeers()
-const address = multiaddr('/ip4/127.0.0.1/tcp/1')
+import { larger, smaller, supervise, type World } from './supervised-world.ts'
 
 test('a device that is there is connected at start, and again when its session ends', async () => {
   const world = supervise([larger])
@@ -43,33 +35,39 @@ test('a device that is not there is tried for ever, at growing intervals up to a
   await world.stop()
 })
 
-test('a sighting, a new network, a wake and a wish each end the waiting at once', async () => {
-  const nudges: ((supervisor: ConnectionSupervisor) => void)[] = [
-    (supervisor) => supervisor.sighting(larger),
-    (supervisor) => supervisor.networkChanged(),
-    (supervisor) => supervisor.wake(),
-    (supervisor) => supervisor.connectNow(larger),
-  ]
-  for (const nudge of nudges) {
-    let isThere = false
+const nudges: Record<string, (world: World) => unknown> = {
+  'a sighting': ({ supervisor }) => supervisor.sighting(larger),
+  'another network': ({ supervisor }) => supervisor.networkChanged(),
+  'a wish': ({ supervisor }) => supervisor.connectNow(larger),
+  // Noticed by a timer that is late by the wall clock.
+  // Noticed by a timer that is late by the wall clock.
+  'a wake from sleep': async ({ clock, events }) => {
+    clock.sleep(60 * 60_000)
+    while (!events.includes('wake')) await clock.pass(50)
+  },
+}
+for (const [what, nudge] of Object.entries(nudges)) {
+  test(`${what} ends the waiting at once, and the waiting times are short ones again`, async () => {
     const world = supervise([larger], {
-      dial: async () => {
-        if (!isThere) throw new Error('refused')
-        return world.connection(larger)
-      },
+      dial: () => Promise.reject(new Error('refused')),
       random: () => 0.999,
     })
     world.supervisor.start()
-    await world.clock.pass(5 * 60_000)
-    isThere = true
+    await world.clock.pass(10 * 60_000)
+    // Just after a try, so that the next one is a minute off.
+    const last = world.dials.length
+    while (world.dials.length === last) await world.clock.pass(1_000)
+    await world.clock.pass(1_000)
     const before = world.dials.length
-    nudge(world.supervisor)
+    await nudge(world)
     await world.clock.pass(0)
     assert.equal(world.dials.length, before + 1)
-    assert.ok(world.supervisor.sessionOf(larger))
+    await world.clock.pass(4_000)
+    // After 0.5, 1 and 2 s.
+    assert.equal(world.dials.length, before + 4)
     await world.stop()
-  }
-})
+  })
+}
 
 test('a sighting starts a dial over that began without it', async () => {
   let aborted = 0
@@ -98,7 +96,7 @@ test('a dial that never answers is given up after fifteen seconds', async () => 
   const world = supervise([larger], { dial: () => new Promise(() => {}) })
   world.supervisor.start()
   await world.clock.pass(15_000)
-  assert.deepEqual(world.events, ['failed timed-out'])
+  assert.deepEqual(world.events, ['failed offline: No answer at its address.'])
   await world.stop()
 })
 
@@ -107,7 +105,7 @@ test('a device without any known address is not dialled', async () => {
   world.supervisor.start()
   await world.clock.pass(0)
   assert.equal(world.dials.length, 0)
-  assert.deepEqual(world.events, ['failed offline'])
+  assert.deepEqual(world.events, ['failed offline: No address of the device is known.'])
   await world.stop()
 })
 
@@ -160,46 +158,6 @@ test('a device that ends every session at once is not tried without pause', asyn
   await world.stop()
 })
 
-test('1,000 devices of which 10 are there: bounded attempts at once, one timer, and the ten are connected', async () => {
-  const peers = await Promise.all(Array.from({ length: 1_000 }, newPeerId))
-  const online = new Set(peers.filter((_, index) => index % 100 === 50).map(String))
-  let running = 0
-  let most = 0
-  const world = supervise(peers, {
-    dial: async (peerId, _addresses, { signal }) => {
-      most = Math.max(most, ++running)
-      try {
-        if (online.has(peerId.toString())) return world.connection(peerId)
-        return await new Promise<never>((_resolve, reject) => {
-          const cancel = world.clock.after(2_000, () => reject(new Error('unreachable')))
-          signal.addEventListener('abort', () => {
-            cancel()
-            reject(signal.reason)
-          })
-        })
-      } finally {
-        running--
-      }
-    },
-  })
-  world.supervisor.start()
-  await world.clock.pass(180_000)
-  assert.equal(most, 12)
-  const connected = peers.filter((peerId) => world.supervisor.sessionOf(peerId) !== undefined)
-  assert.deepEqual(new Set(connected.map(String)), online)
-  // The dials' own, their deadlines, the next attempt and the watch for sleep.
-  assert.ok(world.clock.pending() <= 2 * 16 + 2, `${world.clock.pending()} clock`)
-
-  // One that comes back is reached at once, though all routine places are taken.
-  const back = peers[0]
-  assert.ok(back)
-  online.add(back.toString())
-  world.supervisor.sighting(back)
-  await world.clock.pass(0)
-  assert.ok(world.supervisor.sessionOf(back))
-  await world.stop()
-})
-
 test('an inbound session is taken in, and ends the attempts', async () => {
   const world = supervise([larger], { dial: () => Promise.reject(new Error('refused')) })
   world.supervisor.start()
@@ -240,6 +198,58 @@ test("when both opened one, the smaller peer id's stays, and the device is never
     assert.ok(!world.events.some((event) => event.startsWith('ended')), String(world.events))
     await world.stop()
   }
+})
+
+test('a session that was replaced ends when the other side uses the new one, and not before it has answered', async () => {
+  const world = supervise([larger], { dial: () => new Promise(() => {}) })
+  world.supervisor.start()
+  const [relayed, direct] = [world.newSession({ opener: 'local' }), world.newSession({ opener: 'local' })]
+  await world.supervisor.admit(relayed)
+  const takenIn = Promise.withResolvers<number>()
+  direct.ping = () => takenIn.promise
+  relayed.isBusy = true
+  relayed.connection.streams.push({} as Stream)
+  await world.supervisor.admit(direct)
+  assert.equal(world.supervisor.sessionOf(larger), direct)
+  await world.clock.pass(0)
+  assert.equal(relayed.patienceMs, undefined)
+  takenIn.resolve(1)
+  await world.clock.pass(60_000)
+  assert.ok((relayed.patienceMs ?? 0) > 30_000, 'longer than any request takes')
+  assert.equal(relayed.connection.status, 'open')
+  relayed.connection.streams.pop()
+  relayed.end({ reason: 'closed' })
+  await world.clock.pass(2_000)
+  assert.equal(relayed.connection.status, 'closed')
+  assert.deepEqual(world.events, ['session 1', 'session 2'])
+  await world.stop()
+})
+
+test('a session that was replaced and does not answer any more ends within two seconds, with its connection', async () => {
+  const world = supervise([larger], { dial: () => new Promise(() => {}) })
+  world.supervisor.start()
+  const dead = world.newSession({ opener: 'local', answersPing: false })
+  await world.supervisor.admit(dead)
+  await world.supervisor.admit(world.newSession({ opener: 'local' }))
+  await world.clock.pass(2_000)
+  assert.equal((await dead.closed).reason, 'aborted')
+  assert.equal(dead.connection.status, 'aborted')
+  await world.stop()
+})
+
+test('connections that carry nothing beside the one of the session are closed, those in use are not', async () => {
+  const world = supervise([larger], { dial: () => new Promise(() => {}) })
+  world.supervisor.start()
+  const [idle, used] = [world.connection(larger), world.connection(larger)]
+  used.streams.push({} as Stream)
+  const session = world.newSession({ opener: 'remote' })
+  await world.supervisor.admit(session)
+  await world.clock.pass(2_000)
+  assert.deepEqual(
+    [idle, used, session.connection].map(({ status }) => status),
+    ['closed', 'open', 'open'],
+  )
+  await world.stop()
 })
 
 test('a dead session does not block a new one for longer than a two-second probe', async () => {
@@ -304,24 +314,14 @@ test('a session that fell silent takes its connection with it', async () => {
   await world.stop()
 })
 
-test('sleep of the machine is noticed by a timer that is late by the wall clock', async () => {
-  let isThere = false
-  const world = supervise([larger], {
-    random: () => 0.999,
-    dial: async () => {
-      if (!isThere) throw new Error('refused')
-      return world.connection(larger)
-    },
-  })
+test('whoever else waits is told of a wake, and a session that died in the sleep is replaced', async () => {
+  const world = supervise([larger])
   world.supervisor.start()
-  // Just after an attempt, so that the next one is a minute off.
-  while (world.dials.length < 12) await world.clock.pass(1_000)
-  const before = world.dials.length
-  isThere = true
+  await world.clock.pass(0)
+  world.session(1).answersPing = false
   world.clock.sleep(60 * 60_000)
-  await world.clock.pass(5_000)
-  assert.equal(world.dials.length, before + 1)
-  assert.ok(world.supervisor.sessionOf(larger))
+  await world.clock.pass(8_000)
+  assert.deepEqual(world.events, ['session 1', 'wake', 'ended aborted', 'session 2'])
   await world.stop()
 })
 
@@ -379,126 +379,3 @@ test('stop says goodbye, and is over within two seconds whatever the others do',
   assert.equal(world.dials.length, 2)
   assert.equal(world.clock.pending(), 0)
 })
-
-interface FakeSession extends Session {
-  answersPing: boolean
-  closesInTime: boolean
-  end(end: SessionEnd): void
-}
-
-interface World {
-  supervisor: ConnectionSupervisor
-  clock: VirtualClock
-  events: string[]
-  dials: { at: number; peerId: PeerId }[]
-  devices: PeerId[]
-  connections: Connection[]
-  sessions: FakeSession[]
-  /** The nth session, from 1. */
-  session(number: number): FakeSession
-  connection(peerId: PeerId): Connection
-  newSession(options: {
-    opener: 'local' | 'remote'
-    connection?: Connection
-    remotePeer?: PeerId
-    remoteInstance?: string
-    answersPing?: boolean
-  }): FakeSession
-  stop(): Promise<void>
-}
-
-/** A supervisor in a world without sockets: its time is turned by hand, and every dial and session is the test's. */
-function supervise(peers: readonly PeerId[], overrides: Partial<ConnectionSupervisorOptions> = {}): World {
-  const clock = virtualClock()
-  const devices = [...peers]
-  const events: string[] = []
-  const dials: World['dials'] = []
-  const connections: Connection[] = []
-  const sessions: FakeSession[] = []
-
-  const connection = (remotePeer: PeerId): Connection => {
-    const made = {
-      remotePeer,
-      status: 'open',
-      remoteAddr: address,
-      abort: () => void (made.status = 'aborted'),
-    }
-    connections.push(made as unknown as Connection)
-    return made as unknown as Connection
-  }
-  const newSession: World['newSession'] = (options) => {
-    const ended = Promise.withResolvers<SessionEnd>()
-    const made: FakeSession = {
-      remotePeer: options.remotePeer ?? options.connection?.remotePeer ?? larger,
-      connection: options.connection ?? connection(options.remotePeer ?? larger),
-      opener: options.opener,
-      remoteInstance: options.remoteInstance ?? 'a'.repeat(32),
-      answersPing: options.answersPing ?? true,
-      closesInTime: true,
-      closed: ended.promise,
-      end: (end) => ended.resolve(end),
-      request: () => Promise.reject(new Error('not in this world')),
-      ping: ({ timeoutMs = 10_000 } = {}) =>
-        made.answersPing
-          ? Promise.resolve(1)
-          : new Promise((_resolve, reject) => {
-              clock.after(timeoutMs, () => reject(new SpacedockError('timed-out', 'no pong')))
-            }),
-      close: async () => {
-        if (made.closesInTime) ended.resolve({ reason: 'closed' })
-        await ended.promise
-      },
-      abort: (cause) => ended.resolve({ reason: 'aborted', cause }),
-    }
-    sessions.push(made)
-    return made
-  }
-  const { dial = async (peerId: PeerId) => connection(peerId), ...others } = overrides
-  const supervisor = new ConnectionSupervisor({
-    localPeer: smaller,
-    devices: () => devices,
-    addressesOf: () => [address],
-    openSession: async (over) => newSession({ connection: over, opener: 'local' }),
-    connectionsTo: (peerId) =>
-      connections.filter((each) => each.status === 'open' && each.remotePeer.equals(peerId)),
-    onSession: (session) => events.push(`session ${sessions.indexOf(session as FakeSession) + 1}`),
-    onSessionEnded: (_peerId, { reason }) => events.push(`ended ${reason}`),
-    onAttemptFailed: (_peerId, cause) =>
-      events.push(`failed ${cause instanceof SpacedockError ? cause.code : cause.message}`),
-    onUnknownDevice: () => events.push('unknown'),
-    random: () => 0.5,
-    clock,
-    ...others,
-    dial: (peerId, addresses, options) => {
-      dials.push({ at: clock.monotonic(), peerId })
-      return dial(peerId, addresses, options)
-    },
-  })
-  return {
-    supervisor,
-    clock,
-    events,
-    dials,
-    devices,
-    connections,
-    sessions,
-    connection,
-    newSession,
-    session: (number) => {
-      const session = sessions[number - 1]
-      assert.ok(session, `there is no session ${number}`)
-      return session
-    },
-    stop: async () => {
-      const stopping = supervisor.stop()
-      await clock.pass(2_000)
-      await stopping
-      await turns()
-    },
-  }
-}
-
-async function twoPeers(): Promise<[smaller: PeerId, larger: PeerId]> {
-  const [one, two] = await Promise.all([newPeerId(), newPeerId()])
-  return one.toString() < two.toString() ? [one, two] : [two, one]
-}

@@ -1,3 +1,5 @@
+import { Pace } from '../../pace.ts'
+
 /**
  * When one link's packets are due. Pure: time and randomness are handed in. Times are monotonic milliseconds.
  *
@@ -11,8 +13,8 @@
  */
 export class LinkSchedule {
   readonly #random: () => number
-  readonly #answers = new RateLimit()
-  readonly #queries = new RateLimit()
+  readonly #answers = new Pace(packetPace)
+  readonly #queries = new Pace(packetPace)
   #answerAtMs = Infinity
   #repeatAtMs = Infinity
   #queryAtMs = Infinity
@@ -95,19 +97,4 @@ const crowdJitterMs = 95
  * Once a second, on average; three times in a row after a silence. The RFC's strict second would make a device that
  * starts right after we announced ourselves wait for it, and that is just when two people sit side by side.
  */
-class RateLimit {
-  #takenUntilMs = -Infinity
-
-  take(nowMs: number): boolean {
-    if (this.freeAtMs > nowMs) return false
-    this.#takenUntilMs = Math.max(this.#takenUntilMs, nowMs) + perPacketMs
-    return true
-  }
-
-  get freeAtMs(): number {
-    return this.#takenUntilMs - (packetsInARow - 1) * perPacketMs
-  }
-}
-
-const perPacketMs = 1_000
-const packetsInARow = 3
+const packetPace = { everyMs: 1_000, inARow: 3 }

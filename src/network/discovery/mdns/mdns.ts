@@ -165,7 +165,7 @@ export function createMdns(options: MdnsOptions): Mdns {
     if (atMs >= expiryAtMs || atMs === Infinity) return
     cancelExpiry?.()
     expiryAtMs = atMs
-    cancelExpiry = clock.after(Math.min(atMs - clock.monotonic(), longestTimerMs), () => {
+    cancelExpiry = clock.after(atMs - clock.monotonic(), () => {
       expiryAtMs = Infinity
       peers.expire(clock.monotonic())
       armExpiry(peers.nextExpiryAtMs())
@@ -207,9 +207,6 @@ export function createMdns(options: MdnsOptions): Mdns {
     peers: () => peers.sightings(),
   }
 }
-
-/** What `setTimeout` can take. */
-const longestTimerMs = 2 ** 31 - 1
 
 /** Fresh at every start, so that nobody can follow a device by it. */
 function randomLabel(): string {

@@ -62,6 +62,19 @@ async function device(port: number, options: Partial<MdnsOptions> = {}): Promise
   }
 }
 
+/** Alice and Bob, on a port of their own unless they are given one; stopped at the end. */
+async function twoDevices(options: Partial<MdnsOptions> = {}) {
+  const port = options.port ?? (await freePort())
+  const alice = await device(port, options)
+  const bob = await device(port, options)
+  await Promise.all([alice.mdns.start(), bob.mdns.start()])
+  return {
+    alice,
+    bob,
+    [Symbol.asyncDispose]: async () => void (await Promise.all([alice.mdns.stop(), bob.mdns.stop()])),
+  }
+}
+
 function loopback() {
   const found = Object.values(networkInterfaces()).find((infos) => infos?.some(({ internal }) => internal))
   assert.ok(found, 'this machine has no loopback interface')
@@ -89,71 +102,46 @@ const hasty: Clock = {
 const saw = (one: Device, other: Device) => () => one.sightings.some(({ peerId }) => peerId === other.peerId)
 
 test('two devices find each other on loopback, in both directions, on the shared port of mDNS', async () => {
-  const alice = await device(5353)
-  const bob = await device(5353)
-  await alice.mdns.start()
-  await bob.mdns.start()
-  try {
-    await alice.until(saw(alice, bob), 'Bob seen')
-    await bob.until(saw(bob, alice), 'Alice seen')
-    const [sighting] = alice.sightings.filter(({ peerId }) => peerId === bob.peerId)
-    assert.deepEqual(sighting?.addresses.map(String), [`/ip4/127.0.0.1/tcp/4001/p2p/${bob.peerId}`])
-    assert.equal(sighting?.interface, 'lo')
-    assert.ok(bob.mdns.peers().some(({ peerId }) => peerId === alice.peerId))
-    await alice.until(() => alice.statuses.some(({ state }) => state === 'ready'), 'ready')
-    assert.ok(!saw(alice, alice)(), 'Alice did not see herself')
-  } finally {
-    await Promise.all([alice.mdns.stop(), bob.mdns.stop()])
-  }
+  await using two = await twoDevices({ port: 5353 })
+  const { alice, bob } = two
+  await alice.until(saw(alice, bob), 'Bob seen')
+  await bob.until(saw(bob, alice), 'Alice seen')
+  const [sighting] = alice.sightings.filter(({ peerId }) => peerId === bob.peerId)
+  assert.deepEqual(sighting?.addresses.map(String), [`/ip4/127.0.0.1/tcp/4001/p2p/${bob.peerId}`])
+  assert.equal(sighting?.interface, 'lo')
+  assert.ok(bob.mdns.peers().some(({ peerId }) => peerId === alice.peerId))
+  await alice.until(() => alice.statuses.some(({ state }) => state === 'ready'), 'ready')
+  assert.ok(!saw(alice, alice)(), 'Alice did not see herself')
 })
 
 test('a device that stops is lost at once; started again it is another name and found again', async () => {
-  const port = await freePort()
-  const alice = await device(port)
-  const bob = await device(port)
-  await Promise.all([alice.mdns.start(), bob.mdns.start()])
-  try {
-    await alice.until(saw(alice, bob), 'Bob seen')
-    await bob.mdns.stop()
-    await alice.until(() => alice.lost.includes(bob.peerId), 'Bob lost')
-    assert.deepEqual(alice.mdns.peers(), [])
-    alice.sightings.length = 0
-    await bob.mdns.start()
-    await alice.until(saw(alice, bob), 'Bob seen again')
-  } finally {
-    await Promise.all([alice.mdns.stop(), bob.mdns.stop()])
-  }
+  await using two = await twoDevices()
+  const { alice, bob } = two
+  await alice.until(saw(alice, bob), 'Bob seen')
+  await bob.mdns.stop()
+  await alice.until(() => alice.lost.includes(bob.peerId), 'Bob lost')
+  assert.deepEqual(alice.mdns.peers(), [])
+  alice.sightings.length = 0
+  await bob.mdns.start()
+  await alice.until(saw(alice, bob), 'Bob seen again')
 })
 
 test('an announcement is a new sighting for those who know the device already', async () => {
-  const port = await freePort()
-  const alice = await device(port, { clock: hasty })
-  const bob = await device(port, { clock: hasty })
-  await Promise.all([alice.mdns.start(), bob.mdns.start()])
-  try {
-    await alice.until(() => alice.sightings.length >= 2, 'announcement and its repetition')
-    const before = alice.sightings.length
-    bob.mdns.announce()
-    await alice.until(() => alice.sightings.length > before, 'seen again')
-  } finally {
-    await Promise.all([alice.mdns.stop(), bob.mdns.stop()])
-  }
+  await using two = await twoDevices({ clock: hasty })
+  const { alice, bob } = two
+  await alice.until(() => alice.sightings.length >= 2, 'announcement and its repetition')
+  const before = alice.sightings.length
+  bob.mdns.announce()
+  await alice.until(() => alice.sightings.length > before, 'seen again')
 })
 
 test('a refresh makes those already known answer again', async () => {
-  const port = await freePort()
-  const alice = await device(port)
-  const bob = await device(port)
-  await Promise.all([alice.mdns.start(), bob.mdns.start()])
-  try {
-    await alice.until(saw(alice, bob), 'Bob seen')
-    await delay(1_100) // Bob's repeated announcement is over
-    const before = alice.sightings.length
-    alice.mdns.refresh()
-    await alice.until(() => alice.sightings.length > before, 'Bob answered')
-  } finally {
-    await Promise.all([alice.mdns.stop(), bob.mdns.stop()])
-  }
+  await using two = await twoDevices({ clock: hasty })
+  const { alice } = two
+  await alice.until(() => alice.sightings.length >= 2, 'announcement and its repetition')
+  const before = alice.sightings.length
+  alice.mdns.refresh()
+  await alice.until(() => alice.sightings.length > before, 'Bob answered')
 })
 
 test('an interface that comes up later is used, one that goes is reported and forgotten', async () => {

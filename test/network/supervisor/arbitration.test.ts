@@ -1,24 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Contender } from '../../../src/network/supervisor/reconnect-schedule.ts'
-import { arbitrate, backoffMs } from '../../../src/network/supervisor/reconnect-schedule.ts'
-
-test('waiting times double from half a second to a minute, spread by chance above the half second', () => {
-  const table: [failures: number, shortest: number, longest: number][] = [
-    [0, 500, 500],
-    [1, 500, 1_000],
-    [2, 500, 2_000],
-    [6, 500, 32_000],
-    [7, 500, 60_000],
-    [8, 500, 60_000],
-    [1_000_000, 500, 60_000],
-  ]
-  for (const [failures, shortest, longest] of table) {
-    assert.equal(backoffMs(failures, 0), shortest)
-    assert.equal(Math.round(backoffMs(failures, 1 - Number.EPSILON)), longest)
-  }
-})
+import { arbitrate, type Contender } from '../../../src/network/supervisor/arbitration.ts'
 
 test('two devices that open sessions to each other at once keep the same one, in whatever order they see them', () => {
   // Each side sees both sessions, one after the other; a session survives when neither side closes it.

@@ -1,17 +1,4 @@
-/** When to try a device again, and which of two sessions with it stays. Pure. */
-
-/**
- * Milliseconds until the next attempt after `failures` failed ones: exponential, capped, with full jitter above a floor.
- *
- * @param random in [0, 1)
- */
-export function backoffMs(failures: number, random: number): number {
-  const ceiling = Math.min(maxBackoffMs, minBackoffMs * 2 ** Math.min(failures, 30))
-  return minBackoffMs + random * (ceiling - minBackoffMs)
-}
-
-export const minBackoffMs = 500
-export const maxBackoffMs = 60_000
+/** Which of two sessions with one device stays. Pure. */
 
 export interface Contender {
   opener: 'local' | 'remote'

@@ -1,0 +1,22 @@
+/** How often something may happen: once in so long, on average; several times in a row after a pause. Times are monotonic. */
+export class Pace {
+  readonly #everyMs: number
+  readonly #inARow: number
+  #takenUntilMs = -Infinity
+
+  constructor({ everyMs, inARow }: { everyMs: number; inARow: number }) {
+    this.#everyMs = everyMs
+    this.#inARow = inARow
+  }
+
+  /** Whether it may happen now; if so, that counts. */
+  take(nowMs: number): boolean {
+    if (this.freeAtMs > nowMs) return false
+    this.#takenUntilMs = Math.max(this.#takenUntilMs, nowMs) + this.#everyMs
+    return true
+  }
+
+  get freeAtMs(): number {
+    return this.#takenUntilMs - (this.#inARow - 1) * this.#everyMs
+  }
+}

@@ -1,0 +1,73 @@
+import { SpacedockError } from '../../errors.ts'
+import type { SessionEnd } from '../session/session.ts'
+
+/**
+ * Why a device could not be reached at its addresses, in a sentence for a person; what the dial rejected with is its cause.
+ * What is such a sentence already comes back as it is.
+ */
+export function dialFailure(error: unknown, addressCount: number): SpacedockError {
+  const cause = { cause: error }
+  if (error instanceof SpacedockError && error.code !== 'timed-out') return error
+  const where = addressCount === 1 ? 'its address' : `any of its ${addressCount} addresses`
+  const obstacles = new Set(causesOf(error).map(obstacle))
+  const [common] = error instanceof SpacedockError || obstacles.size > 1 ? [] : obstacles
+  switch (common) {
+    case 'no-route':
+      return new SpacedockError('no-network', `No network of this device leads to ${where}.`, cause)
+    case 'refused':
+      return new SpacedockError('offline', `Spacedock does not run at ${where}.`, cause)
+    case 'stranger':
+      return new SpacedockError('offline', `Another device answers at ${where}.`, cause)
+    case 'silence':
+    case undefined:
+      return new SpacedockError('offline', `No answer at ${where}.`, cause)
+    default:
+      return common satisfies never
+  }
+}
+
+/** Why a device has no session any more; null when this side ended it, in order. */
+export function endFailure(end: SessionEnd): SpacedockError | null {
+  switch (end.reason) {
+    case 'closed':
+      return null
+    case 'remote-closed':
+      return new SpacedockError('closed', 'The other device closed the connection.')
+    case 'silent':
+      return new SpacedockError(
+        'offline',
+        'The device fell silent: nothing was heard of it for nine seconds.',
+      )
+    case 'interrupted':
+      return new SpacedockError('interrupted', 'The connection to the device was lost.', { cause: end.cause })
+    case 'violation':
+    case 'aborted':
+      if (end.cause instanceof SpacedockError) return end.cause
+      return new SpacedockError('interrupted', 'The connection to the device was ended.', {
+        cause: end.cause,
+      })
+  }
+}
+
+/** What lies behind a failure, for the log. */
+export function failureCauses({ cause }: SpacedockError): string[] {
+  return cause === undefined ? [] : causesOf(cause).map(String)
+}
+
+function causesOf(error: unknown): unknown[] {
+  return error instanceof AggregateError ? error.errors.flatMap(causesOf) : [error]
+}
+
+function obstacle(error: unknown): 'no-route' | 'refused' | 'stranger' | 'silence' {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    const code = 'code' in each ? each.code : undefined
+    if (code === 'ECONNREFUSED') return 'refused'
+    if (noRoute.has(code)) return 'no-route'
+    // libp2p keeps no more than the message of Noise's UnexpectedPeerError.
+    if (each.message.includes('does not match expected remote identity')) return 'stranger'
+  }
+  return 'silence'
+}
+
+/** This device has no way there. (EHOSTUNREACH is the network's word about the other one.) */
+const noRoute: ReadonlySet<unknown> = new Set(['ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import type { Connection, PeerId } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { SpacedockError } from '../../../src/errors.ts'
+import type { ConnectionSupervisorOptions } from '../../../src/network/supervisor/connection-supervisor.ts'
+import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
+import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
+import { newPeerId } from '../session/session-pair.ts'
+import type { VirtualClock } from '../virtual-clock.ts'
+import { turns, virtualClock } from '../virtual-clock.ts'
+
+/** Of two peers, this device and another; whose session stays depends on the order of their ids. */
+export const [smaller, larger] = await twoPeers()
+const address = multiaddr('/ip4/127.0.0.1/tcp/1')
+
+export interface FakeSession extends Session {
+  answersPing: boolean
+  closesInTime: boolean
+  /** Something is under way: it closes when that has ended. */
+  isBusy: boolean
+  /** How long what is under way may take once it closes; undefined while it does not. */
+  patienceMs: number | undefined
+  end(end: SessionEnd): void
+}
+
+export interface World {
+  supervisor: ConnectionSupervisor
+  clock: VirtualClock
+  events: string[]
+  dials: { at: number; peerId: PeerId }[]
+  devices: PeerId[]
+  connections: Connection[]
+  sessions: FakeSession[]
+  /** The nth session, from 1. */
+  session(number: number): FakeSession
+  connection(peerId: PeerId): Connection
+  newSession(options: {
+    opener: 'local' | 'remote'
+    connection?: Connection
+    remotePeer?: PeerId
+    remoteInstance?: string
+    answersPing?: boolean
+  }): FakeSession
+  stop(): Promise<void>
+}
+
+/** A supervisor in a world without sockets: its time is turned by hand, and every dial and session is the test's. */
+export function supervise(
+  peers: readonly PeerId[],
+  overrides: Partial<ConnectionSupervisorOptions> = {},
+): World {
+  const clock = virtualClock()
+  const devices = [...peers]
+  const events: string[] = []
+  const dials: World['dials'] = []
+  const connections: Connection[] = []
+  const sessions: FakeSession[] = []
+  const [device = larger] = peers
+
+  const connection = (remotePeer: PeerId): Connection => {
+    const made = {
+      remotePeer,
+      status: 'open',
+      remoteAddr: address,
+      streams: [] as unknown[],
+      abort: () => void (made.status = 'aborted'),
+      close: async () => void (made.status = 'closed'),
+    }
+    connections.push(made as unknown as Connection)
+    return made as unknown as Connection
+  }
+  const newSession: World['newSession'] = (options) => {
+    const ended = Promise.withResolvers<SessionEnd>()
+    const made: FakeSession = {
+      remotePeer: options.remotePeer ?? options.connection?.remotePeer ?? device,
+      connection: options.connection ?? connection(options.remotePeer ?? device),
+      opener: options.opener,
+      remoteInstance: options.remoteInstance ?? 'a'.repeat(32),
+      answersPing: options.answersPing ?? true,
+      closesInTime: true,
+      isBusy: false,
+      patienceMs: undefined,
+      closed: ended.promise,
+      end: (end) => ended.resolve(end),
+      request: () => Promise.reject(new Error('not in this world')),
+      ping: ({ timeoutMs = 10_000 } = {}) =>
+        made.answersPing
+          ? Promise.resolve(1)
+          : new Promise((_resolve, reject) => {
+              clock.after(timeoutMs, () => reject(new SpacedockError('timed-out', 'no pong')))
+            }),
+      close: async ({ patienceMs = 1_000 } = {}) => {
+        made.patienceMs = patienceMs
+        if (made.closesInTime && !made.isBusy) ended.resolve({ reason: 'closed' })
+        await ended.promise
+      },
+      abort: (cause) => ended.resolve({ reason: 'aborted', cause }),
+    }
+    sessions.push(made)
+    return made
+  }
+  const { dial = async (peerId: PeerId) => connection(peerId), ...others } = overrides
+  const supervisor = new ConnectionSupervisor({
+    localPeer: smaller,
+    devices: () => devices,
+    isDevice: (peerId) => devices.some((device) => device.equals(peerId)),
+    addressesOf: () => [address],
+    openSession: async (over) => newSession({ connection: over, opener: 'local' }),
+    connectionsTo: (peerId) =>
+      connections.filter((each) => each.status === 'open' && each.remotePeer.equals(peerId)),
+    onSession: (session) => events.push(`session ${sessions.indexOf(session as FakeSession) + 1}`),
+    onSessionEnded: (_peerId, { reason }) => events.push(`ended ${reason}`),
+    onAttemptFailed: (_peerId, { code, message }) => events.push(`failed ${code}: ${message}`),
+    onUnknownDevice: () => events.push('unknown'),
+    onWake: () => events.push('wake'),
+    random: () => 0.5,
+    clock,
+    ...others,
+    dial: (peerId, addresses, options) => {
+      dials.push({ at: clock.monotonic(), peerId })
+      return dial(peerId, addresses, options)
+    },
+  })
+  return {
+    supervisor,
+    clock,
+    events,
+    dials,
+    devices,
+    connections,
+    sessions,
+    connection,
+    newSession,
+    session: (number) => {
+      const session = sessions[number - 1]
+      assert.ok(session, `there is no session ${number}`)
+      return session
+    },
+    stop: async () => {
+      const stopping = supervisor.stop()
+      await clock.pass(2_000)
+      await stopping
+      await turns()
+    },
+  }
+}
+
+async function twoPeers(): Promise<[smaller: PeerId, larger: PeerId]> {
+  const [one, two] = await Promise.all([newPeerId(), newPeerId()])
+  return one.toString() < two.toString() ? [one, two] : [two, one]
+}
