@@ -80,6 +80,14 @@ export class TestDevice {
     return { code: finished.code, lines: parseLines(finished), stderr: finished.stderr }
   }
 
+  /** What a person reads who runs a command. */
+  async screen(args: readonly string[]): Promise<string> {
+    const command = [process.execPath, entryPoint, '--dir', this.dataDir, ...args]
+    const { code, stdout, stderr } = await this.place.run(command, { env: this.#env() })
+    assert.equal(code, 0, stderr)
+    return stdout
+  }
+
   /** Starts a command that goes on for a while; the device's end kills it. */
   spawnCli(args: readonly string[]): RunningCommand {
     const command = new RunningCommand(this.place.spawn(this.#command(args), { env: this.#env() }))

@@ -71,6 +71,22 @@ table inet router {
 `
 }
 
+/** IPv4. Replaces the blockade before; none when there are no addresses. Connections that are open end there, too. */
+export function blockadeRules(addresses: readonly string[]): string {
+  const list = addresses.join(', ')
+  const rules = addresses.length === 0 ? '' : `ip saddr { ${list} } drop\n    ip daddr { ${list} } drop`
+  return `
+table inet blockade
+delete table inet blockade
+table inet blockade {
+  chain forward {
+    type filter hook forward priority -1
+    ${rules}
+  }
+}
+`
+}
+
 /** Replaces whatever firewall the host had. */
 export function hostRules(options: FirewallOptions): string {
   const inbound: string[] = []

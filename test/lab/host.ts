@@ -1,4 +1,4 @@
-import { hostRules } from './firewall.ts'
+import { blockadeRules, hostRules } from './firewall.ts'
 import type { FirewallOptions } from './firewall.ts'
 import type { Lan, Route, Socket } from './lan.ts'
 import { Link, awaitCarrier, awaitConnected } from './link.ts'
@@ -44,12 +44,7 @@ export class Host implements Place {
     const index = 1000 + this.#interfaces.size
     await ip(this.namespace, [
       `link add ${added.name} index ${index} type veth peer name ${added.port} netns ${lan.namespace}`,
-      ...(added.ipv4 === null
-        ? []
-        : [`address add ${added.ipv4}/${lengthOf(lan.ipv4)} brd + dev ${added.name}`]),
-      ...(added.ipv6 === null
-        ? []
-        : [`address add ${added.ipv6}/${lengthOf(lan.ipv6)} dev ${added.name} nodad`]),
+      ...this.#addAddresses(added, lan),
       `link set ${added.name} up`,
     ])
     await ip(lan.namespace, [`link set ${added.port} master br0 up`])
@@ -59,6 +54,37 @@ export class Host implements Place {
     )
     for (const route of lan.routes) await this.addRoute(lan, route)
     return added.name
+  }
+
+  /**
+   * Pulls a cable out of one LAN and plugs it into another. The interface stays, and gets the address and the routes that
+   * DHCP would give it there.
+   */
+  async move(from: Lan, to: Lan): Promise<void> {
+    if (this.#interfaces.has(to)) throw new Error(`${this.name} is already on ${to.name}`)
+    const { name, port } = this.#on(from)
+    const moved = { ...to.nextSocket(), name }
+    this.#interfaces.delete(from)
+    this.#interfaces.set(to, moved)
+    await ip(from.namespace, [`link set ${port} netns ${to.namespace} name ${moved.port}`])
+    await awaitCarrier({ namespace: this.namespace, name }, 'down')
+    // Without its addresses, the routes of the old network are gone, too.
+    await ip(this.namespace, [`address flush dev ${name} scope global`, ...this.#addAddresses(moved, to)])
+    await ip(to.namespace, [`link set ${moved.port} master br0 up`])
+    await awaitConnected({ namespace: this.namespace, name }, { namespace: to.namespace, name: moved.port })
+    for (const route of to.routes) await this.addRoute(to, route)
+  }
+
+  /** As when a DHCP server hands out another one; IPv4. */
+  async changeAddress(lan: Lan, address: string): Promise<void> {
+    const socket = this.#on(lan)
+    const length = lengthOf(lan.ipv4)
+    await ip(this.namespace, [
+      `address del ${socket.ipv4}/${length} dev ${socket.name}`,
+      `address add ${address}/${length} brd + dev ${socket.name}`,
+    ])
+    socket.ipv4 = address
+    for (const route of lan.routes) await this.addRoute(lan, route)
   }
 
   isOn(lan: Lan): boolean {
@@ -93,6 +119,11 @@ export class Host implements Place {
   /** The host's own firewall; replaces the one before, so `{}` opens everything. */
   async firewall(options: FirewallOptions): Promise<void> {
     await nft(this.namespace, hostRules(options))
+  }
+
+  /** As a router, passes nothing on to or from these addresses; replaces those of before. */
+  async blockForwarding(addresses: readonly string[]): Promise<void> {
+    await nft(this.namespace, blockadeRules(addresses))
   }
 
   /** An interface that looks alive, has an address and attracts traffic, and swallows all of it. */
@@ -137,6 +168,13 @@ export class Host implements Place {
     const processes = [...this.#processes]
     for (const running of processes) running.kill('SIGKILL')
     await Promise.allSettled(processes.map((running) => running.exited))
+  }
+
+  #addAddresses({ name, ipv4, ipv6 }: Interface, lan: Lan): string[] {
+    return [
+      ...(ipv4 === null ? [] : [`address add ${ipv4}/${lengthOf(lan.ipv4)} brd + dev ${name}`]),
+      ...(ipv6 === null ? [] : [`address add ${ipv6}/${lengthOf(lan.ipv6)} dev ${name} nodad`]),
+    ]
   }
 
   #on(lan: Lan): Interface {

@@ -19,6 +19,22 @@ export function udpPackets(pcap: Buffer): UdpPacket[] {
   })
 }
 
+/** Over IPv4, how many TCP connections to this address somebody began to open. */
+export function tcpOpens(pcap: Buffer, address: string): number {
+  const target = Buffer.from(address.split('.').map(Number))
+  const opened = new Set<string>()
+  for (const frame of frames(pcap)) {
+    if (frame.readUInt16BE(12) !== 0x0800) continue
+    const ip = frame.subarray(14)
+    if (ip[9] !== tcp || !ip.subarray(16, 20).equals(target)) continue
+    const segment = ip.subarray(((ip[0] ?? 0) & 0x0f) * 4)
+    const isSyn = ((segment[13] ?? 0) & 0x12) === 0x02
+    if (isSyn)
+      opened.add(`${ip.toString('hex', 12, 16)} ${segment.readUInt16BE(0)} ${segment.readUInt16BE(2)}`)
+  }
+  return opened.size
+}
+
 function frames(pcap: Buffer): Buffer[] {
   const found: Buffer[] = []
   for (let at = 24; at + 16 <= pcap.length;) {
@@ -29,4 +45,5 @@ function frames(pcap: Buffer): Buffer[] {
   return found
 }
 
+const tcp = 6
 const udp = 17

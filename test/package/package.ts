@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { containerCommand, unitCommand } from './packaging.ts'
 
 /**
  * Packs the package, installs it in an empty folder as a stranger would, and uses it with the oldest Node that it
@@ -66,6 +67,16 @@ try {
       assert.match(run(node, [join(app, 'use.mjs')], app), /^paired alice bob$/mu)
     })
   }
+  check('what the container and the service run is in the package', () => {
+    const [, name = '', ...unitArgs] = unitCommand()
+    for (const [command = '', ...args] of [containerCommand(), [name, ...unitArgs]]) {
+      const linked = join(app, 'node_modules/.bin', command)
+      assert.match(
+        run(linked, [...args.slice(0, -1), join(folder, 'data'), '--help'], app),
+        /^spacedock rendezvous/mu,
+      )
+    }
+  })
   check(`Node ${tooOldNode} is told in one sentence`, () => {
     const command = join(app, 'node_modules/spacedock/bin/spacedock.js')
     const { status, stderr } = spawnSync(fetchNode(tooOldNode), [command, 'status'], { encoding: 'utf8' })

@@ -1,9 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import type { Stream } from '@libp2p/interface'
+import type { Connection, Stream } from '@libp2p/interface'
+import { Libp2pRecord } from '@libp2p/record'
 import { multiaddr } from '@multiformats/multiaddr'
+import { base58 } from '@scure/base'
+import { Key } from 'interface-datastore'
 import { systemClock } from '../../src/clock.ts'
+import { NamedPeers } from '../../src/network/dht/named-peers.ts'
+import { RecordStore, servedConnection } from '../../src/network/dht/record-store.ts'
 import { PeerTable } from '../../src/network/discovery/mdns/mdns-peers.ts'
 import { CandidateQueue } from '../../src/protocols/candidate-queue.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
@@ -53,6 +58,39 @@ export const threats: Threat[] = [
             file: 'src/store/presence.ts',
             find: `const maximumSighted = 1_000`,
             replace: `const maximumSighted = 10_000_000`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 36,
+    title:
+      '50,000 records at a DHT server, and 50,000 names that one DHT node gives, leave a bounded number in memory',
+    attack: manyRecords,
+    without: [
+      {
+        what: 'the bound on records',
+        patches: [
+          {
+            file: 'src/network/dht/store-quota.ts',
+            find: `while (this.#entries.size > records) dropped.push(this.#dropOne())`,
+            replace: `while (this.#entries.size > 10_000_000) dropped.push(this.#dropOne())`,
+          },
+        ],
+      },
+      {
+        what: 'the bound on names',
+        patches: [
+          {
+            file: 'src/network/dht/named-peers.ts',
+            find: `if (own >= this.#limits.perAnswerer || this.#unproven.size >= this.#limits.inAll) return false`,
+            replace: `if (own >= 10_000_000) return false`,
+          },
+          {
+            file: 'src/network/dht/named-peers.ts',
+            find: `const own = [...this.#unproven.values()].filter((each) => each.answerer === answerer).length`,
+            replace: `const own = 0`,
           },
         ],
       },
@@ -151,6 +189,34 @@ async function manySightings(): Promise<Verdict> {
       [`${inRegistry} of the discovered are kept, ${sighted} MB`]: inRegistry > 5_000 || sighted > 10,
     },
     `${inTable} and ${inRegistry} are kept, ${announced} and ${sighted} MB`,
+  )
+}
+
+async function manyRecords(): Promise<Verdict> {
+  const many = 50_000
+  const store = new RecordStore(systemClock, { records: 1_000 })
+  const stored = await growthMb(() => {
+    for (let at = 0; at < many; at++) {
+      const remoteAddr = multiaddr(`/ip4/10.0.${at & 255}.1/tcp/1`)
+      const connection = { remotePeer: `peer ${at}`, remoteAddr } as unknown as Connection
+      const routingKey = base58.decode(fakePeerId())
+      const key = Buffer.concat([Buffer.from('/ipns/'), routingKey])
+      const record = new Libp2pRecord(key, new Uint8Array(200), new Date()).serialize()
+      servedConnection.run(connection, () => store.put(new Key(`/dht/record/${at}`), record))
+    }
+  })
+  const named = new NamedPeers(systemClock, { perAnswerer: 8, inAll: 48 })
+  let admitted = 0
+  const remembered = await growthMb(() => {
+    for (let at = 0; at < many; at++) if (named.admit('mallory', fakePeerId())) admitted += 1
+  })
+  const kept = store.size
+  return unless(
+    {
+      [`${kept} records are kept, ${stored} MB`]: kept > 5_000 || stored > 10,
+      [`${admitted} names are remembered, ${remembered} MB`]: admitted > 100 || remembered > 5,
+    },
+    `${kept} records and ${admitted} names are kept, ${stored} and ${remembered} MB`,
   )
 }
 

@@ -9,6 +9,7 @@ import { ipnsSelector } from 'ipns/selector'
 import { ipnsValidator } from 'ipns/validator'
 import type { Clock } from '../../api.ts'
 import { maxRecordLength } from '../../pairing/rendezvous-record.ts'
+import { limitNamedPeers, NamedPeers } from './named-peers.ts'
 import { RecordStore, servedConnection } from './record-store.ts'
 import type { RecordLimits } from './store-quota.ts'
 
@@ -48,7 +49,7 @@ export function dhtService(options: DhtServiceOptions): (components: KadDHTCompo
   })
   return (components) => {
     const store = new RecordStore(clock, limits)
-    return create(
+    const dht = create(
       new Proxy(components, {
         get(target, name) {
           if (name === 'datastore') return store
@@ -57,9 +58,21 @@ export function dhtService(options: DhtServiceOptions): (components: KadDHTCompo
         },
       }),
     )
+    const { connectionManager } = components
+    limitNamedPeers(
+      dht,
+      new NamedPeers(clock, namedPeers[network]),
+      (peer) => connectionManager.getConnections(peer).length > 0,
+    )
+    return dht
   }
 }
 
+/** On the public network many honest nodes name peers that cannot be reached. */
+const namedPeers = {
+  private: { perAnswerer: 8, inAll: 48 },
+  public: { perAnswerer: 20, inAll: 200 },
+}
 /** Kademlia's alpha, for each of the paths. */
 const parallelRequests = 3
 /** Paths that share no node, so that a few hostile nodes do not end a lookup. */

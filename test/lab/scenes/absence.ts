@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { pairDevices } from '../../device.ts'
-import type { Host } from '../lab.ts'
 import { connectedBothWays, talkBothWays } from '../meeting.ts'
 import { scene, timed, type Stage } from '../scene.ts'
 
@@ -67,10 +66,10 @@ scene('a cable that is pulled is noticed, and connected again when it is plugged
 })
 
 scene("both hosts restart with each other's old address, and find each other by mDNS", async (stage) => {
-  const { alice, bob } = await pairedDevices(stage)
+  const { alice, bob, home } = await pairedDevices(stage)
   await Promise.all([alice.device.down(), bob.device.down()])
-  await changeAddress(alice.host, '10.1.0.1/24', '10.1.0.3/24')
-  await changeAddress(bob.host, '10.1.0.2/24', '10.1.0.1/24')
+  await alice.host.changeAddress(home, '10.1.0.3')
+  await bob.host.changeAddress(home, '10.1.0.1')
   const back = await timed(async () => {
     await Promise.all([alice.device.up(), bob.device.up()])
     await connectedBothWays(alice.device, bob.device)
@@ -82,8 +81,8 @@ scene("both hosts restart with each other's old address, and find each other by 
 })
 
 scene('a host gets another address while it runs, and is connected again', async (stage) => {
-  const { alice, bob } = await pairedDevices(stage)
-  await changeAddress(bob.host, '10.1.0.2/24', '10.1.0.77/24')
+  const { alice, bob, home } = await pairedDevices(stage)
+  await bob.host.changeAddress(home, '10.1.0.77')
   const back = await timed(() => alice.device.waitForState('bob', 'connected', { at: '/ip4/10.1.0.77/' }))
   await bob.device.waitForState('alice', 'connected')
   await talkBothWays(alice.device, bob.device)
@@ -98,15 +97,4 @@ async function pairedDevices({ lab, device }: Stage) {
   await pairDevices(alice.device, bob.device)
   await connectedBothWays(alice.device, bob.device)
   return { home, alice, bob }
-}
-
-/** As when a DHCP server hands out another one. */
-async function changeAddress(host: Host, from: string, to: string): Promise<void> {
-  for (const command of [
-    ['ip', 'address', 'del', from, 'dev', 'eth0'],
-    ['ip', 'address', 'add', to, 'brd', '+', 'dev', 'eth0'],
-  ]) {
-    const { code, stderr } = await host.run(command)
-    assert.equal(code, 0, stderr)
-  }
 }

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { TestDevice } from '../device.ts'
+import type { Lan, NatKind } from './lab.ts'
+import { RendezvousNode } from './rendezvous-node.ts'
+import type { Stage } from './scene.ts'
+
+export interface HomesOptions {
+  nats?: [NatKind, NatKind]
+  /** How many rendezvous nodes. @default 1 */
+  rendezvous?: number
+  /** The public segment, when it is there already. */
+  internet?: Lan
+  /** Addresses of other rendezvous nodes that the devices are given, too. */
+  more?: readonly string[]
+}
+
+/** Homes with a router each at a public segment, on which there are rendezvous nodes. */
+export async function twoHomes(
+  { lab, device }: Pick<Stage, 'lab' | 'device'>,
+  {
+    nats: [natAtHome, natAtWork] = ['port-preserving', 'port-preserving'],
+    rendezvous = 1,
+    internet,
+    more = [],
+  }: HomesOptions = {},
+) {
+  internet ??= await lab.lan('internet', { ipv4: '203.0.113.0/24' })
+  const nodes: RendezvousNode[] = []
+  for (let index = 0; index < rendezvous; index++) {
+    const host = await lab.host(`meet${index}`, [internet])
+    nodes.push(
+      await RendezvousNode.start(
+        host,
+        nodes.flatMap(({ address }) => ['--rendezvous', address]),
+      ),
+    )
+  }
+  const args = [...more, ...nodes.map(({ address }) => address)].flatMap((address) => [
+    '--rendezvous',
+    address,
+  ])
+  const home = await lab.lan('home', { ipv4: '10.1.0.0/24' })
+  const work = await lab.lan('work', { ipv4: '10.2.0.0/24' })
+  const alice = await device('alice', [home], { args })
+  const bob = await device('bob', [work], { args })
+  const atHome = await lab.router('router-home', { inside: home, outside: internet, nat: natAtHome })
+  const atWork = await lab.router('router-work', { inside: work, outside: internet, nat: natAtWork })
+  return { internet, nodes, home, work, alice, bob, routers: { home: atHome, work: atWork } }
+}
+
+/** Waits until both say, with `devices --json`, that they are connected like this. */
+export async function onPath(
+  one: TestDevice,
+  other: TestDevice,
+  path: 'direct' | 'relayed',
+  { deadlineMs = 60_000 } = {},
+): Promise<void> {
+  const deadline = performance.now() + deadlineMs
+  for (;;) {
+    const seen = [
+      await one.waitForState(other.name, 'connected', { deadlineMs }),
+      await other.waitForState(one.name, 'connected', { deadlineMs }),
+    ]
+    if (seen.every((device) => device.path === path)) return
+    assert.ok(performance.now() < deadline, `not ${path}: ${JSON.stringify(seen)}`)
+    await wait(200)
+  }
+}
+
+/** How the sessions of a device went, one after the other, by its log. */
+export function sessionPaths(device: TestDevice): ('direct' | 'relayed')[] {
+  return device.log
+    .split('\n')
+    .filter((line) => line.includes('"session.started"'))
+    .map((line) => (line.includes('/p2p-circuit') ? 'relayed' : 'direct'))
+}
