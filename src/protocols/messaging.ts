@@ -5,6 +5,7 @@ import { SpacedockError } from '../errors.ts'
 import type { Inbox } from '../store/inbox.ts'
 import type { Outbox } from '../store/outbox.ts'
 import type { StoredMessage } from '../store/stored-message.ts'
+import { OneAtATime } from './one-at-a-time.ts'
 
 /** What a message needs of the rest of the node. */
 export interface MessagingComponents {
@@ -48,8 +49,7 @@ const brokenSessionMs = 50
  */
 export class MessagingService {
   readonly #components: MessagingComponents
-  /** Peers being served, and whether something came up for them meanwhile. */
-  readonly #pumping = new Map<string, { again: boolean }>()
+  readonly #delivery = new OneAtATime((peer) => this.#deliver(peer))
   readonly #receipts = new Map<string, () => void>()
   readonly #arrivals = new Set<() => void>()
   readonly #closed = new AbortController()
@@ -100,22 +100,7 @@ export class MessagingService {
 
   /** Sends what waits for this peer, in order, as long as there is a session. Called at every new session. */
   pump(peer: string): void {
-    const running = this.#pumping.get(peer)
-    if (running !== undefined) {
-      running.again = true
-      return
-    }
-    if (this.#closed.signal.aborted) return
-    const pumping = { again: false }
-    this.#pumping.set(peer, pumping)
-    this.#drain(peer)
-      .catch((error: unknown) =>
-        this.#components.log('error', 'messages.stuck', { peer, error: String(error) }),
-      )
-      .finally(() => {
-        this.#pumping.delete(peer)
-        if (pumping.again) this.pump(peer)
-      })
+    if (!this.#closed.signal.aborted) this.#delivery.want(peer)
   }
 
   outboxMessages(): QueuedMessage[] {
@@ -165,6 +150,15 @@ export class MessagingService {
       for (const wake of this.#arrivals) wake()
     }
     return { stored: true }
+  }
+
+  async #deliver(peer: string): Promise<'done'> {
+    try {
+      await this.#drain(peer)
+    } catch (error) {
+      this.#components.log('error', 'messages.stuck', { peer, error: String(error) })
+    }
+    return 'done'
   }
 
   async #drain(peer: string): Promise<void> {

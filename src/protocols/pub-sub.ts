@@ -5,6 +5,7 @@ import { SpacedockError } from '../errors.ts'
 import { encodeJson } from '../network/json-text.ts'
 import { maxSingleFrameTextBytes } from '../network/session/request-header.ts'
 import type { Session } from '../network/session/session.ts'
+import { OneAtATime } from './one-at-a-time.ts'
 import { Subscription } from './subscription.ts'
 
 export interface PubSubParts {
@@ -49,8 +50,8 @@ export class PubSub {
   #subscriptionCount = 0
   /** What the devices that are connected subscribe to. */
   readonly #wanted = new Map<string, ReadonlySet<string>>()
-  /** Devices that are being told, and whether something changed meanwhile. */
-  readonly #telling = new Map<string, { again: boolean }>()
+  /** One after the other for each device, so that the last one told is the last one heard. */
+  readonly #telling = new OneAtATime((peer) => this.#tell(peer))
   readonly #closed = new AbortController()
 
   constructor(parts: PubSubParts) {
@@ -85,7 +86,7 @@ export class PubSub {
 
   /** A session began: what was said in an earlier one is said again, since the other side may have been restarted. */
   connected(peer: string): void {
-    this.#tell(peer)
+    this.#telling.want(peer)
   }
 
   disconnected(peer: string): void {
@@ -107,11 +108,13 @@ export class PubSub {
     const reached: Device[] = []
     for (const peer of peers()) {
       if (this.#wanted.get(peer)?.has(topic) !== true) continue
+      const session = sessionOf(peer)
+      if (session === undefined) continue
       try {
-        sessionOf(peer)
-          ?.emit(name, version, published)
+        session
+          .emit(name, version, published)
           .catch((error: unknown) => log('debug', 'publication.lost', { peer, error: String(error) }))
-        if (sessionOf(peer) !== undefined) reached.push(deviceOf(peer))
+        reached.push(deviceOf(peer))
       } catch (error) {
         log('debug', 'publication.not-taken', { peer, error: String(error) })
       }
@@ -169,43 +172,26 @@ export class PubSub {
   }
 
   #changed(): void {
-    for (const peer of this.#parts.peers()) this.#tell(peer)
-  }
-
-  /** One after the other for each device, so that the last one told is the last one heard. */
-  #tell(peer: string): void {
-    const telling = this.#telling.get(peer)
-    if (telling !== undefined) {
-      telling.again = true
-      return
-    }
-    const state = { again: false }
-    this.#telling.set(peer, state)
-    void this.#tellNow(peer, state).finally(() => {
-      this.#telling.delete(peer)
-      if (state.again) this.#tell(peer)
-    })
+    for (const peer of this.#parts.peers()) this.#telling.want(peer)
   }
 
   /** Never rejects. */
-  async #tellNow(peer: string, state: { again: boolean }): Promise<void> {
+  async #tell(peer: string): Promise<'done' | 'again'> {
     const { sessionOf, clock, log } = this.#parts
     const { name, version } = this.topics
     const { signal } = this.#closed
-    // Several subscriptions made in one turn are told in one.
-    await Promise.resolve()
     const session = sessionOf(peer)
-    if (session === undefined || signal.aborted) return
-    state.again = false
+    if (session === undefined || signal.aborted) return 'done'
     try {
       await session.request(name, version, { topics: [...this.#subscriptions.keys()] }, { signal })
+      return 'done'
     } catch (error) {
-      if (signal.aborted) return
+      if (signal.aborted) return 'done'
       log('debug', 'topics.not-told', { peer, error: String(error) })
       // A broken session has a successor sooner or later, which is told anew.
-      if (sessionOf(peer) !== session) return
+      if (sessionOf(peer) !== session) return 'done'
       await pause(clock, retryMs, signal)
-      state.again = true
+      return 'again'
     }
   }
 }

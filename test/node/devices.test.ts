@@ -1,23 +1,16 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import * as v from 'valibot'
 import { defineProtocol } from '../../src/network/application-protocols.ts'
-import { nextEvent, TestNodes, untilState, type Pair } from './nodes.ts'
+import { nextEvent, pairOfSuite, TestNodes, untilState } from './nodes.ts'
 
 const sum = { name: 'sum', version: 1, request: v.array(v.number()), response: v.number() }
 
 describe('a device that is paired and connected', () => {
-  const nodes = new TestNodes()
-  let pair: Pair
-  before(async () => {
-    pair = await nodes.pair()
-  })
-  after(async () => {
-    await nodes[Symbol.asyncDispose]()
-  })
+  const { pair } = pairOfSuite()
 
   test('answers a request, and its handler knows which device asks', async () => {
-    const { alice, bob, aliceAtBob, bobAtAlice } = pair
+    const { alice, bob, aliceAtBob, bobAtAlice } = pair()
     const askers: string[] = []
     const stop = bob.handle(
       defineProtocol({
@@ -39,7 +32,7 @@ describe('a device that is paired and connected', () => {
   })
 
   test('a request that does not fit its schema never leaves; one that fits here only is refused there', async () => {
-    const { bob, bobAtAlice } = pair
+    const { bob, bobAtAlice } = pair()
     let calls = 0
     const stop = bob.handle(defineProtocol({ ...sum, handler: () => calls++ }))
     const wrong = ['one'] as unknown as number[]
@@ -51,14 +44,14 @@ describe('a device that is paired and connected', () => {
   })
 
   test('an answer that does not fit its schema is refused, by whoever notices', async () => {
-    const { bob, bobAtAlice } = pair
+    const { bob, bobAtAlice } = pair()
     const stop = bob.handle(defineProtocol({ ...sum, response: v.any(), handler: () => 'six' }))
     await assert.rejects(bobAtAlice.request(defineProtocol(sum), [6]), { code: 'invalid-message' })
     stop()
   })
 
   test('a handler that throws is a failure of the other side, with its message', async () => {
-    const { bob, bobAtAlice } = pair
+    const { bob, bobAtAlice } = pair()
     const stop = bob.handle(
       defineProtocol({ ...sum, handler: () => Promise.reject(new Error('out of numbers')) }),
     )
@@ -70,7 +63,7 @@ describe('a device that is paired and connected', () => {
   })
 
   test('an aborted request rejects with the reason, and aborts the handler', async () => {
-    const { bob, bobAtAlice } = pair
+    const { bob, bobAtAlice } = pair()
     const begun = Promise.withResolvers<void>()
     const aborted = Promise.withResolvers<void>()
     const handler = (_numbers: number[], { signal }: { signal: AbortSignal }): Promise<number> => {
@@ -91,7 +84,7 @@ describe('a device that is paired and connected', () => {
   })
 
   test('is found by name, id, and an unambiguous beginning of either', () => {
-    const { alice, bob, bobAtAlice } = pair
+    const { alice, bob, bobAtAlice } = pair()
     for (const reference of ['bob', 'bo', bob.id, bob.id.slice(0, 8)]) {
       assert.equal(alice.device(reference), bobAtAlice, reference)
     }
@@ -100,7 +93,7 @@ describe('a device that is paired and connected', () => {
   })
 
   test('its handle is plain data for those who print it', () => {
-    const { bob, bobAtAlice } = pair
+    const { bob, bobAtAlice } = pair()
     const { lastSeen, address, roundTripMs, connectedSince, lastFailure, ...rest } = JSON.parse(
       JSON.stringify(bobAtAlice),
     ) as Record<string, unknown>
@@ -113,14 +106,14 @@ describe('a device that is paired and connected', () => {
   })
 
   test('answers a ping with the time it took, the path and the address', async () => {
-    const { bobAtAlice } = pair
+    const { bobAtAlice } = pair()
     const { roundTripMs, path, address } = await bobAtAlice.ping()
     assert.ok(roundTripMs > 0)
     assert.deepEqual({ path, address }, { path: 'direct', address: bobAtAlice.address })
   })
 
   test('can be renamed here, where its handle and the list show it at once', async () => {
-    const { alice, bob, bobAtAlice } = pair
+    const { alice, bob, bobAtAlice } = pair()
     await bobAtAlice.rename('the phone')
     assert.equal(bobAtAlice.name, 'the phone')
     assert.equal(alice.device('the phone'), bobAtAlice)
@@ -130,7 +123,7 @@ describe('a device that is paired and connected', () => {
   })
 
   test('a node renames itself for pairings to come', async () => {
-    const { alice } = pair
+    const { alice } = pair()
     await alice.rename('laptop')
     assert.deepEqual([alice.name, alice.status().name], ['laptop', 'laptop'])
     await alice.rename('alice')

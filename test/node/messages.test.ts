@@ -1,21 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import type { Message } from '../../src/api.ts'
 import { within } from '../network/real-hosts.ts'
-import { nextEvent, TestNodes, type Pair } from './nodes.ts'
+import { nextEvent, pairOfSuite, TestNodes } from './nodes.ts'
 
 describe('messages between two nodes', () => {
-  const nodes = new TestNodes()
-  let pair: Pair
-  before(async () => {
-    pair = await nodes.pair()
-  })
-  after(async () => {
-    await nodes[Symbol.asyncDispose]()
-  })
+  const { pair } = pairOfSuite()
 
   test('arrive as events, in the inbox and in the iterator, as they were sent', async () => {
-    const { alice, bob, bobAtAlice } = pair
+    const { alice, bob, bobAtAlice } = pair()
     const arrival = nextEvent(bob, 'message')
     const delivery = nextEvent(alice, 'message:delivered')
     const { id, status } = await bobAtAlice.send({ json: { lamp: 'on' } })
@@ -32,7 +25,7 @@ describe('messages between two nodes', () => {
   })
 
   test('both ways at once, each side in order', async () => {
-    const { alice, bob, aliceAtBob, bobAtAlice } = pair
+    const { alice, bob, aliceAtBob, bobAtAlice } = pair()
     const before = { alice: alice.inbox().at(-1)?.sequence ?? 0, bob: bob.inbox().at(-1)?.sequence ?? 0 }
     const numbers = Array.from({ length: 50 }, (_, index) => String(index))
     await Promise.all(numbers.flatMap((text) => [aliceAtBob.send(text), bobAtAlice.send(text)]))
@@ -48,7 +41,7 @@ describe('messages between two nodes', () => {
   })
 
   test('the iterator gives what comes while it waits, and ends with its signal', async () => {
-    const { bob, bobAtAlice } = pair
+    const { bob, bobAtAlice } = pair()
     const end = new AbortController()
     const after = bob.inbox().at(-1)?.sequence ?? 0
     const messages = bob.messages({ after, signal: end.signal })
@@ -61,7 +54,7 @@ describe('messages between two nodes', () => {
   })
 
   test('a value that is not JSON, or too large, is refused and not kept', async () => {
-    const { alice, bobAtAlice } = pair
+    const { alice, bobAtAlice } = pair()
     await assert.rejects(bobAtAlice.send({ json: undefined }), { code: 'invalid-argument' })
     await assert.rejects(bobAtAlice.send('x'.repeat(256 * 1024 + 1)), { code: 'too-large' })
     await assert.rejects(bobAtAlice.send('\ud800'), { code: 'invalid-message' })

@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { Metrics } from '../../src/node/metrics.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
 import { until } from '../network/real-hosts.ts'
-import { nextEvent, TestNodes, type Pair } from './nodes.ts'
+import { nextEvent, pairOfSuite } from './nodes.ts'
 
 describe('what a node counts', () => {
-  const nodes = new TestNodes()
-  let pair: Pair
-  before(async () => {
-    pair = await nodes.pair()
-  })
-  after(async () => {
-    await nodes[Symbol.asyncDispose]()
-  })
+  const { pair } = pairOfSuite()
 
   test('a pairing, by the role in it, and the session that follows', () => {
     for (const [node, role, other] of [
-      [pair.alice, 'initiator', 'joiner'],
-      [pair.bob, 'joiner', 'initiator'],
+      [pair().alice, 'initiator', 'joiner'],
+      [pair().bob, 'joiner', 'initiator'],
     ] as const) {
       const { pairings, sessions, connections } = node.metrics()
       assert.equal(pairings[role].paired, 1)
@@ -29,11 +22,11 @@ describe('what a node counts', () => {
       assert.equal(sessions.lost, 0)
       assert.ok(connections.opened.direct >= 1 && connections.open.direct >= 1)
     }
-    assert.ok(pair.bob.metrics().dials.tried >= 1)
+    assert.ok(pair().bob.metrics().dials.tried >= 1)
   })
 
   test('how pairings end', async () => {
-    const { alice, bob } = pair
+    const { alice, bob } = pair()
     const before = { alice: alice.metrics().pairings, bob: bob.metrics().pairings }
     const failed = nextEvent(alice, 'pairing:failed')
     await (await alice.pair()).cancel()
@@ -56,7 +49,7 @@ describe('what a node counts', () => {
   })
 
   test('messages: sent, delivered, received; and the bytes that carry them', async () => {
-    const { alice, bob, bobAtAlice } = pair
+    const { alice, bob, bobAtAlice } = pair()
     const before = { alice: alice.metrics(), bob: bob.metrics() }
     await bobAtAlice.send('x'.repeat(10_000))
     await bobAtAlice.send('and another')
@@ -72,7 +65,7 @@ describe('what a node counts', () => {
   })
 
   test('a device that is gone: a session lost, a message queued, dials that fail and are tried again', async () => {
-    const { alice, bob, bobAtAlice } = pair
+    const { alice, bob, bobAtAlice } = pair()
     const lost = nextEvent(alice, 'device:disconnected')
     await bob.close()
     await lost

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after, before } from 'node:test'
 import type { Device, NodeEvents, NodeOptions, SpacedockNode } from '../../src/api.ts'
 import { createNode } from '../../src/node.ts'
 import { within } from '../network/real-hosts.ts'
@@ -40,6 +41,19 @@ export class TestNodes implements AsyncDisposable {
     await Promise.all(this.#nodes.map((node) => node.close()))
     await Promise.all(this.#directories.map((directory) => rm(directory, { recursive: true, force: true })))
   }
+}
+
+/** For all tests of the suite in which it is called: `pair()` are two nodes that are paired and connected. */
+export function pairOfSuite(): { nodes: TestNodes; pair: () => Pair } {
+  const nodes = new TestNodes()
+  let made: Pair | undefined
+  before(async () => {
+    made = await nodes.pair()
+  })
+  after(async () => {
+    await nodes[Symbol.asyncDispose]()
+  })
+  return { nodes, pair: () => made ?? assert.fail('the two are not paired') }
 }
 
 export interface Pair {

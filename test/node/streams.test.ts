@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import * as v from 'valibot'
 import type { ByteStream, Protocol, StreamProtocol } from '../../src/api.ts'
 import {
@@ -11,7 +11,7 @@ import {
   UnknownProtocolError,
 } from '../../src/index.ts'
 import { until } from '../network/real-hosts.ts'
-import { type Pair, TestNodes } from './nodes.ts'
+import { pairOfSuite } from './nodes.ts'
 
 const files = defineStream({
   name: 'files',
@@ -31,17 +31,10 @@ const declaring = defineProtocol({
 })
 
 describe('between two devices that are connected', () => {
-  const nodes = new TestNodes()
-  let pair: Pair
-  before(async () => {
-    pair = await nodes.pair()
-  })
-  after(async () => {
-    await nodes[Symbol.asyncDispose]()
-  })
+  const { pair } = pairOfSuite()
 
   test('a byte stream is opened with a checked request, and read and written like any Web stream', async () => {
-    const { bob, bobAtAlice, aliceAtBob } = pair
+    const { bob, bobAtAlice, aliceAtBob } = pair()
     const asked: unknown[] = []
     const stop = bob.handle(
       withHandler(async ({ path }, stream, { device }) => {
@@ -64,7 +57,7 @@ describe('between two devices that are connected', () => {
   })
 
   test('an error that a stream declares reaches the reader with its data', async () => {
-    const { bob, bobAtAlice } = pair
+    const { bob, bobAtAlice } = pair()
     const stop = bob.handle(
       withHandler(async ({ path }, _stream, { error }) => {
         throw error('no-such-file', { path })
@@ -80,7 +73,7 @@ describe('between two devices that are connected', () => {
   })
 
   test('a declared error arrives with its code and data; any other as a failure with its message and nothing else', async () => {
-    const { bob, bobAtAlice } = pair
+    const { bob, bobAtAlice } = pair()
     const secret = new ProtocolError('other/1', 'no-such-note', { secret: true }, 'of another protocol')
     const stop = bob.handle(
       defineProtocol({
@@ -124,7 +117,7 @@ describe('between two devices that are connected', () => {
   })
 
   test('several versions of one name are served side by side; one that is not is refused with those that are', async () => {
-    const { bob, bobAtAlice } = pair
+    const { bob, bobAtAlice } = pair()
     assert.deepEqual(await bobAtAlice.versionsOf('notes'), [])
     const stops = [1, 3, 2].map((number) => bob.handle(version(number)))
     assert.deepEqual(await bobAtAlice.versionsOf('notes'), [3, 2, 1])
@@ -149,7 +142,7 @@ describe('between two devices that are connected', () => {
   })
 
   test('events arrive in the order they were emitted in, also when their checks take longer for some', async () => {
-    const { bob, bobAtAlice, aliceAtBob } = pair
+    const { bob, bobAtAlice, aliceAtBob } = pair()
     const slowCheck = v.pipeAsync(
       v.number(),
       v.checkAsync(async (value) => {
@@ -191,7 +184,7 @@ describe('between two devices that are connected', () => {
       code: 'invalid-argument',
       message: /"No such" is not a code/u,
     })
-    assert.throws(() => pair.bob.handle(defineEvent({ name: 'e', version: 1, event: v.any() })), {
+    assert.throws(() => pair().bob.handle(defineEvent({ name: 'e', version: 1, event: v.any() })), {
       code: 'invalid-argument',
     })
   })

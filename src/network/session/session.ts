@@ -2,7 +2,8 @@ import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { startDeadline } from '../deadline.ts'
 import { FramedStream, type CountBytes } from './framed-stream.ts'
-import { startLiveSession, type Session, type SessionHandlers } from './live-session.ts'
+import { startLiveSession } from './live-session.ts'
+import type { Session, SessionHandlers } from './session-contract.ts'
 import { greetAsDialer, greetAsListener } from './session-handshake.ts'
 import type { PairKey } from './session-hello.ts'
 import type { Clock } from '../../api.ts'
@@ -10,7 +11,7 @@ import { systemClock } from '../../clock.ts'
 
 export const sessionProtocol = '/spacedock/session/1.0.0'
 
-export type { Session, SessionEnd } from './live-session.ts'
+export type { Session, SessionEnd } from './session-contract.ts'
 
 export interface SessionOptions extends SessionHandlers {
   localPeer: PeerId
@@ -20,13 +21,6 @@ export interface SessionOptions extends SessionHandlers {
   keysOf: (peerId: PeerId) => readonly PairKey[] | Promise<readonly PairKey[]>
   /** Called once the other side has proved a key, and awaited before the session is used. */
   onProved: (peerId: PeerId, pairKey: PairKey) => void | Promise<void>
-  /** Handles what the other side asks; a rejection is told to it by code and message. */
-  dispatch: (
-    name: string,
-    version: number,
-    value: unknown,
-    options: { peerId: PeerId; signal: AbortSignal },
-  ) => Promise<unknown>
   /** Told of all bytes that pass. */
   countBytes?: CountBytes
   /** 32 random bytes when asked for 32. @default node:crypto */

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { randomNumbers } from '../random-numbers.ts'
-import { KillableDevice } from './killable-device.ts'
-import { startPairing } from './running-pairing.ts'
+import { KillableDevice } from '../e2e/killable-device.ts'
+import { startPairing } from '../e2e/running-pairing.ts'
 
 /**
  * Threat 32, for messages. A longer run, or the same one again:
  *
- *     SPACEDOCK_TEST_MESSAGES=10000 SPACEDOCK_TEST_KILLS=200 SPACEDOCK_TEST_SEED=1 node --test test/e2e/kill-messages.test.ts
+ *     SPACEDOCK_TEST_MESSAGES=10000 SPACEDOCK_TEST_KILLS=200 SPACEDOCK_TEST_SEED=1 node --test test/kills/messages.test.ts
  *
  * At most 10,000 messages: an inbox keeps no more.
  */

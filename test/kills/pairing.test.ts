@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import type { CrashPoint } from './crash-points.ts'
+import type { CrashPoint } from '../e2e/crash-points.ts'
 import { within } from '../network/real-hosts.ts'
-import { DevicePool, KillableDevice } from './killable-device.ts'
-import { startPairing } from './running-pairing.ts'
+import { DevicePool, KillableDevice } from '../e2e/killable-device.ts'
+import { startPairing } from '../e2e/running-pairing.ts'
 
 /**
  * Threats 32 and 33, by real processes: one side of a pairing is killed at every point where something is written down,

@@ -1,0 +1,86 @@
+import type { Connection, PeerId } from '@libp2p/interface'
+import type { ByteStream } from '../../api.ts'
+import type { OpenStreamOptions, ServeStream } from './byte-streams.ts'
+import type { ReceiveEvent } from './events.ts'
+import type { SessionRequestOptions } from './outbound-requests.ts'
+import type { PingOptions } from './pings.ts'
+
+/** One long-lived framed stream between two paired devices, which carries everything they say to each other. */
+export interface Session {
+  readonly remotePeer: PeerId
+  /** The libp2p connection it runs over: its address, and whether it is relayed. */
+  readonly connection: Connection
+  readonly opener: 'local' | 'remote'
+  /** 32 hex digits, new at every start of the other device. */
+  readonly remoteInstance: string
+  /** Never rejects. */
+  readonly closed: Promise<SessionEnd>
+  /**
+   * One request, one answer; requests may overtake each other. Rejects with what the other side says
+   * (`unknown-protocol`, `invalid-message`, `too-large`, `remote-failure`), `timed-out`, `interrupted` when the session
+   * ends first, or the signal's reason, which also aborts the handler's signal on the other side.
+   */
+  request(name: string, version: number, value: unknown, options?: SessionRequestOptions): Promise<unknown>
+  /**
+   * A byte stream, once the other side has accepted it. Rejects like `request`. When it breaks later, its two ends are
+   * errored with what the other side says, `interrupted` when the session ends, or the signal's reason.
+   */
+  openStream(name: string, version: number, value: unknown, options?: OpenStreamOptions): Promise<ByteStream>
+  /**
+   * Throws when the event was not taken: `too-large`, `interrupted`. Resolves when it has left, in the order of the calls;
+   * rejects with `interrupted` when the session ends first. Nothing says whether it was handled.
+   */
+  emit(name: string, version: number, value: unknown): Promise<void>
+  /** Milliseconds of one round trip. Rejects with `timed-out`, `interrupted` or the signal's reason. */
+  ping(options?: PingOptions): Promise<number>
+  /** Says goodbye, lets what is under way finish, closes. Never rejects. */
+  close(options?: CloseOptions): Promise<void>
+  /** Ends it at once. */
+  abort(error: Error): void
+}
+
+export interface CloseOptions {
+  /** How long what is under way may take. @default 1_000 */
+  patienceMs?: number
+}
+
+export type SessionEnd =
+  /** by this side, in order */
+  | { reason: 'closed' }
+  /** by the other side, in order */
+  | { reason: 'remote-closed' }
+  /** nothing was heard for nine seconds */
+  | { reason: 'silent' }
+  /** the other side broke the rules of the protocol */
+  | { reason: 'violation'; cause: Error }
+  /** the stream or its connection was lost */
+  | { reason: 'interrupted'; cause: Error }
+  /** by this side, at once */
+  | { reason: 'aborted'; cause: Error }
+
+/** What answers the other side. Without a handler, streams and events do not exist on this side. */
+export interface SessionHandlers {
+  /** Handles what the other side asks; a rejection is told to it by code and message. */
+  dispatch: (
+    name: string,
+    version: number,
+    value: unknown,
+    options: { peerId: PeerId; signal: AbortSignal },
+  ) => Promise<unknown>
+  serveStream?:
+    | ((
+        name: string,
+        version: number,
+        value: unknown,
+        options: Parameters<ServeStream>[3] & { peerId: PeerId },
+      ) => Promise<void>)
+    | undefined
+  receiveEvent?:
+    | ((
+        name: string,
+        version: number,
+        value: unknown,
+        options: Parameters<ReceiveEvent>[3] & { peerId: PeerId },
+      ) => Promise<void>)
+    | undefined
+}
