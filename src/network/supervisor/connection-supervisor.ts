@@ -7,6 +7,8 @@ import { attemptConnection } from './connection-attempt.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
 import { arbitrate } from './arbitration.ts'
 import { dialFailure, endFailure } from './failures.ts'
+import { Leftovers } from './leftovers.ts'
+import { endSilent, probe } from './probe.ts'
 import type { Session, SessionEnd } from '../session/session.ts'
 import { watchForSleep } from './sleep-watch.ts'
 import type { Clock } from '../../api.ts'
@@ -39,9 +41,7 @@ interface Kept {
   needsPairing: boolean
   /** Newcomers are dealt with one after the other. */
   admissions: Promise<unknown>
-  /** Replaced, and about to end when what is under way on them has ended. */
-  retiring: Set<Session>
-  cancelTidying: () => void
+  leftovers: Leftovers
 }
 
 /** Keeps every paired device connected, for ever, with exactly one session each. */
@@ -79,12 +79,12 @@ export class ConnectionSupervisor {
     this.#stopSleepWatch()
     const closed = new SpacedockError('closed', 'This device is shutting down.')
     const kept = [...this.#kept.values()]
-    for (const { cancelTidying } of kept) cancelTidying()
+    for (const { leftovers } of kept) leftovers.stop()
     const sessions = kept.flatMap(({ session }) => session?.current ?? [])
     const goodbyes = Promise.all(sessions.map((session) => session.close()))
     await this.#within(stopTimeoutMs, Promise.all([goodbyes, this.#attempts.stop(closed)]))
-    for (const session of [...sessions, ...kept.flatMap(({ retiring }) => [...retiring])])
-      session.abort(closed)
+    for (const session of sessions) session.abort(closed)
+    for (const { leftovers } of kept) leftovers.abort(closed)
   }
 
   sessionOf(peerId: PeerId): Session | undefined {
@@ -149,7 +149,7 @@ export class ConnectionSupervisor {
     const { connectionsTo } = this.#options
     const session = this.sessionOf(peerId)
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')
-    this.#kept.get(peerId.toString())?.cancelTidying()
+    this.#kept.get(peerId.toString())?.leftovers.stop()
     this.#kept.delete(peerId.toString())
     session?.abort(revoked)
     for (const connection of connectionsTo(peerId)) connection.abort(revoked)
@@ -166,8 +166,11 @@ export class ConnectionSupervisor {
       session: undefined,
       needsPairing: false,
       admissions: Promise.resolve(),
-      retiring: new Set(),
-      cancelTidying: () => {},
+      leftovers: new Leftovers({
+        clock: this.#clock,
+        used: () => kept.session?.current.connection,
+        connections: () => this.#options.connectionsTo(peerId),
+      }),
     }
     this.#kept.set(peerId.toString(), kept)
     return kept
@@ -205,7 +208,7 @@ export class ConnectionSupervisor {
     const isNeeded = (): boolean => kept.session === undefined
     const options = { ...this.#options, clock: this.#clock, isNeeded }
     const session = await attemptConnection(kept.peerId, signals, options)
-    if (session === undefined) return this.#tidySoon(kept)
+    if (session === undefined) return kept.leftovers.tidySoon()
     if (this.#isWanted(kept)) await this.admit(session)
     else session.abort(new SpacedockError('cancelled', 'The device is not wanted any more.'))
     return undefined
@@ -217,7 +220,7 @@ export class ConnectionSupervisor {
       const localIsSmaller = this.#options.localPeer.toString() < kept.peerId.toString()
       const verdict = arbitrate(current, newcomer, localIsSmaller)
       if (verdict === 'probe-current' && (await this.#isAlive(current, newcomer.connection))) {
-        void newcomer.close().then(() => this.#tidySoon(kept))
+        void newcomer.close().then(() => kept.leftovers.tidySoon())
         return 'refused'
       }
     }
@@ -239,40 +242,9 @@ export class ConnectionSupervisor {
     const isTakenIn = probe(session)
     if (previous !== undefined && previous.remoteInstance !== session.remoteInstance)
       previous.abort(new SpacedockError('interrupted', 'The other device was restarted.'))
-    else if (previous !== undefined) void this.#retire(kept, previous, session, isTakenIn)
-    this.#tidySoon(kept)
+    else if (previous !== undefined) void kept.leftovers.retire(previous, session, isTakenIn)
+    kept.leftovers.tidySoon()
     this.#options.onSession(session)
-  }
-
-  /**
-   * Ends a session that was replaced without losing what is under way on it: not before the other side uses the new one, lest
-   * it asks on one that is closing, and not before all is answered. One that is dead ends at once.
-   */
-  async #retire(kept: Kept, previous: Session, next: Session, isTakenIn: Promise<unknown>): Promise<void> {
-    kept.retiring.add(previous)
-    await isTakenIn
-    // One that is closing already may still have to answer.
-    if ((await probe(previous)) === 'silent') silence(previous, next.connection)
-    else await previous.close({ patienceMs: retirementMs })
-    kept.retiring.delete(previous)
-    this.#tidySoon(kept)
-  }
-
-  /**
-   * Both sides may have dialled at once, and a relay's bandwidth is not ours: what carries nothing beside the connection of the
-   * session is closed, in a while, when nobody is about to use it any more.
-   */
-  #tidySoon(kept: Kept): void {
-    if (!this.#isWanted(kept)) return
-    kept.cancelTidying()
-    kept.cancelTidying = this.#clock.after(tidyingMs, () => {
-      const used = kept.session?.current.connection
-      if (used === undefined) return
-      for (const connection of this.#options.connectionsTo(kept.peerId)) {
-        const isIdle = connection.status === 'open' && connection.streams.length === 0
-        if (connection !== used && isIdle) connection.close().catch(() => {})
-      }
-    })
   }
 
   #ended(kept: Kept, session: Session, end: SessionEnd): void {
@@ -292,7 +264,7 @@ export class ConnectionSupervisor {
   /** Whether a session answers; one that is silent is ended, with its connection unless that is known to live. */
   async #isAlive(session: Session, living?: Connection): Promise<boolean> {
     const found = await probe(session)
-    if (found === 'silent') silence(session, living)
+    if (found === 'silent') endSilent(session, living)
     return found === 'alive'
   }
 
@@ -314,23 +286,5 @@ function stopTimedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'It did not end in time.')
 }
 
-async function probe(session: Session): Promise<'alive' | 'silent' | 'closing'> {
-  return session.ping({ timeoutMs: probeTimeoutMs }).then(
-    () => 'alive',
-    (error: unknown) =>
-      error instanceof SpacedockError && error.code === 'timed-out' ? 'silent' : 'closing',
-  )
-}
-
-function silence(session: Session, living: Connection | undefined): void {
-  const silent = new SpacedockError('offline', 'The device did not answer.')
-  session.abort(silent)
-  if (session.connection !== living) session.connection.abort(silent)
-}
-
-const probeTimeoutMs = 2_000
 const stopTimeoutMs = 2_000
 const stableSessionMs = 10_000
-const tidyingMs = 2_000
-/** Requests have deadlines of their own, and silence ends it at any time. */
-const retirementMs = 600_000
