@@ -1,40 +1,27 @@
 import { randomBytes } from 'node:crypto'
-import type { Connection, PeerId, Stream } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
-import { multiaddr } from '@multiformats/multiaddr'
+import type { PeerId } from '@libp2p/interface'
 import { TypedEventEmitter } from 'main-event'
-import type { ConnectionPath, NodeEvents, NodeOptions, Protocol, SpacedockNode } from './api.ts'
+import type { NodeEvents, NodeOptions, Protocol, SpacedockNode } from './api.ts'
 import { systemClock } from './clock.ts'
 import { SpacedockError } from './errors.ts'
-import { ConnectionSupervisor } from './network/supervisor/connection-supervisor.ts'
-import { failureCauses } from './network/supervisor/failures.ts'
-import { DirectPaths } from './network/relay/direct-paths.ts'
-import { LocalNetwork } from './network/discovery/local-network.ts'
 import { createHost, type Host } from './network/host.ts'
-import { watchInterfaces } from './network/interfaces.ts'
 import { ProtocolRegistry } from './network/protocol-registry.ts'
-import { isRelayedConnection } from './network/relayed-address.ts'
 import { refuseUnknownDevice } from './network/session/session-handshake.ts'
-import {
-  acceptSession,
-  openSession,
-  sessionProtocol,
-  type SessionOptions,
-} from './network/session/session.ts'
-import { suite1 } from './pairing/suite.ts'
-import { MessagingService } from './protocols/messaging.ts'
-import { pairingProtocol, PairingService } from './protocols/pairing.ts'
+import { sessionProtocol } from './network/session/session.ts'
+import { Connections, pathOf } from './node/connections.ts'
 import { announceChange, announceUpdate, type Emit } from './node/device-events.ts'
-import { PubSub } from './protocols/pub-sub.ts'
-import { versionsProtocol } from './protocols/versions.ts'
 import { Devices } from './node/devices.ts'
-import { Internet, internetSettings, ownDht, relayOptions, type InternetSettings } from './node/internet.ts'
+import { internetSettings, ownDht, relayOptions, type InternetSettings } from './node/internet.ts'
 import { Metrics } from './node/metrics.ts'
 import { chooseName, choosePort } from './node/own-settings.ts'
 import { join, pair, type PairingsParts } from './node/pairings.ts'
 import { TrustedPeers } from './node/trusted-peers.ts'
+import { suite1 } from './pairing/suite.ts'
+import { MessagingService } from './protocols/messaging.ts'
+import { pairingProtocol, PairingService } from './protocols/pairing.ts'
+import { PubSub } from './protocols/pub-sub.ts'
+import { versionsProtocol } from './protocols/versions.ts'
 import { deviceIdOf } from './store/device-id.ts'
-import { takeTurns } from './store/take-turns.ts'
 import { openStore, type Store } from './store/store.ts'
 import { version } from './version.ts'
 
@@ -94,25 +81,12 @@ async function assemble(
   let closing: Promise<void> | undefined
 
   const trusted = new TrustedPeers(store, clock, log, (peer) => {
-    supervisor.connectNow(peerIdFromString(peer))
+    connections.connectNow(peer)
     const device = store.registry.get(peer)
     if (device !== undefined) emit('device:paired', device)
   })
   store.registry.onChange((before, device) => announceChange(before, device, emit))
   store.registry.onUpdate((what, device) => announceUpdate(what, device, emit))
-
-  const localNetwork = new LocalNetwork({
-    peerId: host.peerId,
-    listening: () => host.listening(),
-    interfaces,
-    log,
-    onSighting: (peer, addresses) => {
-      store.registry.sighted(peer, addresses)
-      supervisor.sighting(peerIdFromString(peer))
-      directPaths.hurry(peerIdFromString(peer))
-    },
-    onLost: (peer) => store.registry.lost(peer),
-  })
 
   const protocols = new ProtocolRegistry({
     host: host.libp2p,
@@ -122,93 +96,33 @@ async function assemble(
     clock,
   })
 
-  const session: SessionOptions = {
-    localPeer: host.libp2p.peerId,
-    instance: randomBytes(16),
-    keysOf: (peer) => trusted.keysOf(peer.toString()),
-    onProved: (peer, { slot }) => {
-      const acknowledgement = trusted.proved(peer.toString(), slot)
-      if (acknowledgement !== null) pairing.confirmedBySession(peer.toString(), acknowledgement)
-    },
-    dispatch: (name, version, value, context) => protocols.dispatch(name, version, value, context),
-    onRoundTrip: ({ remotePeer, id }, roundTripMs) => {
-      const inUse = supervisor.sessionOf(remotePeer)?.connection.id
-      if (inUse === id) store.registry.measured(remotePeer.toString(), roundTripMs)
-    },
-    serveStream: (name, version, value, context) => protocols.serveStream(name, version, value, context),
-    receiveEvent: (name, version, value, context) => protocols.receiveEvent(name, version, value, context),
-    countBytes: metrics.passed,
-    clock,
-  }
-
-  const supervisor = new ConnectionSupervisor({
-    localPeer: host.libp2p.peerId,
-    devices: () => trusted.wanted().map((peer) => peerIdFromString(peer)),
-    isDevice: (peer) => trusted.isWanted(peer.toString()),
-    addressesOf: (peer) => addressesOf(peer.toString()).map((address) => multiaddr(address)),
-    connectionsTo: (peer) => host.libp2p.getConnections(peer),
-    dial: (peer, addresses, { signal }) => host.connect(peer.toString(), addresses, { signal }),
-    openSession: (connection, { signal }) => openSession(connection, { ...session, signal }),
-    onSession: (started) => {
-      const { remotePeer, connection } = started
-      const address = connection.remoteAddr.toString()
-      log('info', 'session.started', { peer: remotePeer.toString(), address })
-      const path = pathOf(connection)
-      store.registry.connected(remotePeer.toString(), { path, address })
-      metrics.sessionOpened(remotePeer.toString(), path)
-      void rememberAddress(connection)
-      directPaths.sessionStarted(started)
-      messaging.pump(remotePeer.toString())
-      pubSub.connected(remotePeer.toString())
-    },
-    onSessionEnded: (peer, { reason }, failure) => {
-      log('info', 'session.ended', { peer: peer.toString(), reason })
-      metrics.sessionLost(peer.toString())
-      store.registry.disconnected(peer.toString(), failure)
-      pubSub.disconnected(peer.toString())
-      internet?.presence.look(peer.toString())
-    },
-    onAttemptFailed: (peer, failure) => {
-      const { code, message } = failure
-      log('debug', 'session.attempt-failed', {
-        peer: peer.toString(),
-        code,
-        message,
-        causes: failureCauses(failure),
-      })
-      metrics.connectionRetried()
-      store.registry.disconnected(peer.toString(), failure)
-    },
-    onUnknownDevice: (peer, failure) => {
-      store.registry.disconnected(peer.toString(), failure)
-      trusted.disowned(peer.toString())
-    },
-    onWake: () => lookAnew(),
-    clock,
-  })
-
-  const directPaths = new DirectPaths({
-    sessionOf: (peer) => supervisor.sessionOf(peer),
-    connectionsTo: (peer) => host.libp2p.getConnections(peer),
-    addressesOf: async (peer) => [
-      ...addressesOf(peer.toString()).map((address) => multiaddr(address)),
-      ...(await host.toldAddresses(peer)),
-    ],
-    dial: (peer, addresses, { signal }) => host.dial(peer.toString(), addresses, { signal }),
-    openThroughNats: async (relayed, { signal }) => {
-      if (host.simultaneousOpen === null) throw new Error('this host uses no relays')
-      return host.simultaneousOpen.open(relayed, { signal })
-    },
-    isAsker: (peer) => host.peerId < peer.toString(),
-    moveSession: (connection, { signal }) => supervisor.moveTo(connection, { signal }),
+  const connections = new Connections({
+    store,
+    host,
+    trusted,
+    metrics,
     clock,
     log,
+    interfaces,
+    mdns: options.mdns !== false,
+    settings,
+    session: {
+      instance: randomBytes(16),
+      keysOf: (peer) => trusted.keysOf(peer.toString()),
+      onProved: (peer, { slot }) => {
+        const acknowledgement = trusted.proved(peer.toString(), slot)
+        if (acknowledgement !== null) pairing.confirmedBySession(peer.toString(), acknowledgement)
+      },
+      dispatch: (name, version, value, context) => protocols.dispatch(name, version, value, context),
+      serveStream: (name, version, value, context) => protocols.serveStream(name, version, value, context),
+      receiveEvent: (name, version, value, context) => protocols.receiveEvent(name, version, value, context),
+    },
+    onSession: (peer) => {
+      messaging.pump(peer)
+      pubSub.connected(peer)
+    },
+    onSessionEnded: (peer) => pubSub.disconnected(peer),
   })
-  host.onConnection((connection) => {
-    metrics.connectionOpened(pathOf(connection))
-    directPaths.connectionOpened(connection)
-  })
-  host.onDial((result) => metrics.dialled(result))
 
   const messaging = new MessagingService({
     inbox: metrics.watchInbox(store.inbox),
@@ -217,7 +131,7 @@ async function assemble(
     log,
     randomId: () => randomBytes(16).toString('base64url'),
     requestOf: (peer) => {
-      const live = supervisor.sessionOf(peerIdFromString(peer))
+      const live = connections.sessionOf(peer)
       return live === undefined
         ? null
         : (value, { signal }) =>
@@ -236,7 +150,7 @@ async function assemble(
 
   const pubSub = new PubSub({
     peers: () => devices.trustedPeers(),
-    sessionOf: (peer) => supervisor.sessionOf(peerIdFromString(peer)),
+    sessionOf: (peer) => connections.sessionOf(peer),
     deviceOf: (peer) => devices.handle(peer),
     clock,
     log,
@@ -250,13 +164,13 @@ async function assemble(
     random: (length) => randomBytes(length),
     trust: trusted,
     deviceName: () => store.settings.get().name ?? '',
-    addressesOf,
+    addressesOf: (peer) => connections.addressesOf(peer),
     idOf: deviceIdOf,
     release: (peer) => {
       if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
     },
     onPairing: (peer, running) => store.registry.pairing(peer, running),
-    onUnfinished: (peer) => supervisor.connectNow(peerIdFromString(peer)),
+    onUnfinished: (peer) => connections.connectNow(peer),
   })
 
   protocols.attach({
@@ -268,100 +182,40 @@ async function assemble(
     protocol: sessionProtocol,
     access: 'paired',
     refuse: (stream) => refuseUnknownDevice(stream),
-    handle: async (stream, connection, { signal }) => admit(stream, connection, signal),
+    handle: (stream, connection, { signal }) => connections.accept(stream, connection, signal),
   })
   protocols.register(messaging.protocol)
   protocols.register(versionsProtocol((name) => protocols.versionsOf(name)))
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
 
-  const internet =
-    settings === null
-      ? null
-      : new Internet({
-          settings,
-          host,
-          interfaces,
-          clock,
-          log,
-          devices: () => trusted.pairKeys(),
-          isConnected: (peer) => supervisor.sessionOf(peerIdFromString(peer)) !== undefined,
-          onFound: (peer) => {
-            log('info', 'presence.found', { peer })
-            supervisor.sighting(peerIdFromString(peer))
-            directPaths.hurry(peerIdFromString(peer))
-          },
-        })
-  const stopFollowing = store.trust.onChange(() => internet?.presence.devicesChanged())
-
-  /** Where a device was last, where it is seen, and where it says that it is: by turns, so that no way waits for another. */
-  function addressesOf(peer: string): string[] {
-    return takeTurns(store.registry.addressesOf(peer), internet?.presence.addressesOf(peer) ?? [])
-  }
-
-  /** So that the device is found again, also when the first connection breaks before it has carried a session. */
-  async function rememberAddress(connection: Connection): Promise<void> {
-    const peer = connection.remotePeer.toString()
-    if (trusted.keysOf(peer).length === 0) return
-    const address = await host.dialableAddress(connection)
-    if (address !== null && closing === undefined) store.registry.reachableAt(peer, address.toString())
-  }
-  store.trust.onChange((peer) => {
-    const connections = host.libp2p.getConnections(peerIdFromString(peer))
-    for (const connection of connections) void rememberAddress(connection)
-  })
-  host.onIdentified((connection) => void rememberAddress(connection))
-
-  async function admit(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
-    await supervisor.admit(await acceptSession(stream, connection, { ...session, signal }))
-  }
-
   const devices = new Devices({
     store,
     clock,
-    supervisor,
+    supervisor: connections.supervisor,
     messaging,
     onRenamed: (device) => emit('device:renamed', device),
   })
   const pairings: PairingsParts = {
     pairing,
     host,
-    localNetwork: options.mdns === false ? null : localNetwork,
-    internet,
+    localNetwork: connections.localNetwork,
+    internet: connections.internet,
     log,
     deviceOf: (peer) => devices.handle(peer),
     emit,
     onEnded: (role, outcome) => metrics.pairingEnded(role, outcome),
   }
 
-  /** The network is another one, or the machine slept: whatever waits, and whoever may be here, is asked now. */
-  const lookAnew = (): void => {
-    host.networkChanged()
-    directPaths.networkChanged()
-    internet?.networkChanged()
-    localNetwork.look()
-  }
-  const onNetworkChange = (): void => {
-    log('info', 'network.changed')
-    supervisor.networkChanged()
-    lookAnew()
-  }
-  const stopWatching = watchInterfaces(onNetworkChange, { names: interfaces })
   const startedAtMs = clock.monotonic()
-  // First of all: it turns nobody away who comes in while the others start.
-  supervisor.start()
-  if (options.mdns !== false) await localNetwork.start()
-  internet?.start()
+  await connections.start()
 
   async function shutDown(): Promise<void> {
-    stopWatching()
-    stopFollowing()
     await pairing.close()
     messaging.close()
     pubSub.close()
-    await directPaths.stop()
-    await supervisor.stop()
-    await Promise.allSettled([localNetwork.stop(), internet?.stop(), protocols.close()])
+    await connections.stop()
+    await protocols.close()
     await host.stop()
     trusted.close()
     store.close()
@@ -412,10 +266,6 @@ async function assemble(
     close,
     [Symbol.asyncDispose]: close,
   }
-}
-
-function pathOf(connection: Connection): ConnectionPath {
-  return isRelayedConnection(connection) ? 'relayed' : 'direct'
 }
 
 type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }

@@ -60,9 +60,9 @@ export const threats: Threat[] = [
         what: 'the switch',
         patches: [
           {
-            file: 'src/node.ts',
-            find: `if (options.mdns !== false) await localNetwork.start()`,
-            replace: `await localNetwork.start()`,
+            file: 'src/node/connections.ts',
+            find: `mdns ? localNetwork() : null`,
+            replace: `localNetwork()`,
           },
         ],
       },

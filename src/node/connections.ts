@@ -1,0 +1,244 @@
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import type { Clock, ConnectionPath, Log } from '../api.ts'
+import type { SpacedockError } from '../errors.ts'
+import { LocalNetwork } from '../network/discovery/local-network.ts'
+import type { Host } from '../network/host.ts'
+import { watchInterfaces } from '../network/interfaces.ts'
+import { DirectPaths } from '../network/relay/direct-paths.ts'
+import { isRelayedConnection } from '../network/relayed-address.ts'
+import { acceptSession, openSession, type Session, type SessionOptions } from '../network/session/session.ts'
+import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
+import { failureCauses } from '../network/supervisor/failures.ts'
+import type { Store } from '../store/store.ts'
+import { takeTurns } from '../store/take-turns.ts'
+import { Internet, type InternetSettings } from './internet.ts'
+import type { Metrics } from './metrics.ts'
+import type { TrustedPeers } from './trusted-peers.ts'
+
+export interface ConnectionsParts {
+  store: Store
+  host: Host
+  trusted: TrustedPeers
+  metrics: Metrics
+  clock: Clock
+  log: Log
+  interfaces: string[] | undefined
+  /** Whether to be found, and to find others, on the local network. */
+  mdns: boolean
+  /** Null when nothing but the local network is used. */
+  settings: InternetSettings | null
+  /** How every session begins, and what is done with what comes over it. */
+  session: Omit<SessionOptions, 'localPeer' | 'onRoundTrip' | 'countBytes' | 'clock' | 'signal'>
+  /** The device has a session: its first, or one that takes the place of another. */
+  onSession: (peer: string) => void
+  onSessionEnded: (peer: string) => void
+}
+
+/** Keeps every paired device connected, by all the ways there are, and writes down what comes of it. */
+export class Connections {
+  readonly supervisor: ConnectionSupervisor
+  /** Null when multicast DNS is switched off. */
+  readonly localNetwork: LocalNetwork | null
+  readonly internet: Internet | null
+  readonly #parts: ConnectionsParts
+  readonly #session: SessionOptions
+  readonly #directPaths: DirectPaths
+  readonly #stopListening: (() => void)[] = []
+  #stopped = false
+
+  constructor(parts: ConnectionsParts) {
+    this.#parts = parts
+    const { store, host, trusted, metrics, clock, log, interfaces, mdns, settings } = parts
+    this.#session = {
+      ...parts.session,
+      localPeer: host.libp2p.peerId,
+      onRoundTrip: (connection, roundTripMs) => this.#measured(connection, roundTripMs),
+      countBytes: metrics.passed,
+      clock,
+    }
+    this.supervisor = new ConnectionSupervisor({
+      localPeer: host.libp2p.peerId,
+      devices: () => trusted.wanted().map((peer) => peerIdFromString(peer)),
+      isDevice: (peer) => trusted.isWanted(peer.toString()),
+      addressesOf: (peer) => this.#dialable(peer),
+      connectionsTo: (peer) => host.libp2p.getConnections(peer),
+      dial: (peer, addresses, { signal }) => host.connect(peer.toString(), addresses, { signal }),
+      openSession: (connection, { signal }) => openSession(connection, { ...this.#session, signal }),
+      onSession: (session) => this.#started(session),
+      onSessionEnded: (peer, { reason }, failure) => this.#ended(peer.toString(), reason, failure),
+      onAttemptFailed: (peer, failure) => this.#failed(peer.toString(), failure),
+      onUnknownDevice: (peer, failure) => {
+        store.registry.disconnected(peer.toString(), failure)
+        trusted.disowned(peer.toString())
+      },
+      onWake: () => this.#lookAnew(),
+      clock,
+    })
+    this.#directPaths = new DirectPaths({
+      sessionOf: (peer) => this.supervisor.sessionOf(peer),
+      connectionsTo: (peer) => host.libp2p.getConnections(peer),
+      addressesOf: async (peer) => [...this.#dialable(peer), ...(await host.toldAddresses(peer))],
+      dial: (peer, addresses, { signal }) => host.dial(peer.toString(), addresses, { signal }),
+      openThroughNats: async (relayed, { signal }) => {
+        if (host.simultaneousOpen === null) throw new Error('this host uses no relays')
+        return host.simultaneousOpen.open(relayed, { signal })
+      },
+      isAsker: (peer) => host.peerId < peer.toString(),
+      moveSession: (connection, { signal }) => this.supervisor.moveTo(connection, { signal }),
+      clock,
+      log,
+    })
+    const localNetwork = (): LocalNetwork =>
+      new LocalNetwork({
+        peerId: host.peerId,
+        listening: () => host.listening(),
+        interfaces,
+        log,
+        onSighting: (peer, addresses) => {
+          store.registry.sighted(peer, addresses)
+          this.#sighted(peer)
+        },
+        onLost: (peer) => store.registry.lost(peer),
+      })
+    this.localNetwork = mdns ? localNetwork() : null
+    const internet = (known: InternetSettings): Internet =>
+      new Internet({
+        settings: known,
+        host,
+        interfaces,
+        clock,
+        log,
+        devices: () => trusted.pairKeys(),
+        isConnected: (peer) => this.sessionOf(peer) !== undefined,
+        onFound: (peer) => {
+          log('info', 'presence.found', { peer })
+          this.#sighted(peer)
+        },
+      })
+    this.internet = settings === null ? null : internet(settings)
+  }
+
+  async start(): Promise<void> {
+    const { host, store, metrics, interfaces } = this.#parts
+    host.onConnection((connection) => {
+      metrics.connectionOpened(pathOf(connection))
+      this.#directPaths.connectionOpened(connection)
+    })
+    host.onDial((result) => metrics.dialled(result))
+    host.onIdentified((connection) => void this.#rememberAddress(connection))
+    this.#stopListening.push(
+      store.trust.onChange((peer) => {
+        const connections = host.libp2p.getConnections(peerIdFromString(peer))
+        for (const connection of connections) void this.#rememberAddress(connection)
+        this.internet?.presence.devicesChanged()
+      }),
+      watchInterfaces(() => this.#networkChanged(), { names: interfaces }),
+    )
+    // First of all: it turns nobody away who comes in while the others start.
+    this.supervisor.start()
+    await this.localNetwork?.start()
+    this.internet?.start()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const stop of this.#stopListening) stop()
+    await this.#directPaths.stop()
+    await this.supervisor.stop()
+    await Promise.allSettled([this.localNetwork?.stop(), this.internet?.stop()])
+  }
+
+  sessionOf(peer: string): Session | undefined {
+    return this.supervisor.sessionOf(peerIdFromString(peer))
+  }
+
+  connectNow(peer: string): void {
+    this.supervisor.connectNow(peerIdFromString(peer))
+  }
+
+  /** Serves the session protocol: the other device opens one. */
+  async accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
+    await this.supervisor.admit(await acceptSession(stream, connection, { ...this.#session, signal }))
+  }
+
+  /** Where a device was last, where it is seen, and where it says that it is: by turns, so that no way waits for another. */
+  addressesOf(peer: string): string[] {
+    const { registry } = this.#parts.store
+    return takeTurns(registry.addressesOf(peer), this.internet?.presence.addressesOf(peer) ?? [])
+  }
+
+  #dialable(peer: PeerId): Multiaddr[] {
+    return this.addressesOf(peer.toString()).map((address) => multiaddr(address))
+  }
+
+  #started(session: Session): void {
+    const { store, metrics, log, onSession } = this.#parts
+    const { remotePeer, connection } = session
+    const peer = remotePeer.toString()
+    const address = connection.remoteAddr.toString()
+    const path = pathOf(connection)
+    log('info', 'session.started', { peer, address })
+    store.registry.connected(peer, { path, address })
+    metrics.sessionOpened(peer, path)
+    void this.#rememberAddress(connection)
+    this.#directPaths.sessionStarted(session)
+    onSession(peer)
+  }
+
+  #ended(peer: string, reason: string, failure: SpacedockError | null): void {
+    const { store, metrics, log, onSessionEnded } = this.#parts
+    log('info', 'session.ended', { peer, reason })
+    metrics.sessionLost(peer)
+    store.registry.disconnected(peer, failure)
+    onSessionEnded(peer)
+    this.internet?.presence.look(peer)
+  }
+
+  #failed(peer: string, failure: SpacedockError): void {
+    const { store, metrics, log } = this.#parts
+    const { code, message } = failure
+    log('debug', 'session.attempt-failed', { peer, code, message, causes: failureCauses(failure) })
+    metrics.connectionRetried()
+    store.registry.disconnected(peer, failure)
+  }
+
+  #measured({ remotePeer, id }: Connection, roundTripMs: number): void {
+    const inUse = this.supervisor.sessionOf(remotePeer)?.connection.id
+    if (inUse === id) this.#parts.store.registry.measured(remotePeer.toString(), roundTripMs)
+  }
+
+  /** There is news of where the device is. */
+  #sighted(peer: string): void {
+    this.supervisor.sighting(peerIdFromString(peer))
+    this.#directPaths.hurry(peerIdFromString(peer))
+  }
+
+  #networkChanged(): void {
+    this.#parts.log('info', 'network.changed')
+    this.supervisor.networkChanged()
+    this.#lookAnew()
+  }
+
+  /** The network is another one, or the machine slept: whatever waits, and whoever may be here, is asked now. */
+  #lookAnew(): void {
+    this.#parts.host.networkChanged()
+    this.#directPaths.networkChanged()
+    this.internet?.networkChanged()
+    this.localNetwork?.look()
+  }
+
+  /** So that the device is found again, also when the first connection breaks before it has carried a session. */
+  async #rememberAddress(connection: Connection): Promise<void> {
+    const { host, store, trusted } = this.#parts
+    const peer = connection.remotePeer.toString()
+    if (trusted.keysOf(peer).length === 0) return
+    const address = await host.dialableAddress(connection)
+    if (address !== null && !this.#stopped) store.registry.reachableAt(peer, address.toString())
+  }
+}
+
+export function pathOf(connection: Connection): ConnectionPath {
+  return isRelayedConnection(connection) ? 'relayed' : 'direct'
+}
