@@ -43,6 +43,11 @@ export const startOptions: OptionTable = {
     value: 'WHICH',
     what: '"private", of the rendezvous nodes, or "public", libp2p’s (kept)',
   },
+  mdns: {
+    type: 'string',
+    value: 'on|off',
+    what: '"off": neither be found nor find others on the local network by multicast DNS (kept)',
+  },
   'log-level': {
     type: 'string',
     value: 'LEVEL',

@@ -87,6 +87,7 @@ function daemonSettings(options: GivenOptions): DaemonSettings {
   const port = options.wholeNumber('port', 0, 65_535)
   const rendezvous = options.list('rendezvous')
   const dht = options.choice('dht', ['private', 'public'])
+  const mdns = options.choice('mdns', ['on', 'off'])
   const logLevel = options.choice('log-level', logLevels)
   const metricsPort = options.wholeNumber('metrics-port', 0, 65_535)
   return {
@@ -96,6 +97,7 @@ function daemonSettings(options: GivenOptions): DaemonSettings {
     ...(rendezvous.length === 0 ? {} : { rendezvous }),
     ...(options.flag('lan-only') ? { lanOnly: true } : {}),
     ...(dht === undefined ? {} : { dht }),
+    ...(mdns === undefined ? {} : { mdns: mdns === 'on' }),
     ...(logLevel === undefined ? {} : { logLevel }),
     ...(metricsPort === undefined ? {} : { metricsPort }),
   }

@@ -21,6 +21,8 @@ export interface DaemonConfig {
   /** Use none of them, and no DHT. */
   lanOnly?: boolean
   dht?: 'private' | 'public'
+  /** Whether to be found, and to find others, by multicast DNS. */
+  mdns?: boolean
   logLevel?: LogLevel
   /** TCP port of the loopback interface. */
   metricsPort?: number
@@ -71,12 +73,12 @@ export async function writeConfig(dataDir: string, config: DaemonConfig): Promis
 }
 
 /**
- * What was given now goes before what is kept. `all` interfaces, port 0, the rendezvous node `none`, the private DHT and the
- * log level `info` mean: forget the setting. Whoever names rendezvous nodes or a DHT does not want the local network alone any more.
+ * What was given now goes before what is kept. `all` interfaces, port 0, the rendezvous node `none`, the private DHT,
+ * multicast DNS and the log level `info` mean: forget the setting. Whoever names rendezvous nodes or a DHT does not want the local network alone any more.
  */
 export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConfig {
   const merged = { ...kept, ...given }
-  const { interfaces, port, rendezvous, dht, logLevel, metricsPort } = merged
+  const { interfaces, port, rendezvous, dht, mdns, logLevel, metricsPort } = merged
   const lanOnly = given.lanOnly ?? (given.rendezvous === undefined && given.dht === undefined && kept.lanOnly)
   return {
     ...(rendezvous === undefined || rendezvous.length === 0 || rendezvous.includes('none')
@@ -84,6 +86,7 @@ export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConf
       : { rendezvous }),
     ...(lanOnly === true ? { lanOnly } : {}),
     ...(dht === 'public' ? { dht } : {}),
+    ...(mdns === false ? { mdns } : {}),
     ...(interfaces === undefined || interfaces.length === 0 || interfaces.includes('all')
       ? {}
       : { interfaces }),
@@ -98,8 +101,17 @@ export function sameConfig(one: DaemonConfig, other: DaemonConfig): boolean {
 }
 
 function canonical(config: DaemonConfig): string {
-  const { interfaces = [], port, rendezvous = [], lanOnly = false, dht, logLevel, metricsPort } = config
-  return JSON.stringify([interfaces, port, rendezvous, lanOnly, dht, logLevel, metricsPort])
+  const {
+    interfaces = [],
+    port,
+    rendezvous = [],
+    lanOnly = false,
+    dht,
+    mdns = true,
+    logLevel,
+    metricsPort,
+  } = config
+  return JSON.stringify([interfaces, port, rendezvous, lanOnly, dht, mdns, logLevel, metricsPort])
 }
 
 const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))
@@ -109,6 +121,7 @@ const settings = v.strictObject({
   rendezvous: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
   lanOnly: v.exactOptional(v.boolean()),
   dht: v.exactOptional(v.picklist(['private', 'public'])),
+  mdns: v.exactOptional(v.boolean()),
   logLevel: v.exactOptional(v.picklist(logLevels)),
   metricsPort: v.exactOptional(port),
 })

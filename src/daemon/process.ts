@@ -20,6 +20,7 @@ export interface DaemonSettings {
   rendezvous?: string[]
   lanOnly?: boolean
   dht?: 'private' | 'public'
+  mdns?: boolean
   logLevel?: LogLevel
   metricsPort?: number
 }
@@ -154,6 +155,7 @@ export function upArguments(dataDir: string, settings: DaemonSettings): string[]
     rendezvous = [],
     lanOnly = false,
     dht,
+    mdns,
     logLevel,
     metricsPort,
   } = settings
@@ -165,6 +167,7 @@ export function upArguments(dataDir: string, settings: DaemonSettings): string[]
     ...rendezvous.map((address) => `--rendezvous=${address}`),
     ...(lanOnly ? ['--lan-only'] : []),
     ...(dht === undefined ? [] : [`--dht=${dht}`]),
+    ...(mdns === undefined ? [] : [`--mdns=${mdns ? 'on' : 'off'}`]),
     ...(logLevel === undefined ? [] : [`--log-level=${logLevel}`]),
     ...(metricsPort === undefined ? [] : [`--metrics-port=${metricsPort}`]),
   ]

@@ -134,10 +134,10 @@ function progressReporter(
     onProgress?.(progress)
     emit('pairing:progress', { sessionId, role, progress })
   }
-  localNetwork?.watchStatus(
-    (status, detail) => report({ kind: 'source', source: 'local-network', status, detail }),
-    watching.signal,
-  )
+  const local = (status: 'ready' | 'unavailable', detail: string): void =>
+    report({ kind: 'source', source: 'local-network', status, detail })
+  if (localNetwork === null) local('unavailable', 'multicast DNS is switched off')
+  else localNetwork.watchStatus(local, watching.signal)
   return {
     report,
     paired: () => onEnded(role, 'paired'),

@@ -22,6 +22,8 @@ const rows: [what: string, kept: DaemonConfig, given: DaemonConfig, merged: Daem
   ],
   ['until nodes are named', { lanOnly: true }, { rendezvous: [one] }, { rendezvous: [one] }],
   ['or a DHT is', { lanOnly: true }, { dht: 'public' }, { dht: 'public' }],
+  ['multicast DNS stays off', { mdns: false }, {}, { mdns: false }],
+  ['and is on without a word', { mdns: false }, { mdns: true }, {}],
   ['the public DHT is kept', { dht: 'public' }, {}, { dht: 'public' }],
   ['the private one is what there is without a word', { dht: 'public' }, { dht: 'private' }, {}],
 ]
