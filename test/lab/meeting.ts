@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import type { TestDevice } from '../device.ts'
+import { pairDevices, type TestDevice } from '../device.ts'
+import type { Stage } from './scene.ts'
 
 /** What paired devices do when all is well. */
 
@@ -20,4 +21,15 @@ export async function talkBothWays(one: TestDevice, other: TestDevice): Promise<
     const inbox = await to.cli(['inbox'])
     assert.ok(inbox.lines.some((line) => line.from?.name === from.name && line.text === text))
   }
+}
+
+/** Two on one LAN, paired and connected. */
+export async function pairedDevices({ lab, device }: Stage) {
+  const home = await lab.lan('home', { ipv4: '10.1.0.0/24' })
+  const alice = await device('alice', [home])
+  const bob = await device('bob', [home])
+  await Promise.all([alice.device.up(), bob.device.up()])
+  await pairDevices(alice.device, bob.device)
+  await connectedBothWays(alice.device, bob.device)
+  return { home, alice, bob }
 }

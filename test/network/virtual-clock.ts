@@ -1,7 +1,10 @@
 import type { Clock } from '../../src/api.ts'
+
 export interface VirtualClock extends Clock {
   /** Lets time pass, running what falls due in order and letting the event loop turn after each. */
   pass(durationMs: number): Promise<void>
+  /** The same for code that waits for nothing but the clock: without a turn of the event loop. */
+  advance(durationMs: number): void
   /** Lets the wall clock jump, as during sleep, without any timer falling due. */
   sleep(durationMs: number): void
   pending(): number
@@ -11,38 +14,44 @@ export interface VirtualClock extends Clock {
 export function virtualClock(): VirtualClock {
   let now = 0
   let wallOffset = 1_700_000_000_000
-  let nextId = 0
-  const clock = new Map<number, { at: number; run: () => void }>()
+  const timers = new Set<{ at: number; run: () => void }>()
+
+  /** The first of those that are due first: a set keeps the order in which they were set. */
+  function runNext(until: number): boolean {
+    let next: { at: number; run: () => void } | undefined
+    for (const timer of timers) if (timer.at <= until && timer.at < (next?.at ?? Infinity)) next = timer
+    if (next === undefined) {
+      now = until
+      return false
+    }
+    timers.delete(next)
+    now = next.at
+    next.run()
+    return true
+  }
 
   return {
     monotonic: () => now,
     wall: () => now + wallOffset,
     after(delayMs, run) {
-      const id = nextId++
-      clock.set(id, { at: now + Math.max(0, delayMs), run })
-      return () => clock.delete(id)
+      const timer = { at: now + Math.max(0, delayMs), run }
+      timers.add(timer)
+      return () => timers.delete(timer)
     },
     async pass(durationMs) {
       const until = now + durationMs
       await turns()
-      for (;;) {
-        const due = [...clock.entries()]
-          .filter(([, timer]) => timer.at <= until)
-          .sort(([a, x], [b, y]) => x.at - y.at || a - b)[0]
-        if (due === undefined) break
-        const [id, timer] = due
-        clock.delete(id)
-        now = timer.at
-        timer.run()
-        await turns()
-      }
-      now = until
+      while (runNext(until)) await turns()
       await turns()
+    },
+    advance(durationMs) {
+      const until = now + durationMs
+      while (runNext(until));
     },
     sleep(durationMs) {
       wallOffset += durationMs
     },
-    pending: () => clock.size,
+    pending: () => timers.size,
   }
 }
 

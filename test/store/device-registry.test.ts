@@ -4,7 +4,7 @@ import type { DeviceState } from '../../src/api.ts'
 import { deviceIdOf } from '../../src/store/device-id.ts'
 import type { DeviceRegistry } from '../../src/store/device-registry.ts'
 import { openMemoryStore, openStore, type Store } from '../../src/store/store.ts'
-import { activeRecord, alice, assertFails, bob, carol, peerIdOf } from './fixtures.ts'
+import { activeRecord, alice, assertFails, bob, carol, deviceInfo, peerIdOf } from './fixtures.ts'
 import { pendingRecord, temporaryDirectory } from './fixtures.ts'
 
 const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5)
@@ -114,17 +114,7 @@ test('a listener that was taken off hears nothing', () => {
 test('a description says how and where a device is, or was', () => {
   const { registry, trust } = memoryStore()
   trust.put(activeRecord(alice, 'alice'))
-  const base = {
-    id: deviceIdOf(alice),
-    name: 'alice',
-    peerId: alice,
-    path: null,
-    address: null,
-    lastSeen: null,
-    roundTripMs: null,
-    connectedSince: null,
-    lastFailure: null,
-  }
+  const base = deviceInfo({ id: deviceIdOf(alice) })
   assert.deepEqual(registry.get(alice), { ...base, state: 'paired' })
   registry.disconnected(alice)
   assert.deepEqual(registry.get(alice), { ...base, state: 'disconnected' })

@@ -8,20 +8,10 @@ import { deviceIdOf } from '../../src/store/device-id.ts'
 import { nameKey } from '../../src/store/device-names.ts'
 import { findDevice } from '../../src/store/device-search.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
-import { alice, assertFails, peerIdOf, pendingRecord } from './fixtures.ts'
+import { alice, assertFails, deviceInfo, peerIdOf, pendingRecord } from './fixtures.ts'
 
-const device = (id: string, name: string, state: DeviceState = 'connected'): DeviceInfo => ({
-  id: id.padEnd(16, 'a'),
-  name,
-  peerId: id,
-  state,
-  path: null,
-  address: null,
-  lastSeen: null,
-  roundTripMs: null,
-  connectedSince: null,
-  lastFailure: null,
-})
+const device = (id: string, name: string, state: DeviceState = 'connected'): DeviceInfo =>
+  deviceInfo({ id: id.padEnd(16, 'a'), name, peerId: id, state })
 
 test('a device id follows from the peer id, and nothing else has one', () => {
   // Computed apart: base32(sha256('spacedock/device-id/1' + 0x00 0x24 0x08 0x01 0x12 0x20 + public key)[:10]).

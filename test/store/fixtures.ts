@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import type { TestContext } from 'node:test'
+import type { DeviceInfo } from '../../src/api.ts'
 import { SpacedockError, type ErrorCode } from '../../src/errors.ts'
 import { memoryIdentity } from '../../src/store/identity.ts'
 import type { TrustRecord } from '../../src/store/trust-record.ts'
@@ -31,6 +32,23 @@ export function peerIdOf(number: number): string {
 export const alice = peerIdOf(1)
 export const bob = peerIdOf(2)
 export const carol = peerIdOf(3)
+
+/** A device of which nothing but its name is known. */
+export function deviceInfo(known: Partial<DeviceInfo> = {}): DeviceInfo {
+  return {
+    id: 'abcdefghijklmnop',
+    name: 'alice',
+    peerId: alice,
+    state: 'disconnected',
+    path: null,
+    address: null,
+    lastSeen: null,
+    roundTripMs: null,
+    connectedSince: null,
+    lastFailure: null,
+    ...known,
+  }
+}
 
 export function activeRecord(peerId: string, name: string): TrustRecord {
   return {

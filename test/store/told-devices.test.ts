@@ -1,27 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DeviceInfo } from '../../src/api.ts'
 import { ToldDevices } from '../../src/store/told-devices.ts'
-import { alice } from './fixtures.ts'
+import { alice, deviceInfo } from './fixtures.ts'
 
-const device: DeviceInfo = {
-  id: 'abcdefghijklmnop',
-  name: 'alice',
-  peerId: alice,
-  state: 'disconnected',
-  path: null,
-  address: null,
-  lastSeen: null,
-  roundTripMs: null,
-  connectedSince: null,
-  lastFailure: null,
-}
-const connected: DeviceInfo = {
-  ...device,
-  state: 'connected',
-  path: 'relayed',
-  address: '/ip4/192.0.2.1/tcp/1',
-}
+const device = deviceInfo()
+const connected = deviceInfo({ state: 'connected', path: 'relayed', address: '/ip4/192.0.2.1/tcp/1' })
 const failure = (message: string, at = '2026-01-01T00:00:00.000Z') => ({ at, code: 'offline', message })
 
 test('a change of state is told before anything else, and nothing is told twice', () => {

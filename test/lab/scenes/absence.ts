@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { pairDevices } from '../../device.ts'
-import { connectedBothWays, talkBothWays } from '../meeting.ts'
-import { scene, timed, type Stage } from '../scene.ts'
+import { connectedBothWays, pairedDevices, talkBothWays } from '../meeting.ts'
+import { scene, timed } from '../scene.ts'
 
 /** Paired devices that lose each other, and find each other again without anybody's help. */
 
@@ -88,13 +87,3 @@ scene('a host gets another address while it runs, and is connected again', async
   await talkBothWays(alice.device, bob.device)
   stage.saw(`connected at the new address ${back.took} after the change`)
 })
-
-async function pairedDevices({ lab, device }: Stage) {
-  const home = await lab.lan('home', { ipv4: '10.1.0.0/24' })
-  const alice = await device('alice', [home])
-  const bob = await device('bob', [home])
-  await Promise.all([alice.device.up(), bob.device.up()])
-  await pairDevices(alice.device, bob.device)
-  await connectedBothWays(alice.device, bob.device)
-  return { home, alice, bob }
-}

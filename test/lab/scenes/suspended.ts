@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
-import { pairDevices } from '../../device.ts'
-import { connectedBothWays, talkBothWays } from '../meeting.ts'
+import { connectedBothWays, pairedDevices, talkBothWays } from '../meeting.ts'
 import { scene, seconds, timed } from '../scene.ts'
 
 const stoppedMs = 60_000
@@ -10,13 +9,8 @@ const noticed = { deadlineMs: 20_000 }
 
 scene(
   `a device whose daemon stands still for ${stoppedMs / 1000} s is noticed, and connected again without help`,
-  async ({ lab, device, saw }) => {
-    const home = await lab.lan('home', { ipv4: '10.1.0.0/24' })
-    const alice = await device('alice', [home])
-    const bob = await device('bob', [home])
-    await Promise.all([alice.device.up(), bob.device.up()])
-    await pairDevices(alice.device, bob.device)
-    await connectedBothWays(alice.device, bob.device)
+  async (stage) => {
+    const { alice, bob } = await pairedDevices(stage)
     const { pid = 0 } = await bob.device.status()
     assert.ok(pid > 0)
     process.kill(pid, 'SIGSTOP')
@@ -28,7 +22,7 @@ scene(
       await wait(stoppedMs - (performance.now() - stoppedAt))
       const { state } = (await alice.device.devices()).find(({ name }) => name === 'bob') ?? {}
       assert.equal(state, 'disconnected')
-      saw(`stood still for ${seconds(performance.now() - stoppedAt)}; noticed after ${gone.took}`)
+      stage.saw(`stood still for ${seconds(performance.now() - stoppedAt)}; noticed after ${gone.took}`)
     } finally {
       process.kill(pid, 'SIGCONT')
     }
@@ -37,7 +31,7 @@ scene(
     await talkBothWays(alice.device, bob.device)
     const inbox = await bob.device.cli(['inbox'])
     assert.equal(inbox.lines.filter(({ text }) => text === 'sent while it stood still').length, 1)
-    saw(`connected again ${back.took} after it went on`)
+    stage.saw(`connected again ${back.took} after it went on`)
   },
   { timeoutMs: 240_000 },
 )

@@ -60,11 +60,7 @@ test('two devices alone find each other within 20 ms, whichever starts first', (
 
 test('a peer whose record a query lists as known does not answer it', () => {
   const lan = new SimulatedLan()
-  const alice = lan.join('alice')
-  const bob = lan.join('bob')
-  alice.link.start()
-  bob.link.start()
-  lan.clock.advance(2_000)
+  const { bob } = lan.pair(2_000)
   const answers = () => lan.sent.filter(({ packet }) => packet.type === 'response').length
   const before = answers()
   lan.clock.advance(2 * minuteMs)
@@ -174,11 +170,7 @@ test('of many devices asked which services there are, one answers', () => {
 
 test("a goodbye for somebody else's name touches nobody but him", () => {
   const lan = new SimulatedLan()
-  const alice = lan.join('alice')
-  const bob = lan.join('bob')
-  alice.link.start()
-  bob.link.start()
-  lan.clock.advance(1_000)
+  const { alice } = lan.pair(1_000)
   lan.multicast('stranger', encodeGoodbye('nobody._p2p._udp.local'))
   lan.clock.advance(10)
   assert.deepEqual(alice.lost, [])

@@ -3,44 +3,13 @@ import { Link } from '../../../../src/network/discovery/mdns/mdns-link.ts'
 import { encodeAnnouncement } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import type { DecodedPacket, Packet } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import { PeerTable } from '../../../../src/network/discovery/mdns/mdns-peers.ts'
-import type { Clock } from '../../../../src/api.ts'
+import { randomNumbers } from '../../../random-numbers.ts'
+import { virtualClock } from '../../virtual-clock.ts'
+
 /** The very codec that multicast-dns uses. */
 export const wire = createRequire(import.meta.resolve('multicast-dns'))('dns-packet') as {
   encode: (packet: Packet) => Buffer
   decode: (bytes: Uint8Array) => DecodedPacket
-}
-
-/** Time that passes only when told to. */
-export class VirtualClock implements Clock {
-  #nowMs = 0
-  readonly #pending = new Set<{ atMs: number; run: () => void }>()
-
-  monotonic(): number {
-    return this.#nowMs
-  }
-
-  wall(): number {
-    return this.#nowMs
-  }
-
-  after(delayMs: number, run: () => void): () => void {
-    const entry = { atMs: this.#nowMs + Math.max(0, delayMs), run }
-    this.#pending.add(entry)
-    return () => this.#pending.delete(entry)
-  }
-
-  advance(durationMs: number): void {
-    const endMs = this.#nowMs + durationMs
-    for (;;) {
-      let next: { atMs: number; run: () => void } | undefined
-      for (const entry of this.#pending) if (entry.atMs < (next?.atMs ?? Infinity)) next = entry
-      if (next === undefined || next.atMs > endMs) break
-      this.#pending.delete(next)
-      this.#nowMs = next.atMs
-      next.run()
-    }
-    this.#nowMs = endMs
-  }
 }
 
 export interface SentPacket {
@@ -52,13 +21,13 @@ export interface SentPacket {
 
 /** A network on which everybody hears everybody, himself too, after a millisecond. */
 export class SimulatedLan {
-  readonly clock = new VirtualClock()
+  readonly clock = virtualClock()
   readonly sent: SentPacket[] = []
   readonly #links = new Set<Link>()
   readonly #random: () => number
 
   constructor(seed = 1) {
-    this.#random = seededRandom(seed)
+    this.#random = randomNumbers(seed)
   }
 
   random(): number {
@@ -100,6 +69,15 @@ export class SimulatedLan {
     return { link, peers, sightings, lost }
   }
 
+  /** Two that start at the same moment, some time ago. */
+  pair(sinceMs: number): { alice: ReturnType<SimulatedLan['join']>; bob: ReturnType<SimulatedLan['join']> } {
+    const [alice, bob] = [this.join('alice'), this.join('bob')]
+    alice.link.start()
+    bob.link.start()
+    this.clock.advance(sinceMs)
+    return { alice, bob }
+  }
+
   multicast(from: string, packet: Packet): void {
     const bytes = wire.encode(packet)
     const decoded = wire.decode(bytes)
@@ -107,13 +85,5 @@ export class SimulatedLan {
     this.clock.after(1, () => {
       for (const link of this.#links) link.receive(decoded)
     })
-  }
-}
-
-function seededRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
   }
 }
