@@ -29,10 +29,23 @@ export interface NodeOptions {
   dht?: 'private' | 'public'
   /** Multiaddrs by which the public DHT is entered. @default libp2p's bootstrap nodes */
   dhtBootstrap?: string[]
+  /** How many messages are kept, and for how long. */
+  messages?: MessageLimits
   /** Where structured log lines go. Never holds words or keys. @default nowhere */
   log?: Log
   /** Injected by tests: time, randomness, storage, transport. */
   clock?: Clock
+}
+
+export interface MessageLimits {
+  /** Messages that the inbox keeps; when there are more, the oldest go. @default 10_000 */
+  inboxMessages?: number
+  /** Bytes of all of them together. @default 268_435_456 */
+  inboxBytes?: number
+  /** Days that the inbox keeps a message, from its arrival. @default no limit */
+  inboxDays?: number
+  /** Days that a message without `expiresInMs` waits for its device. @default 365 */
+  outboxDays?: number
 }
 
 export interface Clock {
@@ -40,6 +53,8 @@ export interface Clock {
   monotonic(): number
   /** Wall clock, milliseconds since the epoch: for what people read. */
   wall(): number
+  /** Monotonic milliseconds that go on while the machine sleeps: how long messages have waited. @default `monotonic` */
+  sinceBoot?(): number
   /** Calls back once after this many milliseconds, unless the function returned is called first. Keeps no process alive. */
   after(delayMs: number, callback: () => void): () => void
 }
@@ -56,7 +71,7 @@ export type DeviceState =
   | 'paired'
   | 'connected'
   | 'disconnected'
-  /** the other side says it does not know us: pair again */
+  /** the other side says that it does not know us, or that it has revoked us: pair again */
   | 'needs-pairing'
   | 'revoked'
 
@@ -69,6 +84,11 @@ export interface DeviceInfo {
   name: string
   peerId: string
   state: DeviceState
+  /**
+   * Why it needs pairing: it has `revoked` this device, which is final, or says that this one is `unknown` to it, which ends by
+   * itself when it finds its memory again. Null in every other state.
+   */
+  needsPairing: 'revoked' | 'unknown' | null
   /** How it is connected now; null when it is not. */
   path: ConnectionPath | null
   /** Multiaddr of the live connection, else the last one that worked, else null. */
@@ -108,10 +128,21 @@ export interface CallOptions {
   signal?: AbortSignal
 }
 
+export interface SendOptions extends CallOptions {
+  /**
+   * A message that is not acknowledged in this time is not sent any more: `message:expired`. Time counts while the device is
+   * off or asleep too, and not when its clock is set. Infinity: never. @default as `messages.outboxDays` says
+   */
+  expiresInMs?: number
+}
+
 /** A device one has paired with. Stays valid while the node runs; `state` and `name` are always current. */
 export interface Device extends DeviceInfo {
-  /** Resolves when the message is acknowledged as durable by the receiver, or durably queued here. */
-  send(content: MessageContent, options?: CallOptions): Promise<SendResult>
+  /**
+   * Resolves when the message is acknowledged as durable by the receiver, or durably queued here. Rejects with `too-large`
+   * (256 KiB as UTF-8), `invalid-message`, `outbox-full`, `not-paired`, `disk-full`: then nothing is queued.
+   */
+  send(content: MessageContent, options?: SendOptions): Promise<SendResult>
   /**
    * One request, one answer, both checked against the protocol's schemas. 30 s unless the signal ends it sooner. An error
    * that the protocol declares arrives as a `ProtocolError`; a version that the device does not serve is an
@@ -166,6 +197,10 @@ export interface QueuedMessage {
   text?: string
   json?: unknown
   at: string
+  /** `expired`: it was not acknowledged in time and is not sent any more; shown for thirty days, the last hundred. */
+  state: 'queued' | 'expired'
+  /** ISO 8601: when its time is over, or was; null when it waits for ever. */
+  expiresAt: string | null
 }
 
 export interface ConfirmationRequest {
@@ -323,6 +358,8 @@ export interface NodeEvents {
   'device:revoked': DeviceInfo
   message: Message
   'message:delivered': { id: string; to: string }
+  /** Its time was over before the receiver acknowledged it: it has not arrived, or only its receipt was lost. */
+  'message:expired': { id: string; to: string }
   'pairing:progress': { sessionId: string; role: 'initiator' | 'joiner'; progress: PairingProgress }
   'pairing:failed': { sessionId: string; role: 'initiator' | 'joiner'; code: string; message: string }
 }
@@ -378,6 +415,11 @@ export interface SpacedockNode {
   /** What the inbox holds after `after` (default: all of it), then what arrives, until the signal aborts or the node closes. */
   messages(options?: { after?: number; signal?: AbortSignal }): AsyncIterableIterator<Message>
   inbox(options?: { after?: number }): Message[]
+  /** Takes a message out of the inbox; whether it was there. It does not come back, and its sequence is not used again. */
+  removeMessage(sequence: number): Promise<boolean>
+  /** Takes out all that are there, or those up to a sequence; how many. */
+  clearInbox(options?: { upTo?: number }): Promise<number>
+  /** What waits, and what has expired. */
   outbox(): QueuedMessage[]
   addEventListener<K extends keyof NodeEvents>(
     type: K,

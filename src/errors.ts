@@ -30,6 +30,7 @@ export const errorCodes = [
   'database-newer', // written by a newer version
   'directory-unusable', // the data directory cannot be read or written
   'disk-full', // nothing more can be stored
+  'outbox-full', // too much waits for devices that are away
   'port-taken', // the port asked for is in use
   'no-network', // no usable network interface
   'service-failed', // the system's service manager is not there, or refuses

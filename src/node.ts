@@ -6,7 +6,7 @@ import { systemClock } from './clock.ts'
 import { SpacedockError } from './errors.ts'
 import { createHost, type Host } from './network/host.ts'
 import { ProtocolRegistry } from './network/protocol-registry.ts'
-import { refuseUnknownDevice } from './network/session/session-handshake.ts'
+import { refuseDevice } from './network/session/session-handshake.ts'
 import { sessionProtocol } from './network/session/session.ts'
 import { Connections, pathOf } from './node/connections.ts'
 import { announceChange, announceUpdate, type Emit } from './node/device-events.ts'
@@ -14,6 +14,7 @@ import { Devices } from './node/devices.ts'
 import { internetSettings, ownDht, relayOptions, type InternetSettings } from './node/internet.ts'
 import { Metrics } from './node/metrics.ts'
 import { chooseName, choosePort } from './node/own-settings.ts'
+import { boxLimits } from './node/message-limits.ts'
 import { join, pair, type PairingsParts } from './node/pairings.ts'
 import { TrustedPeers } from './node/trusted-peers.ts'
 import { suite1 } from './pairing/suite.ts'
@@ -34,7 +35,7 @@ import { version } from './version.ts'
  */
 export async function createNode(options: NodeOptions): Promise<SpacedockNode> {
   const clock = options.clock ?? systemClock
-  const store = openStore({ dataDir: options.dataDir, clock })
+  const store = openStore({ dataDir: options.dataDir, clock, ...boxLimits(options.messages) })
   try {
     return await startNode(options, store)
   } catch (error) {
@@ -113,6 +114,8 @@ async function assemble(
         const acknowledgement = trusted.proved(peer.toString(), slot)
         if (acknowledgement !== null) pairing.confirmedBySession(peer.toString(), acknowledgement)
       },
+      farewellTo: (peer) => trusted.farewellTo(peer.toString()),
+      onRevoked: (peer, farewell) => trusted.revokedBy(peer.toString(), farewell),
       dispatch: (name, version, value, context) => protocols.dispatch(name, version, value, context),
       serveStream: (name, version, value, context) => protocols.serveStream(name, version, value, context),
       receiveEvent: (name, version, value, context) => protocols.receiveEvent(name, version, value, context),
@@ -146,6 +149,7 @@ async function assemble(
       metrics.messageDelivered()
       emit('message:delivered', { id: delivered.id, to: deviceIdOf(delivered.to) })
     },
+    onExpired: (expired) => emit('message:expired', { id: expired.id, to: deviceIdOf(expired.to) }),
   })
 
   const pubSub = new PubSub({
@@ -181,10 +185,12 @@ async function assemble(
   protocols.attach({
     protocol: sessionProtocol,
     access: 'paired',
-    refuse: (stream) => refuseUnknownDevice(stream),
+    refuse: (stream, connection) =>
+      refuseDevice(stream, trusted.farewellTo(connection.remotePeer.toString())),
     handle: (stream, connection, { signal }) => connections.accept(stream, connection, signal),
   })
   protocols.register(messaging.protocol)
+  messaging.start()
   protocols.register(versionsProtocol((name) => protocols.versionsOf(name)))
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
@@ -260,6 +266,8 @@ async function assemble(
     subscribe: (topic, subscribeOptions = {}) => whileOpen(() => pubSub.subscribe(topic, subscribeOptions)),
     messages: ({ after = 0, signal } = {}) => messaging.messages(after, signal),
     inbox: ({ after = 0 } = {}) => whileOpen(() => messaging.inboxMessages(after)),
+    removeMessage: async (sequence) => whileOpen(() => messaging.removeFromInbox(sequence)),
+    clearInbox: async ({ upTo } = {}) => whileOpen(() => messaging.clearInbox(upTo)),
     outbox: () => whileOpen(() => messaging.outboxMessages()),
     addEventListener: (type, listener) => events.addEventListener(type, listener),
     removeEventListener: (type, listener) => events.removeEventListener(type, listener),

@@ -65,7 +65,9 @@ function connection({ address, roundTripMs, connectedSince }: DeviceInfo, now: D
   ].join(', ')
 }
 
-function absence({ lastSeen, lastFailure, state }: DeviceInfo, now: Date): string {
+function absence({ lastSeen, lastFailure, needsPairing, state }: DeviceInfo, now: Date): string {
+  if (needsPairing === 'revoked') return 'has ended the pairing'
+  if (needsPairing === 'unknown') return 'does not know this device any more'
   const seen = lastSeen === null ? 'never seen' : `seen ${briefTime(lastSeen, now)}`
   if (lastFailure === null || shownState(state) !== 'disconnected') return seen
   return `${seen}; ${printableLine(lastFailure.message)}`

@@ -1,3 +1,20 @@
+/** Milliseconds of `90s`, `15min`, `2h`, `1.5d` or `3w`; null for anything else. */
+export function parseDuration(text: string): number | null {
+  const found = /^(?<count>\d{1,9}(?:\.\d{1,3})?) ?(?<unit>s|min|h|d|w)$/u.exec(text.trim())
+  if (found?.groups === undefined) return null
+  const { count = '', unit = '' } = found.groups
+  const milliseconds = Number(count) * (unitMs[unit] ?? 0)
+  return milliseconds > 0 ? milliseconds : null
+}
+
+const unitMs: Record<string, number> = {
+  s: 1000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 7 * 86_400_000,
+}
+
 /** `3 d 4 h`, `12 min 5 s`: the two largest units. */
 export function describeDuration(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000))

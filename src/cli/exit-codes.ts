@@ -46,6 +46,7 @@ const exitCodeByError: Record<ErrorCode, number> = {
   'database-newer': failure,
   'directory-unusable': failure,
   'disk-full': failure,
+  'outbox-full': failure,
   'port-taken': failure,
   'no-network': failure,
   'service-failed': failure,

@@ -69,7 +69,7 @@ export class Person {
     }
   }
 
-  /** All of standard input as text, without the last line break. */
+  /** All of standard input as text, without the last line break, which is not counted. */
   async readAll({ signal, capBytes }: { signal: AbortSignal; capBytes: number }): Promise<string> {
     const chunks: Buffer[] = []
     let length = 0
@@ -79,7 +79,7 @@ export class Person {
     try {
       for await (const chunk of stdin as AsyncIterable<Buffer>) {
         length += chunk.length
-        if (length > capBytes)
+        if (length > capBytes + 2)
           throw new SpacedockError('too-large', `The standard input holds more than ${capBytes} bytes.`, {
             hint: 'Split it into smaller pieces.',
           })

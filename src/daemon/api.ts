@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { maximumBodyBytes } from '../store/stored-message.ts'
 import type { DaemonMetrics } from './daemon-metrics.ts'
 import { errorFields } from './error-line.ts'
 
@@ -19,8 +20,10 @@ import { errorFields } from './error-line.ts'
  * always stop an old daemon.
  */
 
-/** Longest line that a client may send. */
-export const requestLineCapBytes = 1024 * 1024
+/** Most bytes of a message, as UTF-8. */
+export const messageCapBytes = maximumBodyBytes
+/** Longest line that a client may send: a message of the largest size, escaped as JSON. */
+export const requestLineCapBytes = 2 * 1024 * 1024
 /** Longest line that the daemon may send: a message of the largest size, escaped as JSON. */
 export const answerLineCapBytes = 16 * 1024 * 1024
 
@@ -44,6 +47,7 @@ const device = v.object({
     'needs-pairing',
     'revoked',
   ]),
+  needsPairing: v.nullable(v.picklist(['revoked', 'unknown'])),
   path: v.nullable(path),
   address: v.nullable(v.string()),
   lastSeen: v.nullable(v.string()),
@@ -60,7 +64,14 @@ const message = v.object({
   ...content,
   at: v.string(),
 })
-const queuedMessage = v.object({ id: v.string(), to: nameAndId, ...content, at: v.string() })
+const queuedMessage = v.object({
+  id: v.string(),
+  to: nameAndId,
+  ...content,
+  at: v.string(),
+  state: v.picklist(['queued', 'expired']),
+  expiresAt: v.nullable(v.string()),
+})
 
 const progress = [
   v.object({
@@ -172,6 +183,8 @@ export const methods = {
     params: v.strictObject({
       device: v.string(),
       content: v.union([v.strictObject({ text: v.string() }), v.strictObject({ json: v.unknown() })]),
+      /** Null: it waits for ever. */
+      expiresInMs: v.exactOptional(v.nullable(v.pipe(v.number(), v.minValue(1)))),
     }),
     event: noEvent,
     result: v.object({ id: v.string(), status: v.picklist(['delivered', 'queued']) }),
@@ -182,6 +195,12 @@ export const methods = {
     event: message,
     result: nothing,
     deadlineMs: null,
+  },
+  clearInbox: {
+    params: nothing,
+    event: noEvent,
+    result: v.object({ removed: v.number() }),
+    deadlineMs: 60 * seconds,
   },
   outbox: { params: nothing, event: queuedMessage, result: nothing, deadlineMs: 60 * seconds },
   ping: {

@@ -43,7 +43,7 @@ export async function callDaemon<M extends MethodName>(
   if (Buffer.byteLength(request) > requestLineCapBytes) {
     throw new SpacedockError(
       'too-large',
-      'This is larger than 1 MiB, which is the most that the daemon takes at once.',
+      'This is larger than 2 MiB, which is the most that the daemon takes at once.',
       {
         hint: 'Split it into smaller pieces.',
       },

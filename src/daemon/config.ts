@@ -1,7 +1,7 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import type { LogLevel } from '../api.ts'
+import type { LogLevel, MessageLimits } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { fileError } from '../file-errors.ts'
 import { defaultLogLevel, logLevels } from './log.ts'
@@ -9,7 +9,8 @@ import { defaultLogLevel, logLevels } from './log.ts'
 /**
  * What was said once when the daemon was started, and holds for later starts: `config.json` in the data directory.
  *
- *     { "interfaces": ["eth0"], "port": 4001, "rendezvous": ["/dns4/meet.example.org/tcp/4111/p2p/12D3KooW..."] }
+ *     { "interfaces": ["eth0"], "port": 4001, "rendezvous": ["/dns4/meet.example.org/tcp/4111/p2p/12D3KooW..."],
+ *       "messages": { "inboxMessages": 1000, "inboxDays": 30, "outboxDays": 90 } }
  *
  * All of it is optional. The device's name is not here: the node keeps it.
  */
@@ -26,6 +27,8 @@ export interface DaemonConfig {
   logLevel?: LogLevel
   /** TCP port of the loopback interface. */
   metricsPort?: number
+  /** Only to be had by editing the file. */
+  messages?: MessageLimits
 }
 
 export async function readConfig(dataDir: string): Promise<DaemonConfig> {
@@ -78,7 +81,7 @@ export async function writeConfig(dataDir: string, config: DaemonConfig): Promis
  */
 export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConfig {
   const merged = { ...kept, ...given }
-  const { interfaces, port, rendezvous, dht, mdns, logLevel, metricsPort } = merged
+  const { interfaces, port, rendezvous, dht, mdns, logLevel, metricsPort, messages } = merged
   const lanOnly = given.lanOnly ?? (given.rendezvous === undefined && given.dht === undefined && kept.lanOnly)
   return {
     ...(rendezvous === undefined || rendezvous.length === 0 || rendezvous.includes('none')
@@ -93,6 +96,7 @@ export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConf
     ...(port === undefined || port === 0 ? {} : { port }),
     ...(logLevel === undefined || logLevel === defaultLogLevel ? {} : { logLevel }),
     ...(metricsPort === undefined || metricsPort === 0 ? {} : { metricsPort }),
+    ...(messages === undefined ? {} : { messages }),
   }
 }
 
@@ -110,11 +114,14 @@ function canonical(config: DaemonConfig): string {
     mdns = true,
     logLevel,
     metricsPort,
+    messages,
   } = config
-  return JSON.stringify([interfaces, port, rendezvous, lanOnly, dht, mdns, logLevel, metricsPort])
+  return JSON.stringify([interfaces, port, rendezvous, lanOnly, dht, mdns, logLevel, metricsPort, messages])
 }
 
 const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))
+const wholeNumber = v.pipe(v.number(), v.integer(), v.minValue(1))
+const days = v.pipe(v.number(), v.gtValue(0))
 const settings = v.strictObject({
   interfaces: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
   port: v.exactOptional(port),
@@ -124,6 +131,14 @@ const settings = v.strictObject({
   mdns: v.exactOptional(v.boolean()),
   logLevel: v.exactOptional(v.picklist(logLevels)),
   metricsPort: v.exactOptional(port),
+  messages: v.exactOptional(
+    v.strictObject({
+      inboxMessages: v.exactOptional(wholeNumber),
+      inboxBytes: v.exactOptional(wholeNumber),
+      inboxDays: v.exactOptional(days),
+      outboxDays: v.exactOptional(days),
+    }),
+  ),
 })
 
 const configSchema = v.pipe(

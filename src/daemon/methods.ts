@@ -84,7 +84,11 @@ export const methodHandlers: MethodHandlers = {
     return { device: describe(device) }
   },
 
-  send: async ({ node, params, signal }) => node.device(params.device).send(params.content, { signal }),
+  send: async ({ node, params, signal }) => {
+    const { device, content, expiresInMs } = params
+    const lifetime = expiresInMs === undefined ? {} : { expiresInMs: expiresInMs ?? Number.POSITIVE_INFINITY }
+    return node.device(device).send(content, { signal, ...lifetime })
+  },
 
   inbox: async ({ node, params, signal, send }) => {
     const after = params.after === undefined ? {} : { after: params.after }
@@ -92,6 +96,8 @@ export const methodHandlers: MethodHandlers = {
     else for (const message of node.inbox(after)) await send(message)
     return {}
   },
+
+  clearInbox: async ({ node }) => ({ removed: await node.clearInbox() }),
 
   outbox: async ({ node, send }) => {
     for (const message of node.outbox()) await send(message)
@@ -103,9 +109,10 @@ export const methodHandlers: MethodHandlers = {
 
 /** Plain data of a live device, whose properties may be getters. */
 function describe(device: DeviceInfo | Device): DeviceInfo {
-  const { id, name, peerId, state, path, address, lastSeen } = device
+  const { id, name, peerId, state, needsPairing, path, address, lastSeen } = device
   const { roundTripMs, connectedSince, lastFailure } = device
-  return { id, name, peerId, state, path, address, lastSeen, roundTripMs, connectedSince, lastFailure }
+  const presence = { roundTripMs, connectedSince, lastFailure }
+  return { id, name, peerId, state, needsPairing, path, address, lastSeen, ...presence }
 }
 
 function askAt(

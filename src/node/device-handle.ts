@@ -11,6 +11,7 @@ import type {
   MessageContent,
   PingResult,
   Protocol,
+  SendOptions,
   SendResult,
   StreamProtocol,
 } from '../api.ts'
@@ -18,7 +19,7 @@ import type {
 /** What a device handle asks of the node it belongs to. */
 export interface DeviceActions {
   describe(peer: string): DeviceInfo
-  send(peer: string, content: MessageContent, options: CallOptions): Promise<SendResult>
+  send(peer: string, content: MessageContent, options: SendOptions): Promise<SendResult>
   request<Request, Response, Errors extends ErrorSchemas>(
     peer: string,
     protocol: Protocol<Request, Response, Errors>,
@@ -57,6 +58,9 @@ export class DeviceHandle implements Device {
   get state(): DeviceState {
     return this.#info.state
   }
+  get needsPairing(): DeviceInfo['needsPairing'] {
+    return this.#info.needsPairing
+  }
   get path(): ConnectionPath | null {
     return this.#info.path
   }
@@ -80,7 +84,7 @@ export class DeviceHandle implements Device {
     return this.#actions.describe(this.peerId)
   }
 
-  send(content: MessageContent, options: CallOptions = {}): Promise<SendResult> {
+  send(content: MessageContent, options: SendOptions = {}): Promise<SendResult> {
     return this.#actions.send(this.peerId, content, options)
   }
 

@@ -10,6 +10,7 @@ import type {
   MessageContent,
   PingResult,
   Protocol,
+  SendOptions,
   SendResult,
   StreamProtocol,
 } from '../api.ts'
@@ -83,6 +84,7 @@ export class Devices implements DeviceActions {
       name: id,
       peerId: peer,
       state: 'revoked',
+      needsPairing: null,
       path: null,
       address: null,
       lastSeen: null,
@@ -93,11 +95,13 @@ export class Devices implements DeviceActions {
     return this.#parts.store.registry.get(peer) ?? gone
   }
 
-  async send(peer: string, content: MessageContent, { signal }: CallOptions): Promise<SendResult> {
+  async send(peer: string, content: MessageContent, options: SendOptions): Promise<SendResult> {
+    const { signal, expiresInMs } = options
     this.#requirePaired(peer)
     signal?.throwIfAborted()
     // From here on the message is kept, and calling off means not to wait for it any longer.
-    return this.#parts.messaging.send(peer, content, () => this.#untilConnected(peer, signal), signal)
+    const connected = (): Promise<void> => this.#untilConnected(peer, signal)
+    return this.#parts.messaging.send(peer, content, { connected, signal, expiresInMs })
   }
 
   async request<Request, Response, Errors extends ErrorSchemas>(
@@ -174,20 +178,22 @@ export class Devices implements DeviceActions {
     this.#parts.onRenamed(this.#parts.store.registry.rename(peer, name))
   }
 
-  /** The tombstone is durable and every connection closed when this resolves. */
+  /** The tombstone is durable and every connection closed when this resolves; a device that is there knows it. */
   async revoke(peer: string): Promise<void> {
     this.#parts.store.registry.revoke(peer)
-    await this.#parts.supervisor.drop(peerIdFromString(peer))
+    await this.#parts.supervisor.drop(peerIdFromString(peer), this.#parts.store.trust.get(peer)?.farewell)
   }
 
   #requirePaired(peer: string): void {
     const state = this.#parts.store.trust.get(peer)?.state
     if (state === 'active') return
-    const { name } = this.describe(peer)
+    const { name, needsPairing } = this.describe(peer)
     const why =
-      state === 'needs-pairing'
-        ? `The device "${name}" does not know this one any more.`
-        : `The device "${name}" is not paired with this one any more.`
+      needsPairing === 'revoked'
+        ? `The device "${name}" has ended the pairing.`
+        : needsPairing === 'unknown'
+          ? `The device "${name}" does not know this one any more.`
+          : `The device "${name}" is not paired with this one any more.`
     throw new SpacedockError('not-paired', why, {
       hint: 'Pair the two devices again: "spacedock pair" on one, "spacedock join" on the other.',
     })

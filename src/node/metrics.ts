@@ -47,10 +47,10 @@ export class Metrics {
   watchInbox(inbox: Inbox): Inbox {
     return {
       ...inbox,
-      accept: (message) => {
-        const acceptance = inbox.accept(message)
-        this.#messages[acceptance.outcome === 'new' ? 'received' : 'duplicate']++
-        return acceptance
+      accept: (messages) => {
+        const acceptances = inbox.accept(messages)
+        for (const { outcome } of acceptances) this.#messages[outcome === 'new' ? 'received' : 'duplicate']++
+        return acceptances
       },
     }
   }
@@ -59,10 +59,10 @@ export class Metrics {
   watchOutbox(outbox: Outbox): Outbox {
     return {
       ...outbox,
-      add: (message) => {
-        const stored = outbox.add(message)
-        this.#messages.sent++
-        return stored
+      add: (messages) => {
+        const outcomes = outbox.add(messages)
+        this.#messages.sent += outcomes.filter((outcome) => !(outcome instanceof Error)).length
+        return outcomes
       },
     }
   }

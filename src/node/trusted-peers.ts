@@ -1,6 +1,7 @@
 import type { Clock, Log } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { PairKey } from '../network/session/session-hello.ts'
+import { isFarewell } from '../pairing/farewell.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import { sameMac } from '../pairing/proofs.ts'
 import type { PairingTrust } from '../protocols/pairing-components.ts'
@@ -136,6 +137,31 @@ export class TrustedPeers implements PairingTrust {
     if (record?.state !== 'needs-pairing') return
     // The other side knows us again: it was the one that had lost its memory, and found it.
     this.#store.trust.put({ ...record, state: 'active', changedAtMs: this.#clock.wall() })
+  }
+
+  /** What a device that was revoked is told when it comes back; undefined for all others. */
+  farewellTo(peer: string): Uint8Array | undefined {
+    const record = this.#store.trust.get(peer)
+    return record?.state === 'revoked' ? record.farewell : undefined
+  }
+
+  /**
+   * The device says that it has revoked this one. Returns whether that is authentic: then it stays so until the two are paired
+   * again, and the key, which is good for nothing any more, is deleted. What waits for it waits on.
+   */
+  revokedBy(peer: string, farewell: Uint8Array): boolean {
+    const { trust, registry, identity } = this.#store
+    const isAbout = (record: TrustRecord | undefined): boolean =>
+      record !== undefined &&
+      record.pairKey.length > 0 &&
+      isFarewell(farewell, record.pairKey, peer, identity.peerId)
+    const settled = isAbout(trust.get(peer))
+    const provisional = isAbout(trust.provisional(peer))
+    if (!settled && !provisional) return false
+    this.#log('warn', 'device.revoked-us', { peer })
+    if (provisional) trust.dropProvisional(peer)
+    if (settled) registry.markRevokedThere(peer, farewell)
+    return true
   }
 
   /** The device said that it does not know us: shown to its person, never deleted. */

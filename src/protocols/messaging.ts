@@ -1,10 +1,23 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import * as v from 'valibot'
 import type { Clock, Log, Message, MessageContent, Protocol, QueuedMessage, SendResult } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import type { Inbox } from '../store/inbox.ts'
-import type { Outbox } from '../store/outbox.ts'
+import type { NewMessage, Outbox } from '../store/outbox.ts'
+import type { WaitingMessage } from '../store/outbox-expiry.ts'
 import type { StoredMessage } from '../store/stored-message.ts'
+import {
+  decodeContent,
+  deliverySchema,
+  encodeContent,
+  isJson,
+  receiptSchema,
+  toEnvelope,
+  type Delivery,
+  type Receipt,
+} from './message-envelope.ts'
+import { MessageUpkeep } from './message-upkeep.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 
 /** What a message needs of the rest of the node. */
@@ -17,23 +30,20 @@ export interface MessagingComponents {
   /** Asks over the live session with this peer; null when there is none. */
   requestOf: (
     peer: string,
-  ) => ((value: Envelope, options: { signal: AbortSignal }) => Promise<unknown>) | null
+  ) => ((value: Delivery, options: { signal: AbortSignal }) => Promise<unknown>) | null
   nameOf: (peer: string) => { id: string; name: string }
   onMessage: (message: Message) => void
   onDelivered: (delivered: { id: string; to: string }) => void
+  onExpired: (expired: { id: string; to: string }) => void
 }
 
-const envelopeSchema = v.strictObject({
-  id: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,64}$/)),
-  kind: v.picklist(['text', 'json']),
-  body: v.string(),
-  at: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(8.64e15)),
-})
-const receiptSchema = v.strictObject({ stored: v.literal(true) })
-
-/** One message on the wire: `body` is the text itself, or JSON text. */
-export type Envelope = v.InferOutput<typeof envelopeSchema>
-type Receipt = v.InferOutput<typeof receiptSchema>
+export interface MessageOptions {
+  /** Awaited once the message is safe: when it resolves, it is known whether the device is there. */
+  connected: () => Promise<void>
+  /** Infinity: it waits for ever. @default as the outbox is set */
+  expiresInMs?: number | undefined
+  signal?: AbortSignal | undefined
+}
 
 /** Longest that `send` waits for the receipt of a connected device before it calls the message queued. */
 const deliveryPatienceMs = 10_000
@@ -52,37 +62,49 @@ export class MessagingService {
   readonly #delivery = new OneAtATime((peer) => this.#deliver(peer))
   readonly #receipts = new Map<string, () => void>()
   readonly #arrivals = new Set<() => void>()
+  /** Given in this turn of the event loop: they are stored together, which costs one sync of the disk. */
+  readonly #entering: { message: NewMessage; settle: (error?: Error) => void }[] = []
+  /** Ids of what was sent and has no receipt yet. */
+  readonly #underWay = new Set<string>()
+  readonly #upkeep: MessageUpkeep
   readonly #closed = new AbortController()
 
   constructor(components: MessagingComponents) {
     this.#components = components
+    this.#upkeep = new MessageUpkeep({
+      ...components,
+      isUnderWay: (id) => this.#underWay.has(id),
+      onExpired: ({ id, peer }) => components.onExpired({ id, to: peer }),
+    })
+  }
+
+  /** From now on messages expire and old ones go. */
+  start(): void {
+    this.#upkeep.start()
   }
 
   /** What the protocol registry serves. */
-  get protocol(): Protocol<Envelope, Receipt> {
+  get protocol(): Protocol<Delivery, Receipt> {
     return {
       name: 'spacedock-message',
       version: 1,
-      request: envelopeSchema,
+      request: deliverySchema,
       response: receiptSchema,
-      handler: (envelope, { device }) => this.#receive(device.peerId, envelope),
+      handler: (delivery, { device }) => this.#receive(device.peerId, delivery),
     }
   }
 
-  /** `connected` is awaited once the message is safe: when it resolves, it is known whether the device is there. */
-  async send(
-    peer: string,
-    content: MessageContent,
-    connected: () => Promise<void>,
-    signal?: AbortSignal,
-  ): Promise<SendResult> {
-    const { outbox, clock, randomId, requestOf } = this.#components
+  async send(peer: string, content: MessageContent, options: MessageOptions): Promise<SendResult> {
+    const { connected, signal, expiresInMs } = options
+    const { clock, randomId, requestOf } = this.#components
     const id = randomId()
-    outbox.add({ id, peerId: peer, ...encodeContent(content), atMs: clock.wall() })
-    // From now on it may be delivered at any moment, by whoever serves the peer already.
+    const message = { id, peerId: peer, ...encodeContent(content), atMs: clock.wall() }
+    const entered = this.#enter({ ...message, ...lifetime(expiresInMs) })
+    // From the moment it is stored it may be delivered, by whoever serves the peer already.
     const receipt = new Promise<'delivered'>((resolve) => this.#receipts.set(id, () => resolve('delivered')))
     const ended = new AbortController()
     try {
+      await entered
       await connected()
       if (requestOf(peer) === null) return { id, status: 'queued' }
 
@@ -105,12 +127,17 @@ export class MessagingService {
 
   outboxMessages(): QueuedMessage[] {
     const { outbox, nameOf } = this.#components
-    return outbox.list().map((stored) => ({
-      id: stored.id,
-      to: nameOf(stored.peerId),
-      ...decodeContent(stored),
-      at: isoTime(stored),
-    }))
+    const describe =
+      (state: QueuedMessage['state']) =>
+      (stored: WaitingMessage): QueuedMessage => ({
+        id: stored.id,
+        to: nameOf(stored.peerId),
+        ...decodeContent(stored),
+        at: isoTime(stored.atMs),
+        state,
+        expiresAt: stored.expiresAtMs === null ? null : isoTime(stored.expiresAtMs),
+      })
+    return [...outbox.expired().map(describe('expired')), ...outbox.list().map(describe('queued'))]
   }
 
   inboxMessages(after = 0, limit?: number): Message[] {
@@ -135,20 +162,64 @@ export class MessagingService {
     }
   }
 
+  removeFromInbox(sequence: number): boolean {
+    return this.#components.inbox.remove(sequence)
+  }
+
+  /** Those that are there now, up to this sequence; in steps, between which others have their turn. */
+  async clearInbox(upTo = Number.MAX_SAFE_INTEGER): Promise<number> {
+    const { inbox } = this.#components
+    const last = Math.min(upTo, inbox.lastSequence())
+    let removed = 0
+    for (;;) {
+      const step = inbox.removeSome(last)
+      if (step === 0) return removed
+      removed += step
+      await nextTurn()
+    }
+  }
+
   close(): void {
+    this.#upkeep.stop()
     this.#closed.abort()
   }
 
-  #receive(peer: string, { id, kind, body, at }: Envelope): Receipt {
-    const { inbox, onMessage, log } = this.#components
-    if (kind === 'json' && !isJson(body))
-      throw new SpacedockError('invalid-message', 'The message is not valid JSON.')
-    const { outcome, sequence } = inbox.accept({ id, peerId: peer, kind, body, atMs: at })
-    log('debug', 'message.received', { peer, id, outcome })
-    if (outcome === 'new') {
-      onMessage(this.#describe({ id, peerId: peer, kind, body, atMs: at, sequence }))
-      for (const wake of this.#arrivals) wake()
+  /** Resolves when the message is durable in the outbox. */
+  #enter(message: NewMessage): Promise<void> {
+    if (this.#entering.length === 0) setImmediate(() => this.#storeEntering())
+    return new Promise((resolve, reject) => {
+      this.#entering.push({ message, settle: (error) => (error === undefined ? resolve() : reject(error)) })
+    })
+  }
+
+  #storeEntering(): void {
+    const entering = this.#entering.splice(0)
+    try {
+      const outcomes = this.#components.outbox.add(entering.map(({ message }) => message))
+      for (const [index, { settle }] of entering.entries()) {
+        const outcome = outcomes[index]
+        settle(outcome instanceof SpacedockError ? outcome : undefined)
+      }
+      this.#upkeep.expiryChanged()
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error('storing failed', { cause: error })
+      for (const { settle } of entering) settle(failure)
     }
+  }
+
+  #receive(peer: string, { messages }: Delivery): Receipt {
+    const { inbox, onMessage, log } = this.#components
+    if (messages.some(({ kind, body }) => kind === 'json' && !isJson(body)))
+      throw new SpacedockError('invalid-message', 'The message is not valid JSON.')
+    const records = messages.map(({ at, ...message }) => ({ ...message, peerId: peer, atMs: at }))
+    const acceptances = inbox.accept(records)
+    for (const [index, { outcome, sequence }] of acceptances.entries()) {
+      const record = records[index]
+      if (record === undefined) continue
+      log('debug', 'message.received', { peer, id: record.id, outcome })
+      if (outcome === 'new') onMessage(this.#describe({ ...record, sequence }))
+    }
+    for (const wake of this.#arrivals) wake()
     return { stored: true }
   }
 
@@ -165,22 +236,28 @@ export class MessagingService {
     const { outbox, requestOf, onDelivered, log, clock } = this.#components
     for (;;) {
       const request = requestOf(peer)
-      const next = outbox.next(peer)
-      if (request === null || next === undefined || this.#closed.signal.aborted) return
-      const envelope: Envelope = { id: next.id, kind: next.kind, body: next.body, at: next.atMs }
+      const batch = outbox.batch(peer)
+      if (request === null || batch.length === 0 || this.#closed.signal.aborted) return
+      const ids = batch.map(({ id }) => id)
+      for (const id of ids) this.#underWay.add(id)
       try {
-        v.parse(receiptSchema, await request(envelope, { signal: this.#closed.signal }))
+        const messages = batch.map(toEnvelope)
+        v.parse(receiptSchema, await request({ messages }, { signal: this.#closed.signal }))
+        outbox.remove(ids)
       } catch (error) {
         if (this.#closed.signal.aborted) return
-        log('warn', 'message.not-delivered', { peer, id: next.id, error: String(error) })
+        log('warn', 'message.not-delivered', { peer, id: ids[0], count: ids.length, error: String(error) })
         const broken = error instanceof SpacedockError && error.code === 'interrupted'
         // A broken session has a successor sooner or later; a device that cannot store now may be able to later.
         await pause(clock, broken ? brokenSessionMs : retryMs, this.#closed.signal)
         continue
+      } finally {
+        for (const id of ids) this.#underWay.delete(id)
       }
-      outbox.remove(next.id)
-      this.#receipts.get(next.id)?.()
-      onDelivered({ id: next.id, to: peer })
+      for (const id of ids) {
+        this.#receipts.get(id)?.()
+        onDelivered({ id, to: peer })
+      }
     }
   }
 
@@ -190,7 +267,7 @@ export class MessagingService {
       sequence: stored.sequence,
       from: this.#components.nameOf(stored.peerId),
       ...decodeContent(stored),
-      at: isoTime(stored),
+      at: isoTime(stored.atMs),
     }
   }
 
@@ -207,31 +284,15 @@ export class MessagingService {
   }
 }
 
-function encodeContent(content: MessageContent): { kind: 'text' | 'json'; body: string } {
-  if (typeof content === 'string') return { kind: 'text', body: content }
-  if ('text' in content) return { kind: 'text', body: content.text }
-  const body: string | undefined = JSON.stringify(content.json)
-  if (body === undefined) {
-    throw new SpacedockError('invalid-argument', 'The value cannot be written as JSON.', {
-      hint: 'Send a string, or something made of objects, arrays, numbers, strings, booleans and null.',
-    })
-  }
-  return { kind: 'json', body }
+function lifetime(expiresInMs: number | undefined): Pick<NewMessage, 'expiresInMs'> {
+  if (expiresInMs === undefined) return {}
+  if (expiresInMs === Number.POSITIVE_INFINITY) return { expiresInMs: null }
+  if (expiresInMs > 0) return { expiresInMs }
+  throw new SpacedockError('invalid-argument', 'A message needs a time to live of more than 0 ms.', {
+    hint: 'Give expiresInMs in milliseconds, or Infinity.',
+  })
 }
 
-function decodeContent({ kind, body }: StoredMessage): { text: string } | { json: unknown } {
-  return kind === 'text' ? { text: body } : { json: JSON.parse(body) as unknown }
-}
-
-function isoTime({ atMs }: StoredMessage): string {
-  return new Date(atMs).toISOString()
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
+function isoTime(timeMs: number): string {
+  return new Date(timeMs).toISOString()
 }

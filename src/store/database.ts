@@ -4,7 +4,7 @@ import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
 import { checkPrivateFile, ensurePrivateFile } from './data-directory.ts'
-import { schemaStatements, schemaVersion } from './schema.ts'
+import { migrations, schemaVersion } from './schema.ts'
 import { databaseDamaged, toStorageError } from './storage-error.ts'
 
 export const databaseFileName = 'spacedock.db'
@@ -28,12 +28,19 @@ export interface Database {
   close(): void
 }
 
+export interface OpenDatabaseOptions {
+  mayCreate: boolean
+  /** Looks at a database of an earlier version before it is upgraded; when it throws, nothing is changed. */
+  beforeUpgrade?: (database: Database) => void
+}
+
 /**
- * Opens the database, and makes it when `mayCreate`. Call it with the directory's lock held.
+ * Opens the database, and makes it when `mayCreate`; one of an earlier version is upgraded, all at once or not at all. Call
+ * it with the directory's lock held.
  *
  * Errors: `database-newer` (left as it is), `database-damaged`, `directory-unusable`, `disk-full`, `already-running`.
  */
-export function openDatabase(path: string, { mayCreate }: { mayCreate: boolean }): Database {
+export function openDatabase(path: string, { mayCreate, beforeUpgrade }: OpenDatabaseOptions): Database {
   const dataDir = path === ':memory:' ? null : dirname(path)
   const closedCleanly = dataDir !== null && checkFiles(path, mayCreate).closedCleanly
   let connection: DatabaseSync | undefined
@@ -41,6 +48,10 @@ export function openDatabase(path: string, { mayCreate }: { mayCreate: boolean }
     connection = new DatabaseSync(path, { enableForeignKeyConstraints: true })
     verify(connection, mayCreate)
     if (closedCleanly) verifyLength(connection, path)
+    if (numberOf(connection, 'PRAGMA user_version') < schemaVersion) {
+      beforeUpgrade?.(databaseOn(connection, dataDir))
+      upgrade(connection, schemaVersion)
+    }
   } catch (error) {
     connection?.close()
     throw toStorageError(error, dataDir)
@@ -85,26 +96,27 @@ function verify(connection: DatabaseSync, mayCreate: boolean): void {
   connection.exec('PRAGMA trusted_schema = OFF')
   connection.exec('PRAGMA secure_delete = ON')
   connection.exec('PRAGMA temp_store = MEMORY')
-  if (empty) createSchema(connection)
+  if (empty) upgrade(connection, schemaVersion)
   const check = connection.prepare('PRAGMA quick_check(1)').get()
   if (check?.['quick_check'] !== 'ok')
     throw databaseDamaged('its structure is broken', check?.['quick_check'])
-  if (schemaOf(connection) !== expectedSchema())
+  if (schemaOf(connection) !== expectedSchema(empty ? schemaVersion : version))
     throw databaseDamaged('its tables are not the ones that belong there')
 }
 
-function createSchema(connection: DatabaseSync): void {
-  // Closing the connection, which every failure here leads to, rolls back.
+/** Closing the connection, which every failure here leads to, rolls back. */
+function upgrade(connection: DatabaseSync, to: number): void {
   connection.exec('BEGIN IMMEDIATE')
-  for (const statement of schemaStatements) connection.exec(statement)
-  connection.exec(`PRAGMA user_version = ${schemaVersion}`)
+  const from = numberOf(connection, 'PRAGMA user_version')
+  for (const statement of migrations.slice(from, to).flat()) connection.exec(statement)
+  connection.exec(`PRAGMA user_version = ${to}`)
   connection.exec('COMMIT')
 }
 
-function expectedSchema(): string {
+function expectedSchema(version: number): string {
   const reference = new DatabaseSync(':memory:')
   try {
-    createSchema(reference)
+    upgrade(reference, version)
     return schemaOf(reference)
   } finally {
     reference.close()

@@ -8,6 +8,7 @@ import type { Outbox } from './outbox.ts'
 import { takeTurns } from './take-turns.ts'
 import { presenceTable } from './presence.ts'
 import { ToldDevices } from './told-devices.ts'
+import type { TrustRecord } from './trust-record.ts'
 import type { Trust, WallClock } from './trust.ts'
 
 export interface PairKeys {
@@ -35,6 +36,8 @@ export interface DeviceRegistry {
   rename(peerId: string, name: string): DeviceInfo
   /** Only a trusted device can get there. Returns whether it changed. */
   markNeedsPairing(peerId: string): boolean
+  /** The device has revoked this one, and this is how it has said so: its key is of no use any more. */
+  markRevokedThere(peerId: string, farewell: Uint8Array): void
   /** Leaves a tombstone without keys, and drops what waits for the device. Error: `no-device`. */
   revoke(peerId: string): DeviceInfo
   /** The addresses replace the earlier ones. Beyond 1,000 unpaired peers the one not seen for longest is forgotten. */
@@ -100,6 +103,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
       name: record?.name ?? id,
       peerId,
       state,
+      needsPairing: state === 'needs-pairing' ? reasonFor(trust.get(peerId)) : null,
       path: live?.path ?? null,
       address: live?.address ?? contact?.addresses[0] ?? sightedAddresses?.[0] ?? null,
       lastSeen: lastSeenMs === undefined ? null : new Date(lastSeenMs).toISOString(),
@@ -174,6 +178,12 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
       trust.put({ ...record, state: 'needs-pairing', acknowledgement: null, changedAtMs: clock.wall() })
       return true
     },
+    markRevokedThere(peerId, farewell) {
+      const record = trust.get(peerId)
+      if (record?.state !== 'active' && record?.state !== 'needs-pairing') return
+      const gone = { state: 'needs-pairing', pairKey: new Uint8Array(), acknowledgement: null } as const
+      trust.put({ ...record, ...gone, farewell, changedAtMs: clock.wall() })
+    },
     revoke(peerId) {
       trust.revoke(peerId, () => {
         outbox.dropFor(peerId)
@@ -219,8 +229,8 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
       const keys: PairKeys = {}
       const settled = trust.get(peerId)
       const provisional = trust.provisional(peerId)
-      // An empty key is a key that everybody knows: a revoked device has none.
-      if (settled?.state === 'active' || settled?.state === 'needs-pairing') {
+      // An empty key is a key that everybody knows: a device that was revoked, here or there, has none.
+      if ((settled?.state === 'active' || settled?.state === 'needs-pairing') && settled.pairKey.length > 0) {
         keys.settled = { key: settled.pairKey, state: settled.state }
       }
       if (
@@ -241,6 +251,10 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
       return () => updateListeners.delete(listener)
     },
   }
+}
+
+function reasonFor(record: TrustRecord | undefined): DeviceInfo['needsPairing'] {
+  return record?.farewell === undefined ? 'unknown' : 'revoked'
 }
 
 /** A full disk must not cost the connection too: what is lost is only where the device was. */

@@ -1,7 +1,15 @@
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
 import type { Database } from './database.ts'
-import { messageRowSchema, messageValues, type MessageRecord, type StoredMessage } from './stored-message.ts'
+import type { LastingClock } from './lasting-clock.ts'
+import { seenIds } from './seen-ids.ts'
+import {
+  messageRowSchema,
+  messageValues,
+  type Amount,
+  type MessageRecord,
+  type StoredMessage,
+} from './stored-message.ts'
 
 export interface Acceptance {
   outcome: 'new' | 'duplicate'
@@ -9,79 +17,148 @@ export interface Acceptance {
   sequence: number
 }
 
-/** Messages that arrived. The newest 10,000 are kept. */
+/** Messages that arrived. When there are more than it keeps, the oldest go; a sequence is never used twice. */
 export interface Inbox {
   /**
-   * Stores the message unless this sender's id was seen before; durable on return, and one transaction, so that an
-   * acknowledged message is neither lost nor doubled. Errors: `too-large`, `invalid-message`, `disk-full`.
+   * Stores each message unless this sender's id was seen before; durable on return, and one transaction, so that an
+   * acknowledged message is neither lost nor doubled. Errors: `too-large`, `invalid-message`, `disk-full`; then none is
+   * stored.
    */
-  accept(message: MessageRecord): Acceptance
+  accept(messages: readonly MessageRecord[]): Acceptance[]
   /** The oldest first, behind the sequence `after`; all of them without a `limit`. */
   list(options?: { after?: number; limit?: number }): StoredMessage[]
+  /** The last that was given to a message, also to one that has gone; 0 when there was none yet. */
+  lastSequence(): number
+  /** Whether it was there. Its id is remembered all the same. */
+  remove(sequence: number): boolean
+  /** Takes out some of those up to this sequence, the oldest first; returns how many, 0 when none is left. */
+  removeSome(upTo: number): number
+  /** Takes out some of those that are too many or too old; returns how many, 0 when none is left. */
+  prune(): number
 }
 
 export interface InboxLimits {
   /** @default 10_000 */
   messages?: number
+  /** Of all bodies together. @default 256 MiB */
+  bytes?: number
+  /** How long after their arrival. @default for ever */
+  keptMs?: number
   /** Ids remembered per sender, longer than the messages themselves. @default 100_000 */
   seenPerDevice?: number
 }
 
-export function openInbox(
-  database: Database,
-  { messages = 10_000, seenPerDevice = 100_000 }: InboxLimits = {},
-): Inbox {
-  const sequenceSchema = v.object({ sequence: v.number() })
-  const selectSeen = database.query('SELECT sequence FROM seen WHERE peer_id = ? AND id = ?', sequenceSchema)
+export function openInbox(database: Database, clock: LastingClock, limits: InboxLimits = {}): Inbox {
+  const {
+    messages: mostMessages = 10_000,
+    bytes: mostBytes = 256 * 1024 * 1024,
+    keptMs = Number.POSITIVE_INFINITY,
+    seenPerDevice = 100_000,
+  } = limits
+  const seen = seenIds(database, seenPerDevice)
   const insert = database.query(
-    'INSERT INTO inbox (id, peer_id, kind, body, at_ms) VALUES (?, ?, ?, ?, ?) RETURNING sequence',
-    sequenceSchema,
+    'INSERT INTO inbox (id, peer_id, kind, body, at_ms, received_at_ms) VALUES (?, ?, ?, ?, ?, ?) RETURNING sequence',
+    v.object({ sequence: v.number() }),
   )
-  const insertSeen = database.command('INSERT INTO seen (peer_id, id, sequence) VALUES (?, ?, ?)')
-  const deleteOld = database.command('DELETE FROM inbox WHERE sequence <= ?')
   const select = database.query(
     'SELECT * FROM inbox WHERE sequence > ? ORDER BY sequence LIMIT ?',
     messageRowSchema,
   )
-  const forgetOldIds = seenRetention(database, seenPerDevice)
+  const selectOldest = database.query(
+    'SELECT sequence, length(body) AS bytes, received_at_ms FROM inbox ORDER BY sequence LIMIT ?',
+    v.object({ sequence: v.number(), bytes: v.number(), received_at_ms: v.number() }),
+  )
+  const selectLast = database.query(
+    `SELECT seq FROM sqlite_sequence WHERE name = 'inbox'`,
+    v.object({ seq: v.number() }),
+  )
+  const remove = database.query(
+    'DELETE FROM inbox WHERE sequence = ? RETURNING length(body) AS bytes',
+    v.object({ bytes: v.number() }),
+  )
+  const measure = database.query(
+    'SELECT COUNT(*) AS messages, COALESCE(SUM(length(body)), 0) AS bytes FROM inbox',
+    v.object({ messages: v.number(), bytes: v.number() }),
+  )
+  /** Counted as it changes; undefined when it has to be read anew. */
+  let kept: Amount | undefined
+
+  function change(messages: number, bytes: number): void {
+    if (kept !== undefined) kept = { messages: kept.messages + messages, bytes: kept.bytes + bytes }
+  }
+
+  /** What is counted along the way counts only when all of it holds. */
+  function counted<Result>(work: () => Result): Result {
+    kept ??= measure.get()
+    try {
+      return database.transaction(work)
+    } catch (error) {
+      kept = undefined
+      throw error
+    }
+  }
+
+  function acceptOne(message: MessageRecord): Acceptance {
+    const values = messageValues(message)
+    const { peerId, id } = message
+    const known = seen.sequenceOf(peerId, id)
+    if (known !== undefined) return { outcome: 'duplicate', sequence: known }
+    const sequence = insert.get(...values, clock.now())?.sequence
+    if (sequence === undefined) throw new SpacedockError('internal', 'The message was not stored.')
+    seen.add(peerId, id, sequence)
+    change(1, values[3].length)
+    return { outcome: 'new', sequence }
+  }
+
+  /** At most so many, and no more than two mebibytes unless one alone is larger. */
+  function removeOldest(
+    most: number,
+    isUnwanted: (oldest: { sequence: number; receivedAtMs: number }) => boolean,
+  ): number {
+    let removed = 0
+    let bytes = 0
+    for (const oldest of selectOldest.all(most)) {
+      bytes += oldest.bytes
+      if (removed > 0 && bytes > stepBytes) break
+      if (!isUnwanted({ sequence: oldest.sequence, receivedAtMs: oldest.received_at_ms })) break
+      removeOne(oldest.sequence)
+      removed++
+    }
+    return removed
+  }
+
+  function removeOne(sequence: number): boolean {
+    const removed = remove.get(sequence)
+    if (removed !== undefined) change(-1, -removed.bytes)
+    return removed !== undefined
+  }
+
+  function mayBeTooMuch(): boolean {
+    return keptMs < Number.POSITIVE_INFINITY || isTooMuch({ receivedAtMs: clock.now() })
+  }
+
+  function isTooMuch({ receivedAtMs }: { receivedAtMs: number }): boolean {
+    const { messages, bytes } = (kept ??= measure.get()) ?? { messages: 0, bytes: 0 }
+    return messages > mostMessages || bytes > mostBytes || clock.now() - receivedAtMs > keptMs
+  }
 
   return {
-    accept(message) {
-      const values = messageValues(message)
-      const { peerId, id } = message
-      return database.transaction(() => {
-        const seen = selectSeen.get(peerId, id)
-        if (seen !== undefined) return { outcome: 'duplicate', sequence: seen.sequence }
-        const sequence = insert.get(...values)?.sequence
-        if (sequence === undefined) throw new SpacedockError('internal', 'The message was not stored.')
-        insertSeen.run(peerId, id, sequence)
-        deleteOld.run(sequence - messages)
-        forgetOldIds(peerId)
-        return { outcome: 'new', sequence }
-      })
-    },
+    accept: (messages) =>
+      counted(() => {
+        clock.keepWhenSet()
+        const acceptances = messages.map(acceptOne)
+        // As many as came have to go, and a few more, so that it gets there when the limit was lowered.
+        if (mayBeTooMuch()) removeOldest(messages.length + 16, isTooMuch)
+        return acceptances
+      }),
     list: ({ after = 0, limit = -1 } = {}) => select.all(after, limit),
+    lastSequence: () => selectLast.get()?.seq ?? 0,
+    remove: (sequence) => counted(() => removeOne(sequence)),
+    removeSome: (upTo) => counted(() => removeOldest(stepMessages, ({ sequence }) => sequence <= upTo)),
+    prune: () => counted(() => (mayBeTooMuch() ? removeOldest(stepMessages, isTooMuch) : 0)),
   }
 }
 
-/** Per sender, so that one device cannot make us forget what another has sent. */
-function seenRetention(database: Database, seenPerDevice: number): (peerId: string) => void {
-  const countFor = database.query(
-    'SELECT COUNT(*) AS count FROM seen WHERE peer_id = ?',
-    v.object({ count: v.number() }),
-  )
-  const prune = database.command(
-    `DELETE FROM seen WHERE peer_id = ? AND sequence <= (
-      SELECT sequence FROM seen WHERE peer_id = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)`,
-  )
-  // Counting and pruning walk the sender's rows, so they are done once in a while.
-  const interval = Math.max(1, Math.floor(seenPerDevice / 100))
-  const untilCheck = new Map<string, number>()
-  return (peerId) => {
-    const left = (untilCheck.get(peerId) ?? 1) - 1
-    untilCheck.set(peerId, left > 0 ? left : interval)
-    if (left > 0) return
-    const count = countFor.get(peerId)?.count ?? 0
-    if (count > seenPerDevice) prune.run(peerId, peerId, seenPerDevice)
-  }
-}
+/** Of one step: deleted bytes are overwritten and synced, and that must not take long. */
+const stepMessages = 200
+const stepBytes = 2 * 1024 * 1024

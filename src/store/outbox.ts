@@ -1,73 +1,188 @@
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
 import type { Database } from './database.ts'
-import { messageRowSchema, messageValues, type MessageRecord, type StoredMessage } from './stored-message.ts'
+import type { LastingClock } from './lasting-clock.ts'
+import { outboxExpiry, type DueMessage, type WaitingMessage } from './outbox-expiry.ts'
+import { outboxUsage } from './outbox-usage.ts'
+import {
+  messageRowSchema,
+  messageValues,
+  type Amount,
+  type MessageRecord,
+  type StoredMessage,
+} from './stored-message.ts'
 
-/** Messages that wait until their receiver has them, in order. */
+export interface NewMessage extends MessageRecord {
+  /** How long it may wait; null: for ever. @default the outbox's own limit */
+  expiresInMs?: number | null
+}
+
+/** Messages that wait until their receiver has them, in order, or until their time is over. */
 export interface Outbox {
-  /** Durable on return. Errors: `too-large`, `invalid-message`, `disk-full` (also when too many wait for the device). */
-  add(message: MessageRecord): StoredMessage
-  /** The oldest one for the device; with `after`, the oldest behind that sequence. */
-  next(peerId: string, options?: { after?: number }): StoredMessage | undefined
-  /** All of them, or all for one device, the oldest first. */
-  list(options?: { peerId?: string }): StoredMessage[]
-  /** How many wait for the device; without one, how many wait at all. */
-  count(peerId?: string): number
-  /** Returns whether it was there. */
-  remove(id: string): boolean
-  /** Returns how many were dropped. */
+  /**
+   * All of them in one transaction, durable on return. For each its message, or why it is not kept: `too-large`,
+   * `invalid-message`, `outbox-full`. Throws `disk-full` and the like, and keeps none then.
+   */
+  add(messages: readonly NewMessage[]): (StoredMessage | SpacedockError)[]
+  /** The oldest ones for the device whose time is not over, as many as are sent together: 256, and 128 KiB unless one alone is larger. */
+  batch(peerId: string): StoredMessage[]
+  /** All that wait, the oldest first. */
+  list(): WaitingMessage[]
+  /** How many wait. */
+  count(): number
+  /** All at once. Returns how many were there. */
+  remove(ids: readonly string[]): number
+  /** Milliseconds until the time of a message is over, 0 when it is already; null when there is none that will be. */
+  untilExpiry(): number | null
+  /** Takes out those whose time is over, a hundred at most, save those that are just being sent. */
+  expire(isUnderWay: (id: string) => boolean): DueMessage[]
+  /** The last hundred that expired in the last thirty days. */
+  expired(): WaitingMessage[]
+  /** For a device that is not trusted any more, in the transaction of that. Returns how many were dropped. */
   dropFor(peerId: string): number
 }
 
 export interface OutboxLimits {
-  /** @default 10_000 */
-  messagesPerDevice?: number
+  /** @default 10,000 messages and 64 MiB */
+  perDevice?: Amount
+  /** @default 100,000 messages and 256 MiB */
+  inAll?: Amount
+  /** How long a message waits when it does not say itself; null: for ever. @default 365 days */
+  expiresInMs?: number | null
 }
 
-export function openOutbox(database: Database, { messagesPerDevice = 10_000 }: OutboxLimits = {}): Outbox {
+const mebibyte = 1024 * 1024
+const dayMs = 24 * 3_600_000
+const defaults: Required<OutboxLimits> = {
+  perDevice: { messages: 10_000, bytes: 64 * mebibyte },
+  inAll: { messages: 100_000, bytes: 256 * mebibyte },
+  expiresInMs: 365 * dayMs,
+}
+
+export function openOutbox(database: Database, clock: LastingClock, limits: OutboxLimits = {}): Outbox {
+  const { perDevice, inAll, expiresInMs: usualMs } = { ...defaults, ...limits }
   const insert = database.query(
-    'INSERT INTO outbox (id, peer_id, kind, body, at_ms) VALUES (?, ?, ?, ?, ?) RETURNING *',
+    'INSERT INTO outbox (id, peer_id, kind, body, at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?) RETURNING *',
     messageRowSchema,
   )
-  const selectNext = database.query(
-    'SELECT * FROM outbox WHERE peer_id = ? AND sequence > ? ORDER BY sequence LIMIT 1',
+  const selectSizes = database.query(
+    `SELECT sequence, length(body) AS bytes FROM outbox
+      WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) ORDER BY sequence LIMIT ?`,
+    v.object({ sequence: v.number(), bytes: v.number() }),
+  )
+  const selectUpTo = database.query(
+    `SELECT * FROM outbox
+      WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) AND sequence <= ? ORDER BY sequence`,
     messageRowSchema,
   )
-  const selectAll = database.query('SELECT * FROM outbox ORDER BY sequence', messageRowSchema)
-  const selectFor = database.query(
-    'SELECT * FROM outbox WHERE peer_id = ? ORDER BY sequence',
-    messageRowSchema,
+  const remove = database.query(
+    'DELETE FROM outbox WHERE id = ? RETURNING peer_id, length(body) AS bytes',
+    v.object({ peer_id: v.string(), bytes: v.number() }),
   )
-  const countFor = database.query(
-    'SELECT COUNT(*) AS count FROM outbox WHERE peer_id = ?',
-    v.object({ count: v.number() }),
-  )
-  const deleteOne = database.command('DELETE FROM outbox WHERE id = ?')
   const deleteFor = database.command('DELETE FROM outbox WHERE peer_id = ?')
-  const countAll = database.query('SELECT COUNT(*) AS count FROM outbox', v.object({ count: v.number() }))
-  const count = (peerId?: string): number =>
-    (peerId === undefined ? countAll.get() : countFor.get(peerId))?.count ?? 0
+  const expiry = outboxExpiry(database, clock)
+  const usage = outboxUsage(database)
+
+  function insertOne(message: NewMessage): StoredMessage {
+    const values = messageValues(message)
+    const [, peerId, , { length: bytes }] = values
+    requireRoom(usage.of(peerId), perDevice, bytes, 'this device')
+    requireRoom(usage.inAll(), inAll, bytes, 'devices that are away')
+    const { expiresInMs = usualMs } = message
+    const stored = insert.get(...values, expiry.timeAfter(expiresInMs))
+    if (stored === undefined) throw new SpacedockError('internal', 'The message was not stored.')
+    usage.change(peerId, { messages: 1, bytes })
+    return stored
+  }
+
+  function removeOne(id: string): boolean {
+    const removed = remove.get(id)
+    if (removed !== undefined) usage.change(removed.peer_id, { messages: -1, bytes: -removed.bytes })
+    return removed !== undefined
+  }
+
+  /** What is counted along the way counts only when all of it holds. */
+  function counted<Result>(work: () => Result): Result {
+    try {
+      return database.transaction(work)
+    } catch (error) {
+      usage.forget()
+      throw error
+    }
+  }
 
   return {
-    add(message) {
-      const values = messageValues(message)
-      if (count(message.peerId) >= messagesPerDevice) {
-        throw new SpacedockError(
-          'disk-full',
-          `${messagesPerDevice} messages are waiting for this device already.`,
-          {
-            hint: 'Wait until it has been online, or revoke it if it never will be again.',
-          },
-        )
-      }
-      const stored = database.transaction(() => insert.get(...values))
-      if (stored === undefined) throw new SpacedockError('internal', 'The message was not stored.')
-      return stored
+    add: (messages) =>
+      counted(() => {
+        clock.keepWhenSet()
+        return messages.map((message) => refusalOr(() => insertOne(message)))
+      }),
+    batch(peerId) {
+      const now = clock.now()
+      let bytes = 0
+      const together = selectSizes
+        .all(peerId, now, batchMessages)
+        .filter((row, index) => (bytes += row.bytes) <= batchBytes || index === 0)
+      const last = together.at(-1)
+      return last === undefined ? [] : selectUpTo.all(peerId, now, last.sequence)
     },
-    next: (peerId, { after = 0 } = {}) => selectNext.get(peerId, after),
-    list: ({ peerId } = {}) => (peerId === undefined ? selectAll.all() : selectFor.all(peerId)),
-    count,
-    remove: (id) => deleteOne.run(id) > 0,
-    dropFor: (peerId) => deleteFor.run(peerId),
+    list: () => expiry.waiting(),
+    count: () => usage.inAll().messages,
+    remove: (ids) => counted(() => ids.filter(removeOne).length),
+    untilExpiry: () => expiry.until(),
+    expire(isUnderWay) {
+      const due = expiry
+        .due()
+        .filter(({ id }) => !isUnderWay(id))
+        .slice(0, expireAtOnce)
+      if (due.length === 0) {
+        clock.keepWhenSet()
+        return []
+      }
+      return counted(() => {
+        for (const { sequence, id } of due) {
+          expiry.record(sequence)
+          removeOne(id)
+        }
+        expiry.forgetOld()
+        clock.keep()
+        return due
+      })
+    },
+    expired: () => expiry.expired(),
+    dropFor(peerId) {
+      usage.forget()
+      expiry.dropFor(peerId)
+      return deleteFor.run(peerId)
+    },
   }
+}
+
+const expireAtOnce = 100
+const batchMessages = 256
+const batchBytes = 128 * 1024
+
+/** Of several messages, one that cannot be kept does not stand in the way of the others. */
+function refusalOr<Result>(work: () => Result): Result | SpacedockError {
+  try {
+    return work()
+  } catch (error) {
+    const isRefusal =
+      error instanceof SpacedockError && ['too-large', 'invalid-message', 'outbox-full'].includes(error.code)
+    if (isRefusal) return error
+    throw error
+  }
+}
+
+function requireRoom(used: Amount, limit: Amount, bytes: number, whom: string): void {
+  const full =
+    used.messages + 1 > limit.messages
+      ? `${used.messages} messages`
+      : used.bytes + bytes > limit.bytes
+        ? `${used.bytes} bytes of messages`
+        : undefined
+  if (full === undefined) return
+  throw new SpacedockError('outbox-full', `No more can be queued: ${full} are waiting for ${whom} already.`, {
+    hint: 'Wait until it has been online, or revoke it if it never will be again.',
+  })
 }

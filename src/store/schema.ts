@@ -1,11 +1,8 @@
-/** The version in `PRAGMA user_version`. A change below is a new version and a migration. */
-export const schemaVersion = 1
-
 /**
- * Everything that is kept. `trust` and `seal` are authenticated (see trust-seal.ts), the rest is not. Bodies are blobs,
+ * Everything that is kept. `trust` and `seal` are authenticated (see trust-rows.ts), the rest is not. Bodies are blobs,
  * because SQLite's text ends for some readers at the first NUL.
  */
-export const schemaStatements = [
+const first = [
   `CREATE TABLE trust (
     peer_id TEXT NOT NULL,
     slot TEXT NOT NULL,
@@ -57,3 +54,35 @@ export const schemaStatements = [
   ) STRICT, WITHOUT ROWID`,
   `CREATE INDEX seen_by_sequence ON seen (peer_id, sequence)`,
 ]
+
+/** Farewells (a tombstone's, or what a device was told), messages that expire, inboxes that are pruned by age. */
+const second = [
+  `ALTER TABLE trust ADD COLUMN farewell BLOB`,
+  `ALTER TABLE outbox ADD COLUMN expires_at_ms INTEGER`,
+  `CREATE INDEX outbox_by_expiry ON outbox (expires_at_ms)`,
+  `CREATE TABLE expired (
+    sequence INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    peer_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL,
+    at_ms INTEGER NOT NULL,
+    expired_at_ms INTEGER NOT NULL
+  ) STRICT`,
+  `ALTER TABLE inbox ADD COLUMN received_at_ms INTEGER NOT NULL DEFAULT 0`,
+  `UPDATE inbox SET received_at_ms = max(0, min(at_ms, unixepoch() * 1000))`,
+  `CREATE TABLE lasting_clock (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    time_ms INTEGER NOT NULL,
+    wall_ms INTEGER NOT NULL
+  ) STRICT`,
+]
+
+/**
+ * What each version adds to the one before. They are never changed: a new database goes through all of them as an old one
+ * does through the last, so that both end with the same tables.
+ */
+export const migrations: readonly (readonly string[])[] = [first, second]
+
+/** The version in `PRAGMA user_version`. */
+export const schemaVersion = migrations.length

@@ -7,12 +7,13 @@ import { prepareDataDirectory } from './data-directory.ts'
 import { databaseFileName, openDatabase, type Database } from './database.ts'
 import { openRegistry, type DeviceRegistry } from './device-registry.ts'
 import { loadOrCreateIdentity, memoryIdentity, type Identity } from './identity.ts'
-import { openInbox, type Inbox } from './inbox.ts'
+import { openInbox, type Inbox, type InboxLimits } from './inbox.ts'
+import { openLastingClock, type StoreClock } from './lasting-clock.ts'
 import { acquireLock } from './lock.ts'
-import { openOutbox, type Outbox } from './outbox.ts'
+import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
 import { openSettings, type Settings } from './settings.ts'
 import { nameDamaged } from './storage-error.ts'
-import { openTrust, type Trust, type WallClock } from './trust.ts'
+import { checkTrust, openTrust, type Trust } from './trust.ts'
 
 /** Everything one device keeps. Calls are synchronous; what they wrote is durable when they return. */
 export interface Store {
@@ -30,7 +31,9 @@ export interface Store {
 export interface StoreOptions {
   dataDir: string
   /** @default the system's */
-  clock?: WallClock
+  clock?: StoreClock
+  inbox?: InboxLimits
+  outbox?: OutboxLimits
 }
 
 /**
@@ -38,14 +41,17 @@ export interface StoreOptions {
  *
  * Errors: `directory-unusable`, `already-running`, `identity-damaged`, `database-damaged`, `database-newer`, `disk-full`.
  */
-export function openStore({ dataDir, clock = systemClock }: StoreOptions): Store {
+export function openStore({ dataDir, clock = systemClock, inbox, outbox }: StoreOptions): Store {
   const directory = prepareDataDirectory(dataDir)
   const lock = acquireLock(directory)
   try {
     const identity = loadOrCreateIdentity(directory)
     const mayCreate = identity.registryGeneration === 0
-    const database = openDatabase(join(directory, databaseFileName), { mayCreate })
-    return storeOn({ database, identity, clock }, () => lock.release())
+    const database = openDatabase(join(directory, databaseFileName), {
+      mayCreate,
+      beforeUpgrade: (earlier) => void checkTrust(earlier, identity),
+    })
+    return storeOn({ database, identity, clock, inbox, outbox }, () => lock.release())
   } catch (error) {
     lock.release()
     throw nameDamaged(error, directory)
@@ -56,7 +62,7 @@ export interface MemoryStoreOptions {
   /** The identity's 32 bytes. @default random */
   seed?: Uint8Array
   /** @default the system's */
-  clock?: WallClock
+  clock?: StoreClock
 }
 
 /** A store that ends with the process: the same code over a database in memory, for the tests of applications. */
@@ -73,24 +79,39 @@ export function openMemoryStore({
 interface StoreParts {
   database: Database
   identity: Identity
-  clock: WallClock
+  clock: StoreClock
+  inbox?: InboxLimits | undefined
+  outbox?: OutboxLimits | undefined
 }
 
-function storeOn({ database, identity, clock }: StoreParts, release: () => void): Store {
+function storeOn(parts: StoreParts, release: () => void): Store {
+  const { database, identity, clock } = parts
   try {
+    let isClosed = false
+    const keepTime = (): void => {
+      try {
+        lastingClock.keep()
+      } catch {
+        // A full disk: then the wall clock tells at the next start how long it was.
+      }
+    }
+    const lastingClock = openLastingClock(database, clock)
     const trust = openTrust({ database, identity, clock })
     const contacts = openContacts(database)
-    const outbox = openOutbox(database)
+    const outbox = openOutbox(database, lastingClock, parts.outbox)
     return {
       identity,
       trust,
       contacts,
       outbox,
       registry: openRegistry({ trust, contacts, outbox, clock }),
-      inbox: openInbox(database),
+      inbox: openInbox(database, lastingClock, parts.inbox),
       settings: openSettings(database),
       close() {
+        if (isClosed) return
+        isClosed = true
         try {
+          keepTime()
           database.close()
         } finally {
           release()

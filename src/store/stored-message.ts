@@ -22,6 +22,10 @@ export interface StoredMessage extends MessageRecord {
 }
 
 export const maximumBodyBytes = 256 * 1024
+/** The body as a JSON string, in which a control character is six bytes: it has to fit into one request of a session. */
+const maximumWrittenBytes = 768 * 1024
+/** A body of this size fits whatever it holds. */
+const alwaysFitsBytes = maximumWrittenBytes / 6 - 16
 
 const recordSchema = v.object({
   id: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/)),
@@ -58,6 +62,12 @@ export const messageRowSchema = v.pipe(
   })),
 )
 
+/** How many messages, and how many bytes their bodies have together. */
+export interface Amount {
+  messages: number
+  bytes: number
+}
+
 /** The values of a row, in the order id, peer_id, kind, body, at_ms. Errors: `invalid-message`, `too-large`. */
 export function messageValues(message: MessageRecord): [string, string, MessageKind, Uint8Array, number] {
   const parsed = v.safeParse(recordSchema, message)
@@ -79,6 +89,14 @@ export function messageValues(message: MessageRecord): [string, string, MessageK
       {
         hint: 'Split it into smaller ones.',
       },
+    )
+  }
+  const writtenBytes = bytes.length <= alwaysFitsBytes ? 0 : Buffer.byteLength(JSON.stringify(body))
+  if (writtenBytes > maximumWrittenBytes) {
+    throw new SpacedockError(
+      'too-large',
+      `The message has ${writtenBytes} bytes with its control characters written out, and at most ${maximumWrittenBytes} fit.`,
+      { hint: 'Send text, or split it into smaller ones.' },
     )
   }
   return [id, peerId, kind, bytes, atMs]

@@ -33,7 +33,7 @@ function newsSince(told: DeviceInfo | undefined, device: DeviceInfo, agoMs: numb
   const isNew =
     device.state === 'connected'
       ? device.address !== told.address || hasOtherRoundTrip(told.roundTripMs, device.roundTripMs, agoMs)
-      : device.lastFailure?.message !== told.lastFailure?.message
+      : device.lastFailure?.message !== told.lastFailure?.message || device.needsPairing !== told.needsPairing
   return isNew ? { kind: 'details' } : null
 }
 

@@ -3,6 +3,7 @@ import { hkdf } from '@noble/hashes/hkdf.js'
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import * as v from 'valibot'
+import { farewellBytes, maxFarewells } from '../pairing/farewell.ts'
 import { fields } from '../pairing/fields.ts'
 import { epochMilliseconds } from './epoch-time.ts'
 
@@ -10,7 +11,7 @@ import { epochMilliseconds } from './epoch-time.ts'
  * - `pending`: this side said yes as initiator and waits for the other's last word; grants nothing but finishing
  * - `confirming`: this side said yes as joiner and repeats its last word; grants nothing but finishing
  * - `active`: trusted
- * - `needs-pairing`: the other side said that it does not know us
+ * - `needs-pairing`: the other side said that it does not know us, or that it has revoked us: then there is a farewell
  * - `revoked`: a tombstone
  */
 export type TrustState = 'pending' | 'confirming' | 'active' | 'needs-pairing' | 'revoked'
@@ -21,13 +22,18 @@ export interface TrustRecord {
   /** Sanitised. Unique among the trusted devices once the pairing is finished. */
   name: string
   state: TrustState
-  /** 32 bytes; empty for `revoked`. */
+  /** 32 bytes; empty for `revoked`, and for `needs-pairing` with a farewell. */
   pairKey: Uint8Array
   /**
    * 32 bytes: the joiner's last word, which a `pending` record expects and a `confirming` one sends. Kept in an `active`
    * record, so that a repeated last word can still be answered; null when there is none.
    */
   acknowledgement: Uint8Array | null
+  /**
+   * 32 or 64 bytes, see pairing/farewell.ts: in a tombstone what is said to the device when it comes back, with
+   * `needs-pairing` what the device has said.
+   */
+  farewell?: Uint8Array
   /** When both people had agreed, milliseconds since the epoch. */
   pairedAtMs: number
   changedAtMs: number
@@ -41,6 +47,13 @@ export function slotOf(state: TrustState): TrustSlot {
 }
 
 const key = v.pipe(v.instance(Uint8Array), v.length(32))
+const noKey = v.pipe(v.instance(Uint8Array), v.length(0))
+const farewell = v.pipe(
+  v.instance(Uint8Array),
+  v.check(
+    ({ length }) => length > 0 && length % farewellBytes === 0 && length <= farewellBytes * maxFarewells,
+  ),
+)
 const common = {
   peerId: v.pipe(v.string(), v.check(isPeerId)),
   name: v.pipe(v.string(), v.nonEmpty(), v.maxLength(256), v.regex(/^[^\p{Cc}\p{Cs}]+$/u)),
@@ -63,9 +76,17 @@ export const trustRecordSchema: v.GenericSchema<unknown, TrustRecord> = v.varian
   }),
   v.strictObject({
     ...common,
-    state: v.literal('revoked'),
-    pairKey: v.pipe(v.instance(Uint8Array), v.length(0)),
+    state: v.literal('needs-pairing'),
+    pairKey: noKey,
     acknowledgement: v.null(),
+    farewell,
+  }),
+  v.strictObject({
+    ...common,
+    state: v.literal('revoked'),
+    pairKey: noKey,
+    acknowledgement: v.null(),
+    farewell: v.exactOptional(farewell),
   }),
 ])
 
@@ -92,11 +113,17 @@ export function trustSealer(identitySeed: Uint8Array): TrustSealer {
   const registryKey = derive('trust-registry')
   return {
     row(record) {
-      const { peerId, name, state, pairKey, acknowledgement, pairedAtMs, changedAtMs } = record
+      const { peerId, name, state, pairKey, acknowledgement, farewell, pairedAtMs, changedAtMs } = record
       // An absent acknowledgement must not read like an empty one.
       const acknowledged = acknowledgement === null ? 'none' : fields(acknowledgement)
       const times = [String(pairedAtMs), String(changedAtMs)]
-      return hmac(sha256, rowKey, fields(slotOf(state), peerId, name, state, pairKey, acknowledged, ...times))
+      // Rows from before there were farewells keep their MAC.
+      const said = farewell === undefined ? [] : [farewell]
+      return hmac(
+        sha256,
+        rowKey,
+        fields(slotOf(state), peerId, name, state, pairKey, acknowledged, ...times, ...said),
+      )
     },
     registry: (generation, rowMacs) => hmac(sha256, registryKey, fields(String(generation), ...rowMacs)),
   }

@@ -7,8 +7,6 @@ import type { TrustRecord, TrustSealer, TrustSlot } from './trust-record.ts'
 
 /** The authenticated tables, `trust` and `seal`. */
 export interface TrustRows {
-  /** Everything, checked. Generation 0: there has never been a registry in this database. */
-  load(): { generation: number; records: TrustRecord[] }
   write(record: TrustRecord): void
   delete(peerId: string, slot: TrustSlot): void
   /** To be called in the transaction of every change, with all the records that are there after it. */
@@ -28,33 +26,37 @@ const rowSchema = v.object({
   paired_at_ms: v.number(),
   changed_at_ms: v.number(),
   mac,
+  // A database that is about to be upgraded does not have it yet.
+  farewell: v.optional(v.nullable(v.instance(Uint8Array)), null),
 })
 
+/** Everything, checked, from a database of any version. Generation 0: there has never been a registry in it. */
+export function loadTrust(
+  database: Database,
+  sealer: TrustSealer,
+): { generation: number; records: TrustRecord[] } {
+  const records = database
+    .query('SELECT * FROM trust', rowSchema)
+    .all()
+    .map((row) => checkedRecord(row, sealer))
+  const seal = database.query('SELECT generation, mac FROM seal', sealSchema).get()
+  if (seal === undefined) {
+    if (records.length > 0) throw databaseDamaged('the seal on its devices is missing')
+    return { generation: 0, records }
+  }
+  if (!timingSafeEqual(seal.mac, registryMac(sealer, seal.generation, records))) {
+    throw databaseDamaged('devices were added to it, taken from it or exchanged')
+  }
+  return { generation: seal.generation, records }
+}
+
 export function trustRows(database: Database, sealer: TrustSealer): TrustRows {
-  const selectRows = database.query('SELECT * FROM trust', rowSchema)
-  const selectSeal = database.query('SELECT generation, mac FROM seal', sealSchema)
-  const replaceRow = database.command('INSERT OR REPLACE INTO trust VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const replaceRow = database.command(`INSERT OR REPLACE INTO trust (peer_id, slot, name, state, pair_key,
+    acknowledgement, paired_at_ms, changed_at_ms, mac, farewell) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
   const deleteRow = database.command('DELETE FROM trust WHERE peer_id = ? AND slot = ?')
   const replaceSeal = database.command('INSERT OR REPLACE INTO seal VALUES (1, ?, ?)')
-  const registryMac = (generation: number, records: TrustRecord[]): Uint8Array =>
-    sealer.registry(
-      generation,
-      records.toSorted(compareRows).map((record) => sealer.row(record)),
-    )
 
   return {
-    load() {
-      const records = selectRows.all().map((row) => checkedRecord(row, sealer))
-      const seal = selectSeal.get()
-      if (seal === undefined) {
-        if (records.length > 0) throw databaseDamaged('the seal on its devices is missing')
-        return { generation: 0, records }
-      }
-      if (!timingSafeEqual(seal.mac, registryMac(seal.generation, records))) {
-        throw databaseDamaged('devices were added to it, taken from it or exchanged')
-      }
-      return { generation: seal.generation, records }
-    },
     write(record) {
       const { peerId, name, state, acknowledgement, pairedAtMs, changedAtMs } = record
       // An empty blob is NULL here, because some versions of node:sqlite bind it as such anyway.
@@ -70,15 +72,21 @@ export function trustRows(database: Database, sealer: TrustSealer): TrustRows {
         pairedAtMs,
         changedAtMs,
         macOfRow,
+        record.farewell ?? null,
       )
     },
     delete(peerId, slot) {
       deleteRow.run(peerId, slot)
     },
     seal(generation, records) {
-      replaceSeal.run(generation, registryMac(generation, records))
+      replaceSeal.run(generation, registryMac(sealer, generation, records))
     },
   }
+}
+
+function registryMac(sealer: TrustSealer, generation: number, records: TrustRecord[]): Uint8Array {
+  const macs = records.toSorted(compareRows).map((record) => sealer.row(record))
+  return sealer.registry(generation, macs)
 }
 
 function checkedRecord(row: v.InferOutput<typeof rowSchema>, sealer: TrustSealer): TrustRecord {
@@ -90,6 +98,7 @@ function checkedRecord(row: v.InferOutput<typeof rowSchema>, sealer: TrustSealer
     acknowledgement: row.acknowledgement,
     pairedAtMs: row.paired_at_ms,
     changedAtMs: row.changed_at_ms,
+    ...(row.farewell === null ? {} : { farewell: row.farewell }),
   })
   const genuine =
     parsed.success &&

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { Clock } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
+import { deriveFarewell, farewellsIn, maxFarewells } from '../pairing/farewell.ts'
 import { provisionalLifetimeMs } from '../pairing/limits.ts'
 import type { Database } from './database.ts'
 import { availableName } from './device-names.ts'
@@ -8,7 +9,7 @@ import type { Identity } from './identity.ts'
 import { databaseDamaged } from './storage-error.ts'
 import { compareRows, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'
 import type { TrustRecord, TrustSlot } from './trust-record.ts'
-import { trustRows } from './trust-rows.ts'
+import { loadTrust, trustRows } from './trust-rows.ts'
 
 /**
  * Who is trusted. Every change is atomic and durable when the call returns; `disk-full` and the like mean that nothing
@@ -35,7 +36,8 @@ export interface Trust {
    */
   activate(peerId: string): TrustRecord
   /**
-   * Leaves a tombstone without keys in place of both records. `alongside` runs in the same transaction.
+   * Leaves a tombstone in place of both records, without keys but with what has to be said to the device should it come
+   * back. `alongside` runs in the same transaction.
    * Error: `no-device` when there is no record.
    */
   revoke(peerId: string, alongside?: () => void): void
@@ -59,12 +61,18 @@ export interface TrustParts {
 }
 
 /** Error: `database-damaged`, also for a registry that is older than the identity file says (a rollback). */
-export function openTrust({ database, identity, clock }: TrustParts): Trust {
-  const rows = trustRows(database, trustSealer(identity.seed))
-  const loaded = rows.load()
+export function checkTrust(database: Database, identity: Identity): ReturnType<typeof loadTrust> {
+  const loaded = loadTrust(database, trustSealer(identity.seed))
   if (loaded.generation < identity.registryGeneration) {
     throw databaseDamaged('it is an older copy, from before the last change to the devices')
   }
+  return loaded
+}
+
+/** Errors: those of `checkTrust`. */
+export function openTrust({ database, identity, clock }: TrustParts): Trust {
+  const loaded = checkTrust(database, identity)
+  const rows = trustRows(database, trustSealer(identity.seed))
   let { generation } = loaded
   const nowMs = (): number => Math.trunc(clock.wall())
   const records: Record<TrustSlot, Map<string, TrustRecord>> = { provisional: new Map(), settled: new Map() }
@@ -111,6 +119,32 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
     commit([record], state === 'revoked' ? [{ peerId, slot: 'provisional' }] : [], alongside)
   }
 
+  function tombstoneOf(known: TrustRecord, farewells: Uint8Array[]): TrustRecord {
+    const { name, pairedAtMs } = known
+    return {
+      peerId: known.peerId,
+      name,
+      state: 'revoked',
+      pairKey: new Uint8Array(),
+      acknowledgement: null,
+      ...(farewells.length === 0 ? {} : { farewell: new Uint8Array(Buffer.concat(farewells)) }),
+      pairedAtMs,
+      changedAtMs: nowMs(),
+    }
+  }
+
+  /** For every key that the device may hold, the newest first. */
+  function farewellsTo(peerId: string): Uint8Array[] {
+    const own = [records.provisional.get(peerId), records.settled.get(peerId)]
+    return own
+      .flatMap((record) => {
+        if (record?.state === 'revoked') return farewellsIn(record.farewell ?? new Uint8Array())
+        if (record === undefined || record.pairKey.length === 0) return []
+        return [deriveFarewell(record.pairKey, identity.peerId, peerId)]
+      })
+      .slice(0, maxFarewells)
+  }
+
   const listOf = (slot: TrustSlot): TrustRecord[] =>
     [...records[slot].values()].toSorted(compareRows).map(copyOf)
   const lookUp = (slot: TrustSlot, peerId: string): TrustRecord | undefined => {
@@ -154,8 +188,7 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
       if (known === undefined) {
         throw new SpacedockError('no-device', `No device with the peer id ${peerId} is known.`)
       }
-      const gone = { state: 'revoked', pairKey: new Uint8Array(), acknowledgement: null } as const
-      write({ ...known, ...gone, changedAtMs: nowMs() }, alongside)
+      write(tombstoneOf(known, farewellsTo(peerId)), alongside)
       try {
         database.forgetDeleted()
       } catch {
@@ -207,5 +240,6 @@ function notPaired(peerId: string): SpacedockError {
 /** The caller gets bytes of its own: wiping them must not change what is sealed next. */
 function copyOf(record: TrustRecord): TrustRecord {
   const acknowledgement = record.acknowledgement && Uint8Array.from(record.acknowledgement)
-  return { ...record, pairKey: Uint8Array.from(record.pairKey), acknowledgement }
+  const farewell = record.farewell === undefined ? {} : { farewell: Uint8Array.from(record.farewell) }
+  return { ...record, pairKey: Uint8Array.from(record.pairKey), acknowledgement, ...farewell }
 }

@@ -263,6 +263,23 @@ test('threat 35: the words appear on the screen that shows them and nowhere else
   assert.equal(statSync(join(dir, 'daemon.log')).mode & 0o777, 0o600)
 })
 
+test(
+  'send gives a time to live, inbox --clear says how many went, outbox how long each waits',
+  soon,
+  async (t) => {
+    const dir = device(t)
+    assert.equal((await run(dir, ['send', 'phone', 'hello', '--expires', '2h'])).exitCode, 0)
+    assert.equal((await run(dir, ['send', 'phone', 'hello', '--expires', 'never'])).exitCode, 0)
+    const soonest = await run(dir, ['send', 'phone', 'hello', '--expires', '2'])
+    assert.deepEqual([soonest.exitCode, soonest.stdout], [2, ''])
+    const cleared = await run(dir, ['inbox', '--clear', '--json'])
+    assert.deepEqual(lines(cleared.stdout), [{ event: 'cleared', removed: 0 }])
+    const [waiting] = lines((await run(dir, ['outbox', '--json'])).stdout)
+    assert.deepEqual([waiting?.['state'], waiting?.['expiresAt']], ['queued', '2027-01-02T03:04:05.000Z'])
+    assert.match((await run(dir, ['outbox'])).stdout, /to away, until 2027-01-0\d .*: \{"lamp":"on"\}/u)
+  },
+)
+
 test('unknown commands and options end with 2 and what was meant', soon, async (t) => {
   const dir = device(t)
   const command = await run(dir, ['statsu'])

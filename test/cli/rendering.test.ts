@@ -8,7 +8,7 @@ import { messageText } from '../../src/cli/commands/messages.ts'
 import { confirmationQuestion } from '../../src/cli/confirmation.ts'
 import { dataDirectory } from '../../src/cli/data-directory.ts'
 import { deviceTable, displayWidth, localTime } from '../../src/cli/device-table.ts'
-import { countdown, describeDuration, describeTiming } from '../../src/cli/durations.ts'
+import { countdown, describeDuration, describeTiming, parseDuration } from '../../src/cli/durations.ts'
 import { nearest } from '../../src/cli/nearest.ts'
 import { Output, type OutputOptions } from '../../src/cli/output.ts'
 import { SpacedockError } from '../../src/errors.ts'
@@ -58,6 +58,29 @@ const countdowns: [number, string][] = [
 for (const [milliseconds, text] of countdowns) {
   test(`${milliseconds} ms are left: ${text}`, () => assert.equal(countdown(milliseconds), text))
 }
+
+test('a time to live is read with its unit, and nothing else is taken for one', () => {
+  const hourMs = 3_600_000
+  const good: [string, number][] = [
+    ['90s', 90_000],
+    ['15min', 900_000],
+    ['2h', 2 * hourMs],
+    [' 1.5 d', 36 * hourMs],
+    ['3w', 21 * 24 * hourMs],
+  ]
+  for (const [text, milliseconds] of good) assert.equal(parseDuration(text), milliseconds, text)
+  for (const text of ['', '2', 'h', '2m', '-1h', '0s', '1e3s', '2h30min', '2 hours', 'Infinity', '٣h']) {
+    assert.equal(parseDuration(text), null, text)
+  }
+})
+
+test('the list says why a device needs pairing', () => {
+  const fields = { state: 'needs-pairing', address: '/ip4/10.0.0.1/tcp/1' } as const
+  const table = (needsPairing: DeviceInfo['needsPairing']): string =>
+    deviceTable([device({ ...fields, needsPairing })], new Date('2026-01-02'))
+  assert.match(table('revoked'), /needs-pairing .* has ended the pairing$/u)
+  assert.match(table('unknown'), /does not know this device any more$/u)
+})
 
 test('durations are told in their two largest units', () => {
   assert.equal(describeDuration(0), '0 s')
@@ -191,7 +214,7 @@ function screens({ isTTY = false, ...options }: Partial<OutputOptions> & { isTTY
 }
 
 function device(fields: Partial<DeviceInfo>): DeviceInfo {
-  const rest = { path: null, address: null, lastSeen: '2026-01-01T00:00:00.000Z' }
+  const rest = { needsPairing: null, path: null, address: null, lastSeen: '2026-01-01T00:00:00.000Z' }
   const presence = { roundTripMs: null, connectedSince: null, lastFailure: null }
   const own = { id: 'abcdefghijklmnop', name: 'device', peerId: 'peer' }
   return { ...own, state: 'disconnected', ...rest, ...presence, ...fields }

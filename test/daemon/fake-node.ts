@@ -168,8 +168,12 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
         to: { id: 'away000000000000', name: 'away' },
         json: { lamp: 'on' },
         at: '2026-01-02T03:04:05.000Z',
+        state: 'queued' as const,
+        expiresAt: '2027-01-02T03:04:05.000Z',
       },
     ],
+    removeMessage: async () => false,
+    clearInbox: async () => messages.splice(0).length,
     addEventListener: (type, listener) => events.addEventListener(type, listener as (event: Event) => void),
     removeEventListener: (type, listener) =>
       events.removeEventListener(type, listener as (event: Event) => void),
@@ -200,13 +204,14 @@ function fakeDevice(name: string, initialState: DeviceState, note: (line: string
     get path() {
       return state === 'connected' ? ('direct' as const) : null
     },
+    needsPairing: null,
     address: '/ip4/127.0.0.1/tcp/4002',
     lastSeen: '2026-01-02T03:04:05.000Z',
     roundTripMs: 1.5,
     connectedSince: '2026-01-02T03:04:00.000Z',
     lastFailure: null,
-    send: async (content) => {
-      note(`send ${JSON.stringify(content)}`)
+    send: async (content, { expiresInMs } = {}) => {
+      note(`send ${JSON.stringify(content)}${expiresInMs === undefined ? '' : ` within ${expiresInMs} ms`}`)
       return { id: 'message-1', status: state === 'connected' ? 'delivered' : 'queued' }
     },
     request: async () => {

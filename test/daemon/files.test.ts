@@ -29,14 +29,21 @@ test('the version is that of package.json', () => {
 test('the configuration comes back as it was written, with mode 0600', async (t) => {
   const directory = temporaryDirectory(t)
   assert.deepEqual(await readConfig(directory), {})
+  const messages = { inboxMessages: 1_000, inboxBytes: 1_000_000, inboxDays: 30, outboxDays: 0.5 }
   const config: DaemonConfig = {
     interfaces: ['eth0', 'wlan0'],
     port: 4001,
     logLevel: 'warn',
     metricsPort: 9464,
+    messages,
   }
   await writeConfig(directory, config)
   assert.deepEqual(await readConfig(directory), config)
+  assert.deepEqual(
+    mergeConfig(config, { port: 0 }).messages,
+    messages,
+    'kept at a start that says something else',
+  )
   assert.equal(statSync(join(directory, 'config.json')).mode & 0o777, 0o600)
   assert.equal(existsSync(join(directory, 'config.json.new')), false)
 })
@@ -51,6 +58,8 @@ for (const text of [
   '{"interfaces":"lo"}',
   '{"interfaces":[""]}',
   '{"other":1}',
+  '{"messages":{"inboxMessages":0}}',
+  '{"messages":{"other":1}}',
   '{"logLevel":"loud"}',
   '{"metricsPort":-1}',
 ]) {

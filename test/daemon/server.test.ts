@@ -126,6 +126,20 @@ test('messages are followed as they arrive, until the client leaves', shortly, a
   await node.until('messages ended')
 })
 
+test('a message is given its time to live, and the inbox is cleared', shortly, async (t) => {
+  const { dataDir, node } = await serve(t)
+  const content = { text: 'hello' }
+  await callDaemon(dataDir, 'send', { device: 'phone', content, expiresInMs: 5_000 })
+  await callDaemon(dataDir, 'send', { device: 'phone', content, expiresInMs: null })
+  await callDaemon(dataDir, 'send', { device: 'phone', content })
+  const sent = node.happened.filter((line) => line.startsWith('send'))
+  const line = `send ${JSON.stringify(content)}`
+  assert.deepEqual(sent, [`${line} within 5000 ms`, `${line} within Infinity ms`, line])
+  node.receive('one')
+  assert.deepEqual(await callDaemon(dataDir, 'clearInbox', {}), { removed: 1 })
+  assert.deepEqual(node.inbox(), [])
+})
+
 test('an error of the node arrives with its code and hint', shortly, async (t) => {
   const { dataDir } = await serve(t)
   await assert.rejects(callDaemon(dataDir, 'ping', { device: 'nobody' }), {

@@ -98,7 +98,14 @@ describe('a device that is paired and connected', () => {
       JSON.stringify(bobAtAlice),
     ) as Record<string, unknown>
     const { id, peerId } = bob
-    assert.deepEqual(rest, { id, name: 'bob', peerId, state: 'connected', path: 'direct' })
+    assert.deepEqual(rest, {
+      id,
+      name: 'bob',
+      peerId,
+      state: 'connected',
+      needsPairing: null,
+      path: 'direct',
+    })
     for (const time of [lastSeen, connectedSince]) assert.match(String(time), /^\d{4}-\d\d-\d\dT/u)
     assert.equal(typeof roundTripMs, 'number')
     assert.equal(lastFailure, null)

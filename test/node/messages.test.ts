@@ -62,6 +62,58 @@ describe('messages between two nodes', () => {
   })
 })
 
+test('messages expire, are taken out of the inbox and are limited as the options say', async () => {
+  await using nodes = new TestNodes()
+  const dataDir = await nodes.directory()
+  const [alice, bob] = await Promise.all([
+    nodes.make('alice', { messages: { outboxDays: 2 } }),
+    nodes.make('bob', { dataDir, messages: { inboxMessages: 3 } }),
+  ])
+  const invitation = await alice.pair()
+  await bob.join(invitation.words, { peers: alice.status().listen })
+  const device = await invitation.paired
+  await Promise.all(['one', 'two', 'three', 'four', 'five'].map((text) => device.send(text)))
+  assert.deepEqual(
+    bob.inbox().map(({ text, sequence }) => [text, sequence]),
+    [
+      ['three', 3],
+      ['four', 4],
+      ['five', 5],
+    ],
+  )
+  assert.equal(await bob.removeMessage(4), true)
+  assert.equal(await bob.removeMessage(4), false)
+  assert.equal(await bob.clearInbox({ upTo: 4 }), 1)
+  assert.equal(await bob.clearInbox(), 1)
+  await device.send('six')
+  assert.equal(bob.inbox()[0]?.sequence, 6)
+
+  await bob.close()
+  const expiry = nextEvent(alice, 'message:expired')
+  const { id } = await device.send('soon over', { expiresInMs: 50 })
+  await device.send('usual')
+  await device.send('for ever', { expiresInMs: Number.POSITIVE_INFINITY })
+  assert.deepEqual(await expiry, { id, to: bob.id })
+  const [expired, usual, forEver] = alice.outbox()
+  assert.deepEqual([expired?.text, expired?.state], ['soon over', 'expired'])
+  const days = (Date.parse(usual?.expiresAt ?? '') - Date.now()) / 86_400_000
+  assert.ok(days > 1.9 && days <= 2, `${days} days`)
+  assert.deepEqual([forEver?.state, forEver?.expiresAt], ['queued', null])
+
+  const delivered = nextEvent(alice, 'message:delivered')
+  const back = await nodes.make('bob', { dataDir })
+  await delivered
+  for await (const message of back.messages({ after: 7 })) {
+    assert.equal(message.text, 'for ever')
+    break
+  }
+  assert.deepEqual(
+    back.inbox().map(({ text }) => text),
+    ['six', 'usual', 'for ever'],
+  )
+  await assert.rejects(nodes.make('carol', { messages: { inboxMessages: 0 } }), { code: 'invalid-argument' })
+})
+
 test('closing the node ends the iterator', async () => {
   await using nodes = new TestNodes()
   const alice = await nodes.make('alice')

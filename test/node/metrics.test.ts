@@ -89,8 +89,8 @@ test('a message that arrives twice is one that was received and one duplicate', 
   const metrics = new Metrics()
   const inbox = metrics.watchInbox(store.inbox)
   const message = { id: 'a'.repeat(22), peerId: 'peer', kind: 'text', body: 'hello', atMs: 1 } as const
-  assert.equal(inbox.accept(message).outcome, 'new')
-  assert.equal(inbox.accept(message).outcome, 'duplicate')
+  assert.equal(inbox.accept([message])[0]?.outcome, 'new')
+  assert.equal(inbox.accept([message])[0]?.outcome, 'duplicate')
   const { received, duplicate } = metrics.read({ connections: [], queued: 0 }).messages
   assert.deepEqual({ received, duplicate }, { received: 1, duplicate: 1 })
   store.close()

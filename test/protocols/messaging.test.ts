@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Device, Message } from '../../src/api.ts'
 import { SpacedockError } from '../../src/errors.ts'
-import { MessagingService, type Envelope } from '../../src/protocols/messaging.ts'
+import type { Delivery, Envelope } from '../../src/protocols/message-envelope.ts'
+import { MessagingService, type MessageOptions } from '../../src/protocols/messaging.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
 import { turns, virtualClock, type VirtualClock } from '../network/virtual-clock.ts'
 
 /** Two services over real boxes in memory; what lies between them is in the test's hand. */
 
-type Transport = (envelope: Envelope, signal: AbortSignal) => Promise<unknown>
+type Transport = (delivery: Delivery, signal: AbortSignal) => Promise<unknown>
 
 interface Side {
   peer: string
@@ -16,6 +17,7 @@ interface Side {
   service: MessagingService
   arrived: Message[]
   delivered: string[]
+  expired: string[]
   /** How the other side is reached; null while there is no session. */
   transport: Transport | null
 }
@@ -28,6 +30,7 @@ function makeSide(time: VirtualClock): Side {
     store,
     arrived: [],
     delivered: [],
+    expired: [],
     transport: null,
     service: new MessagingService({
       inbox: store.inbox,
@@ -37,11 +40,12 @@ function makeSide(time: VirtualClock): Side {
       randomId: () => `message-${String(nextId++).padStart(8, '0')}`,
       requestOf: () => {
         const { transport } = side
-        return transport === null ? null : (envelope, { signal }) => transport(envelope, signal)
+        return transport === null ? null : (delivery, { signal }) => transport(delivery, signal)
       },
       nameOf: (peer) => ({ id: peer.slice(-16), name: 'the other one' }),
       onMessage: (message) => side.arrived.push(message),
       onDelivered: ({ id }) => side.delivered.push(id),
+      onExpired: ({ id }) => side.expired.push(id),
     }),
   }
   return side
@@ -65,17 +69,17 @@ function scene(): { time: VirtualClock; alice: Side; bob: Side; connect: () => v
     alice,
     bob,
     connect: () => {
-      alice.transport = (envelope) => handOver(bob, alice.peer, envelope)
+      alice.transport = (delivery) => handOver(bob, alice.peer, delivery)
       alice.service.pump(bob.peer)
     },
     send: (content, options = {}) =>
-      alice.service.send(bob.peer, content, options.connected ?? (async () => undefined), options.signal),
+      alice.service.send(bob.peer, content, { connected: async () => undefined, ...options }),
   }
 }
 
 type Send = (
   content: Parameters<MessagingService['send']>[1],
-  options?: { connected?: () => Promise<void>; signal?: AbortSignal },
+  options?: Partial<MessageOptions>,
 ) => ReturnType<MessagingService['send']>
 
 const interrupted = new SpacedockError('interrupted', 'The session ended.')
@@ -166,9 +170,9 @@ describe('sending', () => {
   test('a message whose receipt is lost is sent again over the next session, and arrives once', async () => {
     const { time, alice, bob, send } = scene()
     let sessions = 0
-    alice.transport = async (envelope) => {
+    alice.transport = async (delivery) => {
       sessions++
-      const receipt = await handOver(bob, alice.peer, envelope)
+      const receipt = await handOver(bob, alice.peer, delivery)
       if (sessions === 1) throw interrupted
       return receipt
     }
@@ -184,18 +188,18 @@ describe('sending', () => {
     const { time, alice, bob, send } = scene()
     let isFull = true
     const asked: string[] = []
-    alice.transport = async (envelope) => {
-      asked.push(envelope.body)
+    alice.transport = async (delivery) => {
+      asked.push(delivery.messages.map(({ body }) => body).join(' '))
       if (isFull) throw new SpacedockError('remote-failure', 'The disk is full.')
-      return handOver(bob, alice.peer, envelope)
+      return handOver(bob, alice.peer, delivery)
     }
     const sending = Promise.all([send('one'), send('two')])
     await time.pass(4_999)
-    assert.deepEqual(asked, ['one'])
+    assert.deepEqual(asked, ['one two'])
     isFull = false
     await time.pass(1)
     await sending
-    assert.deepEqual(asked, ['one', 'one', 'two'])
+    assert.deepEqual(asked, ['one two', 'one two'])
     assert.deepEqual(textsOf(bob), ['one', 'two'])
   })
 
@@ -206,6 +210,35 @@ describe('sending', () => {
     await time.pass(10_000)
     assert.equal((await sending).status, 'queued')
     assert.deepEqual(alice.delivered, [])
+  })
+
+  test('messages given at once are sent together, in order, while one delivery waits for its receipt', async () => {
+    const { alice, bob, send } = scene()
+    const sizes: number[] = []
+    alice.transport = async (delivery) => {
+      sizes.push(delivery.messages.length)
+      await turns(3)
+      return handOver(bob, alice.peer, delivery)
+    }
+    const texts = Array.from({ length: 600 }, (_, number) => String(number))
+    const results = await Promise.all(texts.map((text) => send(text)))
+    assert.ok(results.every(({ status }) => status === 'delivered'))
+    assert.deepEqual(textsOf(bob), texts)
+    assert.deepEqual(sizes, [256, 256, 88])
+    assert.equal(alice.delivered.length, 600)
+  })
+
+  test('one message that is refused is refused alone', async () => {
+    const { bob, connect, send } = scene()
+    connect()
+    const [one, two, three] = await Promise.allSettled([
+      send('one'),
+      send('x'.repeat(300_000)),
+      send('three'),
+    ])
+    assert.deepEqual([one?.status, two?.status, three?.status], ['fulfilled', 'rejected', 'fulfilled'])
+    assert.equal(two?.status === 'rejected' && (two.reason as SpacedockError).code, 'too-large')
+    assert.deepEqual(textsOf(bob), ['one', 'three'])
   })
 
   test('closing ends what is being sent, and what waits stays queued', async () => {
@@ -229,13 +262,100 @@ describe('sending', () => {
   })
 })
 
+describe('a message that is given a time to live', () => {
+  const dayMs = 24 * 3_600_000
+
+  test('is not sent when its time is over, is told about, and those behind it go out', async () => {
+    const { time, alice, bob, connect, send } = scene()
+    alice.service.start()
+    const { id } = await send('too late', { expiresInMs: 5_000 })
+    await send('in time', { expiresInMs: 60_000 })
+    await time.pass(4_999)
+    assert.deepEqual(alice.expired, [])
+    await time.pass(1)
+    assert.deepEqual(alice.expired, [id])
+    assert.deepEqual(
+      alice.service.outboxMessages().map(({ text, state, expiresAt }) => [text, state, expiresAt]),
+      [
+        ['too late', 'expired', new Date(time.wall()).toISOString()],
+        ['in time', 'queued', new Date(time.wall() + 55_000).toISOString()],
+      ],
+    )
+    connect()
+    await turns()
+    assert.deepEqual(textsOf(bob), ['in time'])
+    assert.deepEqual(alice.delivered.length, 1)
+  })
+
+  test('does not expire while it is being sent, and is either delivered or expired, never both', async () => {
+    const { time, alice, bob, send } = scene()
+    alice.service.start()
+    const answers: ((value: unknown) => void)[] = []
+    alice.transport = (delivery) =>
+      new Promise((resolve) => answers.push(() => resolve(handOver(bob, alice.peer, delivery))))
+    const sending = send('slowly', { expiresInMs: 1_000 })
+    await time.pass(5_000)
+    assert.deepEqual([alice.expired, answers.length], [[], 1])
+    answers[0]?.(undefined)
+    const { status, id } = await sending
+    assert.equal(status, 'delivered')
+    await time.pass(5_000)
+    assert.deepEqual([alice.delivered, alice.expired], [[id], []])
+
+    alice.transport = async () => {
+      await turns(2)
+      throw interrupted
+    }
+    const lost = await Promise.race([send('lost', { expiresInMs: 1_000 }), time.pass(20_000)])
+    await time.pass(20_000)
+    assert.equal(lost?.status ?? 'queued', 'queued')
+    assert.equal(alice.expired.length, 1)
+  })
+
+  test('keeps to it whatever is done to the wall clock', async () => {
+    const { time, alice, bob, connect, send } = scene()
+    alice.service.start()
+    await send('hello', { expiresInMs: 3_600_000 })
+    time.sleep(1_000 * dayMs)
+    await time.pass(3_599_000)
+    assert.deepEqual(alice.expired, [])
+    time.sleep(-5_000 * dayMs)
+    connect()
+    await turns()
+    assert.deepEqual(textsOf(bob), ['hello'])
+  })
+
+  test('waits a year when nothing is said, and for ever when that is said', async () => {
+    const { time, alice, bob, connect, send } = scene()
+    await send('usual')
+    await send('for ever', { expiresInMs: Number.POSITIVE_INFINITY })
+    await time.pass(364 * dayMs)
+    alice.service.start()
+    await time.pass(2 * dayMs)
+    assert.equal(alice.expired.length, 1)
+    connect()
+    await turns()
+    assert.deepEqual(textsOf(bob), ['for ever'])
+    alice.service.close()
+    assert.equal(time.pending(), 0, 'a timer was left behind')
+  })
+
+  test('needs one that makes sense', async () => {
+    const { alice, send } = scene()
+    for (const expiresInMs of [0, -1, Number.NaN, Number.NEGATIVE_INFINITY]) {
+      await assert.rejects(send('hello', { expiresInMs }), { code: 'invalid-argument' })
+    }
+    assert.deepEqual(alice.service.outboxMessages(), [])
+  })
+})
+
 describe('receiving', () => {
   const envelope: Envelope = { id: 'abcdefghijklmnop', kind: 'text', body: 'hello', at: 1_700_000_000_000 }
 
   test('the same id of the same peer is acknowledged again and announced once', async () => {
     const { alice, bob } = scene()
     for (let round = 0; round < 3; round++) {
-      assert.deepEqual(await handOver(bob, alice.peer, envelope), { stored: true })
+      assert.deepEqual(await handOver(bob, alice.peer, { messages: [envelope] }), { stored: true })
     }
     assert.equal(bob.arrived.length, 1)
     assert.equal(bob.arrived[0]?.at, '2023-11-14T22:13:20.000Z')
@@ -243,8 +363,8 @@ describe('receiving', () => {
 
   test('the same id of another peer is another message', async () => {
     const { alice, bob } = scene()
-    await handOver(bob, alice.peer, envelope)
-    await handOver(bob, makeSide(virtualClock()).peer, envelope)
+    await handOver(bob, alice.peer, { messages: [envelope] })
+    await handOver(bob, makeSide(virtualClock()).peer, { messages: [envelope] })
     assert.equal(bob.arrived.length, 2)
   })
 
@@ -262,7 +382,15 @@ describe('receiving', () => {
       null,
       'hello',
     ]
-    for (const value of bad) {
+    const deliveries = [
+      ...bad.map((message) => ({ messages: [message] })),
+      ...bad.map((message) => ({ messages: [envelope, message] })),
+      { messages: [] },
+      { messages: Array.from({ length: 257 }, () => envelope) },
+      { messages: [envelope], from: 'somebody else' },
+      ...bad,
+    ]
+    for (const value of deliveries) {
       await assert.rejects(
         handOver(bob, alice.peer, value),
         { code: 'invalid-message' },
@@ -274,7 +402,7 @@ describe('receiving', () => {
 
   test('the schema accepts its own output, as the protocol registry needs it', async () => {
     const { request } = makeSide(virtualClock()).service.protocol
-    const once = await request['~standard'].validate(envelope)
+    const once = await request['~standard'].validate({ messages: [envelope] })
     assert.ok(once.issues === undefined)
     assert.deepEqual(await request['~standard'].validate(once.value), { value: once.value, typed: true })
   })
@@ -334,12 +462,37 @@ describe('reading', () => {
     assert.deepEqual(await next, { done: true, value: undefined })
     assert.deepEqual(await bob.service.messages(0).next(), { done: true, value: undefined })
   })
+
+  test('goes on across messages that were removed, with sequences that are not used again', async () => {
+    const { alice, bob } = scene()
+    await receive(bob, alice, 450)
+    const messages = bob.service.messages(0)
+    assert.deepEqual(await take(messages, 3), numbers(0, 3))
+    assert.equal(bob.service.removeFromInbox(450), true)
+    assert.equal(await bob.service.clearInbox(440), 440)
+    await receive(bob, alice, 1, 450)
+    // What was read in one page before it was removed is still handed out.
+    const rest = await take(messages, 97 + 9 + 1)
+    assert.deepEqual(rest.slice(97), [...numbers(440, 449), '450'])
+    assert.equal(bob.service.inboxMessages().at(-1)?.sequence, 451)
+    assert.equal(await bob.service.clearInbox(), 10)
+    assert.deepEqual(bob.service.inboxMessages(), [])
+  })
+
+  test('messages that arrive while the inbox is cleared stay', async () => {
+    const { alice, bob } = scene()
+    await receive(bob, alice, 450)
+    const clearing = bob.service.clearInbox()
+    await receive(bob, alice, 1, 450)
+    assert.equal(await clearing, 450)
+    assert.deepEqual(textsOf(bob), ['450'])
+  })
 })
 
 async function receive(bob: Side, from: Side, count: number, start = 0): Promise<void> {
   for (let number = start; number < start + count; number++) {
     const id = `received-${String(number).padStart(8, '0')}`
-    await handOver(bob, from.peer, { id, kind: 'text', body: String(number), at: number })
+    await handOver(bob, from.peer, { messages: [{ id, kind: 'text', body: String(number), at: number }] })
   }
 }
 

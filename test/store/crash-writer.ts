@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { systemClock } from '../../src/clock.ts'
 import { openStore } from '../../src/store/store.ts'
-import { activeRecord, alice, bob, pendingRecord } from './fixtures.ts'
+import { accept, activeRecord, alice, bob, pendingRecord, queue } from './fixtures.ts'
 
 /**
  * Run as a process by crash.test.ts, which kills it: changes everything there is, for ever, and says each thing only once
@@ -19,12 +19,12 @@ const say = (line: string): void => {
 if (store.trust.get(bob) === undefined) store.trust.put(activeRecord(bob, 'bob'))
 for (let number = Number(start); ; number += 1) {
   const id = `m${number}`
-  store.inbox.accept({ id, peerId: alice, kind: 'text', body: id.repeat(200), atMs: number })
+  accept(store.inbox, { id, peerId: alice, kind: 'text', body: id.repeat(200), atMs: number })
   say(`accepted ${id}`)
-  store.outbox.add({ id, peerId: bob, kind: 'text', body: id, atMs: number })
+  queue(store.outbox, { id, peerId: bob, kind: 'text', body: id, atMs: number })
   say(`queued ${id}`)
   if (number % 3 === 0) {
-    store.outbox.remove(id)
+    store.outbox.remove([id])
     say(`removed ${id}`)
   }
   // Alice is paired and revoked in turn; what counts is that the last word said holds.

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openStore } from '../../src/store/store.ts'
-import { alice, bob, temporaryDirectory } from './fixtures.ts'
+import { accept, alice, bob, temporaryDirectory } from './fixtures.ts'
 
 const writer = fileURLToPath(new URL('crash-writer.ts', import.meta.url))
 const rounds = 20
@@ -68,7 +68,7 @@ test('threat 32: after kill -9 at any moment, everything that was said holds and
     assert.ok(inboxIds.length - accepted.size <= 1, 'more than the step under way was done')
     for (const message of inbox) {
       assert.equal(message.body, message.id.repeat(200))
-      assert.deepEqual(store.inbox.accept(message), { outcome: 'duplicate', sequence: message.sequence })
+      assert.deepEqual(accept(store.inbox, message), { outcome: 'duplicate', sequence: message.sequence })
     }
 
     const outboxIds = new Set(store.outbox.list().map(({ id }) => id))

@@ -6,7 +6,16 @@ import { DatabaseSync } from 'node:sqlite'
 import * as v from 'valibot'
 import { openDatabase } from '../../src/store/database.ts'
 import { openStore } from '../../src/store/store.ts'
-import { activeRecord, alice, assertFails, bob, carol, execute, temporaryDirectory } from './fixtures.ts'
+import {
+  accept,
+  activeRecord,
+  alice,
+  assertFails,
+  bob,
+  carol,
+  execute,
+  temporaryDirectory,
+} from './fixtures.ts'
 
 function closedStore(context: TestContext): { directory: string; path: string } {
   const directory = temporaryDirectory(context)
@@ -14,7 +23,7 @@ function closedStore(context: TestContext): { directory: string; path: string } 
   store.trust.put(activeRecord(alice, 'alice'))
   store.trust.put(activeRecord(bob, 'bob'))
   for (let number = 0; number < 30; number += 1) {
-    store.inbox.accept({
+    accept(store.inbox, {
       id: `id-${number}`,
       peerId: alice,
       kind: 'text',
@@ -100,13 +109,13 @@ test('a trigger, view or table that was slipped in is refused', (context) => {
 
 test('a database of a newer version is refused and left as it is', (context) => {
   const { directory, path } = closedStore(context)
-  execute(path, 'PRAGMA user_version = 2')
+  execute(path, 'PRAGMA user_version = 3')
   const before = readFileSync(path)
   const identity = readFileSync(join(directory, 'identity.json'))
   assertFails(() => openStore({ dataDir: directory }), 'database-newer', /newest version/)
   assert.deepEqual(readFileSync(path), before)
   assert.deepEqual(readFileSync(join(directory, 'identity.json')), identity)
-  execute(path, 'PRAGMA user_version = 1')
+  execute(path, 'PRAGMA user_version = 2')
   openStore({ dataDir: directory }).close()
 })
 

@@ -4,14 +4,14 @@ import type { DeviceState } from '../../src/api.ts'
 import { deviceIdOf } from '../../src/store/device-id.ts'
 import type { DeviceRegistry } from '../../src/store/device-registry.ts'
 import { openMemoryStore, openStore, type Store } from '../../src/store/store.ts'
-import { activeRecord, alice, assertFails, bob, carol, deviceInfo, peerIdOf } from './fixtures.ts'
+import { activeRecord, alice, assertFails, bob, carol, deviceInfo, peerIdOf, queue } from './fixtures.ts'
 import { pendingRecord, temporaryDirectory } from './fixtures.ts'
 
 const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5)
 const now = '2026-01-02T03:04:05.000Z'
 const address = '/ip4/192.0.2.1/tcp/4001'
 const direct = { path: 'direct', address } as const
-const memoryStore = (): Store => openMemoryStore({ clock: { wall: () => nowMs } })
+const memoryStore = (): Store => openMemoryStore({ clock: { wall: () => nowMs, monotonic: () => 0 } })
 
 function changesOf(registry: DeviceRegistry): [DeviceState | null, DeviceState][] {
   const changes: [DeviceState | null, DeviceState][] = []
@@ -91,7 +91,7 @@ test('what changes while the state stays is told apart: the path, and what else 
 
 test('connected since the first of the connections that followed each other', () => {
   let wallMs = nowMs
-  const { registry, trust } = openMemoryStore({ clock: { wall: () => wallMs } })
+  const { registry, trust } = openMemoryStore({ clock: { wall: () => wallMs, monotonic: () => 0 } })
   trust.put(activeRecord(alice, 'alice'))
   registry.connected(alice, { path: 'relayed', address })
   wallMs += 60_000
@@ -222,7 +222,7 @@ test('threat 31: a revocation takes the keys, the addresses and the waiting mess
     store.trust.put(activeRecord(peerId, name))
     store.trust.put(pendingRecord(peerId, name))
     store.registry.connected(peerId, direct)
-    store.outbox.add({ id: name, peerId, kind: 'text', body: 'hi', atMs: 0 })
+    queue(store.outbox, { id: name, peerId, kind: 'text', body: 'hi', atMs: 0 })
   }
   assert.equal(store.registry.revoke(alice).state, 'revoked')
   assertFails(() => store.registry.revoke(carol), 'no-device')

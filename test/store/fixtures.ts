@@ -6,6 +6,9 @@ import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import type { TestContext } from 'node:test'
 import type { DeviceInfo } from '../../src/api.ts'
 import { SpacedockError, type ErrorCode } from '../../src/errors.ts'
+import type { Acceptance, Inbox } from '../../src/store/inbox.ts'
+import type { NewMessage, Outbox } from '../../src/store/outbox.ts'
+import type { MessageRecord, StoredMessage } from '../../src/store/stored-message.ts'
 import { memoryIdentity } from '../../src/store/identity.ts'
 import type { TrustRecord } from '../../src/store/trust-record.ts'
 
@@ -40,6 +43,7 @@ export function deviceInfo(known: Partial<DeviceInfo> = {}): DeviceInfo {
     name: 'alice',
     peerId: alice,
     state: 'disconnected',
+    needsPairing: null,
     path: null,
     address: null,
     lastSeen: null,
@@ -69,6 +73,21 @@ export function pendingRecord(peerId: string, name: string): TrustRecord {
     pairKey: new Uint8Array(32).fill(8),
     acknowledgement: new Uint8Array(32).fill(9),
   }
+}
+
+/** One message alone. */
+export function accept(inbox: Inbox, message: MessageRecord): Acceptance {
+  const [acceptance] = inbox.accept([message])
+  assert.ok(acceptance !== undefined)
+  return acceptance
+}
+
+/** One message alone; throws why it is not kept. */
+export function queue(outbox: Outbox, message: NewMessage): StoredMessage {
+  const [stored] = outbox.add([message])
+  assert.ok(stored !== undefined)
+  if (stored instanceof SpacedockError) throw stored
+  return stored
 }
 
 /** Runs SQL on a closed store's database as somebody else would. */

@@ -5,17 +5,20 @@ import { test } from 'node:test'
 import * as v from 'valibot'
 import { openDatabase } from '../../src/store/database.ts'
 import { memoryIdentity } from '../../src/store/identity.ts'
+import { systemClock } from '../../src/clock.ts'
 import { openInbox } from '../../src/store/inbox.ts'
+import { openLastingClock } from '../../src/store/lasting-clock.ts'
 import { openOutbox } from '../../src/store/outbox.ts'
 import { openStore } from '../../src/store/store.ts'
 import { openTrust } from '../../src/store/trust.ts'
-import { activeRecord, alice, assertFails, bob, peerIdOf } from './fixtures.ts'
+import { accept, activeRecord, alice, assertFails, bob, peerIdOf, queue } from './fixtures.ts'
 import { fill, smallDisk, whyNoMount } from './small-disk.ts'
 
 test('a database that may not grow refuses the write and keeps what it has', () => {
   const database = openDatabase(':memory:', { mayCreate: true })
-  const outbox = openOutbox(database)
-  const inbox = openInbox(database)
+  const clock = openLastingClock(database, systemClock)
+  const outbox = openOutbox(database, clock)
+  const inbox = openInbox(database, clock)
   const trust = openTrust({
     database,
     identity: memoryIdentity(new Uint8Array(32)),
@@ -27,8 +30,8 @@ test('a database that may not grow refuses the write and keeps what it has', () 
     database.query(`PRAGMA max_page_count = ${pages}`, v.unknown()).get()
   limitPages(1)
   const big = { peerId: alice, kind: 'text', body: 'x'.repeat(100_000), atMs: 0 } as const
-  assertFails(() => outbox.add({ ...big, id: 'out' }), 'disk-full')
-  assertFails(() => inbox.accept({ ...big, id: 'in' }), 'disk-full')
+  assertFails(() => queue(outbox, { ...big, id: 'out' }), 'disk-full')
+  assertFails(() => accept(inbox, { ...big, id: 'in' }), 'disk-full')
   const name = 'n'.repeat(48)
   assertFails(() => {
     for (let number = 10; number < 100; number += 1) trust.put(activeRecord(peerIdOf(number), name))
@@ -37,7 +40,7 @@ test('a database that may not grow refuses the write and keeps what it has', () 
   assert.ok(before.length < 91)
   limitPages(1_000_000)
   assert.deepEqual(outbox.list(), [])
-  assert.equal(inbox.accept({ ...big, id: 'in' }).outcome, 'new')
+  assert.equal(accept(inbox, { ...big, id: 'in' }).outcome, 'new')
   trust.put(activeRecord(bob, 'bob'))
   assert.equal(trust.list().length, before.length + 1)
 })
@@ -56,7 +59,7 @@ test(
       for (let number = 0; failures === 0; number += 1) {
         const sizes = { peerId: alice, kind: 'text', body: 'x'.repeat(3_000), atMs: 0 } as const
         try {
-          store.inbox.accept({ ...sizes, id: `${free}-${number}` })
+          accept(store.inbox, { ...sizes, id: `${free}-${number}` })
           assert.equal(store.inbox.list().length, inboxBefore + number + 1)
         } catch (error) {
           assertFails(() => {
@@ -82,7 +85,7 @@ test(
         readdirSync(directory).filter((name) => name.endsWith('.tmp')),
         [],
       )
-      store.inbox.accept({ id: `after-${free}`, peerId: alice, kind: 'text', body: '', atMs: 0 })
+      accept(store.inbox, { id: `after-${free}`, peerId: alice, kind: 'text', body: '', atMs: 0 })
       assert.deepEqual(store.trust.list(), expected)
     }
     const expected = store.trust.list()

@@ -88,7 +88,7 @@ describe('threat 29: a registry is refused when', () => {
     ['everything is gone', 'DELETE FROM trust; DELETE FROM seal'],
     [
       'a row has been copied to another peer',
-      `INSERT INTO trust SELECT '${carol}', 'provisional', name, state, pair_key, acknowledgement, paired_at_ms, changed_at_ms, mac FROM trust WHERE slot = 'provisional'`,
+      `INSERT INTO trust SELECT '${carol}', 'provisional', name, state, pair_key, acknowledgement, paired_at_ms, changed_at_ms, mac, farewell FROM trust WHERE slot = 'provisional'`,
     ],
     [
       'two rows have changed places',
@@ -100,7 +100,7 @@ describe('threat 29: a registry is refused when', () => {
     ],
     [
       'a row without a MAC is added',
-      `INSERT INTO trust VALUES ('12D3KooWx', 'settled', 'eve', 'active', zeroblob(32), NULL, 1, 1, zeroblob(32))`,
+      `INSERT INTO trust VALUES ('12D3KooWx', 'settled', 'eve', 'active', zeroblob(32), NULL, 1, 1, zeroblob(32), NULL)`,
     ],
     ['a settled row poses as provisional', `UPDATE trust SET slot = 'provisional' WHERE peer_id = '${bob}'`],
     ['the generation is set forward', 'UPDATE seal SET generation = generation + 1'],

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { isFarewell } from '../../src/pairing/farewell.ts'
 import { provisionalLifetimeMs } from '../../src/pairing/limits.ts'
 import { openMemoryStore, openStore } from '../../src/store/store.ts'
 import type { Trust } from '../../src/store/trust.ts'
@@ -18,7 +19,7 @@ import {
 } from './fixtures.ts'
 
 const nowMs = 1_700_000_000_000
-const memoryTrust = (): Trust => openMemoryStore({ clock: { wall: () => nowMs } }).trust
+const memoryTrust = (): Trust => openMemoryStore({ clock: { wall: () => nowMs, monotonic: () => 0 } }).trust
 
 test('a record comes back as it was written, also from the disk', (context) => {
   const directory = temporaryDirectory(context)
@@ -107,7 +108,9 @@ test('a tombstone has no keys and ends the unfinished pairing', () => {
     acknowledgement: null,
     changedAtMs: nowMs,
   } as const
-  assert.deepEqual(trust.get(alice), { ...activeRecord(alice, 'alice'), ...gone })
+  const { farewell, ...tombstone } = trust.get(alice) ?? {}
+  assert.deepEqual(tombstone, { ...activeRecord(alice, 'alice'), ...gone })
+  assert.equal(farewell?.length, 64, 'one for each of the two keys')
   assert.equal(trust.provisional(alice), undefined)
   assertFails(() => trust.revoke(bob), 'no-device')
   trust.put(pendingRecord(bob, 'bob'))
@@ -173,7 +176,7 @@ test('a change that fails half way changes nothing and leaves nothing behind', (
 })
 
 test('a clock with fractions is rounded down', () => {
-  const { trust } = openMemoryStore({ clock: { wall: () => 7.9 } })
+  const { trust } = openMemoryStore({ clock: { wall: () => 7.9, monotonic: () => 0 } })
   trust.put({ ...pendingRecord(alice, 'alice'), pairedAtMs: 1.5, changedAtMs: 2.5 })
   assert.equal(trust.provisional(alice)?.changedAtMs, 2)
   assert.equal(trust.activate(alice).changedAtMs, 7)
@@ -226,4 +229,32 @@ test('a revoked device leaves its key in no file, even while the store is open',
   store.trust.revoke(alice)
   assert.equal(snapshot(), false)
   store.close()
+})
+
+test('a tombstone says farewell for the keys that the device may hold, and stays able to when it is made again', () => {
+  const store = openMemoryStore()
+  const { trust, identity } = store
+  const own = identity.peerId
+  const keys = [1, 2, 3].map((number) => new Uint8Array(32).fill(number))
+  const saysFarewellTo = (): boolean[] => {
+    const { farewell } = trust.get(alice) ?? {}
+    assert.ok(farewell !== undefined)
+    return keys.map((key) => isFarewell(farewell, key, own, alice))
+  }
+  const [first, second, third] = keys
+  assert.ok(first && second && third)
+  trust.put({ ...activeRecord(alice, 'alice'), pairKey: first })
+  trust.revoke(alice)
+  assert.deepEqual(saysFarewellTo(), [true, false, false])
+  trust.put({ ...pendingRecord(alice, 'alice'), pairKey: second })
+  assert.deepEqual(saysFarewellTo(), [true, false, false], 'while the pairing again is not finished')
+  trust.revoke(alice)
+  assert.deepEqual(saysFarewellTo(), [true, true, false])
+  trust.put({ ...pendingRecord(alice, 'alice'), pairKey: third })
+  trust.revoke(alice)
+  assert.deepEqual(saysFarewellTo(), [false, true, true], 'the newest two')
+  trust.revoke(alice)
+  assert.deepEqual(saysFarewellTo(), [false, true, true])
+  trust.put({ ...pendingRecord(alice, 'alice'), pairKey: first })
+  assert.equal(trust.activate(alice).farewell, undefined)
 })

@@ -36,10 +36,10 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/store/inbox.ts',
-            find: `if (seen !== undefined) return { outcome`,
-            replace: `if (seen !== undefined && id === '') return { outcome`,
+            find: `if (known !== undefined) return { outcome`,
+            replace: `if (known !== undefined && id === '') return { outcome`,
           },
-          { file: 'src/store/inbox.ts', find: `INSERT INTO seen`, replace: `INSERT OR REPLACE INTO seen` },
+          { file: 'src/store/seen-ids.ts', find: `INSERT INTO seen`, replace: `INSERT OR REPLACE INTO seen` },
         ],
       },
       {
@@ -47,8 +47,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/protocols/messaging.ts',
-            find: `      const envelope: Envelope = {`,
-            replace: `      this.#components.outbox.remove(next.id)\n      const envelope: Envelope = {`,
+            find: `        const messages = batch.map(toEnvelope)\n`,
+            replace: `        outbox.remove(ids)\n        const messages = batch.map(toEnvelope)\n`,
           },
         ],
       },
@@ -122,15 +122,15 @@ const messagePoints: Record<string, { victim: 'sender' | 'receiver'; patch: Patc
     victim: 'receiver',
     patch: {
       file: 'src/protocols/messaging.ts',
-      find: `    const { outcome, sequence } = inbox.accept(`,
-      replace: `    ${die}    const { outcome, sequence } = inbox.accept(`,
+      find: `    const acceptances = inbox.accept(`,
+      replace: `    ${die}    const acceptances = inbox.accept(`,
     },
   },
   'before it is acknowledged': {
     victim: 'receiver',
     patch: {
       file: 'src/protocols/messaging.ts',
-      find: `    log('debug', 'message.received', { peer, id, outcome })\n`,
+      find: `      log('debug', 'message.received', { peer, id: record.id, outcome })\n`,
       replace: `    ${die}`,
     },
   },
@@ -138,8 +138,8 @@ const messagePoints: Record<string, { victim: 'sender' | 'receiver'; patch: Patc
     victim: 'sender',
     patch: {
       file: 'src/protocols/messaging.ts',
-      find: `\n      outbox.remove(next.id)\n`,
-      replace: `\n      ${die}      outbox.remove(next.id)\n`,
+      find: `\n        outbox.remove(ids)\n`,
+      replace: `\n        ${die}        outbox.remove(ids)\n`,
     },
   },
 }

@@ -8,16 +8,16 @@ import { printableJson, printableLine } from '../../src/daemon/printable.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { loadOrCreateIdentity } from '../../src/store/identity.ts'
 import { trustSealer } from '../../src/store/trust-record.ts'
-import { trustRows } from '../../src/store/trust-rows.ts'
+import { loadTrust } from '../../src/store/trust-rows.ts'
 import { fakePeerId } from './fake-peer-id.ts'
 import type { FuzzInput } from './fuzz-input.ts'
 import { check, onlyOurs, sameBytes, type FuzzTarget } from './fuzz-checks.ts'
 
 const utf8 = new TextEncoder()
 const database = openDatabase(':memory:', { mayCreate: true })
-const insert = database.command('INSERT OR REPLACE INTO trust VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+const insert = database.command('INSERT OR REPLACE INTO trust VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
 const clear = database.command('DELETE FROM trust')
-const rows = trustRows(database, trustSealer(sameBytes(32)))
+const sealer = trustSealer(sameBytes(32))
 
 let identityDirectory: string | undefined
 const identityText = utf8.encode(
@@ -78,9 +78,10 @@ function decodeRow(input: FuzzInput): void {
       number(),
       number(),
       input.bytes(32),
+      blob(),
     ),
   )
-  const loaded = onlyOurs(() => rows.load())
+  const loaded = onlyOurs(() => loadTrust(database, sealer))
   check(loaded === undefined || loaded.records.length === 0, 'a made-up row is believed')
 }
 

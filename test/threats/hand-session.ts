@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { multiaddr } from '@multiformats/multiaddr'
 import { openSession, type Session } from '../../src/network/session/session.ts'
+import { isFarewell } from '../../src/pairing/farewell.ts'
 import type { RawPeer } from './raw-peer.ts'
 
 /** A session as a paired device opens it. */
@@ -16,6 +17,8 @@ export async function openSessionByHand(
     instance: new Uint8Array(randomBytes(16)),
     keysOf: () => [{ key: pairKey, slot: 'settled' }],
     onProved: () => {},
+    onRevoked: (peer, farewell) =>
+      isFarewell(farewell, pairKey, peer.toString(), raw.libp2p.peerId.toString()),
     dispatch: async () => null,
   })
 }

@@ -1,3 +1,4 @@
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Connection, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
@@ -13,6 +14,12 @@ export type Served = (
   peer: string,
 ) => PairingMessage | null | 'hang' | Promise<PairingMessage | null>
 
+export interface RawPeerOptions {
+  /** Of an identity that was stolen. @default a new one */
+  seed?: Uint8Array
+  port?: number
+}
+
 /** A stock libp2p host that knows the protocol's messages and none of its rules. */
 export class RawPeer {
   readonly libp2p: Libp2p
@@ -21,9 +28,10 @@ export class RawPeer {
     this.libp2p = libp2p
   }
 
-  static async start(): Promise<RawPeer> {
+  static async start({ seed, port = 0 }: RawPeerOptions = {}): Promise<RawPeer> {
     const libp2p = await createLibp2p({
-      addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+      ...(seed === undefined ? {} : { privateKey: await generateKeyPairFromSeed('Ed25519', seed) }),
+      addresses: { listen: [`/ip4/127.0.0.1/tcp/${port}`] },
       transports: [tcp()],
       connectionEncrypters: [noise()],
       streamMuxers: [yamux()],

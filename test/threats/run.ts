@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { judge, type Judgement } from './judge.ts'
-import { laterRows, listThreats } from './threats.ts'
+import { listThreats } from './threats.ts'
 
 /**
  * Every attack of the table of threats, against the system as it is, where it has to fail, and against the system
@@ -30,9 +30,6 @@ for (const { threat, outcome, attack, without } of judgements) {
   console.log(`${outcome === 'passed' ? 'ok    ' : 'FAILED'} threat ${threat.row}: ${threat.title}`)
   console.log(`         the attack ${attack.text}`)
   for (const { what, text } of without) console.log(`         without ${what}: it ${text}`)
-}
-if (wanted.length === 0) {
-  for (const { row, why } of laterRows) console.log(`later  threat ${row}: ${why}`)
 }
 const failed = judgements.filter(({ outcome }) => outcome === 'failed').length
 console.log(`${Math.round((performance.now() - startedAt) / 1000)} s`)

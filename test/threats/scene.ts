@@ -10,7 +10,7 @@ import type {
   SpacedockNode,
 } from '../../src/index.ts'
 import { SpacedockError } from '../../src/errors.ts'
-import type { RawPeer } from './raw-peer.ts'
+import type { RawPeer, RawPeerOptions } from './raw-peer.ts'
 
 /** What an attack has to play with; all of it is gone when the attack is over. */
 export class Scene {
@@ -39,9 +39,9 @@ export class Scene {
   }
 
   /** A libp2p host that is not ours, to attack from. */
-  async rawPeer(): Promise<RawPeer> {
+  async rawPeer(options: RawPeerOptions = {}): Promise<RawPeer> {
     const { RawPeer } = await import('./raw-peer.ts')
-    const peer = await RawPeer.start()
+    const peer = await RawPeer.start(options)
     this.after(() => peer.stop())
     return peer
   }

@@ -57,7 +57,7 @@ export const threats: Threat[] = [
           },
           {
             file: 'src/store/trust-rows.ts',
-            find: `!timingSafeEqual(seal.mac, registryMac(seal.generation, records))`,
+            find: `!timingSafeEqual(seal.mac, registryMac(sealer, seal.generation, records))`,
             replace: `seal.mac.length !== 32`,
           },
         ],
@@ -174,6 +174,7 @@ async function changeRows(scene: Scene): Promise<Verdict> {
     'paired_at_ms',
     'changed_at_ms',
     'mac',
+    'farewell',
     'peer_id',
   ]
   let changes = 0
@@ -209,7 +210,7 @@ async function changeRows(scene: Scene): Promise<Verdict> {
     'the seal is gone': execute('DELETE FROM seal'),
     'the generation is another one': execute('UPDATE seal SET generation = generation + 1'),
     'a row is another device': execute(
-      `INSERT INTO trust SELECT '12D3KooWCd3eX8r5ihRvzK7P1yPq5aakaBJhG5GNj18YTztPhoCa', slot, name || '2', state, pair_key, acknowledgement, paired_at_ms, changed_at_ms, mac FROM trust LIMIT 1`,
+      `INSERT INTO trust SELECT '12D3KooWCd3eX8r5ihRvzK7P1yPq5aakaBJhG5GNj18YTztPhoCa', slot, name || '2', state, pair_key, acknowledgement, paired_at_ms, changed_at_ms, mac, farewell FROM trust LIMIT 1`,
     ),
     'a trigger was added': execute('CREATE TRIGGER t AFTER INSERT ON trust BEGIN DELETE FROM trust; END'),
   }

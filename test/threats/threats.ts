@@ -16,6 +16,7 @@ const groups = [
   'codes',
   'floods',
   'access',
+  'revocations',
   'limits',
   'memory',
   'byte-streams',
@@ -52,10 +53,3 @@ export async function threatsOf(group: string): Promise<readonly Threat[]> {
   const { threats } = (await import(`./${group}.ts`)) as { threats: readonly Threat[] }
   return threats
 }
-
-export const laterRows: readonly { row: number; why: string }[] = [
-  {
-    row: 30,
-    why: 'a registry that is rolled back together with the identity file cannot be told from an old one',
-  },
-]

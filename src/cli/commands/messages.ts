@@ -1,32 +1,39 @@
 import type { Message, QueuedMessage } from '../../api.ts'
-import { requestLineCapBytes } from '../../daemon/api.ts'
+import { messageCapBytes } from '../../daemon/api.ts'
 import { printableLine, printableText } from '../../daemon/printable.ts'
 import { SpacedockError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { localTime } from '../device-table.ts'
+import { parseDuration } from '../durations.ts'
 import { exitCodes } from '../exit-codes.ts'
 
 export const send: Command = {
   name: 'send',
   summary: 'send a message to a device',
-  usage: ['DEVICE TEXT', 'DEVICE -'],
-  options: { 'as-json': { type: 'boolean', what: 'the text is a JSON value, and arrives as one' } },
+  usage: ['DEVICE TEXT [--expires TIME]', 'DEVICE -'],
+  options: {
+    'as-json': { type: 'boolean', what: 'the text is a JSON value, and arrives as one' },
+    expires: { type: 'string', value: 'TIME', what: 'how long it may wait for the device, such as 2h or 3d' },
+  },
   positionals: { least: 2, most: 2 },
   startsDaemon: true,
   notes: [
     'Says "delivered" when the other device has stored it. While that device is offline the message is kept here\nand goes out when it is back: then it says "queued", which is no failure.',
+    'A message has at most 256 KiB. One that waits for longer than a year, or than --expires says (s, min, h, d, w or\n"never"), is not sent any more; "outbox" shows it.',
   ],
   examples: [
     { line: 'send phone "on my way"', what: '' },
     { line: 'send phone -- --not-an-option', what: 'a text that begins with a dash' },
+    { line: 'send phone "dinner is ready" --expires 1h', what: 'not when it comes too late' },
     { line: 'send phone - < notes.txt', what: 'the text from standard input' },
     { line: `send phone --as-json '{"lamp":"on"}'`, what: '' },
   ],
   run: async (context) => {
     const { positionals, daemon, output } = context
     const [device = ''] = positionals
+    const lifetime = givenLifetime(context)
     const content = await readContent(context)
-    const { id, status } = await daemon.call('send', { device, content })
+    const { id, status } = await daemon.call('send', { device, content, ...lifetime })
     const text = status === 'delivered' ? 'Delivered.' : 'Queued: it goes out when the device is back.'
     output.result({ event: status, id }, text)
     return exitCodes.ok
@@ -36,18 +43,21 @@ export const send: Command = {
 export const inbox: Command = {
   name: 'inbox',
   summary: 'show the messages that have arrived',
-  usage: ['[--follow] [--after N]'],
+  usage: ['[--follow] [--after N]', '--clear'],
   options: {
     follow: { type: 'boolean', what: 'and those that arrive from now on, until Ctrl-C' },
     after: { type: 'string', value: 'N', what: 'only those with a sequence number above N' },
+    clear: { type: 'boolean', what: 'take them all out; their senders do not send them again' },
   },
   positionals: { least: 0, most: 0 },
   startsDaemon: true,
+  notes: ['The newest 10,000 are kept, unless the configuration says otherwise.'],
   examples: [
     { line: 'inbox', what: 'everything' },
     { line: 'inbox --follow --json', what: 'one message a line, for programs' },
   ],
   run: async ({ options, daemon, output }) => {
+    if (options.flag('clear')) return clearInbox({ options, daemon, output })
     const after = options.wholeNumber('after', 0, Number.MAX_SAFE_INTEGER)
     const params = { follow: options.flag('follow'), ...(after === undefined ? {} : { after }) }
     let count = 0
@@ -64,7 +74,7 @@ export const inbox: Command = {
 
 export const outbox: Command = {
   name: 'outbox',
-  summary: 'show the messages that wait for their device',
+  summary: 'show the messages that wait for their device, and those that have expired',
   usage: [''],
   options: {},
   positionals: { least: 0, most: 0 },
@@ -78,13 +88,42 @@ export const outbox: Command = {
       {
         onEvent: (message) => {
           count++
-          output.result(outboxLine(message), messageText(message, `to ${message.to.name}`))
+          output.result(outboxLine(message), outboxText(message))
         },
       },
     )
     if (count === 0 && !options.flag('json')) output.progress({ event: 'none' }, 'Nothing waits.')
     return exitCodes.ok
   },
+}
+
+async function clearInbox({
+  options,
+  daemon,
+  output,
+}: Pick<CommandContext, 'options' | 'daemon' | 'output'>): Promise<number> {
+  if (options.flag('follow') || options.text('after') !== undefined) {
+    throw new SpacedockError('invalid-argument', 'The option --clear goes without --follow and --after.', {
+      hint: 'Look at the messages first, then clear them.',
+    })
+  }
+  const { removed } = await daemon.call('clearInbox', {})
+  output.result(
+    { event: 'cleared', removed },
+    removed === 1 ? '1 message removed.' : `${removed} messages removed.`,
+  )
+  return exitCodes.ok
+}
+
+function givenLifetime({ options }: CommandContext): { expiresInMs?: number | null } {
+  const text = options.text('expires')
+  if (text === undefined) return {}
+  if (text === 'never') return { expiresInMs: null }
+  const expiresInMs = parseDuration(text)
+  if (expiresInMs !== null) return { expiresInMs }
+  throw new SpacedockError('invalid-argument', `The value "${text}" does not fit --expires.`, {
+    hint: 'Give a number with s, min, h, d or w, such as 2h, or "never".',
+  })
 }
 
 async function readContent({
@@ -94,7 +133,7 @@ async function readContent({
   signal,
 }: CommandContext): Promise<{ text: string } | { json: unknown }> {
   const [, given = ''] = positionals
-  const text = given === '-' ? await person.readAll({ signal, capBytes: requestLineCapBytes }) : given
+  const text = given === '-' ? await person.readAll({ signal, capBytes: messageCapBytes }) : given
   if (!options.flag('as-json')) return { text }
   try {
     return { json: JSON.parse(text) }
@@ -110,8 +149,15 @@ function inboxLine({ id, from, at, sequence, ...content }: Message): object {
   return { id, from: { id: from.id, name: from.name }, ...contentOf(content), at, sequence }
 }
 
-function outboxLine({ id, to, at, ...content }: QueuedMessage): object {
-  return { id, to: { id: to.id, name: to.name }, ...contentOf(content), at }
+function outboxLine({ id, to, at, state, expiresAt, ...content }: QueuedMessage): object {
+  return { id, to: { id: to.id, name: to.name }, ...contentOf(content), at, state, expiresAt }
+}
+
+function outboxText(message: QueuedMessage): string {
+  const { state, expiresAt, to } = message
+  const end = expiresAt === null ? '' : localTime(expiresAt)
+  const note = state === 'expired' ? `, expired ${end}` : end === '' ? '' : `, until ${end}`
+  return messageText(message, `to ${to.name}${note}`)
 }
 
 function contentOf({ text, json }: { text?: string; json?: unknown }): object {

@@ -21,6 +21,8 @@ export interface LiveSessionOptions extends SessionHandlers {
   clock: Clock
   /** Called at every answer to a ping with the time that it takes, smoothed. */
   onRoundTrip?: ((roundTripMs: number) => void) | undefined
+  /** Whether it is true that the other side has revoked this device. */
+  isFarewell: (farewell: Uint8Array) => boolean
 }
 
 /** A session after its hello: routes frames, watches that the other side is there, and ends exactly once. */
@@ -84,21 +86,26 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       finish({ reason: 'silent' }, new SpacedockError('offline', 'The other device fell silent.')),
   })
 
-  function finish(end: SessionEnd, error: Error): void {
-    if (phase === 'ended') return
-    phase = 'ended'
-    liveness.stop()
+  /** Ends all that is under way, on this side. */
+  function callOff(cause: Error): void {
     // Requests see one code whatever ended the session; the cause says which.
     const interrupted = new SpacedockError(
       'interrupted',
       'The connection to the other device ended before the answer.',
-      { cause: error },
+      { cause },
     )
     inbound.abortAll(interrupted)
     outbound.rejectAll(interrupted)
     streams.failAll(interrupted)
     events.end(interrupted)
     pings.rejectAll(interrupted)
+  }
+
+  function finish(end: SessionEnd, error: Error): void {
+    if (phase === 'ended') return
+    phase = 'ended'
+    liveness.stop()
+    callOff(error)
     framed.abort(error)
     onIdle?.()
     ended.resolve(end)
@@ -130,6 +137,14 @@ export function startLiveSession(options: LiveSessionOptions): Session {
         heardGoodbye = true
         if (phase === 'open') phase = 'goodbye-received'
         return noticeIdle()
+      case 'revoked':
+        if (!options.isFarewell(frame.payload)) {
+          throw new SpacedockError('invalid-message', 'The other device sent a farewell that is none.')
+        }
+        return finish(
+          { reason: 'revoked' },
+          new SpacedockError('not-paired', 'The other device has revoked this one.'),
+        )
       case 'open':
         expectChannel(frame, 'theirs')
         if (inbound.uses(frame.channel)) throw usedTwice()
@@ -192,6 +207,22 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     await ended.promise
   }
 
+  async function revoke(farewell: Uint8Array): Promise<void> {
+    if (phase === 'ended') return
+    const revoked = new SpacedockError('not-paired', 'The device was revoked.')
+    // Nothing that it sends is heard any more, and nothing is sent to it but this.
+    framed.receive(() => {})
+    callOff(revoked)
+    outgoing.clear()
+    outgoing.pushControl({ type: 'revoked', more: false, channel: 0, payload: farewell })
+    flush()
+    const deadline = startDeadline(farewellTimeoutMs, closeTimedOut, { clock })
+    // It hangs up as soon as it has heard it.
+    await untilAborted(ended.promise, deadline.signal).catch(() => {})
+    deadline.stop()
+    finish({ reason: 'aborted', cause: revoked }, revoked)
+  }
+
   framed.onReceived = () => liveness.received()
   framed.onSent = () => liveness.sent()
   framed.onEnd = (error) => {
@@ -237,6 +268,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       return pings.ping(pingOptions)
     },
     close,
+    revoke,
     abort(error) {
       finish({ reason: 'aborted', cause: error }, error)
     },
@@ -244,6 +276,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
 }
 
 const closeTimeoutMs = 1_000
+const farewellTimeoutMs = 500
 const maxControlFrames = 1_024
 
 function unknownProtocol(name: string, version: number): SpacedockError {

@@ -95,6 +95,13 @@ export class OutgoingQueue {
     this.#admitWaiting()
   }
 
+  /** Forgets everything that was not taken yet. */
+  clear(): void {
+    for (const part of [this.#small, this.#large, this.#waiting, this.#streams, this.#credits]) part.clear()
+    this.#control.length = 0
+    this.#queuedBytes = 0
+  }
+
   /** The next frames: all control frames and credits, then others until `budgetBytes` of payload are reached. */
   take(budgetBytes: number): Frame[] {
     const frames = this.#control.splice(0)

@@ -35,6 +35,8 @@ export interface Session {
   ping(options?: PingOptions): Promise<number>
   /** Says goodbye, lets what is under way finish, closes. Never rejects. */
   close(options?: CloseOptions): Promise<void>
+  /** Tells the other side that it was revoked, answers and asks nothing any more, and ends; half a second at most. */
+  revoke(farewell: Uint8Array): Promise<void>
   /** Ends it at once. */
   abort(error: Error): void
 }
@@ -49,6 +51,8 @@ export type SessionEnd =
   | { reason: 'closed' }
   /** by the other side, in order */
   | { reason: 'remote-closed' }
+  /** the other side has revoked this device */
+  | { reason: 'revoked' }
   /** nothing was heard for nine seconds */
   | { reason: 'silent' }
   /** the other side broke the rules of the protocol */

@@ -17,13 +17,17 @@ export interface HandshakeOptions {
   keysOf: (peerId: PeerId) => readonly PairKey[] | Promise<readonly PairKey[]>
   /** Called once the other side has proved a key, and awaited before the session is used. */
   onProved: (peerId: PeerId, pairKey: PairKey) => void | Promise<void>
+  /** What is said to a peer that was revoked, instead of that it is not known. @default nothing */
+  farewellTo?: ((peerId: PeerId) => Uint8Array | undefined) | undefined
+  /** The peer says that it has revoked this device; whether that is authentic. @default it is not */
+  onRevoked?: ((peerId: PeerId, farewell: Uint8Array) => boolean) | undefined
   random?: (length: number) => Uint8Array
   signal: AbortSignal
 }
 
 /**
  * The hello from the side that opened the stream; resolves to the other side's instance. Rejects with `not-paired` only
- * when the device that was dialled says that it does not know this one.
+ * when the device that was dialled says that it does not know this one, or proves that it has revoked it.
  */
 export async function greetAsDialer(framed: FramedStream, options: HandshakeOptions): Promise<Uint8Array> {
   const { localPeer, remotePeer, signal, random = randomBytes } = options
@@ -36,6 +40,12 @@ export async function greetAsDialer(framed: FramedStream, options: HandshakeOpti
   const answer = await framed.nextFrame(signal)
   if (answer.type === 'unknownDevice') {
     throw new SpacedockError('not-paired', 'The other device does not know this one.', {
+      hint: 'Pair the two devices again.',
+    })
+  }
+  if (answer.type === 'revoked') {
+    if (options.onRevoked?.(remotePeer, answer.payload) !== true) throw badProof()
+    throw new SpacedockError('not-paired', 'The other device has revoked this one.', {
       hint: 'Pair the two devices again.',
     })
   }
@@ -59,7 +69,8 @@ export async function greetAsListener(framed: FramedStream, options: HandshakeOp
   const keys = (await options.keysOf(remotePeer)).slice(0, hello.maxKeys)
   const pairKey = hello.chooseKey(peers, dialer, keys)
   if (pairKey === undefined) {
-    send(framed, 'unknownDevice', new Uint8Array(0))
+    const { type, payload } = refusal(options.farewellTo?.(remotePeer))
+    send(framed, type, payload)
     await framed.close(signal)
     throw new SpacedockError('interrupted', 'The other device holds no key that this one knows.')
   }
@@ -75,8 +86,8 @@ export async function greetAsListener(framed: FramedStream, options: HandshakeOp
   return dialer.instance
 }
 
-/** Tells a peer that it is not paired, without reading a byte of what it sends. Never rejects. */
-export async function refuseUnknownDevice(stream: Stream): Promise<void> {
+/** Tells a peer that it is not paired, or was revoked, without reading a byte of what it sends. Never rejects. */
+export async function refuseDevice(stream: Stream, farewell: Uint8Array | undefined): Promise<void> {
   const signal = AbortSignal.timeout(refusalMs)
   try {
     // What it sends piles up in libp2p until the stream is gone.
@@ -84,14 +95,19 @@ export async function refuseUnknownDevice(stream: Stream): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       stream.addEventListener('close', () => resolve(), { once: true })
     })
-    stream.send(
-      encodeFrames([{ type: 'unknownDevice', more: false, channel: 0, payload: new Uint8Array(0) }]),
-    )
+    stream.send(encodeFrames([refusal(farewell)]))
     await untilAborted(stream.close({ signal }), signal)
     await untilAborted(closed, signal)
   } catch (error) {
     stream.abort(error instanceof Error ? error : new Error('refused', { cause: error }))
   }
+}
+
+function refusal(farewell: Uint8Array | undefined): Frame {
+  if (farewell === undefined) {
+    return { type: 'unknownDevice', more: false, channel: 0, payload: new Uint8Array(0) }
+  }
+  return { type: 'revoked', more: false, channel: 0, payload: farewell }
 }
 
 function send(framed: FramedStream, type: FrameType, payload: Uint8Array): void {

@@ -21,6 +21,10 @@ export interface SessionOptions extends SessionHandlers {
   keysOf: (peerId: PeerId) => readonly PairKey[] | Promise<readonly PairKey[]>
   /** Called once the other side has proved a key, and awaited before the session is used. */
   onProved: (peerId: PeerId, pairKey: PairKey) => void | Promise<void>
+  /** What is said to a peer that was revoked, instead of that it is not known. @default nothing */
+  farewellTo?: (peerId: PeerId) => Uint8Array | undefined
+  /** The peer says that it has revoked this device; whether that is authentic. @default it is not */
+  onRevoked?: (peerId: PeerId, farewell: Uint8Array) => boolean
   /** Told of all bytes that pass. */
   countBytes?: CountBytes
   /** 32 random bytes when asked for 32. @default node:crypto */
@@ -34,7 +38,7 @@ export interface SessionOptions extends SessionHandlers {
 
 /**
  * Opens a session over a connection. Rejects with `not-paired` when the device at the other end says that it does not
- * know this one, `timed-out` after five seconds, `interrupted`, `invalid-message`, or the signal's reason.
+ * know this one, or has revoked it, `timed-out` after five seconds, `interrupted`, `invalid-message`, or the signal's reason.
  */
 export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
   const deadline = startDeadline(helloTimeoutMs, timedOut, options)
@@ -93,6 +97,7 @@ async function startSession(
       serveStream,
       receiveEvent,
       onRoundTrip,
+      isFarewell: (farewell) => options.onRevoked?.(connection.remotePeer, farewell) === true,
     })
   } catch (error) {
     framed.abort(error instanceof Error ? error : new Error('the hello failed', { cause: error }))

@@ -26,7 +26,7 @@ export interface ConnectionSupervisorOptions extends AttemptMeans {
   onSessionEnded: (peerId: PeerId, end: SessionEnd, failure: SpacedockError | null) => void
   /** The message tells a person why. */
   onAttemptFailed?: (peerId: PeerId, failure: SpacedockError) => void
-  /** The device says that it does not know this one: it is not tried again before `connectNow`. */
+  /** The device says that it does not know this one, or has revoked it: it is not tried again before `connectNow`. */
   onUnknownDevice: (peerId: PeerId, failure: SpacedockError) => void
   /** The machine slept: what else waits for something may look at once. */
   onWake?: () => void
@@ -143,14 +143,15 @@ export class ConnectionSupervisor {
 
   /**
    * Trust is withdrawn: when this resolves, nothing connects the two devices any more. `devices` and `keysOf` must not know
-   * the device by now, or what is half open could still come up.
+   * the device by now, or what is half open could still come up. A device that is there is told first.
    */
-  async drop(peerId: PeerId): Promise<void> {
+  async drop(peerId: PeerId, farewell?: Uint8Array): Promise<void> {
     const { connectionsTo } = this.#options
     const session = this.sessionOf(peerId)
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')
     this.#kept.get(peerId.toString())?.leftovers.stop()
     this.#kept.delete(peerId.toString())
+    if (farewell !== undefined) await session?.revoke(farewell)
     session?.abort(revoked)
     for (const connection of connectionsTo(peerId)) connection.abort(revoked)
     await this.#within(stopTimeoutMs, this.#attempts.forget(peerId, revoked))
@@ -256,7 +257,8 @@ export class ConnectionSupervisor {
     if (this.#isWanted(kept)) {
       // A device that ends sessions as soon as they begin is not tried without pause.
       if (livedMs >= stableSessionMs) this.#attempts.forgive(kept.peerId)
-      this.#attempts.retry(kept.peerId)
+      if (end.reason === 'revoked') kept.needsPairing = true
+      else this.#attempts.retry(kept.peerId)
     }
     this.#options.onSessionEnded(kept.peerId, end, endFailure(end))
   }

@@ -33,6 +33,8 @@ export function endFailure(end: SessionEnd): SpacedockError | null {
       return null
     case 'remote-closed':
       return new SpacedockError('closed', 'The other device closed the connection.')
+    case 'revoked':
+      return new SpacedockError('not-paired', 'The other device has revoked this one.')
     case 'silent':
       return new SpacedockError(
         'offline',

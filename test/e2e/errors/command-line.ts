@@ -38,7 +38,9 @@ export const commandLineSituations: Situations = {
   '`--confirm-on-stdin` with `--no-input`': typed(['pair', '--confirm-on-stdin', '--no-input']),
   '`rename` without a name': typed(['rename', 'phone']),
   '`send --as-json` with a text that is not JSON': typed(['send', 'phone', '{lamp: on}', '--as-json']),
-  '`send -` with more than 1 MiB': typed(['send', 'phone', '-'], 'x'.repeat(1024 * 1024 + 1)),
+  '`send -` with far more than a message holds': typed(['send', 'phone', '-'], 'x'.repeat(20 * 1024 * 1024)),
+  '`send --expires` with something that is no time': typed(['send', 'phone', 'hello', '--expires', 'soon']),
+  '`inbox` with both --clear and --follow': typed(['inbox', '--clear', '--follow']),
 }
 
 function typed(args: readonly string[], input = ''): Situation {

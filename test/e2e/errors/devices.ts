@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { device, localPlace, pairDevices, type TestDevice } from '../../device.ts'
 import { withDaemon } from './daemon.ts'
 import { inBothForms, type Situation, type Situations, spacedock } from './situation.ts'
@@ -31,9 +33,25 @@ export class Household {
       alice.cli(['revoke', 'carl', '--yes']),
     ])
     await alice.waitForState('bella', 'disconnected')
+    await fillOutbox(alice, 'bella')
     await alice.waitForState('bert', 'needs-pairing')
     return alice
   }
+}
+
+/** Ten thousand messages, the short way. */
+async function fillOutbox(alice: TestDevice, name: string): Promise<void> {
+  const { peerId = '' } = await alice.waitForState(name, 'disconnected')
+  await alice.down()
+  const database = new DatabaseSync(join(alice.dataDir, 'spacedock.db'))
+  database
+    .prepare(
+      `WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 10000)
+        INSERT INTO outbox (id, peer_id, kind, body, at_ms) SELECT 'message-' || n, ?, 'text', zeroblob(1), 0 FROM number`,
+    )
+    .run(peerId)
+  database.close()
+  await alice.up()
 }
 
 export function deviceSituations(household: Household): Situations {
@@ -53,6 +71,8 @@ export function deviceSituations(household: Household): Situations {
     '`send` to a device that has ended the pairing': atAlice(['send', 'bert', 'hello']),
     '`rename` to a name that another device has': atAlice(['rename', 'bert', 'bella']),
     '`rename` to a name that cannot be seen': atAlice(['rename', 'bert', '\u200b']),
+    '`send` with a message of control characters': atAlice(['send', 'bella', '-'], '\u0001'.repeat(200_000)),
+    '`send` to a device for which too much waits already': atAlice(['send', 'bella', 'hello']),
     '`send` with a message that is too large': atAlice(['send', 'bella', '-'], 'x'.repeat(262_145)),
   }
 }

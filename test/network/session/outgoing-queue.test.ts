@@ -4,6 +4,24 @@ import fc from 'fast-check'
 import { maxPayloadBytes } from '../../../src/network/session/frames.ts'
 import { OutgoingQueue } from '../../../src/network/session/outgoing-queue.ts'
 
+test('what was not taken is forgotten by clear, and what comes afterwards leaves', () => {
+  const queue = new OutgoingQueue()
+  queue.pushControl({ type: 'pong', more: false, channel: 0, payload: new Uint8Array(8) })
+  queue.pushCredit(3, 100)
+  queue.pushMessage({ type: 'response', channel: 1, body: new Uint8Array(10) })
+  for (let channel = 5; channel < 35; channel += 2) {
+    queue.pushMessage({ type: 'response', channel, body: new Uint8Array(100_000) })
+  }
+  queue.take(1)
+  queue.clear()
+  assert.deepEqual([queue.isEmpty, queue.queuedBytes, queue.controlFrames], [true, 0, 0])
+  queue.pushControl({ type: 'revoked', more: false, channel: 0, payload: new Uint8Array(32) })
+  assert.deepEqual(
+    queue.take(1_000_000).map(({ type }) => type),
+    ['revoked'],
+  )
+})
+
 test('a small message waits for a few frames of the large ones at most', () => {
   const queue = new OutgoingQueue()
   for (let channel = 1; channel <= 12; channel++) push(queue, channel, 16 * maxPayloadBytes)

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { SpacedockError } from '../../../src/errors.ts'
 import { encodeFrames } from '../../../src/network/session/frames.ts'
 import type { Session, SessionOptions } from '../../../src/network/session/session.ts'
 import { acceptSession, openSession } from '../../../src/network/session/session.ts'
-import { refuseUnknownDevice } from '../../../src/network/session/session-handshake.ts'
+import { refuseDevice } from '../../../src/network/session/session-handshake.ts'
 import type { PairKey } from '../../../src/network/session/session-hello.ts'
 import { until, within } from '../real-hosts.ts'
 import { ends, sessionOptions, sessionPair, settledKey } from './session-pair.ts'
@@ -115,16 +116,58 @@ test('an unpaired peer is told so without a byte of what it sends being read', a
     if (readers.includes(type as 'message')) reads++
     return (addEventListener as (...all: unknown[]) => void)(type, ...rest)
   }) as typeof inbound.addEventListener
-  const refused = refuseUnknownDevice(inbound)
+  const refused = refuseDevice(inbound, undefined)
   await assert.rejects(openSession(toListener, sessionOptions(dialerPeer)), { code: 'not-paired' })
   await within(refused, 'the stream is closed')
   assert.equal(reads, 0)
   assert.notEqual(inbound.status, 'open')
 })
 
+test('a revoked peer is told so without a byte of what it sends being read; what is not authentic is a failed attempt', async () => {
+  for (const isAuthentic of [true, false]) {
+    const farewell = randomBytes(32)
+    const { dialerPeer, toListener, inbound } = await ends()
+    const refused = refuseDevice(inbound, farewell)
+    const heard: Uint8Array[] = []
+    const onRevoked = (_peer: unknown, said: Uint8Array): boolean => {
+      heard.push(said)
+      return isAuthentic
+    }
+    await assert.rejects(openSession(toListener, sessionOptions(dialerPeer, { onRevoked })), {
+      code: isAuthentic ? 'not-paired' : 'interrupted',
+    })
+    await within(refused, 'the stream is closed')
+    assert.deepEqual(
+      heard.map((said) => Buffer.from(said)),
+      [farewell],
+    )
+  }
+  const { dialerPeer, toListener, inbound } = await ends()
+  const refused = refuseDevice(inbound, randomBytes(32))
+  await assert.rejects(openSession(toListener, sessionOptions(dialerPeer)), { code: 'interrupted' })
+  await refused
+})
+
+test('a peer with an earlier key is told its farewell, also while another pairing is not finished', async () => {
+  const farewell = randomBytes(64)
+  const heard: Uint8Array[] = []
+  const { outcome } = await attempt({
+    dialer: { onRevoked: (_peer, said) => heard.push(said) > 0 },
+    listener: {
+      keysOf: () => [{ key: new Uint8Array(32).fill(9), slot: 'provisional' }],
+      farewellTo: () => farewell,
+    },
+  })
+  assert.deepEqual(outcome, { dialer: 'not-paired', listener: 'interrupted' })
+  assert.deepEqual(
+    heard.map((said) => Buffer.from(said)),
+    [farewell],
+  )
+})
+
 test('an unpaired peer that floods instead of leaving is reset', async () => {
   const { outbound, inbound } = await ends()
-  const refused = refuseUnknownDevice(inbound)
+  const refused = refuseDevice(inbound, undefined)
   while (outbound.status === 'open') {
     outbound.send(new Uint8Array(1_000))
     assert.ok(inbound.readBufferLength <= 5_000)

@@ -37,6 +37,62 @@ test('answers find their requests, in both directions at once, whatever their si
   await dialer.close()
 })
 
+test('a device that is revoked in a session hears it, hangs up, and is answered nothing any more', async () => {
+  const aborted: unknown[] = []
+  const farewell = randomBytes(32)
+  const { dialer, listener } = await sessionPair({
+    dialer: { onRevoked: (_peer, said) => Buffer.from(said).equals(farewell) },
+    listener: {
+      dispatch: async (_name, _version, _value, { signal }) => {
+        signal.addEventListener('abort', () => aborted.push(signal.reason))
+        return new Promise(() => undefined)
+      },
+    },
+  })
+  const asked = dialer.request('slow', 1, null)
+  await turns()
+  const revoking = listener.revoke(farewell)
+  await assert.rejects(asked, { code: 'interrupted' })
+  await within(revoking, 'the end of the revocation')
+  assert.equal(aborted.length, 1)
+  assert.deepEqual(await dialer.closed, { reason: 'revoked' })
+  assert.equal((await listener.closed).reason, 'interrupted')
+  await listener.revoke(farewell)
+})
+
+test('who does not hang up when it is revoked is cut off after half a second', async () => {
+  const clock = virtualClock()
+  const { dialerPeer, listenerPeer, toListener, toDialer, outbound, inbound } = await ends()
+  let handlersAborted = 0
+  const dispatch: SessionOptions['dispatch'] = (_name, _version, _value, { signal }) => {
+    signal.addEventListener('abort', () => handlersAborted++)
+    return new Promise(() => undefined)
+  }
+  const [dialer, listener] = await Promise.all([
+    openSession(toListener, sessionOptions(dialerPeer)),
+    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { clock, dispatch })),
+  ])
+  const asked = dialer.request('slow', 1, null)
+  asked.catch(() => undefined)
+  await turns()
+  // It stops to listen.
+  outbound.pause()
+  let isOver = false
+  const revoking = listener.revoke(randomBytes(32)).then(() => (isOver = true))
+  await clock.pass(499)
+  assert.deepEqual([isOver, handlersAborted], [false, 1])
+  await clock.pass(1)
+  await revoking
+  assert.equal((await listener.closed).reason, 'aborted')
+  await assert.rejects(asked, { code: 'interrupted' })
+})
+
+test('a farewell that is none breaks the rules of a session, and revokes nobody', async () => {
+  const { dialer, listener } = await sessionPair({ dialer: { onRevoked: () => false } })
+  await listener.revoke(randomBytes(32))
+  assert.equal((await dialer.closed).reason, 'violation')
+})
+
 test('the handler is told the name, the version, the value and who asks', async () => {
   const asked: unknown[] = []
   const { dialer, listener } = await sessionPair({

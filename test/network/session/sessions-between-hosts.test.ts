@@ -11,7 +11,7 @@ import type { Device } from '../../../src/api.ts'
 import { defineProtocol } from '../../../src/network/application-protocols.ts'
 import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
 import { ProtocolRegistry } from '../../../src/network/protocol-registry.ts'
-import { refuseUnknownDevice } from '../../../src/network/session/session-handshake.ts'
+import { refuseDevice } from '../../../src/network/session/session-handshake.ts'
 import type { PairKey } from '../../../src/network/session/session-hello.ts'
 import { acceptSession, openSession, sessionProtocol } from '../../../src/network/session/session.ts'
 import { realHost, until } from '../real-hosts.ts'
@@ -237,7 +237,7 @@ async function startDevice(
     protocol: sessionProtocol,
     access: 'paired',
     maxInboundStreams: 4,
-    refuse: refuseUnknownDevice,
+    refuse: (stream) => refuseDevice(stream, undefined),
     handle: async (stream, connection, { signal }) => {
       await device.supervisor.admit(await acceptSession(stream, connection, { ...sessionOptions, signal }))
     },

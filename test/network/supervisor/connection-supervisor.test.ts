@@ -342,6 +342,33 @@ test('drop ends the session, the dial and every connection before it returns, an
   await world.stop()
 })
 
+test('drop tells the device first, when there is something to say and it is there', async () => {
+  const world = supervise([larger])
+  world.supervisor.start()
+  await world.clock.pass(0)
+  world.devices.length = 0
+  await world.supervisor.drop(larger, new Uint8Array(32))
+  assert.ok(world.events.includes('told'))
+  assert.ok(world.connections.every(({ status }) => status === 'aborted'))
+  await world.supervisor.drop(larger, new Uint8Array(32))
+  await world.stop()
+})
+
+test('a device that has revoked this one is not tried again, until it is paired again', async () => {
+  const world = supervise([larger])
+  world.supervisor.start()
+  await world.clock.pass(0)
+  world.session(1).end({ reason: 'revoked' })
+  await world.clock.pass(60 * 60_000)
+  world.supervisor.sighting(larger)
+  await world.clock.pass(60 * 60_000)
+  assert.equal(world.dials.length, 1)
+  world.supervisor.connectNow(larger)
+  await world.clock.pass(0)
+  assert.equal(world.dials.length, 2)
+  await world.stop()
+})
+
 test('drop during an attempt ends what the attempt still brings up', async () => {
   const dialled = Promise.withResolvers<Connection>()
   const world = supervise([larger], { dial: () => dialled.promise })

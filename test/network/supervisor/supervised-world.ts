@@ -96,6 +96,10 @@ export function supervise(
         if (made.closesInTime && !made.isBusy) ended.resolve({ reason: 'closed' })
         await ended.promise
       },
+      revoke: async () => {
+        events.push('told')
+        ended.resolve({ reason: 'aborted', cause: new Error('revoked') })
+      },
       abort: (cause) => ended.resolve({ reason: 'aborted', cause }),
     }
     sessions.push(made)

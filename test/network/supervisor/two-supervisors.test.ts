@@ -153,6 +153,7 @@ function twoSides(seed: number): World {
         session.other?.end({ reason: 'remote-closed' })
         session.end({ reason: 'closed' })
       },
+      revoke: async () => assert.fail('nobody is revoked'),
       abort(cause) {
         session.end({ reason: 'aborted', cause })
         void soon().then(() => session.other?.end({ reason: 'interrupted', cause }))

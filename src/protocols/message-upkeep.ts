@@ -1,0 +1,84 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock, Log } from '../api.ts'
+import type { Inbox } from '../store/inbox.ts'
+import type { Outbox } from '../store/outbox.ts'
+
+export interface MessageUpkeepParts {
+  inbox: Inbox
+  outbox: Outbox
+  clock: Clock
+  log: Log
+  /** Of a message that is just being sent, it is not known yet whether it arrives. */
+  isUnderWay: (id: string) => boolean
+  onExpired: (expired: { id: string; peer: string }) => void
+}
+
+/** Takes messages out of the boxes when their time is over, a few at a time: nobody has to wait for it. */
+export class MessageUpkeep {
+  readonly #parts: MessageUpkeepParts
+  #cancelTimer: () => void = () => {}
+  #isWorking = false
+  #isStopped = false
+
+  constructor(parts: MessageUpkeepParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    void this.#work()
+  }
+
+  /** A message was queued whose time may be over sooner than the others'. */
+  expiryChanged(): void {
+    if (!this.#isWorking && !this.#isStopped) this.#planNext()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#cancelTimer()
+  }
+
+  /** Never rejects. */
+  async #work(): Promise<void> {
+    this.#cancelTimer()
+    this.#isWorking = true
+    const { inbox, log } = this.#parts
+    try {
+      let pruned = 0
+      for (let worked = true; worked && !this.#isStopped;) {
+        const prunedNow = inbox.prune()
+        pruned += prunedNow
+        worked = this.#expire() > 0 || prunedNow > 0
+        if (worked) await nextTurn()
+      }
+      if (pruned > 0) log('info', 'inbox.pruned', { messages: pruned })
+    } catch (error) {
+      log('error', 'messages.not-kept-up', { error: String(error) })
+    } finally {
+      this.#isWorking = false
+    }
+    if (!this.#isStopped) this.#planNext()
+  }
+
+  #expire(): number {
+    const { outbox, isUnderWay, onExpired, log } = this.#parts
+    const expired = outbox.expire(isUnderWay)
+    for (const { id, peerId } of expired) {
+      log('info', 'message.expired', { id, peer: peerId })
+      onExpired({ id, peer: peerId })
+    }
+    return expired.length
+  }
+
+  #planNext(): void {
+    this.#cancelTimer()
+    const untilExpiryMs = this.#parts.outbox.untilExpiry() ?? intervalMs
+    const delayMs = Math.min(intervalMs, Math.max(leastMs, untilExpiryMs))
+    this.#cancelTimer = this.#parts.clock.after(delayMs, () => void this.#work())
+  }
+}
+
+/** Also the longest that an expired message stays when the machine slept over its time. */
+const intervalMs = 10 * 60_000
+/** While a message that is due is just being sent. */
+const leastMs = 100

@@ -1,0 +1,56 @@
+import * as v from 'valibot'
+import type { Clock } from '../api.ts'
+import type { Database } from './database.ts'
+import { epochMilliseconds } from './epoch-time.ts'
+
+/** Storage reads the time of day for what people read, and how time passes for how long messages are kept. */
+export type StoreClock = Pick<Clock, 'wall' | 'monotonic' | 'sinceBoot'>
+
+/**
+ * How long things have been kept, over all runs of the program. While it runs, the time that passes counts, whatever
+ * somebody does to the wall clock; between two runs only the wall clock knows, and it counts when it has gone forward. So
+ * this time never goes back, and a clock that jumps while the program runs neither ages a message nor makes it young.
+ */
+export interface LastingClock {
+  /** Milliseconds; begins as the wall clock's when the database is made. */
+  now(): number
+  /** The wall clock's time when this clock will show, or has shown, `timeMs`: for people. */
+  wallAt(timeMs: number): number
+  /** Writes down where it stands: what passed since then is counted by the wall clock at the next start. */
+  keep(): void
+  /** The same, when the wall clock was set since: the next start would take that for time that has passed. */
+  keepWhenSet(): void
+}
+
+export function openLastingClock(database: Database, clock: StoreClock): LastingClock {
+  const select = database.query(
+    'SELECT time_ms, wall_ms FROM lasting_clock',
+    v.object({ time_ms: epochMilliseconds, wall_ms: epochMilliseconds }),
+  )
+  const replace = database.command('INSERT OR REPLACE INTO lasting_clock VALUES (1, ?, ?)')
+  const passed = (): number => clock.sinceBoot?.() ?? clock.monotonic()
+  const wall = (): number => Math.trunc(clock.wall())
+
+  const kept = select.get() ?? { time_ms: wall(), wall_ms: wall() }
+  const openedAtMs = kept.time_ms + Math.max(0, wall() - kept.wall_ms)
+  const startedAt = passed()
+  const now = (): number => openedAtMs + Math.max(0, Math.trunc(passed() - startedAt))
+
+  let keptLead = kept.wall_ms - kept.time_ms
+  const keep = (): void => {
+    keptLead = wall() - now()
+    replace.run(now(), wall())
+  }
+
+  return {
+    now,
+    wallAt: (timeMs) => wall() + timeMs - now(),
+    keep,
+    keepWhenSet() {
+      if (Math.abs(wall() - now() - keptLead) > toleranceMs) keep()
+    },
+  }
+}
+
+/** Clocks that tick a little differently have not been set. */
+const toleranceMs = 60_000

@@ -1,0 +1,95 @@
+import * as v from 'valibot'
+import type { Database } from './database.ts'
+import { epochMilliseconds } from './epoch-time.ts'
+import type { LastingClock } from './lasting-clock.ts'
+import { messageRowSchema, type StoredMessage } from './stored-message.ts'
+
+export interface WaitingMessage extends StoredMessage {
+  /** When its time is over, or was, by this device's wall clock as it is now; null: never. */
+  expiresAtMs: number | null
+}
+
+export interface DueMessage {
+  sequence: number
+  id: string
+  peerId: string
+}
+
+/** When the messages of the outbox expire, and which have. The times in the tables are the lasting clock's. */
+export interface OutboxExpiry {
+  /** The time to write down; null: never. */
+  timeAfter(expiresInMs: number | null): number | null
+  waiting(): WaitingMessage[]
+  until(): number | null
+  /** Those whose time is over, the one that has been over for longest first; a thousand at most. */
+  due(): DueMessage[]
+  /** Keeps a copy for `expired`. */
+  record(sequence: number): void
+  forgetOld(): void
+  expired(): WaitingMessage[]
+  dropFor(peerId: string): void
+}
+
+export function outboxExpiry(database: Database, clock: LastingClock): OutboxExpiry {
+  const selectWaiting = database.query(
+    'SELECT *, expires_at_ms AS time_ms FROM outbox ORDER BY sequence',
+    timedRowSchema,
+  )
+  const selectExpired = database.query(
+    'SELECT *, expired_at_ms AS time_ms FROM expired ORDER BY sequence',
+    timedRowSchema,
+  )
+  const selectFirst = database.query(
+    'SELECT MIN(expires_at_ms) AS first_ms FROM outbox',
+    v.object({ first_ms: v.nullable(epochMilliseconds) }),
+  )
+  const selectDue = database.query(
+    'SELECT sequence, id, peer_id FROM outbox WHERE expires_at_ms <= ? ORDER BY expires_at_ms, sequence LIMIT 1000',
+    dueRowSchema,
+  )
+  const copy = database.command(
+    `INSERT INTO expired SELECT sequence, id, peer_id, kind, body, at_ms, ? FROM outbox WHERE sequence = ?`,
+  )
+  const forget = database.command(
+    `DELETE FROM expired WHERE expired_at_ms < ?
+      OR sequence NOT IN (SELECT sequence FROM expired ORDER BY expired_at_ms DESC, sequence DESC LIMIT ?)`,
+  )
+  const deleteFor = database.command('DELETE FROM expired WHERE peer_id = ?')
+  const atWallTime = ({ timeMs, ...message }: StoredMessage & { timeMs: number | null }): WaitingMessage => ({
+    ...message,
+    expiresAtMs: timeMs === null ? null : clock.wallAt(timeMs),
+  })
+
+  return {
+    timeAfter: (expiresInMs) =>
+      expiresInMs === null ? null : Math.min(clock.now() + Math.ceil(expiresInMs), latestMs),
+    waiting: () => selectWaiting.all().map(atWallTime),
+    until() {
+      const firstMs = selectFirst.get()?.first_ms ?? null
+      return firstMs === null ? null : Math.max(0, firstMs - clock.now())
+    },
+    due: () => selectDue.all(clock.now()),
+    record: (sequence) => void copy.run(clock.now(), sequence),
+    forgetOld: () => void forget.run(clock.now() - keptExpiredMs, keptExpired),
+    expired: () => selectExpired.all().map(atWallTime),
+    dropFor: (peerId) => void deleteFor.run(peerId),
+  }
+}
+
+const keptExpired = 100
+const keptExpiredMs = 30 * 24 * 3_600_000
+/** What a Date can hold. */
+const latestMs = 8.64e15
+
+const dueRowSchema = v.pipe(
+  v.object({ sequence: v.number(), id: v.string(), peer_id: v.string() }),
+  v.transform(({ sequence, id, peer_id: peerId }): DueMessage => ({ sequence, id, peerId })),
+)
+/** `time_ms` is the column's name in both selections. */
+const timedRowSchema = v.intersect([
+  messageRowSchema,
+  v.pipe(
+    v.object({ time_ms: v.nullable(epochMilliseconds) }),
+    v.transform(({ time_ms: timeMs }) => ({ timeMs })),
+  ),
+])

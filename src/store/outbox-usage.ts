@@ -1,0 +1,50 @@
+import * as v from 'valibot'
+import type { Database } from './database.ts'
+import type { Amount } from './stored-message.ts'
+
+/** How much waits in the outbox, counted as it changes: the table is read only the first time, and after `forget`. */
+export interface OutboxUsage {
+  of(peerId: string): Amount
+  inAll(): Amount
+  change(peerId: string, by: Amount): void
+  /** After a change that is not known, or was rolled back. */
+  forget(): void
+}
+
+export function outboxUsage(database: Database): OutboxUsage {
+  const select = database.query(
+    'SELECT peer_id, COUNT(*) AS messages, SUM(length(body)) AS bytes FROM outbox GROUP BY peer_id',
+    v.object({ peer_id: v.string(), messages: v.number(), bytes: v.number() }),
+  )
+  let known: { inAll: Amount; perPeer: Map<string, Amount> } | undefined
+
+  function usage(): { inAll: Amount; perPeer: Map<string, Amount> } {
+    if (known !== undefined) return known
+    const perPeer = new Map(
+      select.all().map(({ peer_id, messages, bytes }) => [peer_id, { messages, bytes }]),
+    )
+    return (known = { inAll: [...perPeer.values()].reduce(sum, nothing), perPeer })
+  }
+
+  const of = (peerId: string): Amount => usage().perPeer.get(peerId) ?? nothing
+  return {
+    of,
+    inAll: () => usage().inAll,
+    change(peerId, by) {
+      // What is not known yet is read when it is needed, with this change in it.
+      if (known === undefined) return
+      const { inAll, perPeer } = known
+      const amount = sum(of(peerId), by)
+      if (amount.messages === 0) perPeer.delete(peerId)
+      else perPeer.set(peerId, amount)
+      known = { inAll: sum(inAll, by), perPeer }
+    },
+    forget: () => (known = undefined),
+  }
+}
+
+const nothing: Amount = { messages: 0, bytes: 0 }
+
+function sum(one: Amount, other: Amount): Amount {
+  return { messages: one.messages + other.messages, bytes: one.bytes + other.bytes }
+}
