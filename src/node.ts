@@ -1,30 +1,26 @@
-import { randomBytes } from 'node:crypto'
-import type { PeerId } from '@libp2p/interface'
 import { TypedEventEmitter } from 'main-event'
-import type { NodeEvents, NodeOptions, Protocol, SpacedockNode } from './api.ts'
-import { systemClock } from './clock.ts'
+import type { Log, NodeEvents, NodeOptions, Protocol, SpacedockNode } from './api.ts'
 import { SpacedockError } from './errors.ts'
-import { createHost, type Host } from './network/host.ts'
+import type { Host } from './network/host.ts'
 import { ProtocolRegistry } from './network/protocol-registry.ts'
 import { refuseDevice } from './network/session/session-handshake.ts'
 import { sessionProtocol } from './network/session/session.ts'
 import { Connections, pathOf } from './node/connections.ts'
 import { announceChange, announceUpdate, type Emit } from './node/device-events.ts'
 import { Devices } from './node/devices.ts'
-import { internetSettings, ownDht, relayOptions, type InternetSettings } from './node/internet.ts'
+import { internetSettings, type InternetSettings } from './node/internet.ts'
+import { thisMachine, type Machine } from './node/machine.ts'
 import { Metrics } from './node/metrics.ts'
-import { chooseName, choosePort } from './node/own-settings.ts'
-import { boxLimits } from './node/message-limits.ts'
+import { chooseName } from './node/own-settings.ts'
 import { join, pair, type PairingsParts } from './node/pairings.ts'
-import { TrustedPeers } from './node/trusted-peers.ts'
+import { hasPairKey, TrustedPeers } from './node/trusted-peers.ts'
 import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { pairingProtocol, PairingService } from './protocols/pairing.ts'
 import { PubSub } from './protocols/pub-sub.ts'
 import { versionsProtocol } from './protocols/versions.ts'
 import { deviceIdOf } from './store/device-id.ts'
-import { openStore, type Store } from './store/store.ts'
-import { version } from './version.ts'
+import type { Store } from './store/store.ts'
 
 /**
  * The composition root: what a node is made of, and the one place where connection, discovery and protocol events
@@ -34,48 +30,41 @@ import { version } from './version.ts'
  * `database-newer`, `disk-full`, `port-taken`, `no-network`, `invalid-argument`.
  */
 export async function createNode(options: NodeOptions): Promise<SpacedockNode> {
-  const clock = options.clock ?? systemClock
-  const store = openStore({ dataDir: options.dataDir, clock, ...boxLimits(options.messages) })
+  return startNode(options, thisMachine(options))
+}
+
+/** The same on a machine that may be another than this one; rejects with what its parts do. */
+export async function startNode(options: NodeOptions, machine: Machine): Promise<SpacedockNode> {
+  const { log = () => {} } = options
+  const settings = internetSettings(options)
+  const store = machine.openStore()
+  let host: Host | undefined
   try {
-    return await startNode(options, store)
+    chooseName(store.settings, options.name)
+    host = await machine.createHost(store, settings)
+    const node = await assemble(options, { machine, store, host, settings, log })
+    log('info', 'node.started', { peerId: host.peerId, listen: host.listening().map(String) })
+    return node
   } catch (error) {
+    await host?.stop()
     store.close()
     throw error
   }
 }
 
-async function startNode(options: NodeOptions, store: Store): Promise<SpacedockNode> {
-  const { clock = systemClock, log = () => {}, interfaces } = options
-  chooseName(store.settings, options.name)
-  const settings = internetSettings(options)
-  const port = await choosePort(store.settings, options.port, log)
-  const host = await createHost({
-    seed: store.identity.seed,
-    port,
-    interfaces,
-    agent: `spacedock/${version}`,
-    dht: ownDht(settings, clock),
-    relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
-  })
-  try {
-    const node = await assemble({ ...options, clock, log }, store, host, settings)
-    log('info', 'node.started', { peerId: host.peerId, port })
-    return node
-  } catch (error) {
-    await host.stop()
-    throw error
-  }
+interface Base {
+  machine: Machine
+  store: Store
+  host: Host
+  settings: InternetSettings | null
+  log: Log
 }
 
-type NodeParts = NodeOptions & Required<Pick<NodeOptions, 'clock' | 'log'>>
-
 async function assemble(
-  options: NodeParts,
-  store: Store,
-  host: Host,
-  settings: InternetSettings | null,
+  options: NodeOptions,
+  { machine, store, host, settings, log }: Base,
 ): Promise<SpacedockNode> {
-  const { clock, log, interfaces } = options
+  const { clock, random } = machine
   const events = new TypedEventEmitter<EventMap>()
   const emit: Emit = (type, detail) => void events.safeDispatchEvent(type, { detail })
   const metrics = new Metrics()
@@ -102,13 +91,13 @@ async function assemble(
     host,
     trusted,
     metrics,
-    clock,
+    machine,
     log,
-    interfaces,
+    interfaces: options.interfaces,
     mdns: options.mdns !== false,
     settings,
     session: {
-      instance: randomBytes(16),
+      instance: random(16),
       keysOf: (peer) => trusted.keysOf(peer.toString()),
       onProved: (peer, { slot }) => {
         const acknowledgement = trusted.proved(peer.toString(), slot)
@@ -132,7 +121,7 @@ async function assemble(
     outbox: metrics.watchOutbox(store.outbox),
     clock,
     log,
-    randomId: () => randomBytes(16).toString('base64url'),
+    randomId: () => Buffer.from(random(16)).toString('base64url'),
     requestOf: (peer) => {
       const live = connections.sessionOf(peer)
       return live === undefined
@@ -165,7 +154,7 @@ async function assemble(
     suite: suite1,
     clock,
     log,
-    random: (length) => randomBytes(length),
+    random,
     trust: trusted,
     deviceName: () => store.settings.get().name ?? '',
     addressesOf: (peer) => connections.addressesOf(peer),
@@ -186,7 +175,7 @@ async function assemble(
     protocol: sessionProtocol,
     access: 'paired',
     refuse: (stream, connection) =>
-      refuseDevice(stream, trusted.farewellTo(connection.remotePeer.toString())),
+      refuseDevice(stream, trusted.farewellTo(connection.remotePeer.toString()), clock),
     handle: (stream, connection, { signal }) => connections.accept(stream, connection, signal),
   })
   protocols.register(messaging.protocol)
@@ -277,9 +266,3 @@ async function assemble(
 }
 
 type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
-
-/** Also of a pairing that is not finished. */
-function hasPairKey(store: Store, peer: PeerId): boolean {
-  const { settled, provisional } = store.registry.pairKeysOf(peer.toString())
-  return settled !== undefined || provisional !== undefined
-}

@@ -23,7 +23,7 @@ import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
 export interface Host {
-  readonly libp2p: Libp2p
+  readonly libp2p: HostLibp2p
   /** Null when it was made without one. */
   readonly dht: DhtClient | null
   /** Base58btc. */
@@ -64,6 +64,24 @@ export interface Host {
   stop(): Promise<void>
 }
 
+/** What else is asked of libp2p itself. */
+export type HostLibp2p = Pick<
+  Libp2p,
+  | 'peerId'
+  | 'dial'
+  | 'getConnections'
+  | 'getPeers'
+  | 'handle'
+  | 'unhandle'
+  | 'addEventListener'
+  | 'removeEventListener'
+>
+
+/** A host on a real network. */
+export interface NetworkHost extends Host {
+  readonly libp2p: Libp2p
+}
+
 export interface HostOptions {
   /** 32 bytes, Ed25519. */
   seed: Uint8Array
@@ -84,7 +102,7 @@ const dialTimeoutMs = 10_000
 const maxAddressesPerPeer = 16
 
 /** Rejects with `port-taken`, `no-network`, or `invalid-argument` for a port that is only for administrators. */
-export async function createHost(options: HostOptions): Promise<Host> {
+export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const listen = await listenAddresses(options)
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
   const ways = reach(tcp, options.relay)
@@ -140,7 +158,7 @@ function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unkn
 /** Sessions speak every few seconds; a connection on which nothing moves for this long is of no use to anybody. */
 const idleSocketMs = 5 * 60_000
 
-function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | null): Host {
+function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | null): NetworkHost {
   const dialListeners: ((result: Promise<Connection>) => void)[] = []
   return {
     libp2p,

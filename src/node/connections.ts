@@ -1,11 +1,10 @@
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
-import type { Clock, ConnectionPath, Log } from '../api.ts'
+import type { ConnectionPath, Log } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
-import { LocalNetwork } from '../network/discovery/local-network.ts'
+import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { Host } from '../network/host.ts'
-import { watchInterfaces } from '../network/interfaces.ts'
 import { DirectPaths } from '../network/relay/direct-paths.ts'
 import { isRelayedConnection } from '../network/relayed-address.ts'
 import { acceptSession, openSession, type Session, type SessionOptions } from '../network/session/session.ts'
@@ -14,6 +13,7 @@ import { failureCauses } from '../network/supervisor/failures.ts'
 import type { Store } from '../store/store.ts'
 import { takeTurns } from '../store/take-turns.ts'
 import { Internet, type InternetSettings } from './internet.ts'
+import { fraction, type Machine } from './machine.ts'
 import type { Metrics } from './metrics.ts'
 import type { TrustedPeers } from './trusted-peers.ts'
 
@@ -22,7 +22,7 @@ export interface ConnectionsParts {
   host: Host
   trusted: TrustedPeers
   metrics: Metrics
-  clock: Clock
+  machine: Machine
   log: Log
   interfaces: string[] | undefined
   /** Whether to be found, and to find others, on the local network. */
@@ -30,7 +30,7 @@ export interface ConnectionsParts {
   /** Null when nothing but the local network is used. */
   settings: InternetSettings | null
   /** How every session begins, and what is done with what comes over it. */
-  session: Omit<SessionOptions, 'localPeer' | 'onRoundTrip' | 'countBytes' | 'clock' | 'signal'>
+  session: Omit<SessionOptions, 'localPeer' | 'onRoundTrip' | 'countBytes' | 'random' | 'clock' | 'signal'>
   /** The device has a session: its first, or one that takes the place of another. */
   onSession: (peer: string) => void
   onSessionEnded: (peer: string) => void
@@ -40,7 +40,7 @@ export interface ConnectionsParts {
 export class Connections {
   readonly supervisor: ConnectionSupervisor
   /** Null when multicast DNS is switched off. */
-  readonly localNetwork: LocalNetwork | null
+  readonly localNetwork: LocalDiscovery | null
   readonly internet: Internet | null
   readonly #parts: ConnectionsParts
   readonly #session: SessionOptions
@@ -50,12 +50,14 @@ export class Connections {
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts
-    const { store, host, trusted, metrics, clock, log, interfaces, mdns, settings } = parts
+    const { store, host, trusted, metrics, machine, log, interfaces, mdns, settings } = parts
+    const { clock, random } = machine
     this.#session = {
       ...parts.session,
       localPeer: host.libp2p.peerId,
       onRoundTrip: (connection, roundTripMs) => this.#measured(connection, roundTripMs),
       countBytes: metrics.passed,
+      random,
       clock,
     }
     this.supervisor = new ConnectionSupervisor({
@@ -74,6 +76,7 @@ export class Connections {
         trusted.disowned(peer.toString())
       },
       onWake: () => this.#lookAnew(),
+      random: () => fraction(random),
       clock,
     })
     this.#directPaths = new DirectPaths({
@@ -90,8 +93,8 @@ export class Connections {
       clock,
       log,
     })
-    const localNetwork = (): LocalNetwork =>
-      new LocalNetwork({
+    const localNetwork = (): LocalDiscovery =>
+      machine.localNetwork({
         peerId: host.peerId,
         listening: () => host.listening(),
         interfaces,
@@ -121,7 +124,7 @@ export class Connections {
   }
 
   async start(): Promise<void> {
-    const { host, store, metrics, interfaces } = this.#parts
+    const { host, store, metrics, machine } = this.#parts
     host.onConnection((connection) => {
       metrics.connectionOpened(pathOf(connection))
       this.#directPaths.connectionOpened(connection)
@@ -134,7 +137,7 @@ export class Connections {
         for (const connection of connections) void this.#rememberAddress(connection)
         this.internet?.presence.devicesChanged()
       }),
-      watchInterfaces(() => this.#networkChanged(), { names: interfaces }),
+      machine.watchNetwork(() => this.#networkChanged()),
     )
     // First of all: it turns nobody away who comes in while the others start.
     this.supervisor.start()

@@ -11,7 +11,7 @@ import { SpacedockError } from '../errors.ts'
 import { filterAddresses } from '../network/discovery/address-filter.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
 import { givenAddresses, parsePeerAddress } from '../network/discovery/given-addresses.ts'
-import type { LocalNetwork } from '../network/discovery/local-network.ts'
+import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { Host } from '../network/host.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
 import type { RendezvousKeys } from '../pairing/rendezvous-record.ts'
@@ -25,7 +25,7 @@ export interface PairingsParts {
   pairing: PairingService
   host: Host
   /** Null when multicast DNS is switched off. */
-  localNetwork: LocalNetwork | null
+  localNetwork: LocalDiscovery | null
   /** Null when nothing but the local network is used. */
   internet: Internet | null
   log: Log

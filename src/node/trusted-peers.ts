@@ -1,3 +1,4 @@
+import type { PeerId } from '@libp2p/interface'
 import type { Clock, Log } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { PairKey } from '../network/session/session-hello.ts'
@@ -187,4 +188,10 @@ export class TrustedPeers implements PairingTrust {
 function isOf(record: TrustRecord | undefined, acknowledgement: Uint8Array): boolean {
   const own = record?.acknowledgement ?? null
   return own !== null && sameMac(own, acknowledgement)
+}
+
+/** Whether there is a key that the peer may prove, also of a pairing that is not finished. */
+export function hasPairKey(store: Store, peer: PeerId): boolean {
+  const { settled, provisional } = store.registry.pairKeysOf(peer.toString())
+  return settled !== undefined || provisional !== undefined
 }

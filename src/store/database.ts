@@ -113,11 +113,18 @@ function upgrade(connection: DatabaseSync, to: number): void {
   connection.exec('COMMIT')
 }
 
+/** By version: they do not change while the program runs. */
+const expectedSchemas = new Map<number, string>()
+
 function expectedSchema(version: number): string {
+  const known = expectedSchemas.get(version)
+  if (known !== undefined) return known
   const reference = new DatabaseSync(':memory:')
   try {
     upgrade(reference, version)
-    return schemaOf(reference)
+    const expected = schemaOf(reference)
+    expectedSchemas.set(version, expected)
+    return expected
   } finally {
     reference.close()
   }

@@ -11,6 +11,20 @@ const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
  * Error: `invalid-argument` when the text is not a peer id.
  */
 export function deviceIdOf(peerId: string): string {
+  const known = knownIds.get(peerId)
+  if (known !== undefined) return known
+  const id = derive(peerId)
+  const [oldest] = knownIds.keys()
+  if (oldest !== undefined && knownIds.size >= maxKnownIds) knownIds.delete(oldest)
+  knownIds.set(peerId, id)
+  return id
+}
+
+/** Every message and every line of a list asks for the same few. */
+const knownIds = new Map<string, string>()
+const maxKnownIds = 2_000
+
+function derive(peerId: string): string {
   let multihash
   try {
     multihash = peerIdFromString(peerId).toMultihash().bytes

@@ -76,7 +76,7 @@ export function openMemoryStore({
   return storeOn({ database, identity: memoryIdentity(seed), clock }, () => undefined)
 }
 
-interface StoreParts {
+export interface StoreParts {
   database: Database
   identity: Identity
   clock: StoreClock
@@ -84,7 +84,8 @@ interface StoreParts {
   outbox?: OutboxLimits | undefined
 }
 
-function storeOn(parts: StoreParts, release: () => void): Store {
+/** What all stores have in common, whatever their database is on. `release` is called when it is closed. */
+export function storeOn(parts: StoreParts, release: () => void): Store {
   const { database, identity, clock } = parts
   try {
     let isClosed = false

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { randomNumbers } from '../random-numbers.ts'
+import { randomNumbers } from '../../src/testing/random-numbers.ts'
 import { KillableDevice } from '../e2e/killable-device.ts'
 import { startPairing } from '../e2e/running-pairing.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import { inOrderOfTrial, raceAddresses } from '../../src/network/address-race.ts'
-import { turns, virtualClock } from './virtual-clock.ts'
+import { turns, virtualClock } from '../../src/testing/virtual-clock.ts'
 
 /** Addresses by name, and what becomes of each after how long. */
 interface Fate {

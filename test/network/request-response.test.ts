@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import type { ServeHandler, ServeResult } from '../../src/network/request-response.ts'
 import { request, serve } from '../../src/network/request-response.ts'
 import { realHost, until, within } from './real-hosts.ts'
-import { turns, virtualClock } from './virtual-clock.ts'
+import { turns, virtualClock } from '../../src/testing/virtual-clock.ts'
 
 const maxBytes = 4 * 1024
 const echo: ServeHandler = async (question) => question

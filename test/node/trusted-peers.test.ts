@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { TrustedPeers } from '../../src/node/trusted-peers.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
-import { virtualClock, type VirtualClock } from '../network/virtual-clock.ts'
+import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
 import { alice, bob, carol } from '../store/fixtures.ts'
 
 const dayMs = 24 * 3_600_000

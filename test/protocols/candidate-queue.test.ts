@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CandidateQueue } from '../../src/protocols/candidate-queue.ts'
-import { virtualClock } from '../network/virtual-clock.ts'
+import { virtualClock } from '../../src/testing/virtual-clock.ts'
 
 function makeQueue() {
   const time = virtualClock()

@@ -5,7 +5,7 @@ import { SpacedockError } from '../../src/errors.ts'
 import type { Delivery, Envelope } from '../../src/protocols/message-envelope.ts'
 import { MessagingService, type MessageOptions } from '../../src/protocols/messaging.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
-import { turns, virtualClock, type VirtualClock } from '../network/virtual-clock.ts'
+import { turns, virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
 
 /** Two services over real boxes in memory; what lies between them is in the test's hand. */
 

@@ -10,7 +10,7 @@ import { pairingProtocol, PairingService } from '../../src/protocols/pairing.ts'
 import { deviceIdOf } from '../../src/store/device-id.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
 import { until, within } from '../network/real-hosts.ts'
-import { virtualClock, type VirtualClock } from '../network/virtual-clock.ts'
+import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
 
 const log = (): void => undefined
 const onProgress = (): void => undefined

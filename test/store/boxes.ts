@@ -2,7 +2,7 @@ import { openDatabase } from '../../src/store/database.ts'
 import { openInbox, type Inbox, type InboxLimits } from '../../src/store/inbox.ts'
 import { openLastingClock } from '../../src/store/lasting-clock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from '../../src/store/outbox.ts'
-import { virtualClock, type VirtualClock } from '../network/virtual-clock.ts'
+import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
 
 /** Both boxes in memory, with limits and a clock of the test's own. */
 export function boxes(limits: { inbox?: InboxLimits; outbox?: OutboxLimits } = {}): {

@@ -183,8 +183,8 @@ async function evilNames(scene: Scene): Promise<Verdict> {
     alice.printed.push(stdout, stderr)
     const session = await openSessionByHand(joiner.raw, address, pair.pairKey)
     const body = messages[index % messages.length] ?? ''
-    const id = `message-${index}-${'0'.repeat(16)}`
-    await session.request('spacedock-message', 1, { id, kind: 'text', body, at: 0 })
+    const message = { id: `message-${index}-${'0'.repeat(16)}`, kind: 'text', body, at: 0 }
+    await session.request('spacedock-message', 1, { messages: [message] })
     session.abort(new Error('enough'))
     await joiner.raw.stop()
   }

@@ -13,8 +13,22 @@ export interface LocalNetworkOptions {
   log: Log
 }
 
-/** Multicast DNS as a source of candidates, and as news about devices that are paired already. */
-export class LocalNetwork implements CandidateSource {
+/** Who else is on the local network: a source of candidates, and of news about devices that are paired already. */
+export interface LocalDiscovery extends CandidateSource {
+  readonly name: 'local-network'
+  start(): Promise<void>
+  /** Says goodbye. */
+  stop(): Promise<void>
+  /** An invitation was opened: whoever waits for one asks at once. */
+  announce(): void
+  /** Everybody may be somewhere else now: whoever is here says so. */
+  look(): void
+  /** Calls back now and at each change, until the signal aborts. */
+  watchStatus(listener: (status: 'ready' | 'unavailable', detail: string) => void, signal: AbortSignal): void
+}
+
+/** By multicast DNS. */
+export class LocalNetwork implements LocalDiscovery {
   readonly name = 'local-network'
   readonly #mdns: Mdns
   readonly #searches = new Set<(sighting: Sighting) => void>()
@@ -48,12 +62,10 @@ export class LocalNetwork implements CandidateSource {
     return this.#mdns.stop()
   }
 
-  /** An invitation was opened: whoever waits for one asks at once. */
   announce(): void {
     this.#mdns.announce()
   }
 
-  /** Everybody may be somewhere else now: whoever is here says so. */
   look(): void {
     this.#mdns.refresh()
   }
@@ -67,7 +79,6 @@ export class LocalNetwork implements CandidateSource {
     this.#mdns.refresh()
   }
 
-  /** Calls back now and at each change, until the signal aborts. */
   watchStatus(
     listener: (status: 'ready' | 'unavailable', detail: string) => void,
     signal: AbortSignal,

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { PeerId, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
-import { untilAborted } from '../deadline.ts'
+import type { Clock } from '../../api.ts'
+import { startDeadline, untilAborted } from '../deadline.ts'
 import type { FramedStream } from './framed-stream.ts'
 import type { Frame, FrameType } from './frames.ts'
 import { encodeFrames } from './frames.ts'
@@ -44,7 +45,8 @@ export async function greetAsDialer(framed: FramedStream, options: HandshakeOpti
     })
   }
   if (answer.type === 'revoked') {
-    if (options.onRevoked?.(remotePeer, answer.payload) !== true) throw badProof()
+    const isAuthentic = options.onRevoked?.(remotePeer, answer.payload) ?? false
+    if (!isAuthentic) throw badProof()
     throw new SpacedockError('not-paired', 'The other device has revoked this one.', {
       hint: 'Pair the two devices again.',
     })
@@ -87,8 +89,13 @@ export async function greetAsListener(framed: FramedStream, options: HandshakeOp
 }
 
 /** Tells a peer that it is not paired, or was revoked, without reading a byte of what it sends. Never rejects. */
-export async function refuseDevice(stream: Stream, farewell: Uint8Array | undefined): Promise<void> {
-  const signal = AbortSignal.timeout(refusalMs)
+export async function refuseDevice(
+  stream: Stream,
+  farewell: Uint8Array | undefined,
+  clock?: Clock,
+): Promise<void> {
+  const deadline = startDeadline(refusalMs, refusalTimedOut, { clock })
+  const { signal } = deadline
   try {
     // What it sends piles up in libp2p until the stream is gone.
     stream.maxReadBufferLength = maxUnreadBytes
@@ -100,7 +107,13 @@ export async function refuseDevice(stream: Stream, farewell: Uint8Array | undefi
     await untilAborted(closed, signal)
   } catch (error) {
     stream.abort(error instanceof Error ? error : new Error('refused', { cause: error }))
+  } finally {
+    deadline.stop()
   }
+}
+
+function refusalTimedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'The other device did not take note that it was refused.')
 }
 
 function refusal(farewell: Uint8Array | undefined): Frame {

@@ -97,7 +97,7 @@ async function startSession(
       serveStream,
       receiveEvent,
       onRoundTrip,
-      isFarewell: (farewell) => options.onRevoked?.(connection.remotePeer, farewell) === true,
+      isFarewell: (farewell) => options.onRevoked?.(connection.remotePeer, farewell) ?? false,
     })
   } catch (error) {
     framed.abort(error instanceof Error ? error : new Error('the hello failed', { cause: error }))

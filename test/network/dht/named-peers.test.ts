@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { limitNamedPeers, NamedPeers } from '../../../src/network/dht/named-peers.ts'
 import { fakePeerId } from '../../threats/fake-peer-id.ts'
-import { virtualClock } from '../virtual-clock.ts'
+import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 const limits = { perAnswerer: 8, inAll: 20 }
 

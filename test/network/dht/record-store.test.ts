@@ -6,7 +6,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { Key } from 'interface-datastore'
 import { RecordStore, servedConnection } from '../../../src/network/dht/record-store.ts'
 import type { RendezvousKeys } from '../../../src/pairing/rendezvous-record.ts'
-import { virtualClock } from '../virtual-clock.ts'
+import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { testRecord } from './dht-network.ts'
 
 test('threat 21: an older record that is valid does not replace a newer one', async () => {

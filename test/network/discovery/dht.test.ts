@@ -9,7 +9,7 @@ import {
   type RendezvousKeys,
 } from '../../../src/pairing/rendezvous-record.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
-import { turns, virtualClock } from '../virtual-clock.ts'
+import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { MemoryDht, recordParts, type TestParts } from './record-parts.ts'
 
 const alice = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'

@@ -8,7 +8,7 @@ import {
   rendezvousRoutingKey,
 } from '../../../src/pairing/rendezvous-record.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
-import { turns, virtualClock, type VirtualClock } from '../virtual-clock.ts'
+import { turns, virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { hex, MemoryDht, recordParts } from './record-parts.ts'
 
 const alice = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'

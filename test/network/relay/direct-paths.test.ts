@@ -6,7 +6,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { DirectPaths } from '../../../src/network/relay/direct-paths.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
-import { turns, virtualClock } from '../virtual-clock.ts'
+import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 const peer = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
 const relayedAddress = `/ip4/203.0.113.1/tcp/4111/p2p/${peer.toString()}/p2p-circuit`

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Stream } from '@libp2p/interface'
 import { ByteAllowance, meter } from '../../../src/network/relay/relay-meter.ts'
-import { virtualClock } from '../virtual-clock.ts'
+import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 const mebibyte = 1024 * 1024
 

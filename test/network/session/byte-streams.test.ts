@@ -13,7 +13,7 @@ import { greetAsDialer } from '../../../src/network/session/session-handshake.ts
 import type { Session, SessionOptions } from '../../../src/network/session/session.ts'
 import { acceptSession } from '../../../src/network/session/session.ts'
 import { until, within } from '../real-hosts.ts'
-import { turns } from '../virtual-clock.ts'
+import { turns } from '../../../src/testing/virtual-clock.ts'
 import { ends, sessionOptions, sessionPair } from './session-pair.ts'
 
 const nothing = new Uint8Array(0)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SessionOptions } from '../../../src/network/session/session.ts'
 import { until, within } from '../real-hosts.ts'
-import { turns, virtualClock } from '../virtual-clock.ts'
+import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { sessionPair } from './session-pair.ts'
 
 const receiving = (receiveEvent: SessionOptions['receiveEvent']): Partial<SessionOptions> => ({

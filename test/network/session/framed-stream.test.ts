@@ -5,7 +5,7 @@ import { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame } from '../../../src/network/session/frames.ts'
 import { encodeFrames } from '../../../src/network/session/frames.ts'
 import { until } from '../real-hosts.ts'
-import { turns } from '../virtual-clock.ts'
+import { turns } from '../../../src/testing/virtual-clock.ts'
 
 const signal = AbortSignal.timeout(10_000)
 

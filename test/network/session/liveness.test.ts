@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Liveness } from '../../../src/network/session/liveness.ts'
-import { virtualClock } from '../virtual-clock.ts'
+import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 test('a peer that answers is pinged every three seconds of quiet and never given up', async () => {
   const clock = virtualClock()

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame } from '../../../src/network/session/frames.ts'
 import { Pings } from '../../../src/network/session/pings.ts'
-import { virtualClock } from '../virtual-clock.ts'
+import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 test('every answer counts for the round trip, one that took unusually long only a little', async () => {
   const { clock, pings, answer, measured } = setUp()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { within } from '../real-hosts.ts'
-import { virtualClock } from '../virtual-clock.ts'
+import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { sessionPair } from './session-pair.ts'
 
 test('a request that crosses the goodbye of the other side is answered', async () => {

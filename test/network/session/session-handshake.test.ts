@@ -9,7 +9,7 @@ import { refuseDevice } from '../../../src/network/session/session-handshake.ts'
 import type { PairKey } from '../../../src/network/session/session-hello.ts'
 import { until, within } from '../real-hosts.ts'
 import { ends, sessionOptions, sessionPair, settledKey } from './session-pair.ts'
-import { virtualClock } from '../virtual-clock.ts'
+import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 const otherKey: PairKey = { key: new Uint8Array(32).fill(8), slot: 'settled' }
 const newKey: PairKey = { key: new Uint8Array(32).fill(9), slot: 'provisional' }

@@ -13,7 +13,7 @@ import type { Session, SessionOptions } from '../../../src/network/session/sessi
 import { acceptSession, openSession, sessionProtocol } from '../../../src/network/session/session.ts'
 import { realHost, until, within } from '../real-hosts.ts'
 import { ends, sessionOptions, sessionPair } from './session-pair.ts'
-import { turns, virtualClock } from '../virtual-clock.ts'
+import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 test('answers find their requests, in both directions at once, whatever their sizes', async () => {
   const { dialer, listener } = await sessionPair()

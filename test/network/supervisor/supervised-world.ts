@@ -6,8 +6,8 @@ import type { ConnectionSupervisorOptions } from '../../../src/network/superviso
 import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
 import { newPeerId } from '../session/session-pair.ts'
-import type { VirtualClock } from '../virtual-clock.ts'
-import { turns, virtualClock } from '../virtual-clock.ts'
+import type { VirtualClock } from '../../../src/testing/virtual-clock.ts'
+import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 /** Of two peers, this device and another; whose session stays depends on the order of their ids. */
 export const [smaller, larger] = await twoPeers()

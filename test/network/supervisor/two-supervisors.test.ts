@@ -5,8 +5,8 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../../src/errors.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
 import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
-import { randomNumbers } from '../../random-numbers.ts'
-import { virtualClock, type VirtualClock } from '../virtual-clock.ts'
+import { randomNumbers } from '../../../src/testing/random-numbers.ts'
+import { virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { larger, smaller } from './supervised-world.ts'
 
 /** 400 worlds, each with other delays; a failing one is named by its seed. */

@@ -3,8 +3,8 @@ import { Link } from '../../../../src/network/discovery/mdns/mdns-link.ts'
 import { encodeAnnouncement } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import type { DecodedPacket, Packet } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import { PeerTable } from '../../../../src/network/discovery/mdns/mdns-peers.ts'
-import { randomNumbers } from '../../../random-numbers.ts'
-import { virtualClock } from '../../virtual-clock.ts'
+import { randomNumbers } from '../../../../src/testing/random-numbers.ts'
+import { virtualClock } from '../../../../src/testing/virtual-clock.ts'
 
 /** The very codec that multicast-dns uses. */
 export const wire = createRequire(import.meta.resolve('multicast-dns'))('dns-packet') as {

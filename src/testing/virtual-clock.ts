@@ -1,10 +1,15 @@
-import type { Clock } from '../../src/api.ts'
+import type { Clock } from '../api.ts'
 
 export interface VirtualClock extends Clock {
   /** Lets time pass, running what falls due in order and letting the event loop turn after each. */
   pass(durationMs: number): Promise<void>
   /** The same for code that waits for nothing but the clock: without a turn of the event loop. */
   advance(durationMs: number): void
+  /**
+   * Goes to what falls due next and runs it, when that is before `untilMs`; otherwise goes there. Returns whether anything
+   * was run.
+   */
+  step(untilMs: number): boolean
   /** Lets the wall clock jump, as during sleep, without any timer falling due. */
   sleep(durationMs: number): void
   pending(): number
@@ -17,11 +22,11 @@ export function virtualClock(): VirtualClock {
   const timers = new Set<{ at: number; run: () => void }>()
 
   /** The first of those that are due first: a set keeps the order in which they were set. */
-  function runNext(until: number): boolean {
+  function step(until: number): boolean {
     let next: { at: number; run: () => void } | undefined
     for (const timer of timers) if (timer.at <= until && timer.at < (next?.at ?? Infinity)) next = timer
     if (next === undefined) {
-      now = until
+      now = Math.max(now, until)
       return false
     }
     timers.delete(next)
@@ -41,13 +46,14 @@ export function virtualClock(): VirtualClock {
     async pass(durationMs) {
       const until = now + durationMs
       await turns()
-      while (runNext(until)) await turns()
+      while (step(until)) await turns()
       await turns()
     },
     advance(durationMs) {
       const until = now + durationMs
-      while (runNext(until));
+      while (step(until));
     },
+    step,
     sleep(durationMs) {
       wallOffset += durationMs
     },

@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock, NodeOptions } from '../api.ts'
+import { systemClock } from '../clock.ts'
+import {
+  LocalNetwork,
+  type LocalDiscovery,
+  type LocalNetworkOptions,
+} from '../network/discovery/local-network.ts'
+import { createHost, type Host } from '../network/host.ts'
+import { watchInterfaces } from '../network/interfaces.ts'
+import { openStore, type Store } from '../store/store.ts'
+import { version } from '../version.ts'
+import { ownDht, relayOptions, type InternetSettings } from './internet.ts'
+import { boxLimits } from './message-limits.ts'
+import { choosePort } from './own-settings.ts'
+import { hasPairKey } from './trusted-peers.ts'
+
+/** All that a node gets from the machine on which it runs. `spacedock/testing` has machines that are simulated. */
+export interface Machine {
+  readonly clock: Clock
+  /** Bytes that nobody can guess. */
+  readonly random: (length: number) => Uint8Array
+  openStore(): Store
+  createHost(store: Store, settings: InternetSettings | null): Promise<Host>
+  localNetwork(options: LocalNetworkOptions): LocalDiscovery
+  /** Calls back when a network interface comes, goes, or changes its addresses, until the function returned is called. */
+  watchNetwork(onChange: () => void): () => void
+}
+
+/** The one on which this program runs. */
+export function thisMachine(options: NodeOptions): Machine {
+  const { clock = systemClock, log = () => {}, interfaces, dataDir } = options
+  return {
+    clock,
+    random: (length) => randomBytes(length),
+    openStore: () => openStore({ dataDir, clock, ...boxLimits(options.messages) }),
+    createHost: async (store, settings) =>
+      createHost({
+        seed: store.identity.seed,
+        port: await choosePort(store.settings, options.port, log),
+        interfaces,
+        agent: `spacedock/${version}`,
+        dht: ownDht(settings, clock),
+        relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
+      }),
+    localNetwork: (parts) => new LocalNetwork(parts),
+    watchNetwork: (onChange) => watchInterfaces(onChange, { names: interfaces }),
+  }
+}
+
+/** In [0, 1). */
+export function fraction(random: Machine['random']): number {
+  return new DataView(Uint8Array.from(random(4)).buffer).getUint32(0) / 2 ** 32
+}

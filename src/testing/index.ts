@@ -1,0 +1,8 @@
+export {
+  createSimulation,
+  type Simulation,
+  type SimulationLogLine,
+  type SimulationOptions,
+} from './simulation.ts'
+export type { DeviceOptions, SimulatedDevice } from './simulated-device.ts'
+export type { Faults } from './simulated-network.ts'

@@ -1,0 +1,177 @@
+import type { Log, NodeOptions, SpacedockNode } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
+import { startNode } from '../node.ts'
+import type { Machine } from '../node/machine.ts'
+import { boxLimits } from '../node/message-limits.ts'
+import { memoryDisk, type MemoryDisk } from '../store/memory-disk.ts'
+import { DeviceClock } from './device-clock.ts'
+import { randomBytesOf } from './random-numbers.ts'
+import { SimulatedHost } from './simulated-host.ts'
+import { SimulatedLocalNetwork } from './simulated-local-network.ts'
+import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
+
+export interface DeviceOptions {
+  /** Called at every start with the new node: registers what the application serves and listens to. */
+  setUp?: (node: SpacedockNode) => void
+  messages?: NodeOptions['messages']
+}
+
+export interface DeviceSurroundings {
+  network: SimulatedNetwork<SimulatedHost>
+  stations: Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>
+  /** This device's own. */
+  random: () => number
+  log: Log
+}
+
+/** A device whose machine, disk and network are simulated; all the rest of it is real. */
+export class SimulatedDevice {
+  readonly name: string
+  /** @internal */
+  readonly attachment: Attachment<SimulatedHost>
+  readonly #options: DeviceOptions
+  readonly #surroundings: DeviceSurroundings
+  readonly #disk: MemoryDisk
+  readonly #networkListeners = new Set<() => void>()
+  #wallOffsetMs = 0
+  #process: Process | undefined
+
+  /** @internal */
+  constructor(name: string, options: DeviceOptions, surroundings: DeviceSurroundings) {
+    this.name = name
+    this.#options = options
+    this.#surroundings = surroundings
+    this.attachment = surroundings.network.attach(name)
+    this.#disk = memoryDisk(randomBytesOf(surroundings.random)(32))
+  }
+
+  /** Of the process that runs now. Throws `closed` while none does. */
+  get node(): SpacedockNode {
+    const node = this.#process?.node
+    if (node === undefined)
+      throw new SpacedockError('closed', `The simulated device "${this.name}" is not running.`)
+    return node
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== undefined
+  }
+
+  /** After a crash or a stop: a new process, on the same disk. */
+  async restart(): Promise<void> {
+    if (this.isRunning) throw new SpacedockError('invalid-argument', `"${this.name}" runs already.`)
+    const { network, random } = this.#surroundings
+    const clock = new DeviceClock(network.clock, () => this.#wallOffsetMs)
+    if (this.attachment.isAsleep) clock.sleep()
+    const running: Process = { clock, node: undefined, host: undefined, localNetwork: undefined }
+    this.#process = running
+    const machine = this.#machine(running, randomBytesOf(random))
+    const { messages } = this.#options
+    const node = await startNode(
+      {
+        dataDir: this.name,
+        name: this.name,
+        log: this.#surroundings.log,
+        ...(messages === undefined ? {} : { messages }),
+      },
+      machine,
+    )
+    if (this.#process !== running) return
+    running.node = node
+    this.#options.setUp?.(node)
+  }
+
+  /** Ends the process in order: the others are told. */
+  async stop(): Promise<void> {
+    const running = this.#process
+    await running?.node?.close()
+    running?.clock.stop()
+    if (this.#process === running) this.#process = undefined
+  }
+
+  /** As by kill -9: nothing that was not written is kept, and nothing more is done or said. */
+  crash(): void {
+    const running = this.#process
+    this.#process = undefined
+    this.#disk.watch(null)
+    this.#disk.cutOff()
+    running?.clock.stop()
+    running?.localNetwork?.vanish()
+    running?.host?.vanish()
+    this.#networkListeners.clear()
+  }
+
+  /**
+   * Crashes in the middle of something that it writes to its disk: the one after `writes` others from now on. `moment` says
+   * whether that one is still kept. Resolves when it has happened; forgotten when it crashes otherwise.
+   */
+  crashAtWrite({ writes = 0, moment }: { writes?: number; moment: 'before' | 'after' }): Promise<void> {
+    return new Promise((resolve) => {
+      let left = writes
+      this.#disk.watch((current) => {
+        if (current !== moment || left-- > 0) return
+        this.crash()
+        resolve()
+      })
+    })
+  }
+
+  get hasPlannedCrash(): boolean {
+    return this.#disk.isWatched
+  }
+
+  /** Closes the lid: it hears and says nothing, and its clock stands still; connections are not closed. */
+  sleep(): void {
+    this.attachment.isAsleep = true
+    this.#process?.clock.sleep()
+  }
+
+  wake(): void {
+    this.attachment.isAsleep = false
+    this.#process?.clock.wake()
+  }
+
+  /** Takes it to another place in the network: it has another address, and its connections lead nowhere. */
+  move(): void {
+    this.#surroundings.network.move(this.attachment)
+    for (const listener of this.#networkListeners) listener()
+  }
+
+  /** Sets its wall clock forward, or back when negative. */
+  setClock(byMs: number): void {
+    this.#wallOffsetMs += byMs
+  }
+
+  #machine(running: Process, random: (length: number) => Uint8Array): Machine {
+    const { network, stations } = this.#surroundings
+    const { attachment } = this
+    const { clock } = running
+    return {
+      clock,
+      random,
+      openStore: () => this.#disk.open({ clock, ...boxLimits(this.#options.messages) }),
+      createHost: async (store) =>
+        (running.host = new SimulatedHost({ network, attachment, peerId: store.identity.peerId, clock })),
+      localNetwork: (options) =>
+        (running.localNetwork = new SimulatedLocalNetwork({
+          ...options,
+          network,
+          attachment,
+          stations,
+          clock,
+          random: this.#surroundings.random,
+        })),
+      watchNetwork: (onChange) => {
+        this.#networkListeners.add(onChange)
+        return () => this.#networkListeners.delete(onChange)
+      },
+    }
+  }
+}
+
+interface Process {
+  readonly clock: DeviceClock
+  node: SpacedockNode | undefined
+  host: SimulatedHost | undefined
+  localNetwork: SimulatedLocalNetwork | undefined
+}

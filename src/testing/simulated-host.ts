@@ -1,0 +1,247 @@
+import type { Connection, Libp2pEvents, PeerId, StreamHandler } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { TypedEventEmitter } from 'main-event'
+import type { Clock } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
+import { raceAddresses } from '../network/address-race.ts'
+import { startDeadline, untilAborted } from '../network/deadline.ts'
+import type { Host, HostLibp2p } from '../network/host.ts'
+import { SimulatedConnection } from './simulated-connection.ts'
+import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
+
+export interface SimulatedHostOptions {
+  network: SimulatedNetwork<SimulatedHost>
+  attachment: Attachment<SimulatedHost>
+  peerId: string
+  clock: Clock
+}
+
+/** What libp2p over TCP is on a real network. */
+export class SimulatedHost implements Host {
+  readonly libp2p: SimulatedLibp2p
+  readonly dht = null
+  readonly simultaneousOpen = null
+  readonly peerId: string
+  readonly attachment: Attachment<SimulatedHost>
+  readonly #network: SimulatedNetwork<SimulatedHost>
+  readonly #clock: Clock
+  readonly #dialListeners: ((result: Promise<Connection>) => void)[] = []
+  readonly #connectionListeners: ((connection: Connection) => void)[] = []
+  readonly #identifiedListeners: ((connection: Connection) => void)[] = []
+  /** Where peers have told that they listen. */
+  readonly #told = new Map<string, Multiaddr>()
+  #isGone = false
+
+  constructor({ network, attachment, peerId, clock }: SimulatedHostOptions) {
+    this.libp2p = new SimulatedLibp2p(peerIdFromString(peerId))
+    this.peerId = peerId
+    this.attachment = attachment
+    this.#network = network
+    this.#clock = clock
+    attachment.host = this
+  }
+
+  get address(): string {
+    return `/ip4/${this.attachment.ip}/tcp/${port}`
+  }
+
+  addresses(): Multiaddr[] {
+    return [multiaddr(`${this.address}/p2p/${this.peerId}`)]
+  }
+
+  listening(): Multiaddr[] {
+    return [multiaddr(this.address)]
+  }
+
+  async connect(
+    peerId: string,
+    addresses: readonly (string | Multiaddr)[],
+    options: { signal: AbortSignal },
+  ): Promise<Connection> {
+    const [open] = this.libp2p.getConnections(peerIdFromString(peerId))
+    return open ?? this.dial(peerId, addresses, options)
+  }
+
+  async dial(
+    peerId: string,
+    addresses: readonly (string | Multiaddr)[],
+    { signal }: { signal: AbortSignal },
+  ): Promise<Connection> {
+    const targets = [...new Set(addresses.map((address) => ipOf(String(address))))].filter(
+      (ip) => ip !== null,
+    )
+    if (targets.length === 0) throw new SpacedockError('offline', 'No address of the other device is known.')
+    const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal, clock: this.#clock })
+    const result = raceAddresses(targets, (ip, options) => this.#dialOne(peerId, ip, options), {
+      signal: deadline.signal,
+      clock: this.#clock,
+    }).finally(() => deadline.stop())
+    for (const listener of this.#dialListeners) listener(result)
+    return result
+  }
+
+  networkChanged(): void {}
+
+  async dialableAddress(connection: Connection): Promise<Multiaddr | null> {
+    if (connection.direction === 'outbound') return connection.remoteAddr
+    return this.#told.get(connection.remotePeer.toString()) ?? null
+  }
+
+  async toldAddresses(peer: PeerId): Promise<Multiaddr[]> {
+    const told = this.#told.get(peer.toString())
+    return told === undefined ? [] : [told]
+  }
+
+  onIdentified(listener: (connection: Connection) => void): void {
+    this.#identifiedListeners.push(listener)
+  }
+
+  onDial(listener: (result: Promise<Connection>) => void): void {
+    this.#dialListeners.push(listener)
+  }
+
+  onConnection(listener: (connection: Connection) => void): void {
+    this.#connectionListeners.push(listener)
+  }
+
+  openStream(
+    ...[connection, protocol, { signal }]: Parameters<Host['openStream']>
+  ): ReturnType<Host['openStream']> {
+    return connection.newStream(protocol, { signal })
+  }
+
+  disconnect(peerId: string): void {
+    for (const connection of this.libp2p.getConnections(peerIdFromString(peerId))) {
+      connection.abort(new Error('not paired any more'))
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.libp2p.getConnections().map((connection) => connection.close()))
+    this.#leave()
+  }
+
+  /** The process is killed. */
+  vanish(): void {
+    this.#leave()
+    for (const connection of this.libp2p.connections) connection.vanish()
+  }
+
+  handlerOf(protocol: string): StreamHandler | undefined {
+    return this.libp2p.handlers.get(protocol)
+  }
+
+  closed(connection: SimulatedConnection): void {
+    this.libp2p.connections.delete(connection)
+  }
+
+  #leave(): void {
+    this.#isGone = true
+    if (this.attachment.host === this) this.attachment.host = null
+  }
+
+  #dialOne(peerId: string, ip: string, { signal }: { signal: AbortSignal }): Promise<Connection> {
+    const { promise, resolve, reject } = Promise.withResolvers<Connection>()
+    const to = this.#network.at(ip)
+    let isAnswered = false
+    const refuse = (): void => reject(new Error('connection refused'))
+    const knock = (repeatAfterMs: number): void => {
+      if (to === undefined || signal.aborted || isAnswered || this.#isGone) return
+      this.#network.transmit(this.attachment, to, {
+        lost: () => this.#network.clock.after(repeatAfterMs, () => knock(2 * repeatAfterMs)),
+        arrive: () => {
+          if (isAnswered || to.ip !== ip) return
+          isAnswered = true
+          const { host } = to
+          if (host?.peerId !== peerId) this.#network.transmit(to, this.attachment, { arrive: refuse })
+          else this.#meet(host, signal, resolve)
+        },
+      })
+    }
+    knock(firstKnockMs)
+    return untilAborted(promise, signal)
+  }
+
+  /** The packet that asks for a connection has arrived: the other end is open, this one when the answer is here. */
+  #meet(remote: SimulatedHost, signal: AbortSignal, onOpen: (connection: Connection) => void): void {
+    const id = String(++this.libp2p.connectionCount)
+    const own = new SimulatedConnection(this, remote, 'outbound', `${this.attachment.name}-${id}`)
+    const theirs = new SimulatedConnection(remote, this, 'inbound', `${this.attachment.name}-${id}'`)
+    own.attach(theirs, this.#network, [this.attachment, remote.attachment])
+    theirs.attach(own, this.#network, [remote.attachment, this.attachment])
+    remote.#opened(theirs)
+    theirs.tell(() => {
+      if (this.#isGone) return own.vanish()
+      if (signal.aborted) return own.abort(new Error('not wanted any more'))
+      this.#opened(own)
+      return onOpen(own)
+    })
+    // As identify does: both say where they listen.
+    const here = this.addresses()
+    const there = remote.addresses()
+    theirs.tell(() => this.#identified(own, there))
+    own.tell(() => remote.#identified(theirs, here))
+  }
+
+  #opened(connection: SimulatedConnection): void {
+    const isFirst = this.libp2p.getConnections(connection.remotePeer).length === 0
+    this.libp2p.connections.add(connection)
+    if (isFirst) this.libp2p.safeDispatchEvent('peer:connect', { detail: connection.remotePeer })
+    for (const listener of this.#connectionListeners) listener(connection)
+  }
+
+  #identified(connection: SimulatedConnection, [address]: Multiaddr[]): void {
+    if (this.#isGone) return
+    if (address !== undefined) this.#told.set(connection.remotePeer.toString(), address)
+    for (const listener of this.#identifiedListeners) listener(connection)
+  }
+}
+
+/** As much of libp2p as a node asks for itself. */
+class SimulatedLibp2p extends TypedEventEmitter<Libp2pEvents> implements HostLibp2p {
+  readonly peerId: PeerId
+  readonly connections = new Set<SimulatedConnection>()
+  readonly handlers = new Map<string, StreamHandler>()
+  connectionCount = 0
+
+  constructor(peerId: PeerId) {
+    super()
+    this.peerId = peerId
+  }
+
+  getConnections(peerId?: PeerId): Connection[] {
+    return [...this.connections].filter(({ remotePeer }) => peerId === undefined || remotePeer.equals(peerId))
+  }
+
+  getPeers(): PeerId[] {
+    return [
+      ...new Map(this.getConnections().map(({ remotePeer }) => [String(remotePeer), remotePeer])).values(),
+    ]
+  }
+
+  async handle(protocol: string | string[], handler: StreamHandler): Promise<void> {
+    for (const name of [protocol].flat()) this.handlers.set(name, handler)
+  }
+
+  async unhandle(protocol: string | string[]): Promise<void> {
+    for (const name of [protocol].flat()) this.handlers.delete(name)
+  }
+
+  async dial(): Promise<Connection> {
+    throw new Error('the simulated network has no rendezvous nodes')
+  }
+}
+
+const port = 4_001
+const dialTimeoutMs = 10_000
+/** RFC 6298: a connection's first packet is sent again after a second. */
+const firstKnockMs = 1_000
+
+function ipOf(address: string): string | null {
+  return /^\/ip4\/(?<ip>[\d.]+)\/tcp\//u.exec(address)?.groups?.['ip'] ?? null
+}
+
+function dialTimedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'No address of the other device answered in time.')
+}

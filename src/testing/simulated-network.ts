@@ -1,0 +1,107 @@
+import type { VirtualClock } from './virtual-clock.ts'
+
+/** What the network does to packets, in both directions. */
+export interface Faults {
+  /** How long a packet takes: so many milliseconds, or evenly spread between two numbers of them. @default [1, 5] */
+  delayMs?: number | readonly [number, number]
+  /** The share of packets that are lost, from 0 to 0.9. What goes over a connection is then sent again. @default 0 */
+  drop?: number
+  /** The share of packets that arrive twice, from 0 to 1. @default 0 */
+  duplicate?: number
+}
+
+/** Where a device is attached to the network: it stays through crashes and restarts. */
+export interface Attachment<Host = unknown> {
+  readonly name: string
+  /** An IPv4 address. */
+  ip: string
+  /** A machine that sleeps sends and hears nothing. */
+  isAsleep: boolean
+  /** Who hears packets there; null while nobody does. */
+  host: Host | null
+}
+
+/** Carries packets between devices, or does not: late, twice, in another order, or never. */
+export class SimulatedNetwork<Host> {
+  readonly clock: VirtualClock
+  readonly #random: () => number
+  readonly #attachments: Attachment<Host>[] = []
+  readonly #groups = new Map<Attachment<Host>, number>()
+  #faults: Required<Faults> = noFaults
+  #addresses = 0
+
+  constructor(clock: VirtualClock, random: () => number) {
+    this.clock = clock
+    this.#random = random
+  }
+
+  attach(name: string): Attachment<Host> {
+    const attachment = { name, ip: this.#newAddress(), isAsleep: false, host: null }
+    this.#attachments.push(attachment)
+    return attachment
+  }
+
+  /** Another address, as in another network; packets to the old one are lost. */
+  move(attachment: Attachment<Host>): void {
+    attachment.ip = this.#newAddress()
+  }
+
+  at(ip: string): Attachment<Host> | undefined {
+    return this.#attachments.find((attachment) => attachment.ip === ip)
+  }
+
+  setFaults(faults: Faults): void {
+    this.#faults = { ...noFaults, ...faults }
+  }
+
+  /** Devices of different groups do not reach each other; those that are in none reach everybody. Replaces earlier groups. */
+  partition(groups: readonly (readonly Attachment<Host>[])[]): void {
+    this.#groups.clear()
+    for (const [number, group] of groups.entries()) {
+      for (const attachment of group) this.#groups.set(attachment, number)
+    }
+  }
+
+  reaches(from: Attachment<Host>, to: Attachment<Host>): boolean {
+    if (from.isAsleep || to.isAsleep) return false
+    const [one, other] = [this.#groups.get(from), this.#groups.get(to)]
+    return one === undefined || other === undefined || one === other
+  }
+
+  /** One packet. Calls `arrive` each time it arrives; `lost` when no copy of it ever will. */
+  transmit(
+    from: Attachment<Host>,
+    to: Attachment<Host>,
+    { arrive, lost = () => {} }: { arrive: () => void; lost?: () => void },
+  ): void {
+    const { delayMs, drop, duplicate } = this.#faults
+    const [least, most] = typeof delayMs === 'number' ? [delayMs, delayMs] : delayMs
+    const copies = duplicate > 0 && this.#random() < duplicate ? 2 : 1
+    const isSent = this.reaches(from, to)
+    let missing = copies
+    const lose = (): void => {
+      if (--missing === 0) lost()
+    }
+    for (let copy = 0; copy < copies; copy++) {
+      const isDropped = drop > 0 && this.#random() < drop
+      this.clock.after(least + this.#random() * (most - least), () => {
+        if (isSent && !isDropped && this.reaches(from, to)) arrive()
+        else lose()
+      })
+    }
+  }
+
+  /** To everybody else. */
+  multicast(from: Attachment<Host>, arrive: (to: Attachment<Host>) => void): void {
+    for (const to of this.#attachments) {
+      if (to !== from) this.transmit(from, to, { arrive: () => arrive(to) })
+    }
+  }
+
+  #newAddress(): string {
+    const number = ++this.#addresses
+    return `10.0.${number >> 8}.${number & 255}`
+  }
+}
+
+const noFaults: Required<Faults> = { delayMs: [1, 5], drop: 0, duplicate: 0 }

@@ -1,0 +1,154 @@
+import type { Device } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
+import { randomNumbers, seedFor } from './random-numbers.ts'
+import { SimulatedDevice, type DeviceOptions } from './simulated-device.ts'
+import type { SimulatedHost } from './simulated-host.ts'
+import type { SimulatedLocalNetwork } from './simulated-local-network.ts'
+import { SimulatedNetwork, type Attachment, type Faults } from './simulated-network.ts'
+import { turns, virtualClock } from './virtual-clock.ts'
+
+export interface SimulationOptions {
+  /** Whatever is left to chance follows from it: the same seed is the same run. @default 1 */
+  seed?: number
+  faults?: Faults
+  /** What the devices log, with the simulation's time in milliseconds. @default nowhere */
+  log?: (line: SimulationLogLine) => void
+}
+
+export interface SimulationLogLine {
+  atMs: number
+  device: string
+  level: string
+  event: string
+  fields: Record<string, unknown>
+}
+
+/** Devices in a network of their own, in which time passes only when it is told to. */
+export interface Simulation extends AsyncDisposable {
+  readonly seed: number
+  /** Numbers in [0, 1) that follow from the seed, for what the test itself leaves to chance. */
+  random(): number
+  /** Milliseconds since the beginning. */
+  now(): number
+  /** Makes a device and starts it. Names are unique. */
+  device(name: string, options?: DeviceOptions): Promise<SimulatedDevice>
+  /** With twelve words, as people do. Resolves when the two are connected: what each is for the other. */
+  pair(one: SimulatedDevice, other: SimulatedDevice): Promise<{ seenByOne: Device; seenByOther: Device }>
+  /** From now on; replaces earlier ones. */
+  faults(faults: Faults): void
+  /** Devices of different groups do not reach each other; those in no group reach everybody. Replaces earlier groups. */
+  partition(...groups: SimulatedDevice[][]): void
+  /** Ends all partitions. */
+  heal(): void
+  /** Lets so much time pass. */
+  pass(durationMs: number): Promise<void>
+  /**
+   * Lets time pass until the promise settles, or the function returns true. Rejects as the promise does, or with `timed-out`
+   * when it has not come to it within `withinMs` of the simulation's time. @default 60_000
+   */
+  until<Result>(
+    condition: Promise<Result> | (() => boolean),
+    options?: { withinMs?: number },
+  ): Promise<Result>
+  /** Ends all devices. */
+  close(): Promise<void>
+}
+
+export function createSimulation({
+  seed = 1,
+  faults = {},
+  log = () => {},
+}: SimulationOptions = {}): Simulation {
+  const clock = virtualClock()
+  const network = new SimulatedNetwork<SimulatedHost>(clock, randomNumbers(seedFor(seed, 'network')))
+  const stations = new Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>()
+  const devices = new Map<string, SimulatedDevice>()
+  network.setFaults(faults)
+
+  async function until<Result>(
+    condition: Promise<Result> | (() => boolean),
+    { withinMs = 60_000 }: { withinMs?: number } = {},
+  ): Promise<Result> {
+    const untilMs = clock.monotonic() + withinMs
+    let isOver = typeof condition === 'function' ? condition : (): boolean => false
+    if (typeof condition !== 'function') {
+      let isSettled = false
+      const settled = (): void => void (isSettled = true)
+      condition.then(settled, settled)
+      isOver = () => isSettled
+    }
+    for (;;) {
+      await turns(turnsPerStep)
+      if (isOver()) break
+      if (clock.monotonic() >= untilMs) {
+        throw new SpacedockError(
+          'timed-out',
+          `It did not come to it within ${withinMs} ms of the simulation’s time.`,
+        )
+      }
+      clock.step(untilMs)
+    }
+    return (typeof condition === 'function' ? undefined : condition) as Promise<Result>
+  }
+
+  async function pass(durationMs: number): Promise<void> {
+    const untilMs = clock.monotonic() + durationMs
+    do await turns(turnsPerStep)
+    while (clock.step(untilMs))
+    await turns(turnsPerStep)
+  }
+
+  async function device(name: string, options: DeviceOptions = {}): Promise<SimulatedDevice> {
+    if (devices.has(name))
+      throw new SpacedockError('invalid-argument', `There is a device "${name}" already.`)
+    const made = new SimulatedDevice(name, options, {
+      network,
+      stations,
+      random: randomNumbers(seedFor(seed, `device ${name}`)),
+      log: (level, event, fields = {}) =>
+        log({ atMs: clock.monotonic(), device: name, level, event, fields }),
+    })
+    devices.set(name, made)
+    await until(made.restart())
+    return made
+  }
+
+  async function pair(
+    one: SimulatedDevice,
+    other: SimulatedDevice,
+  ): Promise<{ seenByOne: Device; seenByOther: Device }> {
+    const invitation = await until(one.node.pair())
+    const joining = other.node.join(invitation.words)
+    const [seenByOne, seenByOther] = await until(Promise.all([invitation.paired, joining]), {
+      withinMs: 300_000,
+    })
+    await until(() => seenByOne.state === 'connected' && seenByOther.state === 'connected')
+    return { seenByOne, seenByOther }
+  }
+
+  async function close(): Promise<void> {
+    const running = [...devices.values()].filter(({ isRunning }) => isRunning)
+    for (const device of running) device.wake()
+    network.partition([])
+    await until(Promise.all(running.map((device) => device.stop())))
+  }
+
+  return {
+    seed,
+    random: randomNumbers(seedFor(seed, 'test')),
+    now: () => clock.monotonic(),
+    device,
+    pair,
+    faults: (next) => network.setFaults(next),
+    partition: (...groups) =>
+      network.partition(groups.map((group) => group.map(({ attachment }) => attachment))),
+    heal: () => network.partition([]),
+    pass,
+    until,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** Enough for what one event leads to without waiting for the clock; what is left has its turn at the next one. */
+const turnsPerStep = 4
