@@ -33,7 +33,7 @@ export interface NodeOptions {
   messages?: MessageLimits
   /** Where structured log lines go. Never holds words or keys. @default nowhere */
   log?: Log
-  /** Injected by tests: time, randomness, storage, transport. */
+  /** For tests. `spacedock/testing` simulates the whole machine, its network and its disk too. @default the system's */
   clock?: Clock
 }
 

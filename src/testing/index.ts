@@ -1,3 +1,4 @@
+export { simulate, type SimulateOptions } from './simulate.ts'
 export {
   createSimulation,
   type Simulation,

@@ -1,3 +1,4 @@
+import { SpacedockError } from '../errors.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** What the network does to packets, in both directions. */
@@ -50,8 +51,14 @@ export class SimulatedNetwork<Host> {
     return this.#attachments.find((attachment) => attachment.ip === ip)
   }
 
+  /** Throws `invalid-argument`. */
   setFaults(faults: Faults): void {
-    this.#faults = { ...noFaults, ...faults }
+    const next = { ...noFaults, ...faults }
+    const [least, most] = range(next.delayMs)
+    requireThat(least >= 0 && most >= least && most < Infinity, 'delayMs', 'milliseconds, or two in order')
+    requireThat(next.drop >= 0 && next.drop <= maxDrop, 'drop', `a share from 0 to ${maxDrop}`)
+    requireThat(next.duplicate >= 0 && next.duplicate <= 1, 'duplicate', 'a share from 0 to 1')
+    this.#faults = next
   }
 
   /** Devices of different groups do not reach each other; those that are in none reach everybody. Replaces earlier groups. */
@@ -75,7 +82,7 @@ export class SimulatedNetwork<Host> {
     { arrive, lost = () => {} }: { arrive: () => void; lost?: () => void },
   ): void {
     const { delayMs, drop, duplicate } = this.#faults
-    const [least, most] = typeof delayMs === 'number' ? [delayMs, delayMs] : delayMs
+    const [least, most] = range(delayMs)
     const copies = duplicate > 0 && this.#random() < duplicate ? 2 : 1
     const isSent = this.reaches(from, to)
     let missing = copies
@@ -105,3 +112,15 @@ export class SimulatedNetwork<Host> {
 }
 
 const noFaults: Required<Faults> = { delayMs: [1, 5], drop: 0, duplicate: 0 }
+const maxDrop = 0.9
+
+function range(delayMs: number | readonly [number, number]): readonly [number, number] {
+  return typeof delayMs === 'number' ? [delayMs, delayMs] : delayMs
+}
+
+function requireThat(isFine: boolean, name: string, what: string): void {
+  if (isFine) return
+  throw new SpacedockError('invalid-argument', `The fault "${name}" makes no sense.`, {
+    hint: `Give ${what}.`,
+  })
+}

@@ -29,8 +29,20 @@ console.log('paired', seenByBob.name, seenByAlice.name)
 await Promise.all([alice.close(), bob.close()])
 `
 
+const useTesting = `
+import { simulate } from 'spacedock/testing'
+await simulate({ seeds: 2 }, async (simulation) => {
+  const [laptop, phone] = [await simulation.device('laptop'), await simulation.device('phone')]
+  const { seenByOne } = await simulation.pair(laptop, phone)
+  phone.crash()
+  await phone.restart()
+  console.log(seenByOne.name, (await simulation.until(seenByOne.send('hello'))).status)
+})
+`
+
 const useTypes = `
 import { createNode, defineProtocol, SpacedockError, type Device, type SpacedockNode } from 'spacedock'
+import { createSimulation, type SimulatedDevice } from 'spacedock/testing'
 export async function use(): Promise<string> {
   const node: SpacedockNode = await createNode({ dataDir: 'data', name: 'laptop' })
   const device: Device = await node.join('words', { confirm: async ({ name, digits }) => name.length > 0 && digits.length === 6 })
@@ -40,6 +52,7 @@ export async function use(): Promise<string> {
   return status
 }
 export type Define = typeof defineProtocol
+export const simulated: Promise<SimulatedDevice> = createSimulation({ seed: 1 }).device('laptop')
 `
 
 const folder = mkdtempSync(join(tmpdir(), 'spacedock-package-'))
@@ -65,6 +78,9 @@ try {
     })
     check(`Node ${version}: the library runs, and pairs two nodes`, () => {
       assert.match(run(node, [join(app, 'use.mjs')], app), /^paired alice bob$/mu)
+    })
+    check(`Node ${version}: the testing kit runs`, () => {
+      assert.match(run(node, [join(app, 'use-testing.mjs')], app), /^(?:phone (?:delivered|queued)\n){2}$/u)
     })
   }
   check('what the container and the service run is in the package', () => {
@@ -112,6 +128,7 @@ function install(app: string, tarball: string): void {
   writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
   run('npm', ['install', '--no-audit', '--no-fund', tarball], app)
   writeFileSync(join(app, 'use.mjs'), useLibrary)
+  writeFileSync(join(app, 'use-testing.mjs'), useTesting)
 }
 
 function compile(app: string): void {

@@ -1,0 +1,34 @@
+import { createSimulation, type Simulation, type SimulationOptions } from './simulation.ts'
+
+export interface SimulateOptions extends Omit<SimulationOptions, 'seed'> {
+  /** How many stories are told, each with another seed. @default 100 */
+  seeds?: number
+  /** The first of them. @default 1 */
+  firstSeed?: number
+}
+
+/**
+ * Tells a story over and over, each time in a simulation of its own with another seed. Rejects at the first story that fails,
+ * with an Error whose message begins with its seed and whose `cause` is what it failed with. With `SPACEDOCK_SEED` in the
+ * environment only that story is told: the same seed takes the same course.
+ */
+export async function simulate(
+  options: SimulateOptions,
+  story: (simulation: Simulation) => Promise<void>,
+): Promise<void> {
+  const { seeds = 100, firstSeed = 1, ...others } = options
+  const replayed = process.env['SPACEDOCK_SEED']
+  const [first, last] =
+    replayed === undefined ? [firstSeed, firstSeed + seeds - 1] : [Number(replayed), Number(replayed)]
+  for (let seed = first; seed <= last; seed++) {
+    const simulation = createSimulation({ ...others, seed })
+    try {
+      await story(simulation)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      throw new Error(`Seed ${seed} (again with SPACEDOCK_SEED=${seed}): ${why}`, { cause: error })
+    } finally {
+      await simulation.close()
+    }
+  }
+}
