@@ -13,10 +13,19 @@ import type {
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
 import { untilAborted } from '../network/deadline.ts'
-import type { SimulatedHost } from './simulated-host.ts'
 import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
 import { silent, SimulatedStream, type StreamSignal } from './simulated-stream.ts'
 import { Wire } from './wire.ts'
+
+/** The host at one end of a connection. */
+export interface ConnectionHost {
+  readonly peer: PeerId
+  /** Where it listens: a multiaddr that ends with the port. */
+  readonly address: string
+  readonly attachment: { readonly ip: string }
+  handlerOf(protocol: string): StreamHandler | undefined
+  closed(connection: SimulatedConnection): void
+}
 
 /** One end of a connection. Its peers are who they say: the simulation has no impostors. */
 export class SimulatedConnection
@@ -31,23 +40,23 @@ export class SimulatedConnection
   readonly direct = true
   readonly log = silent
   status: ConnectionStatus = 'open'
-  readonly #host: SimulatedHost
+  readonly #host: ConnectionHost
   readonly #streams = new Map<number, SimulatedStream>()
   readonly #opening = new Map<number, (isAccepted: boolean) => void>()
   #other: SimulatedConnection | undefined
-  #wire: Wire<SimulatedHost> | undefined
+  #wire: Pick<Wire<unknown>, 'send' | 'sendLoosely'> | undefined
   #streamNumber: number
 
-  constructor(host: SimulatedHost, remote: SimulatedHost, direction: MessageStreamDirection, id: string) {
+  constructor(host: ConnectionHost, remote: ConnectionHost, direction: MessageStreamDirection, id: string) {
     super()
     this.#host = host
     this.id = id
     this.direction = direction
-    this.remotePeer = remote.libp2p.peerId
+    this.remotePeer = remote.peer
     // The other end of a connection that came in is a port that nobody listens on.
     const address =
       direction === 'outbound' ? remote.address : `/ip4/${remote.attachment.ip}/tcp/${transientPort}`
-    this.remoteAddr = multiaddr(`${address}/p2p/${remote.peerId}`)
+    this.remoteAddr = multiaddr(`${address}/p2p/${remote.peer.toString()}`)
     this.#streamNumber = direction === 'outbound' ? 1 : 2
   }
 
@@ -56,10 +65,10 @@ export class SimulatedConnection
   }
 
   /** Before anything is sent. */
-  attach(
+  attach<Host>(
     other: SimulatedConnection,
-    network: SimulatedNetwork<SimulatedHost>,
-    [from, to]: readonly [Attachment<SimulatedHost>, Attachment<SimulatedHost>],
+    network: SimulatedNetwork<Host>,
+    [from, to]: readonly [Attachment<Host>, Attachment<Host>],
   ): void {
     this.#other = other
     this.#wire = new Wire({

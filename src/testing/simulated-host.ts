@@ -1,13 +1,13 @@
-import type { Connection, Libp2pEvents, PeerId, StreamHandler } from '@libp2p/interface'
+import type { Connection, PeerId, StreamHandler } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
-import { TypedEventEmitter } from 'main-event'
 import type { Clock } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { raceAddresses } from '../network/address-race.ts'
 import { startDeadline, untilAborted } from '../network/deadline.ts'
-import type { Host, HostLibp2p } from '../network/host.ts'
-import { SimulatedConnection } from './simulated-connection.ts'
+import type { Host } from '../network/host.ts'
+import { SimulatedConnection, type ConnectionHost } from './simulated-connection.ts'
+import { SimulatedLibp2p } from './simulated-libp2p.ts'
 import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
 
 export interface SimulatedHostOptions {
@@ -18,7 +18,7 @@ export interface SimulatedHostOptions {
 }
 
 /** What libp2p over TCP is on a real network. */
-export class SimulatedHost implements Host {
+export class SimulatedHost implements Host, ConnectionHost {
   readonly libp2p: SimulatedLibp2p
   readonly dht = null
   readonly simultaneousOpen = null
@@ -40,6 +40,10 @@ export class SimulatedHost implements Host {
     this.#network = network
     this.#clock = clock
     attachment.host = this
+  }
+
+  get peer(): PeerId {
+    return this.libp2p.peerId
   }
 
   get address(): string {
@@ -195,41 +199,6 @@ export class SimulatedHost implements Host {
     if (this.#isGone) return
     if (address !== undefined) this.#told.set(connection.remotePeer.toString(), address)
     for (const listener of this.#identifiedListeners) listener(connection)
-  }
-}
-
-/** As much of libp2p as a node asks for itself. */
-class SimulatedLibp2p extends TypedEventEmitter<Libp2pEvents> implements HostLibp2p {
-  readonly peerId: PeerId
-  readonly connections = new Set<SimulatedConnection>()
-  readonly handlers = new Map<string, StreamHandler>()
-  connectionCount = 0
-
-  constructor(peerId: PeerId) {
-    super()
-    this.peerId = peerId
-  }
-
-  getConnections(peerId?: PeerId): Connection[] {
-    return [...this.connections].filter(({ remotePeer }) => peerId === undefined || remotePeer.equals(peerId))
-  }
-
-  getPeers(): PeerId[] {
-    return [
-      ...new Map(this.getConnections().map(({ remotePeer }) => [String(remotePeer), remotePeer])).values(),
-    ]
-  }
-
-  async handle(protocol: string | string[], handler: StreamHandler): Promise<void> {
-    for (const name of [protocol].flat()) this.handlers.set(name, handler)
-  }
-
-  async unhandle(protocol: string | string[]): Promise<void> {
-    for (const name of [protocol].flat()) this.handlers.delete(name)
-  }
-
-  async dial(): Promise<Connection> {
-    throw new Error('the simulated network has no rendezvous nodes')
   }
 }
 
