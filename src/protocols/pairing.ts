@@ -176,13 +176,17 @@ export class PairingService {
     if (signal.aborted) return null
     const deadline = startDeadline(exchangeTimeoutMs, exchangeTimedOut, { signal, clock })
     const { signal: until } = deadline
+    let connection: Connection | undefined
     try {
-      const connection = await host.connect(peer, [...addresses, ...addressesOf(peer)], { signal: until })
+      connection = await host.connect(peer, [...addresses, ...addressesOf(peer)], { signal: until })
       const stream = await host.openStream(connection, pairingProtocol, { signal: until })
       const options = { maxBytes: maxMessageLength, signal: until, clock }
       return decodeMessage(await request(stream, encodeMessage(message), options))
     } catch (error) {
       log('debug', 'pairing.no-answer', { peer, error: String(error) })
+      // A dead one would be used again and again; one that carries a session is watched by that.
+      const isSilent = until.aborted && !signal.aborted
+      if (isSilent && connection?.streams.length === 0) connection.abort(exchangeTimedOut())
       return null
     } finally {
       deadline.stop()

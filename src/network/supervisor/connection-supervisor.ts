@@ -8,7 +8,7 @@ import { startDeadline, untilAborted } from '../deadline.ts'
 import { arbitrate } from './arbitration.ts'
 import { dialFailure, endFailure } from './failures.ts'
 import { Leftovers } from './leftovers.ts'
-import { endSilent, probe } from './probe.ts'
+import { endDead, endSilent, probe } from './probe.ts'
 import type { Session, SessionEnd } from '../session/session.ts'
 import { watchForSleep } from './sleep-watch.ts'
 import type { Clock } from '../../api.ts'
@@ -242,7 +242,7 @@ export class ConnectionSupervisor {
     // Also the first measurement of its round trip.
     const isTakenIn = probe(session)
     if (previous !== undefined && previous.remoteInstance !== session.remoteInstance)
-      previous.abort(new SpacedockError('interrupted', 'The other device was restarted.'))
+      endDead(previous, session.connection, restarted())
     else if (previous !== undefined) void kept.leftovers.retire(previous, session, isTakenIn)
     kept.leftovers.tidySoon()
     this.#options.onSession(session)
@@ -282,6 +282,10 @@ export class ConnectionSupervisor {
     await untilAborted(work, deadline.signal).catch(() => {})
     deadline.stop()
   }
+}
+
+function restarted(): SpacedockError {
+  return new SpacedockError('interrupted', 'The other device was restarted.')
 }
 
 function stopTimedOut(): SpacedockError {

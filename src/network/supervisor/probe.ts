@@ -11,11 +11,15 @@ export async function probe(session: Session): Promise<'alive' | 'silent' | 'clo
   )
 }
 
-/** Ends a session that is silent, with its connection unless that is `living`, known to be alive. */
+/** Ends a session that is silent, as `endDead` does. */
 export function endSilent(session: Session, living: Connection | undefined): void {
-  const silent = new SpacedockError('offline', 'The device did not answer.')
-  session.abort(silent)
-  if (session.connection !== living) session.connection.abort(silent)
+  endDead(session, living, new SpacedockError('offline', 'The device did not answer.'))
+}
+
+/** Ends a session at whose other end nobody is, with its connection unless that is `living`, known to be alive. */
+export function endDead(session: Session, living: Connection | undefined, why: SpacedockError): void {
+  session.abort(why)
+  if (session.connection !== living) session.connection.abort(why)
 }
 
 const probeTimeoutMs = 2_000

@@ -287,6 +287,8 @@ test('a restarted device replaces its session at once, without a probe', async (
   const restarted = world.newSession({ opener: 'remote', remoteInstance: 'b'.repeat(32) })
   assert.equal(await world.supervisor.admit(restarted), 'kept')
   assert.equal((await world.session(1).closed).reason, 'aborted')
+  assert.equal(world.session(1).connection.status, 'aborted')
+  assert.equal(restarted.connection.status, 'open')
   assert.equal(world.supervisor.sessionOf(larger), restarted)
   await world.stop()
 })
