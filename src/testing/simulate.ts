@@ -24,11 +24,10 @@ export async function simulate(
     const simulation = createSimulation({ ...others, seed })
     try {
       await story(simulation)
+      await simulation.close()
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
       throw new Error(`Seed ${seed} (again with SPACEDOCK_SEED=${seed}): ${why}`, { cause: error })
-    } finally {
-      await simulation.close()
     }
   }
 }

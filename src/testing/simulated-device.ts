@@ -57,33 +57,34 @@ export class SimulatedDevice {
     return this.#process !== undefined
   }
 
-  /** After a crash or a stop: a new process, on the same disk. */
+  /** After a crash or a stop: a new process, on the same disk. Does nothing more when that crashes before it is up. */
   async restart(): Promise<void> {
     if (this.isRunning) throw new SpacedockError('invalid-argument', `"${this.name}" runs already.`)
-    const { network, random } = this.#surroundings
+    const { network, random, log } = this.#surroundings
     const clock = new DeviceClock(network.clock, () => this.#wallOffsetMs)
     if (this.attachment.isAsleep) clock.sleep()
     const running: Process = { clock, node: undefined, host: undefined, localNetwork: undefined }
     this.#process = running
-    const machine = this.#machine(running, randomBytesOf(random))
-    const { messages } = this.#options
-    const node = await startNode(
-      {
-        dataDir: this.name,
-        name: this.name,
-        log: this.#surroundings.log,
-        ...(messages === undefined ? {} : { messages }),
-      },
-      machine,
-    )
-    if (this.#process !== running) return
-    running.node = node
-    this.#options.setUp?.(node)
+    const isAlive = (): boolean => this.#process === running
+    try {
+      const node = await startNode(
+        { dataDir: this.name, name: this.name, log: (...line) => void (isAlive() && log(...line)) },
+        this.#machine(running, randomBytesOf(random)),
+      )
+      if (!isAlive()) return
+      running.node = node
+      this.#options.setUp?.(node)
+    } catch (error) {
+      if (!isAlive()) return
+      this.crash()
+      throw error
+    }
   }
 
   /** Ends the process in order: the others are told. */
   async stop(): Promise<void> {
     const running = this.#process
+    this.#disk.watch(null)
     await running?.node?.close()
     running?.clock.stop()
     if (this.#process === running) this.#process = undefined
