@@ -67,6 +67,7 @@ function connection({ address, roundTripMs, connectedSince }: DeviceInfo, now: D
 
 function absence({ lastSeen, lastFailure, needsPairing, state }: DeviceInfo, now: Date): string {
   if (needsPairing === 'revoked') return 'has ended the pairing'
+  if (state === 'revoked') return 'you have ended the pairing'
   if (needsPairing === 'unknown') return 'does not know this device any more'
   const seen = lastSeen === null ? 'never seen' : `seen ${briefTime(lastSeen, now)}`
   if (lastFailure === null || shownState(state) !== 'disconnected') return seen

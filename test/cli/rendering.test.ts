@@ -104,12 +104,14 @@ test('the device table is aligned by what a terminal shows', () => {
   const lastFailure = { at: '2026-01-02T00:00:00.000Z', code: 'offline', message }
   const tablet = device({ name: 'tablet', lastSeen: null, lastFailure })
   const gone = device({ name: 'gone', lastSeen: null, lastFailure, state: 'needs-pairing' })
+  const revoked = device({ name: 'stolen', lastSeen: null, state: 'revoked' })
   const now = new Date('2026-01-02T00:00:00.000Z')
-  assert.deepEqual(deviceTable([phone, laptop, tablet, gone], now).split('\n'), [
+  assert.deepEqual(deviceTable([phone, laptop, tablet, gone, revoked], now).split('\n'), [
     `手机    connected      direct  abcdefghijklmnop  10.0.0.2:4001, 3 ms, since ${localTime(now.toISOString()).slice(11)}`,
     'laptop  disconnected           abcdefghijklmnop  never seen',
     'tablet  disconnected           abcdefghijklmnop  never seen; No answer at its address.',
     'gone    needs-pairing          abcdefghijklmnop  never seen',
+    'stolen  revoked                abcdefghijklmnop  you have ended the pairing',
   ])
   assert.equal(displayWidth('a👩‍🚀é'), 4)
 })
