@@ -18,6 +18,8 @@ export interface MemoryDisk {
    */
   watch(listener: ((moment: 'before' | 'after') => void) | null): void
   readonly isWatched: boolean
+  /** Gives its memory back. */
+  close(): void
 }
 
 /** @param seed 32 bytes, the identity's */
@@ -77,6 +79,10 @@ export function memoryDisk(seed: Uint8Array): MemoryDisk {
     watch: (listener) => void (watcher = listener),
     get isWatched() {
       return watcher !== null
+    },
+    close() {
+      plugged.isCutOff = true
+      database.close()
     },
   }
 }

@@ -35,6 +35,7 @@ export class SimulatedDevice {
   readonly #networkListeners = new Set<() => void>()
   #wallOffsetMs = 0
   #process: Process | undefined
+  readonly #crashed: SpacedockNode[] = []
 
   /** @internal */
   constructor(name: string, options: DeviceOptions, surroundings: DeviceSurroundings) {
@@ -94,6 +95,7 @@ export class SimulatedDevice {
   crash(): void {
     const running = this.#process
     this.#process = undefined
+    if (running?.node !== undefined) this.#crashed.push(running.node)
     this.#disk.watch(null)
     this.#disk.cutOff()
     running?.clock.stop()
@@ -119,6 +121,15 @@ export class SimulatedDevice {
 
   get hasPlannedCrash(): boolean {
     return this.#disk.isWatched
+  }
+
+  /**
+   * At the end of the simulation, when it does not run: gives back the memory of its disk, and of processes that crashed.
+   * @internal
+   */
+  discard(): void {
+    for (const node of this.#crashed) node.close().catch(() => {})
+    this.#disk.close()
   }
 
   /** Closes the lid: it hears and says nothing, and its clock stands still; connections are not closed. */

@@ -131,6 +131,9 @@ export function createSimulation({
     for (const device of running) device.wake()
     network.partition([])
     await until(Promise.all(running.map((device) => device.stop())))
+    for (const device of devices.values()) device.discard()
+    devices.clear()
+    await turns()
   }
 
   return {
