@@ -128,6 +128,11 @@ export interface CallOptions {
   signal?: AbortSignal
 }
 
+export interface RequestOptions extends CallOptions {
+  /** How long an answer may take once the device is connected, in milliseconds; Infinity: as long as it stays connected. @default 30_000 */
+  timeoutMs?: number
+}
+
 export interface SendOptions extends CallOptions {
   /**
    * A message that is not acknowledged in this time is not sent any more: `message:expired`. Time counts while the device is
@@ -144,14 +149,14 @@ export interface Device extends DeviceInfo {
    */
   send(content: MessageContent, options?: SendOptions): Promise<SendResult>
   /**
-   * One request, one answer, both checked against the protocol's schemas. 30 s unless the signal ends it sooner. An error
+   * One request, one answer, both checked against the protocol's schemas. An error
    * that the protocol declares arrives as a `ProtocolError`; a version that the device does not serve is an
    * `UnknownProtocolError`, which names those that it does.
    */
   request<Request, Response, Errors extends ErrorSchemas>(
     protocol: Protocol<Request, Response, Errors>,
     request: Request,
-    options?: CallOptions,
+    options?: RequestOptions,
   ): Promise<Response>
   /**
    * Opens a byte stream: resolves when the device's handler was given it, rejects like `request`. The signal calls the stream

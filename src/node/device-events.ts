@@ -21,8 +21,11 @@ export function announceChange(before: DeviceState | null, device: DeviceInfo, e
       return emit('device:needs-pairing', device)
     case 'revoked':
       return emit('device:revoked', device)
+    case 'disconnected':
+      // Looked for since this node started, for the first time, and not there.
+      if (before === 'paired') emit('device:updated', device)
+      return
     case 'pairing':
     case 'paired':
-    case 'disconnected':
   }
 }

@@ -11,6 +11,7 @@ import type {
   MessageContent,
   PingResult,
   Protocol,
+  RequestOptions,
   SendOptions,
   SendResult,
   StreamProtocol,
@@ -24,7 +25,7 @@ export interface DeviceActions {
     peer: string,
     protocol: Protocol<Request, Response, Errors>,
     request: Request,
-    options: CallOptions,
+    options: RequestOptions,
   ): Promise<Response>
   openStream<Request, Errors extends ErrorSchemas>(
     peer: string,
@@ -91,7 +92,7 @@ export class DeviceHandle implements Device {
   request<Request, Response, Errors extends ErrorSchemas>(
     protocol: Protocol<Request, Response, Errors>,
     request: Request,
-    options: CallOptions = {},
+    options: RequestOptions = {},
   ): Promise<Response> {
     return this.#actions.request(this.peerId, protocol, request, options)
   }

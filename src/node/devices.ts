@@ -10,6 +10,7 @@ import type {
   MessageContent,
   PingResult,
   Protocol,
+  RequestOptions,
   SendOptions,
   SendResult,
   StreamProtocol,
@@ -108,10 +109,15 @@ export class Devices implements DeviceActions {
     peer: string,
     protocol: Protocol<Request, Response, Errors>,
     request: Request,
-    { signal }: CallOptions,
+    { signal, timeoutMs }: RequestOptions,
   ): Promise<Response> {
+    if (timeoutMs !== undefined && !(timeoutMs > 0)) {
+      throw new SpacedockError('invalid-argument', 'A request needs a timeout of more than 0 ms.', {
+        hint: 'Give timeoutMs in milliseconds, or Infinity.',
+      })
+    }
     const session = await this.#requireSession(peer, signal)
-    const options = signal === undefined ? {} : { signal }
+    const options = { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) }
     return callProtocol(protocol, request, (name, version, value) =>
       session.request(name, version, value, options),
     )
@@ -165,7 +171,11 @@ export class Devices implements DeviceActions {
 
   async ping(peer: string, { signal }: CallOptions): Promise<PingResult> {
     const session = await this.#requireSession(peer, signal)
-    const roundTripMs = await session.ping(signal === undefined ? {} : { signal })
+    const roundTripMs = await session.ping(signal === undefined ? {} : { signal }).catch((error: unknown) => {
+      // It did not answer until the session was given up, or at all.
+      const isAway = error instanceof SpacedockError && ['interrupted', 'timed-out'].includes(error.code)
+      throw isAway ? this.#offline(peer, error) : error
+    })
     const { path, address } = this.describe(peer)
     return {
       roundTripMs,
@@ -206,8 +216,13 @@ export class Devices implements DeviceActions {
     signal?.throwIfAborted()
     const session = this.#parts.supervisor.sessionOf(peerIdFromString(peer))
     if (session !== undefined) return session
-    throw new SpacedockError('offline', `The device "${this.describe(peer).name}" is not connected.`, {
+    throw this.#offline(peer)
+  }
+
+  #offline(peer: string, cause?: Error): SpacedockError {
+    return new SpacedockError('offline', `The device "${this.describe(peer).name}" is not connected.`, {
       hint: 'Check that it is on, that Spacedock runs on it, and that both devices are on the same network.',
+      cause,
     })
   }
 

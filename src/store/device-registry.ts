@@ -74,6 +74,8 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
   const listeners = new Set<DeviceListener>()
   const updateListeners = new Set<DeviceUpdateListener>()
   const told = new ToldDevices()
+  const active = trust.list().filter(({ state }) => state === 'active')
+  const trusted = new Set(active.map(({ peerId }) => peerId))
 
   function stateOf(peerId: string): DeviceState | null {
     const settled = trust.get(peerId)
@@ -148,7 +150,16 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
   const describeAll = (peerIds: string[]): DeviceInfo[] =>
     peerIds.map(describe).filter((device) => device !== undefined)
 
+  /** What was seen of it before it was trusted, or trusted again, says nothing about whether it is there now. */
+  function startOver(peerId: string): void {
+    const isTrusted = trust.get(peerId)?.state === 'active'
+    if (isTrusted && !trusted.has(peerId)) presence.startOver(peerId)
+    if (isTrusted) trusted.add(peerId)
+    else trusted.delete(peerId)
+  }
+
   for (const { peerId } of [...trust.list(), ...trust.provisionals()]) announce(peerId)
+  trust.onChange(startOver)
   trust.onChange(announce)
   trust.onChange(forgetStranger)
 

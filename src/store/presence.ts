@@ -33,6 +33,8 @@ export interface PresenceTable {
   /** Nothing when it is not connected. */
   measured(peerId: string, roundTripMs: number): void
   disconnected(peerId: string, failure: DeviceFailure | null): void
+  /** As if it had not been looked for yet. */
+  startOver(peerId: string): void
 }
 
 const maximumSighted = 1_000
@@ -95,6 +97,9 @@ export function presenceTable(isKnown: (peerId: string) => boolean): PresenceTab
     disconnected(peerId, failure) {
       const lookedFor = isKnown(peerId)
       change(peerId, { connection: null, lookedFor, lastFailure: failure ?? get(peerId).lastFailure })
+    },
+    startOver(peerId) {
+      change(peerId, { lookedFor: false, lastFailure: null })
     },
   }
 }

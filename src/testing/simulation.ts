@@ -40,7 +40,7 @@ export interface Simulation extends AsyncDisposable {
   partition(...groups: SimulatedDevice[][]): void
   /** Ends all partitions. */
   heal(): void
-  /** Lets so much time pass. */
+  /** Lets so much time pass, in whole milliseconds. */
   pass(durationMs: number): Promise<void>
   /**
    * Lets time pass until the promise settles, or the function returns true. Rejects as the promise does, or with `timed-out`
@@ -69,7 +69,7 @@ export function createSimulation({
     condition: Promise<Result> | (() => boolean),
     { withinMs = 60_000 }: { withinMs?: number } = {},
   ): Promise<Result> {
-    const untilMs = clock.monotonic() + withinMs
+    const untilMs = clock.monotonic() + Math.ceil(withinMs)
     let isOver = typeof condition === 'function' ? condition : (): boolean => false
     if (typeof condition !== 'function') {
       let isSettled = false
@@ -92,7 +92,7 @@ export function createSimulation({
   }
 
   async function pass(durationMs: number): Promise<void> {
-    const untilMs = clock.monotonic() + durationMs
+    const untilMs = clock.monotonic() + Math.ceil(durationMs)
     do await turns(turnsPerStep)
     while (clock.step(untilMs))
     await turns(turnsPerStep)

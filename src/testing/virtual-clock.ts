@@ -15,10 +15,11 @@ export interface VirtualClock extends Clock {
   pending(): number
 }
 
-/** Time that stands still until a test lets it pass. */
+/** Time that stands still until a test lets it pass, and goes by whole milliseconds: delays are rounded up. */
 export function virtualClock(): VirtualClock {
   let now = 0
   let wallOffset = 1_700_000_000_000
+  let stepsAtOnce = 0
   const timers = new Set<{ at: number; run: () => void }>()
 
   /** The first of those that are due first: a set keeps the order in which they were set. */
@@ -30,6 +31,8 @@ export function virtualClock(): VirtualClock {
       return false
     }
     timers.delete(next)
+    stepsAtOnce = next.at === now ? stepsAtOnce + 1 : 0
+    if (stepsAtOnce > maxStepsAtOnce) throw new Error(`the virtual clock stands still at ${now} ms`)
     now = next.at
     next.run()
     return true
@@ -39,18 +42,19 @@ export function virtualClock(): VirtualClock {
     monotonic: () => now,
     wall: () => now + wallOffset,
     after(delayMs, run) {
-      const timer = { at: now + Math.max(0, delayMs), run }
+      // Whole milliseconds: sums and differences of anything else are not quite what they should be.
+      const timer = { at: now + Math.max(0, Math.ceil(delayMs)), run }
       timers.add(timer)
       return () => timers.delete(timer)
     },
     async pass(durationMs) {
-      const until = now + durationMs
+      const until = now + Math.ceil(durationMs)
       await turns()
       while (step(until)) await turns()
       await turns()
     },
     advance(durationMs) {
-      const until = now + durationMs
+      const until = now + Math.ceil(durationMs)
       while (step(until));
     },
     step,
@@ -60,6 +64,9 @@ export function virtualClock(): VirtualClock {
     pending: () => timers.size,
   }
 }
+
+/** Something sets timers for this very moment again and again, and no test would ever end. */
+const maxStepsAtOnce = 100_000
 
 /** Several turns of the event loop: enough for what runs on promises and immediates alone. */
 export async function turns(count = 10): Promise<void> {

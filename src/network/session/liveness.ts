@@ -49,7 +49,8 @@ export class Liveness {
   #plan(atMs: number): void {
     const { clock } = this.#options
     this.#plannedAt = atMs
-    this.#cancelTimer = clock.after(Math.max(0, atMs - clock.monotonic()), () => this.#check())
+    // At least a little later, also when a timer came a moment too early.
+    this.#cancelTimer = clock.after(Math.max(1, atMs - clock.monotonic()), () => this.#check())
   }
 
   #check(): void {

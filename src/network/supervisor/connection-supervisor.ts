@@ -192,7 +192,8 @@ export class ConnectionSupervisor {
       () => undefined,
       (error: unknown) => dialFailure(error, 1),
     )
-    if (!this.#isWanted(kept) || kept.session !== undefined) return 'enough'
+    // Meanwhile it came by itself, or said that it has revoked this device: that is not to be covered by what failed here.
+    if (!this.#isWanted(kept) || kept.session !== undefined || kept.needsPairing) return 'enough'
     if (failure?.code === 'not-paired') {
       kept.needsPairing = true
       this.#attempts.pause(peerId)

@@ -356,6 +356,20 @@ test('drop tells the device first, when there is something to say and it is ther
   await world.stop()
 })
 
+test('that a device has revoked this one is not covered by a dial that fails meanwhile', async () => {
+  const dialled = Promise.withResolvers<never>()
+  const world = supervise([larger], { dial: () => dialled.promise })
+  world.supervisor.start()
+  await world.clock.pass(0)
+  await world.supervisor.admit(world.newSession({ opener: 'remote' }))
+  world.session(1).end({ reason: 'revoked' })
+  await world.clock.pass(0)
+  dialled.reject(new Error('the connection is gone'))
+  await world.clock.pass(60_000)
+  assert.deepEqual(world.events, ['session 1', 'ended revoked'])
+  await world.stop()
+})
+
 test('a device that has revoked this one is not tried again, until it is paired again', async () => {
   const world = supervise([larger])
   world.supervisor.start()
