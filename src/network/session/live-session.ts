@@ -224,7 +224,10 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   }
 
   framed.onReceived = () => liveness.received()
-  framed.onSent = () => liveness.sent()
+  framed.onSent = () => {
+    liveness.sent()
+    pings.sent()
+  }
   framed.onEnd = (error) => {
     if (phase === 'closing')
       finish(

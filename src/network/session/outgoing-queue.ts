@@ -34,6 +34,7 @@ export class OutgoingQueue {
   #isStreamsTurn = false
   #smallAllowanceBytes = maxPayloadBytes
   #queuedBytes = 0
+  #bulkLeftBytes = 0
   #lastEventKey = 0
 
   get isEmpty(): boolean {
@@ -102,8 +103,12 @@ export class OutgoingQueue {
     this.#queuedBytes = 0
   }
 
-  /** The next frames: all control frames and credits, then others until `budgetBytes` of payload are reached. */
-  take(budgetBytes: number): Frame[] {
+  /**
+   * The next frames: all control frames and credits, then others until `budgetBytes` of payload are reached, and of them large
+   * messages and byte streams until `bulkBytes` are.
+   */
+  take(budgetBytes: number, bulkBytes = Number.POSITIVE_INFINITY): Frame[] {
+    this.#bulkLeftBytes = bulkBytes
     const frames = this.#control.splice(0)
     for (const [channel, bytes] of this.#credits) frames.push(creditFrame(channel, bytes))
     this.#credits.clear()
@@ -119,7 +124,7 @@ export class OutgoingQueue {
 
   #next(): Frame | undefined {
     const [small] = this.#small
-    const isTurn = this.#large.size > 0 || this.#streams.size > 0
+    const isTurn = this.#bulkLeftBytes > 0 && (this.#large.size > 0 || this.#streams.size > 0)
     if (small !== undefined && (!isTurn || this.#smallAllowanceBytes > 0)) {
       const [key, message] = small
       this.#smallAllowanceBytes -= message.body.byteLength + perFrameCostBytes
@@ -129,7 +134,9 @@ export class OutgoingQueue {
     if (!isTurn) return undefined
     this.#smallAllowanceBytes = maxPayloadBytes
     this.#isStreamsTurn = this.#large.size === 0 || (this.#streams.size > 0 && !this.#isStreamsTurn)
-    return this.#isStreamsTurn ? this.#takeFromStreams() : this.#takeFromLarge()
+    const frame = this.#isStreamsTurn ? this.#takeFromStreams() : this.#takeFromLarge()
+    this.#bulkLeftBytes -= frame?.payload.byteLength ?? 0
+    return frame
   }
 
   #takeFromLarge(): Frame | undefined {

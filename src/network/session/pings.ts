@@ -34,6 +34,8 @@ export class Pings {
   /** Nobody waits for its answer; one is enough. */
   #keepalive: { id: bigint; sentAt: number } | undefined
   #smoothedMs: number | undefined
+  /** Pings that follow what fills the window; their answers come in order. */
+  readonly #marks = new Set<bigint>()
 
   constructor({ framed, clock, onRoundTrip = () => {} }: PingsOptions) {
     this.#framed = framed
@@ -63,6 +65,16 @@ export class Pings {
     this.#send(this.#keepalive.id)
   }
 
+  /** Called when something has left: from time to time a ping follows it. */
+  sent(): void {
+    const { bulkWindow } = this.#framed
+    if (!bulkWindow.wantsMark) return
+    const id = ++this.#lastId
+    this.#marks.add(id)
+    bulkWindow.mark(this.#clock.monotonic())
+    this.#send(id)
+  }
+
   answer(ping: Frame): void {
     this.#framed.outgoing.pushControl({ ...ping, type: 'pong', payload: ping.payload.slice() })
     this.#framed.flush()
@@ -70,12 +82,20 @@ export class Pings {
 
   receive({ payload }: Frame): void {
     const id = new DataView(payload.buffer, payload.byteOffset).getBigUint64(0)
+    if (this.#marks.delete(id)) {
+      this.#framed.bulkWindow.markAnswered(this.#clock.monotonic())
+      this.#framed.flush()
+      // The window may be a smaller one now, and what is on its way have no mark behind it.
+      this.sent()
+      return
+    }
     const pending = this.#pending.get(id)
     const sentAt = pending?.sentAt ?? (this.#keepalive?.id === id ? this.#keepalive.sentAt : undefined)
     if (sentAt === undefined) return
     this.#pending.delete(id)
     if (this.#keepalive?.id === id) this.#keepalive = undefined
     const roundTripMs = this.#clock.monotonic() - sentAt
+    this.#framed.bulkWindow.roundTrip(roundTripMs)
     this.#measured(roundTripMs)
     pending?.deadline.stop()
     pending?.resolve(roundTripMs)

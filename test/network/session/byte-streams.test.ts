@@ -413,7 +413,10 @@ async function rawDialer(
     }),
   ])
   const frames: Frame[] = []
-  framed.receive((frame) => frames.push({ ...frame, payload: frame.payload.slice(0, 100) }))
+  framed.receive((frame) => {
+    frames.push({ ...frame, payload: frame.payload.slice(0, 100) })
+    if (frame.type === 'ping') outbound.send(encodeFrames([{ ...frame, type: 'pong' }]))
+  })
   return { session, peer: outbound, frames }
 }
 

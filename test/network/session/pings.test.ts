@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BulkWindow } from '../../../src/network/session/bulk-window.ts'
 import type { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame } from '../../../src/network/session/frames.ts'
 import { Pings } from '../../../src/network/session/pings.ts'
@@ -39,7 +40,11 @@ function setUp() {
   const clock = virtualClock()
   const sent: Frame[] = []
   const measured: number[] = []
-  const framed = { outgoing: { pushControl: (frame: Frame) => sent.push(frame) }, flush: () => {} }
+  const framed = {
+    outgoing: { pushControl: (frame: Frame) => sent.push(frame) },
+    bulkWindow: new BulkWindow(),
+    flush: () => {},
+  }
   const pings = new Pings({
     framed: framed as unknown as FramedStream,
     clock,

@@ -603,7 +603,10 @@ async function rawDialer(): Promise<{
     }),
   ])
   const frames: Frame[] = []
-  framed.receive((frame) => frames.push({ ...frame, payload: frame.payload.slice() }))
+  framed.receive((frame) => {
+    frames.push({ ...frame, payload: frame.payload.slice() })
+    if (frame.type === 'ping') outbound.send(encodeFrames([{ ...frame, type: 'pong' }]))
+  })
   return { session, peer: outbound, inbound, frames, handled: () => count }
 }
 

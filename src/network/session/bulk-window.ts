@@ -1,0 +1,69 @@
+/**
+ * How many bytes may be on their way when more of byte streams and large messages is sent: what the connection carries in
+ * fifty milliseconds, or in two of its round trips where those are longer. More than that would only wait in buffers of the
+ * systems on the way, and whatever is said next with it. Now and then a ping follows what was sent; its answer tells how much has
+ * arrived, and how fast. As BBR does it (draft-ietf-ccwg-bbr), for what one session sends. Times are monotonic milliseconds.
+ */
+export class BulkWindow {
+  #limitBytes = initialBytes
+  #sentBytes = 0
+  #arrivedBytes = 0
+  #markedBytes = 0
+  /** The pings that are under way, the oldest first. */
+  readonly #marks: { sentBytes: number; arrivedBytes: number; sentAtMs: number }[] = []
+  /** Bytes in a millisecond, of the last few answers. */
+  readonly #rates: number[] = []
+  #shortestRoundTripMs = Number.POSITIVE_INFINITY
+
+  /** How much may be sent now besides small messages. */
+  get freeBytes(): number {
+    return Math.max(0, this.#limitBytes - (this.#sentBytes - this.#arrivedBytes))
+  }
+
+  get limitBytes(): number {
+    return this.#limitBytes
+  }
+
+  sent(byteLength: number): void {
+    this.#sentBytes += byteLength
+  }
+
+  /** Whether enough has left since the last mark that another one should follow it. */
+  get wantsMark(): boolean {
+    const unmarkedBytes = this.#sentBytes - this.#markedBytes
+    return unmarkedBytes >= this.#limitBytes / marksInWindow
+  }
+
+  /** A ping follows what has been sent so far. */
+  mark(nowMs: number): void {
+    this.#markedBytes = this.#sentBytes
+    this.#marks.push({ sentBytes: this.#sentBytes, arrivedBytes: this.#arrivedBytes, sentAtMs: nowMs })
+  }
+
+  /** The oldest of the marks was answered. */
+  markAnswered(nowMs: number): void {
+    const mark = this.#marks.shift()
+    if (mark === undefined) return
+    this.#arrivedBytes = mark.sentBytes
+    const tookMs = Math.max(shortestMs, nowMs - mark.sentAtMs)
+    this.roundTrip(tookMs)
+    this.#rates.push((mark.sentBytes - mark.arrivedBytes) / tookMs)
+    if (this.#rates.length > keptRates) this.#rates.shift()
+    const bytes = Math.max(...this.#rates) * Math.max(usualMs, 2 * this.#shortestRoundTripMs)
+    this.#limitBytes = Math.min(mostBytes, Math.max(leastBytes, Math.round(bytes)))
+  }
+
+  /** Something that had nothing before it took so long. */
+  roundTrip(tookMs: number): void {
+    this.#shortestRoundTripMs = Math.min(this.#shortestRoundTripMs, tookMs)
+  }
+}
+
+const initialBytes = 256 * 1024
+/** One frame. */
+const leastBytes = 64 * 1024
+const mostBytes = 8 * 1024 * 1024
+const usualMs = 50
+const marksInWindow = 4
+const keptRates = 8
+const shortestMs = 0.05
