@@ -392,7 +392,10 @@ export interface SpacedockNode {
   /** By name, id, or a unique prefix of either; rejects `no-device` or `ambiguous-device`. */
   device(reference: string): Device
   rename(name: string): Promise<void>
-  /** Serves a protocol to paired devices, several versions of one name if need be; the function returned stops it. */
+  /**
+   * Serves a protocol to paired devices, several versions of one name if need be; the function returned stops it. Names that
+   * begin with `spacedock-` are the system's own.
+   */
   handle<Request, Response, Errors extends ErrorSchemas>(
     protocol: Protocol<Request, Response, Errors>,
   ): () => void

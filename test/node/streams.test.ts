@@ -187,6 +187,8 @@ describe('between two devices that are connected', () => {
     assert.throws(() => pair().bob.handle(defineEvent({ name: 'e', version: 1, event: v.any() })), {
       code: 'invalid-argument',
     })
+    const ours = defineEvent({ name: 'spacedock-mine', version: 1, event: v.any(), handler: () => {} })
+    assert.throws(() => pair().bob.handle(ours), { code: 'invalid-argument', message: /is taken/u })
   })
 })
 

@@ -11,7 +11,7 @@ import { Liveness } from './liveness.ts'
 import { OutboundRequests } from './outbound-requests.ts'
 import { Pings } from './pings.ts'
 import type { CloseOptions, Session, SessionEnd, SessionHandlers } from './session-contract.ts'
-import type { Clock } from '../../api.ts'
+import type { Clock, Log } from '../../api.ts'
 
 export interface LiveSessionOptions extends SessionHandlers {
   framed: FramedStream
@@ -19,6 +19,7 @@ export interface LiveSessionOptions extends SessionHandlers {
   opener: 'local' | 'remote'
   remoteInstance: string
   clock: Clock
+  log?: Log | undefined
   /** Called at every answer to a ping with the time that it takes, smoothed. */
   onRoundTrip?: ((roundTripMs: number) => void) | undefined
   /** Whether it is true that the other side has revoked this device. */
@@ -55,6 +56,8 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     flush,
     dispatch: (name, version, value, { signal }) =>
       options.dispatch(name, version, value, { peerId: remotePeer, signal }),
+    clock,
+    log: options.log,
     onIdle: noticeIdle,
   })
   const channels = new ChannelNumbers(opener === 'local' ? 1 : 2)

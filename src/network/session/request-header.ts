@@ -9,6 +9,11 @@ export const maxSingleFrameTextBytes = 65_000
 /** Lower case letters, digits and dashes, a letter first, at most 64. */
 export const protocolNamePattern = /^[a-z][a-z0-9-]{0,63}$/
 
+/** What the system itself says: messages, topics, publications, versions. No application may have such a name. */
+export function isSystemProtocol(name: string): boolean {
+  return name.startsWith('spacedock-')
+}
+
 export function isProtocolVersion(version: unknown): version is number {
   return Number.isInteger(version) && Number(version) >= 1 && Number(version) <= 0xffff_ffff
 }
