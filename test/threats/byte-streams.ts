@@ -75,7 +75,7 @@ export const threats: Threat[] = [
         what: 'the check of the credit',
         patches: [
           {
-            file: 'src/network/session/events.ts',
+            file: 'src/network/session/event-window.ts',
             find: `if (cost > this.#allowedBytes) {`,
             replace: `if (cost < 0) {`,
           },

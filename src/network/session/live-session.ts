@@ -162,6 +162,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       case 'event':
         return events.receive(frame)
       case 'eventCredit':
+      case 'systemEventCredit':
         return events.receiveCredit(frame)
       case 'dialerHello':
       case 'listenerHello':

@@ -29,12 +29,15 @@ export function encodeRequest(name: string, version: number, body: Uint8Array): 
   return bytes
 }
 
-/** Throws `invalid-message`; the header is always whole in the first frame. */
-export function decodeRequestHeader(payload: Uint8Array): {
+export interface RequestHeader {
   name: string
   version: number
+  /** What follows it. */
   rest: Uint8Array
-} {
+}
+
+/** Throws `invalid-message`; the header is always whole in the first frame. */
+export function decodeRequestHeader(payload: Uint8Array): RequestHeader {
   const nameLength = payload[0] ?? 0
   const headerLength = 1 + nameLength + 4
   const name = String.fromCharCode(...payload.subarray(1, 1 + nameLength))

@@ -376,6 +376,7 @@ test('fuzzed frames of streams and events: the session goes on or ends, and noth
     'reset',
     'event',
     'eventCredit',
+    'systemEventCredit',
   ]
   const fuzzed = fc.tuple(fc.constantFrom(...types), fc.nat(4), fc.uint8Array({ maxLength: 40 }))
   await fc.assert(
@@ -383,7 +384,7 @@ test('fuzzed frames of streams and events: the session goes on or ends, and noth
       const { session, peer } = await rawDialer(serving(echo))
       for (const [type, channel, payload] of list) {
         const known = type === 'open' ? open(channel).payload : payload
-        const sized = type === 'credit' || type === 'eventCredit' ? known.slice(0, 4) : known
+        const sized = type === 'credit' || type.endsWith('Credit') ? known.slice(0, 4) : known
         if (peer.status === 'open') peer.send(encodeFrames([{ ...control(type, channel), payload: sized }]))
       }
       await turns(5)
