@@ -43,8 +43,8 @@ export interface Session {
 }
 
 export interface CloseOptions {
-  /** How long what is under way may take. @default 1_000 */
-  patienceMs?: number
+  /** Lets what is under way take its time, as long as something of it moves so often. @default a second for all of it */
+  stallMs?: number
 }
 
 export type SessionEnd =
