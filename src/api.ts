@@ -296,7 +296,8 @@ export interface StreamProtocol<Request, Errors extends ErrorSchemas = NoErrors>
   readonly errors?: Errors
   /**
    * The stream is its own for as long as it runs: when it resolves, what it wrote goes out, its writing side is ended and what
-   * it did not read is not wanted. When it throws, the stream breaks on both sides, and the other one is told.
+   * it did not read is not wanted. When it throws, the stream breaks on both sides, and the other one is told; but not when it throws
+   * what its writes were rejected with because the other one reads no more.
    */
   readonly handler?: (
     request: Request,

@@ -72,6 +72,27 @@ describe('between two devices that are connected', () => {
     stop()
   })
 
+  test('a reader that stops early has its stream end in order, and the handler is told that it was called off', async () => {
+    const { bob, bobAtAlice } = pair()
+    const failed = Promise.withResolvers<unknown>()
+    const stop = bob.handle(
+      withHandler(async (_request, { writable }) => {
+        const writer = writable.getWriter()
+        for (;;)
+          await writer.write(new Uint8Array(50_000)).catch((error: unknown) => {
+            failed.resolve(error)
+            throw error
+          })
+      }),
+    )
+    const stream = await bobAtAlice.openStream(files, { path: '/dev/zero' })
+    for await (const chunk of stream.readable) if (chunk.byteLength > 0) break
+    await stream.closed
+    const told = await failed.promise
+    assert.ok(told instanceof Error && 'code' in told && told.code === 'cancelled')
+    stop()
+  })
+
   test('a declared error arrives with its code and data; any other as a failure with its message and nothing else', async () => {
     const { bob, bobAtAlice } = pair()
     const secret = new ProtocolError('other/1', 'no-such-note', { secret: true }, 'of another protocol')
