@@ -150,10 +150,12 @@ describe('between two devices that are connected', () => {
       return true
     })
     const stream = defineStream({ name: 'notes', version: 1, request: v.any() })
-    await assert.rejects(bobAtAlice.openStream(stream, null), {
-      code: 'unknown-protocol',
-      message: /another kind/u,
-    })
+    const otherKind = { code: 'unknown-protocol', message: /another kind/u }
+    // Only those of the kind that was asked for are of use.
+    await assert.rejects(bobAtAlice.openStream(stream, null), { ...otherKind, versions: [] })
+    stops.push(bob.handle({ ...stream, version: 9, handler: () => {} }))
+    await assert.rejects(bobAtAlice.openStream(stream, null), { ...otherKind, versions: [9] })
+    await assert.rejects(bobAtAlice.request(version(9), { id: 1 }), { ...otherKind, versions: [3, 2, 1] })
     for (const stop of stops) stop()
     await assert.rejects(bobAtAlice.request(version(1), { id: 1 }), (error) => {
       assert.ok(error instanceof UnknownProtocolError)
