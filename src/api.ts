@@ -301,7 +301,8 @@ export interface StreamProtocol<Request, Errors extends ErrorSchemas = NoErrors>
   readonly errors?: Errors
   /**
    * The stream is its own for as long as it runs: when it resolves, what it wrote goes out, its writing side is ended and what
-   * it did not read is not wanted. When it throws, the stream breaks on both sides, and the other one is told.
+   * it did not read is not wanted. When it throws, the stream breaks on both sides, and the other one is told; but not when it throws
+   * what its writes were rejected with because the other one reads no more.
    */
   readonly handler?: (
     request: Request,
@@ -397,7 +398,10 @@ export interface SpacedockNode {
   /** By name, id, or a unique prefix of either; rejects `no-device` or `ambiguous-device`. */
   device(reference: string): Device
   rename(name: string): Promise<void>
-  /** Serves a protocol to paired devices, several versions of one name if need be; the function returned stops it. */
+  /**
+   * Serves a protocol to paired devices, several versions of one name if need be; the function returned stops it. Names that
+   * begin with `spacedock-` are the system's own.
+   */
   handle<Request, Response, Errors extends ErrorSchemas>(
     protocol: Protocol<Request, Response, Errors>,
   ): () => void

@@ -2,6 +2,7 @@ import { TypedEventEmitter } from 'main-event'
 import type { Log, NodeEvents, NodeOptions, Protocol, SpacedockNode } from './api.ts'
 import { SpacedockError } from './errors.ts'
 import type { Host } from './network/host.ts'
+import { requireApplicationName } from './network/protocol-definitions.ts'
 import { ProtocolRegistry } from './network/protocol-registry.ts'
 import { refuseDevice } from './network/session/session-handshake.ts'
 import { sessionProtocol } from './network/session/session.ts'
@@ -250,7 +251,10 @@ async function assemble(
     device: (reference) => whileOpen(() => devices.find(reference)),
     rename: async (name) => whileOpen(() => chooseName(store.settings, name)),
     handle: ((protocol: Protocol<unknown, unknown>) =>
-      whileOpen(() => protocols.register(protocol))) as SpacedockNode['handle'],
+      whileOpen(() => {
+        requireApplicationName(protocol)
+        return protocols.register(protocol)
+      })) as SpacedockNode['handle'],
     publish: async (topic, value) => whileOpen(() => pubSub.publish(topic, value)),
     subscribe: (topic, subscribeOptions = {}) => whileOpen(() => pubSub.subscribe(topic, subscribeOptions)),
     messages: ({ after = 0, signal } = {}) => messaging.messages(after, signal),

@@ -39,7 +39,7 @@ export function isProtocolError<Errors extends ErrorSchemas>(
 
 /** The other device does not serve this protocol, or not in this version. Its code is `unknown-protocol`. */
 export class UnknownProtocolError extends SpacedockError {
-  /** Those that it serves under the same name, the newest first; none when it does not know the name. */
+  /** Those of the same kind that it serves under the same name, the newest first; none when there are none. */
   readonly versions: readonly number[]
 
   constructor(message: string, versions: readonly number[]) {

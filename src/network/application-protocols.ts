@@ -27,6 +27,7 @@ type AnyRequest = Protocol<unknown, unknown, ErrorSchemas>
 type AnyStream = StreamProtocol<unknown, ErrorSchemas>
 type AnyEvent = EventProtocol<unknown>
 type Served = AnyRequest | AnyStream | AnyEvent
+type Kind = 'request' | 'stream' | 'event'
 
 export interface DispatchOptions<Peer> {
   peerId: Peer
@@ -63,9 +64,11 @@ export class ApplicationProtocols<Peer> {
     }
   }
 
-  /** What is served under this name, the newest first. */
-  versionsOf(name: string): number[] {
-    const all = [...this.#served.values()].filter((served) => served.name === name)
+  /** What is served under this name, or of one kind of it, the newest first. */
+  versionsOf(name: string, kind?: Kind): number[] {
+    const all = [...this.#served.values()].filter(
+      (served) => served.name === name && (kind === undefined || kindOf(served) === kind),
+    )
     return all.map(({ version }) => version).sort((one, other) => other - one)
   }
 
@@ -125,11 +128,12 @@ export class ApplicationProtocols<Peer> {
   #find(kind: 'request', name: string, version: number): AnyRequest
   #find(kind: 'stream', name: string, version: number): AnyStream
   #find(kind: 'event', name: string, version: number): AnyEvent
-  #find(kind: 'request' | 'stream' | 'event', name: string, version: number): Served {
+  #find(kind: Kind, name: string, version: number): Served {
     const key = keyOf({ name, version })
     const served = this.#served.get(key)
-    const versions = this.versionsOf(name)
-    if (served !== undefined && (served.kind ?? 'request') === kind) return served
+    if (served !== undefined && kindOf(served) === kind) return served
+    // Those of another kind would be of no use to who asks.
+    const versions = this.versionsOf(name, kind)
     if (served !== undefined) {
       throw new UnknownProtocolError(`The other device serves ${key} as another kind of protocol.`, versions)
     }
@@ -172,6 +176,10 @@ export async function openProtocolStream<Request, Errors extends ErrorSchemas>(
 /** The event as it is sent. Throws `invalid-message`. */
 export async function checkEvent<Event>(protocol: EventProtocol<Event>, event: Event): Promise<Event> {
   return checkValue(protocol.event, event, misfit('event', protocol))
+}
+
+function kindOf(served: Served): Kind {
+  return served.kind ?? 'request'
 }
 
 function define(definition: Served): Served {

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { ErrorSchemas, EventProtocol, NoErrors, Protocol, StreamProtocol } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
-import { isProtocolVersion, protocolNamePattern } from './session/request-header.ts'
+import { isProtocolVersion, isSystemProtocol, protocolNamePattern } from './session/request-header.ts'
 
 /**
  * Checks a protocol's definition and returns it. A schema must accept its own output: both sides check, so a value passes
@@ -27,6 +27,15 @@ export function defineStream<Request, Errors extends ErrorSchemas = NoErrors>(
 export function defineEvent<Event>(definition: Omit<EventProtocol<Event>, 'kind'>): EventProtocol<Event> {
   check(definition, { event: definition.event })
   return Object.freeze({ ...definition, kind: 'event' })
+}
+
+/** Throws `invalid-argument` for a name that only the system's own protocols may have. */
+export function requireApplicationName({ name }: { readonly name: string }): void {
+  if (typeof name !== 'string' || !isSystemProtocol(name)) return
+  throw invalidArgument(
+    `The protocol name ${name} is taken.`,
+    'Use one that does not begin with "spacedock-".',
+  )
 }
 
 /** How a protocol is called in messages, such as `notes/1`. */

@@ -19,7 +19,7 @@ export interface RemoteError {
   message: string
   /** With `remote-failure`: the error that the protocol declares. */
   declared?: Declared
-  /** With `unknown-protocol`: what is served under the same name. */
+  /** With `unknown-protocol`: what is served of the same kind under the same name. */
   versions?: readonly number[]
 }
 

@@ -30,7 +30,10 @@ export interface ConnectionsParts {
   /** Null when nothing but the local network is used. */
   settings: InternetSettings | null
   /** How every session begins, and what is done with what comes over it. */
-  session: Omit<SessionOptions, 'localPeer' | 'onRoundTrip' | 'countBytes' | 'random' | 'clock' | 'signal'>
+  session: Omit<
+    SessionOptions,
+    'localPeer' | 'onRoundTrip' | 'countBytes' | 'random' | 'clock' | 'log' | 'signal'
+  >
   /** The device has a session: its first, or one that takes the place of another. */
   onSession: (peer: string) => void
   onSessionEnded: (peer: string) => void
@@ -59,6 +62,7 @@ export class Connections {
       countBytes: metrics.passed,
       random,
       clock,
+      log,
     }
     this.supervisor = new ConnectionSupervisor({
       localPeer: host.libp2p.peerId,

@@ -72,6 +72,27 @@ describe('between two devices that are connected', () => {
     stop()
   })
 
+  test('a reader that stops early has its stream end in order, and the handler is told that it was called off', async () => {
+    const { bob, bobAtAlice } = pair()
+    const failed = Promise.withResolvers<unknown>()
+    const stop = bob.handle(
+      withHandler(async (_request, { writable }) => {
+        const writer = writable.getWriter()
+        for (;;)
+          await writer.write(new Uint8Array(50_000)).catch((error: unknown) => {
+            failed.resolve(error)
+            throw error
+          })
+      }),
+    )
+    const stream = await bobAtAlice.openStream(files, { path: '/dev/zero' })
+    for await (const chunk of stream.readable) if (chunk.byteLength > 0) break
+    await stream.closed
+    const told = await failed.promise
+    assert.ok(told instanceof Error && 'code' in told && told.code === 'cancelled')
+    stop()
+  })
+
   test('a declared error arrives with its code and data; any other as a failure with its message and nothing else', async () => {
     const { bob, bobAtAlice } = pair()
     const secret = new ProtocolError('other/1', 'no-such-note', { secret: true }, 'of another protocol')
@@ -129,10 +150,12 @@ describe('between two devices that are connected', () => {
       return true
     })
     const stream = defineStream({ name: 'notes', version: 1, request: v.any() })
-    await assert.rejects(bobAtAlice.openStream(stream, null), {
-      code: 'unknown-protocol',
-      message: /another kind/u,
-    })
+    const otherKind = { code: 'unknown-protocol', message: /another kind/u }
+    // Only those of the kind that was asked for are of use.
+    await assert.rejects(bobAtAlice.openStream(stream, null), { ...otherKind, versions: [] })
+    stops.push(bob.handle({ ...stream, version: 9, handler: () => {} }))
+    await assert.rejects(bobAtAlice.openStream(stream, null), { ...otherKind, versions: [9] })
+    await assert.rejects(bobAtAlice.request(version(9), { id: 1 }), { ...otherKind, versions: [3, 2, 1] })
     for (const stop of stops) stop()
     await assert.rejects(bobAtAlice.request(version(1), { id: 1 }), (error) => {
       assert.ok(error instanceof UnknownProtocolError)
@@ -187,6 +210,8 @@ describe('between two devices that are connected', () => {
     assert.throws(() => pair().bob.handle(defineEvent({ name: 'e', version: 1, event: v.any() })), {
       code: 'invalid-argument',
     })
+    const ours = defineEvent({ name: 'spacedock-mine', version: 1, event: v.any(), handler: () => {} })
+    assert.throws(() => pair().bob.handle(ours), { code: 'invalid-argument', message: /is taken/u })
   })
 })
 

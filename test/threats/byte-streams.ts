@@ -7,7 +7,7 @@ import { openSessionByHand } from './hand-session.ts'
 import { pause, type Scene } from './scene.ts'
 import { unless, type Threat, type Verdict } from './threat.ts'
 
-/** Threats 24 and 36 by a device that is paired: streams that are never read, and very many of them. */
+/** Threats 24 and 36 by a device that is paired: streams that are never read, and very many of whatever. */
 export const threats: Threat[] = [
   {
     row: 24,
@@ -26,6 +26,24 @@ export const threats: Threat[] = [
             file: 'src/network/session/byte-streams.ts',
             find: `if (this.#handlers >= maxHandlers) return`,
             replace: `if (this.#handlers >= 10_000_000) return`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 36,
+    title:
+      'of 2,000 requests that a paired device calls off at once, no more than it may have get a handler that hangs',
+    attack: manyHangingRequests,
+    without: [
+      {
+        what: 'the places that handlers keep when they are called off',
+        patches: [
+          {
+            file: 'src/network/session/inbound-requests.ts',
+            find: `void this.#abandon(known)`,
+            replace: `known.release()`,
           },
         ],
       },
@@ -57,7 +75,7 @@ export const threats: Threat[] = [
         what: 'the check of the credit',
         patches: [
           {
-            file: 'src/network/session/events.ts',
+            file: 'src/network/session/event-window.ts',
             find: `if (cost > this.#allowedBytes) {`,
             replace: `if (cost < 0) {`,
           },
@@ -72,6 +90,19 @@ async function manyByteStreams(scene: Scene): Promise<Verdict> {
   const opening = encodeRequest('hoard', 1, new Uint8Array(0))
   const frames = Array.from({ length: 1_000 }, (_, index) => frame('open', 1 + 2 * index, opening))
   send(session, frames)
+  await pause(500)
+  const begun = handlers()
+  return unless({ [`${begun} handlers run`]: begun > 128 }, `${begun} handlers were begun`)
+}
+
+async function manyHangingRequests(scene: Scene): Promise<Verdict> {
+  const { session, handlers } = await pairedPhone(scene)
+  const asking = encodeRequest('ask', 1, new TextEncoder().encode('1'))
+  for (let index = 0; index < 2_000; index++) {
+    const channel = 1 + 2 * index
+    send(session, [frame('request', channel, asking), frame('cancel', channel, new Uint8Array(0))])
+    if (index % 100 === 99) await pause(1)
+  }
   await pause(500)
   const begun = handlers()
   return unless({ [`${begun} handlers run`]: begun > 128 }, `${begun} handlers were begun`)
@@ -104,7 +135,7 @@ async function flood(session: Session, piece: Frame): Promise<Verdict> {
 }
 
 async function pairedPhone(scene: Scene): Promise<{ session: Session; handlers: () => number }> {
-  const { defineEvent, defineStream } = await import('../../src/index.ts')
+  const { defineEvent, defineProtocol, defineStream } = await import('../../src/index.ts')
   const alice = await scene.node('alice')
   let begun = 0
   const handler = (): Promise<void> => {
@@ -112,6 +143,7 @@ async function pairedPhone(scene: Scene): Promise<{ session: Session; handlers: 
     return new Promise(() => {})
   }
   alice.handle(defineStream({ name: 'hoard', version: 1, request: v.any(), handler }))
+  alice.handle(defineProtocol({ name: 'ask', version: 1, request: v.any(), response: v.any(), handler }))
   alice.handle(defineEvent({ name: 'stuck', version: 1, event: v.any(), handler }))
   const invitation = await alice.pair()
   const phone = await HandJoiner.start(scene, alice, invitation.words)

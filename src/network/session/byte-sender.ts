@@ -35,6 +35,7 @@ export class ByteSender implements OutgoingStream {
   /** Written by the application, and not given to `#write` yet. */
   #queuedChunks = 0
   #finishing = false
+  #stoppedWith: Error | undefined
 
   constructor(options: ByteSenderOptions) {
     this.channel = options.channel
@@ -61,6 +62,12 @@ export class ByteSender implements OutgoingStream {
 
   get isEnded(): boolean {
     return this.#phase === 'ended'
+  }
+
+  /** Whether this is the error of a write that the other side wanted no more, itself or as the cause of a handler's failure. */
+  isStop(error: unknown): boolean {
+    if (this.#stoppedWith === undefined) return false
+    return error === this.#stoppedWith || (error instanceof Error && error.cause === this.#stoppedWith)
   }
 
   /** False when it is more than anybody could have received. */
@@ -99,6 +106,7 @@ export class ByteSender implements OutgoingStream {
   stop(error: Error): void {
     if (this.#phase === 'ended' || this.#phase === 'failed') return
     this.#discard(error)
+    this.#stoppedWith = error
     this.#phase = 'closing'
     this.#controller?.error(error)
     this.#offer()

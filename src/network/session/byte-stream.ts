@@ -104,6 +104,12 @@ export class ByteChannel {
     this.#receiver.cancel()
   }
 
+  /** The handler threw. Having been stopped is no failure: it is as if it had returned. */
+  handlerFailed(thrown: unknown): void {
+    if (this.#sender.isStop(thrown)) this.finish()
+    else this.reset(thrown)
+  }
+
   /** Ends both ways at once; the other side is told why. */
   reset(reason: unknown): void {
     if (this.#phase === 'reset' || this.#phase === 'finished') return

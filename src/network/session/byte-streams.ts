@@ -192,7 +192,7 @@ export class ByteStreams {
       await this.#options.serve(name, version, decodeJson(body), { signal, accept: () => opened.accept() })
       opened.finish()
     } catch (error) {
-      opened.reset(error)
+      opened.handlerFailed(error)
     } finally {
       this.#handlers--
     }

@@ -1,18 +1,9 @@
 import type { Clock } from '../../api.ts'
-import { SpacedockError } from '../../errors.ts'
-import { startDeadline, untilAborted } from '../deadline.ts'
-import { decodeJson, encodeJson } from '../json-text.ts'
+import { EventWindow, type ReceiveEvent } from './event-window.ts'
 import type { Frame } from './frames.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
-import { decodeRequestHeader, encodeRequest, maxSingleFrameTextBytes } from './request-header.ts'
-
-/** Handles one event of the other side. What it rejects with is told to nobody. */
-export type ReceiveEvent = (
-  name: string,
-  version: number,
-  value: unknown,
-  options: { signal: AbortSignal },
-) => Promise<void>
+import { decodeRequestHeader } from './request-header.ts'
+import { classOf, type RequestClass } from './request-slots.ts'
 
 export interface EventsOptions {
   outgoing: OutgoingQueue
@@ -23,158 +14,60 @@ export interface EventsOptions {
   onIdle: () => void
 }
 
-interface Waiting {
-  body: Uint8Array
-  sent: PromiseWithResolvers<void>
-}
-
-/** One-way events, with a window of their own: a slow handler holds back the events of the other side, and nothing else. */
+/**
+ * One-way events. Those of applications and those of the system, which are publications, have a window each: a handler of an
+ * application that hangs holds up no publication.
+ */
 export class Events {
-  readonly #options: EventsOptions
-  /** For want of credit. */
-  readonly #waiting = new Set<Waiting>()
-  /** In the queue of the session. */
-  readonly #leaving = new Set<Waiting>()
-  #unsentBytes = 0
-  #credit = windowBytes
-  /** What the other side may still send. */
-  #allowedBytes = windowBytes
-  #handledBytes = 0
-  /** The last event of each name and version, which the next one waits for. */
-  readonly #lines = new Map<string, Promise<void>>()
-  readonly #over = new AbortController()
+  readonly #windows: Readonly<Record<RequestClass, EventWindow>>
 
   constructor(options: EventsOptions) {
-    this.#options = options
+    const { outgoing } = options
+    const send = (body: Uint8Array, onTaken: () => void): void => {
+      outgoing.pushMessage({ type: 'event', channel: 0, body, onTaken })
+    }
+    this.#windows = {
+      application: new EventWindow({ ...options, send, grant: (bytes) => outgoing.pushCredit(0, bytes) }),
+      system: new EventWindow({
+        ...options,
+        send,
+        grant: (bytes) => outgoing.pushControl(systemCreditFrame(bytes)),
+      }),
+    }
   }
 
   get isIdle(): boolean {
-    return this.#unsentBytes === 0
+    return this.#windows.application.isIdle && this.#windows.system.isIdle
   }
 
   /**
    * Throws `too-large` when the event is, or when too many wait already: then it was not taken. Resolves when it has left,
-   * after all that were emitted before; rejects with `interrupted` when the session ends first.
+   * after all of its class that were emitted before; rejects with `interrupted` when the session ends first.
    */
   emit(name: string, version: number, value: unknown): Promise<void> {
-    const text = encodeJson(value)
-    if (text.byteLength > maxSingleFrameTextBytes) {
-      throw new SpacedockError('too-large', `The event is larger than ${maxSingleFrameTextBytes} bytes.`)
-    }
-    const body = encodeRequest(name, version, text)
-    if (this.#unsentBytes + costOf(body) > maxUnsentBytes) {
-      throw new SpacedockError('too-large', 'The other device does not take events as fast as they are sent.')
-    }
-    const waiting = { body, sent: Promise.withResolvers<void>() }
-    this.#unsentBytes += costOf(body)
-    this.#waiting.add(waiting)
-    this.#send()
-    return waiting.sent.promise
+    return this.#windows[classOf(name)].emit(name, version, value)
   }
 
   /** An `event` frame. Throws what ends the session. */
   receive({ payload }: Frame): void {
-    const cost = costOf(payload)
-    if (cost > this.#allowedBytes) {
-      throw new SpacedockError('too-large', 'The other device sent more events than it had credit for.')
-    }
-    this.#allowedBytes -= cost
-    const { name, version, rest } = decodeRequestHeader(payload)
-    const key = `${name}/${version}`
-    const before = this.#lines.get(key)
-    const line = this.#handle(name, version, rest.slice(), before)
-    this.#lines.set(key, line)
-    void this.#finishLine(key, line, cost)
+    const header = decodeRequestHeader(payload)
+    this.#windows[classOf(header.name)].receive(header, payload.byteLength)
   }
 
-  /** An `eventCredit` frame. Throws what ends the session. */
-  receiveCredit({ payload }: Frame): void {
+  /** An `eventCredit` frame, or `systemEventCredit`. Throws what ends the session. */
+  receiveCredit({ type, payload }: Frame): void {
     const bytes = new DataView(payload.buffer, payload.byteOffset).getUint32(0)
-    this.#credit += bytes
-    if (bytes === 0 || this.#credit > windowBytes) {
-      throw new SpacedockError('invalid-message', 'The other device gave a credit that makes no sense.')
-    }
-    this.#send()
+    this.#windows[type === 'eventCredit' ? 'application' : 'system'].receiveCredit(bytes)
   }
 
   /** The session is over. */
   end(reason: Error): void {
-    this.#over.abort(reason)
-    for (const { sent } of [...this.#leaving, ...this.#waiting]) sent.reject(reason)
-    this.#leaving.clear()
-    this.#waiting.clear()
-  }
-
-  #send(): void {
-    const { outgoing, flush } = this.#options
-    for (const waiting of this.#waiting) {
-      const { body } = waiting
-      if (costOf(body) > this.#credit) break
-      this.#credit -= costOf(body)
-      outgoing.pushMessage({ type: 'event', channel: 0, body, onTaken: () => this.#sent(waiting) })
-      this.#waiting.delete(waiting)
-      this.#leaving.add(waiting)
-    }
-    flush()
-  }
-
-  #sent(waiting: Waiting): void {
-    this.#leaving.delete(waiting)
-    this.#unsentBytes -= costOf(waiting.body)
-    waiting.sent.resolve()
-    if (this.isIdle) this.#options.onIdle()
-  }
-
-  /** Never rejects. */
-  async #finishLine(key: string, line: Promise<void>, cost: number): Promise<void> {
-    await line
-    if (this.#lines.get(key) === line) this.#lines.delete(key)
-    this.#handled(cost)
-  }
-
-  /** Never rejects. */
-  async #handle(
-    name: string,
-    version: number,
-    body: Uint8Array,
-    before: Promise<void> | undefined,
-  ): Promise<void> {
-    await before
-    if (this.#over.signal.aborted) return
-    const { clock, receive } = this.#options
-    const deadline = startDeadline(handleTimeoutMs, timedOut, { signal: this.#over.signal, clock })
-    const { signal } = deadline
-    try {
-      await untilAborted(receive(name, version, decodeJson(body), { signal }), signal)
-    } catch {
-      // Nobody asked for an answer; the application's own log has it.
-    } finally {
-      deadline.stop()
-    }
-  }
-
-  #handled(cost: number): void {
-    this.#handledBytes += cost
-    if (this.#handledBytes < windowBytes / 2 || this.#over.signal.aborted) return
-    this.#allowedBytes += this.#handledBytes
-    this.#options.outgoing.pushCredit(0, this.#handledBytes)
-    this.#handledBytes = 0
-    this.#options.flush()
+    for (const window of Object.values(this.#windows)) window.end(reason)
   }
 }
 
-/** What each side may send before the first credit, and has under way at the most. */
-const windowBytes = 256 * 1024
-/** Accepted by `emit` and not sent yet. */
-const maxUnsentBytes = 1024 * 1024
-/** Counted besides the payload, so that very many tiny ones are not free. */
-const perEventBytes = 256
-const handleTimeoutMs = 30_000
-
-function costOf(payload: Uint8Array): number {
-  return payload.byteLength + perEventBytes
-}
-
-function timedOut(): SpacedockError {
-  return new SpacedockError('timed-out', 'The event was not handled in time.')
+function systemCreditFrame(bytes: number): Frame {
+  const payload = new Uint8Array(4)
+  new DataView(payload.buffer).setUint32(0, bytes)
+  return { type: 'systemEventCredit', more: false, channel: 0, payload }
 }

@@ -29,6 +29,7 @@ export const frameTypes = {
   reset: 0x26,
   event: 0x28,
   eventCredit: 0x29,
+  systemEventCredit: 0x2a,
 } as const
 
 export type FrameType = keyof typeof frameTypes
@@ -73,6 +74,7 @@ const rules: Record<FrameType, FrameRule> = {
   reset: { payloadBytes: [2, 8 * 1024], onChannel: true, continued: false },
   event: { payloadBytes: [1, maxPayloadBytes], onChannel: false, continued: false },
   eventCredit: { payloadBytes: [4, 4], onChannel: false, continued: false },
+  systemEventCredit: { payloadBytes: [4, 4], onChannel: false, continued: false },
 }
 
 const typeOfByte = new Map<number, FrameType>(

@@ -1,10 +1,13 @@
+import type { Clock, Log } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { BoundedBuffer } from '../bounded-buffer.ts'
+import { startDeadline, untilAborted } from '../deadline.ts'
 import type { Frame } from './frames.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
 import { encodeRemoteError } from '../remote-error.ts'
-import { decodeRequestHeader, maxMessageBytes } from './request-header.ts'
+import { decodeRequestHeader, isSystemProtocol, maxMessageBytes } from './request-header.ts'
+import { maxInFlight, RequestSlots } from './request-slots.ts'
 
 export interface InboundRequestsOptions {
   outgoing: OutgoingQueue
@@ -15,29 +18,42 @@ export interface InboundRequestsOptions {
     value: unknown,
     options: { signal: AbortSignal },
   ) => Promise<unknown>
+  clock: Clock
+  log?: Log | undefined
   /** Called when nothing is under way any more. */
   onIdle: () => void
 }
 
+interface Asked {
+  name: string
+  version: number
+  /** Gives its place to another request. */
+  release: () => void
+}
+
+type Running = Asked & { phase: 'running'; controller: AbortController; ended: Promise<void> }
+
 type Channel =
-  | { phase: 'receiving'; name: string; version: number; body: BoundedBuffer }
+  | (Asked & { phase: 'receiving'; body: BoundedBuffer })
   /** Was answered with an error before it was complete; the rest of it is dropped. */
   | { phase: 'refused' }
   /** Complete, and waits until some of the answers before it have left. */
-  | { phase: 'ready'; name: string; version: number; body: Uint8Array }
-  | { phase: 'running'; controller: AbortController }
-  | { phase: 'answering'; answerBytes: number }
+  | (Asked & { phase: 'ready'; body: Uint8Array })
+  | Running
+  | (Asked & { phase: 'answering'; answerBytes: number })
 
 /** The requests that the other side made: puts them together, has them handled, queues the answers. */
 export class InboundRequests {
   readonly #options: InboundRequestsOptions
   readonly #channels = new Map<number, Channel>()
+  readonly #slots = new RequestSlots()
+  readonly #over = new AbortController()
   /** Of requests that are not handled yet. */
   #bufferedBytes = 0
   /** Of answers that have not left yet. */
   #answerBytes = 0
-  /** Handlers of cancelled requests that still run: they use memory all the same. */
-  #abandoned = 0
+  /** Handlers of cancelled requests that still run, and whose places were given to others. */
+  #forgotten = 0
 
   constructor(options: InboundRequestsOptions) {
     this.#options = options
@@ -75,15 +91,15 @@ export class InboundRequests {
       this.#options.outgoing.drop(channel)
       return this.#answered(channel, known.answerBytes)
     }
-    this.#forget(channel)
-    if (known.phase === 'running') {
-      this.#abandoned++
-      known.controller.abort(new SpacedockError('cancelled', 'The other device called the request off.'))
-    }
+    if (known.phase !== 'running') return this.#forget(channel)
+    this.#channels.delete(channel)
+    void this.#abandon(known)
+    if (this.isIdle) this.#options.onIdle()
   }
 
   /** The session is over. */
   abortAll(reason: Error): void {
+    this.#over.abort(reason)
     for (const known of this.#channels.values()) {
       if (known.phase === 'running') known.controller.abort(reason)
     }
@@ -91,15 +107,17 @@ export class InboundRequests {
   }
 
   #begin(channel: number, payload: Uint8Array, more: boolean): void {
-    if (this.#channels.size >= 2 * maxInFlight) {
+    if (this.#channels.size >= maxChannels) {
       throw new SpacedockError(
         'too-large',
         'The other device sends requests faster than they can be refused.',
       )
     }
     const { name, version, rest } = decodeRequestHeader(payload)
-    if (this.#channels.size + this.#abandoned >= maxInFlight) return this.#refuse(channel, more, busy())
-    const state: Channel = { phase: 'receiving', name, version, body: new BoundedBuffer(maxMessageBytes) }
+    const release = this.#slots.take(name)
+    if (release === undefined) return this.#refuse(channel, more, busy())
+    const body = new BoundedBuffer(maxMessageBytes)
+    const state = { phase: 'receiving' as const, name, version, release, body }
     this.#channels.set(channel, state)
     return this.#append(channel, state, rest, more)
   }
@@ -120,32 +138,28 @@ export class InboundRequests {
     }
     this.#bufferedBytes += payload.byteLength
     if (more) return undefined
-    this.#channels.set(channel, {
-      phase: 'ready',
-      name: state.name,
-      version: state.version,
-      body: state.body.take(),
-    })
+    this.#channels.set(channel, { ...state, phase: 'ready', body: state.body.take() })
     return this.#runReady(channel)
   }
 
   #runReady(channel: number): void {
     const known = this.#channels.get(channel)
-    if (known?.phase !== 'ready' || this.#answerBytes > answersBeforeWaitingBytes) return
-    this.#bufferedBytes -= known.body.byteLength
+    if (known?.phase !== 'ready') return
+    // The system's own answers are small, and must not wait until an application's have left.
+    if (this.#answerBytes > answersBeforeWaitingBytes && !isSystemProtocol(known.name)) return
+    const { name, version, release, body } = known
+    this.#bufferedBytes -= body.byteLength
     const controller = new AbortController()
-    this.#channels.set(channel, { phase: 'running', controller })
-    void this.#answer(channel, known.name, known.version, known.body, controller.signal)
+    const ended = Promise.withResolvers<void>()
+    const running: Running = { phase: 'running', name, version, release, controller, ended: ended.promise }
+    this.#channels.set(channel, running)
+    void this.#answer(channel, running, body).then(ended.resolve)
   }
 
   /** Never rejects. */
-  async #answer(
-    channel: number,
-    name: string,
-    version: number,
-    body: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #answer(channel: number, { controller, ...asked }: Running, body: Uint8Array): Promise<void> {
+    const { signal } = controller
+    const { name, version } = asked
     const { outgoing, dispatch, flush } = this.#options
     try {
       const value = await dispatch(name, version, decodeJson(body), { signal })
@@ -154,16 +168,37 @@ export class InboundRequests {
       if (answer.byteLength > maxMessageBytes) throw tooLarge('answer')
       if (this.#answerBytes + answer.byteLength > maxAnswerBytes) throw busy()
       this.#answerBytes += answer.byteLength
-      this.#channels.set(channel, { phase: 'answering', answerBytes: answer.byteLength })
+      this.#channels.set(channel, { ...asked, phase: 'answering', answerBytes: answer.byteLength })
       const onTaken = (): void => this.#answered(channel, answer.byteLength)
       outgoing.pushMessage({ type: 'response', channel, body: answer, onTaken })
     } catch (error) {
       if (signal.aborted) return
       this.#refuse(channel, false, error)
-    } finally {
-      if (signal.aborted) this.#abandoned--
     }
     flush()
+  }
+
+  /**
+   * Whoever ignores that it was called off uses memory all the same, and keeps its place for a while; not for ever, or a few
+   * that hang would keep out all that follow. Never rejects.
+   */
+  async #abandon({ name, version, release, controller, ended }: Running): Promise<void> {
+    const { clock, log } = this.#options
+    const grace = startDeadline(graceMs, stillRuns, { signal: this.#over.signal, clock })
+    controller.abort(new SpacedockError('cancelled', 'The other device called the request off.'))
+    await untilAborted(ended, grace.signal).catch(() => {})
+    grace.stop()
+    const hangs = grace.signal.aborted && !this.#over.signal.aborted
+    if (hangs && this.#forgotten < maxForgotten) {
+      log?.('warn', 'request.still-running', { name, version, calledOffMs: graceMs })
+      this.#forgotten++
+      release()
+      await ended
+      this.#forgotten--
+    } else {
+      await ended
+      release()
+    }
   }
 
   #answered(channel: number, answerBytes: number): void {
@@ -175,6 +210,7 @@ export class InboundRequests {
   }
 
   #refuse(channel: number, more: boolean, error: unknown): void {
+    this.#release(channel)
     if (more) this.#channels.set(channel, { phase: 'refused' })
     else this.#forget(channel)
     this.#options.outgoing.pushControl({
@@ -187,13 +223,22 @@ export class InboundRequests {
   }
 
   #forget(channel: number): void {
+    this.#release(channel)
     this.#channels.delete(channel)
     if (this.isIdle) this.#options.onIdle()
   }
+
+  #release(channel: number): void {
+    const known = this.#channels.get(channel)
+    if (known !== undefined && known.phase !== 'refused') known.release()
+  }
 }
 
-/** At the same time, for each session. */
-export const maxInFlight = 256
+/** Those that are being refused among them. */
+const maxChannels = 2 * (maxInFlight.application + maxInFlight.system)
+const graceMs = 30_000
+/** What hangs after that is bounded too: the next ones keep their places until they end. */
+const maxForgotten = 1_024
 const maxBufferedBytes = 16 * 1024 * 1024
 const answersBeforeWaitingBytes = 4 * 1024 * 1024
 // Reached only when very many handlers, started before, finish with large answers at once.
@@ -201,6 +246,10 @@ const maxAnswerBytes = 64 * 1024 * 1024
 
 function busy(): SpacedockError {
   return new SpacedockError('remote-failure', 'The other device is busy with too many requests at once.')
+}
+
+function stillRuns(): SpacedockError {
+  return new SpacedockError('timed-out', 'The handler still runs.')
 }
 
 function tooLarge(what: string): SpacedockError {

@@ -1,6 +1,6 @@
 import type { Connection } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
-import { startDeadline, untilAborted } from '../deadline.ts'
+import { startDeadline, startStallDeadline, untilAborted } from '../deadline.ts'
 import type { FramedStream } from './framed-stream.ts'
 import type { Frame } from './frames.ts'
 import { ByteStreams } from './byte-streams.ts'
@@ -11,7 +11,8 @@ import { Liveness } from './liveness.ts'
 import { OutboundRequests } from './outbound-requests.ts'
 import { Pings } from './pings.ts'
 import type { CloseOptions, Session, SessionEnd, SessionHandlers } from './session-contract.ts'
-import type { Clock } from '../../api.ts'
+import { closeTimedOut, isViolation, unknownProtocol, usedTwice } from './session-errors.ts'
+import type { Clock, Log } from '../../api.ts'
 
 export interface LiveSessionOptions extends SessionHandlers {
   framed: FramedStream
@@ -19,6 +20,7 @@ export interface LiveSessionOptions extends SessionHandlers {
   opener: 'local' | 'remote'
   remoteInstance: string
   clock: Clock
+  log?: Log | undefined
   /** Called at every answer to a ping with the time that it takes, smoothed. */
   onRoundTrip?: ((roundTripMs: number) => void) | undefined
   /** Whether it is true that the other side has revoked this device. */
@@ -36,7 +38,15 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   let heardGoodbye = false
   let onIdle: (() => void) | undefined
 
-  const flush = (): void => framed.flush()
+  /** When something of what is under way arrived or left last; pings are no such thing. */
+  let movedAtMs = clock.monotonic()
+  const moved = (): void => {
+    movedAtMs = clock.monotonic()
+  }
+  const flush = (): void => {
+    moved()
+    framed.flush()
+  }
   /** What the other side asked before it heard our goodbye is still on its way until we hear its own. */
   const isIdle = (): boolean =>
     heardGoodbye && inbound.isIdle && outbound.isIdle && streams.isIdle && events.isIdle
@@ -55,6 +65,8 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     flush,
     dispatch: (name, version, value, { signal }) =>
       options.dispatch(name, version, value, { peerId: remotePeer, signal }),
+    clock,
+    log: options.log,
     onIdle: noticeIdle,
   })
   const channels = new ChannelNumbers(opener === 'local' ? 1 : 2)
@@ -115,6 +127,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     if (outgoing.controlFrames > maxControlFrames) {
       throw new SpacedockError('too-large', 'The other device asks without ever reading an answer.')
     }
+    if (frame.type !== 'ping' && frame.type !== 'pong') moved()
     switch (frame.type) {
       case 'request':
         expectChannel(frame, 'theirs')
@@ -159,6 +172,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       case 'event':
         return events.receive(frame)
       case 'eventCredit':
+      case 'systemEventCredit':
         return events.receiveCredit(frame)
       case 'dialerHello':
       case 'listenerHello':
@@ -183,10 +197,14 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       throw new SpacedockError('interrupted', 'The connection to the other device is closing.')
   }
 
-  async function close({ patienceMs = closeTimeoutMs }: CloseOptions = {}): Promise<void> {
+  async function close({ stallMs }: CloseOptions = {}): Promise<void> {
     if (phase === 'open' || phase === 'goodbye-received') {
       phase = 'closing'
-      const deadline = startDeadline(patienceMs, closeTimedOut, { clock })
+      moved()
+      const deadline =
+        stallMs === undefined
+          ? startDeadline(closeTimeoutMs, closeTimedOut, { clock })
+          : startStallDeadline(stallMs, closeTimedOut, { movedAt: () => movedAtMs, clock })
       try {
         sayGoodbye()
         if (!isIdle()) {
@@ -281,19 +299,3 @@ export function startLiveSession(options: LiveSessionOptions): Session {
 const closeTimeoutMs = 1_000
 const farewellTimeoutMs = 500
 const maxControlFrames = 1_024
-
-function unknownProtocol(name: string, version: number): SpacedockError {
-  return new SpacedockError('unknown-protocol', `The other device does not serve ${name}/${version}.`)
-}
-
-function usedTwice(): SpacedockError {
-  return new SpacedockError('invalid-message', 'The other device used a channel twice.')
-}
-
-function closeTimedOut(): SpacedockError {
-  return new SpacedockError('timed-out', 'The other device did not close in time.')
-}
-
-function isViolation(error: Error): boolean {
-  return error instanceof SpacedockError && (error.code === 'invalid-message' || error.code === 'too-large')
-}

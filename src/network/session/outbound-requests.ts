@@ -4,12 +4,13 @@ import type { Deadline } from '../deadline.ts'
 import { abortReason, startDeadline } from '../deadline.ts'
 import type { ChannelNumbers } from './channel-numbers.ts'
 import type { Frame } from './frames.ts'
-import { maxInFlight } from './inbound-requests.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
 import { decodeRemoteError } from '../remote-error.ts'
 import { encodeRequest, isProtocolVersion, maxMessageBytes, protocolNamePattern } from './request-header.ts'
+import { classOf, RequestSlots } from './request-slots.ts'
 import type { Clock } from '../../api.ts'
+
 export interface OutboundRequestsOptions {
   outgoing: OutgoingQueue
   flush: () => void
@@ -26,9 +27,12 @@ export interface SessionRequestOptions {
 }
 
 interface Pending {
+  name: string
   body: Uint8Array
   answer: BoundedBuffer
   deadline: Deadline
+  /** Gives its place to another request, once it has one. */
+  release: () => void
   resolve: (value: unknown) => void
   reject: (error: Error) => void
 }
@@ -36,10 +40,12 @@ interface Pending {
 /** The requests that this side made. As many as the other side accepts are under way; the rest wait their turn. */
 export class OutboundRequests {
   readonly #options: OutboundRequestsOptions
-  readonly #waiting = new Set<Pending>()
+  /** By name: the names take turns. */
+  readonly #waiting = new Map<string, Set<Pending>>()
+  readonly #slots = new RequestSlots()
   readonly #channels = new Map<number, Pending>()
   /** Of requests without an answer yet. */
-  #bytesInFlight = 0
+  readonly #bytesInFlight = { application: 0, system: 0 }
 
   constructor(options: OutboundRequestsOptions) {
     this.#options = options
@@ -69,11 +75,13 @@ export class OutboundRequests {
     const deadline = startDeadline(timeoutMs, timedOut, { signal, clock: this.#options.clock })
     return new Promise<unknown>((resolve, reject) => {
       const body = encodeRequest(name, version, text)
-      const pending: Pending = { body, answer: new BoundedBuffer(maxMessageBytes), deadline, resolve, reject }
+      const answer = new BoundedBuffer(maxMessageBytes)
+      const pending: Pending = { name, body, answer, deadline, release: () => {}, resolve, reject }
       deadline.signal.addEventListener('abort', () => this.#callOff(pending, abortReason(deadline.signal)), {
         once: true,
       })
-      this.#waiting.add(pending)
+      const line = this.#waiting.get(name) ?? new Set()
+      this.#waiting.set(name, line.add(pending))
       this.#startWaiting()
     })
   }
@@ -110,7 +118,7 @@ export class OutboundRequests {
 
   /** The session is over. */
   rejectAll(reason: Error): void {
-    const all = [...this.#channels.values(), ...this.#waiting]
+    const all = [...this.#channels.values(), ...[...this.#waiting.values()].flatMap((line) => [...line])]
     this.#channels.clear()
     this.#waiting.clear()
     for (const pending of all) {
@@ -120,11 +128,16 @@ export class OutboundRequests {
   }
 
   #startWaiting(): void {
-    for (const pending of this.#waiting) {
-      if (this.#channels.size >= maxInFlight) break
-      if (this.#bytesInFlight >= maxBytesInFlight && pending.body.byteLength > alwaysFitsBytes) continue
-      this.#waiting.delete(pending)
-      this.#bytesInFlight += pending.body.byteLength
+    // A Map goes on to what is put back at its end: each name starts one, until none can.
+    for (const [name, line] of this.#waiting) {
+      const pending = this.#nextOf(name, line)
+      const release = pending && this.#slots.take(name)
+      if (pending === undefined || release === undefined) continue
+      line.delete(pending)
+      this.#waiting.delete(name)
+      if (line.size > 0) this.#waiting.set(name, line)
+      pending.release = release
+      this.#bytesInFlight[classOf(name)] += pending.body.byteLength
       const channel = this.#options.channels.take()
       this.#channels.set(channel, pending)
       this.#options.outgoing.pushMessage({ type: 'request', channel, body: pending.body })
@@ -132,9 +145,19 @@ export class OutboundRequests {
     this.#options.flush()
   }
 
+  /** The first that is not too large for what is under way. */
+  #nextOf(name: string, line: ReadonlySet<Pending>): Pending | undefined {
+    const requestClass = classOf(name)
+    const isFull = this.#bytesInFlight[requestClass] >= maxBytesInFlight[requestClass]
+    for (const pending of line) if (!isFull || pending.body.byteLength <= alwaysFitsBytes) return pending
+    return undefined
+  }
+
   #callOff(pending: Pending, reason: Error): void {
     pending.deadline.stop()
-    const wasWaiting = this.#waiting.delete(pending)
+    const line = this.#waiting.get(pending.name)
+    const wasWaiting = line?.delete(pending) === true
+    if (line?.size === 0) this.#waiting.delete(pending.name)
     if (!wasWaiting) {
       for (const [channel, other] of this.#channels) {
         if (other !== pending) continue
@@ -152,14 +175,16 @@ export class OutboundRequests {
     this.#options.outgoing.drop(channel)
     this.#channels.delete(channel)
     this.#options.channels.release(channel)
-    this.#bytesInFlight -= pending.body.byteLength
+    this.#bytesInFlight[classOf(pending.name)] -= pending.body.byteLength
+    pending.release()
     this.#startWaiting()
     if (this.isIdle) this.#options.onIdle()
   }
 }
 
 const requestTimeoutMs = 30_000
-// Together well below what the other side buffers: 8 MiB of large requests, and small ones that need not wait for them.
-const maxBytesInFlight = 8 * 1024 * 1024
+// Together well below what the other side buffers: 8 MiB of large requests, and small ones that need not wait for them. Of
+// the system's own, which have room beside that, one large one is under way: that of the messages.
+const maxBytesInFlight = { application: 8 * 1024 * 1024, system: 1024 * 1024 }
 const alwaysFitsBytes = 16 * 1024
 const nothing = new Uint8Array(0)

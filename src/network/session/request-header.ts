@@ -9,6 +9,11 @@ export const maxSingleFrameTextBytes = 65_000
 /** Lower case letters, digits and dashes, a letter first, at most 64. */
 export const protocolNamePattern = /^[a-z][a-z0-9-]{0,63}$/
 
+/** What the system itself says: messages, topics, publications, versions. No application may have such a name. */
+export function isSystemProtocol(name: string): boolean {
+  return name.startsWith('spacedock-')
+}
+
 export function isProtocolVersion(version: unknown): version is number {
   return Number.isInteger(version) && Number(version) >= 1 && Number(version) <= 0xffff_ffff
 }
@@ -24,12 +29,15 @@ export function encodeRequest(name: string, version: number, body: Uint8Array): 
   return bytes
 }
 
-/** Throws `invalid-message`; the header is always whole in the first frame. */
-export function decodeRequestHeader(payload: Uint8Array): {
+export interface RequestHeader {
   name: string
   version: number
+  /** What follows it. */
   rest: Uint8Array
-} {
+}
+
+/** Throws `invalid-message`; the header is always whole in the first frame. */
+export function decodeRequestHeader(payload: Uint8Array): RequestHeader {
   const nameLength = payload[0] ?? 0
   const headerLength = 1 + nameLength + 4
   const name = String.fromCharCode(...payload.subarray(1, 1 + nameLength))

@@ -1,7 +1,7 @@
 import type { Connection, PeerId } from '@libp2p/interface'
 import type { ByteStream } from '../../api.ts'
 import type { OpenStreamOptions, ServeStream } from './byte-streams.ts'
-import type { ReceiveEvent } from './events.ts'
+import type { ReceiveEvent } from './event-window.ts'
 import type { SessionRequestOptions } from './outbound-requests.ts'
 import type { PingOptions } from './pings.ts'
 
@@ -27,7 +27,8 @@ export interface Session {
    */
   openStream(name: string, version: number, value: unknown, options?: OpenStreamOptions): Promise<ByteStream>
   /**
-   * Throws when the event was not taken: `too-large`, `interrupted`. Resolves when it has left, in the order of the calls;
+   * Throws when the event was not taken: `too-large`, `interrupted`. Resolves when it has left, in the order of the calls for
+   * events of its class, applications' or the system's;
    * rejects with `interrupted` when the session ends first. Nothing says whether it was handled.
    */
   emit(name: string, version: number, value: unknown): Promise<void>
@@ -42,8 +43,8 @@ export interface Session {
 }
 
 export interface CloseOptions {
-  /** How long what is under way may take. @default 1_000 */
-  patienceMs?: number
+  /** Lets what is under way take its time, as long as something of it moves so often. @default a second for all of it */
+  stallMs?: number
 }
 
 export type SessionEnd =

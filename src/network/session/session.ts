@@ -6,7 +6,7 @@ import { startLiveSession } from './live-session.ts'
 import type { Session, SessionHandlers } from './session-contract.ts'
 import { greetAsDialer, greetAsListener } from './session-handshake.ts'
 import type { PairKey } from './session-hello.ts'
-import type { Clock } from '../../api.ts'
+import type { Clock, Log } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
 
 export const sessionProtocol = '/spacedock/session/1.0.0'
@@ -32,6 +32,7 @@ export interface SessionOptions extends SessionHandlers {
   /** Called at every answer to a ping with how long one takes over this connection, in milliseconds, smoothed. */
   onRoundTrip?: (connection: Connection, roundTripMs: number) => void
   clock?: Clock
+  log?: Log
   /** Calls off the opening; has no effect on the session once it is open. */
   signal?: AbortSignal
 }
@@ -93,6 +94,7 @@ async function startSession(
       opener,
       remoteInstance,
       clock,
+      log: options.log,
       dispatch,
       serveStream,
       receiveEvent,

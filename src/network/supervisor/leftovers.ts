@@ -1,5 +1,6 @@
 import type { Connection } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
+import { SpacedockError } from '../../errors.ts'
 import type { Session } from '../session/session.ts'
 import { endSilent, probe } from './probe.ts'
 
@@ -24,14 +25,16 @@ export class Leftovers {
 
   /**
    * Ends a session that was replaced without losing what is under way on it: not before the other side uses the new one, lest
-   * it asks on one that is closing, and not before all is answered. One that is dead ends at once. Never rejects.
+   * it asks on one that is closing, and not while anything on it moves. One that is dead ends at once. Never rejects.
    */
   async retire(previous: Session, next: Session, isTakenIn: Promise<unknown>): Promise<void> {
     this.#retiring.add(previous)
+    const [oldest] = this.#retiring
+    if (this.#retiring.size > maxRetiring) oldest?.abort(tooMany())
     await isTakenIn
     // One that is closing already may still have to answer.
     if ((await probe(previous)) === 'silent') endSilent(previous, next.connection)
-    else await previous.close({ patienceMs: retirementMs })
+    else await previous.close({ stallMs: retirementStallMs })
     this.#retiring.delete(previous)
     this.tidySoon()
   }
@@ -64,6 +67,12 @@ export class Leftovers {
   }
 }
 
+function tooMany(): SpacedockError {
+  return new SpacedockError('interrupted', 'The connection was replaced too many times.')
+}
+
+/** More than the paths change while a stream lasts: one who replaces sessions without end does not keep them all. */
+const maxRetiring = 16
 const tidyingMs = 2_000
-/** Requests have deadlines of their own, and silence ends it at any time. */
-const retirementMs = 600_000
+/** What moves is never cut, and silence ends it at any time; this ends what hangs, of an application that has forgotten it. */
+const retirementStallMs = 600_000

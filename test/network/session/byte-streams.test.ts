@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { Stream } from '@libp2p/interface'
 import fc from 'fast-check'
 import type { ByteStream } from '../../../src/api.ts'
+import { SpacedockError } from '../../../src/errors.ts'
 import { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame, FrameType } from '../../../src/network/session/frames.ts'
 import { encodeFrames } from '../../../src/network/session/frames.ts'
@@ -163,6 +164,60 @@ test('one who reads no more stops the writer, and may still write', async () => 
   await write(stream, [Buffer.from('goodbye')])
   assert.equal(await rest.promise, 'goodbye')
   await stream.closed
+  await dialer.close()
+})
+
+const stops: Record<string, (stream: ByteStream) => Promise<unknown>> = {
+  'leaves the loop': async ({ readable }) => {
+    for await (const chunk of readable) if (chunk.byteLength > 0) break
+  },
+  cancels: async ({ readable }) => {
+    const reader = readable.getReader()
+    await reader.read()
+    await reader.cancel(new Error('enough'))
+  },
+}
+const rejections: Record<string, Serve> = {
+  'its write': async (stream) => {
+    throw await keepWriting(stream).failed
+  },
+  'its write, as the registry wraps it': async (stream) => {
+    const cause = await keepWriting(stream).failed
+    throw new SpacedockError('remote-failure', 'failed', { cause })
+  },
+  'what it pipes': async (stream) => endless().pipeTo(stream.writable),
+}
+
+for (const [ends, end] of Object.entries(stops)) {
+  for (const [what, serve] of Object.entries(rejections)) {
+    test(`a reader that ${ends} does not make a failure of a handler that rejects with ${what}`, async () => {
+      const served = Promise.withResolvers<[ByteStream, AbortSignal]>()
+      const { dialer } = await sessionPair({
+        listener: serving((stream, signal) => {
+          served.resolve([stream, signal])
+          return serve(stream, signal)
+        }),
+      })
+      const stream = await dialer.openStream('any', 1, null)
+      await end(stream)
+      const [there, signal] = await served.promise
+      await within(Promise.all([stream.closed, there.closed]), 'the end on both sides')
+      assert.equal(signal.aborted, false)
+      await dialer.close()
+    })
+  }
+}
+
+test('a handler that fails for another reason after its writes were stopped has failed', async () => {
+  const { dialer } = await sessionPair({
+    listener: serving(async (stream) => {
+      await keepWriting(stream).failed
+      throw new Error('the disk is gone')
+    }),
+  })
+  const stream = await dialer.openStream('any', 1, null)
+  await stream.readable.cancel()
+  await assert.rejects(stream.closed, { code: 'remote-failure', message: 'the disk is gone' })
   await dialer.close()
 })
 
@@ -376,6 +431,7 @@ test('fuzzed frames of streams and events: the session goes on or ends, and noth
     'reset',
     'event',
     'eventCredit',
+    'systemEventCredit',
   ]
   const fuzzed = fc.tuple(fc.constantFrom(...types), fc.nat(4), fc.uint8Array({ maxLength: 40 }))
   await fc.assert(
@@ -383,7 +439,7 @@ test('fuzzed frames of streams and events: the session goes on or ends, and noth
       const { session, peer } = await rawDialer(serving(echo))
       for (const [type, channel, payload] of list) {
         const known = type === 'open' ? open(channel).payload : payload
-        const sized = type === 'credit' || type === 'eventCredit' ? known.slice(0, 4) : known
+        const sized = type === 'credit' || type.endsWith('Credit') ? known.slice(0, 4) : known
         if (peer.status === 'open') peer.send(encodeFrames([{ ...control(type, channel), payload: sized }]))
       }
       await turns(5)
@@ -460,6 +516,10 @@ async function write(stream: ByteStream, chunks: readonly Uint8Array[]): Promise
   const writer = stream.writable.getWriter()
   for (const chunk of chunks) await writer.write(chunk)
   await writer.close()
+}
+
+function endless(): ReadableStream<Uint8Array> {
+  return new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(16 * 1024)) })
 }
 
 /** Writes for as long as it may, and counts what was taken. */

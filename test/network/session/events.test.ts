@@ -104,3 +104,30 @@ test('an event over 65,000 bytes is refused here; one that nobody serves is drop
   assert.equal(await dialer.request('any', 1, 'on'), 'on')
   await dialer.close()
 })
+
+test('publications are never behind events of applications, whatever those wait for, nor the other way round', async () => {
+  for (const [stuck, free] of [
+    ['app', 'spacedock-publish'],
+    ['spacedock-publish', 'app'],
+  ] as const) {
+    const seen: unknown[] = []
+    const { dialer } = await sessionPair({
+      listener: receiving((name, _version, value) => {
+        if (name === stuck) return new Promise(() => {})
+        seen.push(value)
+        return Promise.resolve()
+      }),
+    })
+    // As many as may wait: the window is used up there, and what may wait for it here.
+    const emit = (): void => void dialer.emit(stuck, 1, 'x'.repeat(60_000)).catch(() => {})
+    for (let index = 0; index < 17; index++) emit()
+    assert.throws(emit, { code: 'too-large' })
+    // Several windows full, so that credit has to come back for them.
+    for (let index = 0; index < 20; index++) {
+      await within(dialer.emit(free, 1, `${index} ${'x'.repeat(60_000)}`), 'its turn')
+    }
+    await until(() => seen.length === 20, 'the others')
+    assert.ok(seen.every((value, index) => String(value).startsWith(`${index} `)))
+    dialer.abort(new Error('done'))
+  }
+})

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ByteStream } from '../../../src/api.ts'
 import { within } from '../real-hosts.ts'
-import { virtualClock } from '../../../src/testing/virtual-clock.ts'
-import { sessionPair } from './session-pair.ts'
+import { virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts'
+import { sessionPair, type SessionPair } from './session-pair.ts'
 
 test('a request that crosses the goodbye of the other side is answered', async () => {
   const { dialer, listener } = await sessionPair()
@@ -30,13 +31,13 @@ test('both may say goodbye at once, each with a request under way', async () => 
   await within(closing, 'the close')
 })
 
-test('a session that is closed with patience lets what is under way take its time', async () => {
+test('a session that is closed with patience lets a request that is under way take its time', async () => {
   const clock = virtualClock()
   const release = Promise.withResolvers<string>()
   const { dialer, listener } = await sessionPair({ listener: { clock, dispatch: () => release.promise } })
   const answer = dialer.request('any', 1, null)
   await dialer.ping()
-  const closing = listener.close({ patienceMs: 60_000 })
+  const closing = listener.close({ stallMs: 60_000 })
   await clock.pass(2_500)
   release.resolve('at last')
   assert.equal(await within(answer, 'the answer'), 'at last')
@@ -44,3 +45,63 @@ test('a session that is closed with patience lets what is under way take its tim
   assert.deepEqual(await listener.closed, { reason: 'closed' })
   assert.equal(clock.pending(), 0)
 })
+
+for (const closes of ['the reading side', 'the writing side', 'both sides'] as const) {
+  test(`a stream is not cut while its bytes move, however slowly, when ${closes} close with patience`, async () => {
+    const clock = virtualClock()
+    const { dialer, listener, stream, seen } = await streamUnderWay(clock)
+    const closing = []
+    if (closes !== 'the writing side') closing.push(dialer.close({ stallMs: 600_000 }))
+    if (closes !== 'the reading side') closing.push(listener.close({ stallMs: 600_000 }))
+    const writer = stream.writable.getWriter()
+    for (let minutes = 0; minutes < 36; minutes += 9) {
+      await writer.write(new Uint8Array(1))
+      await clock.pass(9 * 60_000)
+    }
+    assert.equal(seen(), 4)
+    await writer.close()
+    await clock.pass(0)
+    await within(Promise.all(closing), 'the close')
+    await within(Promise.all([dialer.closed, listener.closed]), 'both ends')
+    assert.equal(clock.pending(), 0)
+  })
+}
+
+test('what does not move any more is cut after that time, pings or not', async () => {
+  const clock = virtualClock()
+  const { dialer, stream } = await streamUnderWay(clock)
+  let isClosed = false
+  const closing = dialer.close({ stallMs: 600_000 }).then(() => (isClosed = true))
+  await clock.pass(300_000)
+  await stream.writable.getWriter().write(new Uint8Array(1))
+  await clock.pass(599_000)
+  assert.ok(!isClosed)
+  await clock.pass(1_001)
+  await within(closing, 'the close')
+  await assert.rejects(stream.closed, { code: 'interrupted' })
+})
+
+/** From the listener, which writes, to the dialer, which reads. */
+async function streamUnderWay(
+  clock: VirtualClock,
+): Promise<SessionPair & { stream: ByteStream; seen: () => number }> {
+  const opened = Promise.withResolvers<ByteStream>()
+  const pair = await sessionPair({
+    dialer: { clock },
+    listener: {
+      clock,
+      serveStream: async (_name, _version, _value, { accept }) => {
+        const stream = accept()
+        opened.resolve(stream)
+        await stream.closed
+      },
+    },
+  })
+  const { readable, writable } = await pair.dialer.openStream('tail', 1, null)
+  await writable.close()
+  let seenBytes = 0
+  void (async () => {
+    for await (const chunk of readable) seenBytes += chunk.byteLength
+  })().catch(() => {})
+  return { ...pair, stream: await opened.promise, seen: () => seenBytes }
+}

@@ -360,7 +360,10 @@ test('requests beyond what the other side accepts wait their turn', async () => 
     },
   })
   const values = Array.from({ length: 1_000 }, (_, index) => index)
-  assert.deepEqual(await Promise.all(values.map((value) => dialer.request('any', 1, value))), values)
+  assert.deepEqual(
+    await Promise.all(values.map((value) => dialer.request(`any-${value % 3}`, 1, value))),
+    values,
+  )
   assert.equal(most, 256)
   await dialer.close()
 })
@@ -470,11 +473,21 @@ test('a request that is no JSON, or names __proto__, is answered with an error',
   assert.equal(({} as Record<string, unknown>)['a'], undefined)
 })
 
-test('more than 256 requests at once are refused politely, with what they hold bounded', async () => {
+test('more than 256 requests at once, 128 of one name, are refused politely, with what they hold bounded', async () => {
   const { session, peer, frames } = await rawDialer()
-  peer.send(encodeFrames(Array.from({ length: 300 }, (_, index) => request(1 + 2 * index, 'wait', '1'))))
-  await until(() => frames.length === 44, 'the refusals')
+  const names = ['wait', 'wait-too', 'wait-as-well']
+  peer.send(
+    encodeFrames(
+      Array.from({ length: 450 }, (_, index) =>
+        request(1 + 2 * index, names[Math.floor(index / 150)] ?? '', '1'),
+      ),
+    ),
+  )
+  await until(() => frames.length === 450 - 256, 'the refusals')
   for (const frame of frames) assert.equal(frame.type, 'error')
+  // Those of the system have places of their own.
+  peer.send(encodeFrames([request(1_001, 'spacedock-any', '1')]))
+  await until(() => frames.at(-1)?.type === 'response', 'the answer')
   session.abort(new Error('done'))
 })
 
@@ -539,7 +552,7 @@ test('half-sent requests hold 16 MiB at most; the rest of a refused one is dropp
 test('a handler that ignores its cancellation still counts', async () => {
   const { session, peer, frames } = await rawDialer()
   const nothing = new Uint8Array(0)
-  for (let index = 0; index < 256; index++) {
+  for (let index = 0; index < 128; index++) {
     const channel = 1 + 2 * index
     peer.send(
       encodeFrames([
@@ -548,7 +561,7 @@ test('a handler that ignores its cancellation still counts', async () => {
       ]),
     )
   }
-  peer.send(encodeFrames([request(1_001, 'any', '1')]))
+  peer.send(encodeFrames([request(1_001, 'wait', '1')]))
   await until(() => frames.length === 1, 'the refusal')
   assert.equal(frames[0]?.type, 'error')
   session.abort(new Error('done'))
@@ -591,7 +604,7 @@ async function rawDialer(): Promise<{
   let count = 0
   const dispatch: SessionOptions['dispatch'] = (name, _version, value) => {
     count++
-    return name === 'wait' ? new Promise(() => {}) : Promise.resolve(value)
+    return name.startsWith('wait') ? new Promise(() => {}) : Promise.resolve(value)
   }
   const [session] = await Promise.all([
     acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { dispatch })),

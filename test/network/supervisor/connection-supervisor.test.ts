@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Connection, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../../src/errors.ts'
+import { turns } from '../../../src/testing/virtual-clock.ts'
 import { newPeerId } from '../session/session-pair.ts'
 import { larger, smaller, supervise, type World } from './supervised-world.ts'
 
@@ -212,16 +213,35 @@ test('a session that was replaced ends when the other side uses the new one, and
   await world.supervisor.admit(direct)
   assert.equal(world.supervisor.sessionOf(larger), direct)
   await world.clock.pass(0)
-  assert.equal(relayed.patienceMs, undefined)
+  assert.equal(relayed.stallMs, undefined)
   takenIn.resolve(1)
   await world.clock.pass(60_000)
-  assert.ok((relayed.patienceMs ?? 0) > 30_000, 'longer than any request takes')
+  assert.ok((relayed.stallMs ?? 0) > 30_000, 'longer than any request takes')
   assert.equal(relayed.connection.status, 'open')
   relayed.connection.streams.pop()
   relayed.end({ reason: 'closed' })
   await world.clock.pass(2_000)
   assert.equal(relayed.connection.status, 'closed')
   assert.deepEqual(world.events, ['session 1', 'session 2'])
+  await world.stop()
+})
+
+test('of very many sessions that were replaced and are still busy, the oldest are ended', async () => {
+  const world = supervise([larger], { dial: () => new Promise(() => {}) })
+  world.supervisor.start()
+  const sessions = Array.from({ length: 20 }, () => world.newSession({ opener: 'local' }))
+  for (const session of sessions) {
+    session.isBusy = true
+    await world.supervisor.admit(session)
+    await world.clock.pass(10)
+  }
+  const ended = sessions.map((session) => session.closed.then(({ reason }) => reason))
+  const now = await Promise.all(ended.map((end) => Promise.race([end, turns().then(() => 'open')])))
+  assert.deepEqual(
+    now,
+    sessions.map((_, index) => (index < 3 ? 'aborted' : 'open')),
+  )
+  for (const session of sessions) session.end({ reason: 'closed' })
   await world.stop()
 })
 

@@ -18,8 +18,8 @@ export interface FakeSession extends Session {
   closesInTime: boolean
   /** Something is under way: it closes when that has ended. */
   isBusy: boolean
-  /** How long what is under way may take once it closes; undefined while it does not. */
-  patienceMs: number | undefined
+  /** How long nothing of what is under way may move once it closes; undefined while it does not. */
+  stallMs: number | undefined
   end(end: SessionEnd): void
 }
 
@@ -79,7 +79,7 @@ export function supervise(
       answersPing: options.answersPing ?? true,
       closesInTime: true,
       isBusy: false,
-      patienceMs: undefined,
+      stallMs: undefined,
       closed: ended.promise,
       end: (end) => ended.resolve(end),
       request: () => Promise.reject(new Error('not in this world')),
@@ -91,8 +91,8 @@ export function supervise(
           : new Promise((_resolve, reject) => {
               clock.after(timeoutMs, () => reject(new SpacedockError('timed-out', 'no pong')))
             }),
-      close: async ({ patienceMs = 1_000 } = {}) => {
-        made.patienceMs = patienceMs
+      close: async ({ stallMs = 1_000 } = {}) => {
+        made.stallMs = stallMs
         if (made.closesInTime && !made.isBusy) ended.resolve({ reason: 'closed' })
         await ended.promise
       },

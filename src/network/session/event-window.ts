@@ -1,0 +1,175 @@
+import type { Clock } from '../../api.ts'
+import { SpacedockError } from '../../errors.ts'
+import { startDeadline, untilAborted } from '../deadline.ts'
+import { decodeJson, encodeJson } from '../json-text.ts'
+import { type RequestHeader, encodeRequest, maxSingleFrameTextBytes } from './request-header.ts'
+
+/** Handles one event of the other side. What it rejects with is told to nobody. */
+export type ReceiveEvent = (
+  name: string,
+  version: number,
+  value: unknown,
+  options: { signal: AbortSignal },
+) => Promise<void>
+
+export interface EventWindowOptions {
+  /** Queues one event; `onTaken` is called when it leaves. */
+  send: (body: Uint8Array, onTaken: () => void) => void
+  /** Lets the other side send so many bytes more. */
+  grant: (bytes: number) => void
+  flush: () => void
+  receive: ReceiveEvent
+  clock: Clock
+  /** Called when nothing waits to be sent any more. */
+  onIdle: () => void
+}
+
+interface Waiting {
+  body: Uint8Array
+  sent: PromiseWithResolvers<void>
+}
+
+/** Events both ways with credit of their own: a slow handler holds back those of the same window, and nothing else. */
+export class EventWindow {
+  readonly #options: EventWindowOptions
+  /** For want of credit. */
+  readonly #waiting = new Set<Waiting>()
+  /** In the queue of the session. */
+  readonly #leaving = new Set<Waiting>()
+  #unsentBytes = 0
+  #credit = windowBytes
+  /** What the other side may still send. */
+  #allowedBytes = windowBytes
+  #handledBytes = 0
+  /** The last event of each name and version, which the next one waits for. */
+  readonly #lines = new Map<string, Promise<void>>()
+  readonly #over = new AbortController()
+
+  constructor(options: EventWindowOptions) {
+    this.#options = options
+  }
+
+  get isIdle(): boolean {
+    return this.#unsentBytes === 0
+  }
+
+  emit(name: string, version: number, value: unknown): Promise<void> {
+    const text = encodeJson(value)
+    if (text.byteLength > maxSingleFrameTextBytes) {
+      throw new SpacedockError('too-large', `The event is larger than ${maxSingleFrameTextBytes} bytes.`)
+    }
+    const body = encodeRequest(name, version, text)
+    if (this.#unsentBytes + costOf(body) > maxUnsentBytes) {
+      throw new SpacedockError('too-large', 'The other device does not take events as fast as they are sent.')
+    }
+    const waiting = { body, sent: Promise.withResolvers<void>() }
+    this.#unsentBytes += costOf(body)
+    this.#waiting.add(waiting)
+    this.#send()
+    return waiting.sent.promise
+  }
+
+  /** Throws what ends the session. */
+  receive({ name, version, rest }: RequestHeader, payloadBytes: number): void {
+    const cost = payloadBytes + perEventBytes
+    if (cost > this.#allowedBytes) {
+      throw new SpacedockError('too-large', 'The other device sent more events than it had credit for.')
+    }
+    this.#allowedBytes -= cost
+    const key = `${name}/${version}`
+    const before = this.#lines.get(key)
+    const line = this.#handle(name, version, rest.slice(), before)
+    this.#lines.set(key, line)
+    void this.#finishLine(key, line, cost)
+  }
+
+  /** Throws what ends the session. */
+  receiveCredit(bytes: number): void {
+    this.#credit += bytes
+    if (bytes === 0 || this.#credit > windowBytes) {
+      throw new SpacedockError('invalid-message', 'The other device gave a credit that makes no sense.')
+    }
+    this.#send()
+  }
+
+  /** The session is over. */
+  end(reason: Error): void {
+    this.#over.abort(reason)
+    for (const { sent } of [...this.#leaving, ...this.#waiting]) sent.reject(reason)
+    this.#leaving.clear()
+    this.#waiting.clear()
+  }
+
+  #send(): void {
+    const { send, flush } = this.#options
+    for (const waiting of this.#waiting) {
+      const { body } = waiting
+      if (costOf(body) > this.#credit) break
+      this.#credit -= costOf(body)
+      send(body, () => this.#sent(waiting))
+      this.#waiting.delete(waiting)
+      this.#leaving.add(waiting)
+    }
+    flush()
+  }
+
+  #sent(waiting: Waiting): void {
+    this.#leaving.delete(waiting)
+    this.#unsentBytes -= costOf(waiting.body)
+    waiting.sent.resolve()
+    if (this.isIdle) this.#options.onIdle()
+  }
+
+  /** Never rejects. */
+  async #finishLine(key: string, line: Promise<void>, cost: number): Promise<void> {
+    await line
+    if (this.#lines.get(key) === line) this.#lines.delete(key)
+    this.#handled(cost)
+  }
+
+  /** Never rejects. */
+  async #handle(
+    name: string,
+    version: number,
+    body: Uint8Array,
+    before: Promise<void> | undefined,
+  ): Promise<void> {
+    await before
+    if (this.#over.signal.aborted) return
+    const { clock, receive } = this.#options
+    const deadline = startDeadline(handleTimeoutMs, timedOut, { signal: this.#over.signal, clock })
+    const { signal } = deadline
+    try {
+      await untilAborted(receive(name, version, decodeJson(body), { signal }), signal)
+    } catch {
+      // Nobody asked for an answer; the application's own log has it.
+    } finally {
+      deadline.stop()
+    }
+  }
+
+  #handled(cost: number): void {
+    this.#handledBytes += cost
+    if (this.#handledBytes < windowBytes / 2 || this.#over.signal.aborted) return
+    this.#allowedBytes += this.#handledBytes
+    this.#options.grant(this.#handledBytes)
+    this.#handledBytes = 0
+    this.#options.flush()
+  }
+}
+
+/** What each side may send before the first credit, and has under way at the most. */
+const windowBytes = 256 * 1024
+/** Accepted by `emit` and not sent yet. */
+const maxUnsentBytes = 1024 * 1024
+/** Counted besides the payload, so that very many tiny ones are not free. */
+const perEventBytes = 256
+const handleTimeoutMs = 30_000
+
+function costOf(payload: Uint8Array): number {
+  return payload.byteLength + perEventBytes
+}
+
+function timedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'The event was not handled in time.')
+}
