@@ -38,9 +38,9 @@ export interface NodeOptions {
 }
 
 export interface MessageLimits {
-  /** Messages that the inbox keeps; when there are more, the oldest go. @default 10_000 */
+  /** Messages that the inbox keeps; when there are more, the oldest go as new ones arrive. @default 10_000 */
   inboxMessages?: number
-  /** Bytes of all of them together. @default 268_435_456 */
+  /** Bytes of all of them together, at least 1_048_576. @default 268_435_456 */
   inboxBytes?: number
   /** Days that the inbox keeps a message, from its arrival. @default no limit */
   inboxDays?: number

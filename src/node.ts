@@ -138,7 +138,10 @@ async function assemble(
       metrics.messageDelivered()
       emit('message:delivered', { id: delivered.id, to: deviceIdOf(delivered.to) })
     },
-    onExpired: (expired) => emit('message:expired', { id: expired.id, to: deviceIdOf(expired.to) }),
+    onExpired: (expired) => {
+      metrics.messageExpired()
+      emit('message:expired', { id: expired.id, to: deviceIdOf(expired.to) })
+    },
   })
 
   const pubSub = new PubSub({

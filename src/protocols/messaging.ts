@@ -71,6 +71,7 @@ export class MessagingService {
 
   constructor(components: MessagingComponents) {
     this.#components = components
+    components.inbox.onDropped((messages) => components.log('info', 'inbox.pruned', { messages }))
     this.#upkeep = new MessageUpkeep({
       ...components,
       isUnderWay: (id) => this.#underWay.has(id),

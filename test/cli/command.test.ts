@@ -52,9 +52,12 @@ test('a command starts the daemon, says so in one line, and the next finds it ru
     'listen',
     'devices',
     'uptime',
+    'log',
+    'metricsUrl',
     'metrics',
   ]
   assert.deepEqual(Object.keys(status), fields)
+  assert.deepEqual([status['log'], status['metricsUrl']], [join(dir, 'daemon.log'), null])
   assert.equal((await run(dir, ['up'])).exitCode, 0, 'up is content with a daemon that runs')
 })
 
