@@ -140,7 +140,7 @@ export interface SendOptions extends CallOptions {
 export interface Device extends DeviceInfo {
   /**
    * Resolves when the message is acknowledged as durable by the receiver, or durably queued here. Rejects with `too-large`
-   * (256 KiB as UTF-8), `invalid-message`, `outbox-full`, `not-paired`, `disk-full`: then nothing is queued.
+   * (256 KiB as UTF-8), `invalid-message`, `invalid-argument`, `outbox-full`, `not-paired`, `disk-full`: then nothing is queued.
    */
   send(content: MessageContent, options?: SendOptions): Promise<SendResult>
   /**
@@ -177,7 +177,7 @@ export interface Device extends DeviceInfo {
   revoke(): Promise<void>
 }
 
-/** A string is sent as text, anything else as JSON. */
+/** A text, as it is or as `{ text }`; any value that JSON can say goes as `{ json: value }`. */
 export type MessageContent = string | { text: string } | { json: unknown }
 
 export interface Message {

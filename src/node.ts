@@ -187,7 +187,12 @@ async function assemble(
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
 
+  const whileOpen = <Result>(run: () => Result): Result => {
+    if (closing === undefined) return run()
+    throw new SpacedockError('closed', 'The node was closed.', { hint: 'Make a new one with createNode().' })
+  }
   const devices = new Devices({
+    requireOpen: () => whileOpen(() => undefined),
     store,
     clock,
     supervisor: connections.supervisor,
@@ -220,10 +225,6 @@ async function assemble(
     log('info', 'node.closed')
   }
 
-  const whileOpen = <Result>(run: () => Result): Result => {
-    if (closing === undefined) return run()
-    throw new SpacedockError('closed', 'The node was closed.', { hint: 'Make a new one with createNode().' })
-  }
   const close = (): Promise<void> => (closing ??= shutDown())
   const ownName = (): string => store.settings.get().name ?? ''
   return {
