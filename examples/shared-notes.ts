@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 import * as v from 'valibot'
-import { createNode } from '../src/index.ts' // in your project: from 'spacedock'
+import { createNode, type Device } from '../src/index.ts' // in your project: from 'spacedock'
 
 const [dataDir = 'shared-notes', ...interfaces] = process.argv.slice(2)
 const node = await createNode({ dataDir, ...(interfaces.length > 0 ? { interfaces } : {}) })
@@ -30,8 +30,14 @@ async function merge(change: Note, from?: string): Promise<void> {
   notes.set(change.id, change)
   writeFileSync(file, JSON.stringify([...notes.values()]))
   console.log(`${change.done ? 'done' : 'note'} ${change.id}: ${change.text}`)
-  const others = node.devices().filter(({ id, state }) => id !== from && state !== 'revoked')
-  await Promise.all(others.map((device) => device.send({ json: change })))
+  const others = node.devices().filter(({ id }) => id !== from)
+  await Promise.all(others.map((device) => tell(device, change)))
+}
+
+/** A device whose pairing was ended, here or there, is told all notes when it is paired again. */
+async function tell(device: Device, note: Note): Promise<void> {
+  if (device.state === 'revoked' || device.state === 'needs-pairing') return
+  await device.send({ json: note }).catch((error: unknown) => console.log(String(error)))
 }
 
 async function receive(): Promise<void> {
@@ -44,7 +50,7 @@ void receive()
 
 node.addEventListener('device:paired', ({ detail }) => {
   console.log(`paired with ${detail.name}`)
-  for (const note of notes.values()) void node.device(detail.id).send({ json: note })
+  for (const note of notes.values()) void tell(node.device(detail.id), note)
 })
 
 for await (const line of createInterface({ input: process.stdin })) {

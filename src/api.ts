@@ -38,9 +38,9 @@ export interface NodeOptions {
 }
 
 export interface MessageLimits {
-  /** Messages that the inbox keeps; when there are more, the oldest go. @default 10_000 */
+  /** Messages that the inbox keeps; when there are more, the oldest go as new ones arrive. @default 10_000 */
   inboxMessages?: number
-  /** Bytes of all of them together. @default 268_435_456 */
+  /** Bytes of all of them together, at least 1_048_576. @default 268_435_456 */
   inboxBytes?: number
   /** Days that the inbox keeps a message, from its arrival. @default no limit */
   inboxDays?: number
@@ -145,7 +145,7 @@ export interface SendOptions extends CallOptions {
 export interface Device extends DeviceInfo {
   /**
    * Resolves when the message is acknowledged as durable by the receiver, or durably queued here. Rejects with `too-large`
-   * (256 KiB as UTF-8), `invalid-message`, `outbox-full`, `not-paired`, `disk-full`: then nothing is queued.
+   * (256 KiB as UTF-8), `invalid-message`, `invalid-argument`, `outbox-full`, `not-paired`, `disk-full`: then nothing is queued.
    */
   send(content: MessageContent, options?: SendOptions): Promise<SendResult>
   /**
@@ -182,7 +182,7 @@ export interface Device extends DeviceInfo {
   revoke(): Promise<void>
 }
 
-/** A string is sent as text, anything else as JSON. */
+/** A text, as it is or as `{ text }`; any value that JSON can say goes as `{ json: value }`. */
 export type MessageContent = string | { text: string } | { json: unknown }
 
 export interface Message {

@@ -21,6 +21,10 @@ export interface NodeMetrics {
     received: number
     /** arrived again, and acknowledged again, because the first acknowledgement was lost */
     duplicate: number
+    /** not sent any more, because their time was over */
+    expired: number
+    /** taken out of the inbox because of its limits: too many, too large or too old */
+    dropped: number
     /** waiting in the outbox */
     queued: number
   }

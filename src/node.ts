@@ -139,7 +139,10 @@ async function assemble(
       metrics.messageDelivered()
       emit('message:delivered', { id: delivered.id, to: deviceIdOf(delivered.to) })
     },
-    onExpired: (expired) => emit('message:expired', { id: expired.id, to: deviceIdOf(expired.to) }),
+    onExpired: (expired) => {
+      metrics.messageExpired()
+      emit('message:expired', { id: expired.id, to: deviceIdOf(expired.to) })
+    },
   })
 
   const pubSub = new PubSub({
@@ -185,7 +188,12 @@ async function assemble(
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
 
+  const whileOpen = <Result>(run: () => Result): Result => {
+    if (closing === undefined) return run()
+    throw new SpacedockError('closed', 'The node was closed.', { hint: 'Make a new one with createNode().' })
+  }
   const devices = new Devices({
+    requireOpen: () => whileOpen(() => undefined),
     store,
     clock,
     supervisor: connections.supervisor,
@@ -218,10 +226,6 @@ async function assemble(
     log('info', 'node.closed')
   }
 
-  const whileOpen = <Result>(run: () => Result): Result => {
-    if (closing === undefined) return run()
-    throw new SpacedockError('closed', 'The node was closed.', { hint: 'Make a new one with createNode().' })
-  }
   const close = (): Promise<void> => (closing ??= shutDown())
   const ownName = (): string => store.settings.get().name ?? ''
   return {

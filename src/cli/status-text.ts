@@ -28,11 +28,12 @@ export function statusText(found: Status): string {
 /** Since the start; nothing about what never happened. */
 function counterRows({ sessions, messages, bytes, defects }: DaemonMetrics): string[][] {
   const { direct, relayed } = sessions.open
-  const { sent, delivered, received, queued } = messages
+  const { sent, delivered, received, queued, expired, dropped } = messages
+  const lost = `${expired === 0 ? '' : `, ${expired} expired`}${dropped === 0 ? '' : `, ${dropped} dropped`}`
   const traffic = `${describeBytes(bytes.received)} in, ${describeBytes(bytes.sent)} out`
   return [
     ['connected', direct + relayed === 0 ? 'to none' : `${direct} direct, ${relayed} relayed; ${traffic}`],
-    ['messages', `${sent} sent, ${delivered} delivered, ${received} received, ${queued} waiting`],
+    ['messages', `${sent} sent, ${delivered} delivered, ${received} received, ${queued} waiting${lost}`],
     ...(defects === 0 ? [] : [['defects', `${defects} survived; please report them, with the log`]]),
   ]
 }

@@ -64,6 +64,12 @@ function families(metrics: DaemonMetrics, facts: ProcessFacts): Family[] {
       messages.received,
     ),
     counter('spacedock_messages_duplicate_total', 'Messages that arrived again.', messages.duplicate),
+    counter('spacedock_messages_expired_total', 'Messages not sent in time.', messages.expired),
+    counter(
+      'spacedock_messages_dropped_total',
+      'Messages that the inbox dropped because of its limits.',
+      messages.dropped,
+    ),
     gauge('spacedock_messages_queued', 'Messages that wait in the outbox now.', messages.queued),
     counter('spacedock_session_received_bytes_total', 'Bytes received on sessions.', bytes.received),
     counter('spacedock_session_sent_bytes_total', 'Bytes sent on sessions.', bytes.sent),

@@ -10,7 +10,8 @@ import type {
 } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { UnknownProtocolError } from '../protocol-error.ts'
-import { failureOf, handlerContext, knownError } from './declared-errors.ts'
+import { type Declaring, failureOf, handlerContext, knownError } from './declared-errors.ts'
+import { logFailure, type Failure } from './failure-log.ts'
 import {
   checkValue,
   defineEvent,
@@ -79,12 +80,14 @@ export class ApplicationProtocols<Peer> {
     value: unknown,
     { peerId, signal }: DispatchOptions<Peer>,
   ): Promise<unknown> {
-    const device = this.#paired(peerId)
-    const protocol = this.#find('request', name, version)
-    const request = await checkValue(protocol.request, value, misfit('request', protocol))
-    const context = handlerContext(protocol, { device, signal })
-    const response = await run(protocol, () => protocol.handler?.(request, context))
-    return checkValue(protocol.response, response, misfit('response', protocol))
+    return this.#logged({ event: 'request.failed', peerId, name, version, signal }, async () => {
+      const device = this.#paired(peerId)
+      const protocol = this.#find('request', name, version)
+      const request = await checkValue(protocol.request, value, 'request', protocol)
+      const context = handlerContext(protocol, { device, signal })
+      const response = await run(protocol, () => protocol.handler?.(request, context))
+      return checkValue(protocol.response, response, 'response', protocol)
+    })
   }
 
   /** Rejects like `dispatch`; `accept` is called when there is a handler that may have the stream. */
@@ -94,12 +97,14 @@ export class ApplicationProtocols<Peer> {
     value: unknown,
     { peerId, signal, accept }: DispatchOptions<Peer> & { accept: () => ByteStream },
   ): Promise<void> {
-    const device = this.#paired(peerId)
-    const protocol = this.#find('stream', name, version)
-    const request = await checkValue(protocol.request, value, misfit('request', protocol))
-    const context: HandlerContext<ErrorSchemas> = handlerContext(protocol, { device, signal })
-    const stream = accept()
-    await run(protocol, () => protocol.handler?.(request, stream, context))
+    return this.#logged({ event: 'stream.failed', peerId, name, version, signal }, async () => {
+      const device = this.#paired(peerId)
+      const protocol = this.#find('stream', name, version)
+      const request = await checkValue(protocol.request, value, 'request', protocol)
+      const context: HandlerContext<ErrorSchemas> = handlerContext(protocol, { device, signal })
+      const stream = accept()
+      await run(protocol, () => protocol.handler?.(request, stream, context))
+    })
   }
 
   /** Resolves when the event was handled, or was not: nobody but the log is told. */
@@ -110,12 +115,26 @@ export class ApplicationProtocols<Peer> {
     { peerId, signal }: DispatchOptions<Peer>,
   ): Promise<void> {
     try {
-      const device = this.#paired(peerId)
-      const protocol = this.#find('event', name, version)
-      const event = await checkValue(protocol.event, value, misfit('event', protocol))
-      await protocol.handler?.(event, { device, signal })
+      await this.#logged({ event: 'event.not-handled', peerId, name, version, signal }, async () => {
+        const device = this.#paired(peerId)
+        const protocol = this.#find('event', name, version)
+        const event = await checkValue(protocol.event, value, 'event', protocol)
+        await run(protocol, () => protocol.handler?.(event, { device, signal }))
+      })
+    } catch {
+      // It is in the log.
+    }
+  }
+
+  async #logged<Result>(
+    { peerId, ...about }: Omit<Failure, 'peer' | 'error'> & { peerId: Peer },
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await work()
     } catch (error) {
-      this.#log?.('warn', 'event.not-handled', { name, version, error: String(error) })
+      logFailure(this.#log, { ...about, peer: String(peerId), error })
+      throw error
     }
   }
 
@@ -148,10 +167,10 @@ export async function callProtocol<Request, Response, Errors extends ErrorSchema
   request: Request,
   send: (name: string, version: number, value: unknown) => Promise<unknown>,
 ): Promise<Response> {
-  const checked = await checkValue(protocol.request, request, misfit('request', protocol))
+  const checked = await checkValue(protocol.request, request, 'request', protocol)
   try {
     const answer = await send(protocol.name, protocol.version, checked)
-    return await checkValue(protocol.response, answer, misfit('response', protocol))
+    return await checkValue(protocol.response, answer, 'response', protocol)
   } catch (error) {
     throw await knownError(protocol, error)
   }
@@ -168,14 +187,14 @@ export async function openProtocolStream<Request, Errors extends ErrorSchemas>(
     options: { translateError: (error: Error) => Promise<Error> },
   ) => Promise<ByteStream>,
 ): Promise<ByteStream> {
-  const checked = await checkValue(protocol.request, request, misfit('request', protocol))
+  const checked = await checkValue(protocol.request, request, 'request', protocol)
   const translateError = async (error: Error): Promise<Error> => (await knownError(protocol, error)) as Error
   return open(protocol.name, protocol.version, checked, { translateError })
 }
 
 /** The event as it is sent. Throws `invalid-message`. */
 export async function checkEvent<Event>(protocol: EventProtocol<Event>, event: Event): Promise<Event> {
-  return checkValue(protocol.event, event, misfit('event', protocol))
+  return checkValue(protocol.event, event, 'event', protocol)
 }
 
 function kindOf(served: Served): Kind {
@@ -188,17 +207,10 @@ function define(definition: Served): Served {
   return defineProtocol(definition)
 }
 
-async function run<Result>(
-  protocol: AnyRequest | AnyStream,
-  handler: () => Promise<Result> | Result,
-): Promise<Result> {
+async function run<Result>(protocol: Declaring, handler: () => Promise<Result> | Result): Promise<Result> {
   try {
     return await handler()
   } catch (thrown) {
     throw await failureOf(protocol, thrown)
   }
-}
-
-function misfit(what: 'request' | 'response' | 'event', protocol: { name: string; version: number }): string {
-  return `The ${what} does not fit ${keyOf(protocol)}`
 }

@@ -43,19 +43,41 @@ export function keyOf({ name, version }: { name: string; version: number }): str
   return `${name}/${version}`
 }
 
-/** The value as the schema gives it back. Throws `invalid-message`. */
+type Checked = 'request' | 'response' | 'event'
+
+/** A value that does not fit its schema. `path` says where, without a word of what is there. */
+export class MisfitError extends SpacedockError {
+  readonly what: Checked
+  readonly path: string
+
+  constructor(message: string, { what, path, cause }: { what: Checked; path: string; cause?: unknown }) {
+    super('invalid-message', message, { cause })
+    this.what = what
+    this.path = path
+  }
+}
+
+/** The value as the schema gives it back. Throws `invalid-message`, also when the schema itself throws. */
 export async function checkValue<Value>(
   schema: StandardSchemaV1<unknown, Value>,
   value: unknown,
-  what: string,
+  what: Checked,
+  protocol: { name: string; version: number },
 ): Promise<Value> {
-  const result = await schema['~standard'].validate(value)
+  let result: StandardSchemaV1.Result<Value>
+  try {
+    result = await schema['~standard'].validate(value)
+  } catch (cause) {
+    const message = `The ${what} could not be checked: the schema of ${keyOf(protocol)} failed.`
+    throw new MisfitError(message, { what, path: '', cause })
+  }
   if (result.issues === undefined) return result.value
   const [issue] = result.issues
-  const path = (issue?.path ?? []).map((step) => String(typeof step === 'object' ? step.key : step)).join('.')
-  const where = path === '' ? '' : ` at ${path.slice(0, maxPathLength)}`
+  const steps = (issue?.path ?? []).map((step) => String(typeof step === 'object' ? step.key : step))
+  const path = steps.join('.').slice(0, maxPathLength)
+  const where = path === '' ? '' : ` at ${path}`
   const why = (issue?.message ?? 'it is invalid').replace(/\.$/u, '')
-  throw new SpacedockError('invalid-message', `${what}${where}: ${why}.`)
+  throw new MisfitError(`The ${what} does not fit ${keyOf(protocol)}${where}: ${why}.`, { what, path })
 }
 
 interface AnyDefinition {

@@ -28,6 +28,8 @@ import type { Store } from '../store/store.ts'
 import { DeviceHandle, type DeviceActions } from './device-handle.ts'
 
 export interface DevicesParts {
+  /** Throws `closed` when the node is. */
+  requireOpen: () => void
   store: Store
   clock: Clock
   supervisor: ConnectionSupervisor
@@ -185,18 +187,26 @@ export class Devices implements DeviceActions {
   }
 
   rename(peer: string, name: string): void {
+    this.#parts.requireOpen()
+    // One that does not know this device any more keeps its name, and may be given another.
+    const state = this.#parts.store.trust.get(peer)?.state
+    if (state === undefined || state === 'revoked') throw this.#notPaired(peer)
     this.#parts.onRenamed(this.#parts.store.registry.rename(peer, name))
   }
 
   /** The tombstone is durable and every connection closed when this resolves; a device that is there knows it. */
   async revoke(peer: string): Promise<void> {
+    this.#parts.requireOpen()
     this.#parts.store.registry.revoke(peer)
     await this.#parts.supervisor.drop(peerIdFromString(peer), this.#parts.store.trust.get(peer)?.farewell)
   }
 
   #requirePaired(peer: string): void {
-    const state = this.#parts.store.trust.get(peer)?.state
-    if (state === 'active') return
+    this.#parts.requireOpen()
+    if (this.#parts.store.trust.get(peer)?.state !== 'active') throw this.#notPaired(peer)
+  }
+
+  #notPaired(peer: string): SpacedockError {
     const { name, needsPairing } = this.describe(peer)
     const why =
       needsPairing === 'revoked'
@@ -204,7 +214,7 @@ export class Devices implements DeviceActions {
         : needsPairing === 'unknown'
           ? `The device "${name}" does not know this one any more.`
           : `The device "${name}" is not paired with this one any more.`
-    throw new SpacedockError('not-paired', why, {
+    return new SpacedockError('not-paired', why, {
       hint: 'Pair the two devices again: "spacedock pair" on one, "spacedock join" on the other.',
     })
   }
@@ -214,6 +224,7 @@ export class Devices implements DeviceActions {
     signal?.throwIfAborted()
     await this.#untilConnected(peer, signal)
     signal?.throwIfAborted()
+    this.#parts.requireOpen()
     const session = this.#parts.supervisor.sessionOf(peerIdFromString(peer))
     if (session !== undefined) return session
     throw this.#offline(peer)

@@ -12,7 +12,7 @@ export class Metrics {
   readonly #sessions = { opened: 0, lost: 0 }
   /** By peer. */
   readonly #openSessions = new Map<string, Path>()
-  readonly #messages = { sent: 0, delivered: 0, received: 0, duplicate: 0 }
+  readonly #messages = { sent: 0, delivered: 0, received: 0, duplicate: 0, expired: 0, dropped: 0 }
   readonly #bytes = { received: 0, sent: 0 }
   readonly #retries = { connections: 0, messages: 0 }
   readonly #pairings = { initiator: noOutcome(), joiner: noOutcome() }
@@ -43,8 +43,11 @@ export class Metrics {
     this.#bytes[direction] += byteLength
   }
 
-  /** The same inbox, whose arrivals are counted. */
+  /** The same inbox, whose arrivals are counted, and what it drops. */
   watchInbox(inbox: Inbox): Inbox {
+    inbox.onDropped((count) => {
+      this.#messages.dropped += count
+    })
     return {
       ...inbox,
       accept: (messages) => {
@@ -82,6 +85,10 @@ export class Metrics {
 
   messageDelivered(): void {
     this.#messages.delivered++
+  }
+
+  messageExpired(): void {
+    this.#messages.expired++
   }
 
   /** @param outcome `paired`, or the code of an error */

@@ -28,16 +28,33 @@ export function toEnvelope({ id, kind, body, atMs }: StoredMessage): Envelope {
   return { id, kind, body, at: atMs }
 }
 
+/** Throws `invalid-argument`. */
 export function encodeContent(content: MessageContent): { kind: MessageKind; body: string } {
-  if (typeof content === 'string') return { kind: 'text', body: content }
-  if ('text' in content) return { kind: 'text', body: content.text }
-  const body: string | undefined = JSON.stringify(content.json)
-  if (body === undefined) {
-    throw new SpacedockError('invalid-argument', 'The value cannot be written as JSON.', {
-      hint: 'Send a string, or something made of objects, arrays, numbers, strings, booleans and null.',
-    })
+  // Not every caller has types.
+  const given: unknown = content
+  if (typeof given === 'string') return { kind: 'text', body: given }
+  if (typeof given === 'object' && given !== null) {
+    if ('text' in given && typeof given.text === 'string') return { kind: 'text', body: given.text }
+    if ('json' in given) return { kind: 'json', body: jsonOf(given.json) }
   }
-  return { kind: 'json', body }
+  throw new SpacedockError('invalid-argument', 'Only a text or { json: value } can be sent.', {
+    hint: 'Give a string, { text: string }, or the value as { json: value }.',
+  })
+}
+
+function jsonOf(value: unknown): string {
+  let text: string | undefined
+  let cause: unknown
+  try {
+    text = JSON.stringify(value)
+  } catch (thrown) {
+    cause = thrown
+  }
+  if (text !== undefined) return text
+  throw new SpacedockError('invalid-argument', 'The value cannot be written as JSON.', {
+    hint: 'Send a string, or something made of objects, arrays, numbers, strings, booleans and null.',
+    cause,
+  })
 }
 
 export function decodeContent({ kind, body }: StoredMessage): { text: string } | { json: unknown } {

@@ -44,14 +44,11 @@ export class MessageUpkeep {
     this.#isWorking = true
     const { inbox, log } = this.#parts
     try {
-      let pruned = 0
       for (let worked = true; worked && !this.#isStopped;) {
-        const prunedNow = inbox.prune()
-        pruned += prunedNow
-        worked = this.#expire() > 0 || prunedNow > 0
+        const pruned = inbox.prune()
+        worked = this.#expire() > 0 || pruned > 0
         if (worked) await nextTurn()
       }
-      if (pruned > 0) log('info', 'inbox.pruned', { messages: pruned })
     } catch (error) {
       log('error', 'messages.not-kept-up', { error: String(error) })
     } finally {

@@ -71,6 +71,7 @@ export class MessagingService {
 
   constructor(components: MessagingComponents) {
     this.#components = components
+    components.inbox.onDropped((messages) => components.log('info', 'inbox.pruned', { messages }))
     this.#upkeep = new MessageUpkeep({
       ...components,
       isUnderWay: (id) => this.#underWay.has(id),
@@ -246,8 +247,10 @@ export class MessagingService {
         outbox.remove(ids)
       } catch (error) {
         if (this.#closed.signal.aborted) return
-        log('warn', 'message.not-delivered', { peer, id: ids[0], count: ids.length, error: String(error) })
-        const broken = error instanceof SpacedockError && error.code === 'interrupted'
+        // Its message may be the other device's, and that may quote the messages.
+        const code = error instanceof SpacedockError ? error.code : 'internal'
+        log('warn', 'message.not-delivered', { peer, id: ids[0], count: ids.length, code })
+        const broken = code === 'interrupted'
         // A broken session has a successor sooner or later; a device that cannot store now may be able to later.
         await pause(clock, broken ? brokenSessionMs : retryMs, this.#closed.signal)
         continue

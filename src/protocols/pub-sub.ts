@@ -187,7 +187,10 @@ export class PubSub {
       return 'done'
     } catch (error) {
       if (signal.aborted) return 'done'
-      log('debug', 'topics.not-told', { peer, error: String(error) })
+      log('debug', 'topics.not-told', {
+        peer,
+        code: error instanceof SpacedockError ? error.code : 'internal',
+      })
       // A broken session has a successor sooner or later, which is told anew.
       if (sessionOf(peer) !== session) return 'done'
       await pause(clock, retryMs, signal)

@@ -11,10 +11,20 @@ export function availableName(wanted: string, taken: Iterable<string>): string {
   const name = sanitizeDeviceName(wanted)
   const takenKeys = new Set([...taken].map(nameKey))
   for (let number = 1; ; number += 1) {
-    const suffix = number === 1 ? '' : ` (${number})`
-    const candidate = `${shortened(name, maxNameLength - suffix.length)}${suffix}`
+    const candidate = number === 1 ? name : numberedName(name, number)
     if (!takenKeys.has(nameKey(candidate))) return candidate
   }
+}
+
+/** Whether a device got this name because another one is called `original`. */
+export function isNumberedName(name: string, original: string): boolean {
+  const number = / \((?<number>[1-9]\d*)\)$/u.exec(name)?.groups?.['number']
+  return number !== undefined && nameKey(name) === nameKey(numberedName(original, Number(number)))
+}
+
+function numberedName(name: string, number: number): string {
+  const suffix = ` (${number})`
+  return `${shortened(name, maxNameLength - suffix.length)}${suffix}`
 }
 
 /** A name that a person chose, sanitised. Error: `invalid-argument` when it is taken or shows nothing. */

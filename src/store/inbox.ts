@@ -21,7 +21,8 @@ export interface Acceptance {
 export interface Inbox {
   /**
    * Stores each message unless this sender's id was seen before; durable on return, and one transaction, so that an
-   * acknowledged message is neither lost nor doubled. Errors: `too-large`, `invalid-message`, `disk-full`; then none is
+   * acknowledged message is neither lost nor doubled. What is too much then goes, but only of what was there before: the limits
+   * may be exceeded by one delivery until the next one, or `prune`. Errors: `too-large`, `invalid-message`, `disk-full`; then none is
    * stored.
    */
   accept(messages: readonly MessageRecord[]): Acceptance[]
@@ -35,6 +36,8 @@ export interface Inbox {
   removeSome(upTo: number): number
   /** Takes out some of those that are too many or too old; returns how many, 0 when none is left. */
   prune(): number
+  /** Calls the listener whenever messages went because of the limits, with how many; the function returned stops it. */
+  onDropped(listener: (count: number) => void): () => void
 }
 
 export interface InboxLimits {
@@ -55,6 +58,7 @@ export function openInbox(database: Database, clock: LastingClock, limits: Inbox
     keptMs = Number.POSITIVE_INFINITY,
     seenPerDevice = 100_000,
   } = limits
+  const listeners = new Set<(count: number) => void>()
   const seen = seenIds(database, seenPerDevice)
   const insert = database.query(
     'INSERT INTO inbox (id, peer_id, kind, body, at_ms, received_at_ms) VALUES (?, ?, ?, ?, ?, ?) RETURNING sequence',
@@ -82,6 +86,10 @@ export function openInbox(database: Database, clock: LastingClock, limits: Inbox
   )
   /** Counted as it changes; undefined when it has to be read anew. */
   let kept: Amount | undefined
+
+  function lastSequence(): number {
+    return selectLast.get()?.seq ?? 0
+  }
 
   function change(messages: number, bytes: number): void {
     if (kept !== undefined) kept = { messages: kept.messages + messages, bytes: kept.bytes + bytes }
@@ -111,10 +119,7 @@ export function openInbox(database: Database, clock: LastingClock, limits: Inbox
   }
 
   /** At most so many, and no more than two mebibytes unless one alone is larger. */
-  function removeOldest(
-    most: number,
-    isUnwanted: (oldest: { sequence: number; receivedAtMs: number }) => boolean,
-  ): number {
+  function removeOldest(most: number, isUnwanted: IsUnwanted): number {
     let removed = 0
     let bytes = 0
     for (const oldest of selectOldest.all(most)) {
@@ -142,22 +147,41 @@ export function openInbox(database: Database, clock: LastingClock, limits: Inbox
     return messages > mostMessages || bytes > mostBytes || clock.now() - receivedAtMs > keptMs
   }
 
+  function dropped(count: number): number {
+    if (count > 0) for (const listener of listeners) listener(count)
+    return count
+  }
+
   return {
-    accept: (messages) =>
-      counted(() => {
+    accept(messages) {
+      let droppedCount = 0
+      const acceptances = counted(() => {
         clock.keepWhenSet()
-        const acceptances = messages.map(acceptOne)
+        const before = lastSequence()
+        const accepted = messages.map(acceptOne)
         // As many as came have to go, and a few more, so that it gets there when the limit was lowered.
-        if (mayBeTooMuch()) removeOldest(messages.length + 16, isTooMuch)
-        return acceptances
-      }),
+        if (mayBeTooMuch()) {
+          const isUnwanted: IsUnwanted = (oldest) => oldest.sequence <= before && isTooMuch(oldest)
+          droppedCount = removeOldest(messages.length + 16, isUnwanted)
+        }
+        return accepted
+      })
+      dropped(droppedCount)
+      return acceptances
+    },
     list: ({ after = 0, limit = -1 } = {}) => select.all(after, limit),
-    lastSequence: () => selectLast.get()?.seq ?? 0,
+    lastSequence,
     remove: (sequence) => counted(() => removeOne(sequence)),
     removeSome: (upTo) => counted(() => removeOldest(stepMessages, ({ sequence }) => sequence <= upTo)),
-    prune: () => counted(() => (mayBeTooMuch() ? removeOldest(stepMessages, isTooMuch) : 0)),
+    prune: () => dropped(counted(() => (mayBeTooMuch() ? removeOldest(stepMessages, isTooMuch) : 0))),
+    onDropped(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
   }
 }
+
+type IsUnwanted = (oldest: { sequence: number; receivedAtMs: number }) => boolean
 
 /** Of one step: deleted bytes are overwritten and synced, and that must not take long. */
 const stepMessages = 200

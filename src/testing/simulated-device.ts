@@ -60,7 +60,8 @@ export class SimulatedDevice {
 
   /** After a crash or a stop: a new process, on the same disk. Does nothing more when that crashes before it is up. */
   async restart(): Promise<void> {
-    if (this.isRunning) throw new SpacedockError('invalid-argument', `"${this.name}" runs already.`)
+    if (this.isRunning)
+      throw new SpacedockError('invalid-argument', `The device "${this.name}" runs already.`)
     const { network, random, log } = this.#surroundings
     const clock = new DeviceClock(network.clock, () => this.#wallOffsetMs)
     if (this.attachment.isAsleep) clock.sleep()

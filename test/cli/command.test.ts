@@ -52,9 +52,12 @@ test('a command starts the daemon, says so in one line, and the next finds it ru
     'listen',
     'devices',
     'uptime',
+    'log',
+    'metricsUrl',
     'metrics',
   ]
   assert.deepEqual(Object.keys(status), fields)
+  assert.deepEqual([status['log'], status['metricsUrl']], [join(dir, 'daemon.log'), null])
   assert.equal((await run(dir, ['up'])).exitCode, 0, 'up is content with a daemon that runs')
 })
 
@@ -151,6 +154,31 @@ test('pair --yes prints the code, then the device, and nothing else', soon, asyn
   })
   assert.deepEqual(more, [])
 })
+
+test(
+  'after a pairing with another device of the same name: how the new one takes its place',
+  soon,
+  async (t) => {
+    const dir = device(t)
+    const up = await run(dir, ['up', '--name', 'host again'])
+    assert.equal(up.exitCode, 0, up.stderr)
+    const hint = `"away" is not connected. If that was this device before it lost its data, let "away (2)" have the name:
+  spacedock revoke away
+  spacedock rename "away (2)" away`
+    const pairing = await run(dir, ['pair', '--yes'])
+    assert.ok(pairing.stderr.endsWith(`${hint}\n`), pairing.stderr)
+    const joining = await run(dir, ['join', '-', '--yes', '--json'], fakeWords)
+    const { message, ...told } = lines(joining.stderr).at(-1) ?? {}
+    assert.equal(message, hint)
+    assert.deepEqual(told, {
+      event: 'namesake',
+      device: { id: 'away (2)00000000', name: 'away (2)', peerId: 'peer-away (2)' },
+      namesake: { id: 'away000000000000', name: 'away', peerId: 'peer-away' },
+    })
+    assert.equal((await run(dir, ['revoke', 'away', '--yes'])).exitCode, 0)
+    assert.doesNotMatch((await run(dir, ['pair', '--yes'])).stderr, /rename/u)
+  },
+)
 
 test('a question with nobody to ask is a usage error before anything begins', soon, async (t) => {
   const dir = device(t)

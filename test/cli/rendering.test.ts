@@ -11,7 +11,10 @@ import { deviceTable, displayWidth, localTime } from '../../src/cli/device-table
 import { countdown, describeDuration, describeTiming, parseDuration } from '../../src/cli/durations.ts'
 import { nearest } from '../../src/cli/nearest.ts'
 import { Output, type OutputOptions } from '../../src/cli/output.ts'
+import { statusText } from '../../src/cli/status-text.ts'
 import { SpacedockError } from '../../src/errors.ts'
+import { Metrics } from '../../src/node/metrics.ts'
+import { version } from '../../src/version.ts'
 
 test('the words stand in numbered rows of three', () => {
   assert.equal(
@@ -220,4 +223,18 @@ function device(fields: Partial<DeviceInfo>): DeviceInfo {
   const presence = { roundTripMs: null, connectedSince: null, lastFailure: null }
   const own = { id: 'abcdefghijklmnop', name: 'device', peerId: 'peer' }
   return { ...own, state: 'disconnected', ...rest, ...presence, ...fields }
+}
+
+test('status counts messages, and those that were lost when any were', () => {
+  const metrics = new Metrics()
+  assert.equal(messagesRow(metrics), 'messages  0 sent, 0 delivered, 0 received, 2 waiting')
+  metrics.messageExpired()
+  assert.equal(messagesRow(metrics), 'messages  0 sent, 0 delivered, 0 received, 2 waiting, 1 expired')
+})
+
+function messagesRow(counted: Metrics): string | undefined {
+  const names = { version, peerId: 'peer', id: 'id', name: 'laptop' }
+  const metrics = { ...counted.read({ connections: [], queued: 2 }), defects: 0 }
+  const rows = statusText({ ...names, pid: 1, listen: [], devices: 1, uptimeMs: 1, metrics }).split('\n')
+  return rows.find((row) => row.startsWith('messages'))
 }

@@ -27,8 +27,8 @@ export interface FakeNode extends SpacedockNode {
 
 /**
  * A node without a network, for tests of the daemon and the command. It knows one device, "phone"; a message to it is
- * delivered, one to "away" is queued. Pairing finds a partner at once, unless the node is called "lonely"; one
- * called "slow" takes its time to close.
+ * delivered, one to "away" is queued. Pairing finds a partner at once, unless the node is called "lonely"; the partner of
+ * one called "host again" is another "away"; one called "slow" takes its time to close.
  */
 export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
@@ -70,7 +70,7 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
     }
     onProgress?.({ kind: 'contact' })
     onProgress?.({ kind: 'digits', digits: fakeDigits })
-    const found = fakeDevice('phone', 'connected', note)
+    const found = fakeDevice(name === 'host again' ? 'away (2)' : 'phone', 'connected', note)
     const request = { name: found.name, digits: fakeDigits, id: found.id, peerId: found.peerId }
     if (confirm !== undefined && !(await confirm(request, { signal: signal ?? never.signal }))) {
       note('declined')

@@ -29,7 +29,7 @@ test('the version is that of package.json', () => {
 test('the configuration comes back as it was written, with mode 0600', async (t) => {
   const directory = temporaryDirectory(t)
   assert.deepEqual(await readConfig(directory), {})
-  const messages = { inboxMessages: 1_000, inboxBytes: 1_000_000, inboxDays: 30, outboxDays: 0.5 }
+  const messages = { inboxMessages: 1_000, inboxBytes: 2_000_000, inboxDays: 30, outboxDays: 0.5 }
   const config: DaemonConfig = {
     interfaces: ['eth0', 'wlan0'],
     port: 4001,

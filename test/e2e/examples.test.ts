@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { createNode } from '../../src/node.ts'
 import { runProcess, RunningProcess } from '../lab/process.ts'
+import { until } from '../network/real-hosts.ts'
 
 test('the example for the library runs, and says what it promises', async () => {
   const file = fileURLToPath(new URL('../../examples/two-devices.ts', import.meta.url))
@@ -48,6 +50,14 @@ test('three devices share a list of notes, also one that was away and one that i
     phoneAgain.write('list\n')
     await phoneAgain.line((line) => /^x \w{4} buy milk$/u.test(line))
     await phoneAgain.line((line) => /^ {2}\w{4} call Ann$/u.test(line))
+
+    phoneAgain.write('quit\n')
+    await phoneAgain.finished()
+    await revokeAll(join(folder, 'phone'))
+    laptop.write('add still here\nlist\n')
+    await laptop.line((line) => /^ {2}\w{4} still here$/u.test(line))
+    laptop.write('quit\n')
+    assert.equal((await laptop.finished()).code, 0)
   } finally {
     await Promise.all([...running].map((device) => device.stop()))
     await rm(folder, { recursive: true, force: true })
@@ -56,6 +66,14 @@ test('three devices share a list of notes, also one that was away and one that i
 
 const sharedNotes = fileURLToPath(new URL('../../examples/shared-notes.ts', import.meta.url))
 const loopbackInterface = process.platform === 'darwin' ? 'lo0' : 'lo'
+
+/** Ends the pairings of a device whose own program does not run, and tells the others. */
+async function revokeAll(dataDir: string): Promise<void> {
+  await using node = await createNode({ dataDir, interfaces: [loopbackInterface] })
+  const devices = node.devices()
+  await until(() => devices.every(({ state }) => state === 'connected'), 'all are connected')
+  for (const device of devices) await device.revoke()
+}
 
 function isPaired(line: string): boolean {
   return line.startsWith('paired with ')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as v from 'valibot'
-import { defineProtocol } from '../../src/network/application-protocols.ts'
+import { defineEvent, defineProtocol, defineStream } from '../../src/network/protocol-definitions.ts'
 import { nextEvent, pairOfSuite, TestNodes, untilState } from './nodes.ts'
 
 const sum = { name: 'sum', version: 1, request: v.array(v.number()), response: v.number() }
@@ -236,6 +236,23 @@ test('everything but status and messages of a closed node says that it is closed
   assert.throws(() => alice.outbox(), closed)
   assert.throws(() => alice.handle(defineProtocol({ ...sum, handler: () => 0 })), closed)
   for await (const message of alice.messages()) assert.fail(`a message: ${message.id}`)
+})
+
+test('so does everything that is asked of a device of a closed node', async () => {
+  await using nodes = new TestNodes()
+  const { alice, bob, bobAtAlice } = await nodes.pair()
+  const closed = { name: 'SpacedockError', code: 'closed' }
+  await Promise.all([alice.close(), bob.close()])
+  const moved = defineEvent({ name: 'moved', version: 1, event: v.number() })
+  const files = defineStream({ name: 'files', version: 1, request: v.number() })
+  await assert.rejects(bobAtAlice.send('hello'), closed)
+  await assert.rejects(bobAtAlice.request(sum, [1]), closed)
+  await assert.rejects(bobAtAlice.emit(moved, 1), closed)
+  await assert.rejects(bobAtAlice.openStream(files, 1), closed)
+  await assert.rejects(bobAtAlice.ping(), closed)
+  await assert.rejects(bobAtAlice.versionsOf('sum'), closed)
+  await assert.rejects(bobAtAlice.rename('other'), closed)
+  await assert.rejects(bobAtAlice.revoke(), closed)
 })
 
 function byText(one: string, other: string): number {

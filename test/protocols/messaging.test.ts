@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Device, Message } from '../../src/api.ts'
+import type { Device, Message, MessageContent } from '../../src/api.ts'
 import { SpacedockError } from '../../src/errors.ts'
 import type { Delivery, Envelope } from '../../src/protocols/message-envelope.ts'
 import { MessagingService, type MessageOptions } from '../../src/protocols/messaging.ts'
@@ -117,6 +117,23 @@ describe('sending', () => {
   test('a value that JSON cannot say is refused, and nothing is queued', async () => {
     const { alice, send } = scene()
     await assert.rejects(send({ json: undefined }), { code: 'invalid-argument' })
+    const circular: unknown[] = []
+    circular.push(circular)
+    for (const json of [circular, 5n, () => 5])
+      await assert.rejects(send({ json }), { code: 'invalid-argument', message: /JSON/ })
+    assert.deepEqual(alice.service.outboxMessages(), [])
+  })
+
+  test('what is neither a text nor { json } is refused with what can be sent', async () => {
+    const { alice, send } = scene()
+    for (const content of [5, undefined, null, { a: 1 }, ['text'], { text: 5 }, true, Symbol('text')]) {
+      await assert.rejects(send(content as MessageContent), {
+        name: 'SpacedockError',
+        code: 'invalid-argument',
+        message: 'Only a text or { json: value } can be sent.',
+        hint: /\{ json: value \}/,
+      })
+    }
     assert.deepEqual(alice.service.outboxMessages(), [])
   })
 

@@ -13,6 +13,9 @@ const message = (id: string, peerId: string): MessageRecord => ({
   atMs: 5,
 })
 
+const many = (name: string, count: number): MessageRecord[] =>
+  Array.from({ length: count }, (_, number) => message(`${name}${number}`, alice))
+
 test('a message is kept once, however often it arrives, also after a restart', (context) => {
   const directory = temporaryDirectory(context)
   const opened = openStore({ dataDir: directory })
@@ -65,6 +68,38 @@ test('the newest messages are kept, and their ids longer than they are', () => {
   assert.equal(accept(inbox, message('m5', alice)).outcome, 'new')
 })
 
+test('what has just arrived is never dropped for what arrives with it; the next delivery makes up for it', () => {
+  const { inbox } = boxes({ inbox: { messages: 3 } })
+  const dropped: number[] = []
+  const stop = inbox.onDropped((count) => dropped.push(count))
+  const kept = (): string =>
+    inbox
+      .list()
+      .map(({ id }) => id)
+      .join(' ')
+  inbox.accept(many('a', 2))
+  inbox.accept(many('b', 5))
+  assert.equal(kept(), 'b0 b1 b2 b3 b4')
+  inbox.accept(many('c', 1))
+  assert.equal(kept(), 'b3 b4 c0')
+  inbox.accept(many('d', 4))
+  assert.equal(inbox.prune(), 1)
+  assert.equal(kept(), 'd1 d2 d3')
+  assert.deepEqual(dropped, [2, 3, 3, 1])
+  stop()
+  inbox.accept(many('e', 1))
+  assert.equal(dropped.length, 4)
+})
+
+test('what was removed on purpose, or not stored after all, was not dropped', () => {
+  const { inbox } = boxes({ inbox: { messages: 1 } })
+  inbox.onDropped(() => assert.fail('something was dropped'))
+  accept(inbox, message('one', alice))
+  const tooLarge = { ...message('three', alice), body: 'x'.repeat(262_145) }
+  assertFails(() => inbox.accept([message('two', alice), tooLarge]), 'too-large')
+  assert.equal(inbox.removeSome(Number.MAX_SAFE_INTEGER), 1)
+})
+
 test('what is too large or malformed is refused and not remembered as seen', () => {
   const { inbox } = openMemoryStore()
   assertFails(() => accept(inbox, { ...message('m', alice), body: 'x'.repeat(262_145) }), 'too-large')
@@ -108,8 +143,7 @@ test('bytes and age are bounds too, in small steps when there is much to do', as
 
 test('an inbox that is far too large is pruned in steps of a few hundred messages and a few megabytes', () => {
   const inbox = boxes().inbox
-  const many = Array.from({ length: 500 }, (_, number) => message(`m${number}`, alice))
-  inbox.accept(many)
+  inbox.accept(many('m', 500))
   assert.deepEqual(
     [1, 2, 3, 4].map(() => inbox.removeSome(450)),
     [200, 200, 50, 0],

@@ -115,8 +115,12 @@ function statusLine({
   listen,
   devices,
   uptimeMs,
+  log,
+  metricsUrl,
   metrics,
 }: Result<'status'>): object {
   const uptime = Math.round(uptimeMs) / 1000
-  return { running: true, pid, version: itsVersion, peerId, id, name, listen, devices, uptime, metrics }
+  const facts = { running: true, pid, version: itsVersion, peerId, id, name, listen, devices, uptime }
+  // Another version may not say where its log is.
+  return { ...facts, log, metricsUrl, metrics }
 }

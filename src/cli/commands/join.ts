@@ -56,6 +56,8 @@ export const join: Command = {
     )
     output.status('')
     output.result({ event: 'paired', device: brief(device) }, `Paired with "${printableLine(device.name)}".`)
+    const { hintAtNamesake } = await import('../namesake.ts')
+    await hintAtNamesake(context, device)
     return exitCodes.ok
   },
 }

@@ -61,6 +61,8 @@ export const pair: Command = {
         { event: 'paired', device: brief(device) },
         `Paired with "${printableLine(device.name)}".`,
       )
+      const { hintAtNamesake } = await import('../namesake.ts')
+      await hintAtNamesake(context, device)
       return exitCodes.ok
     } finally {
       clock.stop()

@@ -18,8 +18,8 @@ export interface ServiceManager {
   readonly showLog: string
   /** What a person should know besides. */
   readonly note: string | null
-  /** Rejects when the manager cannot be used here. */
-  check(): Promise<void>
+  /** Rejects when the manager cannot be used here, with what else to do. */
+  check(purpose: 'install' | 'remove'): Promise<void>
   isActive(): Promise<boolean>
   /** Reads the file, and starts the service now and at every login; one that runs is started anew. */
   start(): Promise<void>
@@ -37,25 +37,28 @@ export function serviceManager(
   if (platform === 'linux') return systemd(plan)
   if (platform === 'darwin') return launchd(plan)
   const system = platform === 'win32' ? 'Windows' : platform
-  throw unavailable(`Spacedock installs services with systemd and launchd, and ${system} has neither.`, plan)
+  const what = `Spacedock installs services with systemd and launchd, and ${system} has neither.`
+  throw failed(what, otherStarter(plan))
 }
 
 function systemd(plan: ServicePlan): ServiceManager {
   const service = `${plan.name}.service`
   const config = process.env['XDG_CONFIG_HOME'] // relative ones are invalid: XDG base directory specification
   const directory = config !== undefined && isAbsolute(config) ? config : join(homedir(), '.config')
+  const path = join(directory, 'systemd', 'user', service)
   const must = async (...args: string[]): Promise<void> => succeed(await systemctl(...args), plan)
   return {
     service,
-    path: join(directory, 'systemd', 'user', service),
+    path,
     file: systemdUnit(plan),
     showState: `systemctl --user status ${service}`,
     showLog: `journalctl --user --unit ${service}`,
     note: 'To have it run without anybody logged in: loginctl enable-linger',
-    check: async () => {
+    check: async (purpose) => {
       const { kind, code } = await systemctl('show', '--property=Version')
-      if (kind === 'missing') throw unavailable('There is no systemd here to install a service with.', plan)
-      if (code !== 0) throw unavailable('The systemd of this user cannot be reached.', plan)
+      const hint = purpose === 'install' ? otherStarter(plan) : byHand('systemctl --user status', path)
+      if (kind === 'missing') throw failed(`There is no systemd here to ${purpose} a service with.`, hint)
+      if (code !== 0) throw failed('The systemd of this user cannot be reached.', hint)
     },
     isActive: async () => (await systemctl('is-active', '--quiet', service)).code === 0,
     start: async () => {
@@ -84,10 +87,11 @@ function launchd(plan: ServicePlan): ServiceManager {
     showState: `launchctl print ${domain}/${label}`,
     showLog: 'spacedock status',
     note: null,
-    check: async () => {
+    check: async (purpose) => {
       const { kind, code } = await launchctl('print', domain)
-      if (kind === 'missing') throw unavailable('There is no launchd here to install a service with.', plan)
-      if (code !== 0) throw unavailable('The launchd of this user cannot be reached.', plan)
+      const hint = purpose === 'install' ? otherStarter(plan) : byHand(`launchctl print ${domain}`, path)
+      if (kind === 'missing') throw failed(`There is no launchd here to ${purpose} a service with.`, hint)
+      if (code !== 0) throw failed('The launchd of this user cannot be reached.', hint)
     },
     isActive: isLoaded,
     start: async () => {
@@ -131,19 +135,24 @@ async function run(command: string, args: string[]): Promise<Ended> {
 }
 
 function succeed(ended: Ended, plan: ServicePlan): void {
-  if (ended.kind === 'missing') throw unavailable('The service manager has gone.', plan)
+  if (ended.kind === 'missing') throw failed('The service manager has gone.', otherStarter(plan))
   if (ended.code === 0) return
   const [said = ''] = ended.said.split('\n')
   const reason = said === '' ? `exit code ${ended.code}` : said.replace(/\.$/u, '')
-  throw new SpacedockError('service-failed', `The command "${ended.command}" failed: ${reason}.`, {
-    hint: 'Correct what it complains about, then try again; "spacedock service install" may be repeated.',
-  })
+  const hint = 'Correct what it complains about, then try again; "spacedock service install" may be repeated.'
+  throw failed(`The command "${ended.command}" failed: ${reason}.`, hint)
 }
 
-function unavailable(what: string, { command }: ServicePlan): SpacedockError {
-  return new SpacedockError('service-failed', what, {
-    hint: `Let whatever starts programs here run this, in the foreground: ${command.map(shellQuoted).join(' ')}`,
-  })
+function failed(what: string, hint: string): SpacedockError {
+  return new SpacedockError('service-failed', what, { hint })
+}
+
+function otherStarter({ command }: ServicePlan): string {
+  return `Let whatever starts programs here run this, in the foreground: ${command.map(shellQuoted).join(' ')}`
+}
+
+function byHand(command: string, path: string): string {
+  return `Try again where "${command}" works, or delete ${path} and stop the daemon with "spacedock down".`
 }
 
 function shellQuoted(text: string): string {

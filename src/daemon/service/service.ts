@@ -23,7 +23,7 @@ export async function installService(
   manager: ServiceManager,
   { dataDir, signal }: { dataDir: string; signal: AbortSignal },
 ): Promise<Installed> {
-  await manager.check()
+  await manager.check('install')
   const before = await readText(manager.path)
   const isSame = before === manager.file
   if (isSame && (await manager.isActive()) && (await isDaemonRunning(dataDir)))
@@ -43,8 +43,8 @@ export async function installService(
 
 /** Stops the service and takes it away; says whether there was one. The device's data stays. Rejects `service-failed`. */
 export async function removeService(manager: ServiceManager): Promise<{ outcome: 'removed' | 'none' }> {
-  await manager.check()
   if ((await readText(manager.path)) === null) return { outcome: 'none' }
+  await manager.check('remove')
   await manager.stop()
   await rm(manager.path, { force: true })
   await manager.forget()

@@ -104,7 +104,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     const interrupted = new SpacedockError(
       'interrupted',
       'The connection to the other device ended before the answer.',
-      { cause },
+      { cause, hint: 'Try again when the device is back: "spacedock devices" says whether it is.' },
     )
     inbound.abortAll(interrupted)
     outbound.rejectAll(interrupted)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
 import { callDaemon, isDaemonRunning } from '../../../src/daemon/client.ts'
 import { stopDaemon } from '../../../src/daemon/stop.ts'
@@ -108,6 +108,37 @@ test('without systemd, or without one for this user, the error says what to run 
   assert.match(missing.stderr, / up --foreground '--dir=.*' --name=lamp\n$/u)
   assert.equal(existsSync(machine.dataDir), false, 'nothing was made')
 })
+
+test(
+  'a service that systemd cannot be asked to remove may be removed by hand; where none is, nobody is asked',
+  soon,
+  async (t) => {
+    const machine = await aMachine(t)
+    machine.failAt('show')
+    const none = await machine.run(['service', 'remove'])
+    assert.equal(none.code, 0, none.stderr)
+    assert.deepEqual(machine.calls(), [])
+    const { service } = JSON.parse((await machine.run(['service', 'remove', '--json'])).stdout) as {
+      service: string
+    }
+    const path = machine.unitPath(service)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, '')
+    const unreachable = await machine.run(['service', 'remove'])
+    assert.equal(unreachable.code, 1)
+    assert.match(
+      unreachable.stderr,
+      /^spacedock: The systemd of this user cannot be reached\.\n.* or delete \//u,
+    )
+    rmSync(machine.systemctl)
+    const missing = await machine.run(['service', 'remove'])
+    assert.match(
+      missing.stderr,
+      /^spacedock: There is no systemd here to remove a service with\.\n.* or delete \//u,
+    )
+    assert.equal(existsSync(path), true)
+  },
+)
 
 test('anything else than install and remove is refused', soon, async (t) => {
   const { run } = await aMachine(t)

@@ -1,4 +1,11 @@
-import { inBothForms, newDirectory, spacedock, type Situation, type Situations } from './situation.ts'
+import {
+  atTerminal,
+  inBothForms,
+  newDirectory,
+  spacedock,
+  type Situation,
+  type Situations,
+} from './situation.ts'
 
 /** Mistakes in the command line: nothing is started for them. */
 
@@ -32,6 +39,11 @@ export const commandLineSituations: Situations = {
   '`join` with too few words': typed(['join', '--yes', '-'], 'abandon about'),
   '`join` with too many words': typed(['join', '--yes', '-'], `${abandon} zoo`),
   '`join` with no words': typed(['join', '--yes', '-'], '\n'),
+  '`join`, and the person types nothing': {
+    forms: ['text'],
+    provoke: async (form) =>
+      spacedock(['join', '--yes'], { form, env: atTerminal, dataDir: await newDirectory('never-made') }),
+  },
   '`join` without words, and nobody there to type them': typed(['join', '--yes']),
   '`pair` or `join`, and nobody there to be asked': typed(['pair']),
   '`revoke`, and nobody there to be asked': typed(['revoke', 'phone']),
@@ -39,6 +51,13 @@ export const commandLineSituations: Situations = {
   '`rename` without a name': typed(['rename', 'phone']),
   '`send --as-json` with a text that is not JSON': typed(['send', 'phone', '{lamp: on}', '--as-json']),
   '`send -` with far more than a message holds': typed(['send', 'phone', '-'], 'x'.repeat(20 * 1024 * 1024)),
+  '`send -` with bytes that are no text': {
+    forms: inBothForms,
+    provoke: async (form) => {
+      const by = ['sh', '-c', String.raw`printf "\377" | "$@"`, 'sh']
+      return spacedock(['send', 'phone', '-'], { form, by, dataDir: await newDirectory('never-made') })
+    },
+  },
   '`send --expires` with something that is no time': typed(['send', 'phone', 'hello', '--expires', 'soon']),
   '`inbox` with both --clear and --follow': typed(['inbox', '--clear', '--follow']),
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createNode } from '../../../src/node.ts'
 import { device, localPlace, type TestDevice } from '../../device.ts'
 import { RunningProcess } from '../../lab/process.ts'
@@ -87,14 +87,39 @@ export const daemonSituations: Situations = {
       return spacedock(['service', 'install'], { form, env, dataDir: await newDirectory('none') })
     },
   },
+  '`service install` where systemd cannot be reached': {
+    obstacle: whyNoServices,
+    forms: inBothForms,
+    provoke: async (form) => {
+      const env = await withSystemctl('exit 1')
+      return spacedock(['service', 'install'], { form, env, dataDir: await newDirectory('none') })
+    },
+  },
+  '`service remove` where systemd cannot be reached': {
+    obstacle: whyNoServices,
+    provoke: async (form) => {
+      const env = await withSystemctl('exit 1')
+      const dataDir = await newDirectory('none')
+      const shown = await spacedock(['service', 'install', '--print'], { form: 'json', env, dataDir })
+      assert.ok(shown.kind === 'command')
+      const { path } = JSON.parse(shown.stdout) as { path: string }
+      await mkdir(dirname(path), { recursive: true })
+      await writeFile(path, '')
+      return spacedock(['service', 'remove'], { form, env, dataDir })
+    },
+  },
+  '`service install`, and its daemon does not come up': {
+    obstacle: whyNoServices,
+    provoke: async (form) => {
+      const env = await withSystemctl('exit 0')
+      return spacedock(['service', 'install'], { form, env, dataDir: await newDirectory('none') })
+    },
+  },
   '`service install`, and systemd refuses': {
     obstacle: whyNoServices,
     provoke: async (form) => {
-      const home = await newDirectory()
-      const script =
-        '#!/bin/sh\n[ "$2" = show ] && exit 0\necho "Failed to reload: Access denied" >&2\nexit 1\n'
-      await writeFile(join(home, 'systemctl'), script, { mode: 0o755 })
-      const env = { PATH: home, XDG_CONFIG_HOME: home }
+      const script = '[ "$2" = show ] && exit 0\necho "Failed to reload: Access denied" >&2\nexit 1'
+      const env = await withSystemctl(script)
       return spacedock(['service', 'install'], { form, env, dataDir: await newDirectory('none') })
     },
   },
@@ -110,6 +135,13 @@ export const daemonSituations: Situations = {
       }
     },
   },
+}
+
+/** An environment in which a script stands for systemd, and units are kept in a directory of its own. */
+async function withSystemctl(script: string): Promise<Record<string, string>> {
+  const home = await newDirectory()
+  await writeFile(join(home, 'systemctl'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  return { PATH: home, XDG_CONFIG_HOME: home }
 }
 
 async function whyNoServices(): Promise<string | false> {

@@ -48,6 +48,16 @@ export const dataSituations: Situations = {
   'the identity file is not one': damaged('identity.json', async (path) => writeFile(path, 'hello')),
   'the identity file is missing beside a database': damaged('identity.json', async (path) => rm(path)),
   'the configuration is damaged': damaged('config.json', async (path) => writeFile(path, '{"port":"4001"}')),
+  '`messages` in the configuration leaves too little room': damaged('config.json', async (path) =>
+    writeFile(path, '{"messages":{"inboxBytes":1000}}'),
+  ),
+  'the data directory’s path is too long for a socket': {
+    provoke: async (form) => {
+      const long = 'x'.repeat(100)
+      const env = { XDG_RUNTIME_DIR: '', TMPDIR: await newDirectory(long) }
+      return spacedock(['up', ...onLoopback], { form, env, dataDir: await newDirectory(long) })
+    },
+  },
   'the data directory can be read by others': withMode(0o755),
   'the data directory can be written by others': withMode(0o777),
   'the data directory is a file': {

@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { device, localPlace, pairDevices, type TestDevice } from '../../device.ts'
 import { withDaemon } from './daemon.ts'
-import { inBothForms, type Situation, type Situations, spacedock } from './situation.ts'
+import { atTerminal, inBothForms, type Situation, type Situations, spacedock } from './situation.ts'
 
 /**
- * Four devices that have been paired with each other: alice knows bella, who is off; bert, who has ended the pairing;
- * and carl, with whom she has ended it herself.
+ * Five devices that have been paired with each other: alice knows bella, who is off; bert, who has ended the pairing; carl, with
+ * whom she has ended it herself; and dan, who is connected.
  */
 export class Household {
   #alice: Promise<TestDevice> | undefined
@@ -16,17 +16,32 @@ export class Household {
     return (this.#alice ??= this.#start())
   }
 
+  /** While dan's process stands still. */
+  async whileDanIsStopped<Result>(work: (alice: TestDevice) => Promise<Result>): Promise<Result> {
+    const alice = await this.alice
+    const dan = this.#devices.at(-1)
+    const { pid = 0 } = (await dan?.status()) ?? {}
+    await alice.waitForState('dan', 'connected')
+    process.kill(pid, 'SIGSTOP')
+    try {
+      return await work(alice)
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#devices.map((each) => each.close()))
   }
 
   async #start(): Promise<TestDevice> {
-    const names = ['alice', 'bella', 'bert', 'carl'] as const
-    const [alice, bella, bert, carl] = await Promise.all(names.map((name) => device(localPlace(), { name })))
-    if (!alice || !bella || !bert || !carl) throw new Error('four names make four devices')
-    this.#devices.push(alice, bella, bert, carl)
+    const names = ['alice', 'bella', 'bert', 'carl', 'dan'] as const
+    const made = await Promise.all(names.map((name) => device(localPlace(), { name })))
+    const [alice, bella, bert, carl, dan] = made
+    if (!alice || !bella || !bert || !carl || !dan) throw new Error('five names make five devices')
+    this.#devices.push(...made)
     await Promise.all(this.#devices.map((each) => each.up()))
-    for (const each of [bella, bert, carl]) await pairDevices(alice, each)
+    for (const each of [bella, bert, carl, dan]) await pairDevices(alice, each)
     await Promise.all([
       bella.down(),
       bert.cli(['revoke', 'alice', '--yes']),
@@ -67,6 +82,18 @@ export function deviceSituations(household: Household): Situations {
     },
     'a name that fits several devices': atAlice(['ping', 'be']),
     '`ping` to a device that is off': atAlice(['ping', 'bella']),
+    '`ping` to a device that falls silent': {
+      provoke: (form) =>
+        household.whileDanIsStopped(({ dataDir }) => spacedock(['ping', 'dan'], { form, dataDir })),
+    },
+    '`rename` of a device whose pairing was ended here': atAlice(['rename', 'carl', 'charles']),
+    '`revoke`, and the person says no': {
+      forms: ['text'],
+      provoke: async (form) => {
+        const { dataDir } = await household.alice
+        return spacedock(['revoke', 'dan'], { form, dataDir, env: atTerminal, input: 'n\n' })
+      },
+    },
     '`send` to a device whose pairing was ended here': atAlice(['send', 'carl', 'hello']),
     '`send` to a device that has ended the pairing': atAlice(['send', 'bert', 'hello']),
     '`rename` to a name that another device has': atAlice(['rename', 'bert', 'bella']),

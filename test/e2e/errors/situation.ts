@@ -39,6 +39,11 @@ export interface CommandOptions {
 
 export const entryPoint = fileURLToPath(new URL('../../../bin/spacedock.js', import.meta.url))
 
+/** Makes a process believe that its standard input is a terminal. */
+export const atTerminal = {
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent('process.stdin.isTTY = true')}`,
+}
+
 /** Runs the real command to its end. */
 export async function spacedock(args: readonly string[], options: CommandOptions): Promise<Outcome> {
   const { dataDir, form, place = localPlace(), input = '', env = {}, by = [] } = options
