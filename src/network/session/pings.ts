@@ -128,9 +128,7 @@ export class Pings {
 }
 
 function timedOut(): SpacedockError {
-  return new SpacedockError('timed-out', 'The other device did not answer the ping.', {
-    hint: 'Try again: it may be busy, or "spacedock devices" soon says why it is away.',
-  })
+  return new SpacedockError('timed-out', 'The other device did not answer the ping.')
 }
 
 const pingTimeoutMs = 10_000
