@@ -106,6 +106,7 @@ async function assemble(
       },
       farewellTo: (peer) => trusted.farewellTo(peer.toString()),
       onRevoked: (peer, farewell) => trusted.revokedBy(peer.toString(), farewell),
+      onDisowned: (peer, offered) => trusted.disowned(peer.toString(), offered),
       dispatch: (name, version, value, context) => protocols.dispatch(name, version, value, context),
       serveStream: (name, version, value, context) => protocols.serveStream(name, version, value, context),
       receiveEvent: (name, version, value, context) => protocols.receiveEvent(name, version, value, context),
@@ -133,6 +134,7 @@ async function assemble(
               { signal },
             )
     },
+    requirePaired: (peer) => devices.requirePaired(peer),
     nameOf: (peer) => ({ id: deviceIdOf(peer), name: store.registry.get(peer)?.name ?? deviceIdOf(peer) }),
     onMessage: (message) => emit('message', message),
     onDelivered: (delivered) => {

@@ -84,6 +84,7 @@ export class ApplicationProtocols<Peer> {
       const device = this.#paired(peerId)
       const protocol = this.#find('request', name, version)
       const request = await checkValue(protocol.request, value, 'request', protocol)
+      this.#stillPaired(peerId, signal)
       const context = handlerContext(protocol, { device, signal })
       const response = await run(protocol, () => protocol.handler?.(request, context))
       return checkValue(protocol.response, response, 'response', protocol)
@@ -119,6 +120,7 @@ export class ApplicationProtocols<Peer> {
         const device = this.#paired(peerId)
         const protocol = this.#find('event', name, version)
         const event = await checkValue(protocol.event, value, 'event', protocol)
+        this.#stillPaired(peerId, signal)
         await run(protocol, () => protocol.handler?.(event, { device, signal }))
       })
     } catch {
@@ -142,6 +144,12 @@ export class ApplicationProtocols<Peer> {
     const device = this.#deviceOf(peerId)
     if (device === undefined) throw new SpacedockError('not-paired', 'The two devices are not paired.')
     return device
+  }
+
+  /** Looking at a value may take a while, and its device be revoked meanwhile. */
+  #stillPaired(peerId: Peer, signal: AbortSignal): void {
+    signal.throwIfAborted()
+    this.#paired(peerId)
   }
 
   #find(kind: 'request', name: string, version: number): AnyRequest

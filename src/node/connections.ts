@@ -75,10 +75,7 @@ export class Connections {
       onSession: (session) => this.#started(session),
       onSessionEnded: (peer, { reason }, failure) => this.#ended(peer.toString(), reason, failure),
       onAttemptFailed: (peer, failure) => this.#failed(peer.toString(), failure),
-      onUnknownDevice: (peer, failure) => {
-        store.registry.disconnected(peer.toString(), failure)
-        trusted.disowned(peer.toString())
-      },
+      onUnknownDevice: (peer, failure) => store.registry.disconnected(peer.toString(), failure),
       onWake: () => this.#lookAnew(),
       random: () => fraction(random),
       clock,

@@ -100,7 +100,7 @@ export class Devices implements DeviceActions {
 
   async send(peer: string, content: MessageContent, options: SendOptions): Promise<SendResult> {
     const { signal, expiresInMs } = options
-    this.#requirePaired(peer)
+    this.requirePaired(peer)
     signal?.throwIfAborted()
     // From here on the message is kept, and calling off means not to wait for it any longer.
     const connected = (): Promise<void> => this.#untilConnected(peer, signal)
@@ -197,11 +197,21 @@ export class Devices implements DeviceActions {
   /** The tombstone is durable and every connection closed when this resolves; a device that is there knows it. */
   async revoke(peer: string): Promise<void> {
     this.#parts.requireOpen()
-    this.#parts.store.registry.revoke(peer)
-    await this.#parts.supervisor.drop(peerIdFromString(peer), this.#parts.store.trust.get(peer)?.farewell)
+    const { store, supervisor, messaging } = this.#parts
+    try {
+      store.registry.revoke(peer)
+    } finally {
+      // Also when only the identity's file could not be written after it.
+      const record = store.trust.get(peer)
+      if (record?.state === 'revoked') {
+        messaging.dropped(peer, this.#notPaired(peer))
+        await supervisor.drop(peerIdFromString(peer), record.farewell)
+      }
+    }
   }
 
-  #requirePaired(peer: string): void {
+  /** Throws `not-paired`, or `closed`. */
+  requirePaired(peer: string): void {
     this.#parts.requireOpen()
     if (this.#parts.store.trust.get(peer)?.state !== 'active') throw this.#notPaired(peer)
   }
@@ -220,7 +230,7 @@ export class Devices implements DeviceActions {
   }
 
   async #requireSession(peer: string, signal: AbortSignal | undefined): Promise<Session> {
-    this.#requirePaired(peer)
+    this.requirePaired(peer)
     signal?.throwIfAborted()
     await this.#untilConnected(peer, signal)
     signal?.throwIfAborted()

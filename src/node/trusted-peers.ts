@@ -161,17 +161,25 @@ export class TrustedPeers implements PairingTrust {
     if (!settled && !provisional) return false
     this.#log('warn', 'device.revoked-us', { peer })
     if (provisional) trust.dropProvisional(peer)
-    if (settled) registry.markRevokedThere(peer, farewell)
+    // Whoever ends a pairing that was to replace another one has ended both.
+    registry.markRevokedThere(peer, farewell)
     return true
   }
 
-  /** The device said that it does not know us: shown to its person, never deleted. */
-  disowned(peer: string): void {
+  /**
+   * The device said that it knows none of these keys: shown to its person, never deleted. What was agreed with it since then is
+   * not meant.
+   */
+  disowned(peer: string, offered: readonly PairKey[]): void {
     this.#log('warn', 'device.disowned-us', { peer })
+    const { trust, registry } = this.#store
+    const isOffered = (record: TrustRecord | undefined): boolean =>
+      record !== undefined && offered.some(({ key }) => sameMac(key, record.pairKey))
     try {
       // A joiner whose person still decides knows nothing of us either: a pending row waits for it.
-      if (this.#store.trust.provisional(peer)?.state === 'confirming') this.#store.trust.dropProvisional(peer)
-      this.#store.registry.markNeedsPairing(peer)
+      const provisional = trust.provisional(peer)
+      if (provisional?.state === 'confirming' && isOffered(provisional)) trust.dropProvisional(peer)
+      if (isOffered(trust.get(peer))) registry.markNeedsPairing(peer)
     } catch (error) {
       this.#log('error', 'device.not-marked', { peer, error: String(error) })
     }

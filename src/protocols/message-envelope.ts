@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { MessageContent } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
+import { decodeJson } from '../network/json-text.ts'
 import type { MessageKind, StoredMessage } from '../store/stored-message.ts'
 
 /** Messages on the wire. PROTOCOL.md, 'Messages of a person or an application'. */
@@ -13,7 +14,8 @@ const envelopeSchema = v.strictObject({
 })
 
 export const deliverySchema = v.strictObject({
-  messages: v.pipe(v.array(envelopeSchema), v.minLength(1), v.maxLength(256)),
+  // Counted before they are looked at: an issue for each of half a million takes seconds.
+  messages: v.pipe(v.array(v.unknown()), v.minLength(1), v.maxLength(256), v.array(envelopeSchema)),
 })
 export const receiptSchema = v.strictObject({ stored: v.literal(true) })
 
@@ -25,7 +27,8 @@ export type Delivery = v.InferOutput<typeof deliverySchema>
 export type Receipt = v.InferOutput<typeof receiptSchema>
 
 export function toEnvelope({ id, kind, body, atMs }: StoredMessage): Envelope {
-  return { id, kind, body, at: atMs }
+  // A clock that stands before 1970 must not hold up what waits.
+  return { id, kind, body, at: Math.max(0, atMs) }
 }
 
 /** Throws `invalid-argument`. */
@@ -50,9 +53,9 @@ function jsonOf(value: unknown): string {
   } catch (thrown) {
     cause = thrown
   }
-  if (text !== undefined) return text
+  if (text !== undefined && isJson(text)) return text
   throw new SpacedockError('invalid-argument', 'The value cannot be written as JSON.', {
-    hint: 'Send a string, or something made of objects, arrays, numbers, strings, booleans and null.',
+    hint: 'Send a string, or something made of objects, arrays, numbers, strings, booleans and null, at most 64 levels deep.',
     cause,
   })
 }
@@ -61,10 +64,11 @@ export function decodeContent({ kind, body }: StoredMessage): { text: string } |
   return kind === 'text' ? { text: body } : { json: JSON.parse(body) as unknown }
 }
 
+/** Whether it is JSON text that can do no harm when it is read: not too deep, and without a key `__proto__`. */
 export function isJson(text: string): boolean {
   try {
-    JSON.parse(text)
-    return true
+    decodeJson(new TextEncoder().encode(text))
+    return text.length > 0
   } catch {
     return false
   }

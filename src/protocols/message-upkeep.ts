@@ -43,6 +43,9 @@ export class MessageUpkeep {
     this.#cancelTimer()
     this.#isWorking = true
     const { inbox, log } = this.#parts
+    let hasFailed = false
+    // Whoever just made the node may still begin to listen.
+    await nextTurn()
     try {
       for (let worked = true; worked && !this.#isStopped;) {
         const pruned = inbox.prune()
@@ -50,11 +53,12 @@ export class MessageUpkeep {
         if (worked) await nextTurn()
       }
     } catch (error) {
+      hasFailed = true
       log('error', 'messages.not-kept-up', { error: String(error) })
     } finally {
       this.#isWorking = false
     }
-    if (!this.#isStopped) this.#planNext()
+    if (!this.#isStopped) this.#planNext(hasFailed ? afterFailureMs : leastMs)
   }
 
   #expire(): number {
@@ -67,10 +71,10 @@ export class MessageUpkeep {
     return expired.length
   }
 
-  #planNext(): void {
+  #planNext(soonestMs = leastMs): void {
     this.#cancelTimer()
     const untilExpiryMs = this.#parts.outbox.untilExpiry() ?? intervalMs
-    const delayMs = Math.min(intervalMs, Math.max(leastMs, untilExpiryMs))
+    const delayMs = Math.min(intervalMs, Math.max(soonestMs, untilExpiryMs))
     this.#cancelTimer = this.#parts.clock.after(delayMs, () => void this.#work())
   }
 }
@@ -79,3 +83,5 @@ export class MessageUpkeep {
 const intervalMs = 10 * 60_000
 /** While a message that is due is just being sent. */
 const leastMs = 100
+/** The disk is full, most likely, and will be for a while. */
+const afterFailureMs = 60_000

@@ -17,6 +17,7 @@ import {
   type Delivery,
   type Receipt,
 } from './message-envelope.ts'
+import { MessageEntry } from './message-entry.ts'
 import { MessageUpkeep } from './message-upkeep.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 
@@ -31,6 +32,8 @@ export interface MessagingComponents {
   requestOf: (
     peer: string,
   ) => ((value: Delivery, options: { signal: AbortSignal }) => Promise<unknown>) | null
+  /** Throws `not-paired` for a device that is not trusted. */
+  requirePaired: (peer: string) => void
   nameOf: (peer: string) => { id: string; name: string }
   onMessage: (message: Message) => void
   onDelivered: (delivered: { id: string; to: string }) => void
@@ -60,10 +63,10 @@ const brokenSessionMs = 50
 export class MessagingService {
   readonly #components: MessagingComponents
   readonly #delivery = new OneAtATime((peer) => this.#deliver(peer))
-  readonly #receipts = new Map<string, () => void>()
+  /** Of messages that `send` waits for. */
+  readonly #receipts = new Map<string, { peer: string; arrived: PromiseWithResolvers<'delivered'> }>()
   readonly #arrivals = new Set<() => void>()
-  /** Given in this turn of the event loop: they are stored together, which costs one sync of the disk. */
-  readonly #entering: { message: NewMessage; settle: (error?: Error) => void }[] = []
+  readonly #entry: MessageEntry
   /** Ids of what was sent and has no receipt yet. */
   readonly #underWay = new Set<string>()
   readonly #upkeep: MessageUpkeep
@@ -72,6 +75,7 @@ export class MessagingService {
   constructor(components: MessagingComponents) {
     this.#components = components
     components.inbox.onDropped((messages) => components.log('info', 'inbox.pruned', { messages }))
+    this.#entry = new MessageEntry({ ...components, onStored: () => this.#upkeep.expiryChanged() })
     this.#upkeep = new MessageUpkeep({
       ...components,
       isUnderWay: (id) => this.#underWay.has(id),
@@ -100,21 +104,24 @@ export class MessagingService {
     const { clock, randomId, requestOf } = this.#components
     const id = randomId()
     const message = { id, peerId: peer, ...encodeContent(content), atMs: clock.wall() }
-    const entered = this.#enter({ ...message, ...lifetime(expiresInMs) })
-    // From the moment it is stored it may be delivered, by whoever serves the peer already.
-    const receipt = new Promise<'delivered'>((resolve) => this.#receipts.set(id, () => resolve('delivered')))
+    const entered = this.#entry.enter({ ...message, ...lifetime(expiresInMs) })
+    // From the moment it is stored it may be delivered, by whoever serves the peer already, or dropped.
+    const arrived = Promise.withResolvers<'delivered'>()
+    arrived.promise.catch(() => {})
+    this.#receipts.set(id, { peer, arrived })
     const ended = new AbortController()
     try {
       await entered
       await connected()
-      if (requestOf(peer) === null) return { id, status: 'queued' }
+      if (requestOf(peer) === null)
+        return { id, status: await Promise.race([arrived.promise, Promise.resolve('queued' as const)]) }
 
       const patience = [ended.signal, this.#closed.signal, ...(signal === undefined ? [] : [signal])]
       const impatient = pause(clock, deliveryPatienceMs, AbortSignal.any(patience)).then(
         () => 'queued' as const,
       )
       this.pump(peer)
-      return { id, status: await Promise.race([receipt, impatient]) }
+      return { id, status: await Promise.race([arrived.promise, impatient]) }
     } finally {
       ended.abort()
       this.#receipts.delete(id)
@@ -124,6 +131,11 @@ export class MessagingService {
   /** Sends what waits for this peer, in order, as long as there is a session. Called at every new session. */
   pump(peer: string): void {
     if (!this.#closed.signal.aborted) this.#delivery.want(peer)
+  }
+
+  /** The device was revoked, and what waited for it dropped: so `send` is told. */
+  dropped(peer: string, why: Error): void {
+    for (const receipt of this.#receipts.values()) if (receipt.peer === peer) receipt.arrived.reject(why)
   }
 
   outboxMessages(): QueuedMessage[] {
@@ -185,29 +197,6 @@ export class MessagingService {
     this.#closed.abort()
   }
 
-  /** Resolves when the message is durable in the outbox. */
-  #enter(message: NewMessage): Promise<void> {
-    if (this.#entering.length === 0) setImmediate(() => this.#storeEntering())
-    return new Promise((resolve, reject) => {
-      this.#entering.push({ message, settle: (error) => (error === undefined ? resolve() : reject(error)) })
-    })
-  }
-
-  #storeEntering(): void {
-    const entering = this.#entering.splice(0)
-    try {
-      const outcomes = this.#components.outbox.add(entering.map(({ message }) => message))
-      for (const [index, { settle }] of entering.entries()) {
-        const outcome = outcomes[index]
-        settle(outcome instanceof SpacedockError ? outcome : undefined)
-      }
-      this.#upkeep.expiryChanged()
-    } catch (error) {
-      const failure = error instanceof Error ? error : new Error('storing failed', { cause: error })
-      for (const { settle } of entering) settle(failure)
-    }
-  }
-
   #receive(peer: string, { messages }: Delivery): Receipt {
     const { inbox, onMessage, log } = this.#components
     if (messages.some(({ kind, body }) => kind === 'json' && !isJson(body)))
@@ -258,7 +247,7 @@ export class MessagingService {
         for (const id of ids) this.#underWay.delete(id)
       }
       for (const id of ids) {
-        this.#receipts.get(id)?.()
+        this.#receipts.get(id)?.arrived.resolve('delivered')
         onDelivered({ id, to: peer })
       }
     }

@@ -29,7 +29,9 @@ const topicSchema = v.pipe(
   v.string(),
   v.check((topic) => isTopic(topic), 'it is not a topic'),
 )
-const topicsSchema = v.strictObject({ topics: v.pipe(v.array(topicSchema), v.maxLength(maxTopics)) })
+const topicsSchema = v.strictObject({
+  topics: v.pipe(v.array(v.unknown()), v.maxLength(maxTopics), v.array(topicSchema)),
+})
 const toldSchema = v.strictObject({ told: v.literal(true) })
 const publicationSchema = v.strictObject({ topic: topicSchema, value: v.optional(v.unknown()) })
 

@@ -25,7 +25,8 @@ export class Subscription<Value> implements AsyncIterableIterator<Publication<Va
   async deliver(value: unknown, device: Device): Promise<void> {
     const { topic, schema, maxBuffered, log } = this.#options
     const checked = await validate(schema, value)
-    if (this.#isEnded) return
+    // Looking at it may take a while, and its device be revoked meanwhile.
+    if (this.#isEnded || device.state === 'revoked') return
     if (checked === null) {
       log('warn', 'publication.not-valid', { topic, peer: device.peerId })
       return

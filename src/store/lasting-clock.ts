@@ -44,7 +44,7 @@ export function openLastingClock(database: Database, clock: StoreClock): Lasting
 
   return {
     now,
-    wallAt: (timeMs) => wall() + timeMs - now(),
+    wallAt: (timeMs) => Math.min(latestMs, Math.max(0, wall() + timeMs - now())),
     keep,
     keepWhenSet() {
       if (Math.abs(wall() - now() - keptLead) > toleranceMs) keep()
@@ -52,5 +52,7 @@ export function openLastingClock(database: Database, clock: StoreClock): Lasting
   }
 }
 
+/** What a Date can hold. */
+export const latestMs = 8.64e15
 /** Clocks that tick a little differently have not been set. */
 const toleranceMs = 60_000

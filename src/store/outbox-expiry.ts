@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { Database } from './database.ts'
 import { epochMilliseconds } from './epoch-time.ts'
-import type { LastingClock } from './lasting-clock.ts'
+import { latestMs, type LastingClock } from './lasting-clock.ts'
 import { messageRowSchema, type StoredMessage } from './stored-message.ts'
 
 export interface WaitingMessage extends StoredMessage {
@@ -61,8 +61,11 @@ export function outboxExpiry(database: Database, clock: LastingClock): OutboxExp
   })
 
   return {
-    timeAfter: (expiresInMs) =>
-      expiresInMs === null ? null : Math.min(clock.now() + Math.ceil(expiresInMs), latestMs),
+    timeAfter(expiresInMs) {
+      if (expiresInMs === null) return null
+      const atMs = clock.now() + Math.ceil(expiresInMs)
+      return atMs < latestMs ? atMs : null
+    },
     waiting: () => selectWaiting.all().map(atWallTime),
     until() {
       const firstMs = selectFirst.get()?.first_ms ?? null
@@ -78,8 +81,6 @@ export function outboxExpiry(database: Database, clock: LastingClock): OutboxExp
 
 const keptExpired = 100
 const keptExpiredMs = 30 * 24 * 3_600_000
-/** What a Date can hold. */
-const latestMs = 8.64e15
 
 const dueRowSchema = v.pipe(
   v.object({ sequence: v.number(), id: v.string(), peer_id: v.string() }),

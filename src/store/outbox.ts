@@ -136,7 +136,7 @@ export function openOutbox(database: Database, clock: LastingClock, limits: Outb
         .filter(({ id }) => !isUnderWay(id))
         .slice(0, expireAtOnce)
       if (due.length === 0) {
-        clock.keepWhenSet()
+        clock.keep()
         return []
       }
       return counted(() => {

@@ -131,7 +131,7 @@ describe('a device that says that it does not know us', () => {
     const { store, peers } = scene()
     peers.writeProvisional('pending', pairing(alice, 1))
     peers.activate(pairing(alice, 1))
-    peers.disowned(alice)
+    peers.disowned(alice, peers.keysOf(alice))
     assert.equal(store.trust.get(alice)?.state, 'needs-pairing')
     assert.deepEqual(peers.wanted(), [])
     assert.equal(peers.keysOf(alice).length, 1)
@@ -143,7 +143,7 @@ describe('a device that says that it does not know us', () => {
     const { store, peers } = scene()
     peers.writeProvisional('confirming', pairing(alice, 1))
     peers.writeProvisional('pending', pairing(bob, 2))
-    for (const peer of [alice, bob, carol]) peers.disowned(peer)
+    for (const peer of [alice, bob, carol]) peers.disowned(peer, peers.keysOf(peer))
     assert.deepEqual(
       store.trust.provisionals().map(({ peerId }) => peerId),
       [bob],

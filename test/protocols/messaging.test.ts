@@ -33,6 +33,7 @@ function makeSide(time: VirtualClock): Side {
     expired: [],
     transport: null,
     service: new MessagingService({
+      requirePaired: () => {},
       inbox: store.inbox,
       outbox: store.outbox,
       clock: time,

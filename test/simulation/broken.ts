@@ -62,7 +62,7 @@ export const brokenVersions: readonly { what: string; patches: readonly Patch[] 
     patches: [
       {
         file: 'src/node/devices.ts',
-        find: `    await this.#parts.supervisor.drop(peerIdFromString(peer), this.#parts.store.trust.get(peer)?.farewell)\n`,
+        find: `        await supervisor.drop(peerIdFromString(peer), record.farewell)\n`,
         replace: ``,
       },
       {

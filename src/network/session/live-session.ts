@@ -227,6 +227,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
 
   async function revoke(farewell: Uint8Array): Promise<void> {
     if (phase === 'ended') return
+    phase = 'closing'
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')
     // Nothing that it sends is heard any more, and nothing is sent to it but this.
     framed.receive(() => {})

@@ -3,6 +3,7 @@ import type { PeerId, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import type { Clock } from '../../api.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
+import { sameMac } from '../../pairing/proofs.ts'
 import type { FramedStream } from './framed-stream.ts'
 import type { Frame, FrameType } from './frames.ts'
 import { encodeFrames } from './frames.ts'
@@ -22,6 +23,8 @@ export interface HandshakeOptions {
   farewellTo?: ((peerId: PeerId) => Uint8Array | undefined) | undefined
   /** The peer says that it has revoked this device; whether that is authentic. @default it is not */
   onRevoked?: ((peerId: PeerId, farewell: Uint8Array) => boolean) | undefined
+  /** The peer says that it knows none of these keys. */
+  onDisowned?: ((peerId: PeerId, offered: readonly PairKey[]) => void) | undefined
   random?: (length: number) => Uint8Array
   signal: AbortSignal
 }
@@ -39,17 +42,11 @@ export async function greetAsDialer(framed: FramedStream, options: HandshakeOpti
   const dialerHello = hello.encodeDialerHello(peers, { instance: options.instance, nonce }, keys)
   send(framed, 'dialerHello', dialerHello)
   const answer = await framed.nextFrame(signal)
-  if (answer.type === 'unknownDevice') {
-    throw new SpacedockError('not-paired', 'The other device does not know this one.', {
-      hint: 'Pair the two devices again.',
-    })
-  }
-  if (answer.type === 'revoked') {
-    const isAuthentic = options.onRevoked?.(remotePeer, answer.payload) ?? false
-    if (!isAuthentic) throw badProof()
-    throw new SpacedockError('not-paired', 'The other device has revoked this one.', {
-      hint: 'Pair the two devices again.',
-    })
+  if (answer.type === 'unknownDevice' || answer.type === 'revoked') {
+    const isRevoked = answer.type === 'revoked' && (options.onRevoked?.(remotePeer, answer.payload) ?? false)
+    // What fits no key that we hold says no more than that ours is not known there.
+    if (!isRevoked) options.onDisowned?.(remotePeer, keys)
+    throw refused(isRevoked, keys, await options.keysOf(remotePeer))
   }
   expectType(answer, 'listenerHello')
   const verified = hello.verifyListenerHello(peers, dialerHello, answer.payload, keys)
@@ -57,6 +54,16 @@ export async function greetAsDialer(framed: FramedStream, options: HandshakeOpti
   await untilAborted(Promise.resolve(options.onProved(remotePeer, verified.pairKey)), signal)
   send(framed, 'dialerProof', hello.encodeDialerProof(peers, dialerHello, answer.payload, verified.pairKey))
   return verified.instance
+}
+
+function refused(isRevoked: boolean, offered: readonly PairKey[], now: readonly PairKey[]): SpacedockError {
+  if (now.some(({ key }) => !offered.some((old) => sameMac(old.key, key)))) {
+    return new SpacedockError('interrupted', 'The two devices were paired anew meanwhile.')
+  }
+  const why = isRevoked
+    ? 'The other device has revoked this one.'
+    : 'The other device does not know this one.'
+  return new SpacedockError('not-paired', why, { hint: 'Pair the two devices again.' })
 }
 
 /** The hello from the side that accepted the stream; resolves to the other side's instance. */

@@ -25,6 +25,8 @@ export interface SessionOptions extends SessionHandlers {
   farewellTo?: (peerId: PeerId) => Uint8Array | undefined
   /** The peer says that it has revoked this device; whether that is authentic. @default it is not */
   onRevoked?: (peerId: PeerId, farewell: Uint8Array) => boolean
+  /** The peer says that it knows none of these keys. @default nothing */
+  onDisowned?: (peerId: PeerId, offered: readonly PairKey[]) => void
   /** Told of all bytes that pass. */
   countBytes?: CountBytes
   /** 32 random bytes when asked for 32. @default node:crypto */

@@ -50,6 +50,7 @@ export class ConnectionSupervisor {
   readonly #clock: Clock
   readonly #attempts: AttemptSchedule
   readonly #kept = new Map<string, Kept>()
+  readonly #dropping = new Map<string, Promise<void>>()
   #phase: 'new' | 'running' | 'stopped' = 'new'
   #stopSleepWatch: () => void = () => {}
 
@@ -146,6 +147,14 @@ export class ConnectionSupervisor {
    * the device by now, or what is half open could still come up. A device that is there is told first.
    */
   async drop(peerId: PeerId, farewell?: Uint8Array): Promise<void> {
+    const key = peerId.toString()
+    // Whoever comes second must not hang up before it is told.
+    const dropping = this.#dropping.get(key) ?? this.#drop(peerId, farewell)
+    this.#dropping.set(key, dropping)
+    await dropping.finally(() => this.#dropping.delete(key))
+  }
+
+  async #drop(peerId: PeerId, farewell: Uint8Array | undefined): Promise<void> {
     const { connectionsTo } = this.#options
     const session = this.sessionOf(peerId)
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')

@@ -123,7 +123,7 @@ test('an unpaired peer is told so without a byte of what it sends being read', a
   assert.notEqual(inbound.status, 'open')
 })
 
-test('a revoked peer is told so without a byte of what it sends being read; what is not authentic is a failed attempt', async () => {
+test('a revoked peer is told so without a byte of what it sends being read; what is not authentic says no more than that it is not known', async () => {
   for (const isAuthentic of [true, false]) {
     const farewell = randomBytes(32)
     const { dialerPeer, toListener, inbound } = await ends()
@@ -133,18 +133,30 @@ test('a revoked peer is told so without a byte of what it sends being read; what
       heard.push(said)
       return isAuthentic
     }
-    await assert.rejects(openSession(toListener, sessionOptions(dialerPeer, { onRevoked })), {
-      code: isAuthentic ? 'not-paired' : 'interrupted',
+    const disowned: unknown[] = []
+    const onDisowned = (_peer: unknown, offered: unknown): void => void disowned.push(offered)
+    await assert.rejects(openSession(toListener, sessionOptions(dialerPeer, { onRevoked, onDisowned })), {
+      code: 'not-paired',
+      message: isAuthentic
+        ? 'The other device has revoked this one.'
+        : 'The other device does not know this one.',
     })
+    assert.deepEqual(disowned, isAuthentic ? [] : [[settledKey]])
     await within(refused, 'the stream is closed')
     assert.deepEqual(
       heard.map((said) => Buffer.from(said)),
       [farewell],
     )
   }
+})
+
+test('a refusal of an earlier key does not end a pairing that was agreed meanwhile', async () => {
   const { dialerPeer, toListener, inbound } = await ends()
-  const refused = refuseDevice(inbound, randomBytes(32))
-  await assert.rejects(openSession(toListener, sessionOptions(dialerPeer)), { code: 'interrupted' })
+  const keys: PairKey[] = [settledKey]
+  const refused = refuseDevice(inbound, undefined)
+  const onDisowned = (): void => void keys.unshift({ key: new Uint8Array(32).fill(9), slot: 'provisional' })
+  const opening = openSession(toListener, sessionOptions(dialerPeer, { keysOf: () => keys, onDisowned }))
+  await assert.rejects(opening, { code: 'interrupted' })
   await refused
 })
 

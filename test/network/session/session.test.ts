@@ -56,7 +56,8 @@ test('a device that is revoked in a session hears it, hangs up, and is answered 
   await within(revoking, 'the end of the revocation')
   assert.equal(aborted.length, 1)
   assert.deepEqual(await dialer.closed, { reason: 'revoked' })
-  assert.equal((await listener.closed).reason, 'interrupted')
+  assert.equal((await listener.closed).reason, 'closed')
+  await assert.rejects(listener.request('any', 1, 'a secret'), { code: 'interrupted' })
   await listener.revoke(farewell)
 })
 

@@ -1,0 +1,59 @@
+import { SpacedockError } from '../errors.ts'
+import type { NewMessage, Outbox } from '../store/outbox.ts'
+
+export interface MessageEntryParts {
+  outbox: Outbox
+  /** Throws `not-paired` for a device that is not trusted. */
+  requirePaired: (peer: string) => void
+  onStored: () => void
+}
+
+/**
+ * The way into the outbox: what is given in one turn of the event loop is stored together, which costs one sync of the disk.
+ */
+export class MessageEntry {
+  readonly #parts: MessageEntryParts
+  readonly #entering: { message: NewMessage; settle: (error?: Error) => void }[] = []
+
+  constructor(parts: MessageEntryParts) {
+    this.#parts = parts
+  }
+
+  /** Resolves when the message is durable in the outbox. */
+  enter(message: NewMessage): Promise<void> {
+    if (this.#entering.length === 0) setImmediate(() => this.#store())
+    return new Promise((resolve, reject) => {
+      this.#entering.push({ message, settle: (error) => (error === undefined ? resolve() : reject(error)) })
+    })
+  }
+
+  #store(): void {
+    const { outbox, onStored } = this.#parts
+    const entering = this.#entering.splice(0).filter((one) => this.#mayEnter(one))
+    try {
+      const outcomes = outbox.add(entering.map(({ message }) => message))
+      for (const [index, { settle }] of entering.entries()) {
+        const outcome = outcomes[index]
+        settle(outcome instanceof SpacedockError ? outcome : undefined)
+      }
+      onStored()
+    } catch (error) {
+      for (const { settle } of entering) settle(asError(error))
+    }
+  }
+
+  /** Its device may have been revoked in this very turn: what waited for it is gone, and nothing may come after that. */
+  #mayEnter({ message, settle }: { message: NewMessage; settle: (error?: Error) => void }): boolean {
+    try {
+      this.#parts.requirePaired(message.peerId)
+      return true
+    } catch (error) {
+      settle(asError(error))
+      return false
+    }
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error('storing failed', { cause: error })
+}
