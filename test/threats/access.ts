@@ -41,8 +41,13 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/node/devices.ts',
-            find: `    this.#parts.store.registry.revoke(peer)\n`,
+            find: `      store.registry.revoke(peer)\n`,
             replace: ``,
+          },
+          {
+            file: 'src/node/devices.ts',
+            find: `if (record?.state === 'revoked') {`,
+            replace: `if (record !== undefined) {`,
           },
         ],
       },
