@@ -146,6 +146,7 @@ export interface Device extends DeviceInfo {
   /**
    * Resolves when the message is acknowledged as durable by the receiver, or durably queued here. Rejects with `too-large`
    * (256 KiB as UTF-8), `invalid-message`, `invalid-argument`, `outbox-full`, `not-paired`, `disk-full`: then nothing is queued.
+   * When the device is revoked while this waits for its receipt, that is `not-paired` too, and the message may have arrived.
    */
   send(content: MessageContent, options?: SendOptions): Promise<SendResult>
   /**

@@ -1,18 +1,9 @@
+import { withoutSeenIds, withoutWaitingForReceipts } from '../threats/message-patches.ts'
 import type { Patch } from '../threats/threat.ts'
 
 /** The system with one defence taken out: the simulation has to notice each. */
 export const brokenVersions: readonly { what: string; patches: readonly Patch[] }[] = [
-  {
-    what: 'the ids that were seen (dedupe)',
-    patches: [
-      {
-        file: 'src/store/inbox.ts',
-        find: `if (known !== undefined) return { outcome`,
-        replace: `if (known !== undefined && id === '') return { outcome`,
-      },
-      { file: 'src/store/seen-ids.ts', find: `INSERT INTO seen`, replace: `INSERT OR REPLACE INTO seen` },
-    ],
-  },
+  { what: 'the ids that were seen (dedupe)', patches: withoutSeenIds },
   {
     what: 'the acknowledgement only of what is durable',
     patches: [
@@ -33,16 +24,7 @@ export const brokenVersions: readonly { what: string; patches: readonly Patch[] 
       },
     ],
   },
-  {
-    what: 'the wait for the receipt',
-    patches: [
-      {
-        file: 'src/protocols/messaging.ts',
-        find: `        const messages = batch.map(toEnvelope)\n`,
-        replace: `        outbox.remove(ids)\n        const messages = batch.map(toEnvelope)\n`,
-      },
-    ],
-  },
+  { what: 'the wait for the receipt', patches: withoutWaitingForReceipts },
   {
     what: 'the outbox that outlives a crash',
     patches: [
@@ -69,6 +51,21 @@ export const brokenVersions: readonly { what: string; patches: readonly Patch[] 
         file: 'src/node.ts',
         find: `    deviceOf: (peer) => devices.trusted(peer.toString()),\n`,
         replace: `    deviceOf: (peer) => devices.handle(peer.toString()),\n`,
+      },
+    ],
+  },
+  {
+    what: 'the telling of a device that it was revoked',
+    patches: [
+      {
+        file: 'src/node/trusted-peers.ts',
+        find: `    return record?.state === 'revoked' ? record.farewell : undefined\n`,
+        replace: `    return undefined\n`,
+      },
+      {
+        file: 'src/node/trusted-peers.ts',
+        find: `      if (isOffered(trust.get(peer))) registry.markNeedsPairing(peer)\n`,
+        replace: ``,
       },
     ],
   },

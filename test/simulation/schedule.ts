@@ -13,7 +13,7 @@ export interface RunReport {
 
 /**
  * One random story of two to five devices, all of which follows from the simulation's seed. In the end every message that was acknowledged,
- * or was safely queued by a device that is still trusted, must be in the receiver's inbox once and in order.
+ * or was safely queued by a device that is still trusted, must be in the receiver's inbox once and in order, and both sides of every pair must mean the same.
  */
 export async function runSchedule(simulation: Simulation): Promise<RunReport> {
   const world = new World(simulation)
@@ -91,18 +91,21 @@ export async function runSchedule(simulation: Simulation): Promise<RunReport> {
       report.revocations++
       by.wake()
       await world.revoke(by, of)
-      if (chance(0.5)) {
+      const next = simulation.random()
+      if (next < 0.5) {
         await restAll()
         await world.pair(by, of)
-      }
+      } else if (next < 0.75)
+        await world.tryToPair(...(chance(0.5) ? ([by, of] as const) : ([of, by] as const)))
     }
     await simulation.pass(chance(0.6) ? below(50) : chance(0.7) ? below(3_000) : below(30_000))
     world.check()
   }
 
   await restAll()
-  for (const endMs = simulation.now() + patienceMs; !world.isComplete();) {
-    assert.ok(simulation.now() < endMs, 'messages are still missing after three minutes')
+  for (const endMs = simulation.now() + patienceMs; !world.isComplete() || !world.agree();) {
+    const why = world.agree() ? 'messages are still missing' : 'two sides still mean different things'
+    assert.ok(simulation.now() < endMs, `${why} after three minutes`)
     await simulation.pass(500)
   }
   await simulation.pass(1_000)

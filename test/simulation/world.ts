@@ -47,6 +47,33 @@ export class World {
     }
   }
 
+  /** In any weather: it may come to nothing, also on one side only until what is unfinished heals. */
+  async tryToPair(one: SimulatedDevice, other: SimulatedDevice): Promise<void> {
+    if (!one.isRunning || !other.isRunning) return
+    const ledgers = [this.ledger(one, other), this.ledger(other, one)]
+    for (const ledger of ledgers) {
+      ledger.closedAt = null
+      ledger.isUnsettled = true
+    }
+    const invitation = await this.simulation.until(one.node.pair())
+    const joining = other.node.join(invitation.words, { timeoutMs: 30_000 })
+    const both = await this.#untilOver(Promise.all([invitation.paired, joining]), [one, other])
+    if (both === 'fulfilled') for (const ledger of ledgers) ledger.isUnsettled = false
+    else if (one.isRunning) await this.#untilOver(invitation.cancel(), [one])
+  }
+
+  /** Whether both sides of every pair mean the same: trusted and connected, or not trusted any more, and knowing it. */
+  agree(): boolean {
+    return this.ledgers.every(({ from, to }) => {
+      const [one, other] = [from, to].map((name) => this.devices.find((device) => device.name === name))
+      if (one === undefined || other === undefined) return true
+      const states = [this.known(one, other)?.state, this.known(other, one)?.state]
+      const isTrusted = states.map((state) => ['connected', 'disconnected', 'paired'].includes(state ?? ''))
+      if (!isTrusted.includes(true)) return true
+      return states.every((state) => state === 'connected')
+    })
+  }
+
   /** What `from` knows of `to`; undefined when it does not run, or does not know it. */
   known(from: SimulatedDevice, to: SimulatedDevice): Device | undefined {
     if (!from.isRunning) return undefined
@@ -81,15 +108,8 @@ export class World {
       ledger.isUnsettled = true
       for (const sent of ledger.sent) sent.mayBeDropped = true
     }
-    const revoked = device.revoke().then(
-      () => true,
-      () => false,
-    )
-    // A device that crashes meanwhile never says.
-    let isDone = false
-    void revoked.then(() => (isDone = true))
-    await this.simulation.until(() => isDone || !by.isRunning)
-    if (isDone && by.isRunning && (await revoked)) incoming.closedAt = this.#arrivedAt(by, of)
+    const outcome = await this.#untilOver(device.revoke(), [by])
+    if (outcome === 'fulfilled' && by.isRunning) incoming.closedAt = this.#arrivedAt(by, of)
   }
 
   ledger(from: SimulatedDevice, to: SimulatedDevice): Ledger {
@@ -112,6 +132,25 @@ export class World {
       const inbox = device.node.inbox()
       return this.ledgers.every((ledger) => ledger.to !== device.name || ledger.isComplete(inbox))
     })
+  }
+
+  /** Settles, or one of the devices crashes, or a minute passes; a process that is gone never says. */
+  async #untilOver(
+    promise: Promise<unknown>,
+    devices: readonly SimulatedDevice[],
+  ): Promise<'fulfilled' | 'rejected' | 'open'> {
+    const state: { outcome: 'fulfilled' | 'rejected' | 'open' } = { outcome: 'open' }
+    promise.then(
+      () => (state.outcome = 'fulfilled'),
+      () => (state.outcome = 'rejected'),
+    )
+    const endMs = this.simulation.now() + 60_000
+    const isOver = (): boolean =>
+      state.outcome !== 'open' ||
+      devices.some(({ isRunning }) => !isRunning) ||
+      this.simulation.now() >= endMs
+    await this.simulation.until(isOver, { withinMs: 90_000 })
+    return state.outcome
   }
 
   #arrivedAt(at: SimulatedDevice, from: SimulatedDevice): number {

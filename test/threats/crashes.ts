@@ -1,6 +1,7 @@
 import { KillableDevice } from '../e2e/killable-device.ts'
 import type { CrashPoint } from '../e2e/crash-points.ts'
 import { startPairing } from '../e2e/running-pairing.ts'
+import { withoutSeenIds, withoutWaitingForReceipts } from './message-patches.ts'
 import { RealDaemon } from './real-daemon.ts'
 import { pause, type Scene } from './scene.ts'
 import { succeeded, withstood, type Patch, type Threat, type Verdict } from './threat.ts'
@@ -33,24 +34,11 @@ export const threats: Threat[] = [
     without: [
       {
         what: 'the ids that were seen',
-        patches: [
-          {
-            file: 'src/store/inbox.ts',
-            find: `if (known !== undefined) return { outcome`,
-            replace: `if (known !== undefined && id === '') return { outcome`,
-          },
-          { file: 'src/store/seen-ids.ts', find: `INSERT INTO seen`, replace: `INSERT OR REPLACE INTO seen` },
-        ],
+        patches: withoutSeenIds,
       },
       {
         what: 'the wait for the receipt',
-        patches: [
-          {
-            file: 'src/protocols/messaging.ts',
-            find: `        const messages = batch.map(toEnvelope)\n`,
-            replace: `        outbox.remove(ids)\n        const messages = batch.map(toEnvelope)\n`,
-          },
-        ],
+        patches: withoutWaitingForReceipts,
       },
     ],
   },
