@@ -156,7 +156,7 @@ export function openInbox(database: Database, clock: LastingClock, limits: Inbox
     accept(messages) {
       let droppedCount = 0
       const acceptances = counted(() => {
-        clock.keepWhenSet()
+        clock.keepNowAndThen()
         const before = lastSequence()
         const accepted = messages.map(acceptOne)
         // As many as came have to go, and a few more, so that it gets there when the limit was lowered.

@@ -9,7 +9,8 @@ export type StoreClock = Pick<Clock, 'wall' | 'monotonic' | 'sinceBoot'>
 /**
  * How long things have been kept, over all runs of the program. While it runs, the time that passes counts, whatever
  * somebody does to the wall clock; between two runs only the wall clock knows, and it counts when it has gone forward. So
- * this time never goes back, and a clock that jumps while the program runs neither ages a message nor makes it young.
+ * a clock that jumps while the program runs neither ages a message nor makes it young. Only a crash with the wall clock set back
+ * loses time: what has passed since this was written down, ten minutes at most.
  */
 export interface LastingClock {
   /** Milliseconds; begins as the wall clock's when the database is made. */
@@ -18,8 +19,8 @@ export interface LastingClock {
   wallAt(timeMs: number): number
   /** Writes down where it stands: what passed since then is counted by the wall clock at the next start. */
   keep(): void
-  /** The same, when the wall clock was set since: the next start would take that for time that has passed. */
-  keepWhenSet(): void
+  /** The same, when that is a minute ago, or the wall clock was set since: the next start would take that for time that has passed. */
+  keepNowAndThen(): void
 }
 
 export function openLastingClock(database: Database, clock: StoreClock): LastingClock {
@@ -37,8 +38,10 @@ export function openLastingClock(database: Database, clock: StoreClock): Lasting
   const now = (): number => openedAtMs + Math.max(0, Math.trunc(passed() - startedAt))
 
   let keptLead = kept.wall_ms - kept.time_ms
+  let keptAtMs = openedAtMs
   const keep = (): void => {
     keptLead = wall() - now()
+    keptAtMs = now()
     replace.run(now(), wall())
   }
 
@@ -46,8 +49,9 @@ export function openLastingClock(database: Database, clock: StoreClock): Lasting
     now,
     wallAt: (timeMs) => Math.min(latestMs, Math.max(0, wall() + timeMs - now())),
     keep,
-    keepWhenSet() {
-      if (Math.abs(wall() - now() - keptLead) > toleranceMs) keep()
+    keepNowAndThen() {
+      const isSet = Math.abs(wall() - now() - keptLead) > toleranceMs
+      if (isSet || now() - keptAtMs >= keptEveryMs) keep()
     },
   }
 }
@@ -56,3 +60,4 @@ export function openLastingClock(database: Database, clock: StoreClock): Lasting
 export const latestMs = 8.64e15
 /** Clocks that tick a little differently have not been set. */
 const toleranceMs = 60_000
+const keptEveryMs = 60_000

@@ -114,7 +114,7 @@ export function openOutbox(database: Database, clock: LastingClock, limits: Outb
   return {
     add: (messages) =>
       counted(() => {
-        clock.keepWhenSet()
+        clock.keepNowAndThen()
         return messages.map((message) => refusalOr(() => insertOne(message)))
       }),
     batch(peerId) {
@@ -136,7 +136,7 @@ export function openOutbox(database: Database, clock: LastingClock, limits: Outb
         .filter(({ id }) => !isUnderWay(id))
         .slice(0, expireAtOnce)
       if (due.length === 0) {
-        clock.keep()
+        clock.keepNowAndThen()
         return []
       }
       return counted(() => {

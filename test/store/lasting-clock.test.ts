@@ -46,10 +46,23 @@ test('setting the wall clock while the program runs does nothing, in either dire
     machine.pass(hourMs)
     assert.equal(clock.now(), start + hourMs)
     // Not even when the program is killed and starts again.
-    clock.keepWhenSet()
+    clock.keepNowAndThen()
     machine.passedMs = 0
     assert.equal(machine.start().now(), start + hourMs)
   }
+})
+
+test('a crash with the wall clock set back loses no more than has passed since it was written down', () => {
+  const machine = new Machine()
+  const clock = machine.start()
+  machine.pass(hourMs)
+  clock.keepNowAndThen()
+  const kept = clock.now()
+  machine.pass(30_000)
+  clock.keepNowAndThen()
+  machine.wallMs -= 5 * hourMs
+  machine.passedMs = 0
+  assert.equal(machine.start().now(), kept)
 })
 
 test('it never goes back, also when the wall clock did while the program was not running', () => {

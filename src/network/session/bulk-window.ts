@@ -20,10 +20,6 @@ export class BulkWindow {
     return Math.max(0, this.#limitBytes - (this.#sentBytes - this.#arrivedBytes))
   }
 
-  get limitBytes(): number {
-    return this.#limitBytes
-  }
-
   sent(byteLength: number): void {
     this.#sentBytes += byteLength
   }
