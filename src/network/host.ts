@@ -7,7 +7,7 @@ import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { ping, type Ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
-import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, ConnectionProtector, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
@@ -17,6 +17,8 @@ import { startDeadline } from './deadline.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
 import { checkPort } from './listen-port.ts'
+import type { Veil } from './public/veil.ts'
+import { isVeiled } from './public/veiled-address.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
 import { isRelayedConnection } from './relayed-address.ts'
 import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
@@ -48,6 +50,8 @@ export interface Host {
   networkChanged(): void
   /** Null when the host uses no relays. */
   readonly simultaneousOpen: SimultaneousOpen | null
+  /** Null when the host uses no relays of the public network. */
+  readonly veil: Veil | null
   /** Where the peer at the other end of this connection can be dialled again; null while that is not known. */
   dialableAddress(connection: Connection): Promise<Multiaddr | null>
   /** Where a peer has told that it listens. */
@@ -112,6 +116,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     transports: ways.transports,
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
+    ...(ways.veil === null ? {} : { connectionProtector: protectorOf(ways.veil) }),
     services: { ...servicesOf(options), ...ways.services },
     nodeInfo: { userAgent: options.agent },
     // A missing IPv6 must not stop us; that nothing listens at all is checked below.
@@ -144,6 +149,11 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   )
 }
 
+/** A factory, as libp2p has it for all that it is given. */
+function protectorOf(veil: Veil): () => ConnectionProtector {
+  return () => veil.protector()
+}
+
 function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unknown>> {
   const services = { identify: identify({ runOnConnectionOpen: true }) }
   if (dht === undefined) return services
@@ -163,6 +173,7 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
   return {
     libp2p,
     simultaneousOpen: ways.simultaneousOpen,
+    veil: ways.veil,
     dht,
     peerId: libp2p.peerId.toString(),
     addresses: () => libp2p.getMultiaddrs(),
@@ -196,6 +207,8 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
     },
 
     async dialableAddress(connection) {
+      // A veiled one is of no use without its key, and not for long with it: the other device's record has them.
+      if (isVeiled(connection.remoteAddr)) return null
       if (connection.direction === 'outbound') return connection.remoteAddr
       // The other end of a connection that came in is a port that nobody listens on: identify told the right one.
       const known = await libp2p.peerStore.get(connection.remotePeer).catch(() => null)

@@ -1,20 +1,23 @@
 import type { PeerId, Transport } from '@libp2p/interface'
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import type { TCPComponents, TCPOptions } from '@libp2p/tcp'
-import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { ServiceFactoryMap } from 'libp2p'
-import type { Log } from '../api.ts'
+import type { Clock, Log } from '../api.ts'
 import { addressDialer, type Dialer } from './address-race.ts'
 import { linkLocalTcp } from './link-local-tcp.ts'
+import { Veil } from './public/veil.ts'
 import { OwnPorts } from './relay/own-port.ts'
 import { relayClient, type RelayReservations } from './relay/relay-reservations.ts'
-import { simultaneousOpen, type MappedPort, type SimultaneousOpen } from './relay/simultaneous-open.ts'
-import type { Clock } from '../api.ts'
+import { mappedPortsOf, simultaneousOpen, type SimultaneousOpen } from './relay/simultaneous-open.ts'
+
 export interface RelayOptions {
   /** Whether this peer is a rendezvous node of this device, whose relay it uses. */
   isRelay: (peer: string) => boolean
   /** Only with paired devices is a direct connection through NATs arranged. */
   isPaired: (peer: PeerId) => boolean
+  /** Whether to use relays of the public network, too, without being seen there. */
+  public: boolean
   clock: Clock
   log: Log
 }
@@ -27,6 +30,8 @@ export interface Reach {
   readonly dialer: Dialer
   readonly relays: RelayReservations | null
   readonly simultaneousOpen: SimultaneousOpen | null
+  /** For connections over relays of the public network; null when none are used. */
+  readonly veil: Veil | null
 }
 
 /** Without `relay`, relays are not used at all. */
@@ -36,8 +41,10 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
   const services: ServiceFactoryMap<Record<string, unknown>> = {
     dialer: (components) => (made.dialer = dialer(components)),
   }
+  const veil = relay?.public === true ? new Veil() : null
   const result = {
     services,
+    veil,
     get dialer(): Dialer {
       if (made.dialer === undefined) throw new Error('the host does not exist yet')
       return made.dialer
@@ -59,13 +66,18 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
   }
   const client = relayClient({ isRelay, clock, log })
   const open = simultaneousOpen({
-    ports: () => mappedPorts(made.relays, ownPorts),
+    ports: () => [...mappedPortsOf(made.relays?.held() ?? [], ownPorts), ...(veil?.ports() ?? [])],
     isAllowed: isPaired,
     clock,
     log,
   })
   return Object.assign(result, {
-    transports: [ownPorts.transport(linkLocalTcp(tcp), isRelayAddress), client.transport],
+    transports: [
+      ownPorts.transport(linkLocalTcp(tcp), isRelayAddress),
+      // Ahead of the other one, which takes every relayed address.
+      ...(veil === null ? [] : [veil.transport(isRelay)]),
+      client.transport,
+    ],
     services: Object.assign(services, {
       relays: (components: Parameters<typeof client.service>[0]) =>
         (made.relays = client.service(components)),
@@ -73,21 +85,4 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
         (made.simultaneousOpen = open(components)),
     }),
   })
-}
-
-/** The connections to our relays show what the NAT makes of their ports. */
-function mappedPorts(relays: RelayReservations | undefined, ownPorts: OwnPorts): MappedPort[] {
-  const held = relays?.held() ?? []
-  return held.flatMap(({ connection, observed }) => {
-    const port = ownPorts.portOf(connection)
-    const seenAs = observed === undefined ? null : withoutPeer(observed)
-    return port === undefined || seenAs === null ? [] : [{ port, seenAs }]
-  })
-}
-
-/** `/ip4/203.0.113.7/tcp/23456/p2p/12D3...` -> `/ip4/203.0.113.7/tcp/23456` */
-function withoutPeer(address: Multiaddr): Multiaddr | null {
-  const components = address.getComponents()
-  if (components.some(({ name }) => name === 'p2p-circuit')) return null
-  return components.at(-1)?.name === 'p2p' ? address.decapsulateCode(CODE_P2P) : address
 }

@@ -22,6 +22,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   readonly libp2p: SimulatedLibp2p
   readonly dht = null
   readonly simultaneousOpen = null
+  readonly veil = null
   readonly peerId: string
   readonly attachment: Attachment<SimulatedHost>
   readonly #network: SimulatedNetwork<SimulatedHost>

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { parseVeiledAddress } from '../public/veiled-address.ts'
 
 export interface AddressFilterOptions {
   /** Base58btc: whose addresses these are said to be. */
@@ -52,7 +53,8 @@ function isUsable(address: Multiaddr, peer: string, allowLoopback: boolean): boo
   const form = components.map(({ name }) => name).join('/')
   const [host, port] = components
   if (host?.value === undefined || port?.value === '0') return false
-  const isRelayed = /^(?:ip4|ip6|dns|dns4|dns6)\/tcp\/p2p\/p2p-circuit(?:\/p2p)?$/u.test(form)
+  const isVeiled = parseVeiledAddress(address) !== null
+  const isRelayed = isVeiled || /^(?:ip4|ip6|dns|dns4|dns6)\/tcp\/p2p\/p2p-circuit(?:\/p2p)?$/u.test(form)
   if (!isRelayed && !/^ip[46]\/tcp(?:\/p2p)?$/u.test(form)) return false
   const last = components.at(-1)
   if (last?.name === 'p2p' && last.value !== peer) return false

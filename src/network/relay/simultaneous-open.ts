@@ -1,6 +1,6 @@
 import type { Connection, PeerId, Startable, Stream, Transport, Upgrader } from '@libp2p/interface'
 import type { Registrar, TransportManager } from '@libp2p/interface-internal'
-import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { CODE_P2P, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import * as v from 'valibot'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
@@ -10,6 +10,8 @@ import { isNeverDialled } from '../discovery/address-filter.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 import { request, serve } from '../request-response.ts'
+import type { OwnPorts } from './own-port.ts'
+
 export const simultaneousOpenProtocol = '/spacedock/simultaneous-open/1.0.0'
 
 /** A port of this device, and under which address and port the other side of its NAT sees it. */
@@ -17,6 +19,25 @@ export interface MappedPort {
   port: number
   /** `/ip4/203.0.113.7/tcp/23456` */
   seenAs: Multiaddr
+}
+
+/** Connections that this device has dialled show what NATs make of its ports: whoever is at the other end has told. */
+export function mappedPortsOf(
+  dialled: readonly { connection: Connection; observed: Multiaddr | undefined }[],
+  ownPorts: OwnPorts,
+): MappedPort[] {
+  return dialled.flatMap(({ connection, observed }) => {
+    const port = ownPorts.portOf(connection)
+    const seenAs = observed === undefined ? null : withoutPeer(observed)
+    return port === undefined || seenAs === null ? [] : [{ port, seenAs }]
+  })
+}
+
+/** `/ip4/203.0.113.7/tcp/23456/p2p/12D3...` -> `/ip4/203.0.113.7/tcp/23456` */
+function withoutPeer(address: Multiaddr): Multiaddr | null {
+  const components = address.getComponents()
+  if (components.some(({ name }) => name === 'p2p-circuit')) return null
+  return components.at(-1)?.name === 'p2p' ? address.decapsulateCode(CODE_P2P) : address
 }
 
 export interface SimultaneousOpenOptions {
