@@ -28,7 +28,8 @@ export async function whyNoLab({ cables = false } = {}): Promise<string | false>
 async function findObstacle(cables: boolean): Promise<string | false> {
   if (process.platform !== 'linux') return 'network namespaces exist on Linux only'
   if (process.getuid?.() !== 0) return 'it needs root, to make network namespaces'
-  const missing = await installMissing(cables ? { ...packageOf, go: 'golang-go' } : packageOf)
+  const packages = cables ? { ...packageOf, go: 'golang-go' } : packageOf
+  const missing = await installMissing(packages, 'The network lab')
   if (missing.length > 0) return `the packages ${missing.join(', ')} are missing and could not be installed`
   return (await tryEverything()) || (cables ? await whyNoCable() : false)
 }
@@ -36,11 +37,14 @@ async function findObstacle(cables: boolean): Promise<string | false> {
 /** Debian's package for each command. */
 const packageOf: Record<string, string> = { ip: 'iproute2', nft: 'nftables', tcpdump: 'tcpdump' }
 
-/** Returns the packages that are still missing afterwards. */
-async function installMissing(packages: Record<string, string>): Promise<string[]> {
+/**
+ * Installs Debian's packages of the commands that this machine lacks. Returns the packages that are still missing afterwards.
+ * `who` needs them.
+ */
+export async function installMissing(packages: Record<string, string>, who: string): Promise<string[]> {
   const missing = await missingPackages(packages)
   if (missing.length === 0) return []
-  console.error(`The network lab needs ${missing.join(', ')}: installing with apt-get.`)
+  console.error(`${who} needs ${missing.join(', ')}: installing with apt-get.`)
   // Test files start at the same time: the second waits for the first one's lock.
   const install = [
     'apt-get',
