@@ -5,6 +5,7 @@ import { systemClock } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { dhtService } from '../network/dht/dht-service.ts'
 import { PublicNetwork, type PublicNetworkState } from '../network/public/public-network.ts'
+import { isPublic } from '../network/discovery/address-filter.ts'
 import { parsePeerAddress } from '../network/discovery/given-addresses.ts'
 import { DhtRendezvous } from '../network/discovery/dht.ts'
 import { PresenceRecords, type PairedDevice } from '../network/discovery/presence.ts'
@@ -74,15 +75,22 @@ export class Internet {
   constructor({ settings, host, interfaces, clock, log, ...paired }: InternetParts) {
     const { rendezvous, bootstrap } = settings
     // Whoever names the nodes by which the public DHT is entered may mean one of their own, in a private network.
-    const privateAddresses = bootstrap !== undefined
+    const privateAddresses = bootstrap?.every((address) => !isPublic(address)) ?? false
     this.#log = log
     this.#host = host
     this.nodes = new RendezvousNodes({ libp2p: host.libp2p, addresses: rendezvous, clock, log })
-    const random = (length: number): Uint8Array => randomBytes(length)
     const onAddressChange = (): void => this.#onAddressChange()
     this.#public =
       host.dht === null
-        ? new PublicNetwork({ bootstrap, veil: host.veil, random, clock, log, privateAddresses, onAddressChange })
+        ? new PublicNetwork({
+            bootstrap,
+            veil: host.veil,
+            random,
+            clock,
+            log,
+            privateAddresses,
+            onAddressChange,
+          })
         : null
     const client = host.dht ?? this.#public
     if (client === null) throw new TypeError('neither a private DHT nor a public one')
@@ -140,4 +148,8 @@ export class Internet {
       this.#log('warn', 'dht.not-entered', { error: String(error) })
     })
   }
+}
+
+function random(length: number): Uint8Array {
+  return randomBytes(length)
 }

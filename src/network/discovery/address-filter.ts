@@ -42,6 +42,13 @@ function reach(text: string): number {
   return host?.value !== undefined && isIn(privateNetworks, host.value) ? 2 : 0
 }
 
+/** Whether the address is a name, or one that is the same everywhere on the internet. */
+export function isPublic(text: string): boolean {
+  const host = parse(text)?.getComponents()[0]?.value
+  if (host === undefined) return false
+  return isIP(host) === 0 || ![privateNetworks, loopback, linkLocal, never].some((list) => isIn(list, host))
+}
+
 /** Whether nobody's device is there, whatever the circumstances: the machine's cloud, everybody, nobody. */
 export function isNeverDialled(address: Multiaddr): boolean {
   const [host] = address.getComponents()

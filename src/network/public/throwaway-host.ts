@@ -141,7 +141,10 @@ async function searchRelays(search: Search, signal: AbortSignal): Promise<void> 
     await alarm.wait(relays.isFull ? longestPauseMs : pauseMs, signal)
     if (relays.isFull) pauseMs = firstPauseMs
     if (signal.aborted || relays.isFull || dht.nodes === 0) continue
-    const deadline = startDeadline(walkTimeoutMs, () => new Error('the walk took too long'), { signal, clock })
+    const deadline = startDeadline(walkTimeoutMs, () => new Error('the walk took too long'), {
+      signal,
+      clock,
+    })
     try {
       // What the walk meets is heard of as it is identified.
       for await (const _ of host.services.dht.getClosestPeers(random(32), { signal: deadline.signal })) {

@@ -185,7 +185,9 @@ function relayOf(address: Multiaddr): string | undefined {
 /** `/ip4/20.3.4.5/tcp/4001/p2p/RELAY/p2p-circuit/p2p/THROWAWAY` -> `/ip4/20.3.4.5/tcp/4001/p2p-circuit` */
 function withoutPeers(address: Multiaddr): Multiaddr {
   const kept = address.getComponents().filter(({ code }) => code !== CODE_P2P)
-  return multiaddr(kept.map(({ name, value }) => `/${name}${value === undefined ? '' : `/${value}`}`).join(''))
+  return multiaddr(
+    kept.map(({ name, value }) => `/${name}${value === undefined ? '' : `/${value}`}`).join(''),
+  )
 }
 
 /** Connections are shown and logged: the key is for nobody's eyes. */
