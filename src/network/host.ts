@@ -16,6 +16,7 @@ import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
+import { lazyEncryption, lazyStreams } from './lazy-negotiation.ts'
 import { checkPort } from './listen-port.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
 import { isRelayedConnection } from './relayed-address.ts'
@@ -111,8 +112,8 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     addresses: { listen },
     transports: ways.transports,
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    services: { ...servicesOf(options), ...ways.services },
+    streamMuxers: [lazyStreams(yamux())],
+    services: { ...servicesOf(options), ...ways.services, lazyEncryption: lazyEncryption() },
     nodeInfo: { userAgent: options.agent },
     // A missing IPv6 must not stop us; that nothing listens at all is checked below.
     transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
