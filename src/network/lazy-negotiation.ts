@@ -1,4 +1,4 @@
-import type { Connection, MultiaddrConnection, Stream, StreamMuxerFactory, Upgrader } from '@libp2p/interface'
+import type { MultiaddrConnection, Stream, StreamMuxerFactory, Upgrader } from '@libp2p/interface'
 import { UnsupportedProtocolError } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
@@ -43,7 +43,7 @@ export function lazyEncryption(): (components: { upgrader: Upgrader }) => object
       const isProposer =
         options?.initiator !== false && !(options !== undefined && 'skipEncryption' in options)
       if (isProposer && protocol !== undefined && others.length === 0) presume(connection, protocol)
-      return upgradeOutbound(connection, options) as Promise<Connection>
+      return upgradeOutbound(connection, options)
     }
     upgrader.upgradeOutbound = lazily
     return {}
