@@ -1,6 +1,5 @@
 import type { MultiaddrConnection, Stream, StreamMuxerFactory, Upgrader } from '@libp2p/interface'
 import { UnsupportedProtocolError } from '@libp2p/interface'
-import type { Uint8ArrayList } from 'uint8arraylist'
 
 /**
  * Lazy negotiation: whoever proposes one protocol only does not wait for the other side's consent before it goes on, which
@@ -52,7 +51,7 @@ export function lazyEncryption(): (components: { upgrader: Upgrader }) => object
 
 /** What libp2p's streams and connections call with all that arrives; their public type leaves it out. */
 interface Receiver {
-  onData(data: Uint8Array | Uint8ArrayList): void
+  onData(data: Parameters<Stream['send']>[0]): void
 }
 
 /** Answers the proposal of this protocol in the other side's name, and holds it to that. */
