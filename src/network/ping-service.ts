@@ -41,9 +41,9 @@ class PingService implements Ping, Startable {
 }
 
 function sendBack(stream: Stream, clock: Clock): void {
-  let stopTimer = (): void => {}
+  let stopTimer: (() => void) | undefined
   const waitForNext = (): void => {
-    stopTimer()
+    stopTimer?.()
     stopTimer = clock.after(idleMs, () => stream.abort(new Error('no ping came')))
   }
   const onMessage = ({ data }: StreamMessageEvent): void => {
@@ -59,11 +59,11 @@ function sendBack(stream: Stream, clock: Clock): void {
     if (stream.status === 'open') void stream.close().catch((error: Error) => stream.abort(error))
   }
   stream.addEventListener('end', onEnd)
-  stream.addEventListener('close', () => stopTimer())
+  stream.addEventListener('close', () => stopTimer?.())
   stream.addEventListener('message', onMessage)
   waitForNext()
   // Negotiation may have read ahead, past the end even: 'end' does not come again.
-  if (stream.status !== 'open') stopTimer()
+  if (stream.status !== 'open') stopTimer?.()
   else if (stream.readableEnded && stream.readBufferLength === 0) onEnd()
 }
 

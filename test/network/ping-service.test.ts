@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
 import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
-import type { Connection, IdentifyResult, Stream } from '@libp2p/interface'
+import type { Connection, IdentifyResult, Stream, StreamHandler } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
@@ -101,12 +101,12 @@ async function served(clock: ReturnType<typeof virtualClock>): Promise<{
   answers: Stream
 }> {
   const [asker, answers] = await streamPair()
-  let handle: ((stream: Stream, connection: Connection) => void) | undefined
+  let handle: StreamHandler | undefined
   const service = pingService({ clock })({
     registrar: { handle: async (_, handler) => void (handle = handler) },
   } as Parameters<ReturnType<typeof pingService>>[0])
   await (service as unknown as { start(): Promise<void> }).start()
-  handle?.(answers, {} as Connection)
+  await handle?.(answers, {} as Connection)
   return { asker: byteStream(asker), answers }
 }
 
