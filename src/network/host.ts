@@ -5,7 +5,7 @@ import { FaultTolerance } from '@libp2p/interface'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { ping, type Ping } from '@libp2p/ping'
+import type { Ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import type { Connection, ConnectionProtector, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
@@ -16,10 +16,12 @@ import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
+import { lazyEncryption, lazyStreams } from './lazy-negotiation.ts'
 import { checkPort } from './listen-port.ts'
 import type { Veil } from './public/veil.ts'
 import { isVeiled } from './public/veiled-address.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
+import { pingService } from './ping-service.ts'
 import { isRelayedConnection } from './relayed-address.ts'
 import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
 
@@ -115,9 +117,9 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     addresses: { listen },
     transports: ways.transports,
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [lazyStreams(yamux())],
     ...(ways.veil === null ? {} : { connectionProtector: protectorOf(ways.veil) }),
-    services: { ...servicesOf(options), ...ways.services },
+    services: { ...servicesOf(options), ...ways.services, lazyEncryption: lazyEncryption() },
     nodeInfo: { userAgent: options.agent },
     // A missing IPv6 must not stop us; that nothing listens at all is checked below.
     transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
@@ -155,13 +157,9 @@ function protectorOf(veil: Veil): () => ConnectionProtector {
 }
 
 function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unknown>> {
-  const services = { identify: identify({ runOnConnectionOpen: true }) }
+  const services = { identify: identify({ runOnConnectionOpen: true }), ping: pingService() }
   if (dht === undefined) return services
-  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = {
-    ...services,
-    dht,
-    ping: ping(),
-  }
+  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = { ...services, dht }
   return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
 }
 

@@ -13,6 +13,7 @@ import { startDeadline } from '../deadline.ts'
 import { dhtClient, type DhtClient } from '../dht/dht-client.ts'
 import { dhtService, publicDhtProtocol } from '../dht/dht-service.ts'
 import { isNeverDialled } from '../discovery/address-filter.ts'
+import { lazyEncryption, lazyStreams } from '../lazy-negotiation.ts'
 import { OwnPorts } from '../relay/own-port.ts'
 import { placesOf } from '../relay/relay-reservations.ts'
 import { RendezvousNodes } from '../relay/rendezvous-nodes.ts'
@@ -67,10 +68,11 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
   const host = await createLibp2p({
     transports: veil === null ? [tcp()] : [ownPorts.transport(tcp(), () => true), circuit],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [lazyStreams(yamux())],
     services: {
       identify: identify(),
       ping: ping(),
+      lazyEncryption: lazyEncryption(),
       dht: dhtService({ mode: 'client', network: 'public', clock, privateAddresses }),
       ...(veil === null ? {} : { relays }),
     },

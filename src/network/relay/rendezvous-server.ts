@@ -5,7 +5,6 @@ import { identify } from '@libp2p/identify'
 import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
-import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
@@ -18,7 +17,9 @@ import { dhtService } from '../dht/dht-service.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
 import { parsePeerAddress } from '../discovery/given-addresses.ts'
 import { listenAddresses } from '../host.ts'
+import { lazyEncryption, lazyStreams } from '../lazy-negotiation.ts'
 import { networkOf } from '../network-of.ts'
+import { pingService } from '../ping-service.ts'
 import { defaultRelayLimits, RelayGuard, type RelayLimits } from './relay-limits.ts'
 import type { Clock } from '../../api.ts'
 export interface RendezvousServerOptions {
@@ -66,10 +67,11 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     ],
     connectionEncrypters: [noise()],
     // The larger the window, the more a paused sender has already on its way.
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
+    streamMuxers: [lazyStreams(yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } }))],
     services: {
       identify: identify({ runOnConnectionOpen: true }),
-      ping: ping(),
+      ping: pingService({ clock }),
+      lazyEncryption: lazyEncryption(),
       dht: dhtService({
         mode: 'server',
         network: 'private',
