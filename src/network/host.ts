@@ -14,11 +14,12 @@ import { SpacedockError } from '../errors.ts'
 import { dhtClient, type DhtClient, type DhtHost } from './dht/dht-client.ts'
 import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
+import type { DialAttempt } from './dial-evidence.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
 import { checkPort } from './listen-port.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
-import { isRelayedConnection } from './relayed-address.ts'
+import { isRelayed, isRelayedConnection } from './relayed-address.ts'
 import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
@@ -32,6 +33,8 @@ export interface Host {
   addresses(): Multiaddr[]
   /** What it listens on, wildcards unresolved. */
   listening(): Multiaddr[]
+  /** Null when it listens on none. */
+  listeningPort(): number | null
   /** The open connection to this peer, or a new one; whoever answers has proved to be it. */
   connect(
     peerId: string,
@@ -56,6 +59,8 @@ export interface Host {
   onIdentified(listener: (connection: Connection) => void): void
   /** Calls back when a device is dialled, at all of its addresses together, with what comes of it. */
   onDial(listener: (result: Promise<Connection>) => void): void
+  /** Calls back at the beginning of each dial to one address. */
+  onAttempt(listener: (attempt: DialAttempt) => void): void
   /** Calls back when a connection is open, whoever dialled. */
   onConnection(listener: (connection: Connection) => void): void
   openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
@@ -160,6 +165,7 @@ const idleSocketMs = 5 * 60_000
 
 function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | null): NetworkHost {
   const dialListeners: ((result: Promise<Connection>) => void)[] = []
+  const attemptListeners: ((attempt: DialAttempt) => void)[] = []
   return {
     libp2p,
     simultaneousOpen: ways.simultaneousOpen,
@@ -167,6 +173,8 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
     peerId: libp2p.peerId.toString(),
     addresses: () => libp2p.getMultiaddrs(),
     listening: () => listen.map((address) => multiaddr(address)),
+    listeningPort: () =>
+      portOf(libp2p.getMultiaddrs()) ?? portOf(listen.map((address) => multiaddr(address))),
 
     async connect(peerId, addresses, { signal }) {
       const peer = peerIdFromString(peerId)
@@ -190,7 +198,13 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
       if (targets.length === 0)
         throw new SpacedockError('offline', 'No address of the other device is known.')
       const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal })
-      const result = ways.dialer.dial(targets, { signal: deadline.signal }).finally(() => deadline.stop())
+      const onAttempt = (address: Multiaddr, attempt: Promise<Connection>): void => {
+        const told = { peer: peerId, address: String(address).replace(suffix, ''), result: attempt }
+        for (const listener of attemptListeners) listener(told)
+      }
+      const result = ways.dialer
+        .dial(targets, { signal: deadline.signal, onAttempt })
+        .finally(() => deadline.stop())
       for (const listener of dialListeners) listener(result)
       return result
     },
@@ -215,6 +229,7 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
     },
 
     onDial: (listener) => void dialListeners.push(listener),
+    onAttempt: (listener) => void attemptListeners.push(listener),
 
     onConnection(listener) {
       libp2p.addEventListener('connection:open', ({ detail }) => listener(detail))
@@ -240,6 +255,14 @@ function pinned(address: string, suffix: string): string {
 
 function dialTimedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'No address of the other device answered in time.')
+}
+
+function portOf(addresses: readonly Multiaddr[]): number | null {
+  const direct = addresses.filter((address) => !isRelayed(address))
+  const ports = direct.map((address) =>
+    Number(address.getComponents().find(({ name }) => name === 'tcp')?.value),
+  )
+  return ports.find((port) => port > 0) ?? null
 }
 
 function hostOf(address: Multiaddr): string | undefined {
