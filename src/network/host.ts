@@ -5,7 +5,7 @@ import { FaultTolerance } from '@libp2p/interface'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { ping, type Ping } from '@libp2p/ping'
+import type { Ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
@@ -19,6 +19,7 @@ import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
 import { checkPort } from './listen-port.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
+import { pingService } from './ping-service.ts'
 import { isRelayedConnection } from './relayed-address.ts'
 import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
 
@@ -147,13 +148,9 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
 }
 
 function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unknown>> {
-  const services = { identify: identify({ runOnConnectionOpen: true }) }
+  const services = { identify: identify({ runOnConnectionOpen: true }), ping: pingService() }
   if (dht === undefined) return services
-  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = {
-    ...services,
-    dht,
-    ping: ping(),
-  }
+  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = { ...services, dht }
   return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
 }
 

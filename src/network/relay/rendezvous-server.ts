@@ -5,7 +5,6 @@ import { identify } from '@libp2p/identify'
 import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
-import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
@@ -20,6 +19,7 @@ import type { RecordLimits } from '../dht/store-quota.ts'
 import { parsePeerAddress } from '../discovery/given-addresses.ts'
 import { listenAddresses } from '../host.ts'
 import { networkOf } from '../network-of.ts'
+import { pingService } from '../ping-service.ts'
 import { defaultRelayLimits, RelayGuard, type RelayLimits } from './relay-limits.ts'
 import type { Clock } from '../../api.ts'
 export interface RendezvousServerOptions {
@@ -75,7 +75,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
     services: {
       identify: identify({ runOnConnectionOpen: true }),
-      ping: ping(),
+      ping: pingService({ clock }),
       dht: dhtService({
         mode: 'server',
         network: 'private',
