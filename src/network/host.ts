@@ -17,6 +17,7 @@ import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
+import { lazyEncryption, lazyStreams } from './lazy-negotiation.ts'
 import { checkPort } from './listen-port.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
 import { pingService } from './ping-service.ts'
@@ -114,8 +115,13 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     addresses: { listen, announceFilter: () => own.all() },
     transports: ways.transports,
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    services: { ...servicesOf(options), ...ways.services, ownAddresses: own.service },
+    streamMuxers: [lazyStreams(yamux())],
+    services: {
+      ...servicesOf(options),
+      ...ways.services,
+      lazyEncryption: lazyEncryption(),
+      ownAddresses: own.service,
+    },
     nodeInfo: { userAgent: options.agent },
     // A missing IPv6 must not stop us; that nothing listens at all is checked below.
     transportManager: { faultTolerance: FaultTolerance.NO_FATAL },

@@ -18,6 +18,7 @@ import { dhtService } from '../dht/dht-service.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
 import { parsePeerAddress } from '../discovery/given-addresses.ts'
 import { listenAddresses } from '../host.ts'
+import { lazyEncryption, lazyStreams } from '../lazy-negotiation.ts'
 import { networkOf } from '../network-of.ts'
 import { pingService } from '../ping-service.ts'
 import { defaultRelayLimits, RelayGuard, type RelayLimits } from './relay-limits.ts'
@@ -72,10 +73,11 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     ],
     connectionEncrypters: [noise()],
     // The larger the window, the more a paused sender has already on its way.
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
+    streamMuxers: [lazyStreams(yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } }))],
     services: {
       identify: identify({ runOnConnectionOpen: true }),
       ping: pingService({ clock }),
+      lazyEncryption: lazyEncryption(),
       dht: dhtService({
         mode: 'server',
         network: 'private',
