@@ -1,3 +1,4 @@
+import { whyNoCable } from './cable.ts'
 import {
   cleanStale,
   createNamespace,
@@ -12,9 +13,11 @@ import { runProcess } from './process.ts'
 /**
  * Why this machine cannot run a lab, in one sentence, for the `skip` of a test; false when it can. Installs missing
  * commands. Where the environment says CI, a lab that cannot run is a failure: this ends the process.
+ *
+ * @param options.cables whether the test asks for cables with delay, rate or loss, for which a Go compiler is needed
  */
-export async function whyNoLab(): Promise<string | false> {
-  const reason = await findObstacle()
+export async function whyNoLab({ cables = false } = {}): Promise<string | false> {
+  const reason = await findObstacle(cables)
   if (reason === false) return false
   const sentence = `The network lab cannot run: ${reason}.`
   console.error(sentence)
@@ -22,22 +25,26 @@ export async function whyNoLab(): Promise<string | false> {
   return sentence
 }
 
-async function findObstacle(): Promise<string | false> {
+async function findObstacle(cables: boolean): Promise<string | false> {
   if (process.platform !== 'linux') return 'network namespaces exist on Linux only'
   if (process.getuid?.() !== 0) return 'it needs root, to make network namespaces'
-  const missing = await installMissing()
+  const packages = cables ? { ...packageOf, go: 'golang-go' } : packageOf
+  const missing = await installMissing(packages, 'The network lab')
   if (missing.length > 0) return `the packages ${missing.join(', ')} are missing and could not be installed`
-  return await tryEverything()
+  return (await tryEverything()) || (cables ? await whyNoCable() : false)
 }
 
 /** Debian's package for each command. */
-const packageOf = { ip: 'iproute2', nft: 'nftables', tcpdump: 'tcpdump' }
+const packageOf: Record<string, string> = { ip: 'iproute2', nft: 'nftables', tcpdump: 'tcpdump' }
 
-/** Returns the packages that are still missing afterwards. */
-async function installMissing(): Promise<string[]> {
-  const missing = await missingPackages()
+/**
+ * Installs Debian's packages of the commands that this machine lacks. Returns the packages that are still missing afterwards.
+ * `who` needs them.
+ */
+export async function installMissing(packages: Record<string, string>, who: string): Promise<string[]> {
+  const missing = await missingPackages(packages)
   if (missing.length === 0) return []
-  console.error(`The network lab needs ${missing.join(', ')}: installing with apt-get.`)
+  console.error(`${who} needs ${missing.join(', ')}: installing with apt-get.`)
   // Test files start at the same time: the second waits for the first one's lock.
   const install = [
     'apt-get',
@@ -52,12 +59,12 @@ async function installMissing(): Promise<string[]> {
     await succeeds(['apt-get', '-o', 'DPkg::Lock::Timeout=120', 'update'])
     await succeeds(install)
   }
-  return await missingPackages()
+  return await missingPackages(packages)
 }
 
-async function missingPackages(): Promise<string[]> {
+async function missingPackages(packages: Record<string, string>): Promise<string[]> {
   const missing: string[] = []
-  for (const [command, name] of Object.entries(packageOf)) {
+  for (const [command, name] of Object.entries(packages)) {
     if (!(await succeeds(['sh', '-c', `command -v ${command}`]))) missing.push(name)
   }
   return missing

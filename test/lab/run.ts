@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
-import { run } from 'node:test'
 import { whyNoLab } from './requirements.ts'
+import { runFile, type Row } from './run-file.ts'
 
 /**
  * The lab's own tests, and the scenes: real daemons, each in a network namespace of its own, on networks that are built,
@@ -14,14 +14,6 @@ const atOnce = 2
 const longest = ['absence.ts', 'first-contact.ts', 'pulled-cable.ts']
 /** These wait for most of their time: they run beside the others, one after the other. */
 const waiting = ['suspended.ts', 'blocked-path.ts', 'late-joiner.ts']
-
-interface Row {
-  title: string
-  result: 'passed' | 'FAILED' | 'skipped'
-  seconds: number
-  seen: string[]
-  error: string
-}
 
 // Where the environment says CI, this does not come back when there is an obstacle.
 const obstacle = await whyNoLab()
@@ -66,38 +58,6 @@ async function runAll(files: string[]): Promise<number> {
 /** Whether it mostly waits. */
 function isWaiting(file: string): boolean {
   return waiting.includes(basename(file))
-}
-
-async function runFile(file: string): Promise<Row[]> {
-  const rows: Row[] = []
-  const output: string[] = []
-  const stream = run({ files: [file], execArgv: ['--disable-warning=ExperimentalWarning'] })
-  stream.on('test:pass', ({ name: title, skip, details }) => {
-    if (details.type === 'suite') return
-    const result = skip === undefined ? 'passed' : 'skipped'
-    rows.push({ title, result, seconds: details.duration_ms / 1000, seen: [], error: '' })
-    console.error(`ok      ${title}`)
-  })
-  stream.on('test:fail', ({ name: title, details }) => {
-    const { error, type, duration_ms: ms } = details
-    // A suite fails because of what is in it, unless nothing in it ran.
-    if (type === 'suite' && rows.some(({ result }) => result === 'FAILED')) return
-    const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error)
-    const text = [...output.splice(0), cause].join('\n')
-    rows.push({ title, result: 'FAILED', seconds: ms / 1000, seen: [], error: text })
-    console.error(`FAILED  ${title}\n${text}`)
-  })
-  // What a test reports comes right after how it ended.
-  stream.on('test:diagnostic', ({ message, nesting }) => {
-    if (nesting > 0 || !/^[a-z_]+ [\d.]+$/u.test(message)) rows.at(-1)?.seen.push(message)
-  })
-  stream.on('test:stderr', ({ message }) => output.push(message.trimEnd()))
-  await new Promise((resolve, reject) => {
-    stream.once('end', resolve)
-    stream.once('error', reject)
-    stream.resume()
-  })
-  return rows
 }
 
 function print(file: string, rows: Row[]): void {
