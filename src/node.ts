@@ -135,11 +135,12 @@ async function assemble(
       const live = connections.sessionOf(peer)
       return live === undefined
         ? null
-        : (value, { signal }) =>
-            metrics.handedOver(
-              live.request(messaging.protocol.name, messaging.protocol.version, value, { signal }),
-              { signal },
-            )
+        : (value, { signal: closed }) => {
+            // What is lost on a path that died is sent again over the one that took its place: the receiver knows it by its id.
+            const signal = AbortSignal.any([closed, live.forsaken])
+            const { name, version } = messaging.protocol
+            return metrics.handedOver(live.request(name, version, value, { signal }), { signal: closed })
+          }
     },
     requirePaired: (peer) => devices.requirePaired(peer),
     nameOf: (peer) => ({ id: deviceIdOf(peer), name: store.registry.get(peer)?.name ?? deviceIdOf(peer) }),

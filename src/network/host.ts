@@ -5,20 +5,23 @@ import { FaultTolerance } from '@libp2p/interface'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { ping, type Ping } from '@libp2p/ping'
+import type { Ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
+import { OwnAddresses, usableElsewhere } from './addresses/own-addresses.ts'
 import { dhtClient, type DhtClient, type DhtHost } from './dht/dht-client.ts'
 import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
 import type { DialAttempt } from './dial-evidence.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
+import { lazyEncryption, lazyStreams } from './lazy-negotiation.ts'
 import { checkPort } from './listen-port.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
+import { pingService } from './ping-service.ts'
 import { isRelayed, isRelayedConnection } from './relayed-address.ts'
 import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
 
@@ -29,7 +32,7 @@ export interface Host {
   readonly dht: DhtClient | null
   /** Base58btc. */
   readonly peerId: string
-  /** Where this host can be dialled, each ending in /p2p/PEERID. */
+  /** Where this host can be dialled from elsewhere, the best first, each ending in /p2p/PEERID. */
   addresses(): Multiaddr[]
   /** What it listens on, wildcards unresolved. */
   listening(): Multiaddr[]
@@ -111,13 +114,19 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const listen = await listenAddresses(options)
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
   const ways = reach(tcp, options.relay)
+  const own = new OwnAddresses()
   const libp2p = await createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
-    addresses: { listen },
+    addresses: { listen, announceFilter: () => own.all() },
     transports: ways.transports,
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    services: { ...servicesOf(options), ...ways.services },
+    streamMuxers: [lazyStreams(yamux())],
+    services: {
+      ...servicesOf(options),
+      ...ways.services,
+      lazyEncryption: lazyEncryption(),
+      ownAddresses: own.service,
+    },
     nodeInfo: { userAgent: options.agent },
     // A missing IPv6 must not stop us; that nothing listens at all is checked below.
     transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
@@ -150,13 +159,9 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
 }
 
 function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unknown>> {
-  const services = { identify: identify({ runOnConnectionOpen: true }) }
+  const services = { identify: identify({ runOnConnectionOpen: true }), ping: pingService() }
   if (dht === undefined) return services
-  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = {
-    ...services,
-    dht,
-    ping: ping(),
-  }
+  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = { ...services, dht }
   return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
 }
 
@@ -171,10 +176,10 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
     simultaneousOpen: ways.simultaneousOpen,
     dht,
     peerId: libp2p.peerId.toString(),
-    addresses: () => libp2p.getMultiaddrs(),
+    addresses: () => usableElsewhere(libp2p.getMultiaddrs()),
     listening: () => listen.map((address) => multiaddr(address)),
     listeningPort: () =>
-      portOf(libp2p.getMultiaddrs()) ?? portOf(listen.map((address) => multiaddr(address))),
+      portOf(listen.map((address) => multiaddr(address))) ?? portOf(libp2p.getMultiaddrs()),
 
     async connect(peerId, addresses, { signal }) {
       const peer = peerIdFromString(peerId)

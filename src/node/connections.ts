@@ -75,7 +75,10 @@ export class Connections {
       isDevice: (peer) => trusted.isWanted(peer.toString()),
       addressesOf: (peer) => this.#dialable(peer),
       connectionsTo: (peer) => host.libp2p.getConnections(peer),
-      dial: (peer, addresses, { signal }) => host.connect(peer.toString(), addresses, { signal }),
+      dial: (peer, addresses, { signal, anew }) =>
+        anew
+          ? host.dial(peer.toString(), addresses, { signal })
+          : host.connect(peer.toString(), addresses, { signal }),
       openSession: (connection, { signal }) => openSession(connection, { ...this.#session, signal }),
       onSession: (session) => this.#started(session),
       onSessionEnded: (peer, { reason }, failure) => this.#ended(peer.toString(), reason, failure),
@@ -181,7 +184,7 @@ export class Connections {
 
   /** Serves the session protocol: the other device opens one. */
   async accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
-    await this.supervisor.admit(await acceptSession(stream, connection, { ...this.#session, signal }))
+    this.supervisor.admit(await acceptSession(stream, connection, { ...this.#session, signal }))
   }
 
   /** Where a device was last, where it is seen, and where it says that it is: by turns, so that no way waits for another. */

@@ -12,7 +12,7 @@ import type {
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import type { DialEvidence } from '../network/dial-evidence.ts'
-import { filterAddresses } from '../network/discovery/address-filter.ts'
+import { addressesToPublish } from '../network/discovery/address-filter.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
 import { givenAddresses, parsePeerAddress } from '../network/discovery/given-addresses.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
@@ -199,14 +199,11 @@ function progressReporter(
   }
 }
 
-/** Those that somebody elsewhere can use; loopback only when there is nothing else. */
 function addressesToShow(host: Host): string[] {
   const { peerId: peer } = host
-  const all = host.addresses().map(String)
-  const far = filterAddresses(all, { peer, allowLoopback: false, limit: maxUriAddresses })
-  const usable =
-    far.length > 0 ? far : filterAddresses(all, { peer, allowLoopback: true, limit: maxUriAddresses })
-  return usable.map((address) => `${address}/p2p/${peer}`)
+  // Loopback is among them only when there is nothing else.
+  const options = { peer, allowLoopback: true, limit: maxUriAddresses }
+  return addressesToPublish(host.addresses().map(String), options).map((address) => `${address}/p2p/${peer}`)
 }
 
 /** What a QR code says besides the words is a help and no condition: a bad address in it is left out. */

@@ -47,7 +47,7 @@ function outreach(answers: (peer: string) => 'yes' | 'no' | 'never') {
     await turns(4)
   }
   const see = (peer: string): void =>
-    found({
+    searches.at(-1)?.({
       peer,
       addresses: Array.from({ length: 30 }, (_, port) => `/ip4/10.0.0.1/tcp/${port}`),
       urgent: true,
