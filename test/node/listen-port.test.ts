@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { SpacedockNode } from '../../src/api.ts'
 import { SpacedockError } from '../../src/errors.ts'
 import { createHost } from '../../src/network/host.ts'
 import { checkPort, chooseRandomPort, defaultListenPort } from '../../src/network/listen-port.ts'
@@ -20,7 +21,6 @@ test('several devices start on one machine at the same moment: each has a port o
   const directories = await Promise.all(
     Array.from({ length: 4 }, async () => mkdtemp(join(tmpdir(), 'spacedock-port-'))),
   )
-  const start = async (dataDir: string) => createNode({ dataDir, interfaces: lo, mdns: false })
   const ports = async (): Promise<(string | undefined)[]> => {
     const nodes = await Promise.all(directories.map(start))
     const found = nodes.map(
@@ -90,14 +90,22 @@ test('the kept port is another one for a run in which it is taken, and comes bac
   const { settings } = openMemoryStore({ clock: virtualClock() })
   const port = await chooseRandomPort()
   settings.update({ port })
-  const listen = async (chosen: number): Promise<number> => chosen
+
   const server = createServer()
   await new Promise<void>((resolve) => void server.listen(port, '0.0.0.0', resolve))
   try {
-    assert.notEqual(await withPort(settings, { given: undefined, log }, listen), port)
+    assert.notEqual(await withPort(settings, { given: undefined, log }, asGiven), port)
   } finally {
     await new Promise((resolve) => server.close(resolve))
   }
   assert.equal(settings.get().port, port)
-  assert.equal(await withPort(settings, { given: undefined, log }, listen), port)
+  assert.equal(await withPort(settings, { given: undefined, log }, asGiven), port)
 })
+
+async function start(dataDir: string): Promise<SpacedockNode> {
+  return createNode({ dataDir, interfaces: lo, mdns: false })
+}
+
+async function asGiven(port: number): Promise<number> {
+  return port
+}
