@@ -38,23 +38,6 @@ export function startDeadline(
   return { signal: controller.signal, abort, stop }
 }
 
-/** A signal that aborts with `reason()` when `movedAt`, by the clock's monotonic time, is `stallMs` ago. */
-export function startStallDeadline(
-  stallMs: number,
-  reason: () => Error,
-  { movedAt, clock }: { movedAt: () => number; clock: Clock },
-): Pick<Deadline, 'signal' | 'stop'> {
-  const controller = new AbortController()
-  let cancelTimer: (() => void) | undefined
-  function check(): void {
-    const restMs = movedAt() + stallMs - clock.monotonic()
-    if (restMs > 0) cancelTimer = clock.after(restMs, check)
-    else controller.abort(reason())
-  }
-  check()
-  return { signal: controller.signal, stop: () => cancelTimer?.() }
-}
-
 /** What `promise` settles to, unless the signal aborts first: then rejects with its reason. The promise runs on, observed. */
 export function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   const aborted = Promise.withResolvers<never>()

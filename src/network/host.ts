@@ -5,20 +5,24 @@ import { FaultTolerance } from '@libp2p/interface'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { ping, type Ping } from '@libp2p/ping'
+import type { Ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
+import { OwnAddresses, usableElsewhere } from './addresses/own-addresses.ts'
 import { dhtClient, type DhtClient, type DhtHost } from './dht/dht-client.ts'
 import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
+import type { DialAttempt } from './dial-evidence.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
+import { lazyEncryption, lazyStreams } from './lazy-negotiation.ts'
 import { checkPort } from './listen-port.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
-import { isRelayedConnection } from './relayed-address.ts'
+import { pingService } from './ping-service.ts'
+import { isRelayed, isRelayedConnection } from './relayed-address.ts'
 import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
@@ -28,10 +32,12 @@ export interface Host {
   readonly dht: DhtClient | null
   /** Base58btc. */
   readonly peerId: string
-  /** Where this host can be dialled, each ending in /p2p/PEERID. */
+  /** Where this host can be dialled from elsewhere, the best first, each ending in /p2p/PEERID. */
   addresses(): Multiaddr[]
   /** What it listens on, wildcards unresolved. */
   listening(): Multiaddr[]
+  /** Null when it listens on none. */
+  listeningPort(): number | null
   /** The open connection to this peer, or a new one; whoever answers has proved to be it. */
   connect(
     peerId: string,
@@ -56,6 +62,8 @@ export interface Host {
   onIdentified(listener: (connection: Connection) => void): void
   /** Calls back when a device is dialled, at all of its addresses together, with what comes of it. */
   onDial(listener: (result: Promise<Connection>) => void): void
+  /** Calls back at the beginning of each dial to one address. */
+  onAttempt(listener: (attempt: DialAttempt) => void): void
   /** Calls back when a connection is open, whoever dialled. */
   onConnection(listener: (connection: Connection) => void): void
   openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
@@ -106,13 +114,19 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const listen = await listenAddresses(options)
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
   const ways = reach(tcp, options.relay)
+  const own = new OwnAddresses()
   const libp2p = await createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
-    addresses: { listen },
+    addresses: { listen, announceFilter: () => own.all() },
     transports: ways.transports,
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    services: { ...servicesOf(options), ...ways.services },
+    streamMuxers: [lazyStreams(yamux())],
+    services: {
+      ...servicesOf(options),
+      ...ways.services,
+      lazyEncryption: lazyEncryption(),
+      ownAddresses: own.service,
+    },
     nodeInfo: { userAgent: options.agent },
     // A missing IPv6 must not stop us; that nothing listens at all is checked below.
     transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
@@ -145,13 +159,9 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
 }
 
 function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unknown>> {
-  const services = { identify: identify({ runOnConnectionOpen: true }) }
+  const services = { identify: identify({ runOnConnectionOpen: true }), ping: pingService() }
   if (dht === undefined) return services
-  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = {
-    ...services,
-    dht,
-    ping: ping(),
-  }
+  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = { ...services, dht }
   return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
 }
 
@@ -160,13 +170,16 @@ const idleSocketMs = 5 * 60_000
 
 function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | null): NetworkHost {
   const dialListeners: ((result: Promise<Connection>) => void)[] = []
+  const attemptListeners: ((attempt: DialAttempt) => void)[] = []
   return {
     libp2p,
     simultaneousOpen: ways.simultaneousOpen,
     dht,
     peerId: libp2p.peerId.toString(),
-    addresses: () => libp2p.getMultiaddrs(),
+    addresses: () => usableElsewhere(libp2p.getMultiaddrs()),
     listening: () => listen.map((address) => multiaddr(address)),
+    listeningPort: () =>
+      portOf(listen.map((address) => multiaddr(address))) ?? portOf(libp2p.getMultiaddrs()),
 
     async connect(peerId, addresses, { signal }) {
       const peer = peerIdFromString(peerId)
@@ -190,7 +203,13 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
       if (targets.length === 0)
         throw new SpacedockError('offline', 'No address of the other device is known.')
       const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal })
-      const result = ways.dialer.dial(targets, { signal: deadline.signal }).finally(() => deadline.stop())
+      const onAttempt = (address: Multiaddr, attempt: Promise<Connection>): void => {
+        const told = { peer: peerId, address: String(address).replace(suffix, ''), result: attempt }
+        for (const listener of attemptListeners) listener(told)
+      }
+      const result = ways.dialer
+        .dial(targets, { signal: deadline.signal, onAttempt })
+        .finally(() => deadline.stop())
       for (const listener of dialListeners) listener(result)
       return result
     },
@@ -215,6 +234,7 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
     },
 
     onDial: (listener) => void dialListeners.push(listener),
+    onAttempt: (listener) => void attemptListeners.push(listener),
 
     onConnection(listener) {
       libp2p.addEventListener('connection:open', ({ detail }) => listener(detail))
@@ -240,6 +260,14 @@ function pinned(address: string, suffix: string): string {
 
 function dialTimedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'No address of the other device answered in time.')
+}
+
+function portOf(addresses: readonly Multiaddr[]): number | null {
+  const direct = addresses.filter((address) => !isRelayed(address))
+  const ports = direct.map((address) =>
+    Number(address.getComponents().find(({ name }) => name === 'tcp')?.value),
+  )
+  return ports.find((port) => port > 0) ?? null
 }
 
 function hostOf(address: Multiaddr): string | undefined {

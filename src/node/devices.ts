@@ -118,10 +118,10 @@ export class Devices implements DeviceActions {
         hint: 'Give timeoutMs in milliseconds, or Infinity.',
       })
     }
-    const session = await this.#requireSession(peer, signal)
+    await this.#untilReachable(peer, signal)
     const options = { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) }
-    return callProtocol(protocol, request, (name, version, value) =>
-      session.request(name, version, value, options),
+    return callProtocol(protocol, request, async (name, version, value) =>
+      this.#session(peer).request(name, version, value, options),
     )
   }
 
@@ -131,10 +131,10 @@ export class Devices implements DeviceActions {
     request: Request,
     { signal }: CallOptions,
   ): Promise<ByteStream> {
-    const session = await this.#requireSession(peer, signal)
+    await this.#untilReachable(peer, signal)
     const options = signal === undefined ? {} : { signal }
-    return openProtocolStream(protocol, request, (name, version, value, translation) =>
-      session.openStream(name, version, value, { ...options, ...translation }),
+    return openProtocolStream(protocol, request, async (name, version, value, translation) =>
+      this.#session(peer).openStream(name, version, value, { ...options, ...translation }),
     )
   }
 
@@ -146,11 +146,11 @@ export class Devices implements DeviceActions {
   ): Promise<void> {
     const before = this.#emitting.get(peer)
     const handing = (async () => {
-      const session = await this.#requireSession(peer, signal)
+      await this.#untilReachable(peer, signal)
       const checked = await checkEvent(protocol, event)
       await before
       signal?.throwIfAborted()
-      return { sent: session.emit(protocol.name, protocol.version, checked) }
+      return { sent: this.#session(peer).emit(protocol.name, protocol.version, checked) }
     })()
     const handed = settled(handing)
     this.#emitting.set(peer, handed)
@@ -172,7 +172,8 @@ export class Devices implements DeviceActions {
   }
 
   async ping(peer: string, { signal }: CallOptions): Promise<PingResult> {
-    const session = await this.#requireSession(peer, signal)
+    await this.#untilReachable(peer, signal)
+    const session = this.#session(peer)
     const roundTripMs = await session.ping(signal === undefined ? {} : { signal }).catch((error: unknown) => {
       // It did not answer until the session was given up, or at all.
       const isAway = error instanceof SpacedockError && ['interrupted', 'timed-out'].includes(error.code)
@@ -229,11 +230,17 @@ export class Devices implements DeviceActions {
     })
   }
 
-  async #requireSession(peer: string, signal: AbortSignal | undefined): Promise<Session> {
+  /** Rejects with `not-paired`, `closed`, `offline` or the signal's reason. */
+  async #untilReachable(peer: string, signal: AbortSignal | undefined): Promise<void> {
     this.requirePaired(peer)
     signal?.throwIfAborted()
     await this.#untilConnected(peer, signal)
     signal?.throwIfAborted()
+    this.#session(peer)
+  }
+
+  /** The one in use at this moment: it may be another one after the next `await`. Throws `closed` or `offline`. */
+  #session(peer: string): Session {
     this.#parts.requireOpen()
     const session = this.#parts.supervisor.sessionOf(peerIdFromString(peer))
     if (session !== undefined) return session

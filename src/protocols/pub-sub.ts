@@ -185,7 +185,9 @@ export class PubSub {
     const session = sessionOf(peer)
     if (session === undefined || signal.aborted) return 'done'
     try {
-      await session.request(name, version, { topics: [...this.#subscriptions.keys()] }, { signal })
+      const topics = { topics: [...this.#subscriptions.keys()] }
+      const given = AbortSignal.any([signal, session.forsaken])
+      await session.request(name, version, topics, { signal: given })
       return 'done'
     } catch (error) {
       if (signal.aborted) return 'done'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TestDevice } from '../device.ts'
-import type { Lan, NatKind } from './lab.ts'
+import type { CableOptions, Lan, NatKind } from './lab.ts'
 import { RendezvousNode } from './rendezvous-node.ts'
 import type { Stage } from './scene.ts'
 
@@ -9,6 +9,8 @@ export interface HomesOptions {
   nats?: [NatKind, NatKind]
   /** How many rendezvous nodes. @default 1 */
   rendezvous?: number
+  /** Between each router and the public segment. @default short ones */
+  uplink?: CableOptions
   /** The public segment, when it is there already. */
   internet?: Lan
   /** Addresses of other rendezvous nodes that the devices are given, too. */
@@ -21,11 +23,12 @@ export async function twoHomes(
   {
     nats: [natAtHome, natAtWork] = ['port-preserving', 'port-preserving'],
     rendezvous = 1,
+    uplink,
     internet,
     more = [],
   }: HomesOptions = {},
 ) {
-  internet ??= await lab.lan('internet', { ipv4: '203.0.113.0/24' })
+  internet ??= await lab.internet()
   const nodes: RendezvousNode[] = []
   for (let index = 0; index < rendezvous; index++) {
     const host = await lab.host(`meet${index}`, [internet])
@@ -44,8 +47,8 @@ export async function twoHomes(
   const work = await lab.lan('work', { ipv4: '10.2.0.0/24' })
   const alice = await device('alice', [home], { args })
   const bob = await device('bob', [work], { args })
-  const atHome = await lab.router('router-home', { inside: home, outside: internet, nat: natAtHome })
-  const atWork = await lab.router('router-work', { inside: work, outside: internet, nat: natAtWork })
+  const atHome = await lab.router('router-home', { inside: home, outside: internet, nat: natAtHome, uplink })
+  const atWork = await lab.router('router-work', { inside: work, outside: internet, nat: natAtWork, uplink })
   return { internet, nodes, home, work, alice, bob, routers: { home: atHome, work: atWork } }
 }
 

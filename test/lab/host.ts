@@ -1,5 +1,6 @@
 import { blockadeRules, hostRules } from './firewall.ts'
 import type { FirewallOptions } from './firewall.ts'
+import type { CableOptions } from './cable.ts'
 import type { Lan, Route, Socket } from './lan.ts'
 import { Link, awaitCarrier, awaitConnected } from './link.ts'
 import { createNamespace, ip, nft, sysctl } from './namespace.ts'
@@ -30,13 +31,13 @@ export class Host implements Place {
     this.namespace = namespace
   }
 
-  async start(lans: readonly Lan[]): Promise<void> {
+  async start(lans: readonly Lan[], cable?: CableOptions): Promise<void> {
     await createNamespace(this.namespace)
-    for (const lan of lans) await this.addInterface(lan)
+    for (const lan of lans) await this.addInterface(lan, cable)
   }
 
   /** Plugs a new cable in, usable when this resolves. Returns the interface's name. */
-  async addInterface(lan: Lan): Promise<string> {
+  async addInterface(lan: Lan, cable?: CableOptions): Promise<string> {
     if (this.#interfaces.has(lan)) throw new Error(`${this.name} is already on ${lan.name}`)
     const added = { ...lan.nextSocket(), name: `eth${this.#interfaces.size}` }
     this.#interfaces.set(lan, added)
@@ -47,7 +48,7 @@ export class Host implements Place {
       ...this.#addAddresses(added, lan),
       `link set ${added.name} up`,
     ])
-    await ip(lan.namespace, [`link set ${added.port} master br0 up`])
+    await lan.plug(added.port, cable)
     await awaitConnected(
       { namespace: this.namespace, name: added.name },
       { namespace: lan.namespace, name: added.port },
@@ -58,7 +59,7 @@ export class Host implements Place {
 
   /**
    * Pulls a cable out of one LAN and plugs it into another. The interface stays, and gets the address and the routes that
-   * DHCP would give it there.
+   * DHCP would give it there. The new cable is a short one.
    */
   async move(from: Lan, to: Lan): Promise<void> {
     if (this.#interfaces.has(to)) throw new Error(`${this.name} is already on ${to.name}`)
@@ -70,7 +71,7 @@ export class Host implements Place {
     await awaitCarrier({ namespace: this.namespace, name }, 'down')
     // Without its addresses, the routes of the old network are gone, too.
     await ip(this.namespace, [`address flush dev ${name} scope global`, ...this.#addAddresses(moved, to)])
-    await ip(to.namespace, [`link set ${moved.port} master br0 up`])
+    await to.plug(moved.port)
     await awaitConnected({ namespace: this.namespace, name }, { namespace: to.namespace, name: moved.port })
     for (const route of to.routes) await this.addRoute(to, route)
   }

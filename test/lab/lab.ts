@@ -1,4 +1,5 @@
 import { atExit } from './at-exit.ts'
+import type { CableOptions } from './cable.ts'
 import { capture } from './capture.ts'
 import type { StopCapture } from './capture.ts'
 import { routerRules } from './firewall.ts'
@@ -7,8 +8,10 @@ import { Host } from './host.ts'
 import { Lan } from './lan.ts'
 import type { LanOptions, Route } from './lan.ts'
 import { cleanStale, namespacesOf, newLabId, nft, removeNamespaces, sysctl } from './namespace.ts'
+import { internetRanges, requirePublic } from './public-range.ts'
 
 export { cleanStale } from './namespace.ts'
+export type { CableOptions } from './cable.ts'
 export type { FirewallOptions, NatKind } from './firewall.ts'
 export type { Host } from './host.ts'
 export type { Lan, LanOptions } from './lan.ts'
@@ -20,6 +23,8 @@ export interface RouterOptions {
   outside: Lan
   /** @default 'port-preserving' */
   nat?: NatKind
+  /** Between it and `outside`. @default a short one */
+  uplink?: CableOptions | undefined
 }
 
 /**
@@ -45,17 +50,29 @@ export class Lab {
     return lan
   }
 
-  /** A machine on these LANs, its interfaces named eth0, eth1, ... in their order. It has no default route unless one of them has a router. */
-  async host(name: string, lans: readonly Lan[]): Promise<Host> {
+  /** A LAN whose range is public, and has to be to whoever judges addresses. @default IPv4 alone */
+  async internet(options: LanOptions = { ipv4: internetRanges.ipv4 }): Promise<Lan> {
+    const { ipv4, ipv6 } = options
+    for (const range of [ipv4, ipv6]) if (typeof range === 'string') requirePublic(range)
+    return await this.lan('internet', options)
+  }
+
+  /**
+   * A machine on these LANs, its interfaces named eth0, eth1, ... in their order, all at the end of such a cable. It has no
+   * default route unless one of them has a router.
+   */
+  async host(name: string, lans: readonly Lan[], cable?: CableOptions): Promise<Host> {
     const host = new Host(name, `${this.id}-host-${name}`)
     this.#hosts.push(host)
-    await host.start(lans)
+    await host.start(lans, cable)
     return host
   }
 
   /** Joins two LANs: eth0 is inside, eth1 outside. A router with NAT lets only answers in; without NAT, outside learns the way in. */
-  async router(name: string, { inside, outside, nat = 'port-preserving' }: RouterOptions): Promise<Host> {
-    const router = await this.host(name, [inside, outside])
+  async router(name: string, options: RouterOptions): Promise<Host> {
+    const { inside, outside, nat = 'port-preserving', uplink } = options
+    const router = await this.host(name, [inside])
+    await router.addInterface(outside, uplink)
     await sysctl(router.namespace, { 'net/ipv4/ip_forward': 1, 'net/ipv6/conf/all/forwarding': 1 })
     await nft(router.namespace, routerRules(nat, router.interfaceName(outside)))
     for (const family of ['ipv4', 'ipv6'] as const) {

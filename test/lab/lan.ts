@@ -1,3 +1,4 @@
+import { layCable, type CableOptions } from './cable.ts'
 import { bridgeRules } from './firewall.ts'
 import { createNamespace, ip, nft, sysctl } from './namespace.ts'
 
@@ -47,11 +48,26 @@ export class Lan {
     })
     await ip(this.namespace, [
       // Snooping would hold multicast back until a querier, which there is none of, has asked.
-      'link add br0 type bridge mcast_snooping 0 stp_state 0 forward_delay 0',
+      `link add br0 ${plainBridge}`,
       `address add ${markerAddress}/24 broadcast ${markerBroadcast} dev br0`,
       'link set br0 up',
     ])
     await nft(this.namespace, bridgeRules)
+  }
+
+  /** Puts this end of a link into the switch, at the end of a long cable if one is asked for. */
+  async plug(port: string, cable?: CableOptions): Promise<void> {
+    if (cable === undefined) {
+      await ip(this.namespace, [`link set ${port} master br0 up`])
+      return
+    }
+    const splice = `${port}-splice`
+    await ip(this.namespace, [
+      `link add ${splice} ${plainBridge}`,
+      `link set ${splice} up`,
+      `link set ${port} master ${splice} up`,
+    ])
+    await layCable(this.namespace, `${port}-end`, [splice, 'br0'], cable)
   }
 
   /** The next free place: addresses count up from 1 in the order of plugging in. */
@@ -65,9 +81,16 @@ export class Lan {
   }
 }
 
+const plainBridge = 'type bridge mcast_snooping 0 stp_state 0 forward_delay 0'
+
 /** Used only to mark the end of a capture, from a range (RFC 1112, class E) that no LAN has. */
 export const markerBroadcast = '240.0.0.255'
 const markerAddress = '240.0.0.1'
+
+/** `10.1.0.0/24` -> `10.1.0.1` */
+export function firstAddress(prefix: string): string {
+  return prefix.includes(':') ? nthIpv6(prefix, 1) : nthIpv4(prefix, 1)
+}
 
 /** `10.1.0.0/24`, 3 -> `10.1.0.3` */
 function nthIpv4(prefix: string, n: number): string {

@@ -41,6 +41,11 @@ export class Link {
 /** Resolves when frames pass, right from the first. */
 export async function awaitConnected(host: CableEnd, bridge: CableEnd): Promise<void> {
   await awaitCarrier(host, 'up')
+  await awaitForwarding(bridge)
+}
+
+/** What is plugged into a bridge is a part of it from then on. */
+export async function awaitForwarding(bridge: CableEnd): Promise<void> {
   await awaitState(bridge, ' state forwarding ')
 }
 

@@ -57,6 +57,88 @@ export async function udpReply(
   return (JSON.parse(stdout) as Seen | null) ?? undefined
 }
 
+/** How long packets take to the one that answers there and back, one after the other; lost ones are left out. */
+export async function roundTripsMs(
+  host: Host,
+  address: string,
+  port: number,
+  count: number,
+): Promise<number[]> {
+  const program = `const socket = dgram.createSocket('udp4')
+    const taken = []
+    let sentAt, timer
+    const next = () => {
+      clearTimeout(timer)
+      if (options.count-- === 0) return socket.close(() => console.log(JSON.stringify(taken)))
+      sentAt = performance.now()
+      timer = setTimeout(next, 2000)
+      socket.send('hello', options.port, options.address)
+    }
+    socket.on('message', () => {
+      taken.push(performance.now() - sentAt)
+      next()
+    })
+    next()`
+  const { stdout } = await host.run(nodeProgram(program, { address, port, count }))
+  return JSON.parse(stdout) as number[]
+}
+
+/** From before a TCP connection is opened until the other host has all of the bytes. */
+export async function transferMs(
+  from: Host,
+  to: Host,
+  address: string,
+  port: number,
+  bytes: number,
+): Promise<number> {
+  await serve(
+    to,
+    `require('node:net').createServer((socket) => {
+      let left = options.bytes
+      socket.on('data', ({ length }) => (left -= length) === 0 && socket.end('all'))
+    }).listen({ host: options.address, port: options.port }, () => console.log('ready'))`,
+    { address, port, bytes },
+  )
+  const program = `const startedAt = performance.now()
+    const socket = require('node:net').connect(options.port, options.address)
+    socket.write(Buffer.alloc(options.bytes))
+    socket.on('data', () => {
+      console.log(performance.now() - startedAt)
+      socket.end()
+    })`
+  const { stdout } = await from.run(nodeProgram(program, { address, port, bytes }))
+  return Number(stdout)
+}
+
+/** Sends packets for half a second or so; returns how many frames the other host's interface has got. */
+export async function floodUdp(
+  from: Host,
+  to: Host,
+  address: string,
+  port: number,
+  count: number,
+): Promise<number> {
+  const received = async (): Promise<number> =>
+    Number((await to.run(['cat', '/sys/class/net/eth0/statistics/rx_packets'])).stdout)
+  // Resolving the address is no part of it; a lost question is asked again.
+  await answerUdp(to, address, port)
+  while ((await udpReply(from, address, port, { patienceMs: 1000 })) === undefined);
+  const before = await received()
+  await from.run(nodeProgram(floodProgram, { address, port, count }))
+  // What is still on its way has arrived when an answer to what was sent after it is there.
+  while ((await udpReply(from, address, port, { patienceMs: 1000 })) === undefined);
+  return (await received()) - before - 1
+}
+
+const floodProgram = `const socket = dgram.createSocket('udp4')
+  let left = options.count
+  const sent = () => --options.count === 0 && socket.close()
+  const timer = setInterval(() => {
+    for (let batch = 0; batch < 20 && left > 0; batch++, left--)
+      socket.send('x', options.port, options.address, sent)
+    if (left === 0) clearInterval(timer)
+  }, 10)`
+
 /** Eight sockets, each of which asks every observer: its own port, and how each observer saw it, in their order. */
 export async function mappedPorts(
   host: Host,

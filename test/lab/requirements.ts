@@ -1,3 +1,4 @@
+import { whyNoCable } from './cable.ts'
 import {
   cleanStale,
   createNamespace,
@@ -12,9 +13,11 @@ import { runProcess } from './process.ts'
 /**
  * Why this machine cannot run a lab, in one sentence, for the `skip` of a test; false when it can. Installs missing
  * commands. Where the environment says CI, a lab that cannot run is a failure: this ends the process.
+ *
+ * @param options.cables whether the test asks for cables with delay, rate or loss, for which a Go compiler is needed
  */
-export async function whyNoLab(): Promise<string | false> {
-  const reason = await findObstacle()
+export async function whyNoLab({ cables = false } = {}): Promise<string | false> {
+  const reason = await findObstacle(cables)
   if (reason === false) return false
   const sentence = `The network lab cannot run: ${reason}.`
   console.error(sentence)
@@ -22,16 +25,17 @@ export async function whyNoLab(): Promise<string | false> {
   return sentence
 }
 
-async function findObstacle(): Promise<string | false> {
+async function findObstacle(cables: boolean): Promise<string | false> {
   if (process.platform !== 'linux') return 'network namespaces exist on Linux only'
   if (process.getuid?.() !== 0) return 'it needs root, to make network namespaces'
-  const missing = await installMissing(packageOf, 'The network lab')
+  const packages = cables ? { ...packageOf, go: 'golang-go' } : packageOf
+  const missing = await installMissing(packages, 'The network lab')
   if (missing.length > 0) return `the packages ${missing.join(', ')} are missing and could not be installed`
-  return await tryEverything()
+  return (await tryEverything()) || (cables ? await whyNoCable() : false)
 }
 
 /** Debian's package for each command. */
-const packageOf = { ip: 'iproute2', nft: 'nftables', tcpdump: 'tcpdump' }
+const packageOf: Record<string, string> = { ip: 'iproute2', nft: 'nftables', tcpdump: 'tcpdump' }
 
 /**
  * Installs Debian's packages of the commands that this machine lacks. Returns the packages that are still missing afterwards.

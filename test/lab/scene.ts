@@ -4,8 +4,6 @@ import { device, type DeviceOptions, type TestDevice } from '../device.ts'
 import { createLab, type Host, type Lab, type Lan } from './lab.ts'
 import { whyNoLab } from './requirements.ts'
 
-const obstacle = await whyNoLab()
-
 /** What a scene plays on. */
 export interface Stage {
   lab: Lab
@@ -20,14 +18,23 @@ export interface Actor {
   device: TestDevice
 }
 
+export interface SceneOptions {
+  /** @default 120_000 */
+  timeoutMs?: number
+  /** Whether it asks for cables with delay, rate or loss. @default false */
+  cables?: boolean
+}
+
 /** One story with real daemons, each in a network namespace. All it started ends with it. */
 export function scene(
   title: string,
   play: (stage: Stage) => Promise<void>,
-  options: { timeoutMs?: number } = {},
+  options: SceneOptions = {},
 ): void {
-  const { timeoutMs = 120_000 } = options
-  test(title, { skip: obstacle, timeout: timeoutMs }, async (context) => {
+  const { timeoutMs = 120_000, cables = false } = options
+  test(title, { timeout: timeoutMs }, async (context) => {
+    const obstacle = await whyNoLab({ cables })
+    if (obstacle !== false) return context.skip(obstacle)
     const lab = await createLab()
     const devices: TestDevice[] = []
     try {

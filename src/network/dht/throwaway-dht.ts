@@ -6,6 +6,7 @@ import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
 import { isNeverDialled } from '../discovery/address-filter.ts'
+import { lazyEncryption, lazyStreams } from '../lazy-negotiation.ts'
 import { RendezvousNodes } from '../relay/rendezvous-nodes.ts'
 import { dhtClient, type DhtClient } from './dht-client.ts'
 import { dhtService, publicDhtProtocol } from './dht-service.ts'
@@ -88,10 +89,11 @@ export class ThrowawayDht implements DhtClient {
     const host = await createLibp2p({
       transports: [tcp()],
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux()],
+      streamMuxers: [lazyStreams(yamux())],
       services: {
         identify: identify(),
         ping: ping(),
+        lazyEncryption: lazyEncryption(),
         dht: dhtService({ mode: 'client', network: 'public', clock, privateAddresses }),
       },
       nodeInfo: { userAgent: 'js-libp2p' },

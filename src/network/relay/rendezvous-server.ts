@@ -5,7 +5,6 @@ import { identify } from '@libp2p/identify'
 import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
-import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
@@ -13,12 +12,15 @@ import { createLibp2p } from 'libp2p'
 import type { Log } from '../../api.ts'
 import { pause, systemClock } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
+import { OwnAddresses, usableElsewhere } from '../addresses/own-addresses.ts'
 import { answers } from '../connection-probe.ts'
 import { dhtService } from '../dht/dht-service.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
 import { parsePeerAddress } from '../discovery/given-addresses.ts'
 import { listenAddresses } from '../host.ts'
+import { lazyEncryption, lazyStreams } from '../lazy-negotiation.ts'
 import { networkOf } from '../network-of.ts'
+import { pingService } from '../ping-service.ts'
 import { defaultRelayLimits, RelayGuard, type RelayLimits } from './relay-limits.ts'
 import type { Clock } from '../../api.ts'
 export interface RendezvousServerOptions {
@@ -43,7 +45,7 @@ export interface RendezvousServerOptions {
 /** What devices meet through: a DHT server that keeps their records, and a relay for those that cannot be reached. */
 export interface RendezvousServer {
   readonly peerId: string
-  /** Each ending in /p2p/PEERID, those that others can use first. */
+  /** Those that others can use, the best first, each ending in /p2p/PEERID. */
   addresses(): string[]
   /** What it is used for now. */
   usage(): { reservations: number; relayedConnections: number; peers: number }
@@ -58,18 +60,24 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   const otherNodes = others.map((address) => parsePeerAddress(address))
   const limits = { ...defaultRelayLimits, ...options.relay }
   const guard = new RelayGuard(clock, limits)
+  const own = new OwnAddresses()
   const libp2p = await createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', seed),
-    addresses: { listen: await listenAddresses(options), announce: [...announce], announceFilter: reachable },
+    addresses: {
+      listen: await listenAddresses(options),
+      announce: [...announce],
+      announceFilter: () => usableElsewhere(own.all()),
+    },
     transports: [
       tcp({ inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }),
     ],
     connectionEncrypters: [noise()],
     // The larger the window, the more a paused sender has already on its way.
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
+    streamMuxers: [lazyStreams(yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } }))],
     services: {
       identify: identify({ runOnConnectionOpen: true }),
-      ping: ping(),
+      ping: pingService({ clock }),
+      lazyEncryption: lazyEncryption(),
       dht: dhtService({
         mode: 'server',
         network: 'private',
@@ -86,6 +94,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
         maxInboundHopStreams: limits.connectionsPerPeer + 4,
         maxOutboundStopStreams: maxStopStreams,
       }),
+      ownAddresses: own.service,
       guards: ({ registrar }: { registrar: Registrar }) => ({ registrar }),
     },
     nodeInfo: { userAgent: agent },
@@ -210,12 +219,4 @@ function checkAnnounced(text: string): void {
 function giveUpReservation(relay: CircuitRelayService, peer: PeerId): void {
   relay.reservations.get(peer)?.signal.clear()
   relay.reservations.delete(peer)
-}
-
-/** Loopback and link-local addresses are of use to nobody elsewhere; they are told only when there is nothing else. */
-function reachable(addresses: Multiaddr[]): Multiaddr[] {
-  const far = addresses.filter(
-    (address) => !/^\/ip4\/(127|169\.254)\.|^\/ip6\/(::1|fe[89ab].*?)\//iu.test(address.toString()),
-  )
-  return far.length > 0 ? far : addresses
 }

@@ -1,6 +1,6 @@
 import type { Connection } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
-import { startDeadline, startStallDeadline, untilAborted } from '../deadline.ts'
+import { startDeadline, untilAborted } from '../deadline.ts'
 import type { FramedStream } from './framed-stream.ts'
 import type { Frame } from './frames.ts'
 import { ByteStreams } from './byte-streams.ts'
@@ -10,8 +10,8 @@ import { InboundRequests } from './inbound-requests.ts'
 import { Liveness } from './liveness.ts'
 import { OutboundRequests } from './outbound-requests.ts'
 import { Pings } from './pings.ts'
-import type { CloseOptions, Session, SessionEnd, SessionHandlers } from './session-contract.ts'
-import { closeTimedOut, isViolation, unknownProtocol, usedTwice } from './session-errors.ts'
+import type { Session, SessionEnd, SessionHandlers } from './session-contract.ts'
+import { closeTimedOut, givenUp, isViolation, unknownProtocol, usedTwice } from './session-errors.ts'
 import type { Clock, Log } from '../../api.ts'
 
 export interface LiveSessionOptions extends SessionHandlers {
@@ -33,26 +33,25 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   const { outgoing } = framed
   const remotePeer = connection.remotePeer
   const ended = Promise.withResolvers<SessionEnd>()
-  let phase: 'open' | 'closing' | 'goodbye-received' | 'ended' = 'open'
+  const idle = Promise.withResolvers<void>()
+  const forsaken = new AbortController()
+  let phase: 'open' | 'leaving' | 'closing' | 'ended' = 'open'
   let saidGoodbye = false
   let heardGoodbye = false
-  let onIdle: (() => void) | undefined
-
-  /** When something of what is under way arrived or left last; pings are no such thing. */
-  let movedAtMs = clock.monotonic()
-  const moved = (): void => {
-    movedAtMs = clock.monotonic()
-  }
-  const flush = (): void => {
-    moved()
-    framed.flush()
-  }
+  let isDraining = false
+  let onChange: (() => void) | undefined
+  const flush = (): void => framed.flush()
   /** What the other side asked before it heard our goodbye is still on its way until we hear its own. */
   const isIdle = (): boolean =>
     heardGoodbye && inbound.isIdle && outbound.isIdle && streams.isIdle && events.isIdle
   const noticeIdle = (): void => {
-    if (phase === 'goodbye-received' && outbound.isIdle && streams.isOwnIdle && events.isIdle) sayGoodbye()
-    if (isIdle()) onIdle?.()
+    if (phase === 'leaving' && outbound.isIdle && streams.isOwnIdle && events.isIdle) sayGoodbye()
+    if (isIdle()) idle.resolve()
+  }
+  function leave(): void {
+    if (phase !== 'open') return
+    phase = 'leaving'
+    onChange?.()
   }
   function sayGoodbye(): void {
     if (saidGoodbye) return
@@ -94,6 +93,8 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   const liveness = new Liveness({
     clock,
     ping: () => pings.sendKeepalive(),
+    roundTripMs: () => pings.roundTripMs,
+    onDoubt: () => onChange?.(),
     onSilent: () =>
       finish({ reason: 'silent' }, new SpacedockError('offline', 'The other device fell silent.')),
   })
@@ -117,17 +118,18 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     if (phase === 'ended') return
     phase = 'ended'
     liveness.stop()
+    // First, so that whoever tries again when what it waits for fails is not given this session once more.
+    ended.resolve(end)
     callOff(error)
     framed.abort(error)
-    onIdle?.()
-    ended.resolve(end)
+    forsaken.abort(error)
+    idle.resolve()
   }
 
   function receive(frame: Frame): void {
     if (outgoing.controlFrames > maxControlFrames) {
       throw new SpacedockError('too-large', 'The other device asks without ever reading an answer.')
     }
-    if (frame.type !== 'ping' && frame.type !== 'pong') moved()
     switch (frame.type) {
       case 'request':
         expectChannel(frame, 'theirs')
@@ -148,7 +150,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
         return pings.receive(frame)
       case 'goodbye':
         heardGoodbye = true
-        if (phase === 'open') phase = 'goodbye-received'
+        leave()
         return noticeIdle()
       case 'revoked':
         if (!options.isFarewell(frame.payload)) {
@@ -197,22 +199,27 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       throw new SpacedockError('interrupted', 'The connection to the other device is closing.')
   }
 
-  async function close({ stallMs }: CloseOptions = {}): Promise<void> {
-    if (phase === 'open' || phase === 'goodbye-received') {
+  async function drain(): Promise<void> {
+    if (!isDraining && (phase === 'open' || phase === 'leaving')) {
+      isDraining = true
+      leave()
+      sayGoodbye()
+      noticeIdle()
+      await idle.promise
+      await close()
+    }
+    await ended.promise
+  }
+
+  async function close(): Promise<void> {
+    if (phase === 'open' || phase === 'leaving') {
+      leave()
       phase = 'closing'
-      moved()
-      const deadline =
-        stallMs === undefined
-          ? startDeadline(closeTimeoutMs, closeTimedOut, { clock })
-          : startStallDeadline(stallMs, closeTimedOut, { movedAt: () => movedAtMs, clock })
+      sayGoodbye()
+      noticeIdle()
+      const deadline = startDeadline(closeTimeoutMs, closeTimedOut, { clock })
       try {
-        sayGoodbye()
-        if (!isIdle()) {
-          const idle = new Promise<void>((resolve) => {
-            onIdle = resolve
-          })
-          await untilAborted(idle, deadline.signal)
-        }
+        await untilAborted(idle.promise, deadline.signal)
         await framed.close(deadline.signal)
         await untilAborted(ended.promise, deadline.signal)
       } catch {
@@ -253,7 +260,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
         { reason: 'closed' },
         error ?? new SpacedockError('closed', 'This device closed the connection.'),
       )
-    else if (phase === 'goodbye-received') {
+    else if (heardGoodbye) {
       finish(
         { reason: 'remote-closed' },
         new SpacedockError('interrupted', 'The other device closed the connection.'),
@@ -272,7 +279,18 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     connection,
     opener,
     remoteInstance: options.remoteInstance,
+    get isLeaving() {
+      return phase !== 'open'
+    },
+    get isDoubtful() {
+      return liveness.isDoubtful
+    },
+    forsaken: forsaken.signal,
     closed: ended.promise,
+    watch(listener) {
+      onChange = listener
+    },
+    check: () => liveness.check(),
     async request(name, version, value, requestOptions) {
       refuseWhenOver()
       return outbound.request(name, version, value, requestOptions)
@@ -286,10 +304,12 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       return events.emit(name, version, value)
     },
     async ping(pingOptions) {
-      refuseWhenOver()
+      if (phase !== 'leaving') refuseWhenOver()
       return pings.ping(pingOptions)
     },
+    drain,
     close,
+    forsake: () => forsaken.abort(givenUp()),
     revoke,
     abort(error) {
       finish({ reason: 'aborted', cause: error }, error)

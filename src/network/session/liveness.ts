@@ -3,12 +3,17 @@ export interface LivenessOptions {
   clock: Clock
   /** Sends something that the other side answers at once. */
   ping: () => void
+  /** How long an answer takes over this connection, in milliseconds; undefined while none has come. */
+  roundTripMs?: () => number | undefined
+  /** An answer is overdue, or something was heard again after all. */
+  onDoubt?: (isDoubtful: boolean) => void
   /** Called once when the other side has been silent for too long. */
   onSilent: () => void
 }
 
 /**
- * Notices a peer that is gone without a word: pings when nothing came for three seconds, gives up six seconds later. It
+ * Notices a peer that is gone without a word: pings when nothing came for three seconds, doubts it when the answer takes
+ * much longer than answers do, gives up six seconds after the ping. It
  * also pings when nothing was sent for three seconds, so that a side that only receives stays audible to a sender whose
  * own pings wait behind what it is sending.
  */
@@ -17,8 +22,11 @@ export class Liveness {
   #receivedAt: number
   #sentAt: number
   #pingedAt: number | undefined
+  /** While a ping is unanswered: when its answer is overdue. */
+  #doubtAt = 0
   #plannedAt = 0
   #graceGiven = false
+  #isDoubtful = false
   #cancelTimer: () => void = () => {}
 
   constructor(options: LivenessOptions) {
@@ -28,13 +36,24 @@ export class Liveness {
     this.#plan(this.#receivedAt + quietMs)
   }
 
+  get isDoubtful(): boolean {
+    return this.#isDoubtful
+  }
+
+  /** Asks now, without waiting for it to be quiet: there is reason to doubt that the other side is there. */
+  check(): void {
+    if (this.#pingedAt !== undefined) return
+    this.#pinged(this.#options.clock.monotonic())
+    this.#planNext()
+  }
+
   received(): void {
     this.#receivedAt = this.#options.clock.monotonic()
     this.#graceGiven = false
     if (this.#pingedAt === undefined) return
     this.#pingedAt = undefined
-    this.#cancelTimer()
-    this.#plan(Math.min(this.#receivedAt, this.#sentAt) + quietMs)
+    this.#planNext()
+    this.#doubt(false)
   }
 
   sent(): void {
@@ -46,36 +65,57 @@ export class Liveness {
     this.#cancelTimer()
   }
 
+  #pinged(now: number): void {
+    this.#sentAt = now
+    this.#pingedAt = now
+    this.#doubtAt = now + this.#patienceMs()
+    this.#options.ping()
+  }
+
+  #patienceMs(): number {
+    const usualMs = this.#options.roundTripMs?.() ?? 0
+    return Math.min(answerMs - lateMs, Math.max(leastPatienceMs, 4 * usualMs))
+  }
+
+  #doubt(isDoubtful: boolean): void {
+    if (this.#isDoubtful === isDoubtful) return
+    this.#isDoubtful = isDoubtful
+    this.#options.onDoubt?.(isDoubtful)
+  }
+
   #plan(atMs: number): void {
     const { clock } = this.#options
+    this.#cancelTimer()
     this.#plannedAt = atMs
     // At least a little later, also when a timer came a moment too early.
     this.#cancelTimer = clock.after(Math.max(1, atMs - clock.monotonic()), () => this.#check())
   }
 
+  #planNext(): void {
+    if (this.#pingedAt === undefined) this.#plan(Math.min(this.#receivedAt, this.#sentAt) + quietMs)
+    else this.#plan(this.#isDoubtful ? this.#pingedAt + answerMs : this.#doubtAt)
+  }
+
   #check(): void {
     const now = this.#options.clock.monotonic()
+    const wasSuspended = now - this.#plannedAt > lateMs
     if (this.#pingedAt === undefined) {
-      const silent = now - this.#receivedAt >= quietMs
-      if (silent || now - this.#sentAt >= quietMs) {
+      if (now - this.#receivedAt >= quietMs) this.#pinged(now)
+      else if (now - this.#sentAt >= quietMs) {
         this.#sentAt = now
-        if (silent) this.#pingedAt = now
         this.#options.ping()
       }
     } else if (now - this.#pingedAt >= answerMs) {
-      const wasSuspended = now - this.#plannedAt > lateMs
       if (!wasSuspended || this.#graceGiven) return this.#options.onSilent()
       // The process slept: the answer may lie unread in the socket.
       this.#graceGiven = true
+      this.#pinged(now)
       this.#pingedAt = now - answerMs + graceMs
-      this.#options.ping()
+    } else if (now >= this.#doubtAt) {
+      if (wasSuspended) this.#doubtAt = now + this.#patienceMs()
+      else this.#doubt(true)
     }
-    this.#plan(
-      this.#pingedAt === undefined
-        ? Math.min(this.#receivedAt, this.#sentAt) + quietMs
-        : this.#pingedAt + answerMs,
-    )
-    return undefined
+    return this.#planNext()
   }
 }
 
@@ -83,3 +123,5 @@ const quietMs = 3_000
 const answerMs = 6_000
 const lateMs = 1_000
 const graceMs = 2_000
+/** Longer than it takes to repeat what was lost once or twice. */
+const leastPatienceMs = 1_000

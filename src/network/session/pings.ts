@@ -43,6 +43,11 @@ export class Pings {
     this.#onRoundTrip = onRoundTrip
   }
 
+  /** How long one takes, smoothed; undefined while none was answered. */
+  get roundTripMs(): number | undefined {
+    return this.#smoothedMs
+  }
+
   /** Milliseconds until the answer. */
   ping({ signal, timeoutMs = pingTimeoutMs }: PingOptions = {}): Promise<number> {
     const id = ++this.#lastId

@@ -13,8 +13,18 @@ export interface Session {
   readonly opener: 'local' | 'remote'
   /** 32 hex digits, new at every start of the other device. */
   readonly remoteInstance: string
+  /** One of the two sides has said goodbye: what is under way ends on it, and nothing new is begun. */
+  readonly isLeaving: boolean
+  /** An answer is overdue: perhaps nobody hears it any more. */
+  readonly isDoubtful: boolean
+  /** Aborts when it ends, or is given up for a better one because nothing is heard on it: what may be repeated goes there. */
+  readonly forsaken: AbortSignal
   /** Never rejects. */
   readonly closed: Promise<SessionEnd>
+  /** Calls back at once when `isLeaving` or `isDoubtful` has changed. There is one listener. */
+  watch(onChange: () => void): void
+  /** Asks the other side for a sign of life: it comes, or `isDoubtful` does, and in the end `silent`. */
+  check(): void
   /**
    * One request, one answer; requests may overtake each other. Rejects with what the other side says
    * (`unknown-protocol`, `invalid-message`, `too-large`, `remote-failure`), `timed-out`, `interrupted` when the session
@@ -34,17 +44,15 @@ export interface Session {
   emit(name: string, version: number, value: unknown): Promise<void>
   /** Milliseconds of one round trip. Rejects with `timed-out`, `interrupted` or the signal's reason. */
   ping(options?: PingOptions): Promise<number>
-  /** Says goodbye, lets what is under way finish, closes. Never rejects. */
-  close(options?: CloseOptions): Promise<void>
+  /** Says goodbye, lets what is under way have all the time that it takes, closes. Never rejects. */
+  drain(): Promise<void>
+  /** Says goodbye, gives what is under way a second, closes. Never rejects. */
+  close(): Promise<void>
+  forsake(): void
   /** Tells the other side that it was revoked, answers and asks nothing any more, and ends; half a second at most. */
   revoke(farewell: Uint8Array): Promise<void>
   /** Ends it at once. */
   abort(error: Error): void
-}
-
-export interface CloseOptions {
-  /** Lets what is under way take its time, as long as something of it moves so often. @default a second for all of it */
-  stallMs?: number
 }
 
 export type SessionEnd =

@@ -15,3 +15,10 @@ export function closeTimedOut(): SpacedockError {
 export function isViolation(error: Error): boolean {
   return error instanceof SpacedockError && (error.code === 'invalid-message' || error.code === 'too-large')
 }
+
+export function givenUp(): SpacedockError {
+  return new SpacedockError(
+    'interrupted',
+    'Nothing is heard over this connection to the other device any more.',
+  )
+}

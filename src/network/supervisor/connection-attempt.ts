@@ -9,11 +9,11 @@ import type { Clock } from '../../api.ts'
 export interface AttemptMeans {
   /** Where a device may be reached; empty when nothing is known. */
   addressesOf: (peerId: PeerId) => readonly Multiaddr[] | Promise<readonly Multiaddr[]>
-  /** May return a connection that is already open. */
+  /** May return a connection that is already open, unless it is to be a new one. */
   dial: (
     peerId: PeerId,
     addresses: readonly Multiaddr[],
-    options: { signal: AbortSignal },
+    options: { signal: AbortSignal; anew: boolean },
   ) => Promise<Connection>
   openSession: (connection: Connection, options: { signal: AbortSignal }) => Promise<Session>
   /** All open connections to a peer. */
@@ -28,19 +28,20 @@ export interface AttemptMeans {
 export async function attemptConnection(
   peerId: PeerId,
   { signal, dialSignal }: AttemptSignals,
-  options: AttemptMeans & { clock: Clock; isNeeded: () => boolean },
+  options: AttemptMeans & { clock: Clock; isNeeded: () => boolean; anew: boolean },
 ): Promise<Session | undefined> {
-  const { addressesOf, dial, openSession, connectionsTo, clock, isNeeded } = options
+  const { addressesOf, dial, openSession, connectionsTo, clock, isNeeded, anew } = options
   const dialling = startDeadline(dialTimeoutMs, timedOut, { signal: dialSignal, clock })
   let connection: Connection
   let addressCount = 0
   try {
     const addresses = await untilAborted(Promise.resolve(addressesOf(peerId)), dialling.signal)
     addressCount = addresses.length
-    if (addresses.length === 0 && connectionsTo(peerId).length === 0) {
+    if (addresses.length === 0 && (anew || connectionsTo(peerId).length === 0)) {
       throw new SpacedockError('offline', 'No address of the device is known.')
     }
-    connection = await untilAborted(dial(peerId, addresses, { signal: dialling.signal }), dialling.signal)
+    const { signal: dialled } = dialling
+    connection = await untilAborted(dial(peerId, addresses, { signal: dialled, anew }), dialled)
   } catch (error) {
     throw dialFailure(error, addressCount)
   } finally {

@@ -5,10 +5,8 @@ import { AttemptSchedule } from './attempt-schedule.ts'
 import type { AttemptMeans } from './connection-attempt.ts'
 import { attemptConnection } from './connection-attempt.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
-import { arbitrate } from './arbitration.ts'
+import { DeviceSessions } from './device-sessions.ts'
 import { dialFailure, endFailure } from './failures.ts'
-import { Leftovers } from './leftovers.ts'
-import { endDead, endSilent, probe } from './probe.ts'
 import type { Session, SessionEnd } from '../session/session.ts'
 import { watchForSleep } from './sleep-watch.ts'
 import type { Clock } from '../../api.ts'
@@ -37,14 +35,13 @@ export interface ConnectionSupervisorOptions extends AttemptMeans {
 
 interface Kept {
   peerId: PeerId
-  session: { current: Session; sinceMs: number } | undefined
+  sessions: DeviceSessions
+  /** When the session in use became that. */
+  usedSinceMs: number
   needsPairing: boolean
-  /** Newcomers are dealt with one after the other. */
-  admissions: Promise<unknown>
-  leftovers: Leftovers
 }
 
-/** Keeps every paired device connected, for ever, with exactly one session each. */
+/** Keeps every paired device connected, for ever, with one session each for whatever is new. */
 export class ConnectionSupervisor {
   readonly #options: ConnectionSupervisorOptions
   readonly #clock: Clock
@@ -80,23 +77,20 @@ export class ConnectionSupervisor {
     this.#stopSleepWatch()
     const closed = new SpacedockError('closed', 'This device is shutting down.')
     const kept = [...this.#kept.values()]
-    for (const { leftovers } of kept) leftovers.stop()
-    const sessions = kept.flatMap(({ session }) => session?.current ?? [])
-    const goodbyes = Promise.all(sessions.map((session) => session.close()))
+    const goodbyes = Promise.all(kept.map(({ sessions }) => sessions.close()))
     await this.#within(stopTimeoutMs, Promise.all([goodbyes, this.#attempts.stop(closed)]))
-    for (const session of sessions) session.abort(closed)
-    for (const { leftovers } of kept) leftovers.abort(closed)
+    for (const { sessions } of kept) sessions.abort(closed)
   }
 
   sessionOf(peerId: PeerId): Session | undefined {
-    return this.#kept.get(peerId.toString())?.session?.current
+    return this.#kept.get(peerId.toString())?.sessions.used
   }
 
   /** The device was seen on the network: its waiting time is over. */
   sighting(peerId: PeerId): void {
     const kept = this.#kept.get(peerId.toString())
     if (this.#phase !== 'running' || kept === undefined) return
-    if (kept.session === undefined && !kept.needsPairing) this.#attempts.hurry(peerId)
+    if (this.#lacksSession(kept)) this.#attempts.hurry(peerId)
   }
 
   /** Connects to a device that was just paired, or that a person wants now. */
@@ -104,41 +98,36 @@ export class ConnectionSupervisor {
     if (this.#phase !== 'running') return
     const kept = this.#keep(peerId)
     kept.needsPairing = false
-    if (kept.session === undefined) this.#attempts.hurry(peerId)
+    if (this.#lacksSession(kept)) this.#attempts.hurry(peerId)
   }
 
   /** Addresses came or went: everybody is tried anew, and the sessions must show that they are alive. */
   networkChanged(): void {
     if (this.#phase !== 'running') return
-    for (const { session } of this.#kept.values()) {
-      if (session !== undefined) void this.#isAlive(session.current)
-    }
+    for (const { sessions } of this.#kept.values()) sessions.check()
     const missing = this.#options.devices().filter((peerId) => {
       const kept = this.#kept.get(peerId.toString())
-      return kept !== undefined && kept.session === undefined && !kept.needsPairing
+      return kept !== undefined && this.#lacksSession(kept)
     })
     this.#attempts.restart(missing)
   }
 
-  /** Takes in a session that the other side opened. `refused`: it was closed, for want of trust or for a better one. */
-  async admit(session: Session): Promise<'kept' | 'refused'> {
+  /** Takes in a session, whoever opened it. `refused`: it was ended, for want of trust. */
+  admit(session: Session): 'kept' | 'refused' {
     if (this.#phase !== 'running' || !this.#options.isDevice(session.remotePeer)) {
       session.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
       return 'refused'
     }
-    const kept = this.#keep(session.remotePeer)
-    const admission = kept.admissions.then(() => this.#settle(kept, session))
-    // A callback that throws must not shut the door to the sessions after it.
-    kept.admissions = admission.catch(() => {})
-    return admission
+    this.#keep(session.remotePeer).sessions.add(session)
+    return 'kept'
   }
 
-  /** Lets a session with the device go on over a better connection; the one before ends when what is under way has ended. */
+  /** Opens a session over a better connection for whatever is new; the one before ends when what is under way on it has ended. */
   async moveTo(connection: Connection, { signal }: { signal: AbortSignal }): Promise<void> {
     const kept = this.#kept.get(connection.remotePeer.toString())
     if (kept === undefined || !this.#isWanted(kept)) return
     const session = await this.#options.openSession(connection, { signal })
-    if (this.#isWanted(kept)) await this.admit(session)
+    if (this.#isWanted(kept)) this.admit(session)
     else session.abort(new SpacedockError('cancelled', 'The device is not wanted any more.'))
   }
 
@@ -156,12 +145,11 @@ export class ConnectionSupervisor {
 
   async #drop(peerId: PeerId, farewell: Uint8Array | undefined): Promise<void> {
     const { connectionsTo } = this.#options
-    const session = this.sessionOf(peerId)
+    const sessions = this.#kept.get(peerId.toString())?.sessions
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')
-    this.#kept.get(peerId.toString())?.leftovers.stop()
     this.#kept.delete(peerId.toString())
-    if (farewell !== undefined) await session?.revoke(farewell)
-    session?.abort(revoked)
+    if (farewell !== undefined) await Promise.all(sessions?.all.map((each) => each.revoke(farewell)) ?? [])
+    sessions?.abort(revoked)
     for (const connection of connectionsTo(peerId)) connection.abort(revoked)
     await this.#within(stopTimeoutMs, this.#attempts.forget(peerId, revoked))
     // What a dial brought up in the meantime.
@@ -173,17 +161,24 @@ export class ConnectionSupervisor {
     if (known !== undefined) return known
     const kept: Kept = {
       peerId,
-      session: undefined,
+      usedSinceMs: 0,
       needsPairing: false,
-      admissions: Promise.resolve(),
-      leftovers: new Leftovers({
+      sessions: new DeviceSessions({
         clock: this.#clock,
-        used: () => kept.session?.current.connection,
+        isChooser: this.#options.localPeer.toString() < peerId.toString(),
         connections: () => this.#options.connectionsTo(peerId),
+        onUsed: (session) => this.#used(kept, session),
+        onNone: (end) => this.#ended(kept, end),
+        onDoubt: () => this.#doubtChanged(kept),
       }),
     }
     this.#kept.set(peerId.toString(), kept)
     return kept
+  }
+
+  /** Or has one that may be dead: another one would be of use. */
+  #lacksSession({ sessions, needsPairing }: Kept): boolean {
+    return !needsPairing && (sessions.used === undefined || sessions.used.isDoubtful)
   }
 
   #isWanted(kept: Kept): boolean {
@@ -202,68 +197,44 @@ export class ConnectionSupervisor {
       (error: unknown) => dialFailure(error, 1),
     )
     // Meanwhile it came by itself, or said that it has revoked this device: that is not to be covered by what failed here.
-    if (!this.#isWanted(kept) || kept.session !== undefined || kept.needsPairing) return 'enough'
+    if (!this.#isWanted(kept) || !this.#lacksSession(kept)) return 'enough'
     if (failure?.code === 'not-paired') {
       kept.needsPairing = true
       this.#attempts.pause(peerId)
       this.#options.onUnknownDevice(peerId, failure)
       return 'enough'
     }
-    // A dial that starts over has not failed.
-    if (failure !== undefined && failure.code !== 'cancelled')
+    // A dial that starts over has not failed, and one beside a session is not what the device is judged by.
+    if (failure !== undefined && failure.code !== 'cancelled' && kept.sessions.used === undefined)
       this.#options.onAttemptFailed?.(peerId, failure)
     return 'retry'
   }
 
   async #connect(kept: Kept, signals: AttemptSignals): Promise<void> {
-    const isNeeded = (): boolean => kept.session === undefined
-    const options = { ...this.#options, clock: this.#clock, isNeeded }
-    const session = await attemptConnection(kept.peerId, signals, options)
-    if (session === undefined) return kept.leftovers.tidySoon()
-    if (this.#isWanted(kept)) await this.admit(session)
+    const isNeeded = (): boolean => this.#lacksSession(kept)
+    // The connections that are there carry sessions already, and are what is in doubt.
+    const anew = kept.sessions.all.length > 0
+    const session = await attemptConnection(kept.peerId, signals, {
+      ...this.#options,
+      clock: this.#clock,
+      isNeeded,
+      anew,
+    })
+    if (session === undefined) return kept.sessions.tidySoon()
+    if (this.#isWanted(kept)) this.admit(session)
     else session.abort(new SpacedockError('cancelled', 'The device is not wanted any more.'))
     return undefined
   }
 
-  async #settle(kept: Kept, newcomer: Session): Promise<'kept' | 'refused'> {
-    const current = kept.session?.current
-    if (current !== undefined) {
-      const localIsSmaller = this.#options.localPeer.toString() < kept.peerId.toString()
-      const verdict = arbitrate(current, newcomer, localIsSmaller)
-      if (verdict === 'probe-current' && (await this.#isAlive(current, newcomer.connection))) {
-        void newcomer.close().then(() => kept.leftovers.tidySoon())
-        return 'refused'
-      }
-    }
-    if (!this.#isWanted(kept)) {
-      newcomer.abort(new SpacedockError('not-paired', 'The device is not wanted any more.'))
-      return 'refused'
-    }
-    this.#adopt(kept, newcomer)
-    return 'kept'
-  }
-
-  #adopt(kept: Kept, session: Session): void {
-    const previous = kept.session?.current
-    kept.session = { current: session, sinceMs: this.#clock.monotonic() }
+  #used(kept: Kept, session: Session): void {
+    kept.usedSinceMs = this.#clock.monotonic()
     kept.needsPairing = false
     this.#attempts.pause(kept.peerId)
-    void session.closed.then((end) => this.#ended(kept, session, end))
-    // Also the first measurement of its round trip.
-    const isTakenIn = probe(session)
-    if (previous !== undefined && previous.remoteInstance !== session.remoteInstance)
-      endDead(previous, session.connection, restarted())
-    else if (previous !== undefined) void kept.leftovers.retire(previous, session, isTakenIn)
-    kept.leftovers.tidySoon()
     this.#options.onSession(session)
   }
 
-  #ended(kept: Kept, session: Session, end: SessionEnd): void {
-    if (kept.session?.current !== session) return
-    const livedMs = this.#clock.monotonic() - kept.session.sinceMs
-    kept.session = undefined
-    if (end.reason === 'silent')
-      session.connection.abort(new SpacedockError('offline', 'The device fell silent.'))
+  #ended(kept: Kept, end: SessionEnd): void {
+    const livedMs = this.#clock.monotonic() - kept.usedSinceMs
     if (this.#isWanted(kept)) {
       // A device that ends sessions as soon as they begin is not tried without pause.
       if (livedMs >= stableSessionMs) this.#attempts.forgive(kept.peerId)
@@ -273,11 +244,11 @@ export class ConnectionSupervisor {
     this.#options.onSessionEnded(kept.peerId, end, endFailure(end))
   }
 
-  /** Whether a session answers; one that is silent is ended, with its connection unless that is known to live. */
-  async #isAlive(session: Session, living?: Connection): Promise<boolean> {
-    const found = await probe(session)
-    if (found === 'silent') endSilent(session, living)
-    return found === 'alive'
+  /** Another way is looked for while the session in use does not answer, and only as long. */
+  #doubtChanged(kept: Kept): void {
+    if (!this.#isWanted(kept) || kept.sessions.used === undefined) return
+    if (this.#lacksSession(kept)) this.#attempts.hurry(kept.peerId)
+    else this.#attempts.pause(kept.peerId)
   }
 
   /** The ways to everybody may be others by now. */
@@ -292,10 +263,6 @@ export class ConnectionSupervisor {
     await untilAborted(work, deadline.signal).catch(() => {})
     deadline.stop()
   }
-}
-
-function restarted(): SpacedockError {
-  return new SpacedockError('interrupted', 'The other device was restarted.')
 }
 
 function stopTimedOut(): SpacedockError {

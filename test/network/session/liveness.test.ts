@@ -45,3 +45,34 @@ test('whenever a peer falls silent, it is noticed after nine seconds', async () 
     assert.equal(clock.pending(), 0)
   }
 })
+
+test('an answer that takes much longer than usual is doubted, until something is heard', async () => {
+  for (const [roundTripMs, doubtedAtMs] of [
+    [undefined, 1_000],
+    [20, 1_000],
+    [500, 2_000],
+    [9_000, 5_000],
+  ] as const) {
+    const clock = virtualClock()
+    const changes: [boolean, number][] = []
+    let isSilentAt: number | undefined
+    const liveness = new Liveness({
+      clock,
+      roundTripMs: () => roundTripMs,
+      ping: () => {},
+      onDoubt: (isDoubtful) => changes.push([isDoubtful, clock.monotonic()]),
+      onSilent: () => (isSilentAt = clock.monotonic()),
+    })
+    liveness.check()
+    liveness.check()
+    await clock.pass(5_500)
+    assert.deepEqual(changes, [[true, doubtedAtMs]])
+    assert.ok(liveness.isDoubtful)
+    liveness.received()
+    assert.deepEqual(changes[1], [false, 5_500])
+    await clock.pass(20_000)
+    assert.deepEqual(changes[2], [true, 5_500 + 3_000 + doubtedAtMs])
+    assert.equal(isSilentAt, 5_500 + 9_000)
+    assert.equal(clock.pending(), 0)
+  }
+})

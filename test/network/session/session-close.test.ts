@@ -31,14 +31,14 @@ test('both may say goodbye at once, each with a request under way', async () => 
   await within(closing, 'the close')
 })
 
-test('a session that is closed with patience lets a request that is under way take its time', async () => {
+test('a session that is drained lets a request that is under way take its time', async () => {
   const clock = virtualClock()
   const release = Promise.withResolvers<string>()
   const { dialer, listener } = await sessionPair({ listener: { clock, dispatch: () => release.promise } })
   const answer = dialer.request('any', 1, null)
   await dialer.ping()
-  const closing = listener.close({ stallMs: 60_000 })
-  await clock.pass(2_500)
+  const closing = listener.drain()
+  await clock.pass(3_600_000)
   release.resolve('at last')
   assert.equal(await within(answer, 'the answer'), 'at last')
   await within(closing, 'the close')
@@ -47,18 +47,18 @@ test('a session that is closed with patience lets a request that is under way ta
 })
 
 for (const closes of ['the reading side', 'the writing side', 'both sides'] as const) {
-  test(`a stream is not cut while its bytes move, however slowly, when ${closes} close with patience`, async () => {
+  test(`a stream is not cut, however seldom its bytes move, when ${closes} drain the session`, async () => {
     const clock = virtualClock()
     const { dialer, listener, stream, seen } = await streamUnderWay(clock)
     const closing = []
-    if (closes !== 'the writing side') closing.push(dialer.close({ stallMs: 600_000 }))
-    if (closes !== 'the reading side') closing.push(listener.close({ stallMs: 600_000 }))
+    if (closes !== 'the writing side') closing.push(dialer.drain())
+    if (closes !== 'the reading side') closing.push(listener.drain())
     const writer = stream.writable.getWriter()
-    for (let minutes = 0; minutes < 36; minutes += 9) {
+    for (let hours = 0; hours < 36; hours += 12) {
       await writer.write(new Uint8Array(1))
-      await clock.pass(9 * 60_000)
+      await clock.pass(12 * 3_600_000)
     }
-    assert.equal(seen(), 4)
+    assert.equal(seen(), 3)
     await writer.close()
     await clock.pass(0)
     await within(Promise.all(closing), 'the close')
@@ -67,17 +67,21 @@ for (const closes of ['the reading side', 'the writing side', 'both sides'] as c
   })
 }
 
-test('what does not move any more is cut after that time, pings or not', async () => {
+test('a session that is drained begins nothing new, still answers pings, and gives up when it is closed', async () => {
   const clock = virtualClock()
-  const { dialer, stream } = await streamUnderWay(clock)
-  let isClosed = false
-  const closing = dialer.close({ stallMs: 600_000 }).then(() => (isClosed = true))
-  await clock.pass(300_000)
-  await stream.writable.getWriter().write(new Uint8Array(1))
-  await clock.pass(599_000)
-  assert.ok(!isClosed)
-  await clock.pass(1_001)
-  await within(closing, 'the close')
+  const { dialer, listener, stream } = await streamUnderWay(clock)
+  const changes: string[] = []
+  listener.watch(() => changes.push(`leaving: ${listener.isLeaving}`))
+  const draining = dialer.drain()
+  await dialer.ping()
+  assert.deepEqual(changes, ['leaving: true'])
+  for (const session of [dialer, listener]) {
+    await assert.rejects(session.request('echo', 1, null), { code: 'interrupted' })
+    await assert.rejects(session.openStream('tail', 1, null), { code: 'interrupted' })
+  }
+  const closing = dialer.close()
+  await clock.pass(1_000)
+  await within(Promise.all([draining, closing]), 'the close')
   await assert.rejects(stream.closed, { code: 'interrupted' })
 })
 

@@ -25,10 +25,6 @@ test('two devices that dial each other at once end with exactly one session, the
     await until(() => haveOneSession(left, right), 'one session on both sides')
     await until(() => openStreams(left) === 1 && openStreams(right) === 1, 'one stream on both sides')
     const kept = left.supervisor.sessionOf(right.peerId)
-    const localIsSmaller = left.peerId.toString() < right.peerId.toString()
-    if (left.dialled > 0 && right.dialled > 0 && left.sessions > 1) {
-      assert.equal(kept?.opener, localIsSmaller ? 'local' : 'remote')
-    }
     assert.equal(await kept?.request('double', 1, 21), 42)
     assert.equal(await right.supervisor.sessionOf(left.peerId)?.request('double', 1, 4), 8)
     await Promise.all([left.stop(), right.stop()])
@@ -65,7 +61,8 @@ test('a session goes over to another connection in the middle of requests, and n
   assert.equal(before?.connection.status, 'open', 'the slow ones are still under way')
   for (const release of [...left.held, ...right.held]) release()
   assert.deepEqual(await Promise.all([slow, slowBack]), [4, 5])
-  assert.deepEqual(await before?.closed, { reason: 'closed' })
+  const saysGoodbye = left.peerId.toString() < right.peerId.toString()
+  assert.deepEqual(await before?.closed, { reason: saysGoodbye ? 'closed' : 'remote-closed' })
   await until(() => before?.connection.status === 'closed', 'the old connection is closed')
   assert.ok(haveOneSession(left, right))
 })
@@ -239,7 +236,7 @@ async function startDevice(
     maxInboundStreams: 4,
     refuse: (stream) => refuseDevice(stream, undefined),
     handle: async (stream, connection, { signal }) => {
-      await device.supervisor.admit(await acceptSession(stream, connection, { ...sessionOptions, signal }))
+      device.supervisor.admit(await acceptSession(stream, connection, { ...sessionOptions, signal }))
     },
   })
   await registry.settled()

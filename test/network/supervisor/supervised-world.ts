@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Connection, PeerId } from '@libp2p/interface'
-import { multiaddr } from '@multiformats/multiaddr'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../../src/errors.ts'
 import type { ConnectionSupervisorOptions } from '../../../src/network/supervisor/connection-supervisor.ts'
 import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
@@ -12,14 +12,21 @@ import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 /** Of two peers, this device and another; whose session stays depends on the order of their ids. */
 export const [smaller, larger] = await twoPeers()
 const address = multiaddr('/ip4/127.0.0.1/tcp/1')
+export const relayAddress = multiaddr(`/ip4/127.0.0.1/tcp/2/p2p/${smaller.toString()}/p2p-circuit`)
 
 export interface FakeSession extends Session {
   answersPing: boolean
   closesInTime: boolean
   /** Something is under way: it closes when that has ended. */
   isBusy: boolean
-  /** How long nothing of what is under way may move once it closes; undefined while it does not. */
-  stallMs: number | undefined
+  isLeaving: boolean
+  isDoubtful: boolean
+  /** Whether this side has said goodbye on it, and lets it end in its own time. */
+  isDrained: boolean
+  /** The other side says goodbye on it. */
+  hearGoodbye(): void
+  /** An answer is overdue, or comes. */
+  doubt(isDoubtful: boolean): void
   end(end: SessionEnd): void
 }
 
@@ -33,7 +40,7 @@ export interface World {
   sessions: FakeSession[]
   /** The nth session, from 1. */
   session(number: number): FakeSession
-  connection(peerId: PeerId): Connection
+  connection(peerId: PeerId, remoteAddr?: Multiaddr): Connection
   newSession(options: {
     opener: 'local' | 'remote'
     connection?: Connection
@@ -57,11 +64,11 @@ export function supervise(
   const sessions: FakeSession[] = []
   const [device = larger] = peers
 
-  const connection = (remotePeer: PeerId): Connection => {
+  const connection = (remotePeer: PeerId, remoteAddr = address): Connection => {
     const made = {
       remotePeer,
       status: 'open',
-      remoteAddr: address,
+      remoteAddr,
       streams: [] as unknown[],
       abort: () => void (made.status = 'aborted'),
       close: async () => void (made.status = 'closed'),
@@ -71,6 +78,8 @@ export function supervise(
   }
   const newSession: World['newSession'] = (options) => {
     const ended = Promise.withResolvers<SessionEnd>()
+    const forsaken = new AbortController()
+    let onChange: (() => void) | undefined
     const made: FakeSession = {
       remotePeer: options.remotePeer ?? options.connection?.remotePeer ?? device,
       connection: options.connection ?? connection(options.remotePeer ?? device),
@@ -79,7 +88,25 @@ export function supervise(
       answersPing: options.answersPing ?? true,
       closesInTime: true,
       isBusy: false,
-      stallMs: undefined,
+      isLeaving: false,
+      isDoubtful: false,
+      isDrained: false,
+      hearGoodbye() {
+        made.isLeaving = true
+        onChange?.()
+      },
+      doubt(isDoubtful) {
+        made.isDoubtful = isDoubtful
+        onChange?.()
+      },
+      forsaken: forsaken.signal,
+      forsake: () => forsaken.abort(),
+      watch: (listener) => void (onChange = listener),
+      check() {
+        if (made.answersPing) return
+        clock.after(1_000, () => made.answersPing || made.doubt(true))
+        clock.after(6_000, () => made.answersPing || ended.resolve({ reason: 'silent' }))
+      },
       closed: ended.promise,
       end: (end) => ended.resolve(end),
       request: () => Promise.reject(new Error('not in this world')),
@@ -91,9 +118,15 @@ export function supervise(
           : new Promise((_resolve, reject) => {
               clock.after(timeoutMs, () => reject(new SpacedockError('timed-out', 'no pong')))
             }),
-      close: async ({ stallMs = 1_000 } = {}) => {
-        made.stallMs = stallMs
+      drain: async () => {
+        made.isDrained = true
+        made.hearGoodbye()
         if (made.closesInTime && !made.isBusy) ended.resolve({ reason: 'closed' })
+        await ended.promise
+      },
+      close: async () => {
+        made.hearGoodbye()
+        if (made.closesInTime) ended.resolve({ reason: 'closed' })
         await ended.promise
       },
       revoke: async () => {

@@ -121,6 +121,8 @@ function twoSides(seed: number): World {
   interface FakeSession extends Session {
     other?: FakeSession
     isOver: boolean
+    isLeaving: boolean
+    hearGoodbye(): void
     /** Of the opener, at the other end. */
     proofIsThere: PromiseWithResolvers<void>
     end(end: SessionEnd): void
@@ -129,6 +131,8 @@ function twoSides(seed: number): World {
   function fake(connection: Connection, opener: 'local' | 'remote'): FakeSession {
     const ended = Promise.withResolvers<SessionEnd>()
     const streams = connection.streams as unknown as Session[]
+    const forsaken = new AbortController()
+    let onChange: (() => void) | undefined
     const session: FakeSession = {
       remotePeer: connection.remotePeer,
       connection,
@@ -136,6 +140,16 @@ function twoSides(seed: number): World {
       remoteInstance: 'a'.repeat(32),
       closed: ended.promise,
       isOver: false,
+      isLeaving: false,
+      isDoubtful: false,
+      forsaken: forsaken.signal,
+      forsake: () => forsaken.abort(),
+      watch: (listener) => void (onChange = listener),
+      check: () => {},
+      hearGoodbye() {
+        session.isLeaving = true
+        onChange?.()
+      },
       proofIsThere: Promise.withResolvers<void>(),
       request: async () => assert.fail('nobody asks'),
       openStream: () => Promise.reject(new Error('not in this world')),
@@ -146,6 +160,13 @@ function twoSides(seed: number): World {
         await soon()
         if (session.isOver) throw new SpacedockError('interrupted', 'over')
         return 1
+      },
+      async drain() {
+        session.hearGoodbye()
+        await session.proofIsThere.promise
+        await soon()
+        if (session.other?.isOver === false) session.other.hearGoodbye()
+        await session.close()
       },
       async close() {
         await session.proofIsThere.promise
