@@ -8,6 +8,7 @@ import (
 	dhtrecord "github.com/libp2p/go-libp2p-record"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
+	"github.com/multiformats/go-multiaddr"
 
 	"spacedock/interop/record"
 )
@@ -26,7 +27,8 @@ func StartRendezvousNode(options Options) (*RendezvousNode, error) {
 		return nil, err
 	}
 	made, err := NewHost(kept, options.Listen, options.Port,
-		libp2p.EnableRelayService(relay.WithInfiniteLimits()), libp2p.ForceReachabilityPublic())
+		libp2p.EnableRelayService(relay.WithInfiniteLimits(), relay.WithReservationAddressFilter(everyAddress)),
+		libp2p.ForceReachabilityPublic())
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +38,9 @@ func StartRendezvousNode(options Options) (*RendezvousNode, error) {
 	}
 	return &RendezvousNode{host: made, dht: server}, nil
 }
+
+// everyAddress lets devices of a private network know how they are reached.
+func everyAddress(multiaddr.Multiaddr) bool { return true }
 
 // PeerID is the node's, as text.
 func (n *RendezvousNode) PeerID() string { return n.host.ID().String() }
