@@ -72,10 +72,10 @@ test('a question that comes together with its proposal and its end is read to th
   await asker.close()
   const [{ detail: stream }] = (await within(arrived, 'the stream')) as [CustomEvent<Stream>]
   const ended = once(stream, 'remoteCloseWrite')
+  // A busy machine begins to negotiate when all has arrived.
+  await turns()
   const negotiation = byteStream(stream)
   await negotiation.read({ bytes: header.length + 10 })
-  // By now all has arrived, and been read ahead.
-  await turns()
   negotiation.unwrap()
   stream.protocol = '/notes/1'
   let question = ''
