@@ -16,13 +16,14 @@ import { scopedIdentify } from './addresses/told-addresses.ts'
 import { dhtClient, type DhtClient, type DhtHost } from './dht/dht-client.ts'
 import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
+import type { DialAttempt } from './dial-evidence.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
 import { lazyEncryption, lazyStreams } from './lazy-negotiation.ts'
 import { checkPort } from './listen-port.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
 import { pingService } from './ping-service.ts'
-import { isRelayedConnection } from './relayed-address.ts'
+import { isRelayed, isRelayedConnection } from './relayed-address.ts'
 import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
@@ -36,6 +37,8 @@ export interface Host {
   addresses(): Multiaddr[]
   /** What it listens on, wildcards unresolved. */
   listening(): Multiaddr[]
+  /** Null when it listens on none. */
+  listeningPort(): number | null
   /** The open connection to this peer, or a new one; whoever answers has proved to be it. */
   connect(
     peerId: string,
@@ -60,6 +63,8 @@ export interface Host {
   onIdentified(listener: (connection: Connection) => void): void
   /** Calls back when a device is dialled, at all of its addresses together, with what comes of it. */
   onDial(listener: (result: Promise<Connection>) => void): void
+  /** Calls back at the beginning of each dial to one address. */
+  onAttempt(listener: (attempt: DialAttempt) => void): void
   /** Calls back when a connection is open, whoever dialled. */
   onConnection(listener: (connection: Connection) => void): void
   openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
@@ -170,6 +175,7 @@ const idleSocketMs = 5 * 60_000
 
 function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | null): NetworkHost {
   const dialListeners: ((result: Promise<Connection>) => void)[] = []
+  const attemptListeners: ((attempt: DialAttempt) => void)[] = []
   return {
     libp2p,
     simultaneousOpen: ways.simultaneousOpen,
@@ -177,6 +183,8 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
     peerId: libp2p.peerId.toString(),
     addresses: () => usableElsewhere(libp2p.getMultiaddrs()),
     listening: () => listen.map((address) => multiaddr(address)),
+    listeningPort: () =>
+      portOf(listen.map((address) => multiaddr(address))) ?? portOf(libp2p.getMultiaddrs()),
 
     async connect(peerId, addresses, { signal }) {
       const peer = peerIdFromString(peerId)
@@ -200,7 +208,13 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
       if (targets.length === 0)
         throw new SpacedockError('offline', 'No address of the other device is known.')
       const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal })
-      const result = ways.dialer.dial(targets, { signal: deadline.signal }).finally(() => deadline.stop())
+      const onAttempt = (address: Multiaddr, attempt: Promise<Connection>): void => {
+        const told = { peer: peerId, address: String(address).replace(suffix, ''), result: attempt }
+        for (const listener of attemptListeners) listener(told)
+      }
+      const result = ways.dialer
+        .dial(targets, { signal: deadline.signal, onAttempt })
+        .finally(() => deadline.stop())
       for (const listener of dialListeners) listener(result)
       return result
     },
@@ -225,6 +239,7 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
     },
 
     onDial: (listener) => void dialListeners.push(listener),
+    onAttempt: (listener) => void attemptListeners.push(listener),
 
     onConnection(listener) {
       libp2p.addEventListener('connection:open', ({ detail }) => listener(detail))
@@ -250,6 +265,14 @@ function pinned(address: string, suffix: string): string {
 
 function dialTimedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'No address of the other device answered in time.')
+}
+
+function portOf(addresses: readonly Multiaddr[]): number | null {
+  const direct = addresses.filter((address) => !isRelayed(address))
+  const ports = direct.map((address) =>
+    Number(address.getComponents().find(({ name }) => name === 'tcp')?.value),
+  )
+  return ports.find((port) => port > 0) ?? null
 }
 
 function hostOf(address: Multiaddr): string | undefined {

@@ -104,7 +104,7 @@ test('the device table is aligned by what a terminal shows', () => {
   })
   const laptop = device({ name: 'laptop\u001b[31m', state: 'paired', lastSeen: null })
   const message = 'No answer at\u001b[2J its address.'
-  const lastFailure = { at: '2026-01-02T00:00:00.000Z', code: 'offline', message }
+  const lastFailure = { at: '2026-01-02T00:00:00.000Z', code: 'offline', message, hint: null, finding: null }
   const tablet = device({ name: 'tablet', lastSeen: null, lastFailure })
   const gone = device({ name: 'gone', lastSeen: null, lastFailure, state: 'needs-pairing' })
   const revoked = device({ name: 'stolen', lastSeen: null, state: 'revoked' })
