@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify, type Identify } from '@libp2p/identify'
+import type { Identify } from '@libp2p/identify'
 import { FaultTolerance } from '@libp2p/interface'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
@@ -12,6 +12,7 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
 import { OwnAddresses, usableElsewhere } from './addresses/own-addresses.ts'
+import { scopedIdentify } from './addresses/told-addresses.ts'
 import { dhtClient, type DhtClient, type DhtHost } from './dht/dht-client.ts'
 import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
@@ -123,7 +124,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     connectionEncrypters: [noise()],
     streamMuxers: [lazyStreams(yamux())],
     services: {
-      ...servicesOf(options),
+      ...servicesOf(options, own),
       ...ways.services,
       lazyEncryption: lazyEncryption(),
       ownAddresses: own.service,
@@ -166,8 +167,12 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   )
 }
 
-function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unknown>> {
-  const services = { identify: identify({ runOnConnectionOpen: true }), ping: pingService() }
+function servicesOf(
+  { dht, relay }: HostOptions,
+  own: OwnAddresses,
+): ServiceFactoryMap<Record<string, unknown>> {
+  const isTrusted = (peer: PeerId): boolean => relay?.isPaired(peer) === true
+  const services = { identify: scopedIdentify({ own: () => own.all(), isTrusted }), ping: pingService() }
   if (dht === undefined) return services
   const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = { ...services, dht }
   return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
