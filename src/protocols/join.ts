@@ -168,7 +168,7 @@ export class JoinRunner {
         return this.#outcome.reject(
           effect.reason === 'persist-failed'
             ? storageFailure(persistError)
-            : pairingError(effect.reason, 'joiner'),
+            : pairingError(effect.reason, 'joiner', this.#options.obstacle?.() ?? null),
         )
     }
   }

@@ -1,4 +1,4 @@
-import type { Clock, Confirm, Log, PairingProgress } from '../api.ts'
+import type { Clock, Confirm, Log, PairingProgress, ReachFinding } from '../api.ts'
 import type { CandidateSource } from '../network/discovery/rendezvous.ts'
 import type { Host } from '../network/host.ts'
 import type { PairingMessage } from '../pairing/messages.ts'
@@ -41,6 +41,8 @@ export interface PairingRun {
   confirm?: Confirm | undefined
   signal?: AbortSignal | undefined
   onProgress: (progress: PairingProgress) => void
+  /** What keeps the other device away, as far as that is known now. */
+  obstacle?: () => ReachFinding | null
 }
 
 /** A join also looks for the other device. */

@@ -27,8 +27,15 @@ export class PairingService {
   /** By peer, the last exchange of a join that is under way or waits. */
   readonly #turns = new Map<string, Promise<PairingMessage | null>>()
 
+  /** By peer, who waits for it to connect. */
+  readonly #arrivals = new Map<string, Set<(connection: Connection) => void>>()
+
   constructor(components: PairingComponents) {
     this.#components = components
+    components.host.onConnection((connection) => {
+      if (connection.direction !== 'inbound') return
+      for (const arrived of this.#arrivals.get(connection.remotePeer.toString()) ?? []) arrived(connection)
+    })
   }
 
   /** Opens an invitation with fresh entropy. */
@@ -172,13 +179,13 @@ export class PairingService {
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null> {
-    const { host, addressesOf, clock, log } = this.#components
+    const { host, clock, log } = this.#components
     if (signal.aborted) return null
     const deadline = startDeadline(exchangeTimeoutMs, exchangeTimedOut, { signal, clock })
     const { signal: until } = deadline
     let connection: Connection | undefined
     try {
-      connection = await host.connect(peer, [...addresses, ...addressesOf(peer)], { signal: until })
+      connection = await this.#connect(peer, addresses, until)
       const stream = await host.openStream(connection, pairingProtocol, { signal: until })
       const options = { maxBytes: maxMessageLength, signal: until, clock }
       return decodeMessage(await request(stream, encodeMessage(message), options))
@@ -190,6 +197,26 @@ export class PairingService {
       return null
     } finally {
       deadline.stop()
+    }
+  }
+
+  /** By a dial of ours, or by one of the other side: firewalls may let only one of the two through. */
+  async #connect(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+    const { host, addressesOf } = this.#components
+    const { promise: arrival, resolve } = Promise.withResolvers<Connection>()
+    const waiting = this.#arrivals.get(peer) ?? new Set()
+    this.#arrivals.set(peer, waiting.add(resolve))
+    const noLongerNeeded = new AbortController()
+    const dial = host.connect(peer, [...addresses, ...addressesOf(peer)], {
+      signal: AbortSignal.any([signal, noLongerNeeded.signal]),
+    })
+    try {
+      return await Promise.race([dial, arrival])
+    } finally {
+      noLongerNeeded.abort()
+      dial.catch(() => {})
+      waiting.delete(resolve)
+      if (waiting.size === 0) this.#arrivals.delete(peer)
     }
   }
 

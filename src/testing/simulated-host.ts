@@ -5,6 +5,7 @@ import type { Clock } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { raceAddresses } from '../network/address-race.ts'
 import { startDeadline, untilAborted } from '../network/deadline.ts'
+import type { DialAttempt } from '../network/dial-evidence.ts'
 import type { Host } from '../network/host.ts'
 import { SimulatedConnection, type ConnectionHost } from './simulated-connection.ts'
 import { SimulatedLibp2p } from './simulated-libp2p.ts'
@@ -27,6 +28,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   readonly #network: SimulatedNetwork<SimulatedHost>
   readonly #clock: Clock
   readonly #dialListeners: ((result: Promise<Connection>) => void)[] = []
+  readonly #attemptListeners: ((attempt: DialAttempt) => void)[] = []
   readonly #connectionListeners: ((connection: Connection) => void)[] = []
   readonly #identifiedListeners: ((connection: Connection) => void)[] = []
   /** Where peers have told that they listen. */
@@ -58,6 +60,10 @@ export class SimulatedHost implements Host, ConnectionHost {
     return [multiaddr(this.address)]
   }
 
+  listeningPort(): number {
+    return port
+  }
+
   async connect(
     peerId: string,
     addresses: readonly (string | Multiaddr)[],
@@ -77,7 +83,13 @@ export class SimulatedHost implements Host, ConnectionHost {
     )
     if (targets.length === 0) throw new SpacedockError('offline', 'No address of the other device is known.')
     const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal, clock: this.#clock })
-    const result = raceAddresses(targets, (ip, options) => this.#dialOne(peerId, ip, options), {
+    const dialOne = (ip: string, options: { signal: AbortSignal }): Promise<Connection> => {
+      const attempt = this.#dialOne(peerId, ip, options)
+      const told = { peer: peerId, address: `/ip4/${ip}/tcp/${port}`, result: attempt }
+      for (const listener of this.#attemptListeners) listener(told)
+      return attempt
+    }
+    const result = raceAddresses(targets, dialOne, {
       signal: deadline.signal,
       clock: this.#clock,
     }).finally(() => deadline.stop())
@@ -103,6 +115,10 @@ export class SimulatedHost implements Host, ConnectionHost {
 
   onDial(listener: (result: Promise<Connection>) => void): void {
     this.#dialListeners.push(listener)
+  }
+
+  onAttempt(listener: (attempt: DialAttempt) => void): void {
+    this.#attemptListeners.push(listener)
   }
 
   onConnection(listener: (connection: Connection) => void): void {
@@ -149,16 +165,20 @@ export class SimulatedHost implements Host, ConnectionHost {
     const { promise, resolve, reject } = Promise.withResolvers<Connection>()
     const to = this.#network.at(ip)
     let isAnswered = false
-    const refuse = (): void => reject(new Error('connection refused'))
+    const refuse = (): void =>
+      reject(Object.assign(new Error('connection refused'), { code: 'ECONNREFUSED' }))
     const knock = (repeatAfterMs: number): void => {
       if (to === undefined || signal.aborted || isAnswered || this.#isGone) return
+      const lost = (): void => void this.#network.clock.after(repeatAfterMs, () => knock(2 * repeatAfterMs))
       this.#network.transmit(this.attachment, to, {
-        lost: () => this.#network.clock.after(repeatAfterMs, () => knock(2 * repeatAfterMs)),
+        lost,
         arrive: () => {
           if (isAnswered || to.ip !== ip) return
+          if (to.firewall === 'drop') return lost()
           isAnswered = true
           const { host } = to
-          if (host?.peerId !== peerId) this.#network.transmit(to, this.attachment, { arrive: refuse })
+          if (host?.peerId !== peerId || to.firewall === 'reject')
+            this.#network.transmit(to, this.attachment, { arrive: refuse })
           else this.#meet(host, signal, resolve)
         },
       })

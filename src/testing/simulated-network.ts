@@ -11,6 +11,9 @@ export interface Faults {
   duplicate?: number
 }
 
+/** `drop`: connections from outside get no answer; `reject`: they are refused. Those that the device itself opens work. */
+export type Firewall = 'open' | 'drop' | 'reject'
+
 /** Where a device is attached to the network: it stays through crashes and restarts. */
 export interface Attachment<Host = unknown> {
   readonly name: string
@@ -18,6 +21,8 @@ export interface Attachment<Host = unknown> {
   ip: string
   /** A machine that sleeps sends and hears nothing. */
   isAsleep: boolean
+  /** What becomes of connections that others want to open to it; multicast gets in. */
+  firewall: Firewall
   /** Who hears packets there; null while nobody does. */
   host: Host | null
 }
@@ -37,7 +42,13 @@ export class SimulatedNetwork<Host> {
   }
 
   attach(name: string): Attachment<Host> {
-    const attachment = { name, ip: this.#newAddress(), isAsleep: false, host: null }
+    const attachment: Attachment<Host> = {
+      name,
+      ip: this.#newAddress(),
+      isAsleep: false,
+      firewall: 'open',
+      host: null,
+    }
     this.#attachments.push(attachment)
     return attachment
   }

@@ -4,7 +4,7 @@ import { randomNumbers, seedFor } from './random-numbers.ts'
 import { SimulatedDevice, type DeviceOptions } from './simulated-device.ts'
 import type { SimulatedHost } from './simulated-host.ts'
 import type { SimulatedLocalNetwork } from './simulated-local-network.ts'
-import { SimulatedNetwork, type Attachment, type Faults } from './simulated-network.ts'
+import { SimulatedNetwork, type Attachment, type Faults, type Firewall } from './simulated-network.ts'
 import { turns, virtualClock } from './virtual-clock.ts'
 
 export interface SimulationOptions {
@@ -38,6 +38,8 @@ export interface Simulation extends AsyncDisposable {
   faults(faults: Faults): void
   /** Devices of different groups do not reach each other; those in no group reach everybody. Replaces earlier groups. */
   partition(...groups: SimulatedDevice[][]): void
+  /** From now on, a firewall on this device lets in what it asked for, and multicast. @default 'drop' */
+  firewall(device: SimulatedDevice, kind?: Firewall): void
   /** Ends all partitions. */
   heal(): void
   /** Lets so much time pass, in whole milliseconds. */
@@ -145,6 +147,9 @@ export function createSimulation({
     faults: (next) => network.setFaults(next),
     partition: (...groups) =>
       network.partition(groups.map((group) => group.map(({ attachment }) => attachment))),
+    firewall({ attachment }, kind = 'drop') {
+      attachment.firewall = kind
+    },
     heal: () => network.partition([]),
     pass,
     until,
