@@ -11,7 +11,7 @@ export interface NodeOptions {
   name?: string
   /** Names of the network interfaces to use, such as `eth0`. Default: every usable one; loopback only when there is no other. */
   interfaces?: string[]
-  /** TCP port to listen on. Default: chosen once at random, then kept. A port given here that is in use is an error. */
+  /** TCP port to listen on. Default: 28417, or a random one where that is taken at the first start; then kept. A port given here that is in use is an error. */
   port?: number
   /** Find devices on the local network by multicast DNS. @default true */
   mdns?: boolean

@@ -49,14 +49,18 @@ function ofSeen(finding: ReachFinding, place: FindingPlace): { message: string; 
 }
 
 function ofGiven(finding: ReachFinding, place: FindingPlace): { message: string; hint: string } {
-  const { port } = finding
+  const { port, cause } = finding
   const swap =
     place === 'join'
       ? 'run "spacedock pair" here and "spacedock join" there'
       : 'run "spacedock join" here and "spacedock pair" there'
+  const why =
+    cause === 'refused'
+      ? 'Spacedock does not run there, or a firewall is in between'
+      : 'a firewall is likely in between'
   return {
-    message: `${describeCause(finding)}: a firewall there is likely, if the address is right and Spacedock runs there.`,
-    hint: `Allow incoming connections to TCP port ${port} there, or ${swap}.`,
+    message: `${describeCause(finding)}: ${why}.`,
+    hint: `Check the address, and allow incoming connections to TCP port ${port} there; or ${swap}.`,
   }
 }
 

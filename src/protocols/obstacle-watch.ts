@@ -27,6 +27,7 @@ export class ObstacleWatch {
   readonly #sinceMs: number
   readonly #told = new Set<string>()
   #cancelTimer: () => void
+  #isOver = false
 
   constructor(options: ObstacleWatchOptions) {
     this.#options = options
@@ -34,15 +35,15 @@ export class ObstacleWatch {
     this.#cancelTimer = options.clock.after(firstLookMs, () => this.#look())
   }
 
-  /** The other device is there, or nobody waits for it any more. */
+  /** The other device is there, or nobody waits for it any more: what kept it away does no longer matter. */
   stop(): void {
+    this.#isOver = true
     this.#cancelTimer()
   }
 
-  /** What stands in the way now, of a peer that was told of; null when nothing does. */
+  /** What stands in the way now; null when nothing does. */
   current(): ReachFinding | null {
-    for (const finding of this.#findings()) if (this.#told.has(finding.peer)) return finding
-    return null
+    return this.#isOver ? null : (this.#findings()[0] ?? null)
   }
 
   #look(): void {

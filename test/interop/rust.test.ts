@@ -1,4 +1,6 @@
 import { buildProgram } from './foreign-program.ts'
+import { codeScenarios } from './scenarios/codes.ts'
+import { sessionScenarios } from './scenarios/session.ts'
 import { playScenarios } from './scenarios.ts'
 
 const program = await buildProgram({
@@ -10,3 +12,5 @@ const program = await buildProgram({
   executable: (output) => `${output}-target/debug/device`,
 })
 playScenarios('Rust', program)
+codeScenarios('Rust', program)
+sessionScenarios('Rust', program)

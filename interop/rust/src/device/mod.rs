@@ -4,6 +4,7 @@ mod commands;
 mod pairings;
 mod peers;
 mod rendezvous;
+mod service;
 mod sessions;
 
 use std::collections::HashMap;
@@ -109,6 +110,7 @@ impl Device {
             SwarmEvent::Behaviour(event) => self.behaved(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.peers.connected(peer_id, connection_id, &endpoint);
+                self.connection_is_there(peer_id);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
                 self.peers.disconnected(&peer_id, connection_id);
@@ -145,7 +147,6 @@ impl Device {
         self.tick_pairings(now);
         self.tick_rendezvous(now);
         self.tick_commands(now);
-        self.tick_sessions(now);
     }
 
     fn me(&self) -> PeerId {

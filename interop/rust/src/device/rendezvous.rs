@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use libp2p::kad::{self, GetRecordOk, QueryResult, Quorum, Record};
 use libp2p::multiaddr::Protocol;
-use libp2p::{Multiaddr, PeerId};
+use libp2p::Multiaddr;
 
 use super::Device;
 use crate::options::peer_of;
@@ -42,10 +42,6 @@ impl Device {
             self.rendezvous.nodes.push(Node { address, circuit: None, tried_at: None });
         }
         self.tick_rendezvous(Instant::now());
-    }
-
-    pub(super) fn is_rendezvous(&self, peer: &PeerId) -> bool {
-        self.rendezvous.nodes.iter().any(|node| peer_of(&node.address) == Some(*peer))
     }
 
     /// The invitation's record is written at once, with the addresses of now.
