@@ -1,5 +1,6 @@
 import { buildProgram } from './foreign-program.ts'
 import { codeScenarios } from './scenarios/codes.ts'
+import { networkScenarios } from './scenarios/networks.ts'
 import { sessionScenarios } from './scenarios/session.ts'
 import { playScenarios } from './scenarios.ts'
 
@@ -14,3 +15,4 @@ const program = await buildProgram({
 playScenarios('Rust', program)
 codeScenarios('Rust', program)
 sessionScenarios('Rust', program)
+networkScenarios('Rust', program)

@@ -7,7 +7,7 @@ import { scenariosOf } from '../scenario.ts'
 export function codeScenarios(name: string, program: ForeignProgram | string): void {
   const scenario = scenariosOf(name, program)
 
-  scenario('They join ours with the words of another code', async ({ theirs }) => {
+  scenario('theirs joins ours with the words of another code', async ({ theirs }) => {
     await using nodes = new TestNodes()
     const [alice, bob] = await Promise.all([nodes.make('alice'), theirs('bob')])
     const invitation = await alice.pair()
@@ -20,7 +20,7 @@ export function codeScenarios(name: string, program: ForeignProgram | string): v
     await invitation.paired
   })
 
-  scenario('They join ours with a used and with a cancelled code', async ({ theirs }) => {
+  scenario('theirs joins ours with a used and with a cancelled code', async ({ theirs }) => {
     await using nodes = new TestNodes()
     const [alice, bob, carol] = await Promise.all([nodes.make('alice'), theirs('bob'), theirs('carol')])
     const peers = alice.status().listen
@@ -35,7 +35,7 @@ export function codeScenarios(name: string, program: ForeignProgram | string): v
     await carol.event('pairing-failed', ({ reason }) => reason === 'cancelled')
   })
 
-  scenario('They burn a code of ours', async ({ theirs }) => {
+  scenario('theirs burns a code of ours', async ({ theirs }) => {
     await using nodes = new TestNodes()
     const [alice, bob, carol] = await Promise.all([nodes.make('alice'), theirs('bob'), theirs('carol')])
     const [address = assert.fail()] = alice.status().listen

@@ -25,7 +25,7 @@ const shout = defineEvent({ name: 'interop-shout', version: 1, event: v.any() })
 export function sessionScenarios(name: string, program: ForeignProgram | string): void {
   const scenario = scenariosOf(name, program)
 
-  scenario('They and ours exchange messages, requests and pings', async ({ theirs }) => {
+  scenario('theirs and ours exchange messages, requests and pings', async ({ theirs }) => {
     await using nodes = new TestNodes()
     const { alice, bob, bobAtAlice, peerId } = await pairAndConnect(nodes, await theirs('bob'))
     assert.equal((await bobAtAlice.send('from ours')).status, 'delivered')
@@ -52,7 +52,7 @@ export function sessionScenarios(name: string, program: ForeignProgram | string)
     assert.ok(((await bob.call('ping', { peerId })).ms ?? -1) >= 0)
   })
 
-  scenario('They and ours open byte streams', async ({ theirs }) => {
+  scenario('theirs and ours open byte streams', async ({ theirs }) => {
     await using nodes = new TestNodes()
     const { bob, bobAtAlice, peerId } = await pairAndConnect(nodes, await theirs('bob'))
     const stream = await bobAtAlice.openStream(mirror, null)
@@ -71,7 +71,7 @@ export function sessionScenarios(name: string, program: ForeignProgram | string)
     await assert.rejects(bobAtAlice.openStream(unknown, null), { code: 'unknown-protocol' })
   })
 
-  scenario('They and ours exchange events and publications', async ({ theirs }) => {
+  scenario('theirs and ours exchange events and publications', async ({ theirs }) => {
     await using nodes = new TestNodes()
     const { alice, bob, bobAtAlice, peerId } = await pairAndConnect(nodes, await theirs('bob'))
     const heard: unknown[] = []
@@ -85,7 +85,7 @@ export function sessionScenarios(name: string, program: ForeignProgram | string)
     assert.equal((await bob.event('publication')).body, 'rain')
   })
 
-  scenario('They and ours find each other again after a restart of either', async ({ theirs }) => {
+  scenario('theirs and ours find each other again after a restart of either', async ({ theirs }) => {
     await using nodes = new TestNodes()
     const dataDir = await nodes.directory()
     const { alice, bob, peerId } = await pairAndConnect(nodes, await theirs('bob'), { dataDir })
@@ -102,7 +102,7 @@ export function sessionScenarios(name: string, program: ForeignProgram | string)
     await until(() => again.devices()[0]?.state === 'connected', 'alice back')
   })
 
-  scenario('They revoke ours, ours revokes them, and each is told', async ({ theirs }) => {
+  scenario('theirs revokes ours, ours revokes them, and each is told', async ({ theirs }) => {
     await using nodes = new TestNodes()
     const { alice, bob, bobAtAlice, peerId } = await pairAndConnect(nodes, await theirs('bob'))
     await bob.call('revoke', { peerId })
@@ -117,7 +117,7 @@ export function sessionScenarios(name: string, program: ForeignProgram | string)
     assert.equal(failure.code, 'not-paired')
   })
 
-  scenario('They are told of a revocation when they come back', async ({ theirs }) => {
+  scenario('theirs is told of a revocation when they come back', async ({ theirs }) => {
     await using nodes = new TestNodes()
     const { alice, bob, bobAtAlice, peerId } = await pairAndConnect(nodes, await theirs('bob'))
     await bob.down()

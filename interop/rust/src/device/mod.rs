@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm};
 use serde_json::json;
@@ -80,10 +80,14 @@ impl Device {
                 event = self.swarm.select_next_some() => match event {
                     SwarmEvent::NewListenAddr { .. } => missing -= 1,
                     SwarmEvent::ListenerClosed { reason: Err(error), .. } => return Err(error),
-                    _ => {}
+                    event => self.happened(event),
                 },
                 () = &mut deadline => return Err(io::ErrorKind::TimedOut.into()),
             }
+        }
+        // One listener may have several addresses: they are said together.
+        while let Some(event) = self.swarm.select_next_some().now_or_never() {
+            self.happened(event);
         }
         Ok(())
     }
