@@ -5,6 +5,7 @@ import { SimulatedDevice, type DeviceOptions } from './simulated-device.ts'
 import type { SimulatedHost } from './simulated-host.ts'
 import type { SimulatedLocalNetwork } from './simulated-local-network.ts'
 import { SimulatedNetwork, type Attachment, type Faults, type Firewall } from './simulated-network.ts'
+import { simulationClock, type SimulationClock } from './simulation-clock.ts'
 import { turns, virtualClock } from './virtual-clock.ts'
 
 export interface SimulationOptions {
@@ -30,6 +31,13 @@ export interface Simulation extends AsyncDisposable {
   random(): number
   /** Milliseconds since the beginning. */
   now(): number
+  /** Timers and a wall clock for the application under test. */
+  readonly clock: SimulationClock
+  /**
+   * Calls back while time passes, after every so many milliseconds of it, with how many that were: to tick another library's fake
+   * timers. The function returned stops it. `everyMs` says how late those may be. @default everyMs 10
+   */
+  onTime(listener: (passedMs: number) => void, options?: { everyMs?: number }): () => void
   /** Makes a device and starts it. Names are unique. */
   device(name: string, options?: DeviceOptions): Promise<SimulatedDevice>
   /** With twelve words, as people do. Resolves when the two are connected: what each is for the other. */
@@ -65,6 +73,7 @@ export function createSimulation({
   const network = new SimulatedNetwork<SimulatedHost>(clock, randomNumbers(seedFor(seed, 'network')))
   const stations = new Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>()
   const devices = new Map<string, SimulatedDevice>()
+  const applicationClock = simulationClock(clock)
   network.setFaults(faults)
 
   async function until<Result>(
@@ -100,6 +109,25 @@ export function createSimulation({
     await turns(turnsPerStep)
   }
 
+  function onTime(
+    listener: (passedMs: number) => void,
+    { everyMs = 10 }: { everyMs?: number } = {},
+  ): () => void {
+    if (!(everyMs >= 1)) throw new SpacedockError('invalid-argument', 'everyMs has to be 1 or more.')
+    let lastMs = clock.monotonic()
+    let cancel: (() => void) | undefined
+    const plan = (): void => {
+      cancel = clock.after(everyMs, () => {
+        plan()
+        const passedMs = clock.monotonic() - lastMs
+        lastMs += passedMs
+        listener(passedMs)
+      })
+    }
+    plan()
+    return () => cancel?.()
+  }
+
   async function device(name: string, options: DeviceOptions = {}): Promise<SimulatedDevice> {
     if (devices.has(name))
       throw new SpacedockError('invalid-argument', `There is a device "${name}" already.`)
@@ -132,7 +160,11 @@ export function createSimulation({
     const running = [...devices.values()].filter(({ isRunning }) => isRunning)
     for (const device of running) device.wake()
     network.partition([])
-    await until(Promise.all(running.map((device) => device.stop())))
+    try {
+      await until(Promise.all(running.map((device) => device.stop())))
+    } finally {
+      applicationClock.close()
+    }
     for (const device of devices.values()) device.discard()
     devices.clear()
     await turns()
@@ -142,6 +174,8 @@ export function createSimulation({
     seed,
     random: randomNumbers(seedFor(seed, 'test')),
     now: () => clock.monotonic(),
+    clock: applicationClock,
+    onTime,
     device,
     pair,
     faults: (next) => network.setFaults(next),

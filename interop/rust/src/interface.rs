@@ -52,6 +52,28 @@ pub enum Command {
         #[serde(default)]
         body: Option<Value>,
     },
+    Stream {
+        peer_id: String,
+        name: String,
+        version: u32,
+        #[serde(default)]
+        body: Option<Value>,
+        bytes: u64,
+    },
+    Emit {
+        peer_id: String,
+        name: String,
+        version: u32,
+        #[serde(default)]
+        body: Option<Value>,
+    },
+    Subscribe {
+        topic: String,
+    },
+    Publish {
+        topic: String,
+        body: Value,
+    },
     Versions {
         peer_id: String,
         name: String,

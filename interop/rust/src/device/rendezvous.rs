@@ -1,10 +1,11 @@
 //! The DHT and the relays of the rendezvous nodes.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use libp2p::Multiaddr;
 use libp2p::kad::{self, GetRecordOk, QueryResult, Quorum, Record};
 use libp2p::multiaddr::Protocol;
-use libp2p::{Multiaddr, PeerId};
 
 use super::Device;
 use crate::options::peer_of;
@@ -42,10 +43,6 @@ impl Device {
             self.rendezvous.nodes.push(Node { address, circuit: None, tried_at: None });
         }
         self.tick_rendezvous(Instant::now());
-    }
-
-    pub(super) fn is_rendezvous(&self, peer: &PeerId) -> bool {
-        self.rendezvous.nodes.iter().any(|node| peer_of(&node.address) == Some(*peer))
     }
 
     /// The invitation's record is written at once, with the addresses of now.
@@ -133,7 +130,7 @@ impl Device {
         let addresses: Vec<Multiaddr> = whereabouts
             .addresses
             .into_iter()
-            .filter(|address| peer_of(address).is_none_or(|named| named == peer) || is_bare_relay(address))
+            .filter(|address| is_for_others(address) && peer_of(address).is_none_or(|named| named == peer))
             .filter_map(|address| address.with_p2p(peer).ok())
             .collect();
         self.peers.learn(peer, &addresses);
@@ -141,10 +138,26 @@ impl Device {
     }
 }
 
-/// Whether an address ends in `/p2p-circuit`, so that the peer that it names is the relay.
-fn is_bare_relay(address: &Multiaddr) -> bool {
-    matches!(address.iter().last(), Some(Protocol::P2pCircuit))
+/// Whether somebody elsewhere may have such an address: TCP over IP, or a relay at one.
+fn is_for_others(address: &Multiaddr) -> bool {
+    let mut parts = address.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
+        Some(Protocol::Ip6(ip)) => ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4),
+        _ => return false,
+    };
+    let link_local_or_reserved = match ip {
+        IpAddr::V4(ip) => {
+            ip.is_link_local() || ip.octets()[0] == 0 || ip.octets()[0] >= 240 || METADATA.contains(&ip)
+        }
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    let is_tcp = matches!(parts.next(), Some(Protocol::Tcp(_)));
+    is_tcp && !ip.is_loopback() && !ip.is_unspecified() && !ip.is_multicast() && !link_local_or_reserved
 }
+
+/// Where clouds answer their own machines, besides link-local addresses.
+const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
 
 /// The last full six hours that are at most 48 hours ahead.
 fn validity() -> String {
