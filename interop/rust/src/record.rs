@@ -45,6 +45,13 @@ impl RecordKeys {
         Some(Self { identity, record_key: *record_key })
     }
 
+    /// Of the record that `writer` leaves in an epoch for the device with which it has the pair key.
+    pub fn presence(pair_key: &Bytes32, writer: &PeerId, epoch: u64) -> Option<Self> {
+        let (writer, epoch) = (writer.to_base58(), epoch.to_string());
+        let derive = |label: &[u8]| expand(pair_key, &fields(&[label, writer.as_bytes(), epoch.as_bytes()]));
+        Self::new(&derive(b"presence-signing-seed"), &derive(b"presence-record-key"))
+    }
+
     /// Where the DHT keeps the record.
     pub fn routing_key(&self) -> Vec<u8> {
         let mut key = b"/ipns/".to_vec();

@@ -146,6 +146,11 @@ fn records() {
     for vector in vectors("routingKey") {
         let keys = RecordKeys::new(&hex(&vector["signingSeed"]), &hex(&vector["recordKey"])).expect("a seed");
         assert_eq!(hex::encode(keys.routing_key()), vector["routingKey"]);
+        if let Some(epoch) = vector["epoch"].as_u64() {
+            let writer: PeerId = vector["peer"].as_str().expect("a text").parse().expect("a peer id");
+            let presence = RecordKeys::presence(&hex(&vector["pairKey"]), &writer, epoch).expect("a seed");
+            assert_eq!(presence.routing_key(), keys.routing_key());
+        }
         let addresses = vector["addresses"].as_array().expect("addresses").iter();
         let whereabouts = Whereabouts {
             peer: vector["peer"].as_str().expect("a text").parse().expect("a peer id"),
