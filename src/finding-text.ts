@@ -33,12 +33,12 @@ function ofSeen(finding: ReachFinding, place: FindingPlace): { message: string; 
     case 'join':
       return {
         message: `${who} is on this network at ${host}, but ${there}: a firewall on it is likely.`,
-        hint: `If it is the one that shows the code, ${opening}.`,
+        hint: `If the code is shown there, ${opening}.`,
       }
     case 'pair':
       return {
-        message: `${who} at ${host} is looking for this or another device, but cannot get in here, and ${there}: firewalls on both are likely.`,
-        hint: `If it is the one on which you type the words, ${opening}.`,
+        message: `${who} at ${host} is looking for a device to pair with, but does not get in here, and ${there}: firewalls on both are likely.`,
+        hint: `If the words are typed there, ${opening}.`,
       }
     case 'device':
       return {

@@ -84,4 +84,14 @@ export const brokenVersions: readonly { what: string; patches: readonly Patch[] 
       },
     ],
   },
+  {
+    what: 'the initiator’s own dials',
+    patches: [
+      {
+        file: 'src/protocols/outreach.ts',
+        find: `    if (signal.aborted) return\n    this.#queue ??=`,
+        replace: `    if (signal !== undefined) return\n    this.#queue ??=`,
+      },
+    ],
+  },
 ]

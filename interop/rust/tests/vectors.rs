@@ -1,4 +1,4 @@
-//! The test vectors of PROTOCOL.md, computed again.
+//! The test vectors of docs/vectors, computed again.
 
 use libp2p::PeerId;
 use serde::de::DeserializeOwned;
@@ -11,17 +11,16 @@ use spacedock::pairing::message::{Answer, Fixed, Question, Reason};
 use spacedock::pairing::transcript::{self, Role};
 use spacedock::record::{RecordKeys, Whereabouts};
 
-/// The blocks of JSON in the document, in order.
+/// The files of vectors that the document names.
 fn blocks() -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../PROTOCOL.md");
-    let document = std::fs::read_to_string(path).expect("the document is there");
-    let blocks: Vec<Value> = document
-        .split("```json\n")
-        .skip(1)
-        .filter_map(|block| serde_json::from_str(block.split("```").next()?).ok())
-        .collect();
-    assert!(blocks.len() >= 2, "the document has vectors");
-    blocks
+    ["pairing.json", "records.json"]
+        .iter()
+        .map(|name| {
+            let path = format!("{}/../../docs/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).expect("the file is there");
+            serde_json::from_str(&text).expect("it is JSON")
+        })
+        .collect()
 }
 
 /// Vectors that have this field.
