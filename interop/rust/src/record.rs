@@ -7,7 +7,7 @@ use minicbor::{Decoder, Encoder};
 use serde::{Deserialize, Serialize};
 
 use crate::pairing::description::{open, seal};
-use crate::pairing::fields::{Bytes32, expand, fields};
+use crate::pairing::fields::{Bytes32, expand, fields, same};
 
 const MAX_RECORD_BYTES: usize = 2048;
 const CONTENT_BYTES: usize = 1024;
@@ -22,6 +22,12 @@ const DATA_FIELD: u8 = 9 << 3 | 2;
 pub struct RecordKeys {
     identity: Keypair,
     record_key: Bytes32,
+}
+
+impl PartialEq for RecordKeys {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity.public() == other.identity.public() && same(&self.record_key, &other.record_key)
+    }
 }
 
 /// What a record says.

@@ -191,7 +191,7 @@ impl Device {
 
     fn credentials(&self, peer: PeerId) -> Credentials {
         let instance = self.sessions.instance;
-        Credentials { me: self.me(), peer, instance, keys: self.store.keys(&peer) }
+        Credentials { me: self.me(), peer, instance, nonce: random(), keys: self.store.keys(&peer) }
     }
 
     fn greeted(&mut self, peer: PeerId, dialer: bool, stream: Stream, greeted: &Greeted) {

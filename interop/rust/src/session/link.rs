@@ -294,7 +294,11 @@ impl Link {
                 let frames = self.streams.received(frame, theirs, streams_served)?;
                 self.send_all(frames)?;
             }
-            Kind::DialerHello | Kind::ListenerHello | Kind::DialerProof | Kind::UnknownDevice => {
+            Kind::DialerHello
+            | Kind::ListenerHello
+            | Kind::DialerProof
+            | Kind::UnknownDevice
+            | Kind::OtherVersion => {
                 return Err(Broken("a hello in a session"));
             }
         }
