@@ -32,7 +32,7 @@ const say = (said: Said): void => {
   if (process.connected) process.send?.(said)
 }
 const counts = { answered: 0, echoed: 0, open: 0 }
-let isFinishing = false
+const finishing = new AbortController()
 
 const [dataDir = '', name = ''] = process.argv.slice(2)
 const interfaces = [process.platform === 'darwin' ? 'lo0' : 'lo']
@@ -66,7 +66,7 @@ async function listen(told: Told): Promise<void> {
     case 'count':
       return say({ said: 'counts', ...counts })
     case 'finish':
-      isFinishing = true
+      finishing.abort()
       return
     case 'close':
       await node.close()
@@ -83,7 +83,7 @@ async function keepStream(device: Device): Promise<void> {
   const { readable, writable, closed } = await device.openStream(echo, null)
   say({ said: 'holding' })
   const [reader, writer] = [readable.getReader(), writable.getWriter()]
-  while (!isFinishing) {
+  while (!finishing.signal.aborted) {
     await writer.write(new Uint8Array(1_000))
     for (let missing = 1_000; missing > 0;) {
       const { value } = await reader.read()
@@ -100,7 +100,7 @@ async function keepStream(device: Device): Promise<void> {
 
 /** Several at a time, as long as the device is there. */
 async function keepAsking(device: Device): Promise<void> {
-  while (!isFinishing && device.state === 'connected') {
+  while (!finishing.signal.aborted && device.state === 'connected') {
     void undertake('request', async () => {
       await device.request(slow, 700)
       counts.answered++
