@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 
 use super::Device;
 use super::by_peer;
-use super::commands::Awaited;
+use super::commands::{Awaited, Waiting};
 use crate::interface::{Command, Failure, Outcome, write_event, write_outcome};
 use crate::pairing::fields::random;
-use crate::session::call::Call;
+use crate::session::call::{Call, Reply};
 use crate::session::link::Order;
 use crate::session::streams::unknown_protocol;
 
@@ -87,7 +87,7 @@ impl Device {
                 self.ask_over(id, &peer_id, call, |_| json!({}))
             }
             Command::Request { peer_id, name, version, body } => {
-                self.ask_over(id, &peer_id, Call::new(&name, version, body), |body| json!({ "body": body }))
+                self.ask_over(id, &peer_id, Call::new(&name, version, body), with_body)
             }
             Command::Versions { peer_id, name } => {
                 let call = Call::new("spacedock-versions", 1, Some(json!({ "name": name })));
@@ -123,11 +123,11 @@ impl Device {
     }
 
     fn connect(&mut self, id: u64, peer: PeerId, addresses: &[String]) -> Result<Option<Outcome>, Failure> {
-        if let Some(path) = self.sessions.path(&peer) {
-            return Ok(Some(Ok(json!({ "path": path.as_str() }))));
-        }
         if self.store.keys(&peer).is_empty() {
             return Err(Failure::new("not-paired", "There is no such device: pair first."));
+        }
+        if let Some(path) = self.sessions.path(&peer) {
+            return Ok(Some(Ok(json!({ "path": path.as_str() }))));
         }
         let read =
             |text: &String| text.parse().map_err(|_| Failure::invalid(format!("{text} is no address.")));
@@ -138,24 +138,32 @@ impl Device {
         self.wait(id, peer, Awaited::Session);
         if self.peers.path(&peer).is_some() {
             self.open_session(peer);
+        } else if self.peers.addresses(&peer).is_empty() && self.has_rendezvous() {
+            self.seek(&peer);
         } else {
-            let dial = DialOpts::peer_id(peer).addresses(self.peers.addresses(&peer)).build();
-            // The session is opened when the connection is there.
-            if let Err(error) = self.swarm.dial(dial) {
-                eprintln!("{peer} cannot be dialled: {error}");
-                self.unreachable(&peer);
-            }
+            self.dial(peer);
         }
         Ok(None)
     }
 
-    /// Opens the sessions that wait for a connection.
+    /// The session is opened when the connection is there.
+    pub(super) fn dial(&mut self, peer: PeerId) {
+        let dial = DialOpts::peer_id(peer).addresses(self.peers.addresses(&peer)).build();
+        if let Err(error) = self.swarm.dial(dial) {
+            eprintln!("{peer} cannot be dialled: {error}");
+            self.unreachable(&peer);
+        }
+    }
+
+    /// Whether a command waits for a session with this device.
+    pub(super) fn wants_session(&self, peer: &PeerId) -> bool {
+        let is_it = |waiting: &Waiting| waiting.peer == *peer && matches!(waiting.what, Awaited::Session);
+        self.waiting.iter().any(is_it) && self.sessions.path(peer).is_none()
+    }
+
+    /// Opens the session that waits for a connection.
     pub(super) fn connection_is_there(&mut self, peer: PeerId) {
-        let wanted = self
-            .waiting
-            .iter()
-            .any(|waiting| waiting.peer == peer && matches!(waiting.what, Awaited::Session));
-        if wanted && self.sessions.path(&peer).is_none() {
+        if self.wants_session(&peer) {
             self.open_session(peer);
         }
     }
@@ -169,7 +177,7 @@ impl Device {
         id: u64,
         peer: &str,
         call: Call,
-        result: impl FnOnce(Value) -> Value + Send + 'static,
+        result: impl FnOnce(Option<Value>) -> Value + Send + 'static,
     ) -> Result<Option<Outcome>, Failure> {
         let (reply, answer) = oneshot::channel();
         self.order(peer, Order::Ask { call, reply })?;
@@ -183,23 +191,26 @@ impl Device {
         name: &str,
         version: u32,
         body: Option<Value>,
-    ) -> Outcome {
+    ) -> Reply {
         let Some(served) = requests_served(name) else { return Err(unknown_protocol(&[])) };
         if !served.contains(&version) {
             return Err(unknown_protocol(served));
         }
-        let body = body.unwrap_or_default();
         match (name, version) {
-            ("interop-echo", 1) => Ok(body),
-            ("interop-echo", _) => Ok(json!({ "echo": body })),
-            ("interop-fail", _) => {
+            ("interop-echo", 1) => return Ok(body),
+            ("interop-echo", _) => return Ok(Some(with_field("echo", body))),
+            _ => {}
+        }
+        let body = body.unwrap_or_default();
+        match name {
+            "interop-fail" => {
                 let mut failure = Failure::new("remote-failure", "There is no such thing.");
                 let declared = json!({ "code": "no-such-thing", "data": { "asked": body } });
                 failure.more.insert("declared".to_owned(), declared);
                 Err(failure)
             }
-            ("spacedock-versions", _) => Ok(json!(all_served(body["name"].as_str().unwrap_or_default()))),
-            ("spacedock-topics", _) => self.topics_told(peer, &body),
+            "spacedock-versions" => Ok(Some(json!(all_served(body["name"].as_str().unwrap_or_default())))),
+            "spacedock-topics" => self.topics_told(peer, &body),
             _ => self.messages_received(&peer, body),
         }
     }
@@ -222,7 +233,7 @@ impl Device {
         }
     }
 
-    fn messages_received(&mut self, peer: &PeerId, body: Value) -> Outcome {
+    fn messages_received(&mut self, peer: &PeerId, body: Value) -> Reply {
         let invalid = || Failure::new("invalid-message", "These are no messages.");
         let Messages { messages } = serde_json::from_value(body).map_err(|_| invalid())?;
         if !(1..=MAX_MESSAGES).contains(&messages.len()) || !messages.iter().all(is_message) {
@@ -235,15 +246,15 @@ impl Device {
             let fields = json!({ "peerId": peer.to_base58(), "kind": message.kind, "body": message.body });
             write_event("message", fields);
         }
-        Ok(json!({ "stored": true }))
+        Ok(Some(json!({ "stored": true })))
     }
 
-    fn topics_told(&mut self, peer: PeerId, body: &Value) -> Outcome {
+    fn topics_told(&mut self, peer: PeerId, body: &Value) -> Reply {
         let topics = body["topics"].as_array().filter(|topics| topics.len() <= MAX_TOPICS);
         let topics = topics.and_then(|topics| topics.iter().map(read_topic).collect::<Option<BTreeSet<_>>>());
         let topics = topics.ok_or_else(|| Failure::new("invalid-message", "These are no topics."))?;
         self.sessions.topics.others.insert(peer, topics);
-        Ok(json!({ "told": true }))
+        Ok(Some(json!({ "told": true })))
     }
 
     /// Answered when every connected device was told.
@@ -264,7 +275,7 @@ impl Device {
         Ok(None)
     }
 
-    pub(super) fn tell_topics(&self, peer: &PeerId) -> Option<oneshot::Receiver<Outcome>> {
+    pub(super) fn tell_topics(&self, peer: &PeerId) -> Option<oneshot::Receiver<Reply>> {
         let own = &self.sessions.topics.own;
         if own.is_empty() {
             return None;
@@ -291,13 +302,22 @@ impl Device {
     }
 }
 
-async fn answer_later(
+async fn answer_later<T>(
     id: u64,
-    answer: oneshot::Receiver<Outcome>,
-    result: impl FnOnce(Value) -> Value + Send + 'static,
+    answer: oneshot::Receiver<Result<T, Failure>>,
+    result: impl FnOnce(T) -> Value + Send + 'static,
 ) {
     let outcome = answer.await.unwrap_or_else(|_| Err(Failure::new("timeout", "There was no answer.")));
     write_outcome(id, outcome.map(result));
+}
+
+fn with_body(body: Option<Value>) -> Value {
+    with_field("body", body)
+}
+
+/// An object that lacks the field when there is no value.
+fn with_field(key: &str, value: Option<Value>) -> Value {
+    Value::Object(value.map(|value| (key.to_owned(), value)).into_iter().collect())
 }
 
 fn requests_served(name: &str) -> Option<&'static [u32]> {

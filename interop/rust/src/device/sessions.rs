@@ -17,6 +17,7 @@ use super::peers::Path;
 use crate::interface::{Failure, Outcome, write_event};
 use crate::network::{Behaviour, SESSION};
 use crate::pairing::fields::{Bytes32, random, same};
+use crate::session::call::Reply;
 use crate::session::farewell::farewell;
 use crate::session::hello::{Credentials, Greeted, HelloError, greet_as_dialer, greet_as_listener, refuse};
 use crate::session::link::{self, Ends, Order, Report};
@@ -120,11 +121,11 @@ impl Sessions {
         self.in_use(peer)?.orders.send(order).ok()
     }
 
-    pub(super) fn answer(&self, peer: &PeerId, number: u64, channel: u32, outcome: Outcome) {
+    pub(super) fn answer(&self, peer: &PeerId, number: u64, channel: u32, reply: Reply) {
         let live = self.live.get(peer).and_then(|live| live.iter().find(|live| live.number == number));
         if let Some(live) = live {
             // One that has ended needs no answer.
-            let _ = live.orders.send(Order::Answer { channel, outcome });
+            let _ = live.orders.send(Order::Answer { channel, reply });
         }
     }
 
@@ -190,7 +191,7 @@ impl Device {
 
     fn credentials(&self, peer: PeerId) -> Credentials {
         let instance = self.sessions.instance;
-        Credentials { me: self.me(), peer, instance, keys: self.store.keys(&peer) }
+        Credentials { me: self.me(), peer, instance, nonce: random(), keys: self.store.keys(&peer) }
     }
 
     fn greeted(&mut self, peer: PeerId, dialer: bool, stream: Stream, greeted: &Greeted) {
@@ -279,8 +280,8 @@ impl Device {
     fn reported(&mut self, peer: PeerId, number: u64, report: Report) {
         match report {
             Report::Request { channel, name, version, body } => {
-                let outcome = self.serve_request(peer, &name, version, body);
-                self.sessions.answer(&peer, number, channel, outcome);
+                let reply = self.serve_request(peer, &name, version, body);
+                self.sessions.answer(&peer, number, channel, reply);
             }
             Report::Event { name, version, body } => self.serve_event(&peer, &name, version, body),
             Report::Goodbye => self.change(&peer, number, |live| live.goodbye_heard = true),
@@ -369,6 +370,11 @@ impl Device {
         let stored = self.store.revoke(peer, farewells);
         stored.map_err(|error| Failure::new("remote-failure", error.to_string()))?;
         self.sessions.order_all(peer, || Order::Revoke(told.clone()));
+        let was_there = self.sessions.in_use(peer).is_some();
+        for live in self.sessions.live.get_mut(peer).into_iter().flatten() {
+            live.goodbye_said = true;
+        }
+        self.tell_if_gone(peer, was_there);
         Ok(json!({}))
     }
 

@@ -3,13 +3,16 @@
 use serde_json::{Value, json};
 
 use super::frame::{Frame, Kind, MAX_PAYLOAD};
-use crate::interface::{Failure, Outcome};
+use crate::interface::Failure;
 
 pub const MAX_TEXT: usize = 1 << 20;
 const MAX_LEVELS: usize = 64;
 const MAX_NAME: usize = 64;
 const MAX_ERROR: usize = 8192;
 const MAX_ERROR_MESSAGE: usize = 1024;
+
+/// What a request is answered: a value, or none, or a failure.
+pub type Reply = Result<Option<Value>, Failure>;
 
 /// A protocol's name and version, and a value for it; no text at all is `None`.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +40,7 @@ impl Call {
     }
 
     /// `None` when this is no call, and a rule is broken; `Some(Err)` when its text cannot be read.
-    pub fn decode(payload: &[u8]) -> Option<(String, u32, Result<Option<Value>, Failure>)> {
+    pub fn decode(payload: &[u8]) -> Option<(String, u32, Reply)> {
         let (length, rest) = payload.split_first()?;
         let (name, rest) = rest.split_at_checked(usize::from(*length))?;
         let (version, text) = rest.split_first_chunk::<4>()?;
@@ -62,7 +65,7 @@ fn write_text(body: Option<&Value>) -> Result<Vec<u8>, Failure> {
     Ok(text)
 }
 
-pub fn read_text(text: &[u8]) -> Result<Option<Value>, Failure> {
+pub fn read_text(text: &[u8]) -> Reply {
     if text.is_empty() {
         return Ok(None);
     }
@@ -96,9 +99,8 @@ pub fn frames(kind: Kind, channel: u32, payload: &[u8]) -> Vec<Frame> {
     frames
 }
 
-pub fn answer_frames(channel: u32, outcome: &Outcome) -> Vec<Frame> {
-    let written = outcome.as_ref().map_err(Clone::clone).and_then(|value| write_text(Some(value)));
-    match written {
+pub fn answer_frames(channel: u32, reply: &Reply) -> Vec<Frame> {
+    match reply.as_ref().map_err(Clone::clone).and_then(|value| write_text(value.as_ref())) {
         Ok(text) => frames(Kind::Response, channel, &text),
         Err(failure) => vec![Frame::new(Kind::Error, channel, write_failure(&failure))],
     }

@@ -15,6 +15,7 @@ pub enum Kind {
     DialerProof,
     UnknownDevice,
     Revoked,
+    OtherVersion,
     Request,
     Response,
     Error,
@@ -48,12 +49,13 @@ const fn rule(kind: Kind, code: u8, min: usize, max: usize, channel: bool, conti
     Rule { kind, code, min, max, channel, continued }
 }
 
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 23] = [
     rule(Kind::DialerHello, 0x01, 1, 256, false, false),
     rule(Kind::ListenerHello, 0x02, 1, 256, false, false),
     rule(Kind::DialerProof, 0x03, 1, 256, false, false),
     rule(Kind::UnknownDevice, 0x04, 0, 0, false, false),
     rule(Kind::Revoked, 0x05, 32, 64, false, false),
+    rule(Kind::OtherVersion, 0x06, 1, 16, false, false),
     rule(Kind::Request, 0x10, 1, MAX_PAYLOAD, true, true),
     rule(Kind::Response, 0x11, 0, MAX_PAYLOAD, true, true),
     rule(Kind::Error, 0x12, 2, 8192, true, false),

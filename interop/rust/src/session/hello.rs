@@ -6,7 +6,7 @@ use futures::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use libp2p::PeerId;
 
 use super::frame::{Frame, Kind, read_frame};
-use crate::pairing::fields::{Bytes32, expand, fields, first, mac, random, same};
+use crate::pairing::fields::{Bytes32, expand, fields, first, mac, same};
 
 const VERSION: u8 = 1;
 /// Version, instance and nonce.
@@ -20,6 +20,8 @@ pub struct Credentials {
     pub peer: PeerId,
     /// Random, made once at the start of the program.
     pub instance: [u8; 16],
+    /// Fresh random bytes for each hello.
+    pub nonce: Bytes32,
     /// The newest first, two at most.
     pub keys: Vec<Bytes32>,
 }
@@ -36,6 +38,8 @@ pub enum HelloError {
     Unknown,
     /// Farewells, one after the other.
     Revoked(Vec<u8>),
+    /// The versions that the other side speaks.
+    OtherVersion(Vec<u8>),
     /// Nothing but a failed attempt.
     Broken(io::Error),
 }
@@ -51,10 +55,9 @@ pub async fn greet_as_dialer<S: AsyncRead + AsyncWrite + Unpin>(
     mine: &Credentials,
 ) -> Result<Greeted, HelloError> {
     let (dialer, listener) = (mine.me.to_bytes(), mine.peer.to_bytes());
-    let nonce: Bytes32 = random();
-    let mut hello = head(mine, &nonce);
+    let mut hello = head(mine);
     for key in mine.keys.iter().take(MAX_KEYS) {
-        hello.extend(key_id(key, &dialer, &listener, &nonce));
+        hello.extend(key_id(key, &dialer, &listener, &mine.nonce));
     }
     write(stream, Kind::DialerHello, hello.clone()).await?;
 
@@ -63,6 +66,7 @@ pub async fn greet_as_dialer<S: AsyncRead + AsyncWrite + Unpin>(
         Kind::ListenerHello => {}
         Kind::UnknownDevice => return Err(HelloError::Unknown),
         Kind::Revoked => return Err(HelloError::Revoked(answer.payload)),
+        Kind::OtherVersion => return Err(HelloError::OtherVersion(answer.payload)),
         _ => return Err(broken("no hello of a listener")),
     }
     let Some((head, proved)) = answer.payload.split_first_chunk::<HEAD>() else {
@@ -87,12 +91,17 @@ pub async fn greet_as_listener<S: AsyncRead + AsyncWrite + Unpin>(
     let (dialer, listener) = (mine.peer.to_bytes(), mine.me.to_bytes());
     let hello = read(stream).await?;
     let payload = hello.payload.as_slice();
+    if hello.kind == Kind::DialerHello && payload.first() != Some(&VERSION) {
+        write(stream, Kind::OtherVersion, vec![VERSION]).await?;
+        stream.close().await?;
+        return Err(HelloError::OtherVersion(payload[..1].to_vec()));
+    }
     let Some((head_of_dialer, key_ids)) = payload.split_first_chunk::<HEAD>() else {
         return Err(broken("a hello that is too short"));
     };
     let offered: Vec<&[u8]> = key_ids.chunks(16).collect();
     let whole = key_ids.len() % 16 == 0 && (1..=MAX_KEYS).contains(&offered.len());
-    if hello.kind != Kind::DialerHello || head_of_dialer[0] != VERSION || !whole {
+    if hello.kind != Kind::DialerHello || !whole {
         return Err(broken("no hello of a dialer"));
     }
     let nonce = &head_of_dialer[17..];
@@ -104,7 +113,7 @@ pub async fn greet_as_listener<S: AsyncRead + AsyncWrite + Unpin>(
         refuse(stream, &[]).await?;
         return Err(HelloError::Unknown);
     };
-    let head = head(mine, &random());
+    let head = head(mine);
     let proof = |role: &[u8]| mac(&proof_key(pair_key), &fields(&[role, &dialer, &listener, payload, &head]));
     let answer = [head.as_slice(), &proof(b"listener")].concat();
     write(stream, Kind::ListenerHello, answer).await?;
@@ -123,8 +132,8 @@ pub async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, farewells: &[u8]) -> 
     stream.close().await
 }
 
-fn head(mine: &Credentials, nonce: &Bytes32) -> Vec<u8> {
-    [[VERSION].as_slice(), &mine.instance, nonce].concat()
+fn head(mine: &Credentials) -> Vec<u8> {
+    [[VERSION].as_slice(), &mine.instance, &mine.nonce].concat()
 }
 
 fn instance_of(head: &[u8; HEAD]) -> [u8; 16] {

@@ -8,7 +8,7 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use super::call::{Call, MAX_TEXT, answer_frames, frames, read_failure, read_text};
+use super::call::{Call, MAX_TEXT, Reply, answer_frames, frames, read_failure, read_text};
 use super::frame::{Frame, Kind, MAX_PAYLOAD, read_frame};
 use super::streams::{Broken, Streams};
 use crate::interface::{Failure, Outcome};
@@ -31,11 +31,11 @@ const EVENT_COST: usize = 256;
 pub enum Order {
     Ask {
         call: Call,
-        reply: oneshot::Sender<Outcome>,
+        reply: oneshot::Sender<Reply>,
     },
     Answer {
         channel: u32,
-        outcome: Outcome,
+        reply: Reply,
     },
     Stream {
         call: Call,
@@ -103,7 +103,7 @@ struct Link {
 }
 
 struct Asked {
-    reply: oneshot::Sender<Outcome>,
+    reply: oneshot::Sender<Reply>,
     answer: Vec<u8>,
     deadline: Instant,
 }
@@ -211,10 +211,10 @@ impl Link {
     fn obey(&mut self, order: Order) -> Result<(), Broken> {
         match order {
             Order::Ask { call, reply } => return self.ask(&call, reply),
-            Order::Answer { channel, outcome } => {
+            Order::Answer { channel, reply } => {
                 // A request that was cancelled needs no answer.
                 if self.serving.remove(&channel).is_some() {
-                    self.send_all(answer_frames(channel, &outcome))?;
+                    self.send_all(answer_frames(channel, &reply))?;
                 }
             }
             Order::Stream { call, bytes, reply } => {
@@ -233,7 +233,7 @@ impl Link {
         Ok(())
     }
 
-    fn ask(&mut self, call: &Call, reply: oneshot::Sender<Outcome>) -> Result<(), Broken> {
+    fn ask(&mut self, call: &Call, reply: oneshot::Sender<Reply>) -> Result<(), Broken> {
         let payload = match call.encode() {
             Ok(payload) => payload,
             Err(failure) => {
@@ -294,7 +294,11 @@ impl Link {
                 let frames = self.streams.received(frame, theirs, streams_served)?;
                 self.send_all(frames)?;
             }
-            Kind::DialerHello | Kind::ListenerHello | Kind::DialerProof | Kind::UnknownDevice => {
+            Kind::DialerHello
+            | Kind::ListenerHello
+            | Kind::DialerProof
+            | Kind::UnknownDevice
+            | Kind::OtherVersion => {
                 return Err(Broken("a hello in a session"));
             }
         }
@@ -319,7 +323,7 @@ impl Link {
             entry.take().and_then(|text| Call::decode(&text)).ok_or(Broken("no name of a protocol"))?;
         match body {
             Ok(body) => self.report(Report::Request { channel, name, version, body }).await,
-            Err(failure) => self.obey(Order::Answer { channel, outcome: Err(failure) }),
+            Err(failure) => self.obey(Order::Answer { channel, reply: Err(failure) }),
         }
     }
 
@@ -333,7 +337,7 @@ impl Link {
         if !frame.more
             && let Some(asked) = self.asked.remove(&frame.channel)
         {
-            let _ = asked.reply.send(read_text(&asked.answer).map(Option::unwrap_or_default));
+            let _ = asked.reply.send(read_text(&asked.answer));
         }
         Ok(())
     }
