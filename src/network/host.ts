@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify, type Identify } from '@libp2p/identify'
+import type { Identify } from '@libp2p/identify'
 import { FaultTolerance } from '@libp2p/interface'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
@@ -12,6 +12,7 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
 import { OwnAddresses, usableElsewhere } from './addresses/own-addresses.ts'
+import { scopedIdentify } from './addresses/told-addresses.ts'
 import { dhtClient, type DhtClient, type DhtHost } from './dht/dht-client.ts'
 import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
@@ -116,13 +117,14 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const ways = reach(tcp, options.relay)
   const own = new OwnAddresses()
   const libp2p = await createLibp2p({
+    start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
     addresses: { listen, announceFilter: () => own.all() },
     transports: ways.transports,
     connectionEncrypters: [noise()],
     streamMuxers: [lazyStreams(yamux())],
     services: {
-      ...servicesOf(options),
+      ...servicesOf(options, own),
       ...ways.services,
       lazyEncryption: lazyEncryption(),
       ownAddresses: own.service,
@@ -143,7 +145,14 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     // A person's own devices are in private networks: every address may be dialled where a device can be.
     connectionGater: { denyDialMultiaddr: isNeverDialled },
   })
-  if (libp2p.getMultiaddrs().length === 0) {
+  let listeners = 0
+  libp2p.addEventListener('transport:listening', () => listeners++)
+  await libp2p.start()
+  if (listeners < (await countTaken(listen))) {
+    await libp2p.stop()
+    throw portUnusable(options.port, 'taken')
+  }
+  if (listeners === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
       hint: 'Check this device’s network connection, or name another interface with --interface.',
@@ -158,8 +167,12 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   )
 }
 
-function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unknown>> {
-  const services = { identify: identify({ runOnConnectionOpen: true }), ping: pingService() }
+function servicesOf(
+  { dht, relay }: HostOptions,
+  own: OwnAddresses,
+): ServiceFactoryMap<Record<string, unknown>> {
+  const isTrusted = (peer: PeerId): boolean => relay?.isPaired(peer) === true
+  const services = { identify: scopedIdentify({ own: () => own.all(), isTrusted }), ping: pingService() }
   if (dht === undefined) return services
   const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = { ...services, dht }
   return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
@@ -286,6 +299,15 @@ export async function listenAddresses({
     if (state !== 'free') throw portUnusable(port, state)
   }
   return hosts.map((host) => `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`)
+}
+
+/** Of addresses that were free: where somebody listens now, which is this host unless another program was faster. */
+async function countTaken(listen: readonly string[]): Promise<number> {
+  const states = listen.map(async (address) => {
+    const [host, port] = multiaddr(address).getComponents()
+    return checkPort(Number(port?.value), host?.value ?? '')
+  })
+  return (await Promise.all(states)).filter((state) => state === 'taken').length
 }
 
 function wildcards(): string[] {

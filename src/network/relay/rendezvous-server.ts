@@ -1,7 +1,6 @@
 import { circuitRelayServer, RELAY_V2_HOP_CODEC, RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
 import type { CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify } from '@libp2p/identify'
 import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
@@ -13,6 +12,7 @@ import type { Log } from '../../api.ts'
 import { pause, systemClock } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
 import { OwnAddresses, usableElsewhere } from '../addresses/own-addresses.ts'
+import { addressesForStrangers, scopedIdentify } from '../addresses/told-addresses.ts'
 import { answers } from '../connection-probe.ts'
 import { dhtService } from '../dht/dht-service.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
@@ -66,7 +66,8 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     addresses: {
       listen: await listenAddresses(options),
       announce: [...announce],
-      announceFilter: () => usableElsewhere(own.all()),
+      // A relay tells these to whoever has a place there.
+      announceFilter: () => addressesForStrangers(own.all()),
     },
     transports: [
       tcp({ inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }),
@@ -75,7 +76,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     // The larger the window, the more a paused sender has already on its way.
     streamMuxers: [lazyStreams(yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } }))],
     services: {
-      identify: identify({ runOnConnectionOpen: true }),
+      identify: scopedIdentify({ own: () => own.all(), isTrusted: () => false }),
       ping: pingService({ clock }),
       lazyEncryption: lazyEncryption(),
       dht: dhtService({
@@ -169,7 +170,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
 
   return {
     peerId: libp2p.peerId.toString(),
-    addresses: () => libp2p.getMultiaddrs().map(String),
+    addresses: () => usableElsewhere(own.all()).map(String),
     usage: () => ({
       reservations: relay.reservations.size,
       relayedConnections: guard.connections,
