@@ -11,7 +11,7 @@ export interface NodeOptions {
   name?: string
   /** Names of the network interfaces to use, such as `eth0`. Default: every usable one; loopback only when there is no other. */
   interfaces?: string[]
-  /** TCP port to listen on. Default: chosen once at random, then kept. A port given here that is in use is an error. */
+  /** TCP port to listen on. Default: 28417, or a random one where that is taken at the first start; then kept. A port given here that is in use is an error. */
   port?: number
   /** Find devices on the local network by multicast DNS. @default true */
   mdns?: boolean
@@ -110,6 +110,36 @@ export interface DeviceFailure {
   code: string
   /** A sentence for a person, such as `No answer at any of its 3 addresses.` */
   message: string
+  /** What a person can do about it, a sentence; null when nothing better than to wait is known. */
+  hint: string | null
+  /** When it is on the same network and lets nobody in; null otherwise. */
+  finding: ReachFinding | null
+}
+
+/** Why another device is not reached, going by what dials to it came to. `describeFinding` says it in words. */
+export interface ReachFinding {
+  /**
+   * Codes that stay the same between versions. `no-answer`: nothing comes back, as behind a firewall that drops; `refused`,
+   * `unreachable`: it or something before it says no, as a firewall that rejects; `reset`: accepted, then cut off.
+   */
+  cause: 'no-answer' | 'refused' | 'unreachable' | 'reset'
+  /** Base58btc. */
+  peer: string
+  /** Its name, when it is a device that this one knows. */
+  name: string | null
+  /**
+   * `seen`: it announces itself on the local network, so it is there. `given`: a person gave its address. `published`: it shows the
+   * code, and says in a DHT that it is at this address.
+   */
+  known: 'seen' | 'given' | 'published'
+  /** Multiaddr at which it was tried, without a peer id. */
+  address: string
+  /** The TCP port to be opened there. */
+  port: number
+  /** The TCP port to be opened on this device, if that is easier; null when it listens on none. */
+  ownPort: number | null
+  /** What helps, the best first. `swap`: show the code on the device that was to join. */
+  remedies: ('open-there' | 'open-here' | 'swap')[]
 }
 
 export interface SendResult {
@@ -230,6 +260,11 @@ export type PairingProgress =
       status: 'ready' | 'unavailable'
       detail: string
     }
+  /**
+   * Another device is there, and the two cannot reach each other: usually a firewall. Not before four seconds have gone by, once
+   * for each device, of at most three; the search goes on.
+   */
+  | { kind: 'obstacle'; finding: ReachFinding }
   /** The pairing reached another device that holds the code. */
   | { kind: 'contact' }
   /** The digits are known: the joiner shows them before it knows the name. */
@@ -242,11 +277,14 @@ export interface PairOptions {
   confirm?: Confirm
   signal?: AbortSignal
   onProgress?: (progress: PairingProgress) => void
+  /**
+   * Multiaddrs of the other device, each ending in /p2p/PEERID, to dial besides whoever is found: either side may, so one of
+   * them that can be reached is enough.
+   */
+  peers?: string[]
 }
 
 export interface JoinOptions extends PairOptions {
-  /** Multiaddrs, each ending in /p2p/PEERID, to ask besides whoever is found. */
-  peers?: string[]
   /** How long to look for the code's owner. @default 300_000 */
   timeoutMs?: number
 }

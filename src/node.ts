@@ -1,6 +1,8 @@
 import { TypedEventEmitter } from 'main-event'
+import { peerIdFromString } from '@libp2p/peer-id'
 import type { Log, NodeEvents, NodeOptions, Protocol, SpacedockNode } from './api.ts'
 import { SpacedockError } from './errors.ts'
+import { DialEvidence } from './network/dial-evidence.ts'
 import type { Host } from './network/host.ts'
 import { requireApplicationName } from './network/protocol-definitions.ts'
 import { ProtocolRegistry } from './network/protocol-registry.ts'
@@ -17,6 +19,7 @@ import { join, pair, type PairingsParts } from './node/pairings.ts'
 import { hasPairKey, TrustedPeers } from './node/trusted-peers.ts'
 import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
+import { Outreach } from './protocols/outreach.ts'
 import { pairingProtocol, PairingService } from './protocols/pairing.ts'
 import { PubSub } from './protocols/pub-sub.ts'
 import { versionsProtocol } from './protocols/versions.ts'
@@ -87,7 +90,11 @@ async function assemble(
     clock,
   })
 
+  const evidence = new DialEvidence(clock, (peer) =>
+    host.libp2p.getConnections(peerIdFromString(peer)).some(({ status }) => status === 'open'),
+  )
   const connections = new Connections({
+    evidence,
     store,
     host,
     trusted,
@@ -156,6 +163,9 @@ async function assemble(
     log,
   })
 
+  const release = (peer: string): void => {
+    if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
+  }
   const pairing = new PairingService({
     host,
     suite: suite1,
@@ -166,9 +176,7 @@ async function assemble(
     deviceName: () => store.settings.get().name ?? '',
     addressesOf: (peer) => connections.addressesOf(peer),
     idOf: deviceIdOf,
-    release: (peer) => {
-      if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
-    },
+    release,
     onPairing: (peer, running) => store.registry.pairing(peer, running),
     onUnfinished: (peer) => connections.connectNow(peer),
   })
@@ -208,6 +216,20 @@ async function assemble(
     host,
     localNetwork: connections.localNetwork,
     internet: connections.internet,
+    evidence,
+    outreach: new Outreach({
+      host,
+      clock,
+      isKeptConnected: (peer) => trusted.isWanted(peer),
+      release: (peer) => {
+        if (store.registry.get(peer)?.state !== 'pairing') release(peer)
+      },
+    }),
+    clock,
+    nameOf: (peer) => {
+      const device = store.registry.get(peer)
+      return device === undefined || device.name === device.id ? null : device.name
+    },
     log,
     deviceOf: (peer) => devices.handle(peer),
     emit,

@@ -15,6 +15,8 @@ export interface OutputLine {
   path?: string | null
   address?: string | null
   lastSeen?: string | null
+  lastFailure?: { code: string; message: string; hint: string | null } | null
+  message?: string
   running?: boolean
   pid?: number
   listen?: string[]

@@ -161,6 +161,12 @@ export class TestDevice {
     }
   }
 
+  /** Waits until the daemon that `up` started has logged this event. */
+  async logged(event: string, options: { deadlineMs?: number } = {}): Promise<void> {
+    assert.ok(this.#daemon !== undefined, `${this.name} was not started with up()`)
+    await this.#daemon.line((line) => line.includes(`"${event}"`), { ...options, stream: 'stderr' })
+  }
+
   /** The daemon's log so far, when `up` started it. */
   get log(): string {
     return this.#daemon?.stderr ?? ''

@@ -1,5 +1,6 @@
 import type { PairingProgress } from '../api.ts'
 import { printableLine } from '../daemon/printable.ts'
+import { describeFinding } from '../finding-text.ts'
 import { groupDigits } from './code-screen.ts'
 import type { Output } from './output.ts'
 
@@ -17,7 +18,7 @@ const sourceNames = {
 export function showProgress(
   progress: PairingProgress,
   output: Output,
-  { isAsked, otherWay }: { isAsked: boolean; otherWay: string },
+  { isAsked, otherWay, place }: { isAsked: boolean; otherWay: string; place: 'pair' | 'join' },
 ): void {
   switch (progress.kind) {
     case 'source': {
@@ -28,6 +29,11 @@ export function showProgress(
       if (source === 'local-network' && status === 'unavailable')
         output.progress({ event: 'advice' }, `  ${otherWay}`)
       return
+    }
+    case 'obstacle': {
+      const { message, hint } = describeFinding(progress.finding, place)
+      const text = `${printableLine(message)}\n${printableLine(hint)}`
+      return output.progress({ event: 'obstacle', ...progress.finding }, text)
     }
     case 'contact':
       return output.progress({ event: 'contact' }, 'The other device is there.')

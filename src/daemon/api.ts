@@ -34,6 +34,17 @@ const noEvent = v.never()
 const nameAndId = v.object({ id: v.string(), name: v.string() })
 const path = v.picklist(['direct', 'relayed'])
 
+const finding = v.object({
+  cause: v.picklist(['no-answer', 'refused', 'unreachable', 'reset']),
+  peer: v.string(),
+  name: v.nullable(v.string()),
+  known: v.picklist(['seen', 'given', 'published']),
+  address: v.string(),
+  port: v.number(),
+  ownPort: v.nullable(v.number()),
+  remedies: v.array(v.picklist(['open-there', 'open-here', 'swap'])),
+})
+
 const device = v.object({
   id: v.string(),
   name: v.string(),
@@ -53,7 +64,15 @@ const device = v.object({
   lastSeen: v.nullable(v.string()),
   roundTripMs: v.nullable(v.number()),
   connectedSince: v.nullable(v.string()),
-  lastFailure: v.nullable(v.object({ at: v.string(), code: v.string(), message: v.string() })),
+  lastFailure: v.nullable(
+    v.object({
+      at: v.string(),
+      code: v.string(),
+      message: v.string(),
+      hint: v.nullable(v.string()),
+      finding: v.nullable(finding),
+    }),
+  ),
 })
 
 const content = { text: v.exactOptional(v.string()), json: v.exactOptional(v.unknown()) }
@@ -80,6 +99,7 @@ const progress = [
     status: v.picklist(['ready', 'unavailable']),
     detail: v.string(),
   }),
+  v.object({ kind: v.literal('obstacle'), finding }),
   v.object({ kind: v.literal('contact') }),
   v.object({ kind: v.literal('digits'), digits: v.string() }),
   v.object({ kind: v.literal('waiting') }),
@@ -133,7 +153,7 @@ export const methods = {
     deadlineMs: 15 * seconds,
   },
   pair: {
-    params: v.strictObject({ ask: v.boolean() }),
+    params: v.strictObject({ peers: v.exactOptional(v.array(v.string())), ask: v.boolean() }),
     event: v.variant('kind', [code, ...progress]),
     result: v.object({ device }),
     deadlineMs: null,

@@ -39,6 +39,7 @@ export const methodHandlers: MethodHandlers = {
     const progress = forwardProgress(send)
     const invitation = await node.pair({
       signal,
+      peers: params.peers ?? [],
       onProgress: progress.forward,
       ...(params.ask ? { confirm: askAt(ask, progress) } : {}),
     })

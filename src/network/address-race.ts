@@ -96,7 +96,13 @@ const directHeadStart = 4
 /** Connects to one peer by the first of its addresses that answers. */
 export interface Dialer {
   /** The addresses end in /p2p/PEERID, so that only that peer can answer there. Direct ones come before relayed ones, the first four at least. */
-  dial(addresses: readonly Multiaddr[], options: { signal: AbortSignal }): Promise<Connection>
+  dial(addresses: readonly Multiaddr[], options: DialerOptions): Promise<Connection>
+}
+
+export interface DialerOptions {
+  signal: AbortSignal
+  /** Called at the beginning of each dial, with what comes of it. */
+  onAttempt?: (address: Multiaddr, result: Promise<Connection>) => void
 }
 
 /**
@@ -105,10 +111,14 @@ export interface Dialer {
  */
 export function addressDialer(): (components: { transportManager: TransportManager }) => Dialer {
   return ({ transportManager }) => ({
-    dial: (addresses, options) =>
+    dial: (addresses, { onAttempt, ...options }) =>
       raceAddresses(
         inOrderOfTrial(addresses),
-        (address, { signal }) => transportManager.dial(address, { signal }),
+        (address, { signal }) => {
+          const result = transportManager.dial(address, { signal })
+          onAttempt?.(address, result)
+          return result
+        },
         options,
       ),
   })

@@ -1,8 +1,9 @@
-import type { Connection } from '@libp2p/interface'
-import { startDeadline } from './deadline.ts'
+import type { Connection, Stream } from '@libp2p/interface'
+import { startDeadline, untilAborted } from './deadline.ts'
 import type { Clock } from '../api.ts'
 /** Every libp2p program agrees upon it or declines it, and either is an answer. */
 const pingProtocol = '/ipfs/ping/1.0.0'
+const pingBytes = 32
 
 /** Whether anybody is at the other end. A connection that is not open any more, or is called off, is no answer. */
 export async function answers(
@@ -15,11 +16,23 @@ export async function answers(
       signal: deadline.signal,
       runOnLimitedConnection: true,
     })
-    stream.abort(new Error('that was all'))
-    return true
+    // That a stream opens says nothing: the other side is not waited for.
+    const answered = firstSign(stream)
+    stream.send(new Uint8Array(pingBytes))
+    await untilAborted(answered, deadline.signal).finally(() => stream.abort(new Error('that was all')))
+    return connection.status === 'open'
   } catch {
     return !deadline.signal.aborted && connection.status === 'open'
   } finally {
     deadline.stop()
   }
+}
+
+/** The echo, or the end of a stream that the other side refused. */
+function firstSign(stream: Stream): Promise<void> {
+  return new Promise((resolve) => {
+    for (const type of ['message', 'close'] as const) {
+      stream.addEventListener(type, () => resolve(), { once: true })
+    }
+  })
 }

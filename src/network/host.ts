@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify, type Identify } from '@libp2p/identify'
+import type { Identify } from '@libp2p/identify'
 import { FaultTolerance } from '@libp2p/interface'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
@@ -11,9 +11,12 @@ import type { Connection, ConnectionProtector, PeerId, Stream } from '@libp2p/in
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
+import { OwnAddresses, usableElsewhere } from './addresses/own-addresses.ts'
+import { scopedIdentify } from './addresses/told-addresses.ts'
 import { dhtClient, type DhtClient, type DhtHost } from './dht/dht-client.ts'
 import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
+import type { DialAttempt } from './dial-evidence.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
 import { lazyEncryption, lazyStreams } from './lazy-negotiation.ts'
@@ -22,7 +25,7 @@ import type { Veil } from './public/veil.ts'
 import { isVeiled } from './public/veiled-address.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
 import { pingService } from './ping-service.ts'
-import { isRelayedConnection } from './relayed-address.ts'
+import { isRelayed, isRelayedConnection } from './relayed-address.ts'
 import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
@@ -32,10 +35,12 @@ export interface Host {
   readonly dht: DhtClient | null
   /** Base58btc. */
   readonly peerId: string
-  /** Where this host can be dialled, each ending in /p2p/PEERID. */
+  /** Where this host can be dialled from elsewhere, the best first, each ending in /p2p/PEERID. */
   addresses(): Multiaddr[]
   /** What it listens on, wildcards unresolved. */
   listening(): Multiaddr[]
+  /** Null when it listens on none. */
+  listeningPort(): number | null
   /** The open connection to this peer, or a new one; whoever answers has proved to be it. */
   connect(
     peerId: string,
@@ -62,6 +67,8 @@ export interface Host {
   onIdentified(listener: (connection: Connection) => void): void
   /** Calls back when a device is dialled, at all of its addresses together, with what comes of it. */
   onDial(listener: (result: Promise<Connection>) => void): void
+  /** Calls back at the beginning of each dial to one address. */
+  onAttempt(listener: (attempt: DialAttempt) => void): void
   /** Calls back when a connection is open, whoever dialled. */
   onConnection(listener: (connection: Connection) => void): void
   openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
@@ -112,14 +119,21 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const listen = await listenAddresses(options)
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
   const ways = reach(tcp, options.relay)
+  const own = new OwnAddresses()
   const libp2p = await createLibp2p({
+    start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
-    addresses: { listen },
+    addresses: { listen, announceFilter: () => own.all() },
     transports: ways.transports,
     connectionEncrypters: [noise()],
     streamMuxers: [lazyStreams(yamux())],
     ...(ways.veil === null ? {} : { connectionProtector: protectorOf(ways.veil) }),
-    services: { ...servicesOf(options), ...ways.services, lazyEncryption: lazyEncryption() },
+    services: {
+      ...servicesOf(options, own),
+      ...ways.services,
+      lazyEncryption: lazyEncryption((connection) => ways.veil?.covers(connection) === true),
+      ownAddresses: own.service,
+    },
     nodeInfo: { userAgent: options.agent },
     // A missing IPv6 must not stop us; that nothing listens at all is checked below.
     transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
@@ -136,7 +150,14 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     // A person's own devices are in private networks: every address may be dialled where a device can be.
     connectionGater: { denyDialMultiaddr: isNeverDialled },
   })
-  if (libp2p.getMultiaddrs().length === 0) {
+  let listeners = 0
+  libp2p.addEventListener('transport:listening', () => listeners++)
+  await libp2p.start()
+  if (listeners < (await countTaken(listen))) {
+    await libp2p.stop()
+    throw portUnusable(options.port, 'taken')
+  }
+  if (listeners === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
       hint: 'Check this device’s network connection, or name another interface with --interface.',
@@ -156,8 +177,12 @@ function protectorOf(veil: Veil): () => ConnectionProtector {
   return () => veil.protector()
 }
 
-function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unknown>> {
-  const services = { identify: identify({ runOnConnectionOpen: true }), ping: pingService() }
+function servicesOf(
+  { dht, relay }: HostOptions,
+  own: OwnAddresses,
+): ServiceFactoryMap<Record<string, unknown>> {
+  const isTrusted = (peer: PeerId): boolean => relay?.isPaired(peer) === true
+  const services = { identify: scopedIdentify({ own: () => own.all(), isTrusted }), ping: pingService() }
   if (dht === undefined) return services
   const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = { ...services, dht }
   return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
@@ -168,14 +193,17 @@ const idleSocketMs = 5 * 60_000
 
 function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | null): NetworkHost {
   const dialListeners: ((result: Promise<Connection>) => void)[] = []
+  const attemptListeners: ((attempt: DialAttempt) => void)[] = []
   return {
     libp2p,
     simultaneousOpen: ways.simultaneousOpen,
     veil: ways.veil,
     dht,
     peerId: libp2p.peerId.toString(),
-    addresses: () => libp2p.getMultiaddrs(),
+    addresses: () => usableElsewhere(libp2p.getMultiaddrs()),
     listening: () => listen.map((address) => multiaddr(address)),
+    listeningPort: () =>
+      portOf(listen.map((address) => multiaddr(address))) ?? portOf(libp2p.getMultiaddrs()),
 
     async connect(peerId, addresses, { signal }) {
       const peer = peerIdFromString(peerId)
@@ -199,7 +227,13 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
       if (targets.length === 0)
         throw new SpacedockError('offline', 'No address of the other device is known.')
       const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal })
-      const result = ways.dialer.dial(targets, { signal: deadline.signal }).finally(() => deadline.stop())
+      const onAttempt = (address: Multiaddr, attempt: Promise<Connection>): void => {
+        const told = { peer: peerId, address: String(address).replace(suffix, ''), result: attempt }
+        for (const listener of attemptListeners) listener(told)
+      }
+      const result = ways.dialer
+        .dial(targets, { signal: deadline.signal, onAttempt })
+        .finally(() => deadline.stop())
       for (const listener of dialListeners) listener(result)
       return result
     },
@@ -226,6 +260,7 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
     },
 
     onDial: (listener) => void dialListeners.push(listener),
+    onAttempt: (listener) => void attemptListeners.push(listener),
 
     onConnection(listener) {
       libp2p.addEventListener('connection:open', ({ detail }) => listener(detail))
@@ -253,6 +288,14 @@ function dialTimedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'No address of the other device answered in time.')
 }
 
+function portOf(addresses: readonly Multiaddr[]): number | null {
+  const direct = addresses.filter((address) => !isRelayed(address))
+  const ports = direct.map((address) =>
+    Number(address.getComponents().find(({ name }) => name === 'tcp')?.value),
+  )
+  return ports.find((port) => port > 0) ?? null
+}
+
 function hostOf(address: Multiaddr): string | undefined {
   return address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value
 }
@@ -269,6 +312,15 @@ export async function listenAddresses({
     if (state !== 'free') throw portUnusable(port, state)
   }
   return hosts.map((host) => `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`)
+}
+
+/** Of addresses that were free: where somebody listens now, which is this host unless another program was faster. */
+async function countTaken(listen: readonly string[]): Promise<number> {
+  const states = listen.map(async (address) => {
+    const [host, port] = multiaddr(address).getComponents()
+    return checkPort(Number(port?.value), host?.value ?? '')
+  })
+  return (await Promise.all(states)).filter((state) => state === 'taken').length
 }
 
 function wildcards(): string[] {

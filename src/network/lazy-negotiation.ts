@@ -10,7 +10,7 @@ import { UnsupportedProtocolError } from '@libp2p/interface'
  * js-libp2p cannot do it. So what it waits for is handed to it at once, and taken off what really arrives.
  */
 
-/** A muxer whose streams are opened lazily. */
+/** A muxer whose streams are opened lazily, and which takes those that others open like this. */
 export function lazyStreams<Components>(
   create: (components: Components) => StreamMuxerFactory,
 ): (components: Components) => StreamMuxerFactory {
@@ -27,26 +27,72 @@ export function lazyStreams<Components>(
         if (protocol !== undefined && stream.protocol === '') presume(stream, protocol)
         return stream
       }
+      const { onRemoteStream } = acceptorOf(muxer)
+      acceptorOf(muxer).onRemoteStream = (stream) => {
+        keepOpenWhileNegotiating(stream)
+        onRemoteStream.call(muxer, stream)
+      }
       return muxer
     }
     return factory
   }
 }
 
-/** As a libp2p service: connections that this host dials agree on their encryption lazily. */
-export function lazyEncryption(): (components: { upgrader: Upgrader }) => object {
+/**
+ * As a libp2p service: connections that this host dials agree on their encryption lazily. Not those that something else is said
+ * on first.
+ */
+export function lazyEncryption(
+  isProtected: (connection: MultiaddrConnection) => boolean = () => false,
+): (components: { upgrader: Upgrader }) => object {
   return ({ upgrader }) => {
     const upgradeOutbound = upgrader.upgradeOutbound.bind(upgrader)
     const lazily: Upgrader['upgradeOutbound'] = (connection: MultiaddrConnection, options) => {
       const [protocol, ...others] = upgrader.getConnectionEncrypters().keys()
       const isProposer =
-        options?.initiator !== false && !(options !== undefined && 'skipEncryption' in options)
+        options?.initiator !== false &&
+        !(options !== undefined && 'skipEncryption' in options) &&
+        !isProtected(connection)
       if (isProposer && protocol !== undefined && others.length === 0) presume(connection, protocol)
       return upgradeOutbound(connection, options)
     }
     upgrader.upgradeOutbound = lazily
     return {}
   }
+}
+
+/**
+ * Puts the end of what the other side sends off until the protocol is agreed upon. A short question comes together with its
+ * proposal and its end, and what libp2p has read of it by then could not be put back into a stream that has ended.
+ */
+function keepOpenWhileNegotiating(stream: Stream & { onRemoteCloseWrite: () => void }): void {
+  const end = stream.onRemoteCloseWrite.bind(stream)
+  let { protocol } = stream
+  let hasEnded = false
+  if (protocol !== '') return
+  stream.onRemoteCloseWrite = () => {
+    hasEnded = true
+    if (protocol !== '') end()
+  }
+  Object.defineProperty(stream, 'protocol', {
+    enumerable: true,
+    get: () => protocol,
+    set: (agreed: string) => {
+      protocol = agreed
+      if (hasEnded) end()
+    },
+  })
+}
+
+/** What libp2p's muxers call with a stream that the other side has opened; their public type leaves it out. */
+interface Acceptor {
+  onRemoteStream: (stream: Stream & { onRemoteCloseWrite: () => void }) => void
+}
+
+function acceptorOf(muxer: object): Acceptor {
+  if (!('onRemoteStream' in muxer) || typeof muxer.onRemoteStream !== 'function')
+    throw new TypeError('a muxer of libp2p that accepts streams in another way')
+  return muxer as Acceptor
 }
 
 /** What libp2p's streams and connections call with all that arrives; their public type leaves it out. */

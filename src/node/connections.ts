@@ -4,14 +4,17 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { ConnectionPath, Log } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
+import type { DialEvidence } from '../network/dial-evidence.ts'
 import type { Host } from '../network/host.ts'
 import { DirectPaths } from '../network/relay/direct-paths.ts'
 import { isRelayedConnection } from '../network/relayed-address.ts'
+import { OtherVersionError } from '../network/session/session-errors.ts'
 import { acceptSession, openSession, type Session, type SessionOptions } from '../network/session/session.ts'
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { failureCauses } from '../network/supervisor/failures.ts'
 import type { Store } from '../store/store.ts'
 import { takeTurns } from '../store/take-turns.ts'
+import { Firewalled } from './firewalled.ts'
 import { Internet, type InternetSettings } from './internet.ts'
 import { fraction, type Machine } from './machine.ts'
 import type { Metrics } from './metrics.ts'
@@ -27,6 +30,8 @@ export interface ConnectionsParts {
   interfaces: string[] | undefined
   /** Whether to be found, and to find others, on the local network. */
   mdns: boolean
+  /** What comes of dials, and who is heard on the local network. */
+  evidence: DialEvidence
   /** Null when nothing but the local network is used. */
   settings: InternetSettings | null
   /** How every session begins, and what is done with what comes over it. */
@@ -48,12 +53,13 @@ export class Connections {
   readonly #parts: ConnectionsParts
   readonly #session: SessionOptions
   readonly #directPaths: DirectPaths
+  readonly #firewalled: Firewalled
   readonly #stopListening: (() => void)[] = []
   #stopped = false
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts
-    const { store, host, trusted, metrics, machine, log, interfaces, mdns, settings } = parts
+    const { store, host, trusted, metrics, machine, log, interfaces, mdns, settings, evidence } = parts
     const { clock, random } = machine
     this.#session = {
       ...parts.session,
@@ -104,12 +110,23 @@ export class Connections {
         interfaces,
         log,
         onSighting: (peer, addresses) => {
+          evidence.heard(peer)
           store.registry.sighted(peer, addresses)
           this.#sighted(peer)
         },
-        onLost: (peer) => store.registry.lost(peer),
+        onLost: (peer) => {
+          evidence.lost(peer)
+          store.registry.lost(peer)
+        },
       })
     this.localNetwork = mdns ? localNetwork() : null
+    this.#firewalled = new Firewalled({
+      evidence,
+      clock,
+      nameOf: (peer) => store.registry.get(peer)?.name ?? null,
+      ownPort: () => host.listeningPort(),
+      look: () => this.localNetwork?.look(),
+    })
     const internet = (known: InternetSettings): Internet =>
       new Internet({
         settings: known,
@@ -128,12 +145,13 @@ export class Connections {
   }
 
   async start(): Promise<void> {
-    const { host, store, metrics, machine } = this.#parts
+    const { host, store, metrics, machine, evidence } = this.#parts
     host.onConnection((connection) => {
       metrics.connectionOpened(pathOf(connection))
       this.#directPaths.connectionOpened(connection)
     })
     host.onDial((result) => metrics.dialled(result))
+    host.onAttempt((attempt) => evidence.dialling(attempt))
     host.onIdentified((connection) => void this.#rememberAddress(connection))
     this.#stopListening.push(
       store.trust.onChange((peer) => {
@@ -167,7 +185,12 @@ export class Connections {
 
   /** Serves the session protocol: the other device opens one. */
   async accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
-    this.supervisor.admit(await acceptSession(stream, connection, { ...this.#session, signal }))
+    try {
+      this.supervisor.admit(await acceptSession(stream, connection, { ...this.#session, signal }))
+    } catch (error) {
+      if (error instanceof OtherVersionError) this.supervisor.refused(connection.remotePeer, error)
+      throw error
+    }
   }
 
   /** Where a device was last, where it is seen, and where it says that it is: by turns, so that no way waits for another. */
@@ -208,7 +231,7 @@ export class Connections {
     const { code, message } = failure
     log('debug', 'session.attempt-failed', { peer, code, message, causes: failureCauses(failure) })
     metrics.connectionRetried()
-    store.registry.disconnected(peer, failure)
+    store.registry.disconnected(peer, this.#firewalled.explain(peer, failure))
   }
 
   #measured({ remotePeer, id }: Connection, roundTripMs: number): void {

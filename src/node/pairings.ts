@@ -1,4 +1,5 @@
 import type {
+  Clock,
   Device,
   Invitation,
   JoinOptions,
@@ -6,18 +7,24 @@ import type {
   NodeEvents,
   PairingProgress,
   PairOptions,
+  ReachFinding,
 } from '../api.ts'
+import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
-import { filterAddresses } from '../network/discovery/address-filter.ts'
+import type { DialEvidence } from '../network/dial-evidence.ts'
+import { addressesToPublish } from '../network/discovery/address-filter.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
 import { givenAddresses, parsePeerAddress } from '../network/discovery/given-addresses.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
+import type { CandidateSource } from '../network/discovery/rendezvous.ts'
 import type { Host } from '../network/host.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
 import type { RendezvousKeys } from '../pairing/rendezvous-record.ts'
 import { formatPairingUri, parseInvitationText } from '../pairing/pairing-uri.ts'
 import { suite1 } from '../pairing/suite.ts'
 import { sessionIdOf } from '../protocols/machine-run.ts'
+import { ObstacleWatch } from '../protocols/obstacle-watch.ts'
+import type { Outreach } from '../protocols/outreach.ts'
 import type { PairingService } from '../protocols/pairing.ts'
 import type { Internet } from './internet.ts'
 
@@ -28,6 +35,11 @@ export interface PairingsParts {
   localNetwork: LocalDiscovery | null
   /** Null when nothing but the local network is used. */
   internet: Internet | null
+  evidence: DialEvidence
+  outreach: Outreach
+  clock: Clock
+  /** The name of a device that is known here; null of others. */
+  nameOf: (peer: string) => string | null
   log: Log
   deviceOf: (peer: string) => Device
   emit: <K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]) => void
@@ -44,14 +56,20 @@ const maxUriAddresses = 3
 /** Shows a new code. */
 export async function pair(parts: PairingsParts, options: PairOptions): Promise<Invitation> {
   options.signal?.throwIfAborted()
-  const { pairing, localNetwork, internet, host, deviceOf, log } = parts
+  const { pairing, localNetwork, internet, host, deviceOf, outreach, log } = parts
+  const given = givenAddresses(options.peers ?? [])
   const report = (progress: PairingProgress): void => reporter.report(progress)
-  const { words, keys, expiresAtMs, runner } = pairing.invite({ ...options, onProgress: report })
+  const { words, keys, expiresAtMs, runner } = pairing.invite({
+    ...options,
+    onProgress: report,
+    obstacle: () => reporter.obstacle(),
+  })
   const sessionId = sessionIdOf(keys)
   const reporter = progressReporter(parts, 'initiator', sessionId, options)
   // A joiner that started earlier hears this and asks at once.
   localNetwork?.announce()
   const publishing = new AbortController()
+  outreach.open(localNetwork === null ? [given] : [given, localNetwork], publishing.signal)
   internet?.rendezvous
     .publish(rendezvousKeys(keys), {
       signal: publishing.signal,
@@ -86,9 +104,13 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   const { pairing, host, localNetwork, internet, deviceOf } = parts
   const { code, addresses } = parseInvitationText(text)
   if (!code.ok) throw new SpacedockError('invalid-code', code.message, { hint: code.hint })
-  const given = givenAddresses([...(options.peers ?? []), ...addresses.filter(isPeerAddress)])
+  const peers = [...(options.peers ?? []), ...addresses.filter(isPeerAddress)]
+  const given = givenAddresses(peers)
+  const published = new Set<string>()
   const keys = deriveCodeKeys(suite1, code.entropy)
-  const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), options)
+  const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
+  const looking = new AbortController()
+  void stayVisible(parts, looking.signal)
   try {
     const { peer } = await pairing.join(code.entropy, {
       ...options,
@@ -96,10 +118,11 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
         connectedPeers(host.libp2p, (peer) => internet?.nodes.has(peer) === true),
         given,
         ...(localNetwork === null ? [] : [localNetwork]),
-        ...(internet === null ? [] : [internet.rendezvous.source(rendezvousKeys(keys))]),
+        ...(internet === null ? [] : [noting(internet.rendezvous.source(rendezvousKeys(keys)), published)]),
       ],
       timeoutMs: options.timeoutMs ?? searchTimeoutMs,
       onProgress: (progress) => reporter.report(progress),
+      obstacle: () => reporter.obstacle(),
     })
     reporter.paired()
     return deviceOf(peer)
@@ -107,9 +130,35 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
     reporter.failed(error)
     throw error
   } finally {
+    looking.abort()
     reporter.stop()
   }
 }
+
+/** The same source, of which is remembered whom it has found. */
+function noting(source: CandidateSource, found: Set<string>): CandidateSource {
+  return {
+    name: source.name,
+    find: async (search) =>
+      source.find({
+        ...search,
+        onCandidate(candidate) {
+          found.add(candidate.peer)
+          search.onCandidate(candidate)
+        },
+      }),
+  }
+}
+
+/** Once a second: a joiner that cannot get to the initiator is reached by it, and known to be looking. */
+async function stayVisible({ localNetwork, clock }: PairingsParts, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    localNetwork?.announce()
+    await pause(clock, announceEveryMs, signal)
+  }
+}
+
+const announceEveryMs = 1_000
 
 function rendezvousKeys({ rendezvousKey, recordKey }: CodeKeys): RendezvousKeys {
   return { signingSeed: rendezvousKey, recordKey }
@@ -119,18 +168,31 @@ interface PairingReporter {
   report: (progress: PairingProgress) => void
   paired: () => void
   failed: (error: unknown) => void
+  /** What keeps the other device away, as far as that is known now. */
+  obstacle: () => ReachFinding | null
   stop: () => void
 }
 
 /** Tells the caller and the node's listeners how a pairing goes. */
 function progressReporter(
-  { localNetwork, emit, onEnded }: PairingsParts,
+  { localNetwork, emit, onEnded, evidence, clock, nameOf, host }: PairingsParts,
   role: Role,
   sessionId: string,
-  { onProgress }: PairOptions,
+  { onProgress, peers = [], published = new Set() }: PairOptions & { published?: ReadonlySet<string> },
 ): PairingReporter {
   const watching = new AbortController()
+  const obstacles = new ObstacleWatch({
+    evidence,
+    clock,
+    role,
+    given: peers.map((address) => parsePeerAddress(address).peer),
+    published,
+    nameOf,
+    ownPort: () => host.listeningPort(),
+    onFinding: (finding) => report({ kind: 'obstacle', finding }),
+  })
   const report = (progress: PairingProgress): void => {
+    if (progress.kind === 'contact') obstacles.stop()
     onProgress?.(progress)
     emit('pairing:progress', { sessionId, role, progress })
   }
@@ -147,18 +209,19 @@ function progressReporter(
       onEnded(role, code)
       emit('pairing:failed', { sessionId, role, code, message })
     },
-    stop: () => watching.abort(),
+    obstacle: () => obstacles.current(),
+    stop() {
+      obstacles.stop()
+      watching.abort()
+    },
   }
 }
 
-/** Those that somebody elsewhere can use; loopback only when there is nothing else. */
 function addressesToShow(host: Host): string[] {
   const { peerId: peer } = host
-  const all = host.addresses().map(String)
-  const far = filterAddresses(all, { peer, allowLoopback: false, limit: maxUriAddresses })
-  const usable =
-    far.length > 0 ? far : filterAddresses(all, { peer, allowLoopback: true, limit: maxUriAddresses })
-  return usable.map((address) => `${address}/p2p/${peer}`)
+  // Loopback is among them only when there is nothing else.
+  const options = { peer, allowLoopback: true, limit: maxUriAddresses }
+  return addressesToPublish(host.addresses().map(String), options).map((address) => `${address}/p2p/${peer}`)
 }
 
 /** What a QR code says besides the words is a help and no condition: a bad address in it is left out. */

@@ -1,10 +1,13 @@
 import type { Clock } from '../api.ts'
 import type { FoundPeer } from '../network/discovery/rendezvous.ts'
 
-/** Peers being asked at the same moment; the others wait their turn. */
-const maxAsking = 64
-/** Whoever invents peers must not make us remember them all. */
-const maxPeers = 1_024
+export interface CandidateQueueOptions {
+  /** Peers being asked at the same moment; the others wait their turn. @default 64 */
+  maxAsking?: number
+  /** Whoever invents peers must not make us remember them all. @default 1_024 */
+  maxPeers?: number
+}
+
 const maxAddressesPerPeer = 16
 /** A peer that gave no answer is asked again after this long, twice as long the next time, and so on. */
 const firstRetryMs = 500
@@ -36,12 +39,14 @@ export class CandidateQueue {
   readonly #ask: (peer: string) => void
   readonly #candidates = new Map<string, Candidate>()
   readonly #waiting: Record<Rank, Set<string>> = { given: new Set(), news: new Set(), silent: new Set() }
+  readonly #options: Required<CandidateQueueOptions>
   #asking = 0
   #isPaused = false
 
-  constructor(clock: Clock, ask: (peer: string) => void) {
+  constructor(clock: Clock, ask: (peer: string) => void, options: CandidateQueueOptions = {}) {
     this.#clock = clock
     this.#ask = ask
+    this.#options = { maxAsking: 64, maxPeers: 1_024, ...options }
   }
 
   all(): string[] {
@@ -57,8 +62,11 @@ export class CandidateQueue {
     return this.#candidates.get(peer)?.question?.signal ?? AbortSignal.abort()
   }
 
-  /** A peer was found, or seen again: news of it makes it worth asking at once. */
-  add({ peer, addresses, urgent, given = false }: FoundPeer): void {
+  /**
+   * A peer was found, or seen again: news of it makes it worth asking at once. Returns the addresses that are news of one that
+   * is being asked at others.
+   */
+  add({ peer, addresses, urgent, given = false }: FoundPeer): string[] {
     const known = this.#candidates.get(peer)
     if (known === undefined) {
       this.#makeRoom()
@@ -71,14 +79,17 @@ export class CandidateQueue {
         cancelTimer: () => {},
       })
       this.#enqueue(peer)
-      return
+      return []
     }
+    const before = new Set(known.addresses)
     known.addresses = [...new Set([...addresses, ...known.addresses])].slice(0, maxAddressesPerPeer)
     if (given) known.rank = 'given'
-    if (!urgent) return
+    const news = known.question === null ? [] : known.addresses.filter((address) => !before.has(address))
+    if (!urgent) return news
     if (known.rank === 'silent') known.rank = 'news'
     known.nextRetryMs = firstRetryMs
     this.#enqueue(peer)
+    return news
   }
 
   /** The question to this peer is over, and it was not the one, or not yet. */
@@ -121,7 +132,7 @@ export class CandidateQueue {
   }
 
   #askNext(): void {
-    while (!this.#isPaused && this.#asking < maxAsking) {
+    while (!this.#isPaused && this.#asking < this.#options.maxAsking) {
       const peer = this.#firstWaiting()
       if (peer === undefined) return
       this.#withdraw(peer)
@@ -156,7 +167,7 @@ export class CandidateQueue {
 
   /** Those that were silent go first, then whoever waits for longest; never one that a person named. */
   #makeRoom(): void {
-    if (this.#candidates.size < maxPeers) return
+    if (this.#candidates.size < this.#options.maxPeers) return
     let dropped: string | undefined
     for (const [peer, { rank, question }] of this.#candidates) {
       if (rank === 'given' || question !== null) continue

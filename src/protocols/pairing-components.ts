@@ -1,4 +1,4 @@
-import type { Clock, Confirm, Log, PairingProgress } from '../api.ts'
+import type { Clock, Confirm, Log, PairingProgress, ReachFinding } from '../api.ts'
 import type { CandidateSource } from '../network/discovery/rendezvous.ts'
 import type { Host } from '../network/host.ts'
 import type { PairingMessage } from '../pairing/messages.ts'
@@ -41,6 +41,8 @@ export interface PairingRun {
   confirm?: Confirm | undefined
   signal?: AbortSignal | undefined
   onProgress: (progress: PairingProgress) => void
+  /** What keeps the other device away, as far as that is known now. */
+  obstacle?: () => ReachFinding | null
 }
 
 /** A join also looks for the other device. */
@@ -58,6 +60,8 @@ export interface PairingTransport {
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null>
+  /** While an exchange waits for a connection to this peer, it may come about at these addresses as well. */
+  reachAlsoAt(peer: string, addresses: readonly string[], signal: AbortSignal): void
   /** This join has found the right peer: what earlier ones still say to it belongs to a code that is out of date. */
   claim(peer: string): void
   /** Its answer does not matter; gives up after three seconds. */

@@ -1,4 +1,6 @@
+import type { ReachFinding } from '../api.ts'
 import { SpacedockError, type ErrorCode } from '../errors.ts'
+import { describeCause, describeFinding } from '../finding-text.ts'
 import type { JoinFailure } from '../pairing/joiner-state.ts'
 
 type Role = 'initiator' | 'joiner'
@@ -88,10 +90,21 @@ const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = 
   },
 }
 
-export function pairingError(reason: JoinFailure, role: Role): SpacedockError {
+/** `obstacle`: what kept the other device away, when that is known. */
+export function pairingError(
+  reason: JoinFailure,
+  role: Role,
+  obstacle: ReachFinding | null = null,
+): SpacedockError {
   const { code, [role]: told } = failures[reason]
-  return new SpacedockError(code, told.message, { hint: told.hint })
+  if (obstacle === null || reason !== neverMet[role])
+    return new SpacedockError(code, told.message, { hint: told.hint })
+  const { hint } = describeFinding(obstacle, role === 'joiner' ? 'join' : 'pair')
+  return new SpacedockError(code, `${told.message.slice(0, -1)}: ${describeCause(obstacle)}.`, { hint })
 }
+
+/** How a pairing ends in which the two have not met. */
+const neverMet: Record<Role, JoinFailure> = { initiator: 'expired', joiner: 'not-found' }
 
 /** What the storage said about it, when it said anything. */
 export function storageFailure(cause: unknown): SpacedockError {

@@ -24,11 +24,19 @@ export class PairingService {
   readonly #components: PairingComponents
   readonly #invitations = new Set<InvitationRunner>()
   readonly #joins = new Set<JoinRunner>()
+  /** Peers that are dialled at addresses that were news of them. */
+  readonly #reaching = new Set<string>()
   /** By peer, the last exchange of a join that is under way or waits. */
   readonly #turns = new Map<string, Promise<PairingMessage | null>>()
 
+  /** By peer, who waits for a connection to it. */
+  readonly #arrivals = new Map<string, Set<(connection: Connection) => void>>()
+
   constructor(components: PairingComponents) {
     this.#components = components
+    components.host.onConnection((connection) => {
+      if (connection.direction === 'inbound') this.#arrived(connection)
+    })
   }
 
   /** Opens an invitation with fresh entropy. */
@@ -60,6 +68,7 @@ export class PairingService {
     const runner = new JoinRunner(this.#components, keys, options, {
       exchange: (peer, addresses, message, signal) =>
         this.#inTurn(peer, () => this.#exchange(peer, addresses, message, signal)),
+      reachAlsoAt: (peer, addresses, signal) => void this.#reachAlsoAt(peer, addresses, signal),
       claim: (peer) => {
         for (const other of this.#joins) if (other !== runner) other.giveWay(peer)
       },
@@ -172,13 +181,13 @@ export class PairingService {
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null> {
-    const { host, addressesOf, clock, log } = this.#components
+    const { host, clock, log } = this.#components
     if (signal.aborted) return null
     const deadline = startDeadline(exchangeTimeoutMs, exchangeTimedOut, { signal, clock })
     const { signal: until } = deadline
     let connection: Connection | undefined
     try {
-      connection = await host.connect(peer, [...addresses, ...addressesOf(peer)], { signal: until })
+      connection = await this.#connect(peer, addresses, until)
       const stream = await host.openStream(connection, pairingProtocol, { signal: until })
       const options = { maxBytes: maxMessageLength, signal: until, clock }
       return decodeMessage(await request(stream, encodeMessage(message), options))
@@ -191,6 +200,40 @@ export class PairingService {
     } finally {
       deadline.stop()
     }
+  }
+
+  /** By a dial of ours, or by one of the other side: firewalls may let only one of the two through. */
+  async #connect(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+    const { host, addressesOf } = this.#components
+    const { promise: arrival, resolve } = Promise.withResolvers<Connection>()
+    const waiting = this.#arrivals.get(peer) ?? new Set()
+    this.#arrivals.set(peer, waiting.add(resolve))
+    const noLongerNeeded = new AbortController()
+    const dial = host.connect(peer, [...addresses, ...addressesOf(peer)], {
+      signal: AbortSignal.any([signal, noLongerNeeded.signal]),
+    })
+    try {
+      return await Promise.race([dial, arrival])
+    } finally {
+      noLongerNeeded.abort()
+      dial.catch(() => {})
+      waiting.delete(resolve)
+      if (waiting.size === 0) this.#arrivals.delete(peer)
+    }
+  }
+
+  /** Never rejects. */
+  async #reachAlsoAt(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<void> {
+    // One such dial at a time: whoever announces new addresses without end must not be dialled without end.
+    if (!this.#arrivals.has(peer) || this.#reaching.has(peer)) return
+    this.#reaching.add(peer)
+    const connection = await this.#components.host.connect(peer, addresses, { signal }).catch(() => null)
+    this.#reaching.delete(peer)
+    if (connection !== null) this.#arrived(connection)
+  }
+
+  #arrived(connection: Connection): void {
+    for (const arrived of this.#arrivals.get(connection.remotePeer.toString()) ?? []) arrived(connection)
   }
 
   async #tell(peer: string, message: PairingMessage): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ConnectionPath, DeviceInfo, DeviceState } from '../api.ts'
+import type { ConnectionPath, DeviceInfo, DeviceState, ReachFinding } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { Contacts } from './contacts.ts'
 import { deviceIdOf } from './device-id.ts'
@@ -15,6 +15,14 @@ export interface PairKeys {
   /** Absent while the device is unknown or revoked. */
   settled?: { key: Uint8Array; state: 'active' | 'needs-pairing' }
   provisional?: { key: Uint8Array; state: 'pending' | 'confirming'; acknowledgement: Uint8Array }
+}
+
+/** Why there is no connection: a SpacedockError, or one with what is known besides. */
+export interface Failure {
+  code: string
+  message: string
+  hint?: string | null | undefined
+  finding?: ReachFinding | null
 }
 
 /** `before` is null for a device that was not known. */
@@ -52,7 +60,7 @@ export interface DeviceRegistry {
   /** How long a round trip over its connection takes. */
   measured(peerId: string, roundTripMs: number): void
   /** Also says that a trusted device was looked for and not reached, and why. */
-  disconnected(peerId: string, failure?: { code: string; message: string } | null): void
+  disconnected(peerId: string, failure?: Failure | null): void
   /** Where to look for it: addresses that worked and those seen now, by turns, the first of each first. */
   addressesOf(peerId: string): string[]
   pairKeysOf(peerId: string): PairKeys
@@ -230,7 +238,11 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     disconnected(peerId, failure = null) {
       if (presence.get(peerId).connection !== null) reached(peerId, null)
       const at = new Date(clock.wall()).toISOString()
-      presence.disconnected(peerId, failure && { at, code: failure.code, message: failure.message })
+      if (failure === null) presence.disconnected(peerId, null)
+      else {
+        const { code, message, hint = null, finding = null } = failure
+        presence.disconnected(peerId, { at, code, message, hint, finding })
+      }
       announce(peerId)
     },
     addressesOf(peerId) {

@@ -7,7 +7,7 @@ import { groupDigits, qrCode, wordGrid } from '../../src/cli/code-screen.ts'
 import { messageText } from '../../src/cli/commands/messages.ts'
 import { confirmationQuestion } from '../../src/cli/confirmation.ts'
 import { dataDirectory } from '../../src/cli/data-directory.ts'
-import { deviceTable, displayWidth, localTime } from '../../src/cli/device-table.ts'
+import { deviceRemedies, deviceTable, displayWidth, localTime } from '../../src/cli/device-table.ts'
 import { countdown, describeDuration, describeTiming, parseDuration } from '../../src/cli/durations.ts'
 import { nearest } from '../../src/cli/nearest.ts'
 import { Output, type OutputOptions } from '../../src/cli/output.ts'
@@ -104,7 +104,7 @@ test('the device table is aligned by what a terminal shows', () => {
   })
   const laptop = device({ name: 'laptop\u001b[31m', state: 'paired', lastSeen: null })
   const message = 'No answer at\u001b[2J its address.'
-  const lastFailure = { at: '2026-01-02T00:00:00.000Z', code: 'offline', message }
+  const lastFailure = { at: '2026-01-02T00:00:00.000Z', code: 'offline', message, hint: null, finding: null }
   const tablet = device({ name: 'tablet', lastSeen: null, lastFailure })
   const gone = device({ name: 'gone', lastSeen: null, lastFailure, state: 'needs-pairing' })
   const revoked = device({ name: 'stolen', lastSeen: null, state: 'revoked' })
@@ -116,6 +116,13 @@ test('the device table is aligned by what a terminal shows', () => {
     'gone    needs-pairing          abcdefghijklmnop  never seen',
     'stolen  revoked                abcdefghijklmnop  you have ended the pairing',
   ])
+  const hint = 'Allow incoming connections\u001b[2J to TCP port 28417 there.'
+  const remedied = { ...lastFailure, hint }
+  const connected = { ...phone, lastFailure: remedied }
+  assert.equal(
+    deviceRemedies([connected, tablet, { ...tablet, lastFailure: remedied }]),
+    'tablet: Allow incoming connections to TCP port 28417 there.',
+  )
   assert.equal(displayWidth('a👩‍🚀é'), 4)
 })
 

@@ -21,7 +21,7 @@ export interface Recipe {
   /** The command that builds it. */
   build: (output: string) => readonly string[]
   /** Its executable, when the build does not put it at `output`. */
-  executable?: string
+  executable?: (output: string) => string
 }
 
 /**
@@ -42,7 +42,7 @@ export async function buildProgram(recipe: Recipe): Promise<ForeignProgram | str
   })
   if (code !== 0) throw new Error(`The device in ${name} does not build:\n${stderr}`)
   console.error(`${name}: built in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
-  return { name, command: [recipe.executable ?? output] }
+  return { name, command: [recipe.executable?.(output) ?? output] }
 }
 
 function skip(sentence: string): string {

@@ -15,11 +15,11 @@ export interface Stage {
 
 export type Scenario = (title: string, play: (stage: Stage) => Promise<void>) => void
 
-/** Scenarios of one program, whose titles begin with its name where they say "They". */
+/** Scenarios of one program, which their titles call "theirs". */
 export function scenariosOf(name: string, program: ForeignProgram | string): Scenario {
   return (title, play) => {
     const skip = typeof program === 'string' ? program : false
-    test(title.replaceAll('They', name), { skip, timeout: 120_000 }, async (context) => {
+    test(title.replace(/theirs/iu, name), { skip, timeout: 120_000 }, async (context) => {
       if (typeof program === 'string') return
       const place = localPlace()
       const closing: { close: () => Promise<void>; name: string; log: string }[] = []

@@ -14,7 +14,9 @@ export interface FirewallOptions {
   dropMulticast?: boolean
   /** Only answers get in, as a laptop's own firewall does it; the lists below name exceptions. */
   dropInbound?: boolean
-  /** Ports that stay open although `dropInbound` is set, such as 5353. */
+  /** The same with an answer that says no: `reset`, as an iptables rule may, or `prohibited`, as firewalld does. */
+  rejectInbound?: 'reset' | 'prohibited'
+  /** Ports that stay open although `dropInbound` or `rejectInbound` is set, such as 5353. */
   allowUdp?: readonly number[]
   allowTcp?: readonly number[]
 }
@@ -95,10 +97,13 @@ export function hostRules(options: FirewallOptions): string {
     inbound.push(...multicastRules)
     outbound.push(...multicastRules)
   }
-  if (options.dropInbound === true) {
+  const { dropInbound = false, rejectInbound } = options
+  if (dropInbound || rejectInbound !== undefined) {
     inbound.push('iifname "lo" accept', 'ct state { established, related } accept')
     if (options.allowUdp?.length) inbound.push(`udp dport { ${options.allowUdp.join(', ')} } accept`)
     if (options.allowTcp?.length) inbound.push(`tcp dport { ${options.allowTcp.join(', ')} } accept`)
+    if (rejectInbound === 'reset') inbound.push('meta l4proto tcp reject with tcp reset')
+    if (rejectInbound === 'prohibited') inbound.push('meta l4proto tcp reject with icmpx admin-prohibited')
     inbound.push('meta l4proto { tcp, udp } drop')
   }
   return `

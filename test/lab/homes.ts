@@ -28,7 +28,7 @@ export async function twoHomes(
     more = [],
   }: HomesOptions = {},
 ) {
-  internet ??= await lab.lan('internet', { ipv4: '203.0.113.0/24' })
+  internet ??= await lab.internet()
   const nodes: RendezvousNode[] = []
   for (let index = 0; index < rendezvous; index++) {
     const host = await lab.host(`meet${index}`, [internet])

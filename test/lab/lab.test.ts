@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createLab } from './lab.ts'
+import { internetRanges, requirePublic } from './public-range.ts'
 import { whyNoLab } from './requirements.ts'
 import {
   answerUdp,
@@ -43,6 +44,28 @@ describe('a lab', { skip: await whyNoLab() }, () => {
     assert.throws(() => alice.address(home), /no ipv4/)
     await listenTcp(bob, bob.address(home, 'ipv6'), 4000)
     assert.equal(await tcpReply(alice, bob.address(home, 'ipv6'), 4000), 'fd00:6::1')
+  })
+
+  test('has an internet whose addresses are public, to js-libp2p and to Spacedock', async () => {
+    await using lab = await createLab()
+    const { ipv4, otherIpv4, ipv6 } = internetRanges
+    for (const range of [ipv4, otherIpv4, ipv6]) assert.doesNotThrow(() => requirePublic(range), range)
+    const internet = await lab.internet({ ipv4, ipv6 })
+    const server = await lab.host('server', [internet])
+    assert.equal(server.address(internet), '20.3.4.1')
+    assert.equal(server.address(internet, 'ipv6'), '2a02:4780:10::1')
+    for (const range of [
+      '203.0.113.0/24',
+      '198.51.100.0/24',
+      '10.9.0.0/24',
+      '100.64.0.0/24',
+      '192.0.2.0/24',
+    ]) {
+      await assert.rejects(lab.internet({ ipv4: range }), /no internet/u, range)
+    }
+    for (const range of ['2001:db8::/64', 'fd00:1::/64']) {
+      await assert.rejects(lab.internet({ ipv6: range }), /no internet/u, range)
+    }
   })
 
   test('is connected to nothing else, and its hosts have no default route', async () => {
@@ -116,7 +139,7 @@ describe('a lab', { skip: await whyNoLab() }, () => {
     test(`has routers whose NAT is ${nat}, as two observers outside see it`, async () => {
       await using lab = await createLab()
       const home = await lab.lan('home', { ipv4: '10.1.0.0/24' })
-      const internet = await lab.lan('internet', { ipv4: '203.0.113.0/24' })
+      const internet = await lab.internet()
       const observers = [await lab.host('one', [internet]), await lab.host('two', [internet])]
       const router = await lab.router('router', { inside: home, outside: internet, nat })
       const alice = await lab.host('alice', [home])
@@ -142,7 +165,7 @@ describe('a lab', { skip: await whyNoLab() }, () => {
     for (const nat of ['none', 'port-preserving'] as const) {
       await using lab = await createLab()
       const home = await lab.lan('home', { ipv4: '10.1.0.0/24' })
-      const internet = await lab.lan('internet', { ipv4: '203.0.113.0/24' })
+      const internet = await lab.internet()
       const alice = await lab.host('alice', [home])
       const router = await lab.router('router', { inside: home, outside: internet, nat })
       const stranger = await lab.host('stranger', [internet])
@@ -179,7 +202,7 @@ describe('a lab', { skip: await whyNoLab() }, () => {
   test('has dead VPNs, which take the default route and swallow everything', async () => {
     await using lab = await createLab()
     const home = await lab.lan('home', { ipv4: '10.1.0.0/24' })
-    const internet = await lab.lan('internet', { ipv4: '203.0.113.0/24' })
+    const internet = await lab.internet()
     const server = await lab.host('server', [internet])
     const alice = await lab.host('alice', [home])
     await lab.router('router', { inside: home, outside: internet })

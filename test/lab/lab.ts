@@ -8,6 +8,7 @@ import { Host } from './host.ts'
 import { Lan } from './lan.ts'
 import type { LanOptions, Route } from './lan.ts'
 import { cleanStale, namespacesOf, newLabId, nft, removeNamespaces, sysctl } from './namespace.ts'
+import { internetRanges, requirePublic } from './public-range.ts'
 
 export { cleanStale } from './namespace.ts'
 export type { CableOptions } from './cable.ts'
@@ -47,6 +48,13 @@ export class Lab {
     const lan = new Lan(name, `${this.id}-lan-${name}`, options)
     await lan.start()
     return lan
+  }
+
+  /** A LAN whose range is public, and has to be to whoever judges addresses. @default IPv4 alone */
+  async internet(options: LanOptions = { ipv4: internetRanges.ipv4 }): Promise<Lan> {
+    const { ipv4, ipv6 } = options
+    for (const range of [ipv4, ipv6]) if (typeof range === 'string') requirePublic(range)
+    return await this.lan('internet', options)
   }
 
   /**

@@ -87,6 +87,11 @@ const plainBridge = 'type bridge mcast_snooping 0 stp_state 0 forward_delay 0'
 export const markerBroadcast = '240.0.0.255'
 const markerAddress = '240.0.0.1'
 
+/** `10.1.0.0/24` -> `10.1.0.1` */
+export function firstAddress(prefix: string): string {
+  return prefix.includes(':') ? nthIpv6(prefix, 1) : nthIpv4(prefix, 1)
+}
+
 /** `10.1.0.0/24`, 3 -> `10.1.0.3` */
 function nthIpv4(prefix: string, n: number): string {
   const [base = '', length] = prefix.split('/')

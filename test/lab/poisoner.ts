@@ -176,7 +176,7 @@ async function signed(
   keys: Parameters<typeof encodeRendezvousRecord>[1],
   sequence: bigint,
 ): Promise<Uint8Array> {
-  const content = { peer: fakePeerId(), addresses: ['/ip4/203.0.113.66/tcp/666'] }
+  const content = { peer: fakePeerId(), addresses: ['/ip4/45.67.89.66/tcp/666'] }
   const validUntil = new Date(Date.now() + 48 * 3_600_000).toISOString()
   return encodeRendezvousRecord(suite1, keys, content, { sequence, validUntil, nonce: randomBytes(32) })
 }

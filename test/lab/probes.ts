@@ -187,6 +187,33 @@ export async function sendMulticast(host: Host, address: string, text: string): 
   if (code !== 0) throw new Error(stderr)
 }
 
+export interface HeardRecords {
+  name: string
+  /** In seconds. */
+  ttl: number
+  texts: string[]
+}
+
+/** Prints, as JSON, what every answer of libp2p's mDNS says that comes in over IPv6; resolves when it listens. */
+export async function listenMdns(host: Host, networkInterface: string): Promise<RunningProcess> {
+  return await serve(
+    host,
+    `const socket = dgram.createSocket({ type: 'udp6', reuseAddr: true })
+    const { decode } = require('node:module').createRequire(require.resolve('multicast-dns'))('dns-packet')
+    socket.on('message', (message) => {
+      const { answers, additionals } = decode(message)
+      const texts = additionals.flatMap(({ type, data }) => (type === 'TXT' ? data : [])).map(String)
+      for (const { type, data, ttl, name } of answers)
+        if (type === 'PTR' && name === '_p2p._udp.local') console.log(JSON.stringify({ name: data, ttl, texts }))
+    })
+    socket.bind(5353, () => {
+      socket.addMembership('ff02::fb', '::%' + options.networkInterface)
+      console.log('ready')
+    })`,
+    { networkInterface },
+  )
+}
+
 async function serve(host: Host, program: string, options: object): Promise<RunningProcess> {
   const running = host.spawn(nodeProgram(program, options))
   await running.line((line) => line === 'ready')

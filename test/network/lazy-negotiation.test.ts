@@ -3,12 +3,13 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Stream } from '@libp2p/interface'
-import { multiaddrConnectionPair } from '@libp2p/utils'
+import { byteStream, multiaddrConnectionPair } from '@libp2p/utils'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import fc from 'fast-check'
 import { createHost } from '../../src/network/host.ts'
 import { lazyStreams } from '../../src/network/lazy-negotiation.ts'
+import { turns } from '../../src/testing/virtual-clock.ts'
 import { until, within } from './real-hosts.ts'
 
 const header = '\u0013/multistream/1.0.0\n'
@@ -59,6 +60,30 @@ test('a refusal ends the stream, with an error that says what was refused', asyn
     assert.equal(error?.name, 'UnsupportedProtocolError')
     assert.match(error?.message ?? '', /does not speak \/notes\/1/)
   }
+})
+
+test('a question that comes together with its proposal and its end is read to the end', async () => {
+  const [outbound, inbound] = multiaddrConnectionPair()
+  const client = yamux({ enableKeepAlive: false })().createStreamMuxer(outbound)
+  const server = lazyStreams(yamux({ enableKeepAlive: false }))({}).createStreamMuxer(inbound)
+  const arrived = once(server, 'stream')
+  const asker = await client.createStream()
+  asker.send(Buffer.from(`${header}\u0009/notes/1\nthe question`, 'latin1'))
+  await asker.close()
+  const [{ detail: stream }] = (await within(arrived, 'the stream')) as [CustomEvent<Stream>]
+  const ended = once(stream, 'remoteCloseWrite')
+  // A busy machine begins to negotiate when all has arrived.
+  await turns()
+  const negotiation = byteStream(stream)
+  await negotiation.read({ bytes: header.length + 10 })
+  negotiation.unwrap()
+  stream.protocol = '/notes/1'
+  let question = ''
+  stream.addEventListener('message', ({ data }) => {
+    question += Buffer.from(data.subarray()).toString()
+  })
+  await within(ended, 'the end')
+  await until(() => question === 'the question' && stream.readableEnded, 'all of the question, and its end')
 })
 
 test('a dialler sends its first Noise message to a listener that has said nothing', async () => {

@@ -80,7 +80,8 @@ test('what changes while the state stays is told apart: the path, and what else 
   ])
   const { roundTripMs, connectedSince, lastFailure } = registry.get(alice) ?? {}
   assert.deepEqual([roundTripMs, connectedSince], [null, null])
-  assert.deepEqual(lastFailure, { at: now, code: 'no-network', message: 'No network.' })
+  const nothingMore = { hint: null, finding: null }
+  assert.deepEqual(lastFailure, { at: now, code: 'no-network', message: 'No network.', ...nothingMore })
   registry.revoke(alice)
   assert.equal(registry.get(alice)?.lastFailure, null)
   stop()

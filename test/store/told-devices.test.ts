@@ -5,7 +5,13 @@ import { alice, deviceInfo } from './fixtures.ts'
 
 const device = deviceInfo()
 const connected = deviceInfo({ state: 'connected', path: 'relayed', address: '/ip4/192.0.2.1/tcp/1' })
-const failure = (message: string, at = '2026-01-01T00:00:00.000Z') => ({ at, code: 'offline', message })
+const failure = (message: string, at = '2026-01-01T00:00:00.000Z') => ({
+  at,
+  code: 'offline',
+  message,
+  hint: null,
+  finding: null,
+})
 
 test('a change of state is told before anything else, and nothing is told twice', () => {
   const told = new ToldDevices()

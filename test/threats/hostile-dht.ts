@@ -60,7 +60,8 @@ export class HostileDht {
   static async start(options: HostileDhtOptions): Promise<HostileDht> {
     const { answer, listen = ['/ip4/127.0.0.1/tcp/0'], protocol = privateDhtProtocol, create = {} } = options
     const libp2p = await createLibp2p({
-      addresses: { listen: [...listen] },
+      // libp2p itself does not tell a public address of its interface.
+      addresses: { listen: [...listen], announce: listen.filter((address) => !address.endsWith('/tcp/0')) },
       transports: [tcp()],
       connectionEncrypters: [noise()],
       streamMuxers: [yamux()],

@@ -48,7 +48,7 @@ export const join: Command = {
       {
         onEvent: (event) => {
           output.status('')
-          showProgress(event, output, { isAsked: false, otherWay })
+          showProgress(event, output, { isAsked: false, otherWay, place: 'join' })
           if (event.kind === 'source') output.status('Looking for the other device ... Ctrl-C ends it.')
         },
         onAsk,

@@ -18,8 +18,16 @@ const otherWay =
 export const pair: Command = {
   name: 'pair',
   summary: 'show twelve words with which another device of yours can pair',
-  usage: ['[--yes]'],
-  options: confirmationOptions,
+  usage: ['[--peer MULTIADDR]... [--yes]'],
+  options: {
+    ...confirmationOptions,
+    peer: {
+      type: 'string',
+      value: 'MULTIADDR',
+      multiple: true,
+      what: 'connect to the other device at this address; ends in /p2p/PEERID',
+    },
+  },
   positionals: { least: 0, most: 0 },
   startsDaemon: true,
   notes: [
@@ -39,15 +47,15 @@ export const pair: Command = {
       if (event.kind === 'code') {
         await showCode(event, output)
         isCodeShown = true
-        for (const way of waysIn) showProgress(way, output, { isAsked: ask, otherWay })
+        for (const way of waysIn) showProgress(way, output, { isAsked: ask, otherWay, place: 'pair' })
         clock.runTo(new Date(event.expiresAt))
       } else if (event.kind === 'source' && !isCodeShown) waysIn.push(event)
-      else showProgress(event, output, { isAsked: ask, otherWay })
+      else showProgress(event, output, { isAsked: ask, otherWay, place: 'pair' })
     }
     try {
       const { device } = await daemon.call(
         'pair',
-        { ask },
+        { peers: context.options.list('peer'), ask },
         {
           onEvent,
           onAsk: (question, options) => {

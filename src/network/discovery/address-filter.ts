@@ -1,5 +1,7 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { classOfIp } from '../addresses/address-class.ts'
+import { someOfEachClass } from '../addresses/own-addresses.ts'
 import { parseVeiledAddress } from '../public/veiled-address.ts'
 
 export interface AddressFilterOptions {
@@ -30,29 +32,24 @@ export function filterAddresses(
   return [...kept]
 }
 
-/** The own addresses that are worth telling, best first: those that anybody can reach, relayed ones, those of private networks. */
+/** Of the own addresses, which come best first, those that are worth telling: some of each class when there are many. */
 export function addressesToPublish(addresses: readonly string[], options: AddressFilterOptions): string[] {
   const all = filterAddresses(addresses, { ...options, limit: addresses.length })
-  return all.sort((left, right) => reach(left) - reach(right)).slice(0, options.limit ?? 12)
-}
-
-function reach(text: string): number {
-  const [host] = multiaddr(text).getComponents()
-  if (text.includes('/p2p-circuit')) return 1
-  return host?.value !== undefined && isIn(privateNetworks, host.value) ? 2 : 0
+  const kept = all.map((address) => multiaddr(address))
+  return someOfEachClass(kept, options.limit ?? 12).map(String)
 }
 
 /** Whether the address is a name, or one that is the same everywhere on the internet. */
 export function isPublic(text: string): boolean {
   const host = parse(text)?.getComponents()[0]?.value
   if (host === undefined) return false
-  return isIP(host) === 0 || ![privateNetworks, loopback, linkLocal, never].some((list) => isIn(list, host))
+  return isIP(host) === 0 || ['public', 'global-ipv6'].includes(classOfIp(host))
 }
 
 /** Whether nobody's device is there, whatever the circumstances: the machine's cloud, everybody, nobody. */
 export function isNeverDialled(address: Multiaddr): boolean {
   const [host] = address.getComponents()
-  return host?.value !== undefined && isIP(host.value) > 0 && isIn(never, host.value)
+  return host?.value !== undefined && isIP(host.value) > 0 && classOfIp(host.value) === 'never'
 }
 
 function isUsable(address: Multiaddr, peer: string, allowLoopback: boolean): boolean {
@@ -68,8 +65,8 @@ function isUsable(address: Multiaddr, peer: string, allowLoopback: boolean): boo
   // Through the peer itself leads no way to it.
   if (isRelayed && components[2]?.value === peer) return false
   if (isIP(host.value) === 0) return isPublicName(host.value)
-  if (isIn(loopback, host.value)) return allowLoopback
-  return ![never, linkLocal, embedded].some((list) => isIn(list, host.value ?? ''))
+  const kind = classOfIp(host.value)
+  return kind === 'loopback' ? allowLoopback : !['never', 'link-local', 'embedded'].includes(kind)
 }
 
 /** A relay may have a name, but none that means the reader's own machine or network. */
@@ -93,42 +90,3 @@ function parse(text: string): Multiaddr | null {
     return null
   }
 }
-
-/** By family: a list for both would take every IPv4 address for one that is mapped into IPv6. */
-type Networks = Record<'ipv4' | 'ipv6', BlockList>
-
-function isIn(networks: Networks, ip: string): boolean {
-  const family = isIP(ip) === 6 ? 'ipv6' : 'ipv4'
-  return networks[family].check(ip, family)
-}
-
-function networks(...subnets: string[]): Networks {
-  const lists: Networks = { ipv4: new BlockList(), ipv6: new BlockList() }
-  for (const subnet of subnets) {
-    const [network = '', prefix] = subnet.split('/')
-    const family = network.includes(':') ? 'ipv6' : 'ipv4'
-    lists[family].addSubnet(network, Number(prefix), family)
-  }
-  return lists
-}
-
-const privateNetworks = networks('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7')
-const loopback = networks('127.0.0.0/8', '::1/128')
-const linkLocal = networks('169.254.0.0/16', 'fe80::/10')
-/** IPv4 inside IPv6: mapped, compatible, NAT64, Teredo, 6to4. What is meant can be said in IPv4. */
-const embedded = networks('::ffff:0:0/96', '::/96', '64:ff9b::/96', '2001::/32', '2002::/16')
-const never = networks(
-  // this network, protocol assignments, multicast, reserved and broadcast
-  '0.0.0.0/8',
-  '192.0.0.0/24',
-  '224.0.0.0/4',
-  '240.0.0.0/4',
-  '::/128',
-  'ff00::/8',
-  // what a virtual machine learns about itself, and its cloud's keys
-  '169.254.169.254/32',
-  '169.254.170.2/32',
-  '100.100.100.200/32',
-  '168.63.129.16/32',
-  'fd00:ec2::/32',
-)

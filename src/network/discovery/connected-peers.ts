@@ -9,17 +9,19 @@ export function connectedPeers(
   return {
     name: 'connected-peers',
     async find({ signal, onCandidate, onStatus }) {
-      const found = (peer: string): void => {
-        if (!isNoDevice(peer)) onCandidate({ peer, addresses: [], urgent: false })
+      const found = (peer: string, urgent: boolean): void => {
+        if (!isNoDevice(peer)) onCandidate({ peer, addresses: [], urgent })
       }
-      const onConnect = (event: CustomEvent<{ toString(): string }>): void => found(event.detail.toString())
+      // It may have come because this device cannot get there: then this is the first time that it can be asked.
+      const onConnect = (event: CustomEvent<{ toString(): string }>): void =>
+        found(event.detail.toString(), true)
       libp2p.addEventListener('peer:connect', onConnect)
       signal.addEventListener('abort', () => libp2p.removeEventListener('peer:connect', onConnect), {
         once: true,
       })
       const peers = libp2p.getPeers().filter((peer) => !isNoDevice(peer.toString()))
       onStatus('connected-peers', 'ready', peers.length === 0 ? 'none yet' : String(peers.length))
-      for (const peer of peers) found(peer.toString())
+      for (const peer of peers) found(peer.toString(), false)
     },
   }
 }

@@ -52,14 +52,15 @@ export class DhtRendezvous {
           above: newest,
           signal,
         })) {
+          if (newest < 0n) pauseMs = firstPauseMs
           newest = sequence
           const found = this.#candidate(content)
           if (found === null) continue
           tell('ready', 'found the other device')
           onCandidate(found)
         }
-        const delayMs = (newest < 0n ? pauseMs : laterMs) * (0.5 + randomFraction(this.#parts))
-        pauseMs = Math.min(longestPauseMs, pauseMs * 2)
+        const delayMs = pauseMs * (0.5 + randomFraction(this.#parts))
+        pauseMs = Math.min(newest < 0n ? longestPauseMs : longestLaterMs, pauseMs * 2)
         // The first node that comes is asked at once; later ones came to answer this very lookup.
         if (nodes === 0) await alarm.wait(delayMs, signal)
         else await pause(clock, delayMs, signal)
@@ -90,8 +91,8 @@ export class DhtRendezvous {
 /** Between two lookups, give or take half: twice as long each time. */
 const firstPauseMs = 500
 const longestPauseMs = 4_000
-/** The same, when a record was found: the other device may have moved since. */
-const laterMs = 10_000
+/** The same, when a record was found: the first one of a device that has just started lacks the addresses at its relays. */
+const longestLaterMs = 10_000
 const republishMs = 180_000
 
 /** Says the same thing once. */

@@ -57,6 +57,10 @@ export class Veil {
     }
   }
 
+  covers(connection: MultiaddrConnection): boolean {
+    return this.#keys.has(connection)
+  }
+
   /** For the device's host: encrypts what is veiled, and leaves all other connections as they are. */
   protector(): ConnectionProtector {
     return {

@@ -1,7 +1,6 @@
 import { circuitRelayServer, RELAY_V2_HOP_CODEC, RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
 import type { CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify } from '@libp2p/identify'
 import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
@@ -12,6 +11,8 @@ import { createLibp2p } from 'libp2p'
 import type { Log } from '../../api.ts'
 import { pause, systemClock } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
+import { OwnAddresses, usableElsewhere } from '../addresses/own-addresses.ts'
+import { addressesForStrangers, scopedIdentify } from '../addresses/told-addresses.ts'
 import { answers } from '../connection-probe.ts'
 import { dhtService } from '../dht/dht-service.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
@@ -44,7 +45,7 @@ export interface RendezvousServerOptions {
 /** What devices meet through: a DHT server that keeps their records, and a relay for those that cannot be reached. */
 export interface RendezvousServer {
   readonly peerId: string
-  /** Each ending in /p2p/PEERID, those that others can use first. */
+  /** Those that others can use, the best first, each ending in /p2p/PEERID. */
   addresses(): string[]
   /** What it is used for now. */
   usage(): { reservations: number; relayedConnections: number; peers: number }
@@ -59,9 +60,15 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   const otherNodes = others.map((address) => parsePeerAddress(address))
   const limits = { ...defaultRelayLimits, ...options.relay }
   const guard = new RelayGuard(clock, limits)
+  const own = new OwnAddresses()
   const libp2p = await createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', seed),
-    addresses: { listen: await listenAddresses(options), announce: [...announce], announceFilter: reachable },
+    addresses: {
+      listen: await listenAddresses(options),
+      announce: [...announce],
+      // A relay tells these to whoever has a place there.
+      announceFilter: () => addressesForStrangers(own.all()),
+    },
     transports: [
       tcp({ inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }),
     ],
@@ -69,7 +76,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     // The larger the window, the more a paused sender has already on its way.
     streamMuxers: [lazyStreams(yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } }))],
     services: {
-      identify: identify({ runOnConnectionOpen: true }),
+      identify: scopedIdentify({ own: () => own.all(), isTrusted: () => false }),
       ping: pingService({ clock }),
       lazyEncryption: lazyEncryption(),
       dht: dhtService({
@@ -88,6 +95,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
         maxInboundHopStreams: limits.connectionsPerPeer + 4,
         maxOutboundStopStreams: maxStopStreams,
       }),
+      ownAddresses: own.service,
       guards: ({ registrar }: { registrar: Registrar }) => ({ registrar }),
     },
     nodeInfo: { userAgent: agent },
@@ -162,7 +170,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
 
   return {
     peerId: libp2p.peerId.toString(),
-    addresses: () => libp2p.getMultiaddrs().map(String),
+    addresses: () => usableElsewhere(own.all()).map(String),
     usage: () => ({
       reservations: relay.reservations.size,
       relayedConnections: guard.connections,
@@ -212,12 +220,4 @@ function checkAnnounced(text: string): void {
 function giveUpReservation(relay: CircuitRelayService, peer: PeerId): void {
   relay.reservations.get(peer)?.signal.clear()
   relay.reservations.delete(peer)
-}
-
-/** Loopback and link-local addresses are of use to nobody elsewhere; they are told only when there is nothing else. */
-function reachable(addresses: Multiaddr[]): Multiaddr[] {
-  const far = addresses.filter(
-    (address) => !/^\/ip4\/(127|169\.254)\.|^\/ip6\/(::1|fe[89ab].*?)\//iu.test(address.toString()),
-  )
-  return far.length > 0 ? far : addresses
 }

@@ -1,4 +1,5 @@
 import { SpacedockError } from '../../errors.ts'
+import { dialObstacle } from '../dial-obstacle.ts'
 import type { SessionEnd } from '../session/session.ts'
 
 /**
@@ -9,7 +10,7 @@ export function dialFailure(error: unknown, addressCount: number): SpacedockErro
   const cause = { cause: error }
   if (error instanceof SpacedockError && error.code !== 'timed-out') return error
   const where = addressCount === 1 ? 'its address' : `any of its ${addressCount} addresses`
-  const obstacles = new Set(causesOf(error).map(obstacle))
+  const obstacles = new Set(causesOf(error).map(dialObstacle))
   const [common] = error instanceof SpacedockError || obstacles.size > 1 ? [] : obstacles
   switch (common) {
     case 'no-route':
@@ -18,6 +19,8 @@ export function dialFailure(error: unknown, addressCount: number): SpacedockErro
       return new SpacedockError('offline', `Spacedock does not run at ${where}.`, cause)
     case 'stranger':
       return new SpacedockError('offline', `Another device answers at ${where}.`, cause)
+    case 'unreachable':
+    case 'reset':
     case 'silence':
     case undefined:
       return new SpacedockError('offline', `No answer at ${where}.`, cause)
@@ -59,17 +62,3 @@ export function failureCauses({ cause }: SpacedockError): string[] {
 function causesOf(error: unknown): unknown[] {
   return error instanceof AggregateError ? error.errors.flatMap(causesOf) : [error]
 }
-
-function obstacle(error: unknown): 'no-route' | 'refused' | 'stranger' | 'silence' {
-  for (let each = error; each instanceof Error; each = each.cause) {
-    const code = 'code' in each ? each.code : undefined
-    if (code === 'ECONNREFUSED') return 'refused'
-    if (noRoute.has(code)) return 'no-route'
-    // libp2p keeps no more than the message of Noise's UnexpectedPeerError.
-    if (each.message.includes('does not match expected remote identity')) return 'stranger'
-  }
-  return 'silence'
-}
-
-/** This device has no way there. (EHOSTUNREACH is the network's word about the other one.) */
-const noRoute: ReadonlySet<unknown> = new Set(['ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])

@@ -7,7 +7,7 @@ import { scenariosOf, timed } from '../scenario.ts'
 export function pairingScenarios(name: string, program: ForeignProgram | string): void {
   const scenario = scenariosOf(name, program)
 
-  scenario('They join ours, by address', async ({ ours, theirs, saw }) => {
+  scenario('Theirs joins ours, by address', async ({ ours, theirs, saw }) => {
     const [alice, bob] = await Promise.all([ours('alice'), theirs('bob')])
     const pairing = alice.spawnCli(['pair', '--yes'])
     const { words } = await pairing.waitForEvent('code')
@@ -20,7 +20,7 @@ export function pairingScenarios(name: string, program: ForeignProgram | string)
     saw(`paired in ${took}`)
   })
 
-  scenario('Ours joins, They invite, by address', async ({ ours, theirs, saw }) => {
+  scenario('ours joins theirs, by address', async ({ ours, theirs, saw }) => {
     const [alice, bob] = await Promise.all([ours('alice'), theirs('bob')])
     const { words } = await bob.call('invite', { ask: false })
     const { took } = await timed(async () => {

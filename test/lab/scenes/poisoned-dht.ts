@@ -16,7 +16,7 @@ scene(
   `of ${poisons.length + 1} rendezvous nodes one is honest, and the words still lead to the right device`,
   async (stage) => {
     const { lab, saw } = stage
-    const internet = await lab.lan('internet', { ipv4: '203.0.113.0/24' })
+    const internet = await lab.internet()
     const silent = await lab.host('silent', [internet])
     await silent.firewall({ dropInbound: true })
     const victim = silent.address(internet)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
 import type { Connection } from '@libp2p/interface'
-import { createHost, type Host } from '../../../src/network/host.ts'
+import { createHost, type Host, type NetworkHost } from '../../../src/network/host.ts'
 import type { RelayLimits } from '../../../src/network/relay/relay-limits.ts'
 import { RendezvousNodes } from '../../../src/network/relay/rendezvous-nodes.ts'
 import {
@@ -158,7 +158,7 @@ async function server(
   return { ...made, stop, seed, address: made.addresses().find((one) => one.startsWith('/ip4/127.')) ?? '' }
 }
 
-interface TestDevice extends Host {
+interface TestDevice extends NetworkHost {
   /** How often it was refused a place. */
   refusals(): number
   close(): Promise<void>
@@ -211,9 +211,9 @@ function relayed(host: Host): string[] {
     .filter((address) => address.includes('/p2p-circuit'))
 }
 
-function ipv4(host: Host): string[] {
-  return host
-    .addresses()
+function ipv4({ libp2p }: NetworkHost): string[] {
+  return libp2p
+    .getMultiaddrs()
     .map(String)
     .filter((address) => address.startsWith('/ip4/127.') && !address.includes('/p2p-circuit'))
 }

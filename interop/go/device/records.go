@@ -1,0 +1,195 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"spacedock/interop/pairing"
+	"spacedock/interop/record"
+)
+
+const (
+	lookAtAddresses = 500 * time.Millisecond
+	publishAgain    = 3 * time.Minute
+	searchAgain     = 2 * time.Second
+)
+
+// publishInvitation keeps a record by the words, as long as the code is good.
+func (d *Device) publishInvitation(invitation *pairing.Invitation) {
+	code := invitation.Keys()
+	keys := record.Keys{SigningSeed: code.RendezvousKey, RecordKey: code.RecordKey}
+	var sequence uint64
+	var published []string
+	var at time.Time
+	for invitation.Open() && d.context.Err() == nil {
+		addresses := d.rendezvous.addresses()
+		if len(addresses) > 0 && (!slices.Equal(addresses, published) || time.Since(at) > publishAgain) {
+			sequence++
+			if d.publish(keys, sequence) == nil {
+				published, at = addresses, time.Now()
+			}
+		}
+		d.pause(lookAtAddresses)
+	}
+}
+
+// lookForInvitation adds whoever published a record by the words to those who
+// are asked.
+func (d *Device) lookForInvitation(ctx context.Context, code pairing.CodeKeys) {
+	keys := record.Keys{SigningSeed: code.RendezvousKey, RecordKey: code.RecordKey}
+	var newest uint64
+	for ctx.Err() == nil {
+		_ = d.read(ctx, keys, func(content record.Content, sequence uint64) bool {
+			if sequence > newest {
+				newest = sequence
+				if id, err := d.keepAddresses(content); err == nil {
+					d.addCandidate(id)
+				}
+			}
+			return false
+		})
+		d.pause(searchAgain)
+	}
+}
+
+// written is what a presence record said last.
+type written struct {
+	epoch     int64
+	sequence  uint64
+	addresses []string
+	at        time.Time
+}
+
+// publishPresence keeps a record for every device that this one is paired with.
+func (d *Device) publishPresence() {
+	last := map[string]written{}
+	for d.context.Err() == nil {
+		now := time.Now()
+		epoch, sequence, addresses := record.Epoch(now), record.Sequence(now), d.rendezvous.addresses()
+		for peerID, kept := range d.store.known() {
+			if kept.Settled == nil || len(addresses) == 0 {
+				continue
+			}
+			before := last[peerID]
+			// A sequence stands for one content only: what changes again waits for the next.
+			if before.epoch == epoch && before.sequence == sequence {
+				continue
+			}
+			if before.epoch == epoch && slices.Equal(before.addresses, addresses) && now.Sub(before.at) < publishAgain {
+				continue
+			}
+			keys := record.PresenceKeys(kept.Settled.PairKey, d.PeerID(), epoch)
+			if d.publish(keys, sequence) == nil {
+				last[peerID] = written{epoch, sequence, addresses, now}
+			}
+		}
+		d.pause(lookAtAddresses)
+	}
+}
+
+// findPresence learns the addresses of a device that this one is paired with.
+func (d *Device) findPresence(ctx context.Context, id peer.ID, pairKey []byte) error {
+	ctx, done := context.WithTimeout(ctx, dialTime)
+	defer done()
+	for ctx.Err() == nil {
+		epoch := record.Epoch(time.Now())
+		for _, each := range []int64{epoch, epoch - 1, epoch + 1} {
+			found := false
+			_ = d.read(ctx, record.PresenceKeys(pairKey, id.String(), each), func(content record.Content, _ uint64) bool {
+				if content.Peer != id.String() {
+					return false
+				}
+				_, err := d.keepAddresses(content)
+				found = found || err == nil
+				return found
+			})
+			if found {
+				return nil
+			}
+		}
+		d.pause(searchAgain)
+	}
+	return errors.New("the device has left no record that can be found")
+}
+
+func (d *Device) publish(keys record.Keys, sequence uint64) error {
+	addresses := d.rendezvous.addresses()
+	content := record.Content{Peer: d.PeerID(), Addresses: addresses[:min(len(addresses), record.MaxAddresses)]}
+	sealed, err := record.Seal(keys, content, sequence, time.Now())
+	if err != nil {
+		return err
+	}
+	key, err := keys.RoutingKey()
+	if err != nil {
+		return err
+	}
+	return d.rendezvous.put(d.context, key, sealed)
+}
+
+func (d *Device) read(ctx context.Context, keys record.Keys, enough func(record.Content, uint64) bool) error {
+	key, err := keys.RoutingKey()
+	if err != nil {
+		return err
+	}
+	return d.rendezvous.search(ctx, key, func(value []byte) bool {
+		content, sequence, err := record.Open(keys, value)
+		return err == nil && enough(content, sequence)
+	})
+}
+
+// keepAddresses takes those addresses of a record that lead somewhere.
+func (d *Device) keepAddresses(content record.Content) (peer.ID, error) {
+	id, err := peer.Decode(content.Peer)
+	if err != nil {
+		return "", err
+	}
+	onlyLoopback := !slices.ContainsFunc(d.host.Addrs(), func(a multiaddr.Multiaddr) bool { return !manet.IsIPLoopback(a) })
+	var usable []multiaddr.Multiaddr
+	for _, text := range content.Addresses {
+		address, err := multiaddr.NewMultiaddr(text)
+		if err != nil {
+			continue
+		}
+		address, named := peer.SplitAddr(address)
+		if (named != "" && named != id) || !isPublishable(address) || (manet.IsIPLoopback(address) && !onlyLoopback) {
+			continue
+		}
+		usable = append(usable, address)
+	}
+	if len(usable) == 0 {
+		return "", errors.New("no address of the record leads anywhere")
+	}
+	d.host.Peerstore().AddAddrs(id, usable, addressLifetime)
+	return id, nil
+}
+
+// isPublishable holds for TCP over IP, and relays that are reached by it.
+func isPublishable(address multiaddr.Multiaddr) bool {
+	if address == nil || manet.IsIPUnspecified(address) || manet.IsIP6LinkLocal(address) {
+		return false
+	}
+	ip, err := manet.ToIP(address)
+	if err != nil || ip.IsMulticast() || ip.IsLinkLocalUnicast() {
+		return false
+	}
+	_, err = address.ValueForProtocol(multiaddr.P_TCP)
+	return err == nil
+}
+
+func isRelayed(address multiaddr.Multiaddr) bool {
+	_, err := address.ValueForProtocol(multiaddr.P_CIRCUIT)
+	return err == nil
+}
+
+func (d *Device) pause(duration time.Duration) {
+	select {
+	case <-time.After(duration):
+	case <-d.context.Done():
+	}
+}

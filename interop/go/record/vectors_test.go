@@ -1,0 +1,90 @@
+package record
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"spacedock/interop/pairing"
+	"spacedock/interop/protocoldoc"
+)
+
+type vector struct {
+	Name, Entropy, SigningSeed, RecordKey, PairKey, Peer string
+	Epoch                                                int64
+	Addresses                                            []string
+	Sequence, ValidUntil, Nonce, RoutingKey, Record      string
+}
+
+func TestVectors(t *testing.T) {
+	var vectors []vector
+	if err := protocoldoc.Vectors("Records", &vectors); err != nil {
+		t.Fatal(err)
+	}
+	if len(vectors) == 0 {
+		t.Fatal("there are no vectors")
+	}
+	for _, v := range vectors {
+		t.Run(v.Name, v.check)
+	}
+}
+
+func (v vector) check(t *testing.T) {
+	keys := v.keys(t)
+	if hex.EncodeToString(keys.SigningSeed) != v.SigningSeed || hex.EncodeToString(keys.RecordKey) != v.RecordKey {
+		t.Fatalf("other keys: %x", keys)
+	}
+	routingKey, err := keys.RoutingKey()
+	if err != nil || hex.EncodeToString([]byte(routingKey)) != v.RoutingKey {
+		t.Errorf("another routing key: %x (%v)", routingKey, err)
+	}
+	sequence, err := strconv.ParseUint(v.Sequence, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until, err := time.Parse(validityLayout, v.ValidUntil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := base64.RawURLEncoding.DecodeString(v.Record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := Content{Peer: v.Peer, Addresses: v.Addresses}
+	got, err := seal(keys, content, sequence, until, decodeHex(t, v.Nonce))
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("another record (%v)", err)
+	}
+	opened, openedSequence, err := Open(keys, want)
+	if err != nil || openedSequence != sequence || opened.Peer != v.Peer || !slices.Equal(opened.Addresses, v.Addresses) {
+		t.Errorf("read as %+v, %d (%v)", opened, openedSequence, err)
+	}
+	for _, at := range []int{3, 80, len(want) - 1} {
+		damaged := bytes.Clone(want)
+		damaged[at] ^= 1
+		if _, _, err := Open(keys, damaged); err == nil {
+			t.Errorf("it can be read with byte %d damaged", at)
+		}
+	}
+}
+
+func (v vector) keys(t *testing.T) Keys {
+	if v.PairKey != "" {
+		return PresenceKeys(decodeHex(t, v.PairKey), v.Peer, v.Epoch)
+	}
+	code := pairing.NewCodeKeys(decodeHex(t, v.Entropy))
+	return Keys{SigningSeed: code.RendezvousKey, RecordKey: code.RecordKey}
+}
+
+func decodeHex(t *testing.T, text string) []byte {
+	t.Helper()
+	decoded, err := hex.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decoded
+}

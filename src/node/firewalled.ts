@@ -1,0 +1,45 @@
+import type { Clock, DeviceFailure, ReachFinding } from '../api.ts'
+import type { SpacedockError } from '../errors.ts'
+import type { DialEvidence } from '../network/dial-evidence.ts'
+import { describeFinding } from '../finding-text.ts'
+import { Pace } from '../network/pace.ts'
+import { findObstacle } from '../network/reach-finding.ts'
+import { completeFinding } from '../protocols/obstacle-watch.ts'
+
+export interface FirewalledParts {
+  evidence: DialEvidence
+  clock: Clock
+  nameOf: (peer: string) => string | null
+  ownPort: () => number | null
+  /** Asks who is on the local network. */
+  look: () => void
+}
+
+/** Whether a device that is not reached is there all the same: then a firewall is in between, and which port to open can be said. */
+export class Firewalled {
+  readonly #parts: FirewalledParts
+  readonly #looks = new Pace({ everyMs: 60_000, inARow: 1 })
+
+  constructor(parts: FirewalledParts) {
+    this.#parts = parts
+  }
+
+  /** What is told of a device that could not be connected to. */
+  explain(peer: string, failure: SpacedockError): Omit<DeviceFailure, 'at'> {
+    const { evidence, clock, look } = this.#parts
+    const { code, message, hint = null } = failure
+    const plain = { code, message, hint, finding: null }
+    if (code !== 'offline') return plain
+    const finding = this.#finding(peer)
+    if (finding !== null) return { code, ...describeFinding(finding, 'device'), finding }
+    // One that was switched off without a goodbye looks the same until it is asked. Once a minute, for all devices together.
+    if (evidence.of(peer).heardAtMs !== null && this.#looks.take(clock.monotonic())) look()
+    return plain
+  }
+
+  #finding(peer: string): ReachFinding | null {
+    const { evidence, nameOf, ownPort } = this.#parts
+    const found = findObstacle(evidence.of(peer), 'seen')
+    return found === null ? null : completeFinding(found, { peer, name: nameOf(peer), ownPort: ownPort() })
+  }
+}

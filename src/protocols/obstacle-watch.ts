@@ -1,0 +1,92 @@
+import type { Clock, ReachFinding } from '../api.ts'
+import type { DialEvidence } from '../network/dial-evidence.ts'
+import { findObstacle, isSeeking } from '../network/reach-finding.ts'
+
+/** From then on, evidence is looked at, once in so long. */
+const firstLookMs = 4_000
+const lookEveryMs = 500
+/** More devices than this that cannot be reached tell a person nothing new. */
+const maxFindings = 3
+
+export interface ObstacleWatchOptions {
+  evidence: DialEvidence
+  clock: Clock
+  /** The initiator hears of those only that are looking for somebody: whoever merely is there may have its firewall. */
+  role: 'initiator' | 'joiner'
+  /** Peers whose addresses a person gave. */
+  given: readonly string[]
+  /** Peers that say in a DHT that they show the code, so far. */
+  published: ReadonlySet<string>
+  nameOf: (peer: string) => string | null
+  ownPort: () => number | null
+  /** Once for each peer. */
+  onFinding: (finding: ReachFinding) => void
+}
+
+/** While a pairing waits for the other device: looks whether there is one that cannot be reached. */
+export class ObstacleWatch {
+  readonly #options: ObstacleWatchOptions
+  readonly #sinceMs: number
+  readonly #told = new Set<string>()
+  #cancelTimer: () => void
+  #isOver = false
+
+  constructor(options: ObstacleWatchOptions) {
+    this.#options = options
+    this.#sinceMs = options.clock.monotonic()
+    this.#cancelTimer = options.clock.after(firstLookMs, () => this.#look())
+  }
+
+  /** The other device is there, or nobody waits for it any more: what kept it away does no longer matter. */
+  stop(): void {
+    this.#isOver = true
+    this.#cancelTimer()
+  }
+
+  /** What stands in the way now; null when nothing does. */
+  current(): ReachFinding | null {
+    return this.#isOver ? null : (this.#findings()[0] ?? null)
+  }
+
+  #look(): void {
+    const { clock, onFinding } = this.#options
+    for (const finding of this.#findings()) {
+      if (this.#told.size >= maxFindings || this.#told.has(finding.peer)) continue
+      this.#told.add(finding.peer)
+      onFinding(finding)
+    }
+    if (this.#told.size < maxFindings) this.#cancelTimer = clock.after(lookEveryMs, () => this.#look())
+  }
+
+  #findings(): ReachFinding[] {
+    const { given, published, evidence, clock, role } = this.#options
+    const isExpected = (peer: string): boolean =>
+      role === 'joiner' || given.includes(peer) || isSeeking(evidence.of(peer), clock.monotonic())
+    const seen = evidence
+      .heardSince(this.#sinceMs)
+      .filter(isExpected)
+      .flatMap((peer) => this.#finding(peer, 'seen'))
+    const isNew = (peer: string): boolean => seen.every((finding) => finding.peer !== peer)
+    const named = given.filter(isNew).flatMap((peer) => this.#finding(peer, 'given'))
+    const others = [...published].filter((peer) => isNew(peer) && !given.includes(peer))
+    return [...named, ...seen, ...others.flatMap((peer) => this.#finding(peer, 'published'))]
+  }
+
+  #finding(peer: string, known: ReachFinding['known']): ReachFinding[] {
+    const { evidence, nameOf, ownPort } = this.#options
+    const found = findObstacle(evidence.of(peer), known)
+    return found === null ? [] : [completeFinding(found, { peer, name: nameOf(peer), ownPort: ownPort() })]
+  }
+}
+
+/** Whose it is, and what helps. */
+export function completeFinding(
+  found: Pick<ReachFinding, 'cause' | 'known' | 'address' | 'port'>,
+  about: Pick<ReachFinding, 'peer' | 'name' | 'ownPort'>,
+): ReachFinding {
+  // A device that was seen and dials too is reached as soon as one of the two lets the other in; one that is
+  // only known by an address may not know how to get here.
+  const other =
+    found.known !== 'seen' ? ['swap' as const] : about.ownPort === null ? [] : ['open-here' as const]
+  return { ...found, ...about, remedies: ['open-there', ...other] }
+}

@@ -1,0 +1,18 @@
+import { buildProgram } from './foreign-program.ts'
+import { codeScenarios } from './scenarios/codes.ts'
+import { networkScenarios } from './scenarios/networks.ts'
+import { sessionScenarios } from './scenarios/session.ts'
+import { playScenarios } from './scenarios.ts'
+
+const program = await buildProgram({
+  name: 'Rust',
+  folder: 'rust',
+  packages: { cargo: 'cargo' },
+  // cargo names no file, but the folder of all that it builds.
+  build: (output) => ['cargo', 'build', '--locked', '--target-dir', `${output}-target`],
+  executable: (output) => `${output}-target/debug/device`,
+})
+playScenarios('Rust', program)
+codeScenarios('Rust', program)
+sessionScenarios('Rust', program)
+networkScenarios('Rust', program)
