@@ -61,7 +61,9 @@ export class JoinRunner {
       findCandidates(sources, {
         signal: this.#ended.signal,
         onCandidate: (found) => {
-          if (this.#machine.state.phase === 'searching' && found.peer !== host.peerId) this.#peers.add(found)
+          if (this.#machine.state.phase !== 'searching' || found.peer === host.peerId) return
+          const news = this.#peers.add(found)
+          if (news.length > 0) this.#transport.reachAlsoAt(found.peer, news, this.#machine.phase)
         },
         onStatus: (source, status, detail) => onProgress({ kind: 'source', source, status, detail }),
       })

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import type { SpacedockError } from '../../src/errors.ts'
 import { givenAddresses } from '../../src/network/discovery/given-addresses.ts'
+import type { CandidateSource } from '../../src/network/discovery/rendezvous.ts'
 import { createHost, type Host } from '../../src/network/host.ts'
 import { TrustedPeers } from '../../src/node/trusted-peers.ts'
 import { parsePairingCode } from '../../src/pairing/pairing-code.ts'
@@ -121,6 +124,39 @@ test('a joiner that finds only a device with another version of pairing says so,
       if (which !== null) assert.match(error.hint ?? '', new RegExp(`update Spacedock on ${which}`, 'u'))
       return true
     })
+  }
+})
+
+test('an address that is news reaches a peer that is being dialled in vain', async () => {
+  await using initiator = await makeSide()
+  await using joiner = await makeSide()
+  const deadEnd = createServer()
+  deadEnd.listen(0, '127.0.0.1')
+  const dialled = once(deadEnd, 'connection') as Promise<[Socket]>
+  await once(deadEnd, 'listening')
+  const address = deadEnd.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const { words, runner } = initiator.service.invite({ onProgress })
+  const code = parsePairingCode(words)
+  assert.ok(code.ok)
+  const peer = initiator.host.peerId
+  const source: CandidateSource = {
+    name: 'internet',
+    async find({ onCandidate }) {
+      onCandidate({ peer, addresses: [`/ip4/127.0.0.1/tcp/${address.port}`], urgent: true })
+      await dialled
+      onCandidate({ peer, addresses: initiator.host.addresses().map(String), urgent: true })
+    },
+  }
+  const options = { sources: [source], timeoutMs: 300_000, confirm: async () => true, onProgress }
+  try {
+    // The joiner's time stands still: nothing is given up, and nothing tried again.
+    const joined = await within(joiner.service.join(code.entropy, options), 'the pairing')
+    assert.equal(joined.peer, peer)
+    assert.equal(await within(runner.paired, 'the other side'), joiner.host.peerId)
+  } finally {
+    for (const socket of await dialled) socket.destroy()
+    deadEnd.close()
   }
 })
 
