@@ -127,8 +127,11 @@ export interface ReachFinding {
   peer: string
   /** Its name, when it is a device that this one knows. */
   name: string | null
-  /** `seen`: it announces itself on the local network, so it is there. `given`: a person gave its address. */
-  known: 'seen' | 'given'
+  /**
+   * `seen`: it announces itself on the local network, so it is there. `given`: a person gave its address. `published`: it shows the
+   * code, and says in a DHT that it is at this address.
+   */
+  known: 'seen' | 'given' | 'published'
   /** Multiaddr at which it was tried, without a peer id. */
   address: string
   /** The TCP port to be opened there. */

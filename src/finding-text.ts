@@ -8,7 +8,7 @@ export function describeFinding(
   finding: ReachFinding,
   place: FindingPlace,
 ): { message: string; hint: string } {
-  return finding.known === 'seen' ? ofSeen(finding, place) : ofGiven(finding, place)
+  return finding.known === 'seen' ? ofSeen(finding, place) : ofAddress(finding, place)
 }
 
 /** In a few words, as a part of a sentence: `TCP port 28417 at 192.168.1.20 does not answer`. */
@@ -48,12 +48,19 @@ function ofSeen(finding: ReachFinding, place: FindingPlace): { message: string; 
   }
 }
 
-function ofGiven(finding: ReachFinding, place: FindingPlace): { message: string; hint: string } {
-  const { port, cause } = finding
+/** Of one that nobody has seen: the address may be out of date, and it may not know how to get here. */
+function ofAddress(finding: ReachFinding, place: FindingPlace): { message: string; hint: string } {
+  const { port, cause, known } = finding
   const swap =
     place === 'join'
       ? 'run "spacedock pair" here and "spacedock join" there'
       : 'run "spacedock join" here and "spacedock pair" there'
+  if (known === 'published') {
+    return {
+      message: `The device that shows the code was found, but ${describeCause(finding)}: a firewall or a router is likely in between.`,
+      hint: `Allow incoming connections to TCP port ${port} there; or ${swap}.`,
+    }
+  }
   const why =
     cause === 'refused'
       ? 'Spacedock does not run there, or a firewall is in between'
