@@ -70,6 +70,7 @@ async function covered(context: TestContext, bootstrap: readonly string[]): Prom
 }
 
 const signal = (): AbortSignal => AbortSignal.timeout(20_000)
+const short = (): AbortSignal => AbortSignal.timeout(3_000)
 
 test('two devices meet over a public relay, which sees neither of them', async (context) => {
   const relay = await publicRelay(context)
@@ -101,7 +102,6 @@ test('a stranger who calls a throwaway host over its relay does not learn whose 
   const [address = ''] = bob.throwaway.addresses()
   const unveiled = address.replace(/\/certhash\/.*$/u, '')
   const wrongKey = `${unveiled}/certhash/uACAAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHw`
-  const short = (): AbortSignal => AbortSignal.timeout(3_000)
   for (const tried of [`${unveiled}/p2p/${bob.host.peerId}`, wrongKey]) {
     await assert.rejects(stranger.host.connect(bob.host.peerId, [tried], { signal: short() }))
   }
