@@ -123,6 +123,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const ways = reach(tcp, options.relay)
   const own = new OwnAddresses()
   const libp2p = await createLibp2p({
+    start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
     addresses: {
       listen,
@@ -154,7 +155,14 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     // A person's own devices are in private networks: every address may be dialled where a device can be.
     connectionGater: { denyDialMultiaddr: isNeverDialled },
   })
-  if (libp2p.getMultiaddrs().length === 0) {
+  let listeners = 0
+  libp2p.addEventListener('transport:listening', () => listeners++)
+  await libp2p.start()
+  if (listeners < (await countTaken(listen))) {
+    await libp2p.stop()
+    throw portUnusable(options.port, 'taken')
+  }
+  if (listeners === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
       hint: 'Check this device’s network connection, or name another interface with --interface.',
@@ -316,6 +324,15 @@ export async function listenAddresses({
     if (state !== 'free') throw portUnusable(port, state)
   }
   return hosts.map((host) => `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`)
+}
+
+/** Of addresses that were free: where somebody listens now, which is this host unless another program was faster. */
+async function countTaken(listen: readonly string[]): Promise<number> {
+  const states = listen.map(async (address) => {
+    const [host, port] = multiaddr(address).getComponents()
+    return checkPort(Number(port?.value), host?.value ?? '')
+  })
+  return (await Promise.all(states)).filter((state) => state === 'taken').length
 }
 
 function wildcards(): string[] {

@@ -12,7 +12,7 @@ import { openStore, type Store } from '../store/store.ts'
 import { version } from '../version.ts'
 import { ownDht, relayOptions, type InternetSettings } from './internet.ts'
 import { boxLimits } from './message-limits.ts'
-import { choosePort } from './own-settings.ts'
+import { withPort } from './own-settings.ts'
 import { hasPairKey } from './trusted-peers.ts'
 
 /** All that a node gets from the machine on which it runs. `spacedock/testing` has machines that are simulated. */
@@ -35,16 +35,18 @@ export function thisMachine(options: NodeOptions): Machine {
     random: (length) => randomBytes(length),
     openStore: () => openStore({ dataDir, clock, ...boxLimits(options.messages) }),
     createHost: async (store, settings) =>
-      createHost({
-        seed: store.identity.seed,
-        port: await choosePort(store.settings, options.port, log),
-        interfaces,
-        agent: `spacedock/${version}`,
-        announce: options.announce,
-        mapPort: settings !== null && options.portMapping !== false,
-        dht: ownDht(settings, clock),
-        relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
-      }),
+      withPort(store.settings, { given: options.port, log }, (port) =>
+        createHost({
+          seed: store.identity.seed,
+          port,
+          interfaces,
+          agent: `spacedock/${version}`,
+          announce: options.announce,
+          mapPort: settings !== null && options.portMapping !== false,
+          dht: ownDht(settings, clock),
+          relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
+        }),
+      ),
     localNetwork: (parts) => new LocalNetwork(parts),
     watchNetwork: (onChange) => watchInterfaces(onChange, { names: interfaces }),
   }

@@ -30,6 +30,7 @@ export class JoinRunner {
   /** Aborts when a newer join responds to the peer that this one responds to. */
   #ownTurn = new AbortController()
   readonly #told: Promise<void>[] = []
+  #isWaiting = false
 
   constructor(components: PairingComponents, keys: CodeKeys, options: JoinRun, transport: PairingTransport) {
     this.#components = components
@@ -56,7 +57,9 @@ export class JoinRunner {
       findCandidates(sources, {
         signal: this.#ended.signal,
         onCandidate: (found) => {
-          if (this.#machine.state.phase === 'searching' && found.peer !== host.peerId) this.#peers.add(found)
+          if (this.#machine.state.phase !== 'searching' || found.peer === host.peerId) return
+          const news = this.#peers.add(found)
+          if (news.length > 0) this.#transport.reachAlsoAt(found.peer, news, this.#machine.phase)
         },
         onStatus: (source, status, detail) => onProgress({ kind: 'source', source, status, detail }),
       })
@@ -135,7 +138,9 @@ export class JoinRunner {
         onProgress({ kind: 'digits', digits: effect.digits })
         return null
       case 'waiting':
-        onProgress({ kind: 'waiting' })
+        // The other side says it again and again, for as long as the person thinks.
+        if (!this.#isWaiting) onProgress({ kind: 'waiting' })
+        this.#isWaiting = true
         return null
       case 'ask':
         this.#machine.ask(effect, confirm)
@@ -174,6 +179,7 @@ export class JoinRunner {
   }
 
   #onPhase(state: JoinerState, before: JoinerState): void {
+    this.#isWaiting = false
     if (before.phase === 'searching') this.#peers.pause()
     if (state.phase === 'responding') {
       const { peer } = state.exchange.candidate

@@ -97,13 +97,14 @@ export function pairingError(
   obstacle: ReachFinding | null = null,
 ): SpacedockError {
   const { code, [role]: told } = failures[reason]
-  if (obstacle === null || !neverMet.has(reason))
+  if (obstacle === null || reason !== neverMet[role])
     return new SpacedockError(code, told.message, { hint: told.hint })
   const { hint } = describeFinding(obstacle, role === 'joiner' ? 'join' : 'pair')
   return new SpacedockError(code, `${told.message.slice(0, -1)}: ${describeCause(obstacle)}.`, { hint })
 }
 
-const neverMet: ReadonlySet<JoinFailure> = new Set(['not-found', 'expired'])
+/** How a pairing ends in which the two have not met. */
+const neverMet: Record<Role, JoinFailure> = { initiator: 'expired', joiner: 'not-found' }
 
 /** What the storage said about it, when it said anything. */
 export function storageFailure(cause: unknown): SpacedockError {

@@ -24,17 +24,18 @@ export class PairingService {
   readonly #components: PairingComponents
   readonly #invitations = new Set<InvitationRunner>()
   readonly #joins = new Set<JoinRunner>()
+  /** Peers that are dialled at addresses that were news of them. */
+  readonly #reaching = new Set<string>()
   /** By peer, the last exchange of a join that is under way or waits. */
   readonly #turns = new Map<string, Promise<PairingMessage | null>>()
 
-  /** By peer, who waits for it to connect. */
+  /** By peer, who waits for a connection to it. */
   readonly #arrivals = new Map<string, Set<(connection: Connection) => void>>()
 
   constructor(components: PairingComponents) {
     this.#components = components
     components.host.onConnection((connection) => {
-      if (connection.direction !== 'inbound') return
-      for (const arrived of this.#arrivals.get(connection.remotePeer.toString()) ?? []) arrived(connection)
+      if (connection.direction === 'inbound') this.#arrived(connection)
     })
   }
 
@@ -67,6 +68,7 @@ export class PairingService {
     const runner = new JoinRunner(this.#components, keys, options, {
       exchange: (peer, addresses, message, signal) =>
         this.#inTurn(peer, () => this.#exchange(peer, addresses, message, signal)),
+      reachAlsoAt: (peer, addresses, signal) => void this.#reachAlsoAt(peer, addresses, signal),
       claim: (peer) => {
         for (const other of this.#joins) if (other !== runner) other.giveWay(peer)
       },
@@ -218,6 +220,20 @@ export class PairingService {
       waiting.delete(resolve)
       if (waiting.size === 0) this.#arrivals.delete(peer)
     }
+  }
+
+  /** Never rejects. */
+  async #reachAlsoAt(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<void> {
+    // One such dial at a time: whoever announces new addresses without end must not be dialled without end.
+    if (!this.#arrivals.has(peer) || this.#reaching.has(peer)) return
+    this.#reaching.add(peer)
+    const connection = await this.#components.host.connect(peer, addresses, { signal }).catch(() => null)
+    this.#reaching.delete(peer)
+    if (connection !== null) this.#arrived(connection)
+  }
+
+  #arrived(connection: Connection): void {
+    for (const arrived of this.#arrivals.get(connection.remotePeer.toString()) ?? []) arrived(connection)
   }
 
   async #tell(peer: string, message: PairingMessage): Promise<void> {

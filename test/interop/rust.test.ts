@@ -1,4 +1,7 @@
 import { buildProgram } from './foreign-program.ts'
+import { codeScenarios } from './scenarios/codes.ts'
+import { networkScenarios } from './scenarios/networks.ts'
+import { sessionScenarios } from './scenarios/session.ts'
 import { playScenarios } from './scenarios.ts'
 
 const program = await buildProgram({
@@ -10,3 +13,6 @@ const program = await buildProgram({
   executable: (output) => `${output}-target/debug/device`,
 })
 playScenarios('Rust', program)
+codeScenarios('Rust', program)
+sessionScenarios('Rust', program)
+networkScenarios('Rust', program)

@@ -29,6 +29,7 @@ export class PortMapping {
   readonly #options: PortMappingOptions
   readonly #alarm: Alarm
   readonly #stop = new AbortController()
+  /** Those that are told when this host stops. */
   #gateways: PortGateway[] = []
   #running: Promise<void> | undefined
 
@@ -76,18 +77,21 @@ export class PortMapping {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(searchMs)])
     const mapped: Multiaddr[] = []
     const gateways: PortGateway[] = []
+    let asked = 0
     for await (const gateway of findGateways({ signal })) {
-      gateways.push(gateway)
+      asked++
       const address = await this.#map(gateway, networks, signal).catch((error: unknown) => {
         this.#options.log('debug', 'port-mapping.refused', { gateway: gateway.host, error: String(error) })
         return null
       })
       if (address !== null) {
         mapped.push(address)
+        // The library gives back the port of this host, whichever it got: another device's, then.
+        if (address.toString().endsWith(`/tcp/${this.#options.port}`)) gateways.push(gateway)
         // The search for more takes seconds.
         this.#options.onMapped([...mapped])
       }
-      if (gateways.length === maxGateways) break
+      if (asked === maxGateways) break
     }
     this.#gateways = gateways
     return mapped

@@ -122,6 +122,13 @@ export class ConnectionSupervisor {
     return 'kept'
   }
 
+  /** The device came, and no session came of it, for a reason that a person must hear of. */
+  refused(peerId: PeerId, failure: SpacedockError): void {
+    const kept = this.#kept.get(peerId.toString())
+    if (kept !== undefined && this.#isWanted(kept) && kept.sessions.used === undefined)
+      this.#options.onAttemptFailed?.(peerId, failure)
+  }
+
   /** Opens a session over a better connection for whatever is new; the one before ends when what is under way on it has ended. */
   async moveTo(connection: Connection, { signal }: { signal: AbortSignal }): Promise<void> {
     const kept = this.#kept.get(connection.remotePeer.toString())
