@@ -56,6 +56,8 @@ scene('private behind NATs: relayed addresses first, and the home’s own for th
   assert.deepEqual(hosts(peersOf(await codeUri(alice.device))), own)
   const paired = await timed(() => pairDevices(alice.device, bob.device))
   await onPath(alice.device, bob.device, 'direct')
+  for (const { device } of [alice, bob])
+    assert.equal(hosts(await shown(device))[0], own[0], 'the relay stays')
   stage.saw(`paired in ${paired.took}`)
 })
 
