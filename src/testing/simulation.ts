@@ -12,6 +12,8 @@ export interface SimulationOptions {
   /** Whatever is left to chance follows from it: the same seed is the same run. @default 1 */
   seed?: number
   faults?: Faults
+  /** Whether there is a relay, over which devices that are blocked from each other talk. @default false */
+  relay?: boolean
   /** What the devices log, with the simulation's time in milliseconds. @default nowhere */
   log?: (line: SimulationLogLine) => void
 }
@@ -48,7 +50,9 @@ export interface Simulation extends AsyncDisposable {
   partition(...groups: SimulatedDevice[][]): void
   /** From now on, a firewall on this device lets in what it asked for, and multicast. @default 'drop' */
   firewall(device: SimulatedDevice, kind?: Firewall): void
-  /** Ends all partitions. */
+  /** Nothing gets through between the two any more, unless it goes over the relay: as by a firewall on the way. */
+  block(one: SimulatedDevice, other: SimulatedDevice): void
+  /** Ends all partitions and blocks. */
   heal(): void
   /** Lets so much time pass, in whole milliseconds. */
   pass(durationMs: number): Promise<void>
@@ -67,10 +71,11 @@ export interface Simulation extends AsyncDisposable {
 export function createSimulation({
   seed = 1,
   faults = {},
+  relay = false,
   log = () => {},
 }: SimulationOptions = {}): Simulation {
   const clock = virtualClock()
-  const network = new SimulatedNetwork<SimulatedHost>(clock, randomNumbers(seedFor(seed, 'network')))
+  const network = new SimulatedNetwork<SimulatedHost>(clock, randomNumbers(seedFor(seed, 'network')), relay)
   const stations = new Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>()
   const devices = new Map<string, SimulatedDevice>()
   const applicationClock = simulationClock(clock)
@@ -184,7 +189,11 @@ export function createSimulation({
     firewall({ attachment }, kind = 'drop') {
       attachment.firewall = kind
     },
-    heal: () => network.partition([]),
+    block: (one, other) => network.block(one.attachment, other.attachment),
+    heal: () => {
+      network.partition([])
+      network.unblock()
+    },
     pass,
     until,
     close,
