@@ -61,6 +61,8 @@ export interface Host {
   dialableAddress(connection: Connection): Promise<Multiaddr | null>
   /** Where a peer has told that it listens. */
   toldAddresses(peer: PeerId): Promise<Multiaddr[]>
+  /** Which protocols a peer that is connected has told that it serves; none while it has not. */
+  toldProtocols(peer: PeerId): readonly string[]
   /** Calls back when a peer has told where it listens. */
   onIdentified(listener: (connection: Connection) => void): void
   /** Calls back when a device is dialled, at all of its addresses together, with what comes of it. */
@@ -203,6 +205,11 @@ interface HostParts {
 
 function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClient | null): NetworkHost {
   const dialListeners: ((result: Promise<Connection>) => void)[] = []
+  // Not from the peer store, which libp2p also puts into what this host asked for.
+  const toldProtocols = new WeakMap<Connection, string[]>()
+  libp2p.addEventListener('peer:identify', ({ detail }) =>
+    toldProtocols.set(detail.connection, detail.protocols),
+  )
   const attemptListeners: ((attempt: DialAttempt) => void)[] = []
   return {
     libp2p,
@@ -264,6 +271,9 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
       const known = await libp2p.peerStore.get(peer).catch(() => null)
       return known?.addresses.map((each) => each.multiaddr) ?? []
     },
+
+    toldProtocols: (peer) =>
+      libp2p.getConnections(peer).flatMap((connection) => toldProtocols.get(connection) ?? []),
 
     onIdentified(listener) {
       libp2p.addEventListener('peer:identify', ({ detail }) => listener(detail.connection))

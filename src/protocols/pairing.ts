@@ -1,16 +1,23 @@
 import type { Connection, Stream } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { SpacedockError } from '../errors.ts'
 import { startDeadline } from '../network/deadline.ts'
 import { request, serve } from '../network/request-response.ts'
 import { invitationLifetimeMs } from '../pairing/limits.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
-import { decodeMessage, encodeMessage, maxMessageLength, type PairingMessage } from '../pairing/messages.ts'
+import {
+  decodeMessage,
+  encodeMessage,
+  maxMessageLength,
+  pairingVersion,
+  type PairingMessage,
+} from '../pairing/messages.ts'
 import { formatPairingCode } from '../pairing/pairing-code.ts'
 import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
 
-export const pairingProtocol = '/spacedock/pairing/1.0.0'
+export const pairingProtocol = `/spacedock/pairing/${pairingVersion}.0.0`
 
 /** Live and remembered invitations together; more than a person ever has, few enough to try each on every request. */
 const maxInvitations = 32
@@ -68,6 +75,7 @@ export class PairingService {
     const runner = new JoinRunner(this.#components, keys, options, {
       exchange: (peer, addresses, message, signal) =>
         this.#inTurn(peer, () => this.#exchange(peer, addresses, message, signal)),
+      otherVersions: (peer) => this.#otherVersions(peer),
       reachAlsoAt: (peer, addresses, signal) => void this.#reachAlsoAt(peer, addresses, signal),
       claim: (peer) => {
         for (const other of this.#joins) if (other !== runner) other.giveWay(peer)
@@ -161,6 +169,15 @@ export class PairingService {
     }
     log('info', 'pairing.finished-after-restart', { peer })
     return { type: 'Acknowledged' }
+  }
+
+  /** By identify: a protocol that is refused says nothing about others. */
+  #otherVersions(peer: string): number[] {
+    const protocols = this.#components.host.toldProtocols(peerIdFromString(peer))
+    if (protocols.includes(pairingProtocol)) return []
+    return protocols
+      .flatMap((name) => /^\/spacedock\/pairing\/([1-9]\d{0,2})\.0\.0$/u.exec(name)?.[1] ?? [])
+      .map(Number)
   }
 
   /** Joins talk to the same peer one after the other, so that one gives way before it speaks again. */

@@ -109,6 +109,11 @@ export class SimulatedHost implements Host, ConnectionHost {
     return this.#told.get(peer.toString()) ?? []
   }
 
+  /** Nothing that anybody could not know: all devices of a simulated network run the same program. */
+  toldProtocols(): readonly string[] {
+    return [...this.libp2p.handlers.keys()]
+  }
+
   onIdentified(listener: (connection: Connection) => void): void {
     this.#identifiedListeners.push(listener)
   }
