@@ -55,6 +55,20 @@ for (const kind of closed) {
   })
 }
 
+test('a joiner that only the initiator can reach hears that its code was cancelled a moment ago', async () => {
+  await using simulation = createSimulation()
+  const initiator = await simulation.device('initiator')
+  const joiner = await simulation.device('joiner')
+  simulation.firewall(initiator)
+  const invitation = await simulation.until(initiator.node.pair())
+  invitation.paired.catch(() => {})
+  await simulation.pass(3_000)
+  await simulation.until(invitation.cancel())
+  await simulation.pass(3_000)
+  const joining = joiner.node.join(invitation.words)
+  await assert.rejects(simulation.until(joining, { withinMs: 10_000 }), { code: 'cancelled' })
+})
+
 test('the error at the end names the cause; without one it is the usual error', async () => {
   await using simulation = createSimulation()
   const initiator = await simulation.device('initiator')
