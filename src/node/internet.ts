@@ -58,6 +58,8 @@ export interface InternetParts {
   log: Log
   devices: () => readonly PairedDevice[]
   isConnected: (peer: string) => boolean
+  /** A rendezvous node, and its relay with it, is there, for the first time or again. */
+  onNodeConnected: () => void
   /** A paired device has told where it is now. */
   onFound: (peer: string) => void
 }
@@ -78,7 +80,13 @@ export class Internet {
     const privateAddresses = bootstrap?.every((address) => !isPublic(address)) ?? false
     this.#log = log
     this.#host = host
-    this.nodes = new RendezvousNodes({ libp2p: host.libp2p, addresses: rendezvous, clock, log })
+    this.nodes = new RendezvousNodes({
+      libp2p: host.libp2p,
+      addresses: rendezvous,
+      clock,
+      log,
+      onConnected: paired.onNodeConnected,
+    })
     const onAddressChange = (): void => this.#onAddressChange()
     this.#public =
       host.dht === null
