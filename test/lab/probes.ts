@@ -24,6 +24,22 @@ export async function tcpReply(host: Host, address: string, port: number): Promi
   return stdout
 }
 
+/** `connected`, the error's code, or `no answer` within this time. */
+export async function tcpOutcome(
+  host: Host,
+  address: string,
+  port: number,
+  patienceMs: number,
+): Promise<string> {
+  const program = `const socket = require('node:net').connect(options.port, options.address)
+    const end = (outcome) => console.log(outcome) ?? process.exit()
+    socket.once('connect', () => end('connected'))
+    socket.once('error', ({ code }) => end(code))
+    setTimeout(end, options.patienceMs, 'no answer')`
+  const { stdout } = await host.run(nodeProgram(program, { address, port, patienceMs }))
+  return stdout.trim()
+}
+
 /** Serves until the lab ends, and answers every packet with the sender's address and port. */
 export async function answerUdp(host: Host, address: string, port: number): Promise<void> {
   await serve(
