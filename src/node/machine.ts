@@ -41,6 +41,8 @@ export function thisMachine(options: NodeOptions): Machine {
           port,
           interfaces,
           agent: `spacedock/${version}`,
+          announce: options.announce,
+          mapPort: settings !== null && options.portMapping !== false,
           dht: ownDht(settings, clock),
           relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
         }),
