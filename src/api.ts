@@ -13,6 +13,16 @@ export interface NodeOptions {
   interfaces?: string[]
   /** TCP port to listen on. Default: 28417, or a random one where that is taken at the first start; then kept. A port given here that is in use is an error. */
   port?: number
+  /**
+   * Multiaddrs under which others reach this device, such as `/ip4/20.3.4.5/tcp/4001` where a router forwards a port; besides those
+   * of its network interfaces. @default none
+   */
+  announce?: string[]
+  /**
+   * Ask the router, by UPnP, to pass on what comes in at the port of this device. Only done when rendezvous nodes or the public DHT
+   * are used. @default true
+   */
+  portMapping?: boolean
   /** Find devices on the local network by multicast DNS. @default true */
   mdns?: boolean
   /**

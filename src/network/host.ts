@@ -11,6 +11,8 @@ import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
+import { parseAnnouncedIp } from './addresses/announced-address.ts'
+import { learnAddresses, type LearntAddresses } from './addresses/learnt-addresses.ts'
 import { OwnAddresses, usableElsewhere } from './addresses/own-addresses.ts'
 import { scopedIdentify } from './addresses/told-addresses.ts'
 import { dhtClient, type DhtClient, type DhtHost } from './dht/dht-client.ts'
@@ -108,6 +110,10 @@ export interface HostOptions {
   agent: string
   /** The private DHT, as a service of this host. */
   dht?: ((components: KadDHTComponents) => KadDHT) | undefined
+  /** Multiaddrs of IP and TCP port under which others reach this host, besides those of its interfaces. */
+  announce?: readonly string[] | undefined
+  /** Ask the router to pass on what comes in at this host's port. Only together with `relay`. @default false */
+  mapPort?: boolean | undefined
   /** Relays to dial over and to be reachable over; without it none are used. */
   relay?: RelayOptions | undefined
 }
@@ -126,7 +132,11 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const libp2p = await createLibp2p({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
-    addresses: { listen, announceFilter: () => own.all() },
+    addresses: {
+      listen,
+      appendAnnounce: (options.announce ?? []).map((text) => parseAnnouncedIp(text).toString()),
+      announceFilter: () => own.all(),
+    },
     transports: ways.transports,
     connectionEncrypters: [noise()],
     streamMuxers: [lazyStreams(yamux())],
@@ -165,11 +175,15 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
       hint: 'Check this device’s network connection, or name another interface with --interface.',
     })
   }
+  const { relay, interfaces, mapPort = false } = options
+  const learnt =
+    relay === undefined
+      ? null
+      : learnAddresses({ libp2p, own, interfaces, isTrusted: relay.isPaired, mapPort, ...relay })
   const hasDht = options.dht !== undefined
   return wrap(
     libp2p,
-    listen,
-    ways,
+    { listen, ways, learnt },
     hasDht ? dhtClient(libp2p as unknown as DhtHost, privateDhtProtocol) : null,
   )
 }
@@ -188,7 +202,13 @@ function servicesOf(
 /** Sessions speak every few seconds; a connection on which nothing moves for this long is of no use to anybody. */
 const idleSocketMs = 5 * 60_000
 
-function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | null): NetworkHost {
+interface HostParts {
+  listen: string[]
+  ways: Reach
+  learnt: LearntAddresses | null
+}
+
+function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClient | null): NetworkHost {
   const dialListeners: ((result: Promise<Connection>) => void)[] = []
   // Not from the peer store, which libp2p also puts into what this host asked for.
   const toldProtocols = new WeakMap<Connection, string[]>()
@@ -217,7 +237,10 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
       return this.dial(peerId, addresses, { signal })
     },
 
-    networkChanged: () => ways.relays?.networkChanged(),
+    networkChanged: () => {
+      ways.relays?.networkChanged()
+      learnt?.networkChanged()
+    },
 
     async dial(peerId, addresses, { signal }) {
       const suffix = `/p2p/${peerId}`
@@ -278,7 +301,9 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
       for (const connection of connections) connection.abort(new Error('not paired any more'))
     },
 
-    stop: async () => libp2p.stop(),
+    stop: async () => {
+      await Promise.all([learnt?.stop(), libp2p.stop()])
+    },
   }
 }
 

@@ -136,6 +136,7 @@ export class Connections {
         log,
         devices: () => trusted.pairKeys(),
         isConnected: (peer) => this.sessionOf(peer) !== undefined,
+        onNodeConnected: () => this.supervisor.tryAnew(),
         onFound: (peer) => {
           log('info', 'presence.found', { peer })
           this.#sighted(peer)

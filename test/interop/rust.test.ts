@@ -1,5 +1,4 @@
 import { test } from 'node:test'
-import { runProcess } from '../lab/process.ts'
 import { buildProgram, runInFolder } from './foreign-program.ts'
 import { codeScenarios } from './scenarios/codes.ts'
 import { networkScenarios } from './scenarios/networks.ts'
@@ -24,15 +23,6 @@ const skip = typeof program === 'string' ? program : false
 
 test('Rust computes the test vectors, and its own tests pass', { skip }, async () => {
   await runInFolder('rust', ['cargo', 'test', '--locked', '--target-dir', targetDir])
-})
-
-test('Rust is formatted, and its linter is content', { skip }, async (context) => {
-  // The two come with rustup, not with every Debian package.
-  const tools = await runProcess(['sh', '-c', 'cargo fmt --version && cargo clippy --version'])
-  if (tools.code !== 0) return context.skip('cargo has neither rustfmt nor clippy here.')
-  await runInFolder('rust', ['cargo', 'fmt', '--check'])
-  const lint = ['cargo', 'clippy', '--locked', '--all-targets', '--target-dir', targetDir]
-  await runInFolder('rust', [...lint, '--', '--deny', 'warnings'])
 })
 
 playScenarios('Rust', program)

@@ -69,7 +69,8 @@ export function scopedIdentify({
       )
     return create(
       withMembers(components, {
-        addressManager: withMembers(addressManager, { getAddresses: told }),
+        // What others observe is judged elsewhere: libp2p would take a relayed address that is told again for one to be doubted.
+        addressManager: withMembers(addressManager, { getAddresses: told, addObservedAddr: () => {} }),
         registrar: withMembers(registrar, { handle }),
       }),
     )

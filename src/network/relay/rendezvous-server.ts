@@ -6,11 +6,12 @@ import type { Registrar } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
-import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Log } from '../../api.ts'
 import { pause, systemClock } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
+import { parseAnnounced } from '../addresses/announced-address.ts'
 import { OwnAddresses, usableElsewhere } from '../addresses/own-addresses.ts'
 import { addressesForStrangers, scopedIdentify } from '../addresses/told-addresses.ts'
 import { answers } from '../connection-probe.ts'
@@ -56,7 +57,8 @@ export interface RendezvousServer {
 export async function createRendezvousServer(options: RendezvousServerOptions): Promise<RendezvousServer> {
   const { seed, announce = [], others = [], maxConnections = 4_096, records, agent } = options
   const { clock = systemClock, log = () => {} } = options
-  for (const address of announce) checkAnnounced(address)
+  for (const address of announce)
+    parseAnnounced(address, '/dns4/meet.example.org/tcp/4111 or /ip4/20.3.4.5/tcp/4111')
   const otherNodes = others.map((address) => parsePeerAddress(address))
   const limits = { ...defaultRelayLimits, ...options.relay }
   const guard = new RelayGuard(clock, limits)
@@ -202,18 +204,6 @@ async function putUnderGuard(registrar: Registrar, guard: RelayGuard): Promise<v
   // Not as middleware: for streams that come in, libp2p adds the handler to its list of middleware every time.
   await registrar.handle(RELAY_V2_HOP_CODEC, guard.guard(handler), { ...options, force: true })
   registrar.use(RELAY_V2_STOP_CODEC, [guard.join])
-}
-
-function checkAnnounced(text: string): void {
-  try {
-    const address = multiaddr(text)
-    if (address.getComponents().some(({ name }) => name === 'tcp')) return
-  } catch {
-    // said below
-  }
-  throw new SpacedockError('invalid-argument', `The address "${text.slice(0, 100)}" cannot be announced.`, {
-    hint: 'It looks like /dns4/meet.example.org/tcp/4111 or /ip4/203.0.113.5/tcp/4111.',
-  })
 }
 
 /** The relay itself would keep the place for a device that is gone. */

@@ -110,7 +110,8 @@ export function sessionScenarios(name: string, program: ForeignProgram | string)
 
     const { words = '' } = await bob.call('invite')
     const again = await alice.join(words, { peers: bob.addresses })
-    await until(() => again.state === 'connected', 'connected again')
+    // Only who has finished the hello can be told at once.
+    await Promise.all([bob.event('connected'), until(() => again.state === 'connected', 'connected again')])
     await again.revoke()
     await bob.event('revoked')
     const failure = await bob.fails('connect', { peerId, addresses: alice.status().listen })
@@ -154,6 +155,6 @@ async function pairAndConnect(
   const { peerId } = alice.status()
   await bob.event('paired')
   await bob.call('connect', { peerId, addresses: alice.status().listen })
-  await until(() => bobAtAlice.state === 'connected', 'connected')
+  await Promise.all([bob.event('connected'), until(() => bobAtAlice.state === 'connected', 'connected')])
   return { alice, bob, bobAtAlice, peerId }
 }
