@@ -7,9 +7,16 @@ import type { Clock, Log } from '../api.ts'
 import { addressDialer, type Dialer } from './address-race.ts'
 import { linkLocalTcp } from './link-local-tcp.ts'
 import { Veil } from './public/veil.ts'
+import { outerAddresses } from './relay/outer-address.ts'
+import { OuterDials } from './relay/outer-dials.ts'
 import { OwnPorts } from './relay/own-port.ts'
 import { relayClient, type RelayReservations } from './relay/relay-reservations.ts'
-import { mappedPortsOf, simultaneousOpen, type SimultaneousOpen } from './relay/simultaneous-open.ts'
+import {
+  mappedPortsOf,
+  simultaneousOpen,
+  type MappedPort,
+  type SimultaneousOpen,
+} from './relay/simultaneous-open.ts'
 
 export interface RelayOptions {
   /** Whether this peer is a rendezvous node of this device, whose relay it uses. */
@@ -32,6 +39,8 @@ export interface Reach {
   readonly simultaneousOpen: SimultaneousOpen | null
   /** For connections over relays of the public network; null when none are used. */
   readonly veil: Veil | null
+  /** How this device is seen from outside; see `outerAddresses`. */
+  outerAddresses(): Multiaddr[]
 }
 
 /** Without `relay`, relays are not used at all. */
@@ -56,7 +65,8 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
       return made.simultaneousOpen ?? null
     },
   }
-  if (relay === undefined) return Object.assign(result, { transports: [linkLocalTcp(tcp)] })
+  if (relay === undefined)
+    return Object.assign(result, { transports: [linkLocalTcp(tcp)], outerAddresses: () => [] })
 
   const { isRelay, isPaired, clock, log } = relay
   const ownPorts = new OwnPorts()
@@ -65,20 +75,30 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
     return peer?.name === 'p2p' && peer.value !== undefined && isRelay(peer.value)
   }
   const client = relayClient({ isRelay, clock, log })
+  const ports = (): MappedPort[] => [
+    ...mappedPortsOf(made.relays?.held() ?? [], ownPorts),
+    ...(veil?.ports() ?? []),
+  ]
+  const outerDials = new OuterDials(clock)
+  let direct: Transport | undefined
+  const directTcp = ownPorts.transport(linkLocalTcp(tcp), isRelayAddress)
   const open = simultaneousOpen({
-    ports: () => [...mappedPortsOf(made.relays?.held() ?? [], ownPorts), ...(veil?.ports() ?? [])],
+    ports,
     isAllowed: isPaired,
     clock,
     log,
   })
   return Object.assign(result, {
     transports: [
-      ownPorts.transport(linkLocalTcp(tcp), isRelayAddress),
+      (components: TCPComponents): Transport => (direct = directTcp(components)),
+      outerDials.transport(() => direct as Transport),
       // Ahead of the other one, which takes every relayed address.
       ...(veil === null ? [] : [veil.transport(isRelay)]),
       client.transport,
     ],
+    outerAddresses: () => (outerDials.port === 0 ? [] : outerAddresses(ports(), outerDials.port)),
     services: Object.assign(services, {
+      outerDials: () => outerDials,
       relays: (components: Parameters<typeof client.service>[0]) =>
         (made.relays = client.service(components)),
       simultaneousOpen: (components: Parameters<typeof open>[0]) =>

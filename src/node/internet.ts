@@ -108,7 +108,10 @@ export class Internet {
       clock,
       random,
       peer: host.peerId,
-      addresses: () => [...host.addresses().map(String), ...(this.#public?.addresses() ?? [])],
+      addresses: () => [
+        ...[...host.outerAddresses(), ...host.addresses()].map(String),
+        ...(this.#public?.addresses() ?? []),
+      ],
       onAddressChange: (listener) => {
         this.#addressListeners.add(listener)
         return () => this.#addressListeners.delete(listener)
