@@ -9,4 +9,4 @@ const program = await buildProgram({
   build: (output) => ['cargo', 'build', '--locked', '--target-dir', `${output}-target`],
   executable: (output) => `${output}-target/debug/device`,
 })
-playScenarios('Rust', program)
+playScenarios('Rust', program, ['pairing'])
