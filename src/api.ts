@@ -11,8 +11,18 @@ export interface NodeOptions {
   name?: string
   /** Names of the network interfaces to use, such as `eth0`. Default: every usable one; loopback only when there is no other. */
   interfaces?: string[]
-  /** TCP port to listen on. Default: chosen once at random, then kept. A port given here that is in use is an error. */
+  /** TCP port to listen on. Default: 28417, or a random one where that is taken at the first start; then kept. A port given here that is in use is an error. */
   port?: number
+  /**
+   * Multiaddrs under which others reach this device, such as `/ip4/20.3.4.5/tcp/4001` where a router forwards a port; besides those
+   * of its network interfaces. @default none
+   */
+  announce?: string[]
+  /**
+   * Ask the router, by UPnP, to pass on what comes in at the port of this device. Only done when rendezvous nodes or the public DHT
+   * are used. @default true
+   */
+  portMapping?: boolean
   /** Find devices on the local network by multicast DNS. @default true */
   mdns?: boolean
   /**
@@ -127,8 +137,11 @@ export interface ReachFinding {
   peer: string
   /** Its name, when it is a device that this one knows. */
   name: string | null
-  /** `seen`: it announces itself on the local network, so it is there. `given`: a person gave its address. */
-  known: 'seen' | 'given'
+  /**
+   * `seen`: it announces itself on the local network, so it is there. `given`: a person gave its address. `published`: it shows the
+   * code, and says in a DHT that it is at this address.
+   */
+  known: 'seen' | 'given' | 'published'
   /** Multiaddr at which it was tried, without a peer id. */
   address: string
   /** The TCP port to be opened there. */

@@ -8,7 +8,7 @@ export function describeFinding(
   finding: ReachFinding,
   place: FindingPlace,
 ): { message: string; hint: string } {
-  return finding.known === 'seen' ? ofSeen(finding, place) : ofGiven(finding, place)
+  return finding.known === 'seen' ? ofSeen(finding, place) : ofAddress(finding, place)
 }
 
 /** In a few words, as a part of a sentence: `TCP port 28417 at 192.168.1.20 does not answer`. */
@@ -33,12 +33,12 @@ function ofSeen(finding: ReachFinding, place: FindingPlace): { message: string; 
     case 'join':
       return {
         message: `${who} is on this network at ${host}, but ${there}: a firewall on it is likely.`,
-        hint: `If it is the one that shows the code, ${opening}.`,
+        hint: `If the code is shown there, ${opening}.`,
       }
     case 'pair':
       return {
-        message: `${who} at ${host} is looking for this or another device, but cannot get in here, and ${there}: firewalls on both are likely.`,
-        hint: `If it is the one on which you type the words, ${opening}.`,
+        message: `${who} at ${host} is looking for a device to pair with, but does not get in here, and ${there}: firewalls on both are likely.`,
+        hint: `If the words are typed there, ${opening}.`,
       }
     case 'device':
       return {
@@ -48,15 +48,26 @@ function ofSeen(finding: ReachFinding, place: FindingPlace): { message: string; 
   }
 }
 
-function ofGiven(finding: ReachFinding, place: FindingPlace): { message: string; hint: string } {
-  const { port } = finding
+/** Of one that nobody has seen: the address may be out of date, and it may not know how to get here. */
+function ofAddress(finding: ReachFinding, place: FindingPlace): { message: string; hint: string } {
+  const { port, cause, known } = finding
   const swap =
     place === 'join'
       ? 'run "spacedock pair" here and "spacedock join" there'
       : 'run "spacedock join" here and "spacedock pair" there'
+  if (known === 'published') {
+    return {
+      message: `The device that shows the code was found, but ${describeCause(finding)}: a firewall or a router is likely in between.`,
+      hint: `Allow incoming connections to TCP port ${port} there; or ${swap}.`,
+    }
+  }
+  const why =
+    cause === 'refused'
+      ? 'Spacedock does not run there, or a firewall is in between'
+      : 'a firewall is likely in between'
   return {
-    message: `${describeCause(finding)}: a firewall there is likely, if the address is right and Spacedock runs there.`,
-    hint: `Allow incoming connections to TCP port ${port} there, or ${swap}.`,
+    message: `${describeCause(finding)}: ${why}.`,
+    hint: `Check the address, and allow incoming connections to TCP port ${port} there; or ${swap}.`,
   }
 }
 

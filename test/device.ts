@@ -96,10 +96,11 @@ export class TestDevice {
   }
 
   /** Starts the daemon in the foreground; resolves when it answers. */
-  async up(options: { deadlineMs?: number } = {}): Promise<void> {
-    const { deadlineMs = 60_000 } = options
+  async up(options: { args?: readonly string[]; deadlineMs?: number } = {}): Promise<void> {
+    const { args: more = [], deadlineMs = 60_000 } = options
     const interfaces = (this.place.interfaces ?? []).flatMap((name) => ['--interface', name])
-    const args = ['up', '--foreground', '--name', this.name, ...interfaces, ...(this.#options.args ?? [])]
+    const given = [...interfaces, ...(this.#options.args ?? []), ...more]
+    const args = ['up', '--foreground', '--name', this.name, ...given]
     const daemon = this.place.spawn(this.#command(args), { env: this.#env() })
     this.#daemon = daemon
     await daemon.line((line) => line.includes('"daemon.ready"'), { stream: 'stderr', deadlineMs })

@@ -28,11 +28,22 @@ export const startOptions: OptionTable = {
     what: 'network interface to use, may be repeated; "all" for every usable one (kept)',
   },
   port: { type: 'string', value: 'N', what: 'TCP port to listen on; 0 for one of its own choice (kept)' },
+  announce: {
+    type: 'string',
+    value: 'MULTIADDR',
+    multiple: true,
+    what: 'where others reach it by a forwarded port, may be repeated; "none" for nowhere (kept)',
+  },
+  'port-mapping': {
+    type: 'string',
+    value: 'on|off',
+    what: '"off": do not ask the router by UPnP to pass connections on (kept)',
+  },
   rendezvous: {
     type: 'string',
     value: 'ADDR',
     multiple: true,
-    what: 'rendezvous node to meet other networks’ devices through, may be repeated; "none" for none (kept)',
+    what: 'rendezvous node to meet other networks’ devices by, may be repeated; "none" for none (kept)',
   },
   'lan-only': {
     type: 'boolean',

@@ -68,6 +68,7 @@ export class DaemonSession {
 const optionNames: Record<string, string> = {
   interfaces: 'interface',
   lanOnly: 'lan-only',
+  portMapping: 'port-mapping',
   logLevel: 'log-level',
   metricsPort: 'metrics-port',
 }

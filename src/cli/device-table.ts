@@ -30,6 +30,16 @@ export function deviceTable(
     .join('\n')
 }
 
+/** What to do about devices that are away, a line for each of which that is known; empty when of none. */
+export function deviceRemedies(devices: readonly DeviceInfo[]): string {
+  return devices
+    .flatMap(({ name, state, lastFailure }) => {
+      const hint = shownState(state) === 'disconnected' ? (lastFailure?.hint ?? null) : null
+      return hint === null ? [] : [`${printableLine(name)}: ${printableLine(hint)}`]
+    })
+    .join('\n')
+}
+
 export type ShownState = 'connected' | 'disconnected' | 'needs-pairing' | 'revoked'
 
 /** What a person can do about a device depends on no more than this. */

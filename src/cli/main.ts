@@ -85,6 +85,8 @@ function daemonSettings(options: GivenOptions): DaemonSettings {
   const name = options.text('name')
   const interfaces = options.list('interface')
   const port = options.wholeNumber('port', 0, 65_535)
+  const announce = options.list('announce')
+  const portMapping = options.choice('port-mapping', ['on', 'off'])
   const rendezvous = options.list('rendezvous')
   const dht = options.choice('dht', ['private', 'public'])
   const mdns = options.choice('mdns', ['on', 'off'])
@@ -94,6 +96,8 @@ function daemonSettings(options: GivenOptions): DaemonSettings {
     ...(name === undefined ? {} : { name }),
     ...(interfaces.length === 0 ? {} : { interfaces }),
     ...(port === undefined ? {} : { port }),
+    ...(announce.length === 0 ? {} : { announce }),
+    ...(portMapping === undefined ? {} : { portMapping: portMapping === 'on' }),
     ...(rendezvous.length === 0 ? {} : { rendezvous }),
     ...(options.flag('lan-only') ? { lanOnly: true } : {}),
     ...(dht === undefined ? {} : { dht }),

@@ -32,7 +32,7 @@ export function showProgress(
     }
     case 'obstacle': {
       const { message, hint } = describeFinding(progress.finding, place)
-      const text = `${printableLine(message)} ${printableLine(hint)}`
+      const text = `${printableLine(message)}\n${printableLine(hint)}`
       return output.progress({ event: 'obstacle', ...progress.finding }, text)
     }
     case 'contact':

@@ -38,7 +38,7 @@ const finding = v.object({
   cause: v.picklist(['no-answer', 'refused', 'unreachable', 'reset']),
   peer: v.string(),
   name: v.nullable(v.string()),
-  known: v.picklist(['seen', 'given']),
+  known: v.picklist(['seen', 'given', 'published']),
   address: v.string(),
   port: v.number(),
   ownPort: v.nullable(v.number()),

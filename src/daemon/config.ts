@@ -17,6 +17,10 @@ import { defaultLogLevel, logLevels } from './log.ts'
 export interface DaemonConfig {
   interfaces?: string[]
   port?: number
+  /** Multiaddrs under which others reach this device besides. */
+  announce?: string[]
+  /** Whether to ask the router to pass connections on. */
+  portMapping?: boolean
   /** Multiaddrs of rendezvous nodes. */
   rendezvous?: string[]
   /** Use none of them, and no DHT. */
@@ -76,17 +80,20 @@ export async function writeConfig(dataDir: string, config: DaemonConfig): Promis
 }
 
 /**
- * What was given now goes before what is kept. `all` interfaces, port 0, the rendezvous node `none`, the private DHT,
- * multicast DNS and the log level `info` mean: forget the setting. Whoever names rendezvous nodes or a DHT does not want the local network alone any more.
+ * What was given now goes before what is kept. `all` interfaces, port 0, the rendezvous node and the
+ * announced address `none`, the private DHT, port mapping, multicast DNS and the log level `info` mean: forget the setting. Whoever names rendezvous nodes or a DHT does not want the local network alone any more.
  */
 export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConfig {
   const merged = { ...kept, ...given }
-  const { interfaces, port, rendezvous, dht, mdns, logLevel, metricsPort, messages } = merged
+  const { interfaces, port, announce, portMapping, rendezvous, dht, mdns, logLevel, metricsPort, messages } =
+    merged
   const lanOnly = given.lanOnly ?? (given.rendezvous === undefined && given.dht === undefined && kept.lanOnly)
   return {
     ...(rendezvous === undefined || rendezvous.length === 0 || rendezvous.includes('none')
       ? {}
       : { rendezvous }),
+    ...(announce === undefined || announce.length === 0 || announce.includes('none') ? {} : { announce }),
+    ...(portMapping === false ? { portMapping } : {}),
     ...(lanOnly === true ? { lanOnly } : {}),
     ...(dht === 'public' ? { dht } : {}),
     ...(mdns === false ? { mdns } : {}),
@@ -108,6 +115,8 @@ function canonical(config: DaemonConfig): string {
   const {
     interfaces = [],
     port,
+    announce = [],
+    portMapping = true,
     rendezvous = [],
     lanOnly = false,
     dht,
@@ -116,7 +125,19 @@ function canonical(config: DaemonConfig): string {
     metricsPort,
     messages,
   } = config
-  return JSON.stringify([interfaces, port, rendezvous, lanOnly, dht, mdns, logLevel, metricsPort, messages])
+  return JSON.stringify([
+    interfaces,
+    port,
+    announce,
+    portMapping,
+    rendezvous,
+    lanOnly,
+    dht,
+    mdns,
+    logLevel,
+    metricsPort,
+    messages,
+  ])
 }
 
 const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))
@@ -125,6 +146,8 @@ const days = v.pipe(v.number(), v.gtValue(0))
 const settings = v.strictObject({
   interfaces: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
   port: v.exactOptional(port),
+  announce: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
+  portMapping: v.exactOptional(v.boolean()),
   rendezvous: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
   lanOnly: v.exactOptional(v.boolean()),
   dht: v.exactOptional(v.picklist(['private', 'public'])),

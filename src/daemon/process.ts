@@ -17,6 +17,8 @@ export interface DaemonSettings {
   name?: string
   interfaces?: string[]
   port?: number
+  announce?: string[]
+  portMapping?: boolean
   rendezvous?: string[]
   lanOnly?: boolean
   dht?: 'private' | 'public'
@@ -152,6 +154,8 @@ export function upArguments(dataDir: string, settings: DaemonSettings): string[]
     name,
     interfaces = [],
     port,
+    announce = [],
+    portMapping,
     rendezvous = [],
     lanOnly = false,
     dht,
@@ -164,6 +168,8 @@ export function upArguments(dataDir: string, settings: DaemonSettings): string[]
     ...(name === undefined ? [] : [`--name=${name}`]),
     ...interfaces.map((networkInterface) => `--interface=${networkInterface}`),
     ...(port === undefined ? [] : [`--port=${port}`]),
+    ...announce.map((address) => `--announce=${address}`),
+    ...(portMapping === undefined ? [] : [`--port-mapping=${portMapping ? 'on' : 'off'}`]),
     ...rendezvous.map((address) => `--rendezvous=${address}`),
     ...(lanOnly ? ['--lan-only'] : []),
     ...(dht === undefined ? [] : [`--dht=${dht}`]),

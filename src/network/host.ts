@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify, type Identify } from '@libp2p/identify'
+import type { Identify } from '@libp2p/identify'
 import { FaultTolerance } from '@libp2p/interface'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
@@ -11,7 +11,10 @@ import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
+import { parseAnnouncedIp } from './addresses/announced-address.ts'
+import { learnAddresses, type LearntAddresses } from './addresses/learnt-addresses.ts'
 import { OwnAddresses, usableElsewhere } from './addresses/own-addresses.ts'
+import { scopedIdentify } from './addresses/told-addresses.ts'
 import { dhtClient, type DhtClient, type DhtHost } from './dht/dht-client.ts'
 import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
@@ -58,6 +61,8 @@ export interface Host {
   dialableAddress(connection: Connection): Promise<Multiaddr | null>
   /** Where a peer has told that it listens. */
   toldAddresses(peer: PeerId): Promise<Multiaddr[]>
+  /** Which protocols a peer that is connected has told that it serves; none while it has not. */
+  toldProtocols(peer: PeerId): readonly string[]
   /** Calls back when a peer has told where it listens. */
   onIdentified(listener: (connection: Connection) => void): void
   /** Calls back when a device is dialled, at all of its addresses together, with what comes of it. */
@@ -100,6 +105,10 @@ export interface HostOptions {
   agent: string
   /** The private DHT, as a service of this host. */
   dht?: ((components: KadDHTComponents) => KadDHT) | undefined
+  /** Multiaddrs of IP and TCP port under which others reach this host, besides those of its interfaces. */
+  announce?: readonly string[] | undefined
+  /** Ask the router to pass on what comes in at this host's port. Only together with `relay`. @default false */
+  mapPort?: boolean | undefined
   /** Relays to dial over and to be reachable over; without it none are used. */
   relay?: RelayOptions | undefined
 }
@@ -116,13 +125,18 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const ways = reach(tcp, options.relay)
   const own = new OwnAddresses()
   const libp2p = await createLibp2p({
+    start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
-    addresses: { listen, announceFilter: () => own.all() },
+    addresses: {
+      listen,
+      appendAnnounce: (options.announce ?? []).map((text) => parseAnnouncedIp(text).toString()),
+      announceFilter: () => own.all(),
+    },
     transports: ways.transports,
     connectionEncrypters: [noise()],
     streamMuxers: [lazyStreams(yamux())],
     services: {
-      ...servicesOf(options),
+      ...servicesOf(options, own),
       ...ways.services,
       lazyEncryption: lazyEncryption(),
       ownAddresses: own.service,
@@ -143,23 +157,38 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     // A person's own devices are in private networks: every address may be dialled where a device can be.
     connectionGater: { denyDialMultiaddr: isNeverDialled },
   })
-  if (libp2p.getMultiaddrs().length === 0) {
+  let listeners = 0
+  libp2p.addEventListener('transport:listening', () => listeners++)
+  await libp2p.start()
+  if (listeners < (await countTaken(listen))) {
+    await libp2p.stop()
+    throw portUnusable(options.port, 'taken')
+  }
+  if (listeners === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
       hint: 'Check this device’s network connection, or name another interface with --interface.',
     })
   }
+  const { relay, interfaces, mapPort = false } = options
+  const learnt =
+    relay === undefined
+      ? null
+      : learnAddresses({ libp2p, own, interfaces, isTrusted: relay.isPaired, mapPort, ...relay })
   const hasDht = options.dht !== undefined
   return wrap(
     libp2p,
-    listen,
-    ways,
+    { listen, ways, learnt },
     hasDht ? dhtClient(libp2p as unknown as DhtHost, privateDhtProtocol) : null,
   )
 }
 
-function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unknown>> {
-  const services = { identify: identify({ runOnConnectionOpen: true }), ping: pingService() }
+function servicesOf(
+  { dht, relay }: HostOptions,
+  own: OwnAddresses,
+): ServiceFactoryMap<Record<string, unknown>> {
+  const isTrusted = (peer: PeerId): boolean => relay?.isPaired(peer) === true
+  const services = { identify: scopedIdentify({ own: () => own.all(), isTrusted }), ping: pingService() }
   if (dht === undefined) return services
   const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = { ...services, dht }
   return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
@@ -168,8 +197,19 @@ function servicesOf({ dht }: HostOptions): ServiceFactoryMap<Record<string, unkn
 /** Sessions speak every few seconds; a connection on which nothing moves for this long is of no use to anybody. */
 const idleSocketMs = 5 * 60_000
 
-function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | null): NetworkHost {
+interface HostParts {
+  listen: string[]
+  ways: Reach
+  learnt: LearntAddresses | null
+}
+
+function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClient | null): NetworkHost {
   const dialListeners: ((result: Promise<Connection>) => void)[] = []
+  // Not from the peer store, which libp2p also puts into what this host asked for.
+  const toldProtocols = new WeakMap<Connection, string[]>()
+  libp2p.addEventListener('peer:identify', ({ detail }) =>
+    toldProtocols.set(detail.connection, detail.protocols),
+  )
   const attemptListeners: ((attempt: DialAttempt) => void)[] = []
   return {
     libp2p,
@@ -191,7 +231,10 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
       return this.dial(peerId, addresses, { signal })
     },
 
-    networkChanged: () => ways.relays?.networkChanged(),
+    networkChanged: () => {
+      ways.relays?.networkChanged()
+      learnt?.networkChanged()
+    },
 
     async dial(peerId, addresses, { signal }) {
       const suffix = `/p2p/${peerId}`
@@ -229,6 +272,9 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
       return known?.addresses.map((each) => each.multiaddr) ?? []
     },
 
+    toldProtocols: (peer) =>
+      libp2p.getConnections(peer).flatMap((connection) => toldProtocols.get(connection) ?? []),
+
     onIdentified(listener) {
       libp2p.addEventListener('peer:identify', ({ detail }) => listener(detail.connection))
     },
@@ -249,7 +295,9 @@ function wrap(libp2p: Libp2p, listen: string[], ways: Reach, dht: DhtClient | nu
       for (const connection of connections) connection.abort(new Error('not paired any more'))
     },
 
-    stop: async () => libp2p.stop(),
+    stop: async () => {
+      await Promise.all([learnt?.stop(), libp2p.stop()])
+    },
   }
 }
 
@@ -286,6 +334,15 @@ export async function listenAddresses({
     if (state !== 'free') throw portUnusable(port, state)
   }
   return hosts.map((host) => `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`)
+}
+
+/** Of addresses that were free: where somebody listens now, which is this host unless another program was faster. */
+async function countTaken(listen: readonly string[]): Promise<number> {
+  const states = listen.map(async (address) => {
+    const [host, port] = multiaddr(address).getComponents()
+    return checkPort(Number(port?.value), host?.value ?? '')
+  })
+  return (await Promise.all(states)).filter((state) => state === 'taken').length
 }
 
 function wildcards(): string[] {

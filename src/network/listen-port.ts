@@ -5,11 +5,14 @@ import { createServer } from 'node:net'
 const lowestPort = 20_000
 const highestPort = 32_000
 
-/** A random port that nobody listens on now. It is chosen once and kept, so that old addresses stay good. */
-export async function chooseListenPort(): Promise<number> {
+/** The one to open in a firewall. IANA has assigned it to nobody; below the range of outgoing connections, too. */
+export const defaultListenPort = 28_417
+
+/** A random port that nobody listens on now. */
+export async function chooseRandomPort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
     const port = randomInt(lowestPort, highestPort)
-    if (await isPortFree(port, '0.0.0.0')) return port
+    if (port !== defaultListenPort && (await isPortFree(port, '0.0.0.0'))) return port
   }
   return 0
 }

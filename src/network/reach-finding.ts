@@ -1,6 +1,7 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import type { ReachFinding } from '../api.ts'
 import type { DialObstacle } from './dial-obstacle.ts'
+import { classOfAddress } from './addresses/address-class.ts'
 
 /** What is known of one peer: when it was heard on the local network, and what became of dials to it. Monotonic milliseconds. */
 export interface PeerEvidence {
@@ -25,7 +26,7 @@ export interface DialRecord {
   obstacle: DialObstacle | null
 }
 
-/** How the peer came to be dialled: `seen` on the local network, or its address was `given` by a person. */
+/** How the peer came to be dialled. */
 export type Acquaintance = ReachFinding['known']
 
 /** A peer that sends an answer at all does so long before. */
@@ -43,6 +44,8 @@ export function findObstacle(
   const dialledAtMs = Math.min(...evidence.attempts.map(({ sinceMs }) => sinceMs))
   if (known === 'seen' && (evidence.heardAtMs ?? -Infinity) < dialledAtMs) return null
   const telling = evidence.attempts.flatMap((attempt) => {
+    // A private address in a record may be one of another network: that nobody answers there says nothing.
+    if (known === 'published' && !isFromAnywhere(attempt.address)) return []
     const cause = causeOf(attempt)
     return cause === null ? [] : [{ cause, known, ...placeOf(attempt.address) }]
   })
@@ -60,6 +63,11 @@ export function isSeeking({ announcedAtMs }: Pick<PeerEvidence, 'announcedAtMs'>
 
 const seekingAnnouncements = 5
 const seekingWindowMs = 7_000
+
+function isFromAnywhere(address: string): boolean {
+  const found = classOfAddress(multiaddr(address))
+  return found === 'public' || found === 'global-ipv6'
+}
 
 function causeOf({ waitedMs, obstacle }: DialRecord): ReachFinding['cause'] | null {
   switch (obstacle) {

@@ -8,6 +8,7 @@ import type { DialEvidence } from '../network/dial-evidence.ts'
 import type { Host } from '../network/host.ts'
 import { DirectPaths } from '../network/relay/direct-paths.ts'
 import { isRelayedConnection } from '../network/relayed-address.ts'
+import { OtherVersionError } from '../network/session/session-errors.ts'
 import { acceptSession, openSession, type Session, type SessionOptions } from '../network/session/session.ts'
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { failureCauses } from '../network/supervisor/failures.ts'
@@ -135,6 +136,7 @@ export class Connections {
         log,
         devices: () => trusted.pairKeys(),
         isConnected: (peer) => this.sessionOf(peer) !== undefined,
+        onNodeConnected: () => this.supervisor.tryAnew(),
         onFound: (peer) => {
           log('info', 'presence.found', { peer })
           this.#sighted(peer)
@@ -184,7 +186,12 @@ export class Connections {
 
   /** Serves the session protocol: the other device opens one. */
   async accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
-    this.supervisor.admit(await acceptSession(stream, connection, { ...this.#session, signal }))
+    try {
+      this.supervisor.admit(await acceptSession(stream, connection, { ...this.#session, signal }))
+    } catch (error) {
+      if (error instanceof OtherVersionError) this.supervisor.refused(connection.remotePeer, error)
+      throw error
+    }
   }
 
   /** Where a device was last, where it is seen, and where it says that it is: by turns, so that no way waits for another. */

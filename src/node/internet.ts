@@ -57,6 +57,8 @@ export interface InternetParts {
   log: Log
   devices: () => readonly PairedDevice[]
   isConnected: (peer: string) => boolean
+  /** A rendezvous node, and its relay with it, is there, for the first time or again. */
+  onNodeConnected: () => void
   /** A paired device has told where it is now. */
   onFound: (peer: string) => void
 }
@@ -77,7 +79,13 @@ export class Internet {
     const privateAddresses = bootstrap !== undefined
     this.#log = log
     this.#host = host
-    this.nodes = new RendezvousNodes({ libp2p: host.libp2p, addresses: rendezvous, clock, log })
+    this.nodes = new RendezvousNodes({
+      libp2p: host.libp2p,
+      addresses: rendezvous,
+      clock,
+      log,
+      onConnected: paired.onNodeConnected,
+    })
     this.#throwaway = host.dht === null ? new ThrowawayDht({ bootstrap, clock, log, privateAddresses }) : null
     const client = host.dht ?? this.#throwaway
     if (client === null) throw new TypeError('neither a private DHT nor a public one')

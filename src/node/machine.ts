@@ -7,12 +7,12 @@ import {
   type LocalNetworkOptions,
 } from '../network/discovery/local-network.ts'
 import { createHost, type Host } from '../network/host.ts'
-import { watchInterfaces } from '../network/interfaces.ts'
+import { usableInterfaces, watchInterfaces } from '../network/interfaces.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { version } from '../version.ts'
 import { ownDht, relayOptions, type InternetSettings } from './internet.ts'
 import { boxLimits } from './message-limits.ts'
-import { choosePort } from './own-settings.ts'
+import { withPort } from './own-settings.ts'
 import { hasPairKey } from './trusted-peers.ts'
 
 /** All that a node gets from the machine on which it runs. `spacedock/testing` has machines that are simulated. */
@@ -35,17 +35,26 @@ export function thisMachine(options: NodeOptions): Machine {
     random: (length) => randomBytes(length),
     openStore: () => openStore({ dataDir, clock, ...boxLimits(options.messages) }),
     createHost: async (store, settings) =>
-      createHost({
-        seed: store.identity.seed,
-        port: await choosePort(store.settings, options.port, log),
-        interfaces,
-        agent: `spacedock/${version}`,
-        dht: ownDht(settings, clock),
-        relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
-      }),
+      withPort(store.settings, { given: options.port, isLocal: isLoopback(interfaces), log }, (port) =>
+        createHost({
+          seed: store.identity.seed,
+          port,
+          interfaces,
+          agent: `spacedock/${version}`,
+          announce: options.announce,
+          mapPort: settings !== null && options.portMapping !== false,
+          dht: ownDht(settings, clock),
+          relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
+        }),
+      ),
     localNetwork: (parts) => new LocalNetwork(parts),
     watchNetwork: (onChange) => watchInterfaces(onChange, { names: interfaces }),
   }
+}
+
+/** Whether it was chosen so; that there is no other interface just now may change. */
+function isLoopback(names: string[] | undefined): boolean {
+  return names !== undefined && usableInterfaces({ names }).every(({ loopback }) => loopback)
 }
 
 /** In [0, 1). */

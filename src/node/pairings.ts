@@ -16,6 +16,7 @@ import { addressesToPublish } from '../network/discovery/address-filter.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
 import { givenAddresses, parsePeerAddress } from '../network/discovery/given-addresses.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
+import type { CandidateSource } from '../network/discovery/rendezvous.ts'
 import type { Host } from '../network/host.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
 import type { RendezvousKeys } from '../pairing/rendezvous-record.ts'
@@ -105,8 +106,9 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   if (!code.ok) throw new SpacedockError('invalid-code', code.message, { hint: code.hint })
   const peers = [...(options.peers ?? []), ...addresses.filter(isPeerAddress)]
   const given = givenAddresses(peers)
+  const published = new Set<string>()
   const keys = deriveCodeKeys(suite1, code.entropy)
-  const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers })
+  const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
   const looking = new AbortController()
   void stayVisible(parts, looking.signal)
   try {
@@ -116,7 +118,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
         connectedPeers(host.libp2p, (peer) => internet?.nodes.has(peer) === true),
         given,
         ...(localNetwork === null ? [] : [localNetwork]),
-        ...(internet === null ? [] : [internet.rendezvous.source(rendezvousKeys(keys))]),
+        ...(internet === null ? [] : [noting(internet.rendezvous.source(rendezvousKeys(keys)), published)]),
       ],
       timeoutMs: options.timeoutMs ?? searchTimeoutMs,
       onProgress: (progress) => reporter.report(progress),
@@ -130,6 +132,21 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   } finally {
     looking.abort()
     reporter.stop()
+  }
+}
+
+/** The same source, of which is remembered whom it has found. */
+function noting(source: CandidateSource, found: Set<string>): CandidateSource {
+  return {
+    name: source.name,
+    find: async (search) =>
+      source.find({
+        ...search,
+        onCandidate(candidate) {
+          found.add(candidate.peer)
+          search.onCandidate(candidate)
+        },
+      }),
   }
 }
 
@@ -161,7 +178,7 @@ function progressReporter(
   { localNetwork, emit, onEnded, evidence, clock, nameOf, host }: PairingsParts,
   role: Role,
   sessionId: string,
-  { onProgress, peers = [] }: PairOptions,
+  { onProgress, peers = [], published = new Set() }: PairOptions & { published?: ReadonlySet<string> },
 ): PairingReporter {
   const watching = new AbortController()
   const obstacles = new ObstacleWatch({
@@ -169,6 +186,7 @@ function progressReporter(
     clock,
     role,
     given: peers.map((address) => parsePeerAddress(address).peer),
+    published,
     nameOf,
     ownPort: () => host.listeningPort(),
     onFinding: (finding) => report({ kind: 'obstacle', finding }),

@@ -62,8 +62,11 @@ export class CandidateQueue {
     return this.#candidates.get(peer)?.question?.signal ?? AbortSignal.abort()
   }
 
-  /** A peer was found, or seen again: news of it makes it worth asking at once. */
-  add({ peer, addresses, urgent, given = false }: FoundPeer): void {
+  /**
+   * A peer was found, or seen again: news of it makes it worth asking at once. Returns the addresses that are news of one that
+   * is being asked at others.
+   */
+  add({ peer, addresses, urgent, given = false }: FoundPeer): string[] {
     const known = this.#candidates.get(peer)
     if (known === undefined) {
       this.#makeRoom()
@@ -76,14 +79,17 @@ export class CandidateQueue {
         cancelTimer: () => {},
       })
       this.#enqueue(peer)
-      return
+      return []
     }
+    const before = new Set(known.addresses)
     known.addresses = [...new Set([...addresses, ...known.addresses])].slice(0, maxAddressesPerPeer)
     if (given) known.rank = 'given'
-    if (!urgent) return
+    const news = known.question === null ? [] : known.addresses.filter((address) => !before.has(address))
+    if (!urgent) return news
     if (known.rank === 'silent') known.rank = 'news'
     known.nextRetryMs = firstRetryMs
     this.#enqueue(peer)
+    return news
   }
 
   /** The question to this peer is over, and it was not the one, or not yet. */

@@ -13,10 +13,12 @@ import type { MessageOf, PairingMessage } from '../pairing/messages.ts'
 import { CandidateQueue } from './candidate-queue.ts'
 import { MachineRun } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingTransport } from './pairing-components.ts'
-import { pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'
+import { otherVersionMet, pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'
 
 /** Between two repetitions of the same message. */
 const repeatMs = 300
+/** That are remembered: anybody can name any. */
+const maxOtherVersions = 16
 
 /** Runs one joiner machine: finds candidates, asks them, and repeats what must arrive. */
 export class JoinRunner {
@@ -30,6 +32,9 @@ export class JoinRunner {
   /** Aborts when a newer join responds to the peer that this one responds to. */
   #ownTurn = new AbortController()
   readonly #told: Promise<void>[] = []
+  /** Of pairing, which peers speak that do not speak this one. */
+  readonly #otherVersions = new Set<number>()
+  #isWaiting = false
 
   constructor(components: PairingComponents, keys: CodeKeys, options: JoinRun, transport: PairingTransport) {
     this.#components = components
@@ -56,7 +61,9 @@ export class JoinRunner {
       findCandidates(sources, {
         signal: this.#ended.signal,
         onCandidate: (found) => {
-          if (this.#machine.state.phase === 'searching' && found.peer !== host.peerId) this.#peers.add(found)
+          if (this.#machine.state.phase !== 'searching' || found.peer === host.peerId) return
+          const news = this.#peers.add(found)
+          if (news.length > 0) this.#transport.reachAlsoAt(found.peer, news, this.#machine.phase)
         },
         onStatus: (source, status, detail) => onProgress({ kind: 'source', source, status, detail }),
       })
@@ -98,7 +105,15 @@ export class JoinRunner {
     const signal = AbortSignal.any([this.#machine.phase, this.#peers.patienceWith(peer)])
     const answer = await this.#transport.exchange(peer, this.#peers.addressesOf(peer), message, signal)
     if (answer !== null) this.#machine.deliver({ type: 'answered', peer, message: answer })
+    else this.#noteVersions(peer)
     this.#peers.asked(peer)
+  }
+
+  /** Whoever has another version of the program cannot answer, and the person has to know why. */
+  #noteVersions(peer: string): void {
+    for (const version of this.#transport.otherVersions(peer)) {
+      if (this.#otherVersions.size < maxOtherVersions) this.#otherVersions.add(version)
+    }
   }
 
   /** The same bytes again and again, over whatever connection there is, until the machine has moved on. */
@@ -135,7 +150,9 @@ export class JoinRunner {
         onProgress({ kind: 'digits', digits: effect.digits })
         return null
       case 'waiting':
-        onProgress({ kind: 'waiting' })
+        // The other side says it again and again, for as long as the person thinks.
+        if (!this.#isWaiting) onProgress({ kind: 'waiting' })
+        this.#isWaiting = true
         return null
       case 'ask':
         this.#machine.ask(effect, confirm)
@@ -168,12 +185,15 @@ export class JoinRunner {
         return this.#outcome.reject(
           effect.reason === 'persist-failed'
             ? storageFailure(persistError)
-            : pairingError(effect.reason, 'joiner', this.#options.obstacle?.() ?? null),
+            : effect.reason === 'not-found' && this.#otherVersions.size > 0
+              ? otherVersionMet([...this.#otherVersions])
+              : pairingError(effect.reason, 'joiner', this.#options.obstacle?.() ?? null),
         )
     }
   }
 
   #onPhase(state: JoinerState, before: JoinerState): void {
+    this.#isWaiting = false
     if (before.phase === 'searching') this.#peers.pause()
     if (state.phase === 'responding') {
       const { peer } = state.exchange.candidate

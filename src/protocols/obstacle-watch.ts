@@ -15,6 +15,8 @@ export interface ObstacleWatchOptions {
   role: 'initiator' | 'joiner'
   /** Peers whose addresses a person gave. */
   given: readonly string[]
+  /** Peers that say in a DHT that they show the code, so far. */
+  published: ReadonlySet<string>
   nameOf: (peer: string) => string | null
   ownPort: () => number | null
   /** Once for each peer. */
@@ -27,6 +29,7 @@ export class ObstacleWatch {
   readonly #sinceMs: number
   readonly #told = new Set<string>()
   #cancelTimer: () => void
+  #isOver = false
 
   constructor(options: ObstacleWatchOptions) {
     this.#options = options
@@ -34,15 +37,15 @@ export class ObstacleWatch {
     this.#cancelTimer = options.clock.after(firstLookMs, () => this.#look())
   }
 
-  /** The other device is there, or nobody waits for it any more. */
+  /** The other device is there, or nobody waits for it any more: what kept it away does no longer matter. */
   stop(): void {
+    this.#isOver = true
     this.#cancelTimer()
   }
 
-  /** What stands in the way now, of a peer that was told of; null when nothing does. */
+  /** What stands in the way now; null when nothing does. */
   current(): ReachFinding | null {
-    for (const finding of this.#findings()) if (this.#told.has(finding.peer)) return finding
-    return null
+    return this.#isOver ? null : (this.#findings()[0] ?? null)
   }
 
   #look(): void {
@@ -56,15 +59,17 @@ export class ObstacleWatch {
   }
 
   #findings(): ReachFinding[] {
-    const { given, evidence, clock, role } = this.#options
+    const { given, published, evidence, clock, role } = this.#options
     const isExpected = (peer: string): boolean =>
       role === 'joiner' || given.includes(peer) || isSeeking(evidence.of(peer), clock.monotonic())
     const seen = evidence
       .heardSince(this.#sinceMs)
       .filter(isExpected)
       .flatMap((peer) => this.#finding(peer, 'seen'))
-    const others = given.filter((peer) => seen.every((finding) => finding.peer !== peer))
-    return [...others.flatMap((peer) => this.#finding(peer, 'given')), ...seen]
+    const isNew = (peer: string): boolean => seen.every((finding) => finding.peer !== peer)
+    const named = given.filter(isNew).flatMap((peer) => this.#finding(peer, 'given'))
+    const others = [...published].filter((peer) => isNew(peer) && !given.includes(peer))
+    return [...named, ...seen, ...others.flatMap((peer) => this.#finding(peer, 'published'))]
   }
 
   #finding(peer: string, known: ReachFinding['known']): ReachFinding[] {
@@ -82,6 +87,6 @@ export function completeFinding(
   // A device that was seen and dials too is reached as soon as one of the two lets the other in; one that is
   // only known by an address may not know how to get here.
   const other =
-    found.known === 'given' ? ['swap' as const] : about.ownPort === null ? [] : ['open-here' as const]
+    found.known !== 'seen' ? ['swap' as const] : about.ownPort === null ? [] : ['open-here' as const]
   return { ...found, ...about, remedies: ['open-there', ...other] }
 }

@@ -16,6 +16,8 @@ const maxAddresses = 8
 const dialTimeoutMs = 8_000
 /** Connections that are kept until the last invitation has ended; beyond them, the oldest goes. */
 const maxHeld = 128
+/** And then for as long as a joiner repeats what it says: it may have no other way to hear how it ended. */
+const lingerMs = 60_000
 
 export interface OutreachOptions {
   host: Pick<Host, 'peerId' | 'connect'>
@@ -75,8 +77,12 @@ export class Outreach {
     this.#ended.abort()
     this.#queue.close()
     this.#queue = null
-    for (const peer of this.#held) this.#options.release(peer)
-    this.#held.clear()
+    const held = [...this.#held]
+    this.#options.clock.after(lingerMs, () => {
+      // Another invitation may have come; its own end gives them back then.
+      if (this.#queue !== null) return
+      for (const peer of held) if (this.#held.delete(peer)) this.#options.release(peer)
+    })
   }
 
   /** Dials, or sees that the connection is still there; the queue comes back to it, ever less often. */

@@ -60,6 +60,10 @@ export interface PairingTransport {
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null>
+  /** The versions of pairing that a peer tells, when this one is not among them; else none. */
+  otherVersions(peer: string): number[]
+  /** While an exchange waits for a connection to this peer, it may come about at these addresses as well. */
+  reachAlsoAt(peer: string, addresses: readonly string[], signal: AbortSignal): void
   /** This join has found the right peer: what earlier ones still say to it belongs to a code that is out of date. */
   claim(peer: string): void
   /** Its answer does not matter; gives up after three seconds. */

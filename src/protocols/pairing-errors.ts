@@ -2,6 +2,7 @@ import type { ReachFinding } from '../api.ts'
 import { SpacedockError, type ErrorCode } from '../errors.ts'
 import { describeCause, describeFinding } from '../finding-text.ts'
 import type { JoinFailure } from '../pairing/joiner-state.ts'
+import { pairingVersion } from '../pairing/messages.ts'
 
 type Role = 'initiator' | 'joiner'
 
@@ -97,13 +98,24 @@ export function pairingError(
   obstacle: ReachFinding | null = null,
 ): SpacedockError {
   const { code, [role]: told } = failures[reason]
-  if (obstacle === null || !neverMet.has(reason))
+  if (obstacle === null || reason !== neverMet[role])
     return new SpacedockError(code, told.message, { hint: told.hint })
   const { hint } = describeFinding(obstacle, role === 'joiner' ? 'join' : 'pair')
   return new SpacedockError(code, `${told.message.slice(0, -1)}: ${describeCause(obstacle)}.`, { hint })
 }
 
-const neverMet: ReadonlySet<JoinFailure> = new Set(['not-found', 'expired'])
+/** Nobody showed the code, and somebody is here who could not have answered. */
+export function otherVersionMet(versions: readonly number[]): SpacedockError {
+  const isNewer = Math.max(...versions) > pairingVersion
+  return new SpacedockError(
+    'not-found',
+    `No device that shows this code was found, but one that speaks version ${Math.max(...versions)} of pairing, while this one speaks version ${pairingVersion}.`,
+    { hint: `If it is the other one, update Spacedock on ${isNewer ? 'this device' : 'that device'}.` },
+  )
+}
+
+/** How a pairing ends in which the two have not met. */
+const neverMet: Record<Role, JoinFailure> = { initiator: 'expired', joiner: 'not-found' }
 
 /** What the storage said about it, when it said anything. */
 export function storageFailure(cause: unknown): SpacedockError {

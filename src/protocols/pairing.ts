@@ -1,16 +1,23 @@
 import type { Connection, Stream } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { SpacedockError } from '../errors.ts'
 import { startDeadline } from '../network/deadline.ts'
 import { request, serve } from '../network/request-response.ts'
 import { invitationLifetimeMs } from '../pairing/limits.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
-import { decodeMessage, encodeMessage, maxMessageLength, type PairingMessage } from '../pairing/messages.ts'
+import {
+  decodeMessage,
+  encodeMessage,
+  maxMessageLength,
+  pairingVersion,
+  type PairingMessage,
+} from '../pairing/messages.ts'
 import { formatPairingCode } from '../pairing/pairing-code.ts'
 import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
 
-export const pairingProtocol = '/spacedock/pairing/1.0.0'
+export const pairingProtocol = `/spacedock/pairing/${pairingVersion}.0.0`
 
 /** Live and remembered invitations together; more than a person ever has, few enough to try each on every request. */
 const maxInvitations = 32
@@ -24,17 +31,18 @@ export class PairingService {
   readonly #components: PairingComponents
   readonly #invitations = new Set<InvitationRunner>()
   readonly #joins = new Set<JoinRunner>()
+  /** Peers that are dialled at addresses that were news of them. */
+  readonly #reaching = new Set<string>()
   /** By peer, the last exchange of a join that is under way or waits. */
   readonly #turns = new Map<string, Promise<PairingMessage | null>>()
 
-  /** By peer, who waits for it to connect. */
+  /** By peer, who waits for a connection to it. */
   readonly #arrivals = new Map<string, Set<(connection: Connection) => void>>()
 
   constructor(components: PairingComponents) {
     this.#components = components
     components.host.onConnection((connection) => {
-      if (connection.direction !== 'inbound') return
-      for (const arrived of this.#arrivals.get(connection.remotePeer.toString()) ?? []) arrived(connection)
+      if (connection.direction === 'inbound') this.#arrived(connection)
     })
   }
 
@@ -67,6 +75,8 @@ export class PairingService {
     const runner = new JoinRunner(this.#components, keys, options, {
       exchange: (peer, addresses, message, signal) =>
         this.#inTurn(peer, () => this.#exchange(peer, addresses, message, signal)),
+      otherVersions: (peer) => this.#otherVersions(peer),
+      reachAlsoAt: (peer, addresses, signal) => void this.#reachAlsoAt(peer, addresses, signal),
       claim: (peer) => {
         for (const other of this.#joins) if (other !== runner) other.giveWay(peer)
       },
@@ -161,6 +171,15 @@ export class PairingService {
     return { type: 'Acknowledged' }
   }
 
+  /** By identify: a protocol that is refused says nothing about others. */
+  #otherVersions(peer: string): number[] {
+    const protocols = this.#components.host.toldProtocols(peerIdFromString(peer))
+    if (protocols.includes(pairingProtocol)) return []
+    return protocols
+      .flatMap((name) => /^\/spacedock\/pairing\/([1-9]\d{0,2})\.0\.0$/u.exec(name)?.[1] ?? [])
+      .map(Number)
+  }
+
   /** Joins talk to the same peer one after the other, so that one gives way before it speaks again. */
   #inTurn(peer: string, exchange: () => Promise<PairingMessage | null>): Promise<PairingMessage | null> {
     const turn = (this.#turns.get(peer) ?? Promise.resolve()).then(exchange)
@@ -218,6 +237,20 @@ export class PairingService {
       waiting.delete(resolve)
       if (waiting.size === 0) this.#arrivals.delete(peer)
     }
+  }
+
+  /** Never rejects. */
+  async #reachAlsoAt(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<void> {
+    // One such dial at a time: whoever announces new addresses without end must not be dialled without end.
+    if (!this.#arrivals.has(peer) || this.#reaching.has(peer)) return
+    this.#reaching.add(peer)
+    const connection = await this.#components.host.connect(peer, addresses, { signal }).catch(() => null)
+    this.#reaching.delete(peer)
+    if (connection !== null) this.#arrived(connection)
+  }
+
+  #arrived(connection: Connection): void {
+    for (const arrived of this.#arrivals.get(connection.remotePeer.toString()) ?? []) arrived(connection)
   }
 
   async #tell(peer: string, message: PairingMessage): Promise<void> {

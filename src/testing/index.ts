@@ -6,4 +6,5 @@ export {
   type SimulationOptions,
 } from './simulation.ts'
 export type { DeviceOptions, SimulatedDevice } from './simulated-device.ts'
-export type { Faults } from './simulated-network.ts'
+export type { Faults, Firewall } from './simulated-network.ts'
+export type { SimulatedTimer, SimulationClock } from './simulation-clock.ts'

@@ -26,6 +26,8 @@ export async function simulate(
       await story(simulation)
       await simulation.close()
     } catch (error) {
+      // What failed is told, not that its devices do not end in order.
+      await simulation.close().catch(() => {})
       const why = error instanceof Error ? error.message : String(error)
       throw new Error(`Seed ${seed} (again with SPACEDOCK_SEED=${seed}): ${why}`, { cause: error })
     }

@@ -13,7 +13,7 @@ import type {
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
 import { untilAborted } from '../network/deadline.ts'
-import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
+import type { Attachment, SimulatedNetwork, Way } from './simulated-network.ts'
 import { silent, SimulatedStream, type StreamSignal } from './simulated-stream.ts'
 import { Wire } from './wire.ts'
 
@@ -41,21 +41,28 @@ export class SimulatedConnection
   readonly log = silent
   status: ConnectionStatus = 'open'
   readonly #host: ConnectionHost
+  readonly #way: Way
   readonly #streams = new Map<number, SimulatedStream>()
   readonly #opening = new Map<number, (isAccepted: boolean) => void>()
   #other: SimulatedConnection | undefined
   #wire: Pick<Wire<unknown>, 'send' | 'sendLoosely'> | undefined
   #streamNumber: number
 
-  constructor(host: ConnectionHost, remote: ConnectionHost, direction: MessageStreamDirection, id: string) {
+  constructor(
+    host: ConnectionHost,
+    remote: ConnectionHost,
+    { direction, id, way }: { direction: MessageStreamDirection; id: string; way: Way },
+  ) {
     super()
     this.#host = host
+    this.#way = way
     this.id = id
     this.direction = direction
     this.remotePeer = remote.peer
     // The other end of a connection that came in is a port that nobody listens on.
-    const address =
+    const direct =
       direction === 'outbound' ? remote.address : `/ip4/${remote.attachment.ip}/tcp/${transientPort}`
+    const address = way === 'relay' ? relayAddress : direct
     this.remoteAddr = multiaddr(`${address}/p2p/${remote.peer.toString()}`)
     this.#streamNumber = direction === 'outbound' ? 1 : 2
   }
@@ -75,6 +82,7 @@ export class SimulatedConnection
       network,
       from,
       to,
+      way: this.#way,
       isSending: () => this.status === 'open',
       isReceiving: () => other.status === 'open',
       onRefused: () => this.lose(new Error('the other side knows no such connection')),
@@ -174,3 +182,6 @@ export class SimulatedConnection
 }
 
 const transientPort = 50_000
+/** Of nobody: packets over the relay pass it without being seen there. */
+export const relayAddress =
+  '/ip4/10.255.255.1/tcp/4001/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp/p2p-circuit'

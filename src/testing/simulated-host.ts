@@ -7,9 +7,10 @@ import { raceAddresses } from '../network/address-race.ts'
 import { startDeadline, untilAborted } from '../network/deadline.ts'
 import type { DialAttempt } from '../network/dial-evidence.ts'
 import type { Host } from '../network/host.ts'
-import { SimulatedConnection, type ConnectionHost } from './simulated-connection.ts'
+import { isRelayedConnection } from '../network/relayed-address.ts'
+import { relayAddress, SimulatedConnection, type ConnectionHost } from './simulated-connection.ts'
 import { SimulatedLibp2p } from './simulated-libp2p.ts'
-import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
+import type { Attachment, SimulatedNetwork, Way } from './simulated-network.ts'
 
 export interface SimulatedHostOptions {
   network: SimulatedNetwork<SimulatedHost>
@@ -32,7 +33,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   readonly #connectionListeners: ((connection: Connection) => void)[] = []
   readonly #identifiedListeners: ((connection: Connection) => void)[] = []
   /** Where peers have told that they listen. */
-  readonly #told = new Map<string, Multiaddr>()
+  readonly #told = new Map<string, Multiaddr[]>()
   #isGone = false
 
   constructor({ network, attachment, peerId, clock }: SimulatedHostOptions) {
@@ -49,15 +50,15 @@ export class SimulatedHost implements Host, ConnectionHost {
   }
 
   get address(): string {
-    return `/ip4/${this.attachment.ip}/tcp/${port}`
+    return directAddress(this.attachment.ip)
   }
 
   addresses(): Multiaddr[] {
-    return [multiaddr(`${this.address}/p2p/${this.peerId}`)]
+    return this.listening().map((address) => multiaddr(`${address.toString()}/p2p/${this.peerId}`))
   }
 
   listening(): Multiaddr[] {
-    return [multiaddr(this.address)]
+    return [this.address, ...(this.#network.hasRelay ? [relayAddress] : [])].map((text) => multiaddr(text))
   }
 
   listeningPort(): number {
@@ -78,14 +79,14 @@ export class SimulatedHost implements Host, ConnectionHost {
     addresses: readonly (string | Multiaddr)[],
     { signal }: { signal: AbortSignal },
   ): Promise<Connection> {
-    const targets = [...new Set(addresses.map((address) => ipOf(String(address))))].filter(
-      (ip) => ip !== null,
-    )
+    const targets = [...new Set(addresses.map((address) => targetOf(String(address))))]
+      .filter((target) => target !== null)
+      .toSorted((one, other) => Number(isOverRelay(one)) - Number(isOverRelay(other)))
     if (targets.length === 0) throw new SpacedockError('offline', 'No address of the other device is known.')
     const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal, clock: this.#clock })
-    const dialOne = (ip: string, options: { signal: AbortSignal }): Promise<Connection> => {
-      const attempt = this.#dialOne(peerId, ip, options)
-      const told = { peer: peerId, address: `/ip4/${ip}/tcp/${port}`, result: attempt }
+    const dialOne = (address: string, options: { signal: AbortSignal }): Promise<Connection> => {
+      const attempt = this.#dialOne(peerId, address, options)
+      const told = { peer: peerId, address, result: attempt }
       for (const listener of this.#attemptListeners) listener(told)
       return attempt
     }
@@ -100,13 +101,17 @@ export class SimulatedHost implements Host, ConnectionHost {
   networkChanged(): void {}
 
   async dialableAddress(connection: Connection): Promise<Multiaddr | null> {
-    if (connection.direction === 'outbound') return connection.remoteAddr
-    return this.#told.get(connection.remotePeer.toString()) ?? null
+    if (connection.direction === 'outbound' || isRelayedConnection(connection)) return connection.remoteAddr
+    return this.#told.get(connection.remotePeer.toString())?.[0] ?? null
   }
 
   async toldAddresses(peer: PeerId): Promise<Multiaddr[]> {
-    const told = this.#told.get(peer.toString())
-    return told === undefined ? [] : [told]
+    return this.#told.get(peer.toString()) ?? []
+  }
+
+  /** Nothing that anybody could not know: all devices of a simulated network run the same program. */
+  toldProtocols(): readonly string[] {
+    return [...this.libp2p.handlers.keys()]
   }
 
   onIdentified(listener: (connection: Connection) => void): void {
@@ -161,9 +166,12 @@ export class SimulatedHost implements Host, ConnectionHost {
     if (this.attachment.host === this) this.attachment.host = null
   }
 
-  #dialOne(peerId: string, ip: string, { signal }: { signal: AbortSignal }): Promise<Connection> {
+  #dialOne(peerId: string, address: string, { signal }: { signal: AbortSignal }): Promise<Connection> {
     const { promise, resolve, reject } = Promise.withResolvers<Connection>()
-    const to = this.#network.at(ip)
+    const way: Way = isOverRelay(address) ? 'relay' : 'direct'
+    const isThere = (attachment: Attachment<SimulatedHost>): boolean =>
+      way === 'relay' ? attachment.host?.peerId === peerId : address === directAddress(attachment.ip)
+    const to = this.#network.find(isThere)
     let isAnswered = false
     const refuse = (): void =>
       reject(Object.assign(new Error('connection refused'), { code: 'ECONNREFUSED' }))
@@ -171,15 +179,16 @@ export class SimulatedHost implements Host, ConnectionHost {
       if (to === undefined || signal.aborted || isAnswered || this.#isGone) return
       const lost = (): void => void this.#network.clock.after(repeatAfterMs, () => knock(2 * repeatAfterMs))
       this.#network.transmit(this.attachment, to, {
+        way,
         lost,
         arrive: () => {
-          if (isAnswered || to.ip !== ip) return
-          if (to.firewall === 'drop') return lost()
+          if (isAnswered || !isThere(to)) return
+          if (way === 'direct' && to.firewall === 'drop') return lost()
           isAnswered = true
           const { host } = to
-          if (host?.peerId !== peerId || to.firewall === 'reject')
-            this.#network.transmit(to, this.attachment, { arrive: refuse })
-          else this.#meet(host, signal, resolve)
+          if (host?.peerId !== peerId || (way === 'direct' && to.firewall === 'reject'))
+            this.#network.transmit(to, this.attachment, { arrive: refuse, way })
+          else this.#meet(host, way, signal, resolve)
         },
       })
     }
@@ -188,10 +197,15 @@ export class SimulatedHost implements Host, ConnectionHost {
   }
 
   /** The packet that asks for a connection has arrived: the other end is open, this one when the answer is here. */
-  #meet(remote: SimulatedHost, signal: AbortSignal, onOpen: (connection: Connection) => void): void {
-    const id = String(++this.libp2p.connectionCount)
-    const own = new SimulatedConnection(this, remote, 'outbound', `${this.attachment.name}-${id}`)
-    const theirs = new SimulatedConnection(remote, this, 'inbound', `${this.attachment.name}-${id}'`)
+  #meet(
+    remote: SimulatedHost,
+    way: Way,
+    signal: AbortSignal,
+    onOpen: (connection: Connection) => void,
+  ): void {
+    const id = `${this.attachment.name}-${++this.libp2p.connectionCount}`
+    const own = new SimulatedConnection(this, remote, { direction: 'outbound', id, way })
+    const theirs = new SimulatedConnection(remote, this, { direction: 'inbound', id: `${id}'`, way })
     own.attach(theirs, this.#network, [this.attachment, remote.attachment])
     theirs.attach(own, this.#network, [remote.attachment, this.attachment])
     remote.#opened(theirs)
@@ -215,9 +229,9 @@ export class SimulatedHost implements Host, ConnectionHost {
     for (const listener of this.#connectionListeners) listener(connection)
   }
 
-  #identified(connection: SimulatedConnection, [address]: Multiaddr[]): void {
+  #identified(connection: SimulatedConnection, addresses: Multiaddr[]): void {
     if (this.#isGone) return
-    if (address !== undefined) this.#told.set(connection.remotePeer.toString(), address)
+    this.#told.set(connection.remotePeer.toString(), addresses)
     for (const listener of this.#identifiedListeners) listener(connection)
   }
 }
@@ -227,8 +241,18 @@ const dialTimeoutMs = 10_000
 /** RFC 6298: a connection's first packet is sent again after a second. */
 const firstKnockMs = 1_000
 
-function ipOf(address: string): string | null {
-  return /^\/ip4\/(?<ip>[\d.]+)\/tcp\//u.exec(address)?.groups?.['ip'] ?? null
+/** Without the peer's id at its end. */
+function targetOf(address: string): string | null {
+  if (isOverRelay(address)) return relayAddress
+  return /^\/ip4\/[\d.]+\/tcp\/\d+/u.exec(address)?.[0] ?? null
+}
+
+function isOverRelay(address: string): boolean {
+  return address.includes('/p2p-circuit')
+}
+
+function directAddress(ip: string): string {
+  return `/ip4/${ip}/tcp/${port}`
 }
 
 function dialTimedOut(): SpacedockError {

@@ -14,6 +14,9 @@ export interface Faults {
 /** `drop`: connections from outside get no answer; `reject`: they are refused. Those that the device itself opens work. */
 export type Firewall = 'open' | 'drop' | 'reject'
 
+/** How a packet goes from one device to another. A relay takes twice as long. */
+export type Way = 'direct' | 'relay'
+
 /** Where a device is attached to the network: it stays through crashes and restarts. */
 export interface Attachment<Host = unknown> {
   readonly name: string
@@ -30,14 +33,18 @@ export interface Attachment<Host = unknown> {
 /** Carries packets between devices, or does not: late, twice, in another order, or never. */
 export class SimulatedNetwork<Host> {
   readonly clock: VirtualClock
+  /** Whether there is a relay over which all devices reach each other. */
+  readonly hasRelay: boolean
   readonly #random: () => number
   readonly #attachments: Attachment<Host>[] = []
   readonly #groups = new Map<Attachment<Host>, number>()
+  readonly #blocked = new Map<Attachment<Host>, Set<Attachment<Host>>>()
   #faults: Required<Faults> = noFaults
   #addresses = 0
 
-  constructor(clock: VirtualClock, random: () => number) {
+  constructor(clock: VirtualClock, random: () => number, hasRelay = false) {
     this.clock = clock
+    this.hasRelay = hasRelay
     this.#random = random
   }
 
@@ -58,10 +65,6 @@ export class SimulatedNetwork<Host> {
     attachment.ip = this.#newAddress()
   }
 
-  at(ip: string): Attachment<Host> | undefined {
-    return this.#attachments.find((attachment) => attachment.ip === ip)
-  }
-
   /** Throws `invalid-argument`. */
   setFaults(faults: Faults): void {
     const next = { ...noFaults, ...faults }
@@ -80,8 +83,27 @@ export class SimulatedNetwork<Host> {
     }
   }
 
-  reaches(from: Attachment<Host>, to: Attachment<Host>): boolean {
+  /** Packets between the two are lost, unless they go over the relay. */
+  block(one: Attachment<Host>, other: Attachment<Host>): void {
+    for (const [from, to] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      this.#blocked.set(from, (this.#blocked.get(from) ?? new Set()).add(to))
+    }
+  }
+
+  unblock(): void {
+    this.#blocked.clear()
+  }
+
+  find(isIt: (attachment: Attachment<Host>) => boolean): Attachment<Host> | undefined {
+    return this.#attachments.find(isIt)
+  }
+
+  reaches(from: Attachment<Host>, to: Attachment<Host>, way: Way = 'direct'): boolean {
     if (from.isAsleep || to.isAsleep) return false
+    if (way === 'direct' && this.#blocked.get(from)?.has(to) === true) return false
     const [one, other] = [this.#groups.get(from), this.#groups.get(to)]
     return one === undefined || other === undefined || one === other
   }
@@ -90,20 +112,21 @@ export class SimulatedNetwork<Host> {
   transmit(
     from: Attachment<Host>,
     to: Attachment<Host>,
-    { arrive, lost = () => {} }: { arrive: () => void; lost?: () => void },
+    { arrive, lost = () => {}, way }: { arrive: () => void; lost?: () => void; way?: Way },
   ): void {
     const { delayMs, drop, duplicate } = this.#faults
     const [least, most] = range(delayMs)
     const copies = duplicate > 0 && this.#random() < duplicate ? 2 : 1
-    const isSent = this.reaches(from, to)
+    const isSent = this.reaches(from, to, way)
+    const stretch = way === 'relay' ? 2 : 1
     let missing = copies
     const lose = (): void => {
       if (--missing === 0) lost()
     }
     for (let copy = 0; copy < copies; copy++) {
       const isDropped = drop > 0 && this.#random() < drop
-      this.clock.after(least + this.#random() * (most - least), () => {
-        if (isSent && !isDropped && this.reaches(from, to)) arrive()
+      this.clock.after(stretch * (least + this.#random() * (most - least)), () => {
+        if (isSent && !isDropped && this.reaches(from, to, way)) arrive()
         else lose()
       })
     }

@@ -5,12 +5,15 @@ import { SimulatedDevice, type DeviceOptions } from './simulated-device.ts'
 import type { SimulatedHost } from './simulated-host.ts'
 import type { SimulatedLocalNetwork } from './simulated-local-network.ts'
 import { SimulatedNetwork, type Attachment, type Faults, type Firewall } from './simulated-network.ts'
+import { simulationClock, type SimulationClock } from './simulation-clock.ts'
 import { turns, virtualClock } from './virtual-clock.ts'
 
 export interface SimulationOptions {
   /** Whatever is left to chance follows from it: the same seed is the same run. @default 1 */
   seed?: number
   faults?: Faults
+  /** Whether there is a relay, over which devices that are blocked from each other talk. @default false */
+  relay?: boolean
   /** What the devices log, with the simulation's time in milliseconds. @default nowhere */
   log?: (line: SimulationLogLine) => void
 }
@@ -30,6 +33,13 @@ export interface Simulation extends AsyncDisposable {
   random(): number
   /** Milliseconds since the beginning. */
   now(): number
+  /** Timers and a wall clock for the application under test. */
+  readonly clock: SimulationClock
+  /**
+   * Calls back while time passes, after every so many milliseconds of it, with how many that were: to tick another library's fake
+   * timers. The function returned stops it. `everyMs` says how late those may be. @default everyMs 10
+   */
+  onTime(listener: (passedMs: number) => void, options?: { everyMs?: number }): () => void
   /** Makes a device and starts it. Names are unique. */
   device(name: string, options?: DeviceOptions): Promise<SimulatedDevice>
   /** With twelve words, as people do. Resolves when the two are connected: what each is for the other. */
@@ -40,7 +50,9 @@ export interface Simulation extends AsyncDisposable {
   partition(...groups: SimulatedDevice[][]): void
   /** From now on, a firewall on this device lets in what it asked for, and multicast. @default 'drop' */
   firewall(device: SimulatedDevice, kind?: Firewall): void
-  /** Ends all partitions. */
+  /** Nothing gets through between the two any more, unless it goes over the relay: as by a firewall on the way. */
+  block(one: SimulatedDevice, other: SimulatedDevice): void
+  /** Ends all partitions and blocks. */
   heal(): void
   /** Lets so much time pass, in whole milliseconds. */
   pass(durationMs: number): Promise<void>
@@ -59,12 +71,14 @@ export interface Simulation extends AsyncDisposable {
 export function createSimulation({
   seed = 1,
   faults = {},
+  relay = false,
   log = () => {},
 }: SimulationOptions = {}): Simulation {
   const clock = virtualClock()
-  const network = new SimulatedNetwork<SimulatedHost>(clock, randomNumbers(seedFor(seed, 'network')))
+  const network = new SimulatedNetwork<SimulatedHost>(clock, randomNumbers(seedFor(seed, 'network')), relay)
   const stations = new Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>()
   const devices = new Map<string, SimulatedDevice>()
+  const applicationClock = simulationClock(clock)
   network.setFaults(faults)
 
   async function until<Result>(
@@ -100,6 +114,25 @@ export function createSimulation({
     await turns(turnsPerStep)
   }
 
+  function onTime(
+    listener: (passedMs: number) => void,
+    { everyMs = 10 }: { everyMs?: number } = {},
+  ): () => void {
+    if (!(everyMs >= 1)) throw new SpacedockError('invalid-argument', 'everyMs has to be 1 or more.')
+    let lastMs = clock.monotonic()
+    let cancel: (() => void) | undefined
+    const plan = (): void => {
+      cancel = clock.after(everyMs, () => {
+        plan()
+        const passedMs = clock.monotonic() - lastMs
+        lastMs += passedMs
+        listener(passedMs)
+      })
+    }
+    plan()
+    return () => cancel?.()
+  }
+
   async function device(name: string, options: DeviceOptions = {}): Promise<SimulatedDevice> {
     if (devices.has(name))
       throw new SpacedockError('invalid-argument', `There is a device "${name}" already.`)
@@ -132,7 +165,11 @@ export function createSimulation({
     const running = [...devices.values()].filter(({ isRunning }) => isRunning)
     for (const device of running) device.wake()
     network.partition([])
-    await until(Promise.all(running.map((device) => device.stop())))
+    try {
+      await until(Promise.all(running.map((device) => device.stop())))
+    } finally {
+      applicationClock.close()
+    }
     for (const device of devices.values()) device.discard()
     devices.clear()
     await turns()
@@ -142,6 +179,8 @@ export function createSimulation({
     seed,
     random: randomNumbers(seedFor(seed, 'test')),
     now: () => clock.monotonic(),
+    clock: applicationClock,
+    onTime,
     device,
     pair,
     faults: (next) => network.setFaults(next),
@@ -150,7 +189,11 @@ export function createSimulation({
     firewall({ attachment }, kind = 'drop') {
       attachment.firewall = kind
     },
-    heal: () => network.partition([]),
+    block: (one, other) => network.block(one.attachment, other.attachment),
+    heal: () => {
+      network.partition([])
+      network.unblock()
+    },
     pass,
     until,
     close,

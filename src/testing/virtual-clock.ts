@@ -68,7 +68,10 @@ export function virtualClock(): VirtualClock {
 /** Something sets timers for this very moment again and again, and no test would ever end. */
 const maxStepsAtOnce = 100_000
 
+/** A test may fake it, and then nobody would turn the event loop any more. */
+const realImmediate = setImmediate
+
 /** Several turns of the event loop: enough for what runs on promises and immediates alone. */
 export async function turns(count = 10): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => realImmediate(resolve))
 }

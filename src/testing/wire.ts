@@ -1,9 +1,10 @@
-import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
+import type { Attachment, SimulatedNetwork, Way } from './simulated-network.ts'
 
 export interface WireOptions<Host> {
   network: SimulatedNetwork<Host>
   from: Attachment<Host>
   to: Attachment<Host>
+  way: Way
   /** Whether whoever sends, or receives, still knows of the connection. */
   isSending: () => boolean
   isReceiving: () => boolean
@@ -35,12 +36,12 @@ export class Wire<Host> {
 
   /** Tells the other end at once, and only if nothing goes wrong. */
   sendLoosely(deliver: () => void): void {
-    const { network, from, to } = this.#options
-    if (this.#isRoutable()) network.transmit(from, to, { arrive: deliver })
+    const { network, from, to, way } = this.#options
+    if (this.#isRoutable()) network.transmit(from, to, { arrive: deliver, way })
   }
 
   #transmit(sequence: number, deliver: () => void, repeatAfterMs: number): void {
-    const { network, from, to, isSending } = this.#options
+    const { network, from, to, way, isSending } = this.#options
     const lost = (): void => {
       network.clock.after(repeatAfterMs, () => {
         if (isSending()) this.#transmit(sequence, deliver, Math.min(2 * repeatAfterMs, longestRepetitionMs))
@@ -48,12 +49,12 @@ export class Wire<Host> {
     }
     // An address that is somebody else's by now: nobody will ever answer.
     if (this.#isRoutable())
-      network.transmit(from, to, { arrive: () => this.#arrive(sequence, deliver), lost })
+      network.transmit(from, to, { arrive: () => this.#arrive(sequence, deliver), lost, way })
   }
 
   #arrive(sequence: number, deliver: () => void): void {
-    const { network, from, to, isReceiving, onRefused } = this.#options
-    if (!isReceiving()) return network.transmit(to, from, { arrive: onRefused })
+    const { network, from, to, way, isReceiving, onRefused } = this.#options
+    if (!isReceiving()) return network.transmit(to, from, { arrive: onRefused, way })
     if (sequence < this.#received || this.#early.has(sequence)) return
     this.#early.set(sequence, deliver)
     for (let next = this.#early.get(this.#received); next !== undefined;) {

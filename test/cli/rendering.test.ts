@@ -7,7 +7,7 @@ import { groupDigits, qrCode, wordGrid } from '../../src/cli/code-screen.ts'
 import { messageText } from '../../src/cli/commands/messages.ts'
 import { confirmationQuestion } from '../../src/cli/confirmation.ts'
 import { dataDirectory } from '../../src/cli/data-directory.ts'
-import { deviceTable, displayWidth, localTime } from '../../src/cli/device-table.ts'
+import { deviceRemedies, deviceTable, displayWidth, localTime } from '../../src/cli/device-table.ts'
 import { countdown, describeDuration, describeTiming, parseDuration } from '../../src/cli/durations.ts'
 import { nearest } from '../../src/cli/nearest.ts'
 import { Output, type OutputOptions } from '../../src/cli/output.ts'
@@ -116,6 +116,13 @@ test('the device table is aligned by what a terminal shows', () => {
     'gone    needs-pairing          abcdefghijklmnop  never seen',
     'stolen  revoked                abcdefghijklmnop  you have ended the pairing',
   ])
+  const hint = 'Allow incoming connections\u001b[2J to TCP port 28417 there.'
+  const remedied = { ...lastFailure, hint }
+  const connected = { ...phone, lastFailure: remedied }
+  assert.equal(
+    deviceRemedies([connected, tablet, { ...tablet, lastFailure: remedied }]),
+    'tablet: Allow incoming connections to TCP port 28417 there.',
+  )
   assert.equal(displayWidth('a👩‍🚀é'), 4)
 })
 

@@ -16,6 +16,8 @@ export interface Recipe {
   name: string
   /** The commands it takes to build it, with Debian's packages that have them. */
   packages: Record<string, string>
+  /** The compiler's version that it takes, and the command that says which one there is. */
+  compiler?: { command: readonly string[]; atLeast: readonly [number, number] }
   /** The folder in `interop/` in which it is built. */
   folder: string
   /** The command that builds it. */
@@ -29,10 +31,19 @@ export interface Recipe {
  * is a failure and ends the process.
  */
 export async function buildProgram(recipe: Recipe): Promise<ForeignProgram | string> {
-  const { name, folder, packages } = recipe
+  const { name, folder, packages, compiler } = recipe
   const missing = await installMissing(packages, `The device in ${name}`)
   if (missing.length > 0)
     return skip(`The device in ${name} cannot be built: ${missing.join(', ')} could not be installed.`)
+  if (compiler !== undefined) {
+    const { stdout } = await runProcess(compiler.command)
+    const [major = 0, minor = 0] = (/\d+\.\d+/u.exec(stdout)?.[0] ?? '').split('.').map(Number)
+    const [wantedMajor, wantedMinor] = compiler.atLeast
+    if (major < wantedMajor || (major === wantedMajor && minor < wantedMinor)) {
+      const wanted = `it takes ${compiler.atLeast.join('.')}, and this is ${stdout.trim()}`
+      return skip(`The device in ${name} cannot be built: ${wanted}.`)
+    }
+  }
   const output = join(cache, folder, 'device')
   await mkdir(dirname(output), { recursive: true })
   const startedAt = performance.now()
@@ -43,6 +54,13 @@ export async function buildProgram(recipe: Recipe): Promise<ForeignProgram | str
   if (code !== 0) throw new Error(`The device in ${name} does not build:\n${stderr}`)
   console.error(`${name}: built in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
   return { name, command: [recipe.executable?.(output) ?? output] }
+}
+
+/** Runs a command in the folder of a program; rejects with its output when it fails. */
+export async function runInFolder(folder: string, command: readonly string[]): Promise<void> {
+  const options = { cwd: join(interop, folder), deadlineMs: 1_800_000 }
+  const { code, stdout, stderr } = await runProcess(command, options)
+  if (code !== 0) throw new Error(`${command.join(' ')} failed:\n${stdout}${stderr}`)
 }
 
 function skip(sentence: string): string {

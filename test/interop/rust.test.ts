@@ -1,12 +1,31 @@
-import { buildProgram } from './foreign-program.ts'
+import { test } from 'node:test'
+import { buildProgram, runInFolder } from './foreign-program.ts'
+import { codeScenarios } from './scenarios/codes.ts'
+import { networkScenarios } from './scenarios/networks.ts'
+import { sessionScenarios } from './scenarios/session.ts'
 import { playScenarios } from './scenarios.ts'
 
+let targetDir = ''
 const program = await buildProgram({
   name: 'Rust',
   folder: 'rust',
   packages: { cargo: 'cargo' },
+  // The rust-version of Cargo.toml.
+  compiler: { command: ['cargo', '--version'], atLeast: [1, 89] },
   // cargo names no file, but the folder of all that it builds.
-  build: (output) => ['cargo', 'build', '--locked', '--target-dir', `${output}-target`],
-  executable: (output) => `${output}-target/debug/device`,
+  build: (output) => {
+    targetDir = `${output}-target`
+    return ['cargo', 'build', '--locked', '--target-dir', targetDir]
+  },
+  executable: () => `${targetDir}/debug/device`,
 })
+const skip = typeof program === 'string' ? program : false
+
+test('Rust computes the test vectors, and its own tests pass', { skip }, async () => {
+  await runInFolder('rust', ['cargo', 'test', '--locked', '--target-dir', targetDir])
+})
+
 playScenarios('Rust', program, ['pairing'])
+codeScenarios('Rust', program)
+sessionScenarios('Rust', program)
+networkScenarios('Rust', program)

@@ -8,6 +8,16 @@ export type NatKind =
   | 'port-preserving'
   /** one address for all; a random source port for each destination */
   | 'symmetric'
+  /** one address for all; for each destination the next source port, whoever asks for one */
+  | 'sequential'
+
+/** What a router with NAT does with a packet from outside that nobody inside asked for. */
+export type Unsolicited =
+  | 'drop'
+  /** answers TCP with a reset */
+  | 'reset'
+  /** answers that the port cannot be reached, as OpenWrt does by default */
+  | 'icmp'
 
 export interface FirewallOptions {
   /** Neither sends nor receives multicast, as on many guest networks. IPv6 neighbour discovery still works. */
@@ -50,27 +60,37 @@ export function silenceRule(change: 'add' | 'delete', port: string): string {
 }
 
 /**
- * Unwanted packets from outside are dropped before they reach the router itself, as home routers do. If they did, each
- * would be answered with a reset, and would take the port that a simultaneous open from inside needs.
+ * Unwanted packets from outside are dealt with before they reach the router itself, as home routers do. If they did reach it,
+ * each would be answered with a reset, and would take the port that a simultaneous open from inside needs.
  */
-export function routerRules(nat: NatKind, outside: string): string {
+export function routerRules(nat: NatKind, outside: string, unsolicited: Unsolicited): string {
   if (nat === 'none') return ''
+  const refuse = { drop: 'drop', reset: 'reject with tcp reset', icmp: 'reject' }[unsolicited]
   return `
 table inet router {
   chain postrouting {
     type nat hook postrouting priority srcnat
-    oifname "${outside}" masquerade ${nat === 'symmetric' ? 'random,fully-random' : ''}
+    ${mappingRules(nat, outside)}
   }
   chain forward {
     type filter hook forward priority 0
+    iifname "${outside}" meta l4proto tcp ct state != { established, related } ${refuse}
     iifname "${outside}" ct state != { established, related } drop
   }
   chain input {
     type filter hook input priority 0
-    iifname "${outside}" meta l4proto { tcp, udp } ct state != { established, related } drop
+    iifname "${outside}" meta l4proto tcp ct state != { established, related } ${refuse}
+    iifname "${outside}" meta l4proto udp ct state != { established, related } drop
   }
 }
 `
+}
+
+function mappingRules(nat: Exclude<NatKind, 'none'>, outside: string): string {
+  if (nat === 'port-preserving') return `oifname "${outside}" masquerade`
+  if (nat === 'symmetric') return `oifname "${outside}" masquerade random,fully-random`
+  const ports = Array.from({ length: 1000 }, (_, index) => `${index} : ${40_000 + index}`).join(', ')
+  return `oifname "${outside}" meta l4proto { tcp, udp } masquerade to :numgen inc mod 1000 map { ${ports} }`
 }
 
 /** IPv4. Replaces the blockade before; none when there are no addresses. Connections that are open end there, too. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TestDevice } from '../device.ts'
-import type { CableOptions, Lan, NatKind } from './lab.ts'
+import type { CableOptions, Lan, NatKind, Unsolicited } from './lab.ts'
 import { RendezvousNode } from './rendezvous-node.ts'
 import type { Stage } from './scene.ts'
 
@@ -9,6 +9,8 @@ export interface HomesOptions {
   nats?: [NatKind, NatKind]
   /** How many rendezvous nodes. @default 1 */
   rendezvous?: number
+  /** At both routers. @default 'drop' */
+  unsolicited?: Unsolicited
   /** Between each router and the public segment. @default short ones */
   uplink?: CableOptions
   /** The public segment, when it is there already. */
@@ -23,6 +25,7 @@ export async function twoHomes(
   {
     nats: [natAtHome, natAtWork] = ['port-preserving', 'port-preserving'],
     rendezvous = 1,
+    unsolicited = 'drop',
     uplink,
     internet,
     more = [],
@@ -47,8 +50,20 @@ export async function twoHomes(
   const work = await lab.lan('work', { ipv4: '10.2.0.0/24' })
   const alice = await device('alice', [home], { args })
   const bob = await device('bob', [work], { args })
-  const atHome = await lab.router('router-home', { inside: home, outside: internet, nat: natAtHome, uplink })
-  const atWork = await lab.router('router-work', { inside: work, outside: internet, nat: natAtWork, uplink })
+  const atHome = await lab.router('router-home', {
+    inside: home,
+    outside: internet,
+    nat: natAtHome,
+    unsolicited,
+    uplink,
+  })
+  const atWork = await lab.router('router-work', {
+    inside: work,
+    outside: internet,
+    nat: natAtWork,
+    unsolicited,
+    uplink,
+  })
   return { internet, nodes, home, work, alice, bob, routers: { home: atHome, work: atWork } }
 }
 

@@ -3,7 +3,7 @@ import type { CableOptions } from './cable.ts'
 import { capture } from './capture.ts'
 import type { StopCapture } from './capture.ts'
 import { routerRules } from './firewall.ts'
-import type { NatKind } from './firewall.ts'
+import type { NatKind, Unsolicited } from './firewall.ts'
 import { Host } from './host.ts'
 import { Lan } from './lan.ts'
 import type { LanOptions, Route } from './lan.ts'
@@ -12,7 +12,7 @@ import { internetRanges, requirePublic } from './public-range.ts'
 
 export { cleanStale } from './namespace.ts'
 export type { CableOptions } from './cable.ts'
-export type { FirewallOptions, NatKind } from './firewall.ts'
+export type { FirewallOptions, NatKind, Unsolicited } from './firewall.ts'
 export type { Host } from './host.ts'
 export type { Lan, LanOptions } from './lan.ts'
 export type { StopCapture } from './capture.ts'
@@ -23,6 +23,8 @@ export interface RouterOptions {
   outside: Lan
   /** @default 'port-preserving' */
   nat?: NatKind
+  /** @default 'drop' */
+  unsolicited?: Unsolicited
   /** Between it and `outside`. @default a short one */
   uplink?: CableOptions | undefined
 }
@@ -70,11 +72,11 @@ export class Lab {
 
   /** Joins two LANs: eth0 is inside, eth1 outside. A router with NAT lets only answers in; without NAT, outside learns the way in. */
   async router(name: string, options: RouterOptions): Promise<Host> {
-    const { inside, outside, nat = 'port-preserving', uplink } = options
+    const { inside, outside, nat = 'port-preserving', unsolicited = 'drop', uplink } = options
     const router = await this.host(name, [inside])
     await router.addInterface(outside, uplink)
     await sysctl(router.namespace, { 'net/ipv4/ip_forward': 1, 'net/ipv6/conf/all/forwarding': 1 })
-    await nft(router.namespace, routerRules(nat, router.interfaceName(outside)))
+    await nft(router.namespace, routerRules(nat, router.interfaceName(outside), unsolicited))
     for (const family of ['ipv4', 'ipv6'] as const) {
       const prefix = inside[family]
       if (prefix === null || outside[family] === null) continue

@@ -24,6 +24,22 @@ export async function tcpReply(host: Host, address: string, port: number): Promi
   return stdout
 }
 
+/** `connected`, the error's code, or `no answer` within this time. */
+export async function tcpOutcome(
+  host: Host,
+  address: string,
+  port: number,
+  patienceMs: number,
+): Promise<string> {
+  const program = `const socket = require('node:net').connect(options.port, options.address)
+    const end = (outcome) => console.log(outcome) ?? process.exit()
+    socket.once('connect', () => end('connected'))
+    socket.once('error', ({ code }) => end(code))
+    setTimeout(end, options.patienceMs, 'no answer')`
+  const { stdout } = await host.run(nodeProgram(program, { address, port, patienceMs }))
+  return stdout.trim()
+}
+
 /** Serves until the lab ends, and answers every packet with the sender's address and port. */
 export async function answerUdp(host: Host, address: string, port: number): Promise<void> {
   await serve(
@@ -185,6 +201,33 @@ export async function sendMulticast(host: Host, address: string, text: string): 
     })`
   const { code, stderr } = await host.run(nodeProgram(program, { address, text }))
   if (code !== 0) throw new Error(stderr)
+}
+
+export interface HeardRecords {
+  name: string
+  /** In seconds. */
+  ttl: number
+  texts: string[]
+}
+
+/** Prints, as JSON, what every answer of libp2p's mDNS says that comes in over IPv6; resolves when it listens. */
+export async function listenMdns(host: Host, networkInterface: string): Promise<RunningProcess> {
+  return await serve(
+    host,
+    `const socket = dgram.createSocket({ type: 'udp6', reuseAddr: true })
+    const { decode } = require('node:module').createRequire(require.resolve('multicast-dns'))('dns-packet')
+    socket.on('message', (message) => {
+      const { answers, additionals } = decode(message)
+      const texts = additionals.flatMap(({ type, data }) => (type === 'TXT' ? data : [])).map(String)
+      for (const { type, data, ttl, name } of answers)
+        if (type === 'PTR' && name === '_p2p._udp.local') console.log(JSON.stringify({ name: data, ttl, texts }))
+    })
+    socket.bind(5353, () => {
+      socket.addMembership('ff02::fb', '::%' + options.networkInterface)
+      console.log('ready')
+    })`,
+    { networkInterface },
+  )
 }
 
 async function serve(host: Host, program: string, options: object): Promise<RunningProcess> {

@@ -12,7 +12,7 @@ export class RendezvousNode {
   readonly #dataDir: string
   readonly #args: readonly string[]
   #process: RunningProcess | undefined
-  #address = ''
+  #addresses: string[] = []
 
   private constructor(host: Host, dataDir: string, args: readonly string[]) {
     this.host = host
@@ -29,7 +29,18 @@ export class RendezvousNode {
 
   /** What devices are given. */
   get address(): string {
-    return this.#address
+    return this.addressIn('ip4')
+  }
+
+  /** All that it printed. */
+  get addresses(): readonly string[] {
+    return this.#addresses
+  }
+
+  addressIn(family: 'ip4' | 'ip6'): string {
+    const address = this.#addresses.find((each) => each.startsWith(`/${family}/`))
+    assert.ok(address !== undefined, `it printed no ${family} address: ${this.#addresses.join()}`)
+    return address
   }
 
   get log(): string {
@@ -49,8 +60,7 @@ export class RendezvousNode {
     this.#process = this.host.spawn(command)
     const line = await this.#process.line((text) => text.includes('"listening"'))
     const { addresses } = JSON.parse(line) as { addresses: string[] }
-    this.#address = addresses.find((address) => address.startsWith('/ip4/')) ?? ''
-    assert.notEqual(this.#address, '')
+    this.#addresses = addresses
   }
 
   /** As a power cut does. */

@@ -35,7 +35,12 @@ async function findObstacle(cables: boolean): Promise<string | false> {
 }
 
 /** Debian's package for each command. */
-const packageOf: Record<string, string> = { ip: 'iproute2', nft: 'nftables', tcpdump: 'tcpdump' }
+const packageOf: Record<string, string> = {
+  ip: 'iproute2',
+  nft: 'nftables',
+  tcpdump: 'tcpdump',
+  miniupnpd: 'miniupnpd-nftables',
+}
 
 /**
  * Installs Debian's packages of the commands that this machine lacks. Returns the packages that are still missing afterwards.

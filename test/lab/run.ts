@@ -13,7 +13,7 @@ const atOnce = 2
 /** The longest last. */
 const longest = ['absence.ts', 'first-contact.ts', 'pulled-cable.ts']
 /** These wait for most of their time: they run beside the others, one after the other. */
-const waiting = ['suspended.ts', 'blocked-path.ts', 'late-joiner.ts']
+const waiting = ['suspended.ts', 'blocked-path.ts', 'late-joiner.ts', 'nats.ts']
 
 // Where the environment says CI, this does not come back when there is an obstacle.
 const obstacle = await whyNoLab()

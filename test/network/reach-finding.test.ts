@@ -11,7 +11,7 @@ import {
 
 const lan = '/ip4/192.168.1.20/tcp/28417'
 const linkLocal = '/ip6zone/eth0/ip6/fe80::1/tcp/28417'
-const global = '/ip6/2001:db8::1/tcp/28417'
+const global = '/ip6/2a02:8071::1/tcp/28417'
 
 function dialled(obstacle: DialObstacle | null, waitedMs = 0, address = lan): DialRecord {
   return { address, sinceMs: 1_000, waitedMs, obstacle }
@@ -19,6 +19,11 @@ function dialled(obstacle: DialObstacle | null, waitedMs = 0, address = lan): Di
 
 function evidence(attempts: DialRecord[], changes: Partial<PeerEvidence> = {}): PeerEvidence {
   return { announcedAtMs: [1_000], heardAtMs: 1_000, isConnected: false, attempts, ...changes }
+}
+
+function published(addresses: string[]) {
+  const attempts = addresses.map((address) => dialled('silence', 5_000, address))
+  return findObstacle(evidence(attempts, { heardAtMs: null }), 'published')
 }
 
 test('what dials to a peer that was seen came to is turned into a cause, or nothing is said', () => {
@@ -63,6 +68,12 @@ test('a peer that is connected, was not heard since it was dialled, or has left,
   assert.equal(findObstacle(evidence(silent, { heardAtMs: null }), 'given')?.cause, 'no-answer')
 })
 
+test('of what a record in a DHT says, only addresses that lead there from any network tell something', () => {
+  const publicAddress = '/ip4/45.67.89.1/tcp/28417'
+  assert.equal(published([lan, '/ip4/100.64.0.1/tcp/1', '/ip6/fd00::1/tcp/1', linkLocal]), null)
+  assert.equal(published([lan, publicAddress])?.address, publicAddress)
+})
+
 test('whoever announces itself once a second is looking for somebody; answers to questions of others are too few', () => {
   const nowMs = 100_000
   const before = (...seconds: number[]) => ({ announcedAtMs: seconds.map((ago) => nowMs - ago * 1_000) })
@@ -88,18 +99,22 @@ test('nothing is ever said without a dial that was answered with no, or with not
     attempts: fc.array(record),
   })
   fc.assert(
-    fc.property(any, fc.constantFrom('seen' as const, 'given' as const), (known, how) => {
-      const found = findObstacle(known, how)
-      if (found === null) return
-      assert.ok(!known.isConnected)
-      assert.ok(
-        known.attempts.some(
-          ({ address, obstacle, waitedMs }) =>
-            address === found.address &&
-            (obstacle === found.cause ||
-              (found.cause === 'no-answer' && (obstacle ?? 'silence') === 'silence' && waitedMs >= 3_000)),
-        ),
-      )
-    }),
+    fc.property(
+      any,
+      fc.constantFrom('seen' as const, 'given' as const, 'published' as const),
+      (known, how) => {
+        const found = findObstacle(known, how)
+        if (found === null) return
+        assert.ok(!known.isConnected)
+        assert.ok(
+          known.attempts.some(
+            ({ address, obstacle, waitedMs }) =>
+              address === found.address &&
+              (obstacle === found.cause ||
+                (found.cause === 'no-answer' && (obstacle ?? 'silence') === 'silence' && waitedMs >= 3_000)),
+          ),
+        )
+      },
+    ),
   )
 })

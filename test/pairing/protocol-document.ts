@@ -16,9 +16,9 @@ export function section(title: string): string {
   return lines.slice(start + 1, length === -1 ? undefined : start + 1 + length).join('\n')
 }
 
-/** The cells of the first table of a section, without its two head lines and without backticks. */
-export function tableOf(title: string): string[][] {
-  const table = /^(?:\|.*\n)+/mu.exec(`${section(title)}\n`)?.[0] ?? ''
+/** The cells of a table of a section, the first unless said, without its two head lines and without backticks. */
+export function tableOf(title: string, index = 0): string[][] {
+  const table = [...`${section(title)}\n`.matchAll(/^(?:\|.*\n)+/gmu)][index]?.[0] ?? ''
   const rows = table.trim().split('\n')
   return rows.slice(2).map((row) =>
     row
@@ -26,72 +26,4 @@ export function tableOf(title: string): string[][] {
       .split('|')
       .map((cell) => cell.replaceAll('`', '').trim()),
   )
-}
-
-export interface Vector {
-  name: string
-  entropy: string
-  words: string
-  initiator: VectorParty
-  joiner: VectorParty
-  codeKeys: Record<'prk' | 'sessionId' | 'rendezvousKey' | 'recordKey' | 'probeKey' | 'authKey', string>
-  agreedKeys: Record<
-    | 'sharedSecret'
-    | 'root'
-    | 'joinerProof'
-    | 'initiatorProof'
-    | 'acknowledgement'
-    | 'joinerSeal'
-    | 'initiatorSeal',
-    string
-  >
-  transcript: Record<
-    'start' | 'request' | 'challenge' | 'opening' | 'response' | 'proved' | 'complete',
-    string
-  >
-  digits: string
-  pairKey: string
-  messages: Record<
-    'PairingRequest' | 'Challenge' | 'Response' | 'Complete' | 'Confirmed',
-    Record<string, unknown>
-  >
-  requestRefusals: Record<string, string>
-  responseRefusals: Record<string, string>
-  cancels: Record<'initiator' | 'joiner', string>
-}
-
-interface VectorParty {
-  peerId: string
-  name: string
-  nonce: string
-  secret: string
-  share: string
-}
-
-export function vectors(): Vector[] {
-  const block = /```json\n(?<json>[\s\S]*?)\n```/u.exec(section('Test vectors'))
-  return JSON.parse(block?.groups?.['json'] ?? '[]') as Vector[]
-}
-
-/** A record under keys that follow from the words (`entropy`) or from a pair key and an epoch. */
-export interface RecordVector {
-  name: string
-  entropy?: string
-  pairKey?: string
-  epoch?: number
-  signingSeed: string
-  recordKey: string
-  peer: string
-  addresses: string[]
-  sequence: string
-  validUntil: string
-  nonce: string
-  routingKey: string
-  /** base64url */
-  record: string
-}
-
-export function recordVectors(): RecordVector[] {
-  const block = /```json\n(?<json>[\s\S]*?)\n```/u.exec(section('Records'))
-  return JSON.parse(block?.groups?.['json'] ?? '[]') as RecordVector[]
 }

@@ -17,14 +17,14 @@ import {
   type RendezvousKeys,
 } from '../../src/pairing/rendezvous-record.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
-import { recordVectors } from './protocol-document.ts'
+import { vectors } from '../vectors.ts'
 
 const peer = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
 const keys = keysOf(1)
 const validUntil = new Date(Date.now() + 48 * 3_600_000).toISOString()
 const addresses = ['/ip4/192.0.2.1/tcp/4001', '/ip6/2001:db8::1/tcp/4001']
 
-for (const vector of recordVectors()) {
+for (const vector of vectors('records.json')) {
   test(`record vector "${vector.name}"`, async () => {
     const vectorKeys = { signingSeed: bytes(vector.signingSeed), recordKey: bytes(vector.recordKey) }
     if (vector.entropy !== undefined) {
@@ -52,8 +52,8 @@ for (const vector of recordVectors()) {
 }
 
 test('PROTOCOL.md has a record by the words and one by a pair key', () => {
-  assert.ok(recordVectors().some(({ entropy }) => entropy !== undefined))
-  assert.ok(recordVectors().some(({ pairKey }) => pairKey !== undefined))
+  assert.ok(vectors('records.json').some(({ entropy }) => entropy !== undefined))
+  assert.ok(vectors('records.json').some(({ pairKey }) => pairKey !== undefined))
 })
 
 test('whatever is written is read, and every DHT server takes it', async () => {

@@ -10,7 +10,7 @@ function makeQueue() {
   const add = (
     peer: string,
     options: { addresses?: string[]; urgent?: boolean; given?: boolean } = {},
-  ): void => queue.add({ peer, addresses: [], urgent: false, ...options })
+  ): string[] => queue.add({ peer, addresses: [], urgent: false, ...options })
   /** Who has been asked since the last look. */
   const news = (): string[] => asked.splice(0)
   return { time, queue, add, news }

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
+import type { SpacedockError } from '../../src/errors.ts'
 import { givenAddresses } from '../../src/network/discovery/given-addresses.ts'
+import type { CandidateSource } from '../../src/network/discovery/rendezvous.ts'
 import { createHost, type Host } from '../../src/network/host.ts'
 import { TrustedPeers } from '../../src/node/trusted-peers.ts'
 import { parsePairingCode } from '../../src/pairing/pairing-code.ts'
@@ -88,6 +92,73 @@ async function join(
   const options = { sources, timeoutMs: 300_000, confirm, onProgress: () => undefined }
   return (await joiner.service.join(code.entropy, options)).peer
 }
+
+test('a joiner that finds only a device with another version of pairing says so, and which one to update', async () => {
+  for (const [theirs, which] of [
+    ['2.0.0', 'this device'],
+    ['0.0.0', null],
+  ] as const) {
+    await using initiator = await makeSide()
+    await using joiner = await makeSide()
+    await initiator.host.libp2p.unhandle(pairingProtocol)
+    await initiator.host.libp2p.handle(`/spacedock/pairing/${theirs}`, (stream) => stream.abort(new Error()))
+    const told: (readonly string[])[] = []
+    const { host } = joiner
+    const original = host.toldProtocols.bind(host)
+    host.toldProtocols = (peer) => {
+      const protocols = original(peer)
+      told.push(protocols)
+      return protocols
+    }
+    const { words } = initiator.service.invite({ onProgress })
+    const joining = join(joiner, initiator, words)
+    joining.catch(() => undefined)
+    await until(() => {
+      void joiner.time.pass(50)
+      return told.some((protocols) => protocols.includes(`/spacedock/pairing/${theirs}`))
+    }, 'the initiator has told what it serves')
+    await joiner.time.pass(300_000)
+    await assert.rejects(within(joining, 'the end of the search'), (error: SpacedockError) => {
+      assert.equal(error.code, 'not-found')
+      assert.equal(error.message.includes('version 2 of pairing'), which !== null, error.message)
+      if (which !== null) assert.match(error.hint ?? '', new RegExp(`update Spacedock on ${which}`, 'u'))
+      return true
+    })
+  }
+})
+
+test('an address that is news reaches a peer that is being dialled in vain', async () => {
+  await using initiator = await makeSide()
+  await using joiner = await makeSide()
+  const deadEnd = createServer()
+  deadEnd.listen(0, '127.0.0.1')
+  const dialled = once(deadEnd, 'connection') as Promise<[Socket]>
+  await once(deadEnd, 'listening')
+  const address = deadEnd.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const { words, runner } = initiator.service.invite({ onProgress })
+  const code = parsePairingCode(words)
+  assert.ok(code.ok)
+  const peer = initiator.host.peerId
+  const source: CandidateSource = {
+    name: 'internet',
+    async find({ onCandidate }) {
+      onCandidate({ peer, addresses: [`/ip4/127.0.0.1/tcp/${address.port}`], urgent: true })
+      await dialled
+      onCandidate({ peer, addresses: initiator.host.addresses().map(String), urgent: true })
+    },
+  }
+  const options = { sources: [source], timeoutMs: 300_000, confirm: async () => true, onProgress }
+  try {
+    // The joiner's time stands still: nothing is given up, and nothing tried again.
+    const joined = await within(joiner.service.join(code.entropy, options), 'the pairing')
+    assert.equal(joined.peer, peer)
+    assert.equal(await within(runner.paired, 'the other side'), joiner.host.peerId)
+  } finally {
+    for (const socket of await dialled) socket.destroy()
+    deadEnd.close()
+  }
+})
 
 test('when the last word does not get through in time, both sides leave the rest to the next session', async () => {
   await using initiator = await makeSide()

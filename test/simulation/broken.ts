@@ -1,8 +1,17 @@
 import { withoutSeenIds, withoutWaitingForReceipts } from '../threats/message-patches.ts'
 import type { Patch } from '../threats/threat.ts'
+import type { StoryName } from './stories.ts'
+
+const deviceSessions = 'src/network/supervisor/device-sessions.ts'
+const liveSession = 'src/network/session/live-session.ts'
 
 /** The system with one defence taken out: the simulation has to notice each. */
-export const brokenVersions: readonly { what: string; patches: readonly Patch[] }[] = [
+export const brokenVersions: readonly {
+  what: string
+  /** Which stories notice it. @default messages */
+  story?: StoryName
+  patches: readonly Patch[]
+}[] = [
   { what: 'the ids that were seen (dedupe)', patches: withoutSeenIds },
   {
     what: 'the acknowledgement only of what is durable',
@@ -83,5 +92,90 @@ export const brokenVersions: readonly { what: string; patches: readonly Patch[] 
         replace: ``,
       },
     ],
+  },
+  {
+    what: 'the initiator’s own dials',
+    patches: [
+      {
+        file: 'src/protocols/outreach.ts',
+        find: `    if (signal.aborted) return\n    this.#queue ??=`,
+        replace: `    if (signal !== undefined) return\n    this.#queue ??=`,
+      },
+    ],
+  },
+  {
+    what: 'the patience with a session that is refused: it gets a second',
+    story: 'idle',
+    patches: [
+      {
+        file: deviceSessions,
+        find: `    this.#sessions.push(new Held(session))\n`,
+        replace:
+          `    const keeps = this.#options.isChooser ? 'local' : 'remote'\n` +
+          `    if (this.used !== undefined && session.opener !== keeps) return void session.close()\n` +
+          `    this.#sessions.push(new Held(session))\n`,
+      },
+    ],
+  },
+  {
+    what: 'the patience with a session that is replaced: it gets a second',
+    story: 'lives',
+    patches: [
+      {
+        file: deviceSessions,
+        find: `void each.session.drain()`,
+        replace: `void each.session.close()`,
+      },
+    ],
+  },
+  {
+    what: 'the patience with a session that is replaced: it gets ten minutes',
+    story: 'idle',
+    patches: [
+      {
+        file: liveSession,
+        find: `      await idle.promise\n      await close()\n`,
+        replace:
+          `      const late = new Promise<void>((resolve) => clock.after(600_000, resolve))\n` +
+          `      await Promise.race([idle.promise, late])\n      await close()\n`,
+      },
+    ],
+  },
+  {
+    what: 'any patience with a session that is replaced',
+    story: 'lives',
+    patches: [
+      {
+        file: deviceSessions,
+        find: `void each.session.drain()`,
+        replace: `each.session.abort(tooMany())`,
+      },
+    ],
+  },
+  {
+    what: 'the heed of a goodbye',
+    story: 'lives',
+    patches: [
+      {
+        file: 'src/network/supervisor/choice.ts',
+        find: `candidates.filter(({ isLeaving }) => !isLeaving)`,
+        replace: `[...candidates]`,
+      },
+    ],
+  },
+  {
+    what: 'the telling of streams that their session has ended',
+    story: 'lives',
+    patches: [{ file: liveSession, find: `    streams.failAll(interrupted)\n`, replace: `` }],
+  },
+  {
+    what: 'the telling of requests that their session has ended',
+    story: 'lives',
+    patches: [{ file: liveSession, find: `    outbound.rejectAll(interrupted)\n`, replace: `` }],
+  },
+  {
+    what: 'the telling of handlers that their session has ended',
+    story: 'lives',
+    patches: [{ file: liveSession, find: `    inbound.abortAll(interrupted)\n`, replace: `` }],
   },
 ]

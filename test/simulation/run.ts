@@ -4,64 +4,52 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { Patch } from '../threats/threat.ts'
 import { brokenVersions } from './broken.ts'
+import type { StoryName } from './stories.ts'
 import type { SeedResult } from './worker.ts'
 
 /**
- * Random stories of devices that send, crash, sleep, move and are revoked, in a simulated network; then the same without one
- * defence at a time, each of which has to be noticed.
+ * Random stories in a simulated network, of three kinds: `messages` (devices that send, crash, sleep, move and are revoked), `lives`
+ * (applications that keep streams, ask for what takes seconds, send events and publications), `idle` (streams that are left alone).
+ * Then the same without one defence at a time, each of which has to be noticed.
  *
- *     npm run test:simulation -- --seeds 100          # fewer
- *     npm run test:simulation -- --seed 4711 [--log]  # one, again
+ *     npm run test:simulation -- --share 0.01                      # a hundredth of each
+ *     npm run test:simulation -- --story lives --seeds 100         # one kind, without the broken ones
+ *     npm run test:simulation -- --story lives --seed 4711 [--log] # one, again
  */
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '10000' },
+    story: { type: 'string' },
+    share: { type: 'string', default: '1' },
+    seeds: { type: 'string' },
     first: { type: 'string', default: '1' },
     seed: { type: 'string' },
     log: { type: 'boolean', default: false },
   },
 })
+const seedCounts: Record<StoryName, number> = { messages: 6_000, lives: 1_500, idle: 1_000 }
 const first = Number(values.seed ?? values.first)
-const count = values.seed === undefined ? Number(values.seeds) : 1
-const workers = Math.min(count, Math.max(1, Math.min(4, availableParallelism())))
+const cores = Math.max(1, Math.min(4, availableParallelism()))
 const worker = fileURLToPath(new URL('worker.ts', import.meta.url))
 const patchedSource = new URL('../threats/patched-source.ts', import.meta.url).href
 const maxShownFailures = 5
 const maxBrokenSeeds = 2_000
+let passed = 0
+let failed = 0
 
-const startedAt = performance.now()
-const totals = { seeds: 0, sent: 0, acknowledged: 0, crashes: 0, revocations: 0 }
-const failures: { seed: number; why: string }[] = []
-await Promise.all(
-  Array.from({ length: workers }, (_, index) =>
-    runSeeds({ first: first + index, last: first + count - 1, step: workers }, [], (result) => {
-      if (result.kind === 'failed') failures.push(result)
-      else {
-        totals.seeds++
-        for (const key of ['sent', 'acknowledged', 'crashes', 'revocations'] as const)
-          totals[key] += result.report[key]
-      }
-      return failures.length < maxShownFailures
-    }),
-  ),
-)
-for (const { seed, why } of failures) console.log(`FAILED seed ${seed}: ${why}`)
-const seconds = Math.round((performance.now() - startedAt) / 1000)
-console.log(
-  `${totals.seeds} seeds run in ${seconds} s (${first} to ${first + count - 1}): ${totals.sent} messages sent, ` +
-    `${totals.acknowledged} acknowledged and checked, ${totals.crashes} crashes, ${totals.revocations} revocations`,
-)
-if (failures.length > 0)
-  console.log(`One of them again: npm run test:simulation -- --seed ${failures[0]?.seed} --log`)
-let failed = failures.length > 0 ? 1 : 0
-let passed = 1 - failed
+for (const [name, count] of Object.entries(seedCounts) as [StoryName, number][]) {
+  if ((values.story ?? name) !== name) continue
+  const asked = values.seed === undefined ? values.seeds : 1
+  const isFine = await tellAll(name, Math.ceil(Number(asked ?? count * Number(values.share))))
+  if (isFine) passed++
+  else failed++
+}
 
-if (values.seed === undefined) {
+if (values.seed === undefined && values.story === undefined) {
   const waiting = [...brokenVersions]
   await Promise.all(
     Array.from({ length: Math.min(2, availableParallelism()) }, async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        const caught = await firstFailure(next.patches)
+        const caught = await firstFailure(next.story ?? 'messages', next.patches)
         if (caught === null) failed++
         else passed++
         const how =
@@ -76,9 +64,43 @@ if (values.seed === undefined) {
 console.log(`${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1
 
-async function firstFailure(patches: readonly Patch[]): Promise<{ seed: number; why: string } | null> {
+/** Returns whether all of them went as they should. */
+async function tellAll(story: StoryName, count: number): Promise<boolean> {
+  const startedAt = performance.now()
+  const last = first + count - 1
+  const step = Math.min(count, cores)
+  const totals: Record<string, number> = {}
+  const failures: { seed: number; why: string }[] = []
+  let told = 0
+  await Promise.all(
+    Array.from({ length: step }, (_, index) =>
+      runSeeds({ story, first: first + index, last, step }, [], (result) => {
+        if (result.kind === 'failed') failures.push(result)
+        else {
+          told++
+          for (const [what, number] of Object.entries(result.report))
+            totals[what] = (totals[what] ?? 0) + number
+        }
+        return failures.length < maxShownFailures
+      }),
+    ),
+  )
+  for (const { seed, why } of failures) console.log(`FAILED ${story} seed ${seed}: ${why}`)
+  const seconds = Math.round((performance.now() - startedAt) / 1000)
+  const counted = Object.entries(totals).map(([what, number]) => `${number} ${what}`)
+  console.log(`${story}: ${told} seeds in ${seconds} s (${first} to ${last}): ${counted.join(', ')}`)
+  const [failure] = failures
+  if (failure === undefined) return true
+  console.log(`One of them again: npm run test:simulation -- --story ${story} --seed ${failure.seed} --log`)
+  return false
+}
+
+async function firstFailure(
+  story: StoryName,
+  patches: readonly Patch[],
+): Promise<{ seed: number; why: string } | null> {
   let caught: { seed: number; why: string } | null = null
-  await runSeeds({ first, last: first + maxBrokenSeeds - 1, step: 1 }, patches, (result) => {
+  await runSeeds({ story, first, last: first + maxBrokenSeeds - 1, step: 1 }, patches, (result) => {
     if (result.kind === 'failed') caught ??= result
     return result.kind !== 'failed'
   })
@@ -87,7 +109,7 @@ async function firstFailure(patches: readonly Patch[]): Promise<{ seed: number; 
 
 /** Until the last one, or until `onResult` has seen enough. */
 function runSeeds(
-  range: { first: number; last: number; step: number },
+  range: { story: StoryName; first: number; last: number; step: number },
   patches: readonly Patch[],
   onResult: (result: SeedResult) => boolean,
 ): Promise<void> {
@@ -100,7 +122,10 @@ function runSeeds(
     SPACEDOCK_TEST_PATCHES: JSON.stringify(patches),
     ...(values.log ? { SPACEDOCK_TEST_LOG: '1' } : {}),
   }
-  const child = fork(worker, [range.first, range.last, range.step].map(String), { execArgv, env })
+  const child = fork(worker, [range.story, range.first, range.last, range.step].map(String), {
+    execArgv,
+    env,
+  })
   return new Promise((resolve, reject) => {
     let last = range.first - range.step
     let isEnough = false

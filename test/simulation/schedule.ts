@@ -29,6 +29,9 @@ export async function runSchedule(simulation: Simulation): Promise<RunReport> {
   const count = 2 + below(4)
   for (const name of ['ada', 'ben', 'cleo', 'dan', 'eve'].slice(0, count)) await world.add(name)
   const { devices } = world
+  // Behind a firewall as hosts have them: whoever is there may only be dialled by it.
+  const walled = chance(0.4) ? pick(devices) : null
+  if (walled !== null) simulation.firewall(walled, chance(0.5) ? 'drop' : 'reject')
   const pairs: [SimulatedDevice, SimulatedDevice][] = []
   for (const [index, device] of devices.entries()) {
     if (index === 0) continue
@@ -103,6 +106,8 @@ export async function runSchedule(simulation: Simulation): Promise<RunReport> {
   }
 
   await restAll()
+  // A device that was revoked while it was away is told when it dials, and it cannot dial this one.
+  if (walled !== null && report.revocations > 0) simulation.firewall(walled, 'open')
   for (const endMs = simulation.now() + patienceMs; !world.isComplete() || !world.agree();) {
     const why = world.agree() ? 'messages are still missing' : 'two sides still mean different things'
     assert.ok(simulation.now() < endMs, `${why} after three minutes`)

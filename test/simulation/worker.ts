@@ -1,12 +1,14 @@
 import { createSimulation } from '../../src/testing/index.ts'
-import { runSchedule, type RunReport } from './schedule.ts'
+import { stories, type StoryName } from './stories.ts'
 
 /** What a worker says of each seed to the process that started it. */
 export type SeedResult =
-  { kind: 'passed'; seed: number; report: RunReport } | { kind: 'failed'; seed: number; why: string }
+  | { kind: 'passed'; seed: number; report: Record<string, number> }
+  | { kind: 'failed'; seed: number; why: string }
 
-/** Arguments: the first seed, the last, the step between them. */
-const [first = 1, last = 1, step = 1] = process.argv.slice(2).map(Number)
+/** Arguments: the kind of story, the first seed, the last, the step between them. */
+const { tell, optionsOf } = stories[process.argv[2] as StoryName]
+const [first = 1, last = 1, step = 1] = process.argv.slice(3).map(Number)
 let seed = first
 const say = (result: SeedResult): Promise<void> =>
   new Promise((resolve) => {
@@ -24,8 +26,12 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 const log = process.env['SPACEDOCK_TEST_LOG'] === undefined ? undefined : logLine
 for (; seed <= last; seed += step) {
   try {
-    await using simulation = createSimulation({ seed, ...(log === undefined ? {} : { log }) })
-    await say({ kind: 'passed', seed, report: await runSchedule(simulation) })
+    await using simulation = createSimulation({
+      ...optionsOf(seed),
+      seed,
+      ...(log === undefined ? {} : { log }),
+    })
+    await say({ kind: 'passed', seed, report: await tell(simulation) })
   } catch (error) {
     await fail(error)
   }

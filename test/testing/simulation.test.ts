@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as v from 'valibot'
-import { defineProtocol, defineStream, SpacedockError } from '../../src/index.ts'
+import { defineProtocol, defineStream, SpacedockError, type SpacedockNode } from '../../src/index.ts'
 import { createSimulation, simulate, type Simulation } from '../../src/testing/index.ts'
 
 const dayMs = 24 * 3_600_000
@@ -270,3 +270,54 @@ function isError(code: string): (error: unknown) => boolean {
 function isThirdStory(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('Seed 3 ') && error.cause instanceof TypeError
 }
+
+describe('simulated devices with a relay', () => {
+  test('go over to it within five seconds of a block, and back as soon as it ends; what was begun ends where it was begun', async () => {
+    const hold = defineStream({ name: 'hold', version: 1, request: v.null() })
+    await using simulation = createSimulation({ relay: true, faults: { delayMs: 20 } })
+    const events: string[] = []
+    const setUp = (node: SpacedockNode): void => {
+      node.handle({
+        ...hold,
+        async handler(_request, { readable, writable }) {
+          await readable.pipeTo(writable)
+        },
+      })
+      for (const type of ['device:connected', 'device:disconnected', 'device:path-changed'] as const) {
+        node.addEventListener(type, ({ detail }) => events.push(`${node.name}: ${type} ${detail.path}`))
+      }
+    }
+    const laptop = await simulation.device('laptop', { setUp })
+    const phone = await simulation.device('phone', { setUp })
+    const { seenByOne, seenByOther } = await simulation.pair(laptop, phone)
+    const isOn = (path: string) => (): boolean => seenByOne.path === path && seenByOther.path === path
+    assert.ok(isOn('direct')())
+    await simulation.pass(60_000)
+    events.length = 0
+
+    const direct = await simulation.until(seenByOne.openStream(hold, null))
+    const cut = assert.rejects(direct.closed, isError('interrupted'))
+    simulation.block(laptop, phone)
+    const blockedAt = simulation.now()
+    await simulation.until(isOn('relayed'), { withinMs: 5_500 })
+    await simulation.until(seenByOne.ping(), { withinMs: 200 })
+    await simulation.until(cut, { withinMs: 10_000 })
+    assert.ok(simulation.now() - blockedAt <= 9_100, 'told when it was silent for nine seconds')
+
+    const relayed = await simulation.until(seenByOne.openStream(hold, null))
+    simulation.heal()
+    await simulation.until(isOn('direct'), { withinMs: 130_000 })
+    await simulation.pass(3_600_000)
+    const writer = relayed.writable.getWriter()
+    void writer.write(new Uint8Array([42])).then(() => writer.close())
+    const { value } = await simulation.until(relayed.readable.getReader().read())
+    assert.deepEqual(value, new Uint8Array([42]))
+    await simulation.until(relayed.closed)
+    assert.deepEqual(events.toSorted(), [
+      'laptop: device:path-changed direct',
+      'laptop: device:path-changed relayed',
+      'phone: device:path-changed direct',
+      'phone: device:path-changed relayed',
+    ])
+  })
+})

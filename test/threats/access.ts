@@ -22,10 +22,10 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/supervisor/connection-supervisor.ts',
-            find: `    session?.abort(revoked)
+            find: `    sessions?.abort(revoked)
     for (const connection of connectionsTo(peerId)) connection.abort(revoked)
     await`,
-            replace: `    if (session === undefined) return
+            replace: `    if (sessions === undefined) return
     await`,
           },
           {

@@ -56,6 +56,24 @@ export const threats: Threat[] = [
       },
     ],
   },
+  {
+    row: 40,
+    title: '1,000 invented peers make a device that shows a code dial ten a second, and not all of them',
+    attack: inventedJoiners,
+    seconds: 20,
+    without: [
+      {
+        what: 'the bounds of its own dials',
+        patches: [
+          {
+            file: 'src/protocols/outreach.ts',
+            find: `const maxPeers = 64\nconst maxDialling = 8\nconst dialPace = { everyMs: 100, inARow: 16 }\n`,
+            replace: `const maxPeers = 10_000\nconst maxDialling = 10_000\nconst dialPace = { everyMs: 0, inARow: 16 }\n`,
+          },
+        ],
+      },
+    ],
+  },
 ]
 
 async function madeUpAnswers(scene: Scene): Promise<Verdict> {
@@ -120,17 +138,13 @@ async function silentPort(scene: Scene): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-async function inventedPeers(scene: Scene): Promise<Verdict> {
-  const peers = 1_000
-  const discovered = new Set<string>()
-  const bob = await scene.node('bob', { mdns: true })
-  bob.addEventListener('device:discovered', ({ detail }) => discovered.add(detail.peerId))
-  const port = await silentPort(scene)
+/** Announces peers at this port until a node has heard of most of them. */
+async function inventPeers(scene: Scene, port: number, heardOf: ReadonlySet<string>): Promise<void> {
   const host =
     (networkInterfaces()['lo'] ?? []).find(({ family }) => family === 'IPv4')?.address ?? '127.0.0.1'
   const mdns = multicastDns({ interface: host, loopback: true, reuseAddr: true })
   scene.after(() => mdns.destroy())
-  const invented = Array.from({ length: peers }, fakePeerId)
+  const invented = Array.from({ length: inventedCount }, fakePeerId)
   const announce = async (): Promise<void> => {
     for (const [peer, peerId] of invented.entries()) {
       const address = `/ip4/127.0.0.1/tcp/${port}/p2p/${peerId}`
@@ -140,11 +154,20 @@ async function inventedPeers(scene: Scene): Promise<Verdict> {
       if (peer % 20 === 19) await pause(5)
     }
   }
-  for (let round = 0; discovered.size < 800; round++) {
-    if (round === 10) throw new Error(`the flood does not arrive: ${discovered.size} peers`)
+  for (let round = 0; heardOf.size < 0.8 * inventedCount; round++) {
+    if (round === 10) throw new Error(`the flood does not arrive: ${heardOf.size} peers`)
     await announce()
     await pause(300)
   }
+}
+
+const inventedCount = 1_000
+
+async function inventedPeers(scene: Scene): Promise<Verdict> {
+  const discovered = new Set<string>()
+  const bob = await scene.node('bob', { mdns: true })
+  bob.addEventListener('device:discovered', ({ detail }) => discovered.add(detail.peerId))
+  await inventPeers(scene, await silentPort(scene), discovered)
   // They are all known when the join begins, and the honest one is the last that is heard of.
   const alice = await scene.node('alice', { mdns: true })
   const invitation = await alice.pair()
@@ -157,6 +180,28 @@ async function inventedPeers(scene: Scene): Promise<Verdict> {
         typeof joined === 'string' || joined.peerId !== alice.peerId,
     },
     `${discovered.size} invented peers; paired after ${tookMs} ms`,
+  )
+}
+
+async function inventedJoiners(scene: Scene): Promise<Verdict> {
+  const discovered = new Set<string>()
+  const alice = await scene.node('alice', { mdns: true })
+  alice.addEventListener('device:discovered', ({ detail }) => discovered.add(detail.peerId))
+  await inventPeers(scene, await silentPort(scene), discovered)
+  const startedAt = performance.now()
+  const invitation = await alice.pair()
+  await pause(5_000)
+  const dials = alice.metrics().dials.tried
+  const atMost = 16 + Math.ceil((performance.now() - startedAt) / 100)
+  const bob = await scene.node('bob')
+  const joined = await tryJoin(bob, invitation.words, [addressOf(alice)], { timeoutMs: 20_000 })
+  return unless(
+    {
+      [`${dials} dials in five seconds`]: dials > atMost,
+      'nobody was dialled': dials === 0,
+      [`the honest one: ${outcomeOf(joined)}`]: typeof joined === 'string',
+    },
+    `${discovered.size} invented peers; ${dials} dials in five seconds`,
   )
 }
 

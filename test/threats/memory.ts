@@ -28,7 +28,7 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/protocols/candidate-queue.ts',
-            find: `if (this.#candidates.size < maxPeers) return`,
+            find: `if (this.#candidates.size < this.#options.maxPeers) return`,
             replace: `if (this.#candidates.size < 10_000_000) return`,
           },
         ],

@@ -26,7 +26,7 @@ type vector struct {
 
 func TestVectors(t *testing.T) {
 	var vectors []vector
-	if err := protocoldoc.Vectors("Test vectors", &vectors); err != nil {
+	if err := protocoldoc.Vectors("pairing.json", &vectors); err != nil {
 		t.Fatal(err)
 	}
 	if len(vectors) == 0 {

@@ -22,7 +22,7 @@ type vector struct {
 
 func TestVectors(t *testing.T) {
 	var vectors []vector
-	if err := protocoldoc.Vectors("Records", &vectors); err != nil {
+	if err := protocoldoc.Vectors("records.json", &vectors); err != nil {
 		t.Fatal(err)
 	}
 	if len(vectors) == 0 {

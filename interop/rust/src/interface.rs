@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 #[derive(Deserialize)]
@@ -49,8 +49,30 @@ pub enum Command {
         peer_id: String,
         name: String,
         version: u32,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "some_value")]
         body: Option<Value>,
+    },
+    Stream {
+        peer_id: String,
+        name: String,
+        version: u32,
+        #[serde(default, deserialize_with = "some_value")]
+        body: Option<Value>,
+        bytes: u64,
+    },
+    Emit {
+        peer_id: String,
+        name: String,
+        version: u32,
+        #[serde(default, deserialize_with = "some_value")]
+        body: Option<Value>,
+    },
+    Subscribe {
+        topic: String,
+    },
+    Publish {
+        topic: String,
+        body: Value,
     },
     Versions {
         peer_id: String,
@@ -74,6 +96,11 @@ pub enum Command {
         address: String,
         times: usize,
     },
+}
+
+/// A value that is there, be it null, is not the same as none.
+fn some_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// How a command fails.

@@ -6,4 +6,5 @@ pub mod network;
 pub mod options;
 pub mod pairing;
 pub mod record;
+pub mod session;
 pub mod store;

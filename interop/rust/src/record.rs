@@ -7,7 +7,7 @@ use minicbor::{Decoder, Encoder};
 use serde::{Deserialize, Serialize};
 
 use crate::pairing::description::{open, seal};
-use crate::pairing::fields::{Bytes32, expand, fields};
+use crate::pairing::fields::{Bytes32, expand, fields, same};
 
 const MAX_RECORD_BYTES: usize = 2048;
 const CONTENT_BYTES: usize = 1024;
@@ -22,6 +22,12 @@ const DATA_FIELD: u8 = 9 << 3 | 2;
 pub struct RecordKeys {
     identity: Keypair,
     record_key: Bytes32,
+}
+
+impl PartialEq for RecordKeys {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity.public() == other.identity.public() && same(&self.record_key, &other.record_key)
+    }
 }
 
 /// What a record says.
@@ -43,6 +49,13 @@ impl RecordKeys {
     pub fn new(signing_seed: &Bytes32, record_key: &Bytes32) -> Option<Self> {
         let identity = Keypair::ed25519_from_bytes(*signing_seed).ok()?;
         Some(Self { identity, record_key: *record_key })
+    }
+
+    /// Of the record that `writer` leaves in an epoch for the device with which it has the pair key.
+    pub fn presence(pair_key: &Bytes32, writer: &PeerId, epoch: u64) -> Option<Self> {
+        let (writer, epoch) = (writer.to_base58(), epoch.to_string());
+        let derive = |label: &[u8]| expand(pair_key, &fields(&[label, writer.as_bytes(), epoch.as_bytes()]));
+        Self::new(&derive(b"presence-signing-seed"), &derive(b"presence-record-key"))
     }
 
     /// Where the DHT keeps the record.

@@ -81,13 +81,14 @@ impl Store {
             .collect()
     }
 
-    /// Finishes the pairing to which a key belongs that the peer has proved.
-    pub fn prove(&mut self, peer: &PeerId, pair_key: &Bytes32) -> io::Result<()> {
-        let unfinished = self.row(peer).and_then(|row| row.provisional.as_ref());
-        if unfinished.is_some_and(|provisional| provisional.pair_key.0 == *pair_key) {
+    /// Finishes the pairing to which a key belongs that the peer has proved; whether there was one.
+    pub fn prove(&mut self, peer: &PeerId, pair_key: &Bytes32) -> io::Result<bool> {
+        let row = self.row(peer).and_then(|row| row.provisional.as_ref());
+        let unfinished = row.is_some_and(|provisional| provisional.pair_key.0 == *pair_key);
+        if unfinished {
             self.activate(peer)?;
         }
-        Ok(())
+        Ok(unfinished)
     }
 
     /// Whether a Confirmed fits the pending pairing with this peer, without its invitation.

@@ -1,4 +1,4 @@
-//! The test vectors of PROTOCOL.md, computed again.
+//! The test vectors of docs/vectors, computed again; those of sessions are in session_vectors.rs.
 
 use libp2p::PeerId;
 use serde::de::DeserializeOwned;
@@ -11,28 +11,17 @@ use spacedock::pairing::message::{Answer, Fixed, Question, Reason};
 use spacedock::pairing::transcript::{self, Role};
 use spacedock::record::{RecordKeys, Whereabouts};
 
-/// The blocks of JSON in the document, in order.
-fn blocks() -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../PROTOCOL.md");
-    let document = std::fs::read_to_string(path).expect("the document is there");
-    let blocks: Vec<Value> = document
-        .split("```json\n")
-        .skip(1)
-        .filter_map(|block| serde_json::from_str(block.split("```").next()?).ok())
-        .collect();
-    assert!(blocks.len() >= 2, "the document has vectors");
-    blocks
+/// The vectors of one file.
+fn vectors(file: &str) -> Vec<Value> {
+    let path = format!("{}/../../docs/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read(path).expect("the file is there");
+    let found: Vec<Value> = serde_json::from_slice(&text).expect("an array of vectors");
+    assert!(!found.is_empty(), "{file} has vectors");
+    found
 }
 
-/// Vectors that have this field.
-fn vectors(field: &str) -> Vec<Value> {
-    let found: Vec<Value> = blocks()
-        .into_iter()
-        .flat_map(|block| block.as_array().cloned().unwrap_or_default())
-        .filter(|vector| !vector[field].is_null())
-        .collect();
-    assert!(!found.is_empty(), "no vector has {field}");
-    found
+fn peer(value: &Value) -> PeerId {
+    value.as_str().expect("a text").parse().expect("a peer id")
 }
 
 fn hex<const LENGTH: usize>(value: &Value) -> [u8; LENGTH] {
@@ -50,7 +39,7 @@ fn mac_of(value: &Value) -> Bytes32 {
 
 #[test]
 fn codes_and_their_keys() {
-    for vector in vectors("codeKeys") {
+    for vector in vectors("pairing") {
         let entropy = hex(&vector["entropy"]);
         let words = vector["words"].as_str().expect("words");
         assert_eq!(words_of(&entropy), words);
@@ -67,7 +56,7 @@ fn codes_and_their_keys() {
 
 #[test]
 fn every_message_of_a_pairing() {
-    for vector in vectors("codeKeys") {
+    for vector in vectors("pairing") {
         replay(&vector);
     }
 }
@@ -75,11 +64,10 @@ fn every_message_of_a_pairing() {
 fn replay(vector: &Value) {
     let keys = CodeKeys::new(&hex(&vector["entropy"]));
     let (initiator, joiner) = (&vector["initiator"], &vector["joiner"]);
-    let peer = |side: &Value| side["peerId"].as_str().expect("a text").parse::<PeerId>().expect("a peer id");
     let expected = &vector["transcript"];
     let messages = &vector["messages"];
 
-    let start = transcript::start(&peer(initiator), &peer(joiner));
+    let start = transcript::start(&peer(&initiator["peerId"]), &peer(&joiner["peerId"]));
     assert_eq!(start, hex(&expected["start"]));
     let (nonce, share) = (hex(&joiner["nonce"]), share_of(&hex(&joiner["secret"])));
     assert_eq!(share, hex(&joiner["share"]));
@@ -143,12 +131,12 @@ fn replay(vector: &Value) {
 #[test]
 fn records() {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    for vector in vectors("routingKey") {
+    for vector in vectors("records") {
         let keys = RecordKeys::new(&hex(&vector["signingSeed"]), &hex(&vector["recordKey"])).expect("a seed");
         assert_eq!(hex::encode(keys.routing_key()), vector["routingKey"]);
         let addresses = vector["addresses"].as_array().expect("addresses").iter();
         let whereabouts = Whereabouts {
-            peer: vector["peer"].as_str().expect("a text").parse().expect("a peer id"),
+            peer: peer(&vector["peer"]),
             addresses: addresses
                 .map(|address| address.as_str().expect("a text").parse().expect("an address"))
                 .collect(),
@@ -164,6 +152,17 @@ fn records() {
             damaged[index] ^= 1;
             assert_eq!(keys.read(&damaged), None, "byte {index}");
         }
+    }
+}
+
+#[test]
+fn presence() {
+    for vector in vectors("presence") {
+        let epoch = vector["wallClockMs"].as_u64().expect("a time") / 1000 / (6 * 3600);
+        assert_eq!(Some(epoch), vector["epoch"].as_u64());
+        let keys = RecordKeys::presence(&hex(&vector["pairKey"]), &peer(&vector["writer"]), epoch);
+        let expected = RecordKeys::new(&hex(&vector["signingSeed"]), &hex(&vector["recordKey"]));
+        assert!(keys.is_some() && keys == expected, "{vector}");
     }
 }
 

@@ -2,7 +2,7 @@ import type { DeviceInfo } from '../../api.ts'
 import { printableLine } from '../../daemon/printable.ts'
 import { SpacedockError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { deviceTable, type PaintState, shownState, shortAddress } from '../device-table.ts'
+import { deviceRemedies, deviceTable, type PaintState, shownState, shortAddress } from '../device-table.ts'
 import { describeTiming } from '../durations.ts'
 import { exitCodes } from '../exit-codes.ts'
 
@@ -24,8 +24,11 @@ export const devices: Command = {
   run: async ({ daemon, output }) => {
     const { devices: found } = await daemon.call('devices', {})
     if (output.json) for (const device of found) output.result(deviceLine(device), '')
-    else if (found.length > 0) output.text(deviceTable(found, new Date(), paintState(output)))
-    else
+    else if (found.length > 0) {
+      output.text(deviceTable(found, new Date(), paintState(output)))
+      const remedies = deviceRemedies(found)
+      if (remedies !== '') output.progress({ event: 'advice' }, remedies)
+    } else
       output.progress(
         { event: 'none' },
         'No devices yet: "spacedock pair" here and "spacedock join" on the other one.',

@@ -1,6 +1,7 @@
-import type { PeerId } from '@libp2p/interface'
+import type { PeerId, PeerStore } from '@libp2p/interface'
 import type { AddressManager, AddressType } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { isRelayed } from '../relayed-address.ts'
 import { addressClasses, classOfAddress, type AddressClass } from './address-class.ts'
 
 /** Whence an address of this host is known. */
@@ -62,6 +63,7 @@ const onlyHere: ReadonlySet<AddressClass> = new Set(['loopback', 'link-local'])
  */
 export class OwnAddresses {
   #components: OwnAddressesComponents | undefined
+  readonly #learnt = new Map<AddressSource, () => Multiaddr[]>()
 
   /** To be given to libp2p as a service, and `all` as its filter of announced addresses. */
   readonly service = (components: OwnAddressesComponents): OwnAddresses => {
@@ -69,22 +71,53 @@ export class OwnAddresses {
     return this
   }
 
+  /** From now on these count, too; they are verified, and name no peer. After a change, `changed` is to be called. */
+  learnFrom(source: 'mapped' | 'observed', addresses: () => Multiaddr[]): void {
+    this.#learnt.set(source, addresses)
+  }
+
+  /** Tells the program, by libp2p's event `self:peer:update`, if they are others than before. */
+  async changed(): Promise<void> {
+    if (this.#components === undefined) return
+    const { peerStore, peerId } = this.#components
+    const multiaddrs = this.all().map((address) => address.decapsulate(`/p2p/${peerId.toString()}`))
+    await peerStore.patch(peerId, { multiaddrs })
+  }
+
+  /** The TCP port on which this host listens; null when it does not. */
+  port(): number | null {
+    const listening = this.#known().find(
+      ({ source, address }) => source === 'interface' && !isRelayed(address),
+    )
+    const tcp = listening?.address.getComponents().find(({ name }) => name === 'tcp')
+    return tcp?.value === undefined ? null : Number(tcp.value)
+  }
+
   /** Each ends in /p2p/PEERID. None before the host exists. */
   all(): Multiaddr[] {
+    return ownAddresses(this.#known())
+  }
+
+  #known(): KnownAddress[] {
     if (this.#components === undefined) return []
     const { addressManager, peerId } = this.#components
     const suffix = `/p2p/${peerId.toString()}`
-    const known = addressManager.getAddressesWithMetadata().map(({ multiaddr: address, type, verified }) => ({
+    const fromLibp2p = addressManager
+      .getAddressesWithMetadata()
+      .map(({ multiaddr: address, type, verified }) => ({ address, source: sources[type], verified }))
+    const learnt = [...this.#learnt].flatMap(([source, addresses]) =>
+      addresses().map((address) => ({ address, source, verified: true })),
+    )
+    return [...fromLibp2p, ...learnt].map(({ address, ...known }) => ({
+      ...known,
       address: address.toString().endsWith(suffix) ? address : address.encapsulate(suffix),
-      source: sources[type],
-      verified,
     }))
-    return ownAddresses(known)
   }
 }
 
 interface OwnAddressesComponents {
   addressManager: Pick<AddressManager, 'getAddressesWithMetadata'>
+  peerStore: Pick<PeerStore, 'patch'>
   peerId: PeerId
 }
 

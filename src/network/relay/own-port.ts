@@ -1,6 +1,6 @@
 import type { Connection, Transport } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { chooseListenPort } from '../listen-port.ts'
+import { chooseRandomPort } from '../listen-port.ts'
 
 /** Connections that were dialled from a port of our choice, and which port that was. */
 export class OwnPorts {
@@ -25,7 +25,7 @@ export class OwnPorts {
       const dial = transport.dial.bind(transport)
       transport.dial = async (address, options) => {
         if ('localPort' in options || !isWanted(address)) return dial(address, options)
-        const localPort = await chooseListenPort()
+        const localPort = await chooseRandomPort()
         // The transport spreads these options over those of `net.connect`. Port 0 is: any.
         const bound = { ...options, localPort }
         const connection = await dial(address, bound)

@@ -1,18 +1,19 @@
 import { circuitRelayServer, RELAY_V2_HOP_CODEC, RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
 import type { CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify } from '@libp2p/identify'
 import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
-import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Log } from '../../api.ts'
 import { pause, systemClock } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
+import { parseAnnounced } from '../addresses/announced-address.ts'
 import { OwnAddresses, usableElsewhere } from '../addresses/own-addresses.ts'
+import { addressesForStrangers, scopedIdentify } from '../addresses/told-addresses.ts'
 import { answers } from '../connection-probe.ts'
 import { dhtService } from '../dht/dht-service.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
@@ -56,7 +57,8 @@ export interface RendezvousServer {
 export async function createRendezvousServer(options: RendezvousServerOptions): Promise<RendezvousServer> {
   const { seed, announce = [], others = [], maxConnections = 4_096, records, agent } = options
   const { clock = systemClock, log = () => {} } = options
-  for (const address of announce) checkAnnounced(address)
+  for (const address of announce)
+    parseAnnounced(address, '/dns4/meet.example.org/tcp/4111 or /ip4/20.3.4.5/tcp/4111')
   const otherNodes = others.map((address) => parsePeerAddress(address))
   const limits = { ...defaultRelayLimits, ...options.relay }
   const guard = new RelayGuard(clock, limits)
@@ -66,7 +68,8 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     addresses: {
       listen: await listenAddresses(options),
       announce: [...announce],
-      announceFilter: () => usableElsewhere(own.all()),
+      // A relay tells these to whoever has a place there.
+      announceFilter: () => addressesForStrangers(own.all()),
     },
     transports: [
       tcp({ inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }),
@@ -75,7 +78,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     // The larger the window, the more a paused sender has already on its way.
     streamMuxers: [lazyStreams(yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } }))],
     services: {
-      identify: identify({ runOnConnectionOpen: true }),
+      identify: scopedIdentify({ own: () => own.all(), isTrusted: () => false }),
       ping: pingService({ clock }),
       lazyEncryption: lazyEncryption(),
       dht: dhtService({
@@ -169,7 +172,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
 
   return {
     peerId: libp2p.peerId.toString(),
-    addresses: () => libp2p.getMultiaddrs().map(String),
+    addresses: () => usableElsewhere(own.all()).map(String),
     usage: () => ({
       reservations: relay.reservations.size,
       relayedConnections: guard.connections,
@@ -201,18 +204,6 @@ async function putUnderGuard(registrar: Registrar, guard: RelayGuard): Promise<v
   // Not as middleware: for streams that come in, libp2p adds the handler to its list of middleware every time.
   await registrar.handle(RELAY_V2_HOP_CODEC, guard.guard(handler), { ...options, force: true })
   registrar.use(RELAY_V2_STOP_CODEC, [guard.join])
-}
-
-function checkAnnounced(text: string): void {
-  try {
-    const address = multiaddr(text)
-    if (address.getComponents().some(({ name }) => name === 'tcp')) return
-  } catch {
-    // said below
-  }
-  throw new SpacedockError('invalid-argument', `The address "${text.slice(0, 100)}" cannot be announced.`, {
-    hint: 'It looks like /dns4/meet.example.org/tcp/4111 or /ip4/203.0.113.5/tcp/4111.',
-  })
 }
 
 /** The relay itself would keep the place for a device that is gone. */

@@ -8,6 +8,7 @@ import { SpacedockError } from '../../errors.ts'
 import { abortReason, startDeadline } from '../deadline.ts'
 import { isNeverDialled } from '../discovery/address-filter.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
+import { chooseRandomPort } from '../listen-port.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 import { request, serve } from '../request-response.ts'
 export const simultaneousOpenProtocol = '/spacedock/simultaneous-open/1.0.0'
@@ -22,6 +23,8 @@ export interface MappedPort {
 export interface SimultaneousOpenOptions {
   /** The mapped ports of this device, the best first. */
   ports: () => readonly MappedPort[]
+  /** A port of this device that nothing uses. @default a random one */
+  freshPort?: () => Promise<number>
   /** Whether this peer may ask for it: addresses are told to paired devices only. */
   isAllowed: (peer: PeerId) => boolean
   clock: Clock
@@ -56,7 +59,8 @@ export class SimultaneousOpen implements Startable {
   readonly #options: SimultaneousOpenOptions
   /** What was agreed upon with a peer that may now say when. */
   readonly #agreed = new Map<string, Agreement>()
-  readonly #running = new Set<Promise<void>>()
+  /** What others asked for: one at a time with each. */
+  readonly #running = new Map<string, { stop: AbortController; done: Promise<void> }>()
   #stop = new AbortController()
 
   constructor(components: SimultaneousOpenComponents, options: SimultaneousOpenOptions) {
@@ -76,7 +80,7 @@ export class SimultaneousOpen implements Startable {
   async stop(): Promise<void> {
     this.#stop.abort(new SpacedockError('closed', 'This device is shutting down.'))
     await this.#components.registrar.unhandle(simultaneousOpenProtocol)
-    await Promise.all(this.#running)
+    await Promise.all([...this.#running.values()].map(({ done }) => done))
     this.#agreed.clear()
   }
 
@@ -87,10 +91,31 @@ export class SimultaneousOpen implements Startable {
 
   /**
    * A new, direct connection to the peer at the other end of this one. Only for the asker. Rejects when there is no pair of
-   * addresses to try it with, when it comes to nothing within five seconds, or with the signal's reason.
+   * addresses to try it with, when a few attempts have come to nothing, or with the signal's reason.
    */
   async open(relayed: Connection, { signal }: { signal: AbortSignal }): Promise<Connection> {
-    const ports = this.#options.ports().slice(0, maxAddresses)
+    let failure: unknown
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      const { agreement, roundTripMs } = await this.#arrange(relayed, signal)
+      try {
+        return await this.#connect(relayed.remotePeer, agreement, 'dialer', {
+          windowMs: roundTripMs + resendMs,
+          signal,
+        })
+      } catch (error) {
+        signal.throwIfAborted()
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  /** Resolves when the other side hears that it is time. */
+  async #arrange(
+    relayed: Connection,
+    signal: AbortSignal,
+  ): Promise<{ agreement: Agreement; roundTripMs: number }> {
+    const ports = await this.#portsForOnce()
     if (ports.length === 0) throw new Error('no public address of this device is known')
     const { answer, roundTripMs } = await this.#ask(
       relayed,
@@ -104,9 +129,28 @@ export class SimultaneousOpen implements Startable {
     const stream = await this.#openStream(relayed, signal)
     const told = request(stream, encodeJson({ go: true }), { maxBytes, signal })
     told.catch(() => {})
-    // When the other side hears it.
     await pause(this.#options.clock, roundTripMs / 2, signal)
-    return this.#connect(relayed.remotePeer, { port: own.port, target }, 'dialer', signal)
+    signal.throwIfAborted()
+    return { agreement: { port: own.port, target }, roundTripMs }
+  }
+
+  /**
+   * The mapped ports, for one attempt. Where a NAT keeps a device's ports, fresh ones take their place: a router that has refused a
+   * packet between two ports refuses what comes after it, too.
+   */
+  async #portsForOnce(): Promise<MappedPort[]> {
+    const { ports, freshPort = chooseRandomPort } = this.#options
+    return await Promise.all(
+      ports()
+        .slice(0, maxAddresses)
+        .map(async (mapped) => {
+          const [ip, tcp] = mapped.seenAs.getComponents()
+          if (ip?.value === undefined || tcp?.value !== String(mapped.port)) return mapped
+          const port = await freshPort()
+          if (port === 0) return mapped
+          return { port, seenAs: multiaddr(`/${ip.name}/${ip.value}/tcp/${port}`) }
+        }),
+    )
   }
 
   async #ask(
@@ -145,13 +189,13 @@ export class SimultaneousOpen implements Startable {
       const asked = v.safeParse(questionSchema, decodeJson(question))
       if (!asked.success) return null
       if ('go' in asked.output) return this.#go(remotePeer)
-      return encodeJson(this.#agree(remotePeer, asked.output.addresses))
+      return encodeJson(await this.#agree(remotePeer, asked.output.addresses))
     })
   }
 
   /** Picks an address of each side, of one family. */
-  #agree(peer: PeerId, addresses: readonly string[]): v.InferOutput<typeof answerSchema> {
-    for (const { port, seenAs } of this.#options.ports().slice(0, maxAddresses)) {
+  async #agree(peer: PeerId, addresses: readonly string[]): Promise<v.InferOutput<typeof answerSchema>> {
+    for (const { port, seenAs } of await this.#portsForOnce()) {
       const yours = addresses.find((address) => parseTarget(address)?.family === familyOf(seenAs))
       const target = yours === undefined ? null : parseTarget(yours)
       if (yours === undefined || target === null) continue
@@ -162,57 +206,69 @@ export class SimultaneousOpen implements Startable {
   }
 
   #go(peer: PeerId): Uint8Array | null {
-    const agreement = this.#agreed.get(peer.toString())
-    // Once only, and not while another one runs.
-    if (agreement === undefined || this.#running.size >= maxAtOnce) return null
-    this.#agreed.delete(peer.toString())
-    const running = this.#await(peer, agreement)
-    this.#running.add(running)
-    void running.finally(() => this.#running.delete(running))
+    const id = peer.toString()
+    const agreement = this.#agreed.get(id)
+    // Once only.
+    if (agreement === undefined) return null
+    this.#agreed.delete(id)
+    // The attempt before has failed: it is the other side that asks for the next.
+    this.#running.get(id)?.stop.abort(new Error('there is a newer attempt'))
+    this.#running.delete(id)
+    if (this.#running.size >= maxAtOnce) return null
+    const stop = new AbortController()
+    const done = this.#await(peer, agreement, AbortSignal.any([stop.signal, this.#stop.signal]))
+    this.#running.set(id, { stop, done })
+    void done.finally(() => {
+      if (this.#running.get(id)?.stop === stop) this.#running.delete(id)
+    })
     return encodeJson({})
   }
 
   /** Never rejects: whoever asked will see whether it worked. */
-  async #await(peer: PeerId, agreement: Agreement): Promise<void> {
+  async #await(peer: PeerId, agreement: Agreement, signal: AbortSignal): Promise<void> {
     try {
-      await this.#connect(peer, agreement, 'listener', this.#stop.signal)
+      await this.#connect(peer, agreement, 'listener', { windowMs: answererWindowMs, signal })
     } catch (error) {
       this.#options.log('debug', 'simultaneous-open.failed', { error: String(error) })
     }
   }
 
-  /** Dials until it works or the time is over: a router may refuse the first packets, and the other side's may come late. */
-  async #connect(peer: PeerId, agreement: Agreement, role: Role, signal: AbortSignal): Promise<Connection> {
+  /** Dials once. The system sends the first packet again, after a second, as long as nobody refuses it. */
+  async #connect(
+    peer: PeerId,
+    { port, target }: Agreement,
+    role: Role,
+    { windowMs, signal }: { windowMs: number; signal: AbortSignal },
+  ): Promise<Connection> {
     const { clock } = this.#options
     const { transportManager } = this.#components
-    const { port, target } = agreement
     const address = multiaddr(`${target.address}/p2p/${peer.toString()}`)
     const transport = transportManager.dialTransportForMultiaddr(address)
     if (transport === undefined) throw new Error(`no transport dials ${target.address}`)
-    const deadline = startDeadline(openTimeoutMs, timedOut, { signal, clock })
+    const deadline = startDeadline(windowMs + upgradeTimeoutMs, timedOut, { signal, clock })
+    const closeWindow = clock.after(windowMs, () => deadline.abort(timedOut()))
     try {
-      for (;;) {
-        try {
-          return await this.#dial(transport, address, port, role, deadline.signal)
-        } catch (error) {
-          if (deadline.signal.aborted) throw error
-          await pause(clock, retryMs * (0.5 + Math.random()), deadline.signal)
-          deadline.signal.throwIfAborted()
-        }
-      }
+      return await this.#dial(transport, address, {
+        localPort: port,
+        role,
+        signal: deadline.signal,
+        onOpen: closeWindow,
+      })
     } catch (error) {
       throw deadline.signal.aborted ? abortReason(deadline.signal) : error
     } finally {
+      closeWindow()
       deadline.stop()
     }
   }
 
   /** Both ends have dialled: which of them has the dialler's part is settled by their ids, and told to the upgrader here. */
-  #dial(transport: Transport, address: Multiaddr, localPort: number, role: Role, signal: AbortSignal) {
+  #dial(transport: Transport, address: Multiaddr, { localPort, role, signal, onOpen }: DialOptions) {
     const { upgrader } = this.#components
     const initiator = role === 'dialer'
     const withRole: Pick<Upgrader, 'upgradeOutbound'> = {
       upgradeOutbound(connection, options) {
+        onOpen()
         connection.direction = initiator ? 'outbound' : 'inbound'
         return upgrader.upgradeOutbound(connection, { ...options, initiator })
       },
@@ -229,6 +285,14 @@ export class SimultaneousOpen implements Startable {
 }
 
 type Role = 'dialer' | 'listener'
+
+interface DialOptions {
+  localPort: number
+  role: Role
+  signal: AbortSignal
+  /** The TCP connection is open; it is not encrypted yet. */
+  onOpen: () => void
+}
 
 interface Agreement {
   /** Of this device. */
@@ -247,8 +311,12 @@ const maxBytes = 4_096
 /** At once, asked for by others. */
 const maxAtOnce = 8
 const exchangeTimeoutMs = 10_000
-const openTimeoutMs = 5_000
-const retryMs = 50
+const maxAttempts = 4
+/** After this long, and a round trip, the system has sent the first packet twice. */
+const resendMs = 1_500
+/** The asker comes with the next attempt earlier, or not at all. */
+const answererWindowMs = 5_000
+const upgradeTimeoutMs = 10_000
 
 const addressSchema = v.pipe(v.string(), v.maxLength(200))
 const questionSchema = v.union([

@@ -13,6 +13,7 @@ export const frameTypes = {
   dialerProof: 0x03,
   unknownDevice: 0x04,
   revoked: 0x05,
+  otherVersion: 0x06,
   request: 0x10,
   response: 0x11,
   error: 0x12,
@@ -46,25 +47,30 @@ export interface Frame {
 export const maxPayloadBytes = 64 * 1024
 export const headerBytes = 9
 
-interface FrameRule {
+export interface FrameRule {
   payloadBytes: readonly [min: number, max: number]
+  /** The length is a multiple of it. @default 1 */
+  unitBytes?: number
   onChannel: boolean
   continued: boolean
 }
 
-const rules: Record<FrameType, FrameRule> = {
+/** What a frame of each type may be: PROTOCOL.md, 'Frames'. */
+export const frameRules: Record<FrameType, FrameRule> = {
   dialerHello: { payloadBytes: [1, 256], onChannel: false, continued: false },
   listenerHello: { payloadBytes: [1, 256], onChannel: false, continued: false },
   dialerProof: { payloadBytes: [1, 256], onChannel: false, continued: false },
   unknownDevice: { payloadBytes: [0, 0], onChannel: false, continued: false },
-  revoked: { payloadBytes: [32, 64], onChannel: false, continued: false },
+  revoked: { payloadBytes: [32, 64], unitBytes: 32, onChannel: false, continued: false },
+  otherVersion: { payloadBytes: [1, 16], onChannel: false, continued: false },
   request: { payloadBytes: [1, maxPayloadBytes], onChannel: true, continued: true },
   response: { payloadBytes: [0, maxPayloadBytes], onChannel: true, continued: true },
   error: { payloadBytes: [2, 8 * 1024], onChannel: true, continued: false },
   cancel: { payloadBytes: [0, 0], onChannel: true, continued: false },
   ping: { payloadBytes: [8, 8], onChannel: false, continued: false },
   pong: { payloadBytes: [8, 8], onChannel: false, continued: false },
-  goodbye: { payloadBytes: [0, 0], onChannel: false, continued: false },
+  // Its payload has no meaning yet.
+  goodbye: { payloadBytes: [0, 64], onChannel: false, continued: false },
   open: { payloadBytes: [1, maxPayloadBytes], onChannel: true, continued: false },
   accept: { payloadBytes: [0, 0], onChannel: true, continued: false },
   data: { payloadBytes: [1, maxPayloadBytes], onChannel: true, continued: false },
@@ -159,7 +165,7 @@ function parseHeader(bytes: Uint8Array): Header & { length: number } {
   const more = (typeByte & moreBit) !== 0
   const type = typeOfByte.get(typeByte & ~moreBit)
   if (type === undefined) throw malformed(`of the unknown type ${typeByte}`)
-  const rule = rules[type]
+  const rule = frameRules[type]
   const [min, max] = rule.payloadBytes
   if (length > max) {
     throw new SpacedockError(
@@ -168,6 +174,7 @@ function parseHeader(bytes: Uint8Array): Header & { length: number } {
     )
   }
   if (length < min || (more && length === 0)) throw malformed(`${type} that is too short`)
+  if (length % (rule.unitBytes ?? 1) !== 0) throw malformed(`${type} of ${length} bytes`)
   if (more && !rule.continued) throw malformed(`${type} that claims to be continued`)
   if (rule.onChannel !== channel > 0) throw malformed(`${type} on channel ${channel}`)
   return { type, more, channel, length }

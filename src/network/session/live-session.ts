@@ -180,6 +180,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       case 'listenerHello':
       case 'dialerProof':
       case 'unknownDevice':
+      case 'otherVersion':
         throw new SpacedockError('invalid-message', `The other device sent ${frame.type} after the hello.`)
       default:
         return frame.type satisfies never

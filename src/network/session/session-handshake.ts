@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { PeerId, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
+import { OtherVersionError } from './session-errors.ts'
 import type { Clock } from '../../api.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
 import { sameMac } from '../../pairing/proofs.ts'
@@ -48,6 +49,7 @@ export async function greetAsDialer(framed: FramedStream, options: HandshakeOpti
     if (!isRevoked) options.onDisowned?.(remotePeer, keys)
     throw refused(isRevoked, keys, await options.keysOf(remotePeer))
   }
+  if (answer.type === 'otherVersion') throw await sayVersions(framed, answer.payload, signal)
   expectType(answer, 'listenerHello')
   const verified = hello.verifyListenerHello(peers, dialerHello, answer.payload, keys)
   if (verified === null) throw badProof()
@@ -72,6 +74,8 @@ export async function greetAsListener(framed: FramedStream, options: HandshakeOp
   const peers: HelloPeers = { dialer: idBytes(remotePeer), listener: idBytes(localPeer) }
   const opening = await framed.nextFrame(signal)
   expectType(opening, 'dialerHello')
+  if (hello.versionOf(opening.payload) !== hello.helloVersion)
+    throw await askVersions(framed, opening.payload, signal)
   const dialer = hello.decodeDialerHello(opening.payload)
   if (dialer === null)
     throw new SpacedockError('invalid-message', 'The other device sent an unreadable hello.')
@@ -93,6 +97,31 @@ export async function greetAsListener(framed: FramedStream, options: HandshakeOp
     throw badProof()
   await untilAborted(Promise.resolve(options.onProved(remotePeer, pairKey)), signal)
   return dialer.instance
+}
+
+/** A hello that this side cannot read: both sides tell what they speak. What the dialer does not tell, its hello shows. */
+async function askVersions(
+  framed: FramedStream,
+  dialerHello: Uint8Array,
+  signal: AbortSignal,
+): Promise<Error> {
+  send(framed, 'otherVersion', Uint8Array.from(hello.helloVersions))
+  const answer = await framed.nextFrame(signal).catch(() => null)
+  const told = answer?.type === 'otherVersion' ? answer.payload : dialerHello.subarray(0, 1)
+  await framed.close(signal).catch(() => {})
+  return otherVersion(told)
+}
+
+async function sayVersions(framed: FramedStream, told: Uint8Array, signal: AbortSignal): Promise<Error> {
+  send(framed, 'otherVersion', Uint8Array.from(hello.helloVersions))
+  await framed.close(signal)
+  // The other side reads it before it closes; a reset of ours could overtake it.
+  await framed.nextFrame(signal).catch(() => {})
+  return otherVersion(told)
+}
+
+function otherVersion(told: Uint8Array): OtherVersionError {
+  return new OtherVersionError([...told], hello.helloVersions)
 }
 
 /** Tells a peer that it is not paired, or was revoked, without reading a byte of what it sends. Never rejects. */

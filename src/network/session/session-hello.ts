@@ -41,6 +41,8 @@ export interface HelloSecrets {
 }
 
 export const helloVersion = 1
+/** What is told to a device that speaks another one, the newest first. */
+export const helloVersions: readonly number[] = [helloVersion]
 export const instanceBytes = 16
 export const nonceBytes = 32
 export const maxKeys = 2
@@ -62,6 +64,11 @@ export interface DialerHello {
   instance: Uint8Array
   nonce: Uint8Array
   keyIds: Uint8Array[]
+}
+
+/** Of any hello: whatever a version may change, its first byte stays. */
+export function versionOf(hello: Uint8Array): number {
+  return hello[0] ?? 0
 }
 
 /** Null for anything that is not a hello of this version. */

@@ -105,6 +105,12 @@ export class ConnectionSupervisor {
   networkChanged(): void {
     if (this.#phase !== 'running') return
     for (const { sessions } of this.#kept.values()) sessions.check()
+    this.tryAnew()
+  }
+
+  /** There is a new way to everybody: those without a session that answers are tried now, and dials under way start over. */
+  tryAnew(): void {
+    if (this.#phase !== 'running') return
     const missing = this.#options.devices().filter((peerId) => {
       const kept = this.#kept.get(peerId.toString())
       return kept !== undefined && this.#lacksSession(kept)
@@ -120,6 +126,13 @@ export class ConnectionSupervisor {
     }
     this.#keep(session.remotePeer).sessions.add(session)
     return 'kept'
+  }
+
+  /** The device came, and no session came of it, for a reason that a person must hear of. */
+  refused(peerId: PeerId, failure: SpacedockError): void {
+    const kept = this.#kept.get(peerId.toString())
+    if (kept !== undefined && this.#isWanted(kept) && kept.sessions.used === undefined)
+      this.#options.onAttemptFailed?.(peerId, failure)
   }
 
   /** Opens a session over a better connection for whatever is new; the one before ends when what is under way on it has ended. */
@@ -247,7 +260,7 @@ export class ConnectionSupervisor {
   /** Another way is looked for while the session in use does not answer, and only as long. */
   #doubtChanged(kept: Kept): void {
     if (!this.#isWanted(kept) || kept.sessions.used === undefined) return
-    if (this.#lacksSession(kept)) this.#attempts.hurry(kept.peerId)
+    if (this.#lacksSession(kept)) this.#attempts.restart([kept.peerId])
     else this.#attempts.pause(kept.peerId)
   }
 

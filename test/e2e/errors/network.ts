@@ -1,5 +1,6 @@
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { device } from '../../device.ts'
 import { createLab, type Lab } from '../../lab/lab.ts'
 import { asAnotherUser, whyNoNamespaces, whyNoOtherUser } from './machine.ts'
 import {
@@ -46,6 +47,10 @@ export function networkSituations(hosts: Hosts): Situations {
         return spacedock(['pair', '--yes'], { form, place, dataDir: await newDirectory() })
       },
     },
+    'firewalls keep the two devices of `pair` and `join` apart': {
+      obstacle: whyNoNamespaces,
+      provoke: async (form) => joinThroughFirewalls(await hosts.lab, form),
+    },
     '`--port` with a port that is only for administrators': {
       obstacle: async () => (await whyNoNamespaces()) || whyNoOtherUser(),
       provoke: async (form) => {
@@ -60,6 +65,20 @@ export function networkSituations(hosts: Hosts): Situations {
       },
     },
   }
+}
+
+/** Host firewalls in their usual state on both sides. */
+async function joinThroughFirewalls(lab: Lab, form: Form): Promise<Outcome> {
+  const home = await lab.lan(`home-${form}`, { ipv4: '10.1.0.0/24' })
+  const places = [await lab.host(`shows-${form}`, [home]), await lab.host(`types-${form}`, [home])] as const
+  for (const place of places) await place.firewall({ dropInbound: true, allowUdp: [5353] })
+  const [shows, types] = places
+  await using initiator = await device(shows, { name: 'initiator' })
+  await using joiner = await device(types, { name: 'joiner' })
+  await Promise.all([initiator.up(), joiner.up()])
+  const { words = '' } = await initiator.spawnCli(['pair', '--yes']).waitForEvent('code')
+  const args = ['join', '--no-start', '--yes', '-', '--timeout', '8']
+  return await spacedock(args, { form, place: types, dataDir: joiner.dataDir, input: words })
 }
 
 async function withPortTaken(option: '--port' | '--metrics-port', form: Form): Promise<Outcome> {

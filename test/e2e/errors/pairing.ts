@@ -56,6 +56,12 @@ export function pairingSituations(couple: Couple): Situations {
       '--peer',
       '/ip4/192.168.1.20/udp/4001/p2p/12D3KooWRR24oqVMCR6qrQPpsRy4JqhUBSUTZaQHdFVmk7KXr22t',
     ]),
+    '`join --peer` with an address that refuses connections': joinAtEmil([
+      '--timeout',
+      '2',
+      '--peer',
+      '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWRR24oqVMCR6qrQPpsRy4JqhUBSUTZaQHdFVmk7KXr22t',
+    ]),
     '`join` with a code whose `pair` was ended': {
       provoke: (form) =>
         couple.alone(async (dora, { dataDir }) => {

@@ -117,6 +117,69 @@ for (const [kind, firewall] of Object.entries(firewalls)) {
 }
 
 scene(
+  'without multicast, an address of a closed initiator is tried in vain: join says to swap, which works, as pair --peer does',
+  async (stage) => {
+    const { alice, bob, home } = await twoHosts(stage)
+    await alice.host.firewall({ dropMulticast: true, dropInbound: true })
+    await bob.host.firewall({ dropMulticast: true })
+    await Promise.all([alice.device.up(), bob.device.up()])
+    const ofAlice = await addressOf(alice)
+    const ofBob = await addressOf(bob)
+
+    const inVain = alice.device.spawnCli(['pair', '--yes'])
+    const { words } = await inVain.waitForEvent('code')
+    const joining = bob.device.spawnCli(['join', '-', '--yes', '--timeout', '20', '--peer', ofAlice])
+    joining.end(`${String(words)}\n`)
+    const told = await timed(() => joining.progress(({ event }) => event === 'obstacle'))
+    assert.deepEqual([told.result['cause'], told.result['known']], ['no-answer', 'given'])
+    assert.match(told.result.message ?? '', /run "spacedock pair" here and "spacedock join" there/u)
+    await Promise.all([joining.kill(), inVain.kill()])
+
+    const swapped = bob.device.spawnCli(['pair', '--yes'])
+    const { words: others } = await swapped.waitForEvent('code')
+    const args = ['join', '-', '--yes', '--peer', ofBob]
+    const joined = await timed(() => alice.device.cli(args, { input: `${String(others)}\n` }))
+    assert.equal(joined.result.code, 0, joined.result.stderr)
+    await swapped.waitForEvent('paired')
+    stage.saw(`said after ${told.took}: ${told.result.message}`)
+
+    const carol = await stage.device('carol', [home])
+    await carol.host.firewall({ dropMulticast: true })
+    await carol.device.up()
+    const dialling = alice.device.spawnCli(['pair', '--yes', '--peer', await addressOf(carol)])
+    const { words: more } = await dialling.waitForEvent('code')
+    const joinedToo = await timed(() =>
+      carol.device.cli(['join', '-', '--yes'], { input: `${String(more)}\n` }),
+    )
+    assert.equal(joinedToo.result.code, 0, joinedToo.result.stderr)
+    await dialling.waitForEvent('paired')
+    stage.saw(`paired, swapped, in ${joined.took}; with pair --peer in ${joinedToo.took}`)
+  },
+)
+
+scene(
+  'an initiator whose firewall lets in no multicast either: join names its port, and opening that is enough',
+  async (stage) => {
+    const { alice, bob } = await twoHosts(stage)
+    await alice.host.firewall({ dropInbound: true })
+    await Promise.all([alice.device.up(), bob.device.up()])
+    const port = await portOf(alice)
+    const pairing = alice.device.spawnCli(['pair', '--yes'])
+    const { words } = await pairing.waitForEvent('code')
+    const joining = bob.device.spawnCli(['join', '-', '--yes'])
+    joining.end(`${String(words)}\n`)
+    const told = await timed(() => joining.progress(({ event }) => event === 'obstacle'))
+    assert.match(told.result.message ?? '', new RegExp(`TCP port ${port}`, 'u'))
+    await alice.host.firewall({ dropInbound: true, allowTcp: [port] })
+    const opened = await timed(() => joining.waitForEvent('paired'))
+    await pairing.waitForEvent('paired')
+    stage.saw(
+      `said after ${told.took}; paired ${opened.took} after the port was opened, with the same commands`,
+    )
+  },
+)
+
+scene(
   'an initiator that nobody joins hears nothing of firewalls, whatever else is on the network',
   async (stage) => {
     const { alice, bob, home } = await twoHosts(stage)
@@ -152,6 +215,11 @@ async function pairAsPeopleDo(initiator: Actor, joiner: Actor): Promise<{ took: 
   await pairing.waitForEvent('paired')
   const lines = [pairing, joining].flatMap(({ process }) => process.stderr.split('\n'))
   return { took, told: lines.filter((line) => line.includes('"obstacle"')) }
+}
+
+async function addressOf({ device }: Actor): Promise<string> {
+  const { listen = [] } = await device.status()
+  return listen.find((address) => address.startsWith('/ip4/10.')) ?? ''
 }
 
 async function portOf({ device }: Actor): Promise<number> {

@@ -143,6 +143,7 @@ async function pairOverRelay(
         publicAddress === null
           ? []
           : [{ port: Number(publicAddress.split('/').at(-1)), seenAs: multiaddr(publicAddress) }],
+      freshPort: async () => Number(publicAddress?.split('/').at(-1)),
       isAllowed: () => isAllowed,
       clock: systemClock,
       log: () => {},

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { SpacedockError } from '../../../src/errors.ts'
-import { encodeFrames } from '../../../src/network/session/frames.ts'
+import { encodeFrames, FrameParser, type Frame } from '../../../src/network/session/frames.ts'
 import type { Session, SessionOptions } from '../../../src/network/session/session.ts'
 import { acceptSession, openSession } from '../../../src/network/session/session.ts'
 import { refuseDevice } from '../../../src/network/session/session-handshake.ts'
@@ -105,6 +105,49 @@ test('reflection: a dialer that echoes the proof of the listener is refused', as
   assert.equal(proved, 0)
   honest.outbound.abort(new Error('done'))
   await assert.rejects(honestOpening)
+})
+
+test('a hello of a version that the listener does not speak: both learn what the other speaks', async () => {
+  const { inbound, outbound, toDialer, listenerPeer } = await ends()
+  const parser = new FrameParser()
+  outbound.addEventListener('message', ({ data }) => {
+    parser.push(data.subarray())
+    const answer = parser.next()
+    assert.deepEqual(answer, { type: 'otherVersion', more: false, channel: 0, payload: Uint8Array.of(1) })
+    outbound.send(frame('otherVersion', Uint8Array.of(3, 2)))
+  })
+  outbound.send(frame('dialerHello', Uint8Array.of(3, 99)))
+  await assert.rejects(acceptSession(inbound, toDialer, sessionOptions(listenerPeer)), {
+    code: 'unknown-protocol',
+    message: 'The other device speaks versions 2, 3 of Spacedock’s protocol, and this one version 1.',
+    hint: 'Update Spacedock on this device.',
+    versions: [3, 2],
+  })
+})
+
+test('a dialer that says nothing more is known by the version of its hello', async () => {
+  const { inbound, outbound, toDialer, listenerPeer } = await ends()
+  outbound.addEventListener('message', () => outbound.abort(new Error('gone')))
+  outbound.send(frame('dialerHello', Uint8Array.of(2)))
+  await assert.rejects(acceptSession(inbound, toDialer, sessionOptions(listenerPeer)), { versions: [2] })
+})
+
+test('a listener of another version: the dialer says what it speaks, and is not called unpaired', async () => {
+  const { inbound, toListener, dialerPeer } = await ends()
+  const parser = new FrameParser()
+  const heard: Frame[] = []
+  inbound.addEventListener('message', ({ data }) => {
+    parser.push(data.subarray())
+    for (let next = parser.next(); next !== undefined; next = parser.next()) heard.push(next)
+    if (heard.length === 1) inbound.send(frame('otherVersion', Uint8Array.of(0)))
+    else void inbound.close()
+  })
+  await assert.rejects(openSession(toListener, sessionOptions(dialerPeer)), {
+    code: 'unknown-protocol',
+    hint: 'Update Spacedock on the other device.',
+    versions: [0],
+  })
+  assert.deepEqual(heard[1], { type: 'otherVersion', more: false, channel: 0, payload: Uint8Array.of(1) })
 })
 
 test('an unpaired peer is told so without a byte of what it sends being read', async () => {
@@ -250,4 +293,8 @@ async function outcomeOf(opening: Promise<Session>): Promise<string> {
     if (error instanceof SpacedockError) return error.code
     return error instanceof Error ? error.message : String(error)
   }
+}
+
+function frame(type: Frame['type'], payload: Uint8Array): Uint8Array {
+  return encodeFrames([{ type, more: false, channel: 0, payload }])
 }

@@ -504,3 +504,24 @@ test('stop says goodbye, and is over within two seconds whatever the others do',
   assert.equal(world.dials.length, 2)
   assert.equal(world.clock.pending(), 0)
 })
+
+test('when there is a new way, a dial for a session in doubt starts over, and none begins beside one that answers', async () => {
+  const other = await newPeerId()
+  const world = supervise([larger, other], {
+    dial: (peerId) =>
+      world.dials.length === 3 ? new Promise(() => {}) : Promise.resolve(world.connection(peerId)),
+  })
+  world.supervisor.start()
+  await world.clock.pass(0)
+  world.sessions.find(({ remotePeer }) => remotePeer.equals(larger))?.doubt(true)
+  await world.clock.pass(0)
+  assert.equal(world.dials.length, 3)
+  world.supervisor.tryAnew()
+  await world.clock.pass(0)
+  assert.deepEqual(
+    world.dials.map(({ peerId }) => peerId),
+    [larger, other, larger, larger],
+  )
+  assert.equal(world.supervisor.sessionOf(larger), world.session(3))
+  await world.stop()
+})

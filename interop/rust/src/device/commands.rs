@@ -29,8 +29,15 @@ pub struct Waiting {
 pub enum Awaited {
     Ping,
     Identify,
+    /// A session to be there, or all to be gone.
     Session,
-    Probe { keys: Box<CodeKeys>, left: usize, under_way: OutboundRequestId, answers: Vec<&'static str> },
+    End,
+    Probe {
+        keys: Box<CodeKeys>,
+        left: usize,
+        under_way: OutboundRequestId,
+        answers: Vec<&'static str>,
+    },
 }
 
 impl Device {

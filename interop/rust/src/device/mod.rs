@@ -4,13 +4,14 @@ mod commands;
 mod pairings;
 mod peers;
 mod rendezvous;
+mod service;
 mod sessions;
 
 use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm};
 use serde_json::json;
@@ -79,10 +80,14 @@ impl Device {
                 event = self.swarm.select_next_some() => match event {
                     SwarmEvent::NewListenAddr { .. } => missing -= 1,
                     SwarmEvent::ListenerClosed { reason: Err(error), .. } => return Err(error),
-                    _ => {}
+                    event => self.happened(event),
                 },
                 () = &mut deadline => return Err(io::ErrorKind::TimedOut.into()),
             }
+        }
+        // One listener may have several addresses: they are said together.
+        while let Some(event) = self.swarm.select_next_some().now_or_never() {
+            self.happened(event);
         }
         Ok(())
     }
@@ -109,6 +114,7 @@ impl Device {
             SwarmEvent::Behaviour(event) => self.behaved(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.peers.connected(peer_id, connection_id, &endpoint);
+                self.connection_is_there(peer_id);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
                 self.peers.disconnected(&peer_id, connection_id);
@@ -145,7 +151,6 @@ impl Device {
         self.tick_pairings(now);
         self.tick_rendezvous(now);
         self.tick_commands(now);
-        self.tick_sessions(now);
     }
 
     fn me(&self) -> PeerId {

@@ -302,7 +302,8 @@ impl Device {
         }
     }
 
-    pub(super) fn tell_paired(&self, peer: &PeerId) {
+    pub(super) fn tell_paired(&mut self, peer: &PeerId) {
+        self.publish_soon();
         let name = self.store.row(peer).map_or("", |row| row.name.as_str());
         write_event("paired", json!({ "peerId": peer.to_base58(), "name": name }));
     }

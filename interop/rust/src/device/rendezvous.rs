@@ -1,5 +1,7 @@
 //! The DHT and the relays of the rendezvous nodes.
 
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use libp2p::kad::{self, GetRecordOk, QueryResult, Quorum, Record};
@@ -8,22 +10,32 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::Device;
 use crate::options::peer_of;
-use crate::pairing::fields::random;
-use crate::record::Whereabouts;
+use crate::pairing::fields::{Bytes32, random};
+use crate::record::{RecordKeys, Whereabouts};
 
 const PUBLISHING: Duration = Duration::from_secs(120);
 const LOOKING: Duration = Duration::from_secs(3);
 /// A node that is away, or has refused a reservation, is tried again.
 const RESERVING: Duration = Duration::from_secs(5);
+/// An epoch of presence records, and the grain of a record's validity.
 const SIX_HOURS: u64 = 6 * 3600;
+const SEQUENCE_SECONDS: u64 = 10;
 
 #[derive(Default)]
 pub struct Rendezvous {
     nodes: Vec<Node>,
     published_at: Option<Instant>,
     looked_at: Option<Instant>,
-    /// Of the last record: it grows with every one.
+    /// Of the last record of an invitation: it grows with every one.
     sequence: u64,
+    /// What is looked for under keys of presence, by query.
+    sought: HashMap<kad::QueryId, Sought>,
+}
+
+/// A device that is looked for, and the keys of its record.
+struct Sought {
+    peer: PeerId,
+    keys: RecordKeys,
 }
 
 struct Node {
@@ -44,10 +56,6 @@ impl Device {
         self.tick_rendezvous(Instant::now());
     }
 
-    pub(super) fn is_rendezvous(&self, peer: &PeerId) -> bool {
-        self.rendezvous.nodes.iter().any(|node| peer_of(&node.address) == Some(*peer))
-    }
-
     /// The invitation's record is written at once, with the addresses of now.
     pub(super) fn publish_soon(&mut self) {
         self.rendezvous.published_at = None;
@@ -55,20 +63,47 @@ impl Device {
 
     pub(super) fn tick_rendezvous(&mut self, now: Instant) {
         self.reserve(now);
-        let due = |at: Option<Instant>, period| at.is_none_or(|at| now - at >= period);
-        if self.rendezvous.nodes.is_empty() {
+        if !self.has_rendezvous() {
             return;
         }
-        if self.publishing().is_some() && due(self.rendezvous.published_at, PUBLISHING) {
+        let due = |at: Option<Instant>, period| at.is_none_or(|at| now - at >= period);
+        if due(self.rendezvous.published_at, PUBLISHING) {
             self.rendezvous.published_at = Some(now);
-            self.publish();
+            self.publish_invitation();
+            self.publish_presence();
         }
-        if due(self.rendezvous.looked_at, LOOKING)
-            && let Some(keys) = self.looking()
-        {
-            let key = keys.routing_key();
+        if due(self.rendezvous.looked_at, LOOKING) {
             self.rendezvous.looked_at = Some(now);
+            self.look();
+        }
+    }
+
+    pub(super) fn has_rendezvous(&self) -> bool {
+        !self.rendezvous.nodes.is_empty()
+    }
+
+    /// Looks for the initiator of the join, and for the devices that commands want a session with.
+    fn look(&mut self) {
+        if let Some(keys) = self.looking() {
+            let key = keys.routing_key();
             self.swarm.behaviour_mut().kademlia.get_record(key.into());
+        }
+        let known: Vec<PeerId> = self.store.rows().map(|(peer, _)| peer).collect();
+        for peer in known {
+            if self.wants_session(&peer) && self.peers.path(&peer).is_none() {
+                self.seek(&peer);
+            }
+        }
+    }
+
+    /// Asks for what a device may have written in the previous, the current and the next epoch.
+    pub(super) fn seek(&mut self, peer: &PeerId) {
+        let Some(pair_key) = self.store.keys(peer).pop() else { return };
+        let epoch = now_in_seconds() / SIX_HOURS;
+        for epoch in epoch.saturating_sub(1)..=epoch + 1 {
+            let Some(keys) = RecordKeys::presence(&pair_key, peer, epoch) else { return };
+            let query = self.swarm.behaviour_mut().kademlia.get_record(keys.routing_key().into());
+            self.rendezvous.sought.insert(query, Sought { peer: *peer, keys });
         }
     }
 
@@ -101,55 +136,124 @@ impl Device {
         }
     }
 
-    fn publish(&mut self) {
-        self.rendezvous.sequence += 1;
-        let whereabouts = Whereabouts {
-            peer: self.me(),
-            addresses: self.own_addresses(),
-            sequence: self.rendezvous.sequence,
-        };
-        let Some(keys) = self.publishing() else { return };
-        let Some(value) = keys.write(&whereabouts, &validity(), &random()) else { return };
-        let record = Record::new(keys.routing_key(), value);
+    fn publish_invitation(&mut self) {
+        let sequence = self.rendezvous.sequence + 1;
+        let record = self.publishing().and_then(|keys| self.record_of(keys, sequence));
+        if let Some(record) = record {
+            self.rendezvous.sequence = sequence;
+            self.put(record);
+        }
+    }
+
+    /// One record for each paired device.
+    fn publish_presence(&mut self) {
+        let (me, now) = (self.me(), now_in_seconds());
+        let (epoch, sequence) = (now / SIX_HOURS, now % SIX_HOURS / SEQUENCE_SECONDS);
+        let pair_keys: Vec<Bytes32> =
+            self.store.rows().filter_map(|(peer, _)| self.store.keys(&peer).pop()).collect();
+        for pair_key in pair_keys {
+            let keys = RecordKeys::presence(&pair_key, &me, epoch);
+            if let Some(record) = keys.and_then(|keys| self.record_of(&keys, sequence)) {
+                self.put(record);
+            }
+        }
+    }
+
+    fn record_of(&self, keys: &RecordKeys, sequence: u64) -> Option<Record> {
+        let addresses =
+            self.own_addresses().into_iter().filter(|address| self.is_for_others(address)).collect();
+        let whereabouts = Whereabouts { peer: self.me(), addresses, sequence };
+        let value = keys.write(&whereabouts, &validity(), &random())?;
+        Some(Record::new(keys.routing_key(), value))
+    }
+
+    fn put(&mut self, record: Record) {
         if let Err(error) = self.swarm.behaviour_mut().kademlia.put_record(record, Quorum::One) {
-            eprintln!("The record cannot be published: {error}");
+            eprintln!("A record cannot be published: {error}");
         }
     }
 
     pub(super) fn kademlia_event(&mut self, event: kad::Event) {
-        let kad::Event::OutboundQueryProgressed { result, .. } = event else { return };
+        let kad::Event::OutboundQueryProgressed { id, result, step, .. } = event else { return };
         match result {
             QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(found))) => {
-                self.record_found(&found.record.value)
+                self.record_found(id, &found.record.value)
             }
-            QueryResult::PutRecord(Err(error)) => eprintln!("The record was not published: {error:?}"),
+            QueryResult::PutRecord(Err(error)) => eprintln!("A record was not published: {error:?}"),
             _ => {}
+        }
+        if step.last {
+            self.rendezvous.sought.remove(&id);
         }
     }
 
-    fn record_found(&mut self, record: &[u8]) {
-        let Some(whereabouts) = self.looking().and_then(|keys| keys.read(record)) else { return };
-        let peer = whereabouts.peer;
-        let addresses: Vec<Multiaddr> = whereabouts
-            .addresses
+    fn record_found(&mut self, query: kad::QueryId, record: &[u8]) {
+        let sought = self.rendezvous.sought.get(&query);
+        let found = match sought {
+            // What is found under the keys of a device must be of that device.
+            Some(Sought { peer, keys }) => keys.read(record).filter(|whereabouts| whereabouts.peer == *peer),
+            None => self.looking().and_then(|keys| keys.read(record)),
+        };
+        let Some(Whereabouts { peer, addresses, .. }) = found else { return };
+        let addresses: Vec<Multiaddr> = addresses
             .into_iter()
-            .filter(|address| peer_of(address).is_none_or(|named| named == peer) || is_bare_relay(address))
+            .filter(|address| {
+                self.is_for_others(address) && peer_of(address).is_none_or(|named| named == peer)
+            })
             .filter_map(|address| address.with_p2p(peer).ok())
             .collect();
         self.peers.learn(peer, &addresses);
         self.candidate_found(peer);
+        if self.wants_session(&peer) && self.peers.path(&peer).is_none() {
+            self.dial(peer);
+        }
+    }
+
+    /// Whether somebody elsewhere may have such an address: TCP over IP, or a relay at one. A device that uses nothing but the
+    /// loopback interface deals with others that do the same.
+    fn is_for_others(&self, address: &Multiaddr) -> bool {
+        let loops = |ip: IpAddr| ip.is_loopback();
+        let only_loopback = self
+            .rendezvous
+            .nodes
+            .iter()
+            .map(|node| &node.address)
+            .chain(self.swarm.listeners())
+            .all(|own| ip_of(own).is_some_and(loops));
+        is_for_others(address) || only_loopback && ip_of(address).is_some_and(loops)
     }
 }
 
-/// Whether an address ends in `/p2p-circuit`, so that the peer that it names is the relay.
-fn is_bare_relay(address: &Multiaddr) -> bool {
-    matches!(address.iter().last(), Some(Protocol::P2pCircuit))
+fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Protocol::Ip4(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)),
+        _ => None,
+    }
+}
+
+fn is_for_others(address: &Multiaddr) -> bool {
+    let Some(ip) = ip_of(address) else { return false };
+    let link_local_or_reserved = match ip {
+        IpAddr::V4(ip) => {
+            ip.is_link_local() || ip.octets()[0] == 0 || ip.octets()[0] >= 240 || METADATA.contains(&ip)
+        }
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    let is_tcp = matches!(address.iter().nth(1), Some(Protocol::Tcp(_)));
+    is_tcp && !ip.is_loopback() && !ip.is_unspecified() && !ip.is_multicast() && !link_local_or_reserved
+}
+
+/// Where clouds answer their own machines, besides link-local addresses.
+const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
+
+fn now_in_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
 }
 
 /// The last full six hours that are at most 48 hours ahead.
 fn validity() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
-    let seconds = (now + 48 * 3600) / SIX_HOURS * SIX_HOURS;
+    let seconds = (now_in_seconds() + 48 * 3600) / SIX_HOURS * SIX_HOURS;
     let (year, month, day) = date_of(seconds / 86_400);
     let hour = seconds % 86_400 / 3600;
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:00:00.000000000Z")

@@ -32,12 +32,36 @@ export function onLink({ subnets, zone }: UsableInterface): OnLink {
 
 /**
  * What to announce on an interface, out of the addresses the host listens on: TCP ones of this interface, wildcards
- * (`/ip4/0.0.0.0`, `/ip6/::`) expanded to its addresses. IPv4 first, link-local IPv6 last. Zones are left out: they
- * mean nothing on another machine.
+ * (`/ip4/0.0.0.0`, `/ip6/::`) expanded to its addresses. IPv4 first, link-local IPv6 last, without zones: they mean nothing on
+ * another machine. Only Spacedock can dial those, and many programs keep what they hear first: so where an interface has
+ * nothing else, the addresses of the host's other interfaces come before them.
  */
 export function announcedAddresses(
   listening: Multiaddr[],
+  network: UsableInterface,
+  others: readonly UsableInterface[],
+  peerId: string,
+): AnnouncedAddress[] {
+  const own = addressesOn(network, listening, peerId)
+  if (own.some(isUsable)) return own
+  const elsewhere = others
+    .filter(({ name, loopback }) => name !== network.name && !loopback)
+    .flatMap((other) => addressesOn(other, listening, peerId))
+    .filter((address) => isUsable(address) && !address.host.startsWith('169.254.'))
+  return [...elsewhere.sort(byUsefulness).slice(0, maximumFromElsewhere), ...own]
+}
+
+/** Whether somebody who knows nothing of zones can dial it. */
+export function isUsable({ host }: AnnouncedAddress): boolean {
+  return !isLinkLocalIpv6(host)
+}
+
+/** So that the interface's own still fit into the packet. */
+const maximumFromElsewhere = 4
+
+function addressesOn(
   { ipv4, ipv6 }: UsableInterface,
+  listening: Multiaddr[],
   peerId: string,
 ): AnnouncedAddress[] {
   const own = { ipv4, ipv6: ipv6.map((address) => address.split('%')[0] ?? address) }
@@ -52,7 +76,7 @@ export function announcedAddresses(
       found.set(text, { multiaddr: text, family, host: reachable, port })
     }
   }
-  return [...found.values()].sort((left, right) => usefulness(left) - usefulness(right))
+  return [...found.values()].sort(byUsefulness)
 }
 
 /**
@@ -131,6 +155,10 @@ function dialable({ family, host }: Endpoint, link: UsableInterface, networks: O
 
 function familyOf(address: string): 'ipv4' | 'ipv6' {
   return address.includes(':') ? 'ipv6' : 'ipv4'
+}
+
+function byUsefulness(left: AnnouncedAddress, right: AnnouncedAddress): number {
+  return usefulness(left) - usefulness(right)
 }
 
 function usefulness({ family, host }: AnnouncedAddress): number {

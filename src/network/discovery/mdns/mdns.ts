@@ -5,7 +5,7 @@ import { usableInterfaces, watchInterfaces } from '../../interfaces.ts'
 import type { ListInterfaces, UsableInterface } from '../../interfaces.ts'
 import { systemClock } from '../../../clock.ts'
 import type { Clock } from '../../../api.ts'
-import { announcedAddresses, heardAddresses, onLink } from './mdns-addresses.ts'
+import { announcedAddresses, heardAddresses, isUsable, onLink } from './mdns-addresses.ts'
 import { encodeAnnouncement, serviceName } from './mdns-packets.ts'
 import type { HeardPeer } from './mdns-packets.ts'
 import { PeerTable } from './mdns-peers.ts'
@@ -76,13 +76,14 @@ export function createMdns(options: MdnsOptions): Mdns {
   })
   const reported = new Map<string, string>()
   let ownName = ''
+  let interfaces: UsableInterface[] = []
   let unwatch: (() => void) | undefined
   let cancelExpiry: (() => void) | undefined
   let expiryAtMs = Infinity
 
   async function start(): Promise<void> {
     if (unwatch !== undefined) return
-    ownName = `${randomLabel()}.${serviceName}`
+    ownName = newName()
     const { interfaces: names, scanIntervalMs: intervalMs, list } = options
     unwatch = watchInterfaces((changed) => void rescan(changed), { names, intervalMs, list })
     await rescan(usableInterfaces({ names }, list))
@@ -95,39 +96,57 @@ export function createMdns(options: MdnsOptions): Mdns {
     cancelExpiry?.()
     expiryAtMs = Infinity
     await Promise.all([...stations.keys()].map((key) => remove(key, { goodbye: true })))
+    interfaces = []
     peers.clear()
     reported.clear()
   }
 
   /** Brings the stations in line with the interfaces there are. */
-  async function rescan(interfaces: UsableInterface[]): Promise<void> {
-    const wanted = new Map(interfaces.flatMap(placesOf))
+  async function rescan(found: UsableInterface[]): Promise<void> {
+    const before = interfaces
+    interfaces = found
+    // Others keep what a name's first packet said, for as long as its records live: a better one needs another name.
+    const isRenamed = !before.some(canBeDialled) && found.some(canBeDialled) && before.length > 0
+    if (isRenamed) ownName = newName()
+    const wanted = new Map<string, Place>(
+      found.flatMap(placesOf).map(([place, parts]) => [`${place} ${ownName}`, parts]),
+    )
     const changes: Promise<void>[] = []
     const closing = [...stations.keys()].filter((key) => !wanted.has(key))
-    for (const key of closing) changes.push(remove(key, { goodbye: false }))
+    for (const key of closing) changes.push(remove(key, { goodbye: isRenamed }))
+    const isOther = JSON.stringify(before) !== JSON.stringify(found)
     for (const [key, place] of wanted) {
       const station = stations.get(key)
-      if (station === undefined) changes.push(add(key, place))
-      else if (JSON.stringify(station.network) !== JSON.stringify(place.network)) {
-        station.network = place.network
-        station.link.announce()
+      if (station === undefined) {
+        changes.push(add(key, place))
+        continue
       }
+      const { network } = station
+      station.network = place.network
+      const isChanged = JSON.stringify(network) !== JSON.stringify(place.network)
+      if (isChanged || (isOther && !canBeDialled(network))) station.link.announce()
     }
     const present = new Set([...stations.values()].map(({ network }) => network.name))
     for (const name of reported.keys()) if (!present.has(name)) report({ interface: name, state: 'gone' })
     await Promise.all(changes)
   }
 
+  /** Whether it has an address that every program can dial. */
+  function canBeDialled(network: UsableInterface): boolean {
+    return announcedAddresses(options.addresses(), network, [], peerId).some(isUsable)
+  }
+
   async function add(key: string, { network, family }: Place): Promise<void> {
+    const name = ownName
     const station = createStation({
       network,
       family,
       port,
-      ownName,
+      ownName: name,
       clock,
       random,
       announcement: (current) =>
-        encodeAnnouncement(ownName, announcedAddresses(options.addresses(), current, peerId)),
+        encodeAnnouncement(name, announcedAddresses(options.addresses(), current, interfaces, peerId)),
       known: () => peers.known(network.name, clock.monotonic()),
       onPeer: heard,
       onState: () => summarize(network.name),
@@ -209,7 +228,8 @@ export function createMdns(options: MdnsOptions): Mdns {
 }
 
 /** Fresh at every start, so that nobody can follow a device by it. */
-function randomLabel(): string {
+function newName(): string {
   const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
-  return Array.from(randomBytes(32), (byte) => alphabet.charAt(byte % alphabet.length)).join('')
+  const label = Array.from(randomBytes(32), (byte) => alphabet.charAt(byte % alphabet.length)).join('')
+  return `${label}.${serviceName}`
 }

@@ -30,10 +30,11 @@ const lo: UsableInterface = {
   loopback: true,
 }
 
-function announced(listening: string[], through = eth0): string[] {
+function announced(listening: string[], through = eth0, others: UsableInterface[] = []): string[] {
   return announcedAddresses(
     listening.map((address) => multiaddr(address)),
     through,
+    others,
     peerId,
   ).map((each) => each.multiaddr.replace(`/p2p/${peerId}`, ''))
 }
@@ -50,6 +51,38 @@ test("wildcards are announced as the interface's own addresses, the most useful 
     '/ip6/fd00::2/tcp/4001',
     '/ip6/fe80::2/tcp/4001',
   ])
+})
+
+const wildcards = ['/ip6/::/tcp/4001', '/ip4/0.0.0.0/tcp/4001']
+const cable: UsableInterface = {
+  ...eth0,
+  name: 'eth1',
+  ipv4: [],
+  ipv6: ['fe80::9%eth1'],
+  subnets: ['fe80::9/64'],
+  zone: 'eth1',
+}
+
+test('a packet never holds link-local IPv6 alone when the host has an address that everybody can dial', () => {
+  const linkLocal = '/ip6/fe80::9/tcp/4001'
+  assert.deepEqual(announced(wildcards, cable), [linkLocal])
+  assert.deepEqual(announced(wildcards, cable, [cable, lo]), [linkLocal])
+  assert.deepEqual(announced(wildcards, cable, [cable, lo, eth0]), [
+    '/ip4/10.0.0.2/tcp/4001',
+    '/ip6/fd00::2/tcp/4001',
+    linkLocal,
+  ])
+  const alone = { ...eth0, ipv4: ['169.254.3.3'], ipv6: [], subnets: ['169.254.3.3/16'] }
+  assert.deepEqual(announced(wildcards, cable, [cable, alone]), [linkLocal])
+  // The other way round nothing of the cable is told.
+  assert.deepEqual(announced(wildcards, eth0, [cable, eth0]), announced(wildcards, eth0))
+})
+
+test('addresses from elsewhere leave room for the own ones', () => {
+  const many = { ...eth0, ipv4: Array.from({ length: 20 }, (_, at) => `10.0.0.${at + 1}`) }
+  const told = announced(wildcards, cable, [many, cable])
+  assert.equal(told.length, 5)
+  assert.equal(told.at(-1), '/ip6/fe80::9/tcp/4001')
 })
 
 test('addresses of other interfaces, other transports and unbound ports are not announced', () => {

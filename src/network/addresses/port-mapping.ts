@@ -1,0 +1,148 @@
+import type { Gateway } from '@achingbrain/nat-port-mapper'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import type { Clock, Log } from '../../api.ts'
+import { Alarm } from '../alarm.ts'
+import { onLink } from '../discovery/mdns/mdns-addresses.ts'
+import { usableInterfaces, type UsableInterface } from '../interfaces.ts'
+import { classOfIp } from './address-class.ts'
+
+export interface PortMappingOptions {
+  /** TCP, on which this host listens. */
+  port: number
+  /** Names of those to use; every one without it. */
+  interfaces: string[] | undefined
+  clock: Clock
+  log: Log
+  /** The addresses at which routers pass connections on to this host: called whenever that may have changed. */
+  onMapped: (addresses: Multiaddr[]) => void
+  /** The routers in the local networks that can be asked, until the signal aborts. */
+  findGateways?: (options: { signal: AbortSignal }) => AsyncIterable<PortGateway>
+}
+
+export type PortGateway = Pick<Gateway, 'host' | 'map' | 'stop'>
+
+/**
+ * Asks home routers to pass on what comes in at the port of this host, by UPnP. Everything goes on in the background; whatever
+ * fails is tried again later. What a router agreed to ends after an hour unless it is asked again, and with this host.
+ */
+export class PortMapping {
+  readonly #options: PortMappingOptions
+  readonly #alarm: Alarm
+  readonly #stop = new AbortController()
+  /** Those that are told when this host stops. */
+  #gateways: PortGateway[] = []
+  #running: Promise<void> | undefined
+
+  constructor(options: PortMappingOptions) {
+    this.#options = options
+    this.#alarm = new Alarm(options.clock)
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Another network has another router. */
+  networkChanged(): void {
+    this.#alarm.ring()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+    const signal = AbortSignal.timeout(leaveMs)
+    await Promise.allSettled(this.#gateways.map((gateway) => gateway.stop({ signal })))
+  }
+
+  /** Never rejects. */
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    // Whoever starts, pairs or sends now has more urgent things to do.
+    await this.#alarm.wait(firstPauseMs, signal)
+    while (!signal.aborted) {
+      const mapped = await this.#mapAll().catch((error: unknown) => {
+        this.#options.log('debug', 'port-mapping.failed', { error: String(error) })
+        return []
+      })
+      if (signal.aborted) return
+      this.#options.onMapped(mapped)
+      await this.#alarm.wait(againMs, signal)
+    }
+  }
+
+  async #mapAll(): Promise<Multiaddr[]> {
+    const { interfaces: names, findGateways = upnpGateways } = this.#options
+    const networks = usableInterfaces({ names })
+    if (!needsMapping(networks)) return []
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(searchMs)])
+    const mapped: Multiaddr[] = []
+    const gateways: PortGateway[] = []
+    let asked = 0
+    for await (const gateway of findGateways({ signal })) {
+      asked++
+      const address = await this.#map(gateway, networks, signal).catch((error: unknown) => {
+        this.#options.log('debug', 'port-mapping.refused', { gateway: gateway.host, error: String(error) })
+        return null
+      })
+      if (address !== null) {
+        mapped.push(address)
+        // The library gives back the port of this host, whichever it got: another device's, then.
+        if (address.toString().endsWith(`/tcp/${this.#options.port}`)) gateways.push(gateway)
+        // The search for more takes seconds.
+        this.#options.onMapped([...mapped])
+      }
+      if (asked === maxGateways) break
+    }
+    this.#gateways = gateways
+    return mapped
+  }
+
+  /** Null for a router that is in none of our networks, or has no public address itself. */
+  async #map(
+    gateway: PortGateway,
+    networks: UsableInterface[],
+    signal: AbortSignal,
+  ): Promise<Multiaddr | null> {
+    const { port, log } = this.#options
+    const network = networks.find((each) => onLink(each).includes(gateway.host))
+    const own = network?.ipv4.find((ip) => isBehindNat(ip))
+    if (own === undefined) return null
+    const { externalHost, externalPort } = await gateway.map(port, own, {
+      protocol: 'tcp',
+      ttl: lifetimeMs,
+      autoRefresh: false,
+      description: 'Spacedock',
+      signal,
+    })
+    if (classOfIp(externalHost) !== 'public') {
+      log('debug', 'port-mapping.not-public', { gateway: gateway.host, external: externalHost })
+      return null
+    }
+    log('info', 'port-mapping.mapped', { gateway: gateway.host, external: `${externalHost}:${externalPort}` })
+    return multiaddr(`/ip4/${externalHost}/tcp/${externalPort}`)
+  }
+}
+
+/** Whether all its IPv4 addresses are such as routers translate. */
+function needsMapping(networks: readonly UsableInterface[]): boolean {
+  const all = networks.flatMap(({ ipv4 }) => ipv4)
+  return all.some((ip) => isBehindNat(ip)) && !all.some((ip) => classOfIp(ip) === 'public')
+}
+
+function isBehindNat(ip: string): boolean {
+  return ['private', 'shared'].includes(classOfIp(ip))
+}
+
+/** Loaded only here: it takes longer than all the rest of a start. */
+async function* upnpGateways({ signal }: { signal: AbortSignal }): AsyncGenerator<PortGateway> {
+  const { upnpNat } = await import('@achingbrain/nat-port-mapper')
+  yield* upnpNat({ autoRefresh: false }).findGateways({ signal })
+}
+
+const firstPauseMs = 1_000
+const searchMs = 6_000
+const leaveMs = 2_000
+/** The least that the library asks for. */
+const lifetimeMs = 3_600_000
+const againMs = 25 * 60_000
+const maxGateways = 2

@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs'
+
+/** The test vectors in docs/vectors, which other implementations read as well; everything in hexadecimal unless said. */
+export interface Vectors {
+  'pairing.json': PairingVector[]
+  'records.json': RecordVector[]
+  'presence.json': PresenceVector[]
+  'hello.json': HelloVector[]
+  'frames.json': { frames: FrameVector[]; refused: { why: string; bytes: string }[] }
+  'farewells.json': FarewellVector[]
+}
+
+export function vectors<Name extends keyof Vectors>(name: Name): Vectors[Name] {
+  return JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as Vectors[Name]
+}
+
+export function bytes(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../gu) ?? [], (pair) => Number.parseInt(pair, 16))
+}
+
+export function hex(value: Uint8Array): string {
+  return Array.from(value, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+const folder = new URL('../docs/vectors/', import.meta.url)
+
+/** A whole pairing: docs/vectors/pairing.json. */
+export interface PairingVector {
+  name: string
+  entropy: string
+  words: string
+  initiator: VectorParty
+  joiner: VectorParty
+  codeKeys: Record<'prk' | 'sessionId' | 'rendezvousKey' | 'recordKey' | 'probeKey' | 'authKey', string>
+  agreedKeys: Record<
+    | 'sharedSecret'
+    | 'root'
+    | 'joinerProof'
+    | 'initiatorProof'
+    | 'acknowledgement'
+    | 'joinerSeal'
+    | 'initiatorSeal',
+    string
+  >
+  transcript: Record<
+    'start' | 'request' | 'challenge' | 'opening' | 'response' | 'proved' | 'complete',
+    string
+  >
+  digits: string
+  pairKey: string
+  messages: Record<
+    'PairingRequest' | 'Challenge' | 'Response' | 'Complete' | 'Confirmed',
+    Record<string, unknown>
+  >
+  requestRefusals: Record<string, string>
+  responseRefusals: Record<string, string>
+  cancels: Record<'initiator' | 'joiner', string>
+}
+
+interface VectorParty {
+  peerId: string
+  name: string
+  nonce: string
+  secret: string
+  share: string
+}
+
+/** A record under keys that follow from the words (`entropy`) or from a pair key and an epoch: docs/vectors/records.json. */
+export interface RecordVector {
+  name: string
+  entropy?: string
+  pairKey?: string
+  epoch?: number
+  signingSeed: string
+  recordKey: string
+  peer: string
+  addresses: string[]
+  sequence: string
+  validUntil: string
+  nonce: string
+  routingKey: string
+  /** base64url */
+  record: string
+}
+
+export interface PresenceVector {
+  pairKey: string
+  /** Base58btc peer id. */
+  writer: string
+  wallClockMs: number
+  epoch: number
+  signingSeed: string
+  recordKey: string
+}
+
+export interface HelloVector {
+  name: string
+  dialer: HelloParty & { keyIds: string[] }
+  listener: HelloParty
+  /** The pair key that both prove. */
+  chosen: string
+  derived: Record<'keyIdKey' | 'proofKey' | 'listenerProof' | 'dialerProof', string>
+  /** Whole, with their headers. */
+  frames: Record<'dialerHello' | 'listenerHello' | 'dialerProof', string>
+}
+
+interface HelloParty {
+  /** Base58btc. */
+  peerId: string
+  peerIdBytes: string
+  instance: string
+  nonce: string
+  /** Newest first. */
+  pairKeys: string[]
+}
+
+export interface FrameVector {
+  note: string
+  type: string
+  more: boolean
+  channel: number
+  payload: string
+  /** Header and payload. */
+  frame: string
+}
+
+export interface FarewellVector {
+  name: string
+  pairKey: string
+  /** Base58btc peer ids. */
+  from: string
+  to: string
+  farewellKey: string
+  farewell: string
+}
