@@ -37,6 +37,11 @@ export interface Host {
   readonly peerId: string
   /** Where this host can be dialled from elsewhere, the best first, each ending in /p2p/PEERID. */
   addresses(): Multiaddr[]
+  /**
+   * How this host is seen from outside when it dials from a port that it keeps for that, where a NAT keeps the port's number: for
+   * records. `dial` with such an address of another host goes out from that port by itself.
+   */
+  outerAddresses(): Multiaddr[]
   /** What it listens on, wildcards unresolved. */
   listening(): Multiaddr[]
   /** Null when it listens on none. */
@@ -217,6 +222,7 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
     dht,
     peerId: libp2p.peerId.toString(),
     addresses: () => usableElsewhere(libp2p.getMultiaddrs()),
+    outerAddresses: () => ways.outerAddresses(),
     listening: () => listen.map((address) => multiaddr(address)),
     listeningPort: () =>
       portOf(listen.map((address) => multiaddr(address))) ?? portOf(libp2p.getMultiaddrs()),

@@ -6,6 +6,8 @@ import type { ServiceFactoryMap } from 'libp2p'
 import type { Log } from '../api.ts'
 import { addressDialer, type Dialer } from './address-race.ts'
 import { linkLocalTcp } from './link-local-tcp.ts'
+import { outerAddresses } from './relay/outer-address.ts'
+import { OuterDials } from './relay/outer-dials.ts'
 import { OwnPorts } from './relay/own-port.ts'
 import { relayClient, type RelayReservations } from './relay/relay-reservations.ts'
 import { simultaneousOpen, type MappedPort, type SimultaneousOpen } from './relay/simultaneous-open.ts'
@@ -27,6 +29,8 @@ export interface Reach {
   readonly dialer: Dialer
   readonly relays: RelayReservations | null
   readonly simultaneousOpen: SimultaneousOpen | null
+  /** How this device is seen from outside; see `outerAddresses`. */
+  outerAddresses(): Multiaddr[]
 }
 
 /** Without `relay`, relays are not used at all. */
@@ -49,7 +53,8 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
       return made.simultaneousOpen ?? null
     },
   }
-  if (relay === undefined) return Object.assign(result, { transports: [linkLocalTcp(tcp)] })
+  if (relay === undefined)
+    return Object.assign(result, { transports: [linkLocalTcp(tcp)], outerAddresses: () => [] })
 
   const { isRelay, isPaired, clock, log } = relay
   const ownPorts = new OwnPorts()
@@ -58,15 +63,25 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
     return peer?.name === 'p2p' && peer.value !== undefined && isRelay(peer.value)
   }
   const client = relayClient({ isRelay, clock, log })
+  const ports = (): MappedPort[] => mappedPorts(made.relays, ownPorts)
+  const outerDials = new OuterDials(clock)
+  let direct: Transport | undefined
+  const directTcp = ownPorts.transport(linkLocalTcp(tcp), isRelayAddress)
   const open = simultaneousOpen({
-    ports: () => mappedPorts(made.relays, ownPorts),
+    ports,
     isAllowed: isPaired,
     clock,
     log,
   })
   return Object.assign(result, {
-    transports: [ownPorts.transport(linkLocalTcp(tcp), isRelayAddress), client.transport],
+    transports: [
+      (components: TCPComponents): Transport => (direct = directTcp(components)),
+      outerDials.transport(() => direct as Transport),
+      client.transport,
+    ],
+    outerAddresses: () => (outerDials.port === 0 ? [] : outerAddresses(ports(), outerDials.port)),
     services: Object.assign(services, {
+      outerDials: () => outerDials,
       relays: (components: Parameters<typeof client.service>[0]) =>
         (made.relays = client.service(components)),
       simultaneousOpen: (components: Parameters<typeof open>[0]) =>

@@ -95,7 +95,7 @@ export class Internet {
       clock,
       random: (length) => randomBytes(length),
       peer: host.peerId,
-      addresses: () => host.addresses().map(String),
+      addresses: () => [...host.outerAddresses(), ...host.addresses()].map(String),
       onAddressChange: (listener) => {
         this.#addressListeners.add(listener)
         return () => this.#addressListeners.delete(listener)

@@ -7,7 +7,7 @@ import {
   type LocalNetworkOptions,
 } from '../network/discovery/local-network.ts'
 import { createHost, type Host } from '../network/host.ts'
-import { watchInterfaces } from '../network/interfaces.ts'
+import { usableInterfaces, watchInterfaces } from '../network/interfaces.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { version } from '../version.ts'
 import { ownDht, relayOptions, type InternetSettings } from './internet.ts'
@@ -35,7 +35,7 @@ export function thisMachine(options: NodeOptions): Machine {
     random: (length) => randomBytes(length),
     openStore: () => openStore({ dataDir, clock, ...boxLimits(options.messages) }),
     createHost: async (store, settings) =>
-      withPort(store.settings, { given: options.port, log }, (port) =>
+      withPort(store.settings, { given: options.port, isLocal: isLoopback(interfaces), log }, (port) =>
         createHost({
           seed: store.identity.seed,
           port,
@@ -50,6 +50,11 @@ export function thisMachine(options: NodeOptions): Machine {
     localNetwork: (parts) => new LocalNetwork(parts),
     watchNetwork: (onChange) => watchInterfaces(onChange, { names: interfaces }),
   }
+}
+
+/** Whether it was chosen so; that there is no other interface just now may change. */
+function isLoopback(names: string[] | undefined): boolean {
+  return names !== undefined && usableInterfaces({ names }).every(({ loopback }) => loopback)
 }
 
 /** In [0, 1). */

@@ -20,13 +20,13 @@ export function chooseName(settings: Settings, given: string | undefined): void 
  */
 export async function withPort<Host>(
   settings: Settings,
-  { given, log }: { given: number | undefined; log: Log },
+  { given, isLocal, log }: PortOptions,
   listen: (port: number) => Promise<Host>,
 ): Promise<Host> {
   if (given !== undefined) return listen(given)
   const kept = settings.get().port
   for (let attempt = 1; ; attempt++) {
-    const port = attempt === 1 ? await preferredPort(kept, log) : await chooseRandomPort()
+    const port = attempt === 1 ? await preferredPort(kept, { isLocal, log }) : await chooseRandomPort()
     try {
       const host = await listen(port)
       if (kept === null && port > 0) settings.update({ port })
@@ -39,9 +39,21 @@ export async function withPort<Host>(
   }
 }
 
+export interface PortOptions {
+  /** What was asked for. */
+  given: number | undefined
+  /** Nobody but this machine reaches it: there is no firewall to be opened, and others may want the usual port. */
+  isLocal: boolean
+  log: Log
+}
+
 const maxAttempts = 5
 
-async function preferredPort(kept: number | null, log: Log): Promise<number> {
+async function preferredPort(
+  kept: number | null,
+  { isLocal, log }: Pick<PortOptions, 'isLocal' | 'log'>,
+): Promise<number> {
+  if (kept === null && isLocal) return chooseRandomPort()
   const port = kept ?? defaultListenPort
   if (await isPortFree(port, '0.0.0.0')) return port
   if (kept !== null) log('warn', 'node.port-busy', { port })

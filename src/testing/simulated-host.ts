@@ -57,6 +57,10 @@ export class SimulatedHost implements Host, ConnectionHost {
     return this.listening().map((address) => multiaddr(`${address.toString()}/p2p/${this.peerId}`))
   }
 
+  outerAddresses(): Multiaddr[] {
+    return []
+  }
+
   listening(): Multiaddr[] {
     return [this.address, ...(this.#network.hasRelay ? [relayAddress] : [])].map((text) => multiaddr(text))
   }

@@ -46,11 +46,18 @@ test('the usual port first, then random ones; what was listened on is kept', asy
     if (asked.length < 3) throw taken
     return 'host'
   }
-  assert.equal(await withPort(settings, { given: undefined, log }, listen), 'host')
+  assert.equal(await withPort(settings, { given: undefined, isLocal: false, log }, listen), 'host')
   // Another program of this machine may have the usual one just now.
   if ((await checkPort(defaultListenPort, '0.0.0.0')) === 'free') assert.equal(asked[0], defaultListenPort)
   assert.equal(new Set(asked).size, 3)
   assert.equal(settings.get().port, asked[2])
+})
+
+test('a device that only its own machine reaches leaves the usual port to others', async () => {
+  const { settings } = openMemoryStore({ clock: virtualClock() })
+  const port = await withPort(settings, { given: undefined, isLocal: true, log }, asGiven)
+  assert.notEqual(port, defaultListenPort)
+  assert.equal(await withPort(settings, { given: undefined, isLocal: false, log }, asGiven), port)
 })
 
 test('a port that was asked for is the only one, and one that is taken for ever is an error', async () => {
@@ -60,9 +67,9 @@ test('a port that was asked for is the only one, and one that is taken for ever 
     asked.push(port)
     throw taken
   }
-  await assert.rejects(withPort(settings, { given: 4_001, log }, listen), taken)
+  await assert.rejects(withPort(settings, { given: 4_001, isLocal: false, log }, listen), taken)
   assert.deepEqual(asked, [4_001])
-  await assert.rejects(withPort(settings, { given: undefined, log }, listen), taken)
+  await assert.rejects(withPort(settings, { given: undefined, isLocal: false, log }, listen), taken)
   assert.equal(asked.length, 6)
   assert.equal(settings.get().port, null)
 })
@@ -94,12 +101,12 @@ test('the kept port is another one for a run in which it is taken, and comes bac
   const server = createServer()
   await new Promise<void>((resolve) => void server.listen(port, '0.0.0.0', resolve))
   try {
-    assert.notEqual(await withPort(settings, { given: undefined, log }, asGiven), port)
+    assert.notEqual(await withPort(settings, { given: undefined, isLocal: false, log }, asGiven), port)
   } finally {
     await new Promise((resolve) => server.close(resolve))
   }
   assert.equal(settings.get().port, port)
-  assert.equal(await withPort(settings, { given: undefined, log }, asGiven), port)
+  assert.equal(await withPort(settings, { given: undefined, isLocal: false, log }, asGiven), port)
 })
 
 async function start(dataDir: string): Promise<SpacedockNode> {

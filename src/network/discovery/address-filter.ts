@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { classOfIp } from '../addresses/address-class.ts'
+import { behindOuterAddress } from '../relay/outer-address.ts'
 import { someOfEachClass } from '../addresses/own-addresses.ts'
 
 export interface AddressFilterOptions {
@@ -50,7 +51,8 @@ function isUsable(address: Multiaddr, peer: string, allowLoopback: boolean): boo
   const [host, port] = components
   if (host?.value === undefined || port?.value === '0') return false
   const isRelayed = /^(?:ip4|ip6|dns|dns4|dns6)\/tcp\/p2p\/p2p-circuit(?:\/p2p)?$/u.test(form)
-  if (!isRelayed && !/^ip[46]\/tcp(?:\/p2p)?$/u.test(form)) return false
+  const isOuter = behindOuterAddress(address) !== null
+  if (!isRelayed && !isOuter && !/^ip[46]\/tcp(?:\/p2p)?$/u.test(form)) return false
   const last = components.at(-1)
   if (last?.name === 'p2p' && last.value !== peer) return false
   // Through the peer itself leads no way to it.

@@ -1,4 +1,4 @@
-import type { Connection, PeerId, Startable, Stream, Transport, Upgrader } from '@libp2p/interface'
+import type { Connection, PeerId, Startable, Stream, Upgrader } from '@libp2p/interface'
 import type { Registrar, TransportManager } from '@libp2p/interface-internal'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import * as v from 'valibot'
@@ -11,6 +11,8 @@ import { decodeJson, encodeJson } from '../json-text.ts'
 import { chooseRandomPort } from '../listen-port.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 import { request, serve } from '../request-response.ts'
+import { dialSimultaneously, type Role } from './simultaneous-dial.ts'
+
 export const simultaneousOpenProtocol = '/spacedock/simultaneous-open/1.0.0'
 
 /** A port of this device, and under which address and port the other side of its NAT sees it. */
@@ -248,9 +250,10 @@ export class SimultaneousOpen implements Startable {
     const deadline = startDeadline(windowMs + upgradeTimeoutMs, timedOut, { signal, clock })
     const closeWindow = clock.after(windowMs, () => deadline.abort(timedOut()))
     try {
-      return await this.#dial(transport, address, {
+      return await dialSimultaneously(transport, address, {
         localPort: port,
         role,
+        upgrader: this.#components.upgrader,
         signal: deadline.signal,
         onOpen: closeWindow,
       })
@@ -261,37 +264,6 @@ export class SimultaneousOpen implements Startable {
       deadline.stop()
     }
   }
-
-  /** Both ends have dialled: which of them has the dialler's part is settled by their ids, and told to the upgrader here. */
-  #dial(transport: Transport, address: Multiaddr, { localPort, role, signal, onOpen }: DialOptions) {
-    const { upgrader } = this.#components
-    const initiator = role === 'dialer'
-    const withRole: Pick<Upgrader, 'upgradeOutbound'> = {
-      upgradeOutbound(connection, options) {
-        onOpen()
-        connection.direction = initiator ? 'outbound' : 'inbound'
-        return upgrader.upgradeOutbound(connection, { ...options, initiator })
-      },
-    }
-    const options = {
-      signal,
-      localPort,
-      upgrader: new Proxy(upgrader, {
-        get: (target, name) => Reflect.get(name === 'upgradeOutbound' ? withRole : target, name) as unknown,
-      }),
-    }
-    return transport.dial(address, options)
-  }
-}
-
-type Role = 'dialer' | 'listener'
-
-interface DialOptions {
-  localPort: number
-  role: Role
-  signal: AbortSignal
-  /** The TCP connection is open; it is not encrypted yet. */
-  onOpen: () => void
 }
 
 interface Agreement {
