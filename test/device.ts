@@ -15,15 +15,17 @@ export interface DeviceOptions {
   env?: Record<string, string | undefined>
   /** Options for each start of the daemon with `up`. */
   args?: readonly string[]
+  /** What is in `config.json` from the start. */
+  config?: object
 }
 
 /** A device of its own, not started yet: the `spacedock` command with a fresh data directory, on a host of a lab or on this machine. */
 export async function device(place: Place, options: DeviceOptions): Promise<TestDevice> {
   const dataDir = await mkdtemp(join(tmpdir(), 'spacedock-'))
-  if (place.interfaces !== undefined) {
-    // A command may start the daemon before `up` has said it: not even then may it leave the place.
-    await writeFile(join(dataDir, 'config.json'), JSON.stringify({ interfaces: place.interfaces }))
-  }
+  // A command may start the daemon before `up` has said it: not even then may it leave the place.
+  const kept = place.interfaces === undefined ? {} : { interfaces: place.interfaces }
+  const config = JSON.stringify({ ...kept, ...options.config })
+  if (config !== '{}') await writeFile(join(dataDir, 'config.json'), config)
   return new TestDevice(place, dataDir, options)
 }
 

@@ -26,6 +26,8 @@ export interface DaemonConfig {
   /** Use none of them, and no DHT. */
   lanOnly?: boolean
   dht?: 'private' | 'public'
+  /** Multiaddrs by which the public DHT is entered, instead of libp2p's. Only to be had by editing the file. */
+  dhtBootstrap?: string[]
   /** Whether to be found, and to find others, by multicast DNS. */
   mdns?: boolean
   logLevel?: LogLevel
@@ -85,8 +87,19 @@ export async function writeConfig(dataDir: string, config: DaemonConfig): Promis
  */
 export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConfig {
   const merged = { ...kept, ...given }
-  const { interfaces, port, announce, portMapping, rendezvous, dht, mdns, logLevel, metricsPort, messages } =
-    merged
+  const {
+    interfaces,
+    port,
+    announce,
+    portMapping,
+    rendezvous,
+    dht,
+    dhtBootstrap,
+    mdns,
+    logLevel,
+    metricsPort,
+    messages,
+  } = merged
   const lanOnly = given.lanOnly ?? (given.rendezvous === undefined && given.dht === undefined && kept.lanOnly)
   return {
     ...(rendezvous === undefined || rendezvous.length === 0 || rendezvous.includes('none')
@@ -96,6 +109,7 @@ export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConf
     ...(portMapping === false ? { portMapping } : {}),
     ...(lanOnly === true ? { lanOnly } : {}),
     ...(dht === 'public' ? { dht } : {}),
+    ...(dhtBootstrap === undefined ? {} : { dhtBootstrap }),
     ...(mdns === false ? { mdns } : {}),
     ...(interfaces === undefined || interfaces.length === 0 || interfaces.includes('all')
       ? {}
@@ -120,6 +134,7 @@ function canonical(config: DaemonConfig): string {
     rendezvous = [],
     lanOnly = false,
     dht,
+    dhtBootstrap = [],
     mdns = true,
     logLevel,
     metricsPort,
@@ -133,6 +148,7 @@ function canonical(config: DaemonConfig): string {
     rendezvous,
     lanOnly,
     dht,
+    dhtBootstrap,
     mdns,
     logLevel,
     metricsPort,
@@ -151,6 +167,7 @@ const settings = v.strictObject({
   rendezvous: v.exactOptional(v.array(v.pipe(v.string(), v.nonEmpty()))),
   lanOnly: v.exactOptional(v.boolean()),
   dht: v.exactOptional(v.picklist(['private', 'public'])),
+  dhtBootstrap: v.exactOptional(v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.minLength(1))),
   mdns: v.exactOptional(v.boolean()),
   logLevel: v.exactOptional(v.picklist(logLevels)),
   metricsPort: v.exactOptional(port),

@@ -7,7 +7,7 @@ import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
-import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, ConnectionProtector, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
@@ -23,6 +23,8 @@ import { isNeverDialled } from './discovery/address-filter.ts'
 import { usableInterfaces } from './interfaces.ts'
 import { lazyEncryption, lazyStreams } from './lazy-negotiation.ts'
 import { checkPort } from './listen-port.ts'
+import type { Veil } from './public/veil.ts'
+import { isVeiled } from './public/veiled-address.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
 import { pingService } from './ping-service.ts'
 import { isRelayed, isRelayedConnection } from './relayed-address.ts'
@@ -37,6 +39,11 @@ export interface Host {
   readonly peerId: string
   /** Where this host can be dialled from elsewhere, the best first, each ending in /p2p/PEERID. */
   addresses(): Multiaddr[]
+  /**
+   * How this host is seen from outside when it dials from a port that it keeps for that, where a NAT keeps the port's number: for
+   * records. `dial` with such an address of another host goes out from that port by itself.
+   */
+  outerAddresses(): Multiaddr[]
   /** What it listens on, wildcards unresolved. */
   listening(): Multiaddr[]
   /** Null when it listens on none. */
@@ -57,6 +64,8 @@ export interface Host {
   networkChanged(): void
   /** Null when the host uses no relays. */
   readonly simultaneousOpen: SimultaneousOpen | null
+  /** Null when the host uses no relays of the public network. */
+  readonly veil: Veil | null
   /** Where the peer at the other end of this connection can be dialled again; null while that is not known. */
   dialableAddress(connection: Connection): Promise<Multiaddr | null>
   /** Where a peer has told that it listens. */
@@ -135,10 +144,11 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     transports: ways.transports,
     connectionEncrypters: [noise()],
     streamMuxers: [lazyStreams(yamux())],
+    ...(ways.veil === null ? {} : { connectionProtector: protectorOf(ways.veil) }),
     services: {
       ...servicesOf(options, own),
       ...ways.services,
-      lazyEncryption: lazyEncryption(),
+      lazyEncryption: lazyEncryption((connection) => ways.veil?.covers(connection) === true),
       ownAddresses: own.service,
     },
     nodeInfo: { userAgent: options.agent },
@@ -183,6 +193,11 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   )
 }
 
+/** A factory, as libp2p has it for all that it is given. */
+function protectorOf(veil: Veil): () => ConnectionProtector {
+  return () => veil.protector()
+}
+
 function servicesOf(
   { dht, relay }: HostOptions,
   own: OwnAddresses,
@@ -214,9 +229,11 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
   return {
     libp2p,
     simultaneousOpen: ways.simultaneousOpen,
+    veil: ways.veil,
     dht,
     peerId: libp2p.peerId.toString(),
     addresses: () => usableElsewhere(libp2p.getMultiaddrs()),
+    outerAddresses: () => ways.outerAddresses(),
     listening: () => listen.map((address) => multiaddr(address)),
     listeningPort: () =>
       portOf(listen.map((address) => multiaddr(address))) ?? portOf(libp2p.getMultiaddrs()),
@@ -258,6 +275,8 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
     },
 
     async dialableAddress(connection) {
+      // A veiled one is of no use without its key, and not for long with it: the other device's record has them.
+      if (isVeiled(connection.remoteAddr)) return null
       if (connection.direction === 'outbound') return connection.remoteAddr
       // The other end of a connection that came in is a port that nobody listens on: identify told the right one.
       const known = await libp2p.peerStore.get(connection.remotePeer).catch(() => null)

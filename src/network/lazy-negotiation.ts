@@ -38,14 +38,21 @@ export function lazyStreams<Components>(
   }
 }
 
-/** As a libp2p service: connections that this host dials agree on their encryption lazily. */
-export function lazyEncryption(): (components: { upgrader: Upgrader }) => object {
+/**
+ * As a libp2p service: connections that this host dials agree on their encryption lazily. Not those that something else is said
+ * on first.
+ */
+export function lazyEncryption(
+  isProtected: (connection: MultiaddrConnection) => boolean = () => false,
+): (components: { upgrader: Upgrader }) => object {
   return ({ upgrader }) => {
     const upgradeOutbound = upgrader.upgradeOutbound.bind(upgrader)
     const lazily: Upgrader['upgradeOutbound'] = (connection: MultiaddrConnection, options) => {
       const [protocol, ...others] = upgrader.getConnectionEncrypters().keys()
       const isProposer =
-        options?.initiator !== false && !(options !== undefined && 'skipEncryption' in options)
+        options?.initiator !== false &&
+        !(options !== undefined && 'skipEncryption' in options) &&
+        !isProtected(connection)
       if (isProposer && protocol !== undefined && others.length === 0) presume(connection, protocol)
       return upgradeOutbound(connection, options)
     }

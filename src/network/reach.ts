@@ -1,20 +1,30 @@
 import type { PeerId, Transport } from '@libp2p/interface'
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import type { TCPComponents, TCPOptions } from '@libp2p/tcp'
-import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { ServiceFactoryMap } from 'libp2p'
-import type { Log } from '../api.ts'
+import type { Clock, Log } from '../api.ts'
 import { addressDialer, type Dialer } from './address-race.ts'
 import { linkLocalTcp } from './link-local-tcp.ts'
+import { Veil } from './public/veil.ts'
+import { outerAddresses } from './relay/outer-address.ts'
+import { OuterDials } from './relay/outer-dials.ts'
 import { OwnPorts } from './relay/own-port.ts'
 import { relayClient, type RelayReservations } from './relay/relay-reservations.ts'
-import { simultaneousOpen, type MappedPort, type SimultaneousOpen } from './relay/simultaneous-open.ts'
-import type { Clock } from '../api.ts'
+import {
+  mappedPortsOf,
+  simultaneousOpen,
+  type MappedPort,
+  type SimultaneousOpen,
+} from './relay/simultaneous-open.ts'
+
 export interface RelayOptions {
   /** Whether this peer is a rendezvous node of this device, whose relay it uses. */
   isRelay: (peer: string) => boolean
   /** Only with paired devices is a direct connection through NATs arranged. */
   isPaired: (peer: PeerId) => boolean
+  /** Whether to use relays of the public network, too, without being seen there. */
+  public: boolean
   clock: Clock
   log: Log
 }
@@ -27,6 +37,10 @@ export interface Reach {
   readonly dialer: Dialer
   readonly relays: RelayReservations | null
   readonly simultaneousOpen: SimultaneousOpen | null
+  /** For connections over relays of the public network; null when none are used. */
+  readonly veil: Veil | null
+  /** How this device is seen from outside; see `outerAddresses`. */
+  outerAddresses(): Multiaddr[]
 }
 
 /** Without `relay`, relays are not used at all. */
@@ -36,8 +50,10 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
   const services: ServiceFactoryMap<Record<string, unknown>> = {
     dialer: (components) => (made.dialer = dialer(components)),
   }
+  const veil = relay?.public === true ? new Veil() : null
   const result = {
     services,
+    veil,
     get dialer(): Dialer {
       if (made.dialer === undefined) throw new Error('the host does not exist yet')
       return made.dialer
@@ -49,7 +65,8 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
       return made.simultaneousOpen ?? null
     },
   }
-  if (relay === undefined) return Object.assign(result, { transports: [linkLocalTcp(tcp)] })
+  if (relay === undefined)
+    return Object.assign(result, { transports: [linkLocalTcp(tcp)], outerAddresses: () => [] })
 
   const { isRelay, isPaired, clock, log } = relay
   const ownPorts = new OwnPorts()
@@ -58,36 +75,34 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
     return peer?.name === 'p2p' && peer.value !== undefined && isRelay(peer.value)
   }
   const client = relayClient({ isRelay, clock, log })
+  const ports = (): MappedPort[] => [
+    ...mappedPortsOf(made.relays?.held() ?? [], ownPorts),
+    ...(veil?.ports() ?? []),
+  ]
+  const outerDials = new OuterDials(clock)
+  let direct: Transport | undefined
+  const directTcp = ownPorts.transport(linkLocalTcp(tcp), isRelayAddress)
   const open = simultaneousOpen({
-    ports: () => mappedPorts(made.relays, ownPorts),
+    ports,
     isAllowed: isPaired,
     clock,
     log,
   })
   return Object.assign(result, {
-    transports: [ownPorts.transport(linkLocalTcp(tcp), isRelayAddress), client.transport],
+    transports: [
+      (components: TCPComponents): Transport => (direct = directTcp(components)),
+      outerDials.transport(() => direct as Transport),
+      // Ahead of the other one, which takes every relayed address.
+      ...(veil === null ? [] : [veil.transport(isRelay)]),
+      client.transport,
+    ],
+    outerAddresses: () => (outerDials.port === 0 ? [] : outerAddresses(ports(), outerDials.port)),
     services: Object.assign(services, {
+      outerDials: () => outerDials,
       relays: (components: Parameters<typeof client.service>[0]) =>
         (made.relays = client.service(components)),
       simultaneousOpen: (components: Parameters<typeof open>[0]) =>
         (made.simultaneousOpen = open(components)),
     }),
   })
-}
-
-/** The connections to our relays show what the NAT makes of their ports. */
-function mappedPorts(relays: RelayReservations | undefined, ownPorts: OwnPorts): MappedPort[] {
-  const held = relays?.held() ?? []
-  return held.flatMap(({ connection, observed }) => {
-    const port = ownPorts.portOf(connection)
-    const seenAs = observed === undefined ? null : withoutPeer(observed)
-    return port === undefined || seenAs === null ? [] : [{ port, seenAs }]
-  })
-}
-
-/** `/ip4/203.0.113.7/tcp/23456/p2p/12D3...` -> `/ip4/203.0.113.7/tcp/23456` */
-function withoutPeer(address: Multiaddr): Multiaddr | null {
-  const components = address.getComponents()
-  if (components.some(({ name }) => name === 'p2p-circuit')) return null
-  return components.at(-1)?.name === 'p2p' ? address.decapsulateCode(CODE_P2P) : address
 }

@@ -4,7 +4,8 @@ import type { Clock, Log, NodeOptions } from '../api.ts'
 import { systemClock } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { dhtService } from '../network/dht/dht-service.ts'
-import { ThrowawayDht } from '../network/dht/throwaway-dht.ts'
+import { PublicNetwork, type PublicNetworkState } from '../network/public/public-network.ts'
+import { isPublic } from '../network/discovery/address-filter.ts'
 import { parsePeerAddress } from '../network/discovery/given-addresses.ts'
 import { DhtRendezvous } from '../network/discovery/dht.ts'
 import { PresenceRecords, type PairedDevice } from '../network/discovery/presence.ts'
@@ -39,14 +40,14 @@ export function ownDht(settings: InternetSettings | null, clock: Clock): HostOpt
   return dhtService({ mode: 'client', network: 'private', clock })
 }
 
-/** The relays are the rendezvous nodes; `undefined` when none may be used. */
+/** The relays are the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */
 export function relayOptions(
-  { rendezvous = [], lanOnly = false, clock = systemClock, log = () => {} }: NodeOptions,
+  { rendezvous = [], dht, lanOnly = false, clock = systemClock, log = () => {} }: NodeOptions,
   isPaired: (peer: PeerId) => boolean,
 ): HostOptions['relay'] {
   if (lanOnly) return undefined
   const relays = new Set(rendezvous.map((address) => parsePeerAddress(address).peer))
-  return { isRelay: (peer) => relays.has(peer), isPaired, clock, log }
+  return { isRelay: (peer) => relays.has(peer), isPaired, public: dht === 'public', clock, log }
 }
 
 export interface InternetParts {
@@ -68,7 +69,7 @@ export class Internet {
   readonly nodes: RendezvousNodes
   readonly rendezvous: DhtRendezvous
   readonly presence: PresenceRecords
-  readonly #throwaway: ThrowawayDht | null
+  readonly #public: PublicNetwork | null
   readonly #log: Log
   readonly #addressListeners = new Set<() => void>()
   readonly #host: Host
@@ -76,7 +77,7 @@ export class Internet {
   constructor({ settings, host, interfaces, clock, log, ...paired }: InternetParts) {
     const { rendezvous, bootstrap } = settings
     // Whoever names the nodes by which the public DHT is entered may mean one of their own, in a private network.
-    const privateAddresses = bootstrap !== undefined
+    const privateAddresses = bootstrap?.every((address) => !isPublic(address)) ?? false
     this.#log = log
     this.#host = host
     this.nodes = new RendezvousNodes({
@@ -86,16 +87,31 @@ export class Internet {
       log,
       onConnected: paired.onNodeConnected,
     })
-    this.#throwaway = host.dht === null ? new ThrowawayDht({ bootstrap, clock, log, privateAddresses }) : null
-    const client = host.dht ?? this.#throwaway
+    const onAddressChange = (): void => this.#onAddressChange()
+    this.#public =
+      host.dht === null
+        ? new PublicNetwork({
+            bootstrap,
+            veil: host.veil,
+            random,
+            clock,
+            log,
+            privateAddresses,
+            onAddressChange,
+          })
+        : null
+    const client = host.dht ?? this.#public
     if (client === null) throw new TypeError('neither a private DHT nor a public one')
     const records: RecordParts = {
       client,
       suite: suite1,
       clock,
-      random: (length) => randomBytes(length),
+      random,
       peer: host.peerId,
-      addresses: () => host.addresses().map(String),
+      addresses: () => [
+        ...[...host.outerAddresses(), ...host.addresses()].map(String),
+        ...(this.#public?.addresses() ?? []),
+      ],
       onAddressChange: (listener) => {
         this.#addressListeners.add(listener)
         return () => this.#addressListeners.delete(listener)
@@ -118,14 +134,19 @@ export class Internet {
   /** Interfaces or their addresses came or went. */
   networkChanged(): void {
     this.nodes.hurry()
-    this.#throwaway?.hurry()
+    this.#public?.networkChanged()
     this.presence.look()
     this.#onAddressChange()
   }
 
+  /** Null when the public network is not used. */
+  publicNetwork(): PublicNetworkState | null {
+    return this.#public?.state() ?? null
+  }
+
   async stop(): Promise<void> {
     this.#host.libp2p.removeEventListener('self:peer:update', this.#onAddressChange)
-    await Promise.allSettled([this.presence.stop(), this.nodes.stop(), this.#throwaway?.stop()])
+    await Promise.allSettled([this.presence.stop(), this.nodes.stop(), this.#public?.stop()])
   }
 
   readonly #onAddressChange = (): void => {
@@ -134,8 +155,12 @@ export class Internet {
 
   /** On the public network, nobody can tell that the one of this epoch was here before. */
   #renewIdentity(): void {
-    this.#throwaway?.renew().catch((error: unknown) => {
+    this.#public?.renew().catch((error: unknown) => {
       this.#log('warn', 'dht.not-entered', { error: String(error) })
     })
   }
+}
+
+function random(length: number): Uint8Array {
+  return randomBytes(length)
 }

@@ -24,6 +24,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   readonly libp2p: SimulatedLibp2p
   readonly dht = null
   readonly simultaneousOpen = null
+  readonly veil = null
   readonly peerId: string
   readonly attachment: Attachment<SimulatedHost>
   readonly #network: SimulatedNetwork<SimulatedHost>
@@ -55,6 +56,10 @@ export class SimulatedHost implements Host, ConnectionHost {
 
   addresses(): Multiaddr[] {
     return this.listening().map((address) => multiaddr(`${address.toString()}/p2p/${this.peerId}`))
+  }
+
+  outerAddresses(): Multiaddr[] {
+    return []
   }
 
   listening(): Multiaddr[] {

@@ -26,7 +26,7 @@ function isWanted(file: string): boolean {
   return file.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((part) => file.includes(part)))
 }
 
-function outcome({ seen, error, result, seconds }: Row): string {
-  if (result === 'FAILED') return error.split('\n', 1)[0] ?? ''
+function outcome({ seen, result, seconds }: Row): string {
+  if (result === 'FAILED') return 'its error is above'
   return seen.length === 0 ? `${seconds.toFixed(1)} s` : seen.join('; ')
 }

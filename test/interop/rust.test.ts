@@ -25,7 +25,7 @@ test('Rust computes the test vectors, and its own tests pass', { skip }, async (
   await runInFolder('rust', ['cargo', 'test', '--locked', '--target-dir', targetDir])
 })
 
-playScenarios('Rust', program)
+playScenarios('Rust', program, ['pairing'])
 codeScenarios('Rust', program)
 sessionScenarios('Rust', program)
 networkScenarios('Rust', program)

@@ -116,7 +116,7 @@ async function createDevice(context: TestContext, relay?: string): ReturnType<ty
     port: 0,
     interfaces: loopback,
     agent: 'test',
-    relay: { isRelay: () => true, isPaired: () => true, clock: systemClock, log: () => {} },
+    relay: { isRelay: () => true, isPaired: () => true, public: false, clock: systemClock, log: () => {} },
   })
   context.after(() => host.stop())
   if (relay === undefined) return host

@@ -32,7 +32,7 @@ export const up: Command = {
     { line: 'up --name laptop', what: 'start, with a name' },
     { line: 'up --interface eth0', what: 'use one network interface, from now on' },
     {
-      line: 'up --rendezvous /ip4/203.0.113.5/tcp/4111/p2p/12D3KooW...',
+      line: 'up --rendezvous /ip4/20.3.4.5/tcp/4111/p2p/12D3KooW...',
       what: 'meet devices in other networks there, from now on',
     },
     { line: 'up --metrics-port 9464', what: 'counters for Prometheus, from now on' },

@@ -48,7 +48,7 @@ export const rendezvous: Command = {
       what: 'with a name, behind a forwarded port',
     },
     {
-      line: 'rendezvous --rendezvous /ip4/203.0.113.5/tcp/4111/p2p/12D3KooW...',
+      line: 'rendezvous --rendezvous /ip4/20.3.4.5/tcp/4111/p2p/12D3KooW...',
       what: 'together with another one',
     },
   ],

@@ -1,6 +1,7 @@
 import type { PeerId } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
+import { usableInterfaces } from '../interfaces.ts'
 import { ObservedAddresses } from './observed-addresses.ts'
 import type { OwnAddresses } from './own-addresses.ts'
 import { PortMapping } from './port-mapping.ts'
@@ -40,7 +41,7 @@ export function learnAddresses(options: LearntAddressesOptions): LearntAddresses
     mapPort && port !== null
       ? new PortMapping({
           port,
-          interfaces,
+          interfaces: () => usableInterfaces({ names: interfaces }),
           clock,
           log,
           onMapped: (addresses) => {

@@ -3,14 +3,13 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { Alarm } from '../alarm.ts'
 import { onLink } from '../discovery/mdns/mdns-addresses.ts'
-import { usableInterfaces, type UsableInterface } from '../interfaces.ts'
+import type { UsableInterface } from '../interfaces.ts'
 import { classOfIp } from './address-class.ts'
 
 export interface PortMappingOptions {
   /** TCP, on which this host listens. */
   port: number
-  /** Names of those to use; every one without it. */
-  interfaces: string[] | undefined
+  interfaces: () => readonly UsableInterface[]
   clock: Clock
   log: Log
   /** The addresses at which routers pass connections on to this host: called whenever that may have changed. */
@@ -71,8 +70,8 @@ export class PortMapping {
   }
 
   async #mapAll(): Promise<Multiaddr[]> {
-    const { interfaces: names, findGateways = upnpGateways } = this.#options
-    const networks = usableInterfaces({ names })
+    const { interfaces, findGateways = upnpGateways } = this.#options
+    const networks = interfaces()
     if (!needsMapping(networks)) return []
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(searchMs)])
     const mapped: Multiaddr[] = []
@@ -100,7 +99,7 @@ export class PortMapping {
   /** Null for a router that is in none of our networks, or has no public address itself. */
   async #map(
     gateway: PortGateway,
-    networks: UsableInterface[],
+    networks: readonly UsableInterface[],
     signal: AbortSignal,
   ): Promise<Multiaddr | null> {
     const { port, log } = this.#options

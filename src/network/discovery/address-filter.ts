@@ -1,7 +1,9 @@
 import { isIP } from 'node:net'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { classOfIp } from '../addresses/address-class.ts'
+import { behindOuterAddress } from '../relay/outer-address.ts'
 import { someOfEachClass } from '../addresses/own-addresses.ts'
+import { parseVeiledAddress } from '../public/veiled-address.ts'
 
 export interface AddressFilterOptions {
   /** Base58btc: whose addresses these are said to be. */
@@ -38,6 +40,13 @@ export function addressesToPublish(addresses: readonly string[], options: Addres
   return someOfEachClass(kept, options.limit ?? 12).map(String)
 }
 
+/** Whether the address is a name, or one that is the same everywhere on the internet. */
+export function isPublic(text: string): boolean {
+  const host = parse(text)?.getComponents()[0]?.value
+  if (host === undefined) return false
+  return isIP(host) === 0 || ['public', 'global-ipv6'].includes(classOfIp(host))
+}
+
 /** Whether nobody's device is there, whatever the circumstances: the machine's cloud, everybody, nobody. */
 export function isNeverDialled(address: Multiaddr): boolean {
   const [host] = address.getComponents()
@@ -49,8 +58,10 @@ function isUsable(address: Multiaddr, peer: string, allowLoopback: boolean): boo
   const form = components.map(({ name }) => name).join('/')
   const [host, port] = components
   if (host?.value === undefined || port?.value === '0') return false
-  const isRelayed = /^(?:ip4|ip6|dns|dns4|dns6)\/tcp\/p2p\/p2p-circuit(?:\/p2p)?$/u.test(form)
-  if (!isRelayed && !/^ip[46]\/tcp(?:\/p2p)?$/u.test(form)) return false
+  const isVeiled = parseVeiledAddress(address) !== null
+  const isRelayed = isVeiled || /^(?:ip4|ip6|dns|dns4|dns6)\/tcp\/p2p\/p2p-circuit(?:\/p2p)?$/u.test(form)
+  const isOuter = behindOuterAddress(address) !== null
+  if (!isRelayed && !isOuter && !/^ip[46]\/tcp(?:\/p2p)?$/u.test(form)) return false
   const last = components.at(-1)
   if (last?.name === 'p2p' && last.value !== peer) return false
   // Through the peer itself leads no way to it.

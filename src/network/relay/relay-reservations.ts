@@ -17,10 +17,10 @@ import type { AddressManager, Registrar } from '@libp2p/interface-internal'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
-import { Alarm } from '../alarm.ts'
 import { Backoff } from '../backoff.ts'
-import { answers } from '../connection-probe.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
+import { RelayWatch } from './relay-watch.ts'
+
 export interface RelayClientOptions {
   /** Whether this peer is one of the relays to be reachable over. */
   isRelay: (peer: string) => boolean
@@ -86,7 +86,7 @@ export class RelayReservations implements Startable {
   readonly #options: RelayClientOptions
   readonly #reserve: (relay: PeerId) => Promise<unknown>
   readonly #held = new Map<string, Reservation>()
-  readonly #suspicions = new Set<Suspicion>()
+  readonly #watch: RelayWatch
   readonly #running = new Set<Promise<unknown>>()
   #stop = new AbortController()
 
@@ -98,11 +98,12 @@ export class RelayReservations implements Startable {
     this.#components = components
     this.#options = options
     this.#reserve = reserve
+    this.#watch = new RelayWatch(options.clock)
   }
 
   /** Addresses of this device came or went: connections from an address that is gone look as if nothing had happened. */
   networkChanged(): void {
-    for (const suspicion of this.#suspicions) suspicion.raise()
+    this.#watch.networkChanged()
   }
 
   held(): Reservation[] {
@@ -141,7 +142,7 @@ export class RelayReservations implements Startable {
     connection.addEventListener('close', () => closed.abort(), { once: true })
     const signal = AbortSignal.any([closed.signal, this.#stop.signal])
     // From the start: one that falls silent before it is a relay would be kept for ever.
-    const running = Promise.all([this.#watch(connection, signal), this.#hold(connection, signal)])
+    const running = Promise.all([this.#watch.watch(connection, signal), this.#hold(connection, signal)])
     this.#running.add(running)
     void running.finally(() => this.#running.delete(running))
   }
@@ -203,57 +204,17 @@ export class RelayReservations implements Startable {
       }
     }
   }
-
-  /** Until the connection is gone; one on which nobody answers is ended. Never rejects. */
-  async #watch(connection: Connection, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options
-    const suspicion = new Suspicion(clock)
-    this.#suspicions.add(suspicion)
-    while (!signal.aborted) {
-      const timeoutMs = (await suspicion.wait(signal)) ? suspectedAnswerMs : answerMs
-      if (signal.aborted) break
-      if (await answers(connection, { timeoutMs, signal, clock })) continue
-      connection.abort(new Error('the relay does not answer'))
-    }
-    this.#suspicions.delete(suspicion)
-  }
 }
 
-/** Also keeps the NATs on the way from forgetting the connection. */
-const checkMs = 15_000
-const answerMs = 10_000
-const suspectedAnswerMs = 2_000
 const identifyMs = 10_000
 
-/** When to look after a connection next. */
-class Suspicion {
-  readonly #alarm: Alarm
-  #raised = false
-
-  constructor(clock: Clock) {
-    this.#alarm = new Alarm(clock)
-  }
-
-  raise(): void {
-    this.#raised = true
-    this.#alarm.ring()
-  }
-
-  /** Resolves when it is time; whether there is a reason to doubt the connection. */
-  async wait(signal: AbortSignal): Promise<boolean> {
-    await this.#alarm.wait(checkMs, signal)
-    const raised = this.#raised
-    this.#raised = false
-    return raised
-  }
-}
-
-interface Places {
+/** The reservations of a transport for relays. */
+export interface Places extends EventTarget {
   addRelay(relay: PeerId, type: 'configured'): Promise<unknown>
 }
 
 /** The transport's type does not say so, but it is a public part of it. */
-function placesOf(transport: Transport): Places {
+export function placesOf(transport: Transport): Places {
   const places = 'reservationStore' in transport ? transport.reservationStore : undefined
   if (typeof places !== 'object' || places === null || !('addRelay' in places)) {
     throw new TypeError('a relay transport without reservations')

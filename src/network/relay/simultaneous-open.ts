@@ -1,6 +1,6 @@
-import type { Connection, PeerId, Startable, Stream, Transport, Upgrader } from '@libp2p/interface'
+import type { Connection, PeerId, Startable, Stream, Upgrader } from '@libp2p/interface'
 import type { Registrar, TransportManager } from '@libp2p/interface-internal'
-import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { CODE_P2P, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import * as v from 'valibot'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
@@ -11,6 +11,9 @@ import { decodeJson, encodeJson } from '../json-text.ts'
 import { chooseRandomPort } from '../listen-port.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 import { request, serve } from '../request-response.ts'
+import type { OwnPorts } from './own-port.ts'
+import { dialSimultaneously, type Role } from './simultaneous-dial.ts'
+
 export const simultaneousOpenProtocol = '/spacedock/simultaneous-open/1.0.0'
 
 /** A port of this device, and under which address and port the other side of its NAT sees it. */
@@ -18,6 +21,25 @@ export interface MappedPort {
   port: number
   /** `/ip4/203.0.113.7/tcp/23456` */
   seenAs: Multiaddr
+}
+
+/** Connections that this device has dialled show what NATs make of its ports: whoever is at the other end has told. */
+export function mappedPortsOf(
+  dialled: readonly { connection: Connection; observed: Multiaddr | undefined }[],
+  ownPorts: OwnPorts,
+): MappedPort[] {
+  return dialled.flatMap(({ connection, observed }) => {
+    const port = ownPorts.portOf(connection)
+    const seenAs = observed === undefined ? null : withoutPeer(observed)
+    return port === undefined || seenAs === null ? [] : [{ port, seenAs }]
+  })
+}
+
+/** `/ip4/203.0.113.7/tcp/23456/p2p/12D3...` -> `/ip4/203.0.113.7/tcp/23456` */
+function withoutPeer(address: Multiaddr): Multiaddr | null {
+  const components = address.getComponents()
+  if (components.some(({ name }) => name === 'p2p-circuit')) return null
+  return components.at(-1)?.name === 'p2p' ? address.decapsulateCode(CODE_P2P) : address
 }
 
 export interface SimultaneousOpenOptions {
@@ -248,9 +270,10 @@ export class SimultaneousOpen implements Startable {
     const deadline = startDeadline(windowMs + upgradeTimeoutMs, timedOut, { signal, clock })
     const closeWindow = clock.after(windowMs, () => deadline.abort(timedOut()))
     try {
-      return await this.#dial(transport, address, {
+      return await dialSimultaneously(transport, address, {
         localPort: port,
         role,
+        upgrader: this.#components.upgrader,
         signal: deadline.signal,
         onOpen: closeWindow,
       })
@@ -261,37 +284,6 @@ export class SimultaneousOpen implements Startable {
       deadline.stop()
     }
   }
-
-  /** Both ends have dialled: which of them has the dialler's part is settled by their ids, and told to the upgrader here. */
-  #dial(transport: Transport, address: Multiaddr, { localPort, role, signal, onOpen }: DialOptions) {
-    const { upgrader } = this.#components
-    const initiator = role === 'dialer'
-    const withRole: Pick<Upgrader, 'upgradeOutbound'> = {
-      upgradeOutbound(connection, options) {
-        onOpen()
-        connection.direction = initiator ? 'outbound' : 'inbound'
-        return upgrader.upgradeOutbound(connection, { ...options, initiator })
-      },
-    }
-    const options = {
-      signal,
-      localPort,
-      upgrader: new Proxy(upgrader, {
-        get: (target, name) => Reflect.get(name === 'upgradeOutbound' ? withRole : target, name) as unknown,
-      }),
-    }
-    return transport.dial(address, options)
-  }
-}
-
-type Role = 'dialer' | 'listener'
-
-interface DialOptions {
-  localPort: number
-  role: Role
-  signal: AbortSignal
-  /** The TCP connection is open; it is not encrypted yet. */
-  onOpen: () => void
 }
 
 interface Agreement {

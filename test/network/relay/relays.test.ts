@@ -176,6 +176,7 @@ async function device(context: TestContext, relays: readonly string[]): Promise<
     relay: {
       isRelay: (peer) => peers.has(peer),
       isPaired: () => true,
+      public: false,
       clock: systemClock,
       log: (_, event) => {
         if (event === 'relay.no-place') refusals++

@@ -1,7 +1,7 @@
 //! The DHT and the relays of the rendezvous nodes.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use libp2p::kad::{self, GetRecordOk, QueryResult, Quorum, Record};
@@ -198,7 +198,9 @@ impl Device {
         let addresses: Vec<Multiaddr> = addresses
             .into_iter()
             .filter(|address| {
-                self.is_for_others(address) && peer_of(address).is_none_or(|named| named == peer)
+                self.is_for_others(address)
+                    && peer_of(address).is_none_or(|named| named == peer)
+                    && relay_of(address) != Some(peer)
             })
             .filter_map(|address| address.with_p2p(peer).ok())
             .collect();
@@ -224,28 +226,58 @@ impl Device {
     }
 }
 
-fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
-    match address.iter().next()? {
-        Protocol::Ip4(ip) => Some(ip.into()),
-        Protocol::Ip6(ip) => Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)),
+/// The relay of a relayed address.
+fn relay_of(address: &Multiaddr) -> Option<PeerId> {
+    let before_circuit = address.iter().take_while(|part| *part != Protocol::P2pCircuit).count();
+    match address.iter().nth(before_circuit.checked_sub(1)?)? {
+        Protocol::P2p(peer) if before_circuit < address.iter().count() => Some(peer),
         _ => None,
     }
 }
 
-fn is_for_others(address: &Multiaddr) -> bool {
-    let Some(ip) = ip_of(address) else { return false };
-    let link_local_or_reserved = match ip {
-        IpAddr::V4(ip) => {
-            ip.is_link_local() || ip.octets()[0] == 0 || ip.octets()[0] >= 240 || METADATA.contains(&ip)
-        }
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    };
-    let is_tcp = matches!(address.iter().nth(1), Some(Protocol::Tcp(_)));
-    is_tcp && !ip.is_loopback() && !ip.is_unspecified() && !ip.is_multicast() && !link_local_or_reserved
+fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Protocol::Ip4(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(ip.into()),
+        _ => None,
+    }
 }
 
-/// Where clouds answer their own machines, besides link-local addresses.
-const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
+/// Whether an address is TCP, on a port, over an IP that somebody elsewhere can reach; or a relay at such a one.
+fn is_for_others(address: &Multiaddr) -> bool {
+    let is_tcp = matches!(address.iter().nth(1), Some(Protocol::Tcp(1..)));
+    is_tcp
+        && match ip_of(address) {
+            Some(IpAddr::V4(ip)) => !ip.is_loopback() && !is_special_v4(ip),
+            Some(IpAddr::V6(ip)) => !is_special_v6(ip),
+            None => false,
+        }
+}
+
+/// Link-local, "this network", 192.0.0.0/24, multicast and above, and what clouds tell their machines.
+fn is_special_v4(ip: Ipv4Addr) -> bool {
+    let [first, second, third, _] = ip.octets();
+    ip.is_link_local()
+        || first == 0
+        || first >= 224
+        || [first, second, third] == [192, 0, 0]
+        || ip == Ipv4Addr::new(100, 100, 100, 200)
+        || ip == Ipv4Addr::new(168, 63, 129, 16)
+}
+
+/// Link-local, multicast, IPv4 inside IPv6 (with it loopback and unspecified), and what clouds tell their machines.
+fn is_special_v6(ip: Ipv6Addr) -> bool {
+    ip.is_unicast_link_local()
+        || ip.is_multicast()
+        || matches!(
+            ip.segments(),
+            [0, 0, 0, 0, 0, 0 | 0xffff, ..]
+                | [0x64, 0xff9b, 0, 0, 0, 0, ..]
+                | [0x2001, 0, ..]
+                | [0x2002, ..]
+                | [0xfd00, 0xec2, ..]
+        )
+}
 
 fn now_in_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
@@ -274,7 +306,41 @@ fn date_of(day: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::date_of;
+    use super::{date_of, is_for_others};
+
+    #[test]
+    fn addresses_that_nobody_elsewhere_can_have() {
+        let good = [
+            "/ip4/20.3.4.5/tcp/4001",
+            "/ip4/10.1.2.3/tcp/1",
+            "/ip6/2a02:4780:10::1/tcp/9",
+            "/ip6/fd00:1::1/tcp/9",
+        ];
+        let bad = [
+            "/ip4/127.0.0.1/tcp/1",
+            "/ip4/0.0.0.0/tcp/1",
+            "/ip4/169.254.169.254/tcp/80",
+            "/ip4/192.0.0.192/tcp/80",
+            "/ip4/224.0.0.1/tcp/1",
+            "/ip4/255.255.255.255/tcp/1",
+            "/ip4/100.100.100.200/tcp/80",
+            "/ip4/20.3.4.5/tcp/0",
+            "/ip4/20.3.4.5/udp/1/quic-v1",
+            "/ip6/::1/tcp/1",
+            "/ip6/fe80::1/tcp/1",
+            "/ip6/ff02::1/tcp/1",
+            "/ip6/::ffff:20.3.4.5/tcp/1",
+            "/ip6/64:ff9b::1403:405/tcp/1",
+            "/ip6/fd00:ec2::254/tcp/80",
+            "/dns4/example.org/tcp/1",
+        ];
+        for address in good {
+            assert!(is_for_others(&address.parse().expect("an address")), "{address}");
+        }
+        for address in bad {
+            assert!(!is_for_others(&address.parse().expect("an address")), "{address}");
+        }
+    }
 
     #[test]
     fn dates() {

@@ -253,6 +253,12 @@ impl Device {
                 }
                 Failure::new("not-paired", "The other device has ended the pairing: pair again.")
             }
+            HelloError::OtherVersion(theirs) => {
+                let message = format!(
+                    "It speaks the versions {theirs:?} of the session: one of the two has to be updated."
+                );
+                Failure::new("unreachable", message)
+            }
             error => Failure::new("unreachable", format!("No session: {error:?}")),
         };
         if dialer {

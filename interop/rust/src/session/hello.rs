@@ -66,7 +66,7 @@ pub async fn greet_as_dialer<S: AsyncRead + AsyncWrite + Unpin>(
         Kind::ListenerHello => {}
         Kind::UnknownDevice => return Err(HelloError::Unknown),
         Kind::Revoked => return Err(HelloError::Revoked(answer.payload)),
-        Kind::OtherVersion => return Err(HelloError::OtherVersion(answer.payload)),
+        Kind::OtherVersion => return Err(part_with_other_version(stream, answer.payload).await?),
         _ => return Err(broken("no hello of a listener")),
     }
     let Some((head, proved)) = answer.payload.split_first_chunk::<HEAD>() else {
@@ -91,10 +91,8 @@ pub async fn greet_as_listener<S: AsyncRead + AsyncWrite + Unpin>(
     let (dialer, listener) = (mine.peer.to_bytes(), mine.me.to_bytes());
     let hello = read(stream).await?;
     let payload = hello.payload.as_slice();
-    if hello.kind == Kind::DialerHello && payload.first() != Some(&VERSION) {
-        write(stream, Kind::OtherVersion, vec![VERSION]).await?;
-        stream.close().await?;
-        return Err(HelloError::OtherVersion(payload[..1].to_vec()));
+    if hello.kind == Kind::DialerHello && payload[0] != VERSION {
+        return Err(part_with_other_version(stream, vec![payload[0]]).await?);
     }
     let Some((head_of_dialer, key_ids)) = payload.split_first_chunk::<HEAD>() else {
         return Err(broken("a hello that is too short"));
@@ -130,6 +128,16 @@ pub async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, farewells: &[u8]) -> 
     let kind = if farewells.is_empty() { Kind::UnknownDevice } else { Kind::Revoked };
     write(stream, kind, farewells.to_vec()).await?;
     stream.close().await
+}
+
+/// Says which version this side speaks, and closes; `theirs` are those of the other side.
+async fn part_with_other_version<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    theirs: Vec<u8>,
+) -> io::Result<HelloError> {
+    write(stream, Kind::OtherVersion, vec![VERSION]).await?;
+    stream.close().await?;
+    Ok(HelloError::OtherVersion(theirs))
 }
 
 fn head(mine: &Credentials) -> Vec<u8> {

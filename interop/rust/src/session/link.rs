@@ -98,7 +98,8 @@ struct Link {
     /// When this side, and when the other side, has said goodbye.
     goodbye_said: Option<Instant>,
     goodbye_heard: bool,
-    /// Whether what is under way has a second only.
+    /// Whether this side began to close, and whether what is under way has a second only.
+    closing: bool,
     hurry: bool,
 }
 
@@ -167,6 +168,7 @@ impl Link {
             sent_at: now,
             goodbye_said: None,
             goodbye_heard: false,
+            closing: false,
             hurry: false,
         }
     }
@@ -225,6 +227,7 @@ impl Link {
             Order::Emit { call, reply } => return self.emit(&call, reply),
             Order::Ping { reply } => self.ping(Some(reply))?,
             Order::Goodbye { hurry } => {
+                self.closing = true;
                 self.hurry |= hurry;
                 self.say_goodbye()?;
             }
@@ -405,7 +408,7 @@ impl Link {
         Ok(())
     }
 
-    /// Whether both have said goodbye and nothing is under way.
+    /// Whether this side has to close: it began to, both have said goodbye and nothing is under way. The other side waits for that.
     fn is_done(&mut self) -> bool {
         let asks = !self.asked.is_empty() || self.streams.has_own();
         if self.goodbye_heard && !asks && self.say_goodbye().is_err() {
@@ -413,7 +416,8 @@ impl Link {
         }
         let Some(said_at) = self.goodbye_said else { return false };
         let idle = !asks && self.serving.is_empty() && self.streams.is_empty();
-        self.goodbye_heard && idle || self.hurry && said_at.elapsed() >= Duration::from_secs(1)
+        self.closing && self.goodbye_heard && idle
+            || self.hurry && said_at.elapsed() >= Duration::from_secs(1)
     }
 
     fn send_all(&mut self, frames: Vec<Frame>) -> Result<(), Broken> {

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { ipnsSelector } from 'ipns/selector'
 import { ipnsValidator } from 'ipns/validator'
 import { systemClock } from '../../../src/clock.ts'
 import { publicDhtProtocol } from '../../../src/network/dht/dht-service.ts'
-import { ThrowawayDht } from '../../../src/network/dht/throwaway-dht.ts'
+import { PublicNetwork } from '../../../src/network/public/public-network.ts'
 import { until, within } from '../real-hosts.ts'
-import { lookUp, testRecord, withDht, type DhtNodeOptions } from './dht-network.ts'
+import { lookUp, testRecord, withDht, type DhtNodeOptions } from '../dht/dht-network.ts'
 
 /** What the nodes of the public network run: nothing of ours, on loopback. */
 const stock: DhtNodeOptions = {
@@ -83,6 +84,12 @@ test('threat 38: each identity on the public DHT is another one, and none is lef
   )
 })
 
-function throwaway(bootstrap: string[]): ThrowawayDht {
-  return new ThrowawayDht({ bootstrap, clock: systemClock, log: () => {}, privateAddresses: true })
+function throwaway(bootstrap: string[]): PublicNetwork {
+  return new PublicNetwork({
+    bootstrap,
+    random: (length) => randomBytes(length),
+    clock: systemClock,
+    log: () => {},
+    privateAddresses: true,
+  })
 }

@@ -1,0 +1,175 @@
+import type { Clock, Log } from '../../api.ts'
+import { Alarm } from '../alarm.ts'
+import type { DhtClient } from '../dht/dht-client.ts'
+import { createThrowawayHost, type ThrowawayHost } from './throwaway-host.ts'
+import type { Veil } from './veil.ts'
+
+export interface PublicNetworkOptions {
+  /** Multiaddrs by which the network is entered. @default libp2p's bootstrap nodes */
+  bootstrap?: readonly string[] | undefined
+  /** How connections of the device come and go over relays of this network; without it no relays are used. */
+  veil?: Veil | null
+  /** Random bytes. */
+  random: (length: number) => Uint8Array
+  clock: Clock
+  log: Log
+  /** Whether DHT nodes in private networks count. @default false */
+  privateAddresses?: boolean
+  /** The veiled addresses are others now. */
+  onAddressChange?: () => void
+}
+
+/** What a person is told about it. */
+export interface PublicNetworkState {
+  /** DHT nodes that can be asked. */
+  nodes: number
+  /** Relays that this device can be reached over; base58btc. */
+  relays: string[]
+}
+
+/**
+ * The public DHT and its relays, used by a host whose identity is made for the purpose, listens nowhere and is thrown away: the
+ * device's own peer id is never seen there. A new identity takes over from the one before without a gap.
+ */
+export class PublicNetwork implements DhtClient {
+  readonly #options: PublicNetworkOptions
+  readonly #listeners = new Set<() => void>()
+  readonly #retiring = new Set<Promise<void>>()
+  readonly #stop = new AbortController()
+  #current: ThrowawayHost | null = null
+  #change: Promise<void> = Promise.resolve()
+
+  constructor(options: PublicNetworkOptions) {
+    this.#options = options
+  }
+
+  /** Takes a new identity: the first at once, another when it has entered the network, or a minute has passed. */
+  renew(): Promise<void> {
+    this.#change = this.#replace(this.#change)
+    return this.#change
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('this device is shutting down'))
+    await this.#change.catch(() => {})
+    this.#options.veil?.use(null)
+    const last = this.#current
+    this.#current = null
+    await Promise.all([last?.stop(), ...this.#retiring])
+  }
+
+  networkChanged(): void {
+    this.#current?.networkChanged()
+  }
+
+  /** The identity of the moment. */
+  get peerId(): string | undefined {
+    return this.#current?.peerId
+  }
+
+  get nodes(): number {
+    return this.#current?.dht.nodes ?? 0
+  }
+
+  state(): PublicNetworkState {
+    return { nodes: this.nodes, relays: this.#current?.relays() ?? [] }
+  }
+
+  /** Where this device can be reached over relays of this network; veiled. */
+  addresses(): string[] {
+    return this.#current?.addresses() ?? []
+  }
+
+  async publish(
+    record: Uint8Array,
+    routingKey: Uint8Array,
+    options: { signal: AbortSignal },
+  ): Promise<number> {
+    return this.#current?.dht.publish(record, routingKey, options) ?? 0
+  }
+
+  async *lookup(routingKey: Uint8Array, options: { signal: AbortSignal }): AsyncGenerator<Uint8Array> {
+    if (this.#current !== null) yield* this.#current.dht.lookup(routingKey, options)
+  }
+
+  onNode(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async #replace(before: Promise<void>): Promise<void> {
+    await before.catch(() => {})
+    if (this.#stop.signal.aborted) return
+    const { onAddressChange = () => {}, veil = null, bootstrap = publicBootstrap } = this.#options
+    const old = this.#current
+    const { clock } = this.#options
+    const news = new Alarm(clock)
+    const next = await createThrowawayHost({
+      privateAddresses: false,
+      ...this.#options,
+      bootstrap,
+      veil,
+      onPlaces: () => {
+        news.ring()
+        if (this.#current === next) onAddressChange()
+      },
+    })
+    next.dht.onNode(() => {
+      news.ring()
+      if (this.#current === next) this.#tell()
+    })
+    if (old !== null) await this.#entered(next, old, news)
+    if (this.#stop.signal.aborted) return next.stop()
+    this.#current = next
+    veil?.use(next.cover)
+    if (old === null) return undefined
+    this.#tell()
+    onAddressChange()
+    this.#retire(old)
+  }
+
+  /** Until the new one can do what the old one can, or a minute has passed. */
+  async #entered(next: ThrowawayHost, old: ThrowawayHost, news: Alarm): Promise<void> {
+    const { clock } = this.#options
+    const { signal } = this.#stop
+    const untilMs = clock.monotonic() + entryTimeoutMs
+    const isReady = (): boolean =>
+      next.dht.nodes >= Math.min(1, old.dht.nodes) && next.relays().length >= Math.min(1, old.relays().length)
+    while (!isReady() && !signal.aborted && clock.monotonic() < untilMs) {
+      await news.wait(untilMs - clock.monotonic(), signal)
+    }
+  }
+
+  /** Queries under way and connections over its relays end first, if they do so in time. */
+  #retire(old: ThrowawayHost): void {
+    const { clock } = this.#options
+    const end = async (): Promise<void> => {
+      const never = new Alarm(clock)
+      const untilMs = clock.monotonic() + longestRetirementMs
+      do await never.wait(retirementCheckMs, this.#stop.signal)
+      while (old.carries() > 0 && clock.monotonic() < untilMs && !this.#stop.signal.aborted)
+      await old.stop()
+    }
+    const retiring = end()
+    this.#retiring.add(retiring)
+    void retiring.finally(() => this.#retiring.delete(retiring))
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+const entryTimeoutMs = 60_000
+/** A query takes no longer. */
+const retirementCheckMs = 30_000
+const longestRetirementMs = 600_000
+
+/** https://github.com/ipfs/kubo/blob/master/config/bootstrap_peers.go */
+const publicBootstrap = [
+  '/dnsaddr/bootstrap.libp2p.io/p2p/QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN',
+  '/dnsaddr/bootstrap.libp2p.io/p2p/QmQCU2EcMqAqQPR2i9bChDtGNJchTbq5TbXJJ16u19uLTa',
+  '/dnsaddr/bootstrap.libp2p.io/p2p/QmbLHAnMoJPWSCR5Zhtx6BHJX9KiKNN6tpvbUcqanj75Nb',
+  '/dnsaddr/bootstrap.libp2p.io/p2p/QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt',
+  '/ip4/104.131.131.82/tcp/4001/p2p/QmaCpDMGvV2BGHeYERUEnRQAwe3N8SzbUtfsmvsqQLuvuJ',
+]

@@ -1,0 +1,200 @@
+import { circuitRelayTransport, type CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
+import type {
+  ConnectionProtector,
+  DialTransportOptions,
+  MultiaddrConnection,
+  Transport,
+  Upgrader,
+} from '@libp2p/interface'
+import { transportSymbol } from '@libp2p/interface'
+import { preSharedKey } from '@libp2p/pnet'
+import { CODE_P2P, CODE_P2P_CIRCUIT, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { isRelayed } from '../relayed-address.ts'
+import type { MappedPort } from '../relay/simultaneous-open.ts'
+import { parseVeiledAddress } from './veiled-address.ts'
+
+/** A throwaway host, as far as the device's own host needs it. */
+export interface Cover {
+  /** Dials over relays, as the throwaway host. */
+  circuit: Transport
+  ports: () => readonly MappedPort[]
+}
+
+/**
+ * Carries connections of the device's own host over relays to which only throwaway hosts are connected. What passes the relay
+ * is encrypted by a key that only those have who may know whose place it is: so neither the relay nor a stranger who connects
+ * over it gets as far as Noise, in which the side that is called tells its identity to whoever calls. PROTOCOL.md, 'Veiled
+ * addresses'.
+ */
+export class Veil {
+  /** Of connections that are veiled. */
+  readonly #keys = new WeakMap<object, Uint8Array>()
+  /** How many are open over the relays of each throwaway host, by its key. */
+  readonly #carried = new Map<Uint8Array, number>()
+  #upgrader: Upgrader | null = null
+  #cover: Cover | null = null
+
+  /** Over whom connections are made from now on; null for nobody. */
+  use(cover: Cover | null): void {
+    this.#cover = cover
+  }
+
+  /** How NATs on the way map ports of this device. */
+  ports(): readonly MappedPort[] {
+    return this.#cover?.ports() ?? []
+  }
+
+  /** For the device's host: dials veiled addresses, and all others over relays that are none of its own. */
+  transport(
+    isOwnRelay: (peer: string) => boolean,
+  ): (components: Pick<CircuitRelayTransportComponents, 'upgrader'>) => Transport {
+    return ({ upgrader }) => {
+      this.#upgrader = upgrader
+      return new VeiledTransport(
+        (address) => isRelayed(address) && !isOwnRelay(relayOf(address) ?? ''),
+        (address, options) => this.#dial(address, options),
+      )
+    }
+  }
+
+  covers(connection: MultiaddrConnection): boolean {
+    return this.#keys.has(connection)
+  }
+
+  /** For the device's host: encrypts what is veiled, and leaves all other connections as they are. */
+  protector(): ConnectionProtector {
+    return {
+      protect: async (connection, options) => {
+        const key = this.#keys.get(connection)
+        if (key === undefined) return connection
+        return preSharedKey({ psk: keyFile(key) })().protect(connection, options)
+      },
+    }
+  }
+
+  /** How many connections go over the relays of the throwaway host with this key. */
+  carriedOver(key: Uint8Array): number {
+    return this.#carried.get(key) ?? 0
+  }
+
+  /** For a throwaway host: what comes in over its relays is for the device's own host, and so is what it is asked to dial. */
+  circuit(key: Uint8Array): (components: CircuitRelayTransportComponents) => Transport {
+    return (components) => {
+      const create = circuitRelayTransport({
+        reservationConcurrency: 3,
+        discoveryFilter: none,
+        maxInboundStopStreams,
+      })
+      return create(
+        new Proxy(components, {
+          get: (target, name) =>
+            name === 'upgrader' ? this.#veiledUpgrader(key, target.upgrader) : Reflect.get(target, name),
+        }),
+      )
+    }
+  }
+
+  async #dial(address: Multiaddr, options: DialTransportOptions): ReturnType<Transport['dial']> {
+    if (this.#cover === null) throw new Error('the public network has not been entered yet')
+    const veiled = parseVeiledAddress(address)
+    const called: Called = { address: withoutKey(address), key: veiled?.key }
+    const withCalled = { ...options, called }
+    return this.#cover.circuit.dial(veiled?.circuit ?? address, withCalled)
+  }
+
+  #veiledUpgrader(key: Uint8Array, own: Upgrader): Upgrader {
+    const upgrader = (): Upgrader => {
+      if (this.#upgrader === null) throw new Error('the device has no host')
+      return this.#upgrader
+    }
+    const veiled: Pick<Upgrader, 'upgradeInbound' | 'upgradeOutbound'> = {
+      upgradeInbound: (connection, options) => {
+        // The throwaway identity at the other end says nothing about who it is: Noise will.
+        this.#count(key, connection)
+        this.#prepare(connection, withoutPeers(connection.remoteAddr), key)
+        return upgrader().upgradeInbound(connection, options)
+      },
+      upgradeOutbound: (connection, options) => {
+        const { called } = options as { called?: Called }
+        if (called === undefined) throw new Error('a throwaway host calls nobody for itself')
+        this.#count(key, connection)
+        this.#prepare(connection, called.address, called.key)
+        return upgrader().upgradeOutbound(connection, options)
+      },
+    }
+    return new Proxy(own, {
+      get: (target, name) => {
+        const from = name in veiled ? veiled : target
+        const member: unknown = Reflect.get(from, name)
+        return typeof member === 'function' ? member.bind(from) : member
+      },
+    })
+  }
+
+  #count(key: Uint8Array, connection: MultiaddrConnection): void {
+    const add = (more: 1 | -1): void => {
+      const count = this.carriedOver(key) + more
+      if (count === 0) this.#carried.delete(key)
+      else this.#carried.set(key, count)
+    }
+    add(1)
+    connection.addEventListener('close', () => add(-1), { once: true })
+  }
+
+  #prepare(connection: MultiaddrConnection, remoteAddr: Multiaddr, key: Uint8Array | undefined): void {
+    connection.remoteAddr = remoteAddr
+    if (key !== undefined) this.#keys.set(connection, key)
+  }
+}
+
+/** Who is called, for the device's host: over the address that is called, somebody else is. */
+interface Called {
+  address: Multiaddr
+  key: Uint8Array | undefined
+}
+
+class VeiledTransport {
+  readonly [Symbol.toStringTag] = 'spacedock-veiled'
+  readonly [transportSymbol] = true as const
+  readonly dial: Transport['dial']
+  readonly dialFilter: Transport['dialFilter']
+  readonly listenFilter = (): Multiaddr[] => []
+
+  constructor(isWanted: (address: Multiaddr) => boolean, dial: Transport['dial']) {
+    this.dial = dial
+    this.dialFilter = (addresses) => addresses.filter(isWanted)
+  }
+
+  createListener(): never {
+    throw new Error('veiled addresses are listened on by throwaway hosts')
+  }
+}
+
+/** Relays are chosen, not discovered: to the transport's own search, every peer is one that it has tried already. */
+const none = { has: () => true, add: () => {}, remove: () => {} }
+/** Connections that come in over one relay at a time. */
+const maxInboundStopStreams = 16
+
+/** https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md */
+function keyFile(key: Uint8Array): Uint8Array {
+  return Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${Buffer.from(key).toString('hex')}`)
+}
+
+function relayOf(address: Multiaddr): string | undefined {
+  const components = address.getComponents()
+  const circuit = components.findIndex(({ code }) => code === CODE_P2P_CIRCUIT)
+  return components[circuit - 1]?.value
+}
+
+/** `/ip4/20.3.4.5/tcp/4001/p2p/RELAY/p2p-circuit/p2p/THROWAWAY` -> `/ip4/20.3.4.5/tcp/4001/p2p-circuit` */
+function withoutPeers(address: Multiaddr): Multiaddr {
+  const kept = address.getComponents().filter(({ code }) => code !== CODE_P2P)
+  return multiaddr(
+    kept.map(({ name, value }) => `/${name}${value === undefined ? '' : `/${value}`}`).join(''),
+  )
+}
+
+/** Connections are shown and logged: the key is for nobody's eyes. */
+function withoutKey(address: Multiaddr): Multiaddr {
+  return multiaddr(address.toString().replace(/\/certhash\/[^/]+/u, ''))
+}

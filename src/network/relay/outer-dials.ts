@@ -1,0 +1,145 @@
+import type { Connection, PeerId, Startable, Transport, Upgrader } from '@libp2p/interface'
+import { transportSymbol } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
+import type { Clock } from '../../api.ts'
+import { pause } from '../../clock.ts'
+import { startDeadline, untilAborted } from '../deadline.ts'
+import { chooseRandomPort } from '../listen-port.ts'
+import { isRelayedConnection } from '../relayed-address.ts'
+import { behindOuterAddress } from './outer-address.ts'
+import { dialSimultaneously } from './simultaneous-dial.ts'
+
+interface OuterDialsComponents {
+  peerId: PeerId
+  connectionManager: { getConnections(peer: PeerId): Connection[] }
+}
+
+interface OuterDial {
+  result: Promise<Connection>
+  /** Monotonic. */
+  untilMs: number
+}
+
+/**
+ * Dials outer addresses, all from one port. A dial goes on for a while after whoever asked for it has given up: the path opens in
+ * the moment in which the other device dials, too, and that may be later.
+ */
+export class OuterDials implements Startable {
+  readonly #clock: Clock
+  readonly #dials = new Map<string, OuterDial>()
+  readonly #stop = new AbortController()
+  #port = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** From which all of them are dialled; 0 before the start. */
+  get port(): number {
+    return this.#port
+  }
+
+  async start(): Promise<void> {
+    this.#port = await chooseRandomPort()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('this device is shutting down'))
+    await Promise.allSettled([...this.#dials.values()].map(({ result }) => result))
+  }
+
+  /** Beside the one for TCP, which this one dials through. */
+  transport(tcp: () => Transport): (components: OuterDialsComponents) => Transport {
+    return (components) =>
+      new OuterTransport((address, upgrader, signal) => {
+        const dial = this.#join(address, () => this.#run(components, tcp(), address, upgrader))
+        return untilAborted(dial, signal)
+      })
+  }
+
+  #join(address: Multiaddr, run: () => Promise<Connection>): Promise<Connection> {
+    const key = address.toString()
+    const untilMs = this.#clock.monotonic() + lingerMs
+    const running = this.#dials.get(key)
+    if (running !== undefined) {
+      running.untilMs = untilMs
+      return running.result
+    }
+    if (this.#port === 0 || this.#dials.size >= maxAtOnce)
+      throw new Error('no more outer addresses are dialled')
+    const dial: OuterDial = { result: Promise.resolve().then(run), untilMs }
+    this.#dials.set(key, dial)
+    const forget = (): void => void this.#dials.delete(key)
+    dial.result.then(forget, forget)
+    return dial.result
+  }
+
+  async #run(
+    { peerId, connectionManager }: OuterDialsComponents,
+    tcp: Transport,
+    address: Multiaddr,
+    upgrader: Upgrader,
+  ): Promise<Connection> {
+    const plain = behindOuterAddress(address)
+    const other = address.getComponents().find(({ code }) => code === CODE_P2P)?.value
+    if (plain === null || other === undefined) throw new Error('not an outer address of a peer')
+    const role = peerId.toString() < other ? 'dialer' : 'listener'
+    const { signal } = this.#stop
+    const isOver = (): boolean =>
+      signal.aborted ||
+      this.#clock.monotonic() > (this.#dials.get(address.toString())?.untilMs ?? 0) ||
+      connectionManager.getConnections(peerIdFromString(other)).some((one) => !isRelayedConnection(one))
+    let pauseMs = firstPauseMs
+    for (;;) {
+      const deadline = startDeadline(dialMs, () => new Error('nobody dials from there'), { signal })
+      const startedAtMs = this.#clock.monotonic()
+      try {
+        return await dialSimultaneously(tcp, plain, {
+          localPort: this.#port,
+          role,
+          upgrader,
+          signal: deadline.signal,
+        })
+      } catch (error) {
+        if (isOver()) throw error
+      } finally {
+        deadline.stop()
+      }
+      // One that was refused comes again later each time; one without an answer at once.
+      const wasRefused = this.#clock.monotonic() - startedAtMs < dialMs / 2
+      if (wasRefused) await pause(this.#clock, pauseMs, signal)
+      if (wasRefused) pauseMs = Math.min(longestPauseMs, pauseMs * 2)
+      if (isOver()) throw new Error('the other device was not reached at its outer address')
+    }
+  }
+}
+
+type Dial = (address: Multiaddr, upgrader: Upgrader, signal: AbortSignal) => Promise<Connection>
+
+class OuterTransport {
+  readonly [Symbol.toStringTag] = 'spacedock-outer'
+  readonly [transportSymbol] = true as const
+  readonly dial: Transport['dial']
+  readonly listenFilter = (): Multiaddr[] => []
+
+  constructor(dial: Dial) {
+    this.dial = async (address, { upgrader, signal }) => dial(address, upgrader, signal)
+  }
+
+  dialFilter(addresses: Multiaddr[]): Multiaddr[] {
+    return addresses.filter((address) => behindOuterAddress(address) !== null)
+  }
+
+  createListener(): never {
+    throw new Error('nobody listens at outer addresses')
+  }
+}
+
+/** Longer than the supervisor's longest pause between two tries. */
+const lingerMs = 90_000
+/** The system sends the first packet again after 1, 3 and 7 s. */
+const dialMs = 15_000
+const firstPauseMs = 1_000
+const longestPauseMs = 30_000
+const maxAtOnce = 32

@@ -1,0 +1,60 @@
+import type { Connection } from '@libp2p/interface'
+import type { Clock } from '../../api.ts'
+import { Alarm } from '../alarm.ts'
+import { answers } from '../connection-probe.ts'
+
+/** Looks after connections to relays: one that falls silent is ended within half a minute. */
+export class RelayWatch {
+  readonly #clock: Clock
+  readonly #suspicions = new Set<Suspicion>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Addresses of this device came or went: connections from an address that is gone look as if nothing had happened. */
+  networkChanged(): void {
+    for (const suspicion of this.#suspicions) suspicion.raise()
+  }
+
+  /** Until the signal aborts, which is when the connection is gone. Never rejects. */
+  async watch(connection: Connection, signal: AbortSignal): Promise<void> {
+    const suspicion = new Suspicion(this.#clock)
+    this.#suspicions.add(suspicion)
+    while (!signal.aborted) {
+      const timeoutMs = (await suspicion.wait(signal)) ? suspectedAnswerMs : answerMs
+      if (signal.aborted) break
+      if (await answers(connection, { timeoutMs, signal, clock: this.#clock })) continue
+      connection.abort(new Error('the relay does not answer'))
+    }
+    this.#suspicions.delete(suspicion)
+  }
+}
+
+/** Also keeps the NATs on the way from forgetting the connection. */
+const checkMs = 15_000
+const answerMs = 10_000
+const suspectedAnswerMs = 2_000
+
+/** When to look after a connection next. */
+class Suspicion {
+  readonly #alarm: Alarm
+  #raised = false
+
+  constructor(clock: Clock) {
+    this.#alarm = new Alarm(clock)
+  }
+
+  raise(): void {
+    this.#raised = true
+    this.#alarm.ring()
+  }
+
+  /** Resolves when it is time; whether there is a reason to doubt the connection. */
+  async wait(signal: AbortSignal): Promise<boolean> {
+    await this.#alarm.wait(checkMs, signal)
+    const raised = this.#raised
+    this.#raised = false
+    return raised
+  }
+}
