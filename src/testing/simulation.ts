@@ -118,7 +118,8 @@ export function createSimulation({
     listener: (passedMs: number) => void,
     { everyMs = 10 }: { everyMs?: number } = {},
   ): () => void {
-    if (!(everyMs >= 1)) throw new SpacedockError('invalid-argument', 'everyMs has to be 1 or more.')
+    if (!(everyMs >= 1))
+      throw new SpacedockError('invalid-argument', 'The interval everyMs has to be 1 or more.')
     let lastMs = clock.monotonic()
     let cancel: (() => void) | undefined
     const plan = (): void => {
