@@ -23,6 +23,8 @@ export interface SceneOptions {
   timeoutMs?: number
   /** Whether it asks for cables with delay, rate or loss. @default false */
   cables?: boolean
+  /** Why what else it asks for cannot be had here, in one sentence; false when it can. */
+  obstacle?: () => Promise<string | false>
 }
 
 /** One story with real daemons, each in a network namespace. All it started ends with it. */
@@ -32,8 +34,9 @@ export function scene(
   options: SceneOptions = {},
 ): void {
   const { timeoutMs = 120_000, cables = false } = options
+  const findObstacle = options.obstacle ?? (async () => false as const)
   test(title, { timeout: timeoutMs }, async (context) => {
-    const obstacle = await whyNoLab({ cables })
+    const obstacle = (await whyNoLab({ cables })) || (await findObstacle())
     if (obstacle !== false) return context.skip(obstacle)
     const lab = await createLab()
     const devices: TestDevice[] = []

@@ -3,8 +3,12 @@ import { pairDevices } from '../../device.ts'
 import { onPath, sessionPaths } from '../homes.ts'
 import type { NatKind } from '../lab.ts'
 import { talkBothWays } from '../meeting.ts'
-import { publicNodes, type PublicNodes } from '../public-nodes.ts'
-import { scene, timed, type Actor, type Stage } from '../scene.ts'
+import { publicNodes, whyNoPublicNodes, type PublicNodes } from '../public-nodes.ts'
+import { scene as play, timed, type Actor, type Stage } from '../scene.ts'
+
+function scene(title: string, story: (stage: Stage) => Promise<void>): void {
+  play(title, story, { obstacle: whyNoPublicNodes })
+}
 
 /** Two devices that have nothing in common but twelve words and the public network. */
 async function twoStrangers(stage: Stage, nodes: PublicNodes, nat: NatKind) {
