@@ -144,8 +144,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: filterFile,
-            find: `if (isIn(loopback, host.value)) return allowLoopback`,
-            replace: `if (isIn(loopback, host.value)) return true`,
+            find: `return kind === 'loopback' ? allowLoopback :`,
+            replace: `return kind === 'loopback' ? true :`,
           },
         ],
       },
@@ -154,12 +154,12 @@ export const threats: Threat[] = [
         patches: [
           {
             file: filterFile,
-            find: `return ![never, linkLocal, embedded].some((list) => isIn(list, host.value ?? ''))`,
-            replace: `return true`,
+            find: `!['never', 'link-local', 'embedded'].includes(kind)`,
+            replace: `true`,
           },
           {
             file: filterFile,
-            find: `return host?.value !== undefined && isIP(host.value) > 0 && isIn(never, host.value)`,
+            find: `return host?.value !== undefined && isIP(host.value) > 0 && classOfIp(host.value) === 'never'`,
             replace: `return host === undefined`,
           },
         ],
