@@ -54,9 +54,9 @@ for (const closes of ['the reading side', 'the writing side', 'both sides'] as c
     if (closes !== 'the writing side') closing.push(dialer.drain())
     if (closes !== 'the reading side') closing.push(listener.drain())
     const writer = stream.writable.getWriter()
-    for (let hours = 0; hours < 36; hours += 12) {
+    for (let hours = 0; hours < 3; hours++) {
       await writer.write(new Uint8Array(1))
-      await clock.pass(12 * 3_600_000)
+      await clock.pass(3_600_000)
     }
     assert.equal(seen(), 3)
     await writer.close()
