@@ -9,6 +9,7 @@ import { Events } from './events.ts'
 import { InboundRequests } from './inbound-requests.ts'
 import { Liveness } from './liveness.ts'
 import { OutboundRequests } from './outbound-requests.ts'
+import { pathBudget, requireFitting } from './path-budget.ts'
 import { Pings } from './pings.ts'
 import type { Session, SessionEnd, SessionHandlers } from './session-contract.ts'
 import { closeTimedOut, givenUp, isViolation, unknownProtocol, usedTwice } from './session-errors.ts'
@@ -68,6 +69,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     log: options.log,
     onIdle: noticeIdle,
   })
+  const budget = pathBudget(connection)
   const channels = new ChannelNumbers(opener === 'local' ? 1 : 2)
   const outbound = new OutboundRequests({ outgoing, flush, channels, clock, onIdle: noticeIdle })
   const streams = new ByteStreams({
@@ -278,6 +280,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   return {
     remotePeer,
     connection,
+    budget,
     opener,
     remoteInstance: options.remoteInstance,
     get isLeaving() {
@@ -294,14 +297,17 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     check: () => liveness.check(),
     async request(name, version, value, requestOptions) {
       refuseWhenOver()
+      requireFitting(budget, value)
       return outbound.request(name, version, value, requestOptions)
     },
     async openStream(name, version, value, openOptions) {
       refuseWhenOver()
+      requireFitting(budget, value)
       return streams.open(name, version, value, openOptions)
     },
     emit(name, version, value) {
       refuseWhenOver()
+      requireFitting(budget, value)
       return events.emit(name, version, value)
     },
     async ping(pingOptions) {
