@@ -35,7 +35,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   const remotePeer = connection.remotePeer
   const ended = Promise.withResolvers<SessionEnd>()
   const idle = Promise.withResolvers<void>()
-  const forsaken = new AbortController()
+  let forsaken = new AbortController()
   let phase: 'open' | 'leaving' | 'closing' | 'ended' = 'open'
   let saidGoodbye = false
   let heardGoodbye = false
@@ -289,7 +289,9 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     get isDoubtful() {
       return liveness.isDoubtful
     },
-    forsaken: forsaken.signal,
+    get forsaken() {
+      return forsaken.signal
+    },
     closed: ended.promise,
     watch(listener) {
       onChange = listener
@@ -316,7 +318,12 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     },
     drain,
     close,
-    forsake: () => forsaken.abort(givenUp()),
+    forsake() {
+      const before = forsaken
+      // It may answer again, and be used again, for what begins then.
+      forsaken = new AbortController()
+      before.abort(givenUp())
+    },
     revoke,
     abort(error) {
       finish({ reason: 'aborted', cause: error }, error)

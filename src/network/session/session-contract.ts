@@ -20,7 +20,10 @@ export interface Session {
   readonly isLeaving: boolean
   /** An answer is overdue: perhaps nobody hears it any more. */
   readonly isDoubtful: boolean
-  /** Aborts when it ends, or is given up for a better one because nothing is heard on it: what may be repeated goes there. */
+  /**
+   * Aborts when it ends, or is given up for a better one because nothing is heard on it: what may be repeated goes there. Another
+   * signal from then on, for what is begun when it has answered again and is back in use.
+   */
   readonly forsaken: AbortSignal
   /** Never rejects. */
   readonly closed: Promise<SessionEnd>
