@@ -8,6 +8,7 @@ import {
   envelopeBytes,
   messageRowSchema,
   messageValues,
+  writtenBytesOf,
   type Amount,
   type MessageRecord,
   type StoredMessage,
@@ -75,10 +76,10 @@ export function openOutbox(database: Database, clock: LastingClock, limits: Outb
     v.object({ sequence: v.number(), bytes: v.number() }),
   )
   const selectFitting = database.query(
-    `SELECT *, ${writtenBytes} AS bytes FROM outbox
+    `SELECT * FROM outbox
       WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) AND length(body) <= ? AND ${writtenBytes} <= ?
       ORDER BY sequence LIMIT ?`,
-    v.intersect([messageRowSchema, v.object({ bytes: v.number() })]),
+    messageRowSchema,
   )
   const selectUpTo = database.query(
     `SELECT * FROM outbox
@@ -133,8 +134,7 @@ export function openOutbox(database: Database, clock: LastingClock, limits: Outb
       if (roomBytes < alwaysEnoughBytes) {
         return selectFitting
           .all(peerId, now, roomBytes, roomBytes, batchMessages)
-          .filter((row) => (bytes += row.bytes) <= roomBytes)
-          .map(({ bytes: _, ...message }) => message)
+          .filter((message) => (bytes += writtenBytesOf(message)) <= roomBytes)
       }
       const together = selectSizes
         .all(peerId, now, batchMessages)

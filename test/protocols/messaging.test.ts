@@ -530,11 +530,13 @@ function numbers(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, index) => String(from + index))
 }
 
+function waiting(side: Side): (string | null)[][] {
+  return side.service.outboxMessages().map(({ text = '', waitsFor }) => [text.slice(0, 7), waitsFor])
+}
+
 describe('over a path with limits', () => {
   const limited = { messageBytes: 32_768, roomBytes: 32_768 }
   const large = 'L'.repeat(200_000)
-  const waiting = (side: Side): (string | null)[][] =>
-    side.service.outboxMessages().map(({ text = '', waitsFor }) => [text.slice(0, 7), waitsFor])
 
   test('a large message waits for a better one, those behind it do not, and then it goes at once', async () => {
     const { alice, bob, connect, send } = scene()
