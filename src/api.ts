@@ -156,7 +156,7 @@ export interface ReachFinding {
 
 export interface SendResult {
   id: string
-  /** `delivered`: durable at the receiver. `queued`: durable here, sent when the device is back. */
+  /** `delivered`: durable at the receiver. `queued`: durable here, sent when the device is back, or reached without a relay that is too small. */
   status: 'delivered' | 'queued'
 }
 

@@ -85,6 +85,10 @@ export class Connections {
       onSessionEnded: (peer, { reason }, failure) => this.#ended(peer.toString(), reason, failure),
       onAttemptFailed: (peer, failure) => this.#failed(peer.toString(), failure),
       onUnknownDevice: (peer, failure) => store.registry.disconnected(peer.toString(), failure),
+      onRenewalFailed: (peer, error) => {
+        log('debug', 'session.not-renewed', { peer: peer.toString(), error: String(error) })
+        this.internet?.presence.look(peer.toString())
+      },
       onWake: () => this.#lookAnew(),
       random: () => fraction(random),
       clock,
@@ -135,7 +139,8 @@ export class Connections {
         clock,
         log,
         devices: () => trusted.pairKeys(),
-        isConnected: (peer) => this.sessionOf(peer) !== undefined,
+        // Over a relay that carries little it has to be found again soon.
+        isConnected: (peer) => this.sessionOf(peer)?.budget === null,
         onNodeConnected: () => this.supervisor.tryAnew(),
         onFound: (peer) => {
           log('info', 'presence.found', { peer })

@@ -60,7 +60,7 @@ describe('Alice and Bob', { timeout: 120_000 }, () => {
     await Promise.all([alice.down(), bob.down()])
     await Promise.all([alice.up(), bob.up()])
     const seen = await alice.waitForState('bob', 'connected')
-    const fields = ['id', 'name', 'peerId', 'state', 'path', 'address', 'lastSeen']
+    const fields = ['id', 'name', 'peerId', 'state', 'path', 'limited', 'address', 'lastSeen']
     const presence = ['roundTripMs', 'connectedSince', 'lastFailure']
     assert.deepEqual(Object.keys(seen), [...fields, ...presence])
     await bob.waitForState('alice', 'connected')

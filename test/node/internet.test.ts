@@ -73,6 +73,8 @@ test("threat 38: the device's own peer id never reaches the public DHT", async (
         await invitation.paired
         assert.equal(seen.size, 2)
         assert.ok(!seen.has(alice.peerId) && !seen.has(bob.peerId))
+        assert.deepEqual(alice.status().publicNetwork, { nodes: 1, relays: [] })
+        assert.equal((await start('carol', { lanOnly: true })).status().publicNetwork, null)
       })
     },
     { ...(await permissive([], publicDhtProtocol)), network: 'public' },

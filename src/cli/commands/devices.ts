@@ -126,11 +126,11 @@ export function brief({ id, name, peerId }: DeviceInfo): { id: string; name: str
 
 /** One line of `devices --json`. */
 function deviceLine(device: DeviceInfo): object {
-  const { id, name, peerId, state, needsPairing, path, address, lastSeen } = device
+  const { id, name, peerId, state, needsPairing, path, limited, address, lastSeen } = device
   const { roundTripMs, connectedSince, lastFailure } = device
   const why = needsPairing === null ? {} : { needsPairing }
   const presence = { roundTripMs, connectedSince, lastFailure }
-  return { id, name, peerId, state: shownState(state), ...why, path, address, lastSeen, ...presence }
+  return { id, name, peerId, state: shownState(state), ...why, path, limited, address, lastSeen, ...presence }
 }
 
 function requireAnswerOrYes({ options, person }: CommandContext): void {

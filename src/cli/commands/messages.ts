@@ -34,7 +34,8 @@ export const send: Command = {
     const lifetime = givenLifetime(context)
     const content = await readContent(context)
     const { id, status } = await daemon.call('send', { device, content, ...lifetime })
-    const text = status === 'delivered' ? 'Delivered.' : 'Queued: it goes out when the device is back.'
+    const text =
+      status === 'delivered' ? 'Delivered.' : 'Queued: it goes out as soon as the device can take it.'
     output.result({ event: status, id }, text)
     return exitCodes.ok
   },

@@ -28,6 +28,8 @@ export interface ConnectionSupervisorOptions extends AttemptMeans {
   onAttemptFailed?: (peerId: PeerId, failure: SpacedockError) => void
   /** The device says that it does not know this one, or has revoked it: it is not tried again before `connectNow`. */
   onUnknownDevice: (peerId: PeerId, failure: SpacedockError) => void
+  /** The relay is about to end the connection, and no other came up. */
+  onRenewalFailed?: (peerId: PeerId, error: unknown) => void
   /** The machine slept: what else waits for something may look at once. */
   onWake?: () => void
   /** In [0, 1). @default Math.random */
@@ -190,7 +192,7 @@ export class ConnectionSupervisor {
         onNone: (end) => this.#ended(kept, end),
         onDoubt: () => this.#doubtChanged(kept),
       }),
-      renewal: new PathRenewal({ clock: this.#clock, renew: (session) => this.#renew(kept, session) }),
+      renewal: new PathRenewal({ clock: this.#clock, renew: () => this.#renew(kept) }),
     }
     this.#kept.set(peerId.toString(), kept)
     return kept
@@ -272,16 +274,16 @@ export class ConnectionSupervisor {
   }
 
   /** Over a relay once more; a direct way is looked for elsewhere. Never rejects. */
-  async #renew(kept: Kept, { connection: before }: Session): Promise<void> {
+  async #renew(kept: Kept): Promise<void> {
     const { addressesOf, dial } = this.#options
     const deadline = startDeadline(renewalTimeoutMs, renewalTimedOut, { clock: this.#clock })
     try {
-      const known = (await addressesOf(kept.peerId)).filter(isRelayed)
-      const addresses = [before.remoteAddr, ...known.filter((each) => !each.equals(before.remoteAddr))]
+      const addresses = (await addressesOf(kept.peerId)).filter(isRelayed)
       const dialling = dial(kept.peerId, addresses, { signal: deadline.signal, anew: true })
       await this.moveTo(await dialling, { signal: deadline.signal })
-    } catch {
+    } catch (error) {
       // The session goes on over the old one; when that ends, the device is dialled like any other.
+      this.#options.onRenewalFailed?.(kept.peerId, error)
     } finally {
       deadline.stop()
     }

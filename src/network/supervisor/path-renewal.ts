@@ -4,7 +4,7 @@ import type { Session } from '../session/session.ts'
 export interface PathRenewalOptions {
   clock: Clock
   /** Moves the session to a new connection. Must not reject. */
-  renew: (session: Session) => Promise<void>
+  renew: () => Promise<void>
 }
 
 /**
@@ -35,7 +35,7 @@ export class PathRenewal {
     const now = clock.monotonic()
     if (session.budget?.isRunningOut === true && now - this.#lastMs >= leastIntervalMs) {
       this.#lastMs = now
-      void renew(session)
+      void renew()
     }
     this.#cancel = clock.after(lookMs, () => this.#look(session))
   }

@@ -20,6 +20,7 @@ function limitedWorld({ seconds, isChooser = true }: { seconds: number; isChoose
   }
   const world = supervise([other], {
     localPeer,
+    addressesOf: () => [relayAddress],
     dial: async () => open(),
     openSession: async (connection) => {
       const session = world.newSession({ connection, opener: 'local' })
