@@ -101,6 +101,8 @@ export interface DeviceInfo {
   needsPairing: 'revoked' | 'unknown' | null
   /** How it is connected now; null when it is not. */
   path: ConnectionPath | null
+  /** It is connected over a relay that carries little: what is too large for it waits for a better path, or fails with `too-large`. */
+  limited: boolean
   /** Multiaddr of the live connection, else the last one that worked, else null. */
   address: string | null
   /** ISO 8601, or null when never. */
@@ -245,6 +247,11 @@ export interface QueuedMessage {
   at: string
   /** `expired`: it was not acknowledged in time and is not sent any more; shown for thirty days, the last hundred. */
   state: 'queued' | 'expired'
+  /**
+   * `device`: that it is connected; `better-path`: a direct connection, since it is too large for the relay in between. Null when
+   * it is on its way, or waits for nothing any more.
+   */
+  waitsFor: 'device' | 'better-path' | null
   /** ISO 8601: when its time is over, or was; null when it waits for ever. */
   expiresAt: string | null
 }
@@ -427,6 +434,10 @@ export interface NodeStatus {
   listen: string[]
   /** Paired devices. */
   devices: number
+  /**
+   * With the public DHT: how many of its nodes can be asked, and the relays that this device is reached over, base58btc. Null without.
+   */
+  publicNetwork: { nodes: number; relays: string[] } | null
   /** Milliseconds since start. */
   uptimeMs: number
 }

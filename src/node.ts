@@ -142,6 +142,7 @@ async function assemble(
             return metrics.handedOver(live.request(name, version, value, { signal }), { signal: closed })
           }
     },
+    budgetOf: (peer) => connections.sessionOf(peer)?.budget ?? null,
     requirePaired: (peer) => devices.requirePaired(peer),
     nameOf: (peer) => ({ id: deviceIdOf(peer), name: store.registry.get(peer)?.name ?? deviceIdOf(peer) }),
     onMessage: (message) => emit('message', message),
@@ -265,6 +266,7 @@ async function assemble(
       name: ownName(),
       listen: host.addresses().map(String),
       devices: devices.countPaired(),
+      publicNetwork: connections.internet?.publicNetwork() ?? null,
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),
     metrics: () =>

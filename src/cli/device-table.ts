@@ -14,7 +14,7 @@ export function deviceTable(
   const rows = devices.map((device) => [
     printableLine(device.name),
     shownState(device.state),
-    device.path ?? '',
+    device.limited ? `${device.path}, limited` : (device.path ?? ''),
     printableLine(device.id),
     device.state === 'connected' ? connection(device, now) : absence(device, now),
   ])

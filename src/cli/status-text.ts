@@ -16,6 +16,7 @@ export function statusText(found: Status): string {
     ['devices', String(found.devices)],
     ['listens', found.listen.length === 0 ? 'nowhere' : (found.listen[0] ?? '')],
     ...found.listen.slice(1).map((address) => ['', address]),
+    ...(found.publicNetwork ? [['DHT', publicNetworkText(found.publicNetwork)]] : []),
     ['running', `for ${describeDuration(found.uptimeMs)}, pid ${found.pid}, version ${found.version}`],
     // What another version counts, it counts in its own way.
     ...(found.metrics === undefined || found.version !== version ? [] : counterRows(found.metrics)),
@@ -23,6 +24,14 @@ export function statusText(found: Status): string {
     ...(found.log === undefined ? [] : [['log', found.log ?? 'standard error of its process']]),
   ]
   return rows.map(([label = '', value = '']) => `${label.padEnd(10)}${printableLine(value)}`).join('\n')
+}
+
+function publicNetworkText({ nodes, relays }: NonNullable<Status['publicNetwork']>): string {
+  return `public: ${counted(nodes, 'node')}, ${counted(relays.length, 'relay')}`
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 /** Since the start; nothing about what never happened. */

@@ -60,6 +60,7 @@ const device = v.object({
   ]),
   needsPairing: v.nullable(v.picklist(['revoked', 'unknown'])),
   path: v.nullable(path),
+  limited: v.boolean(),
   address: v.nullable(v.string()),
   lastSeen: v.nullable(v.string()),
   roundTripMs: v.nullable(v.number()),
@@ -89,6 +90,7 @@ const queuedMessage = v.object({
   ...content,
   at: v.string(),
   state: v.picklist(['queued', 'expired']),
+  waitsFor: v.nullable(v.picklist(['device', 'better-path'])),
   expiresAt: v.nullable(v.string()),
 })
 
@@ -130,6 +132,10 @@ export const methods = {
       listen: v.array(v.string()),
       devices: v.number(),
       uptimeMs: v.number(),
+      /** Null when the public network is not used. */
+      publicNetwork: v.exactOptional(
+        v.nullable(v.object({ nodes: v.number(), relays: v.array(v.string()) })),
+      ),
       /** The file in which the log is; null when the daemon writes it to its standard error. */
       log: v.exactOptional(v.nullable(v.string())),
       /** Where a Prometheus on this machine finds the counters; null when nowhere. */

@@ -110,10 +110,10 @@ export const methodHandlers: MethodHandlers = {
 
 /** Plain data of a live device, whose properties may be getters. */
 function describe(device: DeviceInfo | Device): DeviceInfo {
-  const { id, name, peerId, state, needsPairing, path, address, lastSeen } = device
+  const { id, name, peerId, state, needsPairing, path, limited, address, lastSeen } = device
   const { roundTripMs, connectedSince, lastFailure } = device
   const presence = { roundTripMs, connectedSince, lastFailure }
-  return { id, name, peerId, state, needsPairing, path, address, lastSeen, ...presence }
+  return { id, name, peerId, state, needsPairing, path, limited, address, lastSeen, ...presence }
 }
 
 function askAt(

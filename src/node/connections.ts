@@ -211,7 +211,7 @@ export class Connections {
     const address = connection.remoteAddr.toString()
     const path = pathOf(connection)
     log('info', 'session.started', { peer, address })
-    store.registry.connected(peer, { path, address })
+    store.registry.connected(peer, { path, address, limited: session.budget !== null })
     metrics.sessionOpened(peer, path)
     void this.#rememberAddress(connection)
     this.#directPaths.sessionStarted(session)

@@ -65,6 +65,9 @@ export class DeviceHandle implements Device {
   get path(): ConnectionPath | null {
     return this.#info.path
   }
+  get limited(): boolean {
+    return this.#info.limited
+  }
   get address(): string | null {
     return this.#info.address
   }

@@ -89,6 +89,7 @@ export class Devices implements DeviceActions {
       state: 'revoked',
       needsPairing: null,
       path: null,
+      limited: false,
       address: null,
       lastSeen: null,
       roundTripMs: null,

@@ -3,10 +3,11 @@ import * as v from 'valibot'
 import type { Clock, Log, Message, MessageContent, Protocol, QueuedMessage, SendResult } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
+import type { PathBudget } from '../network/session/path-budget.ts'
 import type { Inbox } from '../store/inbox.ts'
 import type { NewMessage, Outbox } from '../store/outbox.ts'
 import type { WaitingMessage } from '../store/outbox-expiry.ts'
-import type { StoredMessage } from '../store/stored-message.ts'
+import { writtenBytesOf, type MessageRecord, type StoredMessage } from '../store/stored-message.ts'
 import {
   decodeContent,
   deliverySchema,
@@ -32,6 +33,8 @@ export interface MessagingComponents {
   requestOf: (
     peer: string,
   ) => ((value: Delivery, options: { signal: AbortSignal }) => Promise<unknown>) | null
+  /** What a relay lets pass over the live session with this peer; null when there is no limit, or no session. */
+  budgetOf: (peer: string) => Pick<PathBudget, 'messageBytes' | 'roomBytes'> | null
   /** Throws `not-paired` for a device that is not trusted. */
   requirePaired: (peer: string) => void
   nameOf: (peer: string) => { id: string; name: string }
@@ -58,7 +61,7 @@ const brokenSessionMs = 50
 /**
  * Messages between paired devices. A message is durable in the outbox before it is sent, and leaves the outbox when
  * the receiver says that it is durable there; the receiver knows ids it has seen. So each arrives once, in order,
- * whatever is killed in between.
+ * whatever is killed in between. Only one that is too large for the path, over a relay with limits, is passed by others.
  */
 export class MessagingService {
   readonly #components: MessagingComponents
@@ -113,7 +116,7 @@ export class MessagingService {
     try {
       await entered
       await connected()
-      if (requestOf(peer) === null)
+      if (requestOf(peer) === null || this.#waitsFor(message) !== null)
         return { id, status: await Promise.race([arrived.promise, Promise.resolve('queued' as const)]) }
 
       const patience = [ended.signal, this.#closed.signal, ...(signal === undefined ? [] : [signal])]
@@ -148,6 +151,7 @@ export class MessagingService {
         ...decodeContent(stored),
         at: isoTime(stored.atMs),
         state,
+        waitsFor: state === 'queued' ? this.#waitsFor(stored) : null,
         expiresAt: stored.expiresAtMs === null ? null : isoTime(stored.expiresAtMs),
       })
     return [...outbox.expired().map(describe('expired')), ...outbox.list().map(describe('queued'))]
@@ -223,10 +227,10 @@ export class MessagingService {
   }
 
   async #drain(peer: string): Promise<void> {
-    const { outbox, requestOf, onDelivered, log, clock } = this.#components
+    const { outbox, requestOf, budgetOf, onDelivered, log, clock } = this.#components
     for (;;) {
       const request = requestOf(peer)
-      const batch = outbox.batch(peer)
+      const batch = outbox.batch(peer, budgetOf(peer)?.roomBytes)
       if (request === null || batch.length === 0 || this.#closed.signal.aborted) return
       const ids = batch.map(({ id }) => id)
       for (const id of ids) this.#underWay.add(id)
@@ -251,6 +255,13 @@ export class MessagingService {
         onDelivered({ id, to: peer })
       }
     }
+  }
+
+  #waitsFor(message: MessageRecord): QueuedMessage['waitsFor'] {
+    const { requestOf, budgetOf } = this.#components
+    if (requestOf(message.peerId) === null) return 'device'
+    const budget = budgetOf(message.peerId)
+    return budget !== null && writtenBytesOf(message) > budget.messageBytes ? 'better-path' : null
   }
 
   #describe(stored: StoredMessage): Message {

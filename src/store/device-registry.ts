@@ -1,4 +1,4 @@
-import type { ConnectionPath, DeviceInfo, DeviceState, ReachFinding } from '../api.ts'
+import type { DeviceInfo, DeviceState, ReachFinding } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { Contacts } from './contacts.ts'
 import { deviceIdOf } from './device-id.ts'
@@ -6,7 +6,7 @@ import { chosenName } from './device-names.ts'
 import { findDevice } from './device-search.ts'
 import type { Outbox } from './outbox.ts'
 import { takeTurns } from './take-turns.ts'
-import { presenceTable } from './presence.ts'
+import { presenceTable, type NewConnection } from './presence.ts'
 import { ToldDevices } from './told-devices.ts'
 import type { TrustRecord } from './trust-record.ts'
 import type { Trust, WallClock } from './trust.ts'
@@ -54,7 +54,7 @@ export interface DeviceRegistry {
   /** A pairing with the peer begins or ends. */
   pairing(peerId: string, running: boolean): void
   /** `address` is the other end as it is now. */
-  connected(peerId: string, connection: { path: ConnectionPath; address: string }): void
+  connected(peerId: string, connection: NewConnection): void
   /** The device, paired or about to be, can be dialled at this address: the first to try next time. */
   reachableAt(peerId: string, address: string): void
   /** How long a round trip over its connection takes. */
@@ -115,6 +115,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
       state,
       needsPairing: state === 'needs-pairing' ? reasonFor(trust.get(peerId)) : null,
       path: live?.path ?? null,
+      limited: live?.limited ?? false,
       address: live?.address ?? contact?.addresses[0] ?? sightedAddresses?.[0] ?? null,
       lastSeen: lastSeenMs === undefined ? null : new Date(lastSeenMs).toISOString(),
       roundTripMs: live?.roundTripMs ?? null,

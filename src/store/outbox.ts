@@ -5,8 +5,10 @@ import type { LastingClock } from './lasting-clock.ts'
 import { outboxExpiry, type DueMessage, type WaitingMessage } from './outbox-expiry.ts'
 import { outboxUsage } from './outbox-usage.ts'
 import {
+  envelopeBytes,
   messageRowSchema,
   messageValues,
+  writtenBytesOf,
   type Amount,
   type MessageRecord,
   type StoredMessage,
@@ -24,8 +26,11 @@ export interface Outbox {
    * `invalid-message`, `outbox-full`. Throws `disk-full` and the like, and keeps none then.
    */
   add(messages: readonly NewMessage[]): (StoredMessage | SpacedockError)[]
-  /** The oldest ones for the device whose time is not over, as many as are sent together: 256, and 128 KiB unless one alone is larger. */
-  batch(peerId: string): StoredMessage[]
+  /**
+   * The oldest ones for the device whose time is not over, as many as are sent together: 256, and 128 KiB unless one alone is
+   * larger. Where a path carries less than any message may have, `roomBytes` of JSON, those are passed over that do not fit.
+   */
+  batch(peerId: string, roomBytes?: number): StoredMessage[]
   /** All that wait, the oldest first. */
   list(): WaitingMessage[]
   /** How many wait. */
@@ -69,6 +74,12 @@ export function openOutbox(database: Database, clock: LastingClock, limits: Outb
     `SELECT sequence, length(body) AS bytes FROM outbox
       WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) ORDER BY sequence LIMIT ?`,
     v.object({ sequence: v.number(), bytes: v.number() }),
+  )
+  const selectFitting = database.query(
+    `SELECT * FROM outbox
+      WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) AND length(body) <= ? AND ${writtenBytes} <= ?
+      ORDER BY sequence LIMIT ?`,
+    messageRowSchema,
   )
   const selectUpTo = database.query(
     `SELECT * FROM outbox
@@ -117,9 +128,14 @@ export function openOutbox(database: Database, clock: LastingClock, limits: Outb
         clock.keepNowAndThen()
         return messages.map((message) => refusalOr(() => insertOne(message)))
       }),
-    batch(peerId) {
+    batch(peerId, roomBytes = Infinity) {
       const now = clock.now()
       let bytes = 0
+      if (roomBytes < alwaysEnoughBytes) {
+        return selectFitting
+          .all(peerId, now, roomBytes, roomBytes, batchMessages)
+          .filter((message) => (bytes += writtenBytesOf(message)) <= roomBytes)
+      }
       const together = selectSizes
         .all(peerId, now, batchMessages)
         .filter((row, index) => (bytes += row.bytes) <= batchBytes || index === 0)
@@ -158,6 +174,10 @@ export function openOutbox(database: Database, clock: LastingClock, limits: Outb
   }
 }
 
+/** As in a delivery, with what belongs to it besides its body. */
+const writtenBytes = `(octet_length(json_quote(CAST(body AS TEXT))) + ${envelopeBytes})`
+/** A delivery of the largest message, or of the largest batch. */
+const alwaysEnoughBytes = 1024 * 1024
 const expireAtOnce = 100
 const batchMessages = 256
 const batchBytes = 128 * 1024

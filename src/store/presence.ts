@@ -17,10 +17,15 @@ export interface Presence {
 export interface LiveConnection {
   readonly path: ConnectionPath
   readonly address: string
+  /** A relay in between carries little. */
+  readonly limited: boolean
   /** Since when the device is connected, over this connection or those before. Milliseconds since the epoch. */
   readonly sinceMs: number
   readonly roundTripMs: number | null
 }
+
+export type NewConnection = Pick<LiveConnection, 'path' | 'address'> &
+  Partial<Pick<LiveConnection, 'limited'>>
 
 export interface PresenceTable {
   get(peerId: string): Presence
@@ -29,7 +34,7 @@ export interface PresenceTable {
   sighted(peerId: string, addresses: string[]): string[]
   lost(peerId: string): void
   pairing(peerId: string, running: boolean): void
-  connected(peerId: string, connection: { path: ConnectionPath; address: string }, atMs: number): void
+  connected(peerId: string, connection: NewConnection, atMs: number): void
   /** Nothing when it is not connected. */
   measured(peerId: string, roundTripMs: number): void
   disconnected(peerId: string, failure: DeviceFailure | null): void
@@ -88,7 +93,7 @@ export function presenceTable(isKnown: (peerId: string) => boolean): PresenceTab
     connected(peerId, connection, atMs) {
       const sinceMs = get(peerId).connection?.sinceMs ?? atMs
       const lookedFor = isKnown(peerId)
-      change(peerId, { connection: { ...connection, sinceMs, roundTripMs: null }, lookedFor })
+      change(peerId, { connection: { limited: false, ...connection, sinceMs, roundTripMs: null }, lookedFor })
     },
     measured(peerId, roundTripMs) {
       const { connection } = get(peerId)

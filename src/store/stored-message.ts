@@ -24,6 +24,8 @@ export interface StoredMessage extends MessageRecord {
 export const maximumBodyBytes = 256 * 1024
 /** The body as a JSON string, in which a control character is six bytes: it has to fit into one request of a session. */
 const maximumWrittenBytes = 768 * 1024
+/** Most that a message has in a delivery besides its body. */
+export const envelopeBytes = 256
 /** A body of this size fits whatever it holds. */
 const alwaysFitsBytes = maximumWrittenBytes / 6 - 16
 
@@ -66,6 +68,11 @@ export const messageRowSchema = v.pipe(
 export interface Amount {
   messages: number
   bytes: number
+}
+
+/** What a message takes of a delivery, in bytes of JSON. */
+export function writtenBytesOf({ body }: MessageRecord): number {
+  return Buffer.byteLength(JSON.stringify(body)) + envelopeBytes
 }
 
 /** The values of a row, in the order id, peer_id, kind, body, at_ms. Errors: `invalid-message`, `too-large`. */

@@ -52,6 +52,7 @@ test('a command starts the daemon, says so in one line, and the next finds it ru
     'listen',
     'devices',
     'uptime',
+    'publicNetwork',
     'log',
     'metricsUrl',
     'metrics',

@@ -226,11 +226,41 @@ function screens({ isTTY = false, ...options }: Partial<OutputOptions> & { isTTY
 }
 
 function device(fields: Partial<DeviceInfo>): DeviceInfo {
-  const rest = { needsPairing: null, path: null, address: null, lastSeen: '2026-01-01T00:00:00.000Z' }
+  const rest = {
+    needsPairing: null,
+    path: null,
+    limited: false,
+    address: null,
+    lastSeen: '2026-01-01T00:00:00.000Z',
+  }
   const presence = { roundTripMs: null, connectedSince: null, lastFailure: null }
   const own = { id: 'abcdefghijklmnop', name: 'device', peerId: 'peer' }
   return { ...own, state: 'disconnected', ...rest, ...presence, ...fields }
 }
+
+test('a device behind a relay that carries little is shown as that', () => {
+  const relayed = device({ state: 'connected', path: 'relayed', limited: true, address: null })
+  assert.match(deviceTable([relayed], new Date()), / relayed, limited /u)
+  assert.doesNotMatch(deviceTable([{ ...relayed, limited: false }], new Date()), /limited/u)
+})
+
+test('status shows the public DHT where it is used', () => {
+  const names = {
+    version,
+    peerId: 'peer',
+    id: 'id',
+    name: 'laptop',
+    pid: 1,
+    listen: [],
+    devices: 1,
+    uptimeMs: 1,
+  }
+  const shown = (publicNetwork: { nodes: number; relays: string[] } | null): string =>
+    statusText({ ...names, publicNetwork })
+  assert.match(shown({ nodes: 20, relays: ['a', 'b', 'c'] }), /^DHT +public: 20 nodes, 3 relays$/mu)
+  assert.match(shown({ nodes: 1, relays: ['a'] }), /^DHT +public: 1 node, 1 relay$/mu)
+  assert.doesNotMatch(shown(null), /DHT/u)
+})
 
 test('status counts messages, and those that were lost when any were', () => {
   const metrics = new Metrics()

@@ -102,6 +102,7 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
       id: 'self000000000000',
       name,
       devices: devices.size,
+      publicNetwork: null,
       uptimeMs: 1500,
       listen: [`/ip4/127.0.0.1/tcp/${options.port ?? 4001}`, ...(options.interfaces ?? [])],
     }),
@@ -169,6 +170,7 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
         json: { lamp: 'on' },
         at: '2026-01-02T03:04:05.000Z',
         state: 'queued' as const,
+        waitsFor: 'device' as const,
         expiresAt: '2027-01-02T03:04:05.000Z',
       },
     ],
@@ -205,6 +207,7 @@ function fakeDevice(name: string, initialState: DeviceState, note: (line: string
       return state === 'connected' ? ('direct' as const) : null
     },
     needsPairing: null,
+    limited: false,
     address: '/ip4/127.0.0.1/tcp/4002',
     lastSeen: '2026-01-02T03:04:05.000Z',
     roundTripMs: 1.5,

@@ -20,6 +20,7 @@ interface Side {
   expired: string[]
   /** How the other side is reached; null while there is no session. */
   transport: Transport | null
+  budget: { messageBytes: number; roomBytes: number } | null
 }
 
 function makeSide(time: VirtualClock): Side {
@@ -32,6 +33,7 @@ function makeSide(time: VirtualClock): Side {
     delivered: [],
     expired: [],
     transport: null,
+    budget: null,
     service: new MessagingService({
       requirePaired: () => {},
       inbox: store.inbox,
@@ -43,6 +45,7 @@ function makeSide(time: VirtualClock): Side {
         const { transport } = side
         return transport === null ? null : (delivery, { signal }) => transport(delivery, signal)
       },
+      budgetOf: () => side.budget,
       nameOf: (peer) => ({ id: peer.slice(-16), name: 'the other one' }),
       onMessage: (message) => side.arrived.push(message),
       onDelivered: ({ id }) => side.delivered.push(id),
@@ -526,3 +529,66 @@ async function take(messages: AsyncIterableIterator<Message>, count: number): Pr
 function numbers(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, index) => String(from + index))
 }
+
+function waiting(side: Side): (string | null)[][] {
+  return side.service.outboxMessages().map(({ text = '', waitsFor }) => [text.slice(0, 7), waitsFor])
+}
+
+describe('over a path with limits', () => {
+  const limited = { messageBytes: 32_768, roomBytes: 32_768 }
+  const large = 'L'.repeat(200_000)
+
+  test('a large message waits for a better one, those behind it do not, and then it goes at once', async () => {
+    const { alice, bob, connect, send } = scene()
+    await send(large)
+    for (let number = 0; number < 10; number++) await send(`small ${number}`)
+    assert.ok(waiting(alice).every(([, waitsFor]) => waitsFor === 'device'))
+    alice.budget = limited
+    connect()
+    await turns()
+    assert.deepEqual(
+      textsOf(bob),
+      Array.from({ length: 10 }, (_, number) => `small ${number}`),
+    )
+    assert.deepEqual(waiting(alice), [['LLLLLLL', 'better-path']])
+    // Without the ten seconds for which a receipt is waited.
+    assert.equal((await send(large)).status, 'queued')
+    assert.equal((await send('small 10')).status, 'delivered')
+    alice.budget = null
+    connect()
+    await turns()
+    assert.deepEqual(textsOf(bob).slice(10), ['small 10', large, large])
+    assert.deepEqual(waiting(alice), [])
+  })
+
+  test('no delivery is larger than the path carries, whatever the texts hold, and they keep their order', async () => {
+    const { alice, bob, send } = scene()
+    alice.budget = limited
+    const texts = Array.from({ length: 60 }, (_, number) =>
+      ['\u0001', '"\\', 'é😀', '\u0000', 'x'][number % 5]?.repeat(1_200).concat(String(number)),
+    )
+    for (const text of texts) await send(text ?? '')
+    const sizes: number[] = []
+    alice.transport = (delivery) => {
+      sizes.push(Buffer.byteLength(JSON.stringify(delivery)))
+      return handOver(bob, alice.peer, delivery)
+    }
+    alice.service.pump(bob.peer)
+    for (let round = 0; round < 60 && alice.store.outbox.count() > 0; round++) await turns()
+    assert.deepEqual(textsOf(bob), texts)
+    assert.ok(Math.max(...sizes) <= limited.messageBytes, `${Math.max(...sizes)} bytes`)
+  })
+
+  test('what fits the path but not what is left of it waits for the next connection', async () => {
+    const { alice, bob, connect, send } = scene()
+    alice.budget = { ...limited, roomBytes: 1_000 }
+    connect()
+    await send('x'.repeat(20_000), { signal: AbortSignal.abort() }).catch(() => undefined)
+    assert.equal((await send('small')).status, 'delivered')
+    assert.deepEqual(waiting(alice), [['xxxxxxx', null]])
+    alice.budget = limited
+    connect()
+    await turns()
+    assert.deepEqual(textsOf(bob), ['small', 'x'.repeat(20_000)])
+  })
+})

@@ -45,6 +45,7 @@ export function deviceInfo(known: Partial<DeviceInfo> = {}): DeviceInfo {
     state: 'disconnected',
     needsPairing: null,
     path: null,
+    limited: false,
     address: null,
     lastSeen: null,
     roundTripMs: null,

@@ -115,6 +115,7 @@ function statusLine({
   listen,
   devices,
   uptimeMs,
+  publicNetwork,
   log,
   metricsUrl,
   metrics,
@@ -122,5 +123,5 @@ function statusLine({
   const uptime = Math.round(uptimeMs) / 1000
   const facts = { running: true, pid, version: itsVersion, peerId, id, name, listen, devices, uptime }
   // Another version may not say where its log is.
-  return { ...facts, log, metricsUrl, metrics }
+  return { ...facts, publicNetwork, log, metricsUrl, metrics }
 }

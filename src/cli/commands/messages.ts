@@ -149,15 +149,16 @@ function inboxLine({ id, from, at, sequence, ...content }: Message): object {
   return { id, from: { id: from.id, name: from.name }, ...contentOf(content), at, sequence }
 }
 
-function outboxLine({ id, to, at, state, expiresAt, ...content }: QueuedMessage): object {
-  return { id, to: { id: to.id, name: to.name }, ...contentOf(content), at, state, expiresAt }
+function outboxLine({ id, to, at, state, waitsFor, expiresAt, ...content }: QueuedMessage): object {
+  return { id, to: { id: to.id, name: to.name }, ...contentOf(content), at, state, waitsFor, expiresAt }
 }
 
 function outboxText(message: QueuedMessage): string {
-  const { state, expiresAt, to } = message
+  const { state, waitsFor, expiresAt, to } = message
   const end = expiresAt === null ? '' : localTime(expiresAt)
   const note = state === 'expired' ? `, expired ${end}` : end === '' ? '' : `, until ${end}`
-  return messageText(message, `to ${to.name}${note}`)
+  const why = waitsFor === 'better-path' ? ', waits for a direct connection (too large for the relay)' : ''
+  return messageText(message, `to ${to.name}${note}${why}`)
 }
 
 function contentOf({ text, json }: { text?: string; json?: unknown }): object {

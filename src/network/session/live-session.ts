@@ -9,6 +9,7 @@ import { Events } from './events.ts'
 import { InboundRequests } from './inbound-requests.ts'
 import { Liveness } from './liveness.ts'
 import { OutboundRequests } from './outbound-requests.ts'
+import { pathBudget, requireFitting } from './path-budget.ts'
 import { Pings } from './pings.ts'
 import type { Session, SessionEnd, SessionHandlers } from './session-contract.ts'
 import { closeTimedOut, givenUp, isViolation, unknownProtocol, usedTwice } from './session-errors.ts'
@@ -34,7 +35,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   const remotePeer = connection.remotePeer
   const ended = Promise.withResolvers<SessionEnd>()
   const idle = Promise.withResolvers<void>()
-  const forsaken = new AbortController()
+  let forsaken = new AbortController()
   let phase: 'open' | 'leaving' | 'closing' | 'ended' = 'open'
   let saidGoodbye = false
   let heardGoodbye = false
@@ -68,6 +69,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     log: options.log,
     onIdle: noticeIdle,
   })
+  const budget = pathBudget(connection)
   const channels = new ChannelNumbers(opener === 'local' ? 1 : 2)
   const outbound = new OutboundRequests({ outgoing, flush, channels, clock, onIdle: noticeIdle })
   const streams = new ByteStreams({
@@ -278,6 +280,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   return {
     remotePeer,
     connection,
+    budget,
     opener,
     remoteInstance: options.remoteInstance,
     get isLeaving() {
@@ -286,7 +289,9 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     get isDoubtful() {
       return liveness.isDoubtful
     },
-    forsaken: forsaken.signal,
+    get forsaken() {
+      return forsaken.signal
+    },
     closed: ended.promise,
     watch(listener) {
       onChange = listener
@@ -294,14 +299,17 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     check: () => liveness.check(),
     async request(name, version, value, requestOptions) {
       refuseWhenOver()
+      requireFitting(budget, value)
       return outbound.request(name, version, value, requestOptions)
     },
     async openStream(name, version, value, openOptions) {
       refuseWhenOver()
+      requireFitting(budget, value)
       return streams.open(name, version, value, openOptions)
     },
     emit(name, version, value) {
       refuseWhenOver()
+      requireFitting(budget, value)
       return events.emit(name, version, value)
     },
     async ping(pingOptions) {
@@ -310,7 +318,12 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     },
     drain,
     close,
-    forsake: () => forsaken.abort(givenUp()),
+    forsake() {
+      const before = forsaken
+      // It may answer again, and be used again, for what begins then.
+      forsaken = new AbortController()
+      before.abort(givenUp())
+    },
     revoke,
     abort(error) {
       finish({ reason: 'aborted', cause: error }, error)

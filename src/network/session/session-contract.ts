@@ -3,6 +3,7 @@ import type { ByteStream } from '../../api.ts'
 import type { OpenStreamOptions, ServeStream } from './byte-streams.ts'
 import type { ReceiveEvent } from './event-window.ts'
 import type { SessionRequestOptions } from './outbound-requests.ts'
+import type { PathBudget } from './path-budget.ts'
 import type { PingOptions } from './pings.ts'
 
 /** One long-lived framed stream between two paired devices, which carries everything they say to each other. */
@@ -10,6 +11,8 @@ export interface Session {
   readonly remotePeer: PeerId
   /** The libp2p connection it runs over: its address, and whether it is relayed. */
   readonly connection: Connection
+  /** What a relay lets pass over that connection; null when there is no limit. */
+  readonly budget: PathBudget | null
   readonly opener: 'local' | 'remote'
   /** 32 hex digits, new at every start of the other device. */
   readonly remoteInstance: string
@@ -17,7 +20,10 @@ export interface Session {
   readonly isLeaving: boolean
   /** An answer is overdue: perhaps nobody hears it any more. */
   readonly isDoubtful: boolean
-  /** Aborts when it ends, or is given up for a better one because nothing is heard on it: what may be repeated goes there. */
+  /**
+   * Aborts when it ends, or is given up for a better one because nothing is heard on it: what may be repeated goes there. Another
+   * signal from then on, for what is begun when it has answered again and is back in use.
+   */
   readonly forsaken: AbortSignal
   /** Never rejects. */
   readonly closed: Promise<SessionEnd>

@@ -7,6 +7,8 @@ import { attemptConnection } from './connection-attempt.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
 import { DeviceSessions } from './device-sessions.ts'
 import { dialFailure, endFailure } from './failures.ts'
+import { isRelayed } from '../relayed-address.ts'
+import { PathRenewal } from './path-renewal.ts'
 import type { Session, SessionEnd } from '../session/session.ts'
 import { watchForSleep } from './sleep-watch.ts'
 import type { Clock } from '../../api.ts'
@@ -36,6 +38,7 @@ export interface ConnectionSupervisorOptions extends AttemptMeans {
 interface Kept {
   peerId: PeerId
   sessions: DeviceSessions
+  renewal: PathRenewal
   /** When the session in use became that. */
   usedSinceMs: number
   needsPairing: boolean
@@ -75,6 +78,7 @@ export class ConnectionSupervisor {
   async stop(): Promise<void> {
     this.#phase = 'stopped'
     this.#stopSleepWatch()
+    for (const { renewal } of this.#kept.values()) renewal.stop()
     const closed = new SpacedockError('closed', 'This device is shutting down.')
     const kept = [...this.#kept.values()]
     const goodbyes = Promise.all(kept.map(({ sessions }) => sessions.close()))
@@ -158,7 +162,9 @@ export class ConnectionSupervisor {
 
   async #drop(peerId: PeerId, farewell: Uint8Array | undefined): Promise<void> {
     const { connectionsTo } = this.#options
-    const sessions = this.#kept.get(peerId.toString())?.sessions
+    const kept = this.#kept.get(peerId.toString())
+    const sessions = kept?.sessions
+    kept?.renewal.stop()
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')
     this.#kept.delete(peerId.toString())
     if (farewell !== undefined) await Promise.all(sessions?.all.map((each) => each.revoke(farewell)) ?? [])
@@ -178,12 +184,13 @@ export class ConnectionSupervisor {
       needsPairing: false,
       sessions: new DeviceSessions({
         clock: this.#clock,
-        isChooser: this.#options.localPeer.toString() < peerId.toString(),
+        isChooser: this.#isChooser(peerId),
         connections: () => this.#options.connectionsTo(peerId),
         onUsed: (session) => this.#used(kept, session),
         onNone: (end) => this.#ended(kept, end),
         onDoubt: () => this.#doubtChanged(kept),
       }),
+      renewal: new PathRenewal({ clock: this.#clock, renew: (session) => this.#renew(kept, session) }),
     }
     this.#kept.set(peerId.toString(), kept)
     return kept
@@ -243,10 +250,12 @@ export class ConnectionSupervisor {
     kept.usedSinceMs = this.#clock.monotonic()
     kept.needsPairing = false
     this.#attempts.pause(kept.peerId)
+    if (this.#isChooser(kept.peerId)) kept.renewal.watch(session)
     this.#options.onSession(session)
   }
 
   #ended(kept: Kept, end: SessionEnd): void {
+    kept.renewal.stop()
     const livedMs = this.#clock.monotonic() - kept.usedSinceMs
     if (this.#isWanted(kept)) {
       // A device that ends sessions as soon as they begin is not tried without pause.
@@ -255,6 +264,27 @@ export class ConnectionSupervisor {
       else this.#attempts.retry(kept.peerId)
     }
     this.#options.onSessionEnded(kept.peerId, end, endFailure(end))
+  }
+
+  /** Of two devices one says goodbye on sessions, and renews paths. */
+  #isChooser(peerId: PeerId): boolean {
+    return this.#options.localPeer.toString() < peerId.toString()
+  }
+
+  /** Over a relay once more; a direct way is looked for elsewhere. Never rejects. */
+  async #renew(kept: Kept, { connection: before }: Session): Promise<void> {
+    const { addressesOf, dial } = this.#options
+    const deadline = startDeadline(renewalTimeoutMs, renewalTimedOut, { clock: this.#clock })
+    try {
+      const known = (await addressesOf(kept.peerId)).filter(isRelayed)
+      const addresses = [before.remoteAddr, ...known.filter((each) => !each.equals(before.remoteAddr))]
+      const dialling = dial(kept.peerId, addresses, { signal: deadline.signal, anew: true })
+      await this.moveTo(await dialling, { signal: deadline.signal })
+    } catch {
+      // The session goes on over the old one; when that ends, the device is dialled like any other.
+    } finally {
+      deadline.stop()
+    }
   }
 
   /** Another way is looked for while the session in use does not answer, and only as long. */
@@ -282,5 +312,10 @@ function stopTimedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'It did not end in time.')
 }
 
+function renewalTimedOut(): SpacedockError {
+  return new SpacedockError('timed-out', 'No other connection came up in time.')
+}
+
+const renewalTimeoutMs = 10_000
 const stopTimeoutMs = 2_000
 const stableSessionMs = 10_000

@@ -67,6 +67,17 @@ for (const closes of ['the reading side', 'the writing side', 'both sides'] as c
   })
 }
 
+test('a session that was given up for a better one can be used again, when it has answered', async () => {
+  const { dialer } = await sessionPair({})
+  const { forsaken: before } = dialer
+  dialer.forsake()
+  assert.equal(before.aborted, true)
+  const { forsaken: now } = dialer
+  assert.equal(now.aborted, false)
+  dialer.abort(new Error('the end'))
+  assert.equal(now.aborted, true)
+})
+
 test('a session that is drained begins nothing new, still answers pings, and gives up when it is closed', async () => {
   const clock = virtualClock()
   const { dialer, listener, stream } = await streamUnderWay(clock)

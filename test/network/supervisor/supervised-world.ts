@@ -4,6 +4,7 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../../src/errors.ts'
 import type { ConnectionSupervisorOptions } from '../../../src/network/supervisor/connection-supervisor.ts'
 import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
+import type { PathBudget } from '../../../src/network/session/path-budget.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
 import { newPeerId } from '../session/session-pair.ts'
 import type { VirtualClock } from '../../../src/testing/virtual-clock.ts'
@@ -21,6 +22,7 @@ export interface FakeSession extends Session {
   isBusy: boolean
   isLeaving: boolean
   isDoubtful: boolean
+  budget: PathBudget | null
   /** Whether this side has said goodbye on it, and lets it end in its own time. */
   isDrained: boolean
   /** The other side says goodbye on it. */
@@ -84,6 +86,7 @@ export function supervise(
       remotePeer: options.remotePeer ?? options.connection?.remotePeer ?? device,
       connection: options.connection ?? connection(options.remotePeer ?? device),
       opener: options.opener,
+      budget: null,
       remoteInstance: options.remoteInstance ?? 'a'.repeat(32),
       answersPing: options.answersPing ?? true,
       closesInTime: true,

@@ -137,6 +137,7 @@ function twoSides(seed: number): World {
       remotePeer: connection.remotePeer,
       connection,
       opener,
+      budget: null,
       remoteInstance: 'a'.repeat(32),
       closed: ended.promise,
       isOver: false,
