@@ -33,7 +33,11 @@ export const rendezvous: Command = {
       value: 'LEVEL',
       what: 'least that is logged: "debug", "info", "warn" or "error"; without it, "info"',
     },
-    'max-devices': { type: 'string', value: 'N', what: 'devices that may use the relay at a time (1024; 0: none)' },
+    'max-devices': {
+      type: 'string',
+      value: 'N',
+      what: 'devices that may use the relay at a time (1024; 0: none)',
+    },
   },
   positionals: { least: 0, most: 0 },
   startsDaemon: false,
