@@ -31,7 +31,17 @@ export interface PairingVector {
   words: string
   initiator: VectorParty
   joiner: VectorParty
-  codeKeys: Record<'prk' | 'sessionId' | 'rendezvousKey' | 'recordKey' | 'probeKey' | 'authKey', string>
+  codeKeys: Record<
+    | 'prk'
+    | 'sessionId'
+    | 'rendezvousKey'
+    | 'recordKey'
+    | 'joinerRendezvousKey'
+    | 'joinerRecordKey'
+    | 'probeKey'
+    | 'authKey',
+    string
+  >
   agreedKeys: Record<
     | 'sharedSecret'
     | 'root'

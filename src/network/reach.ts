@@ -76,7 +76,7 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
   }
   const client = relayClient({ isRelay, clock, log })
   const ports = (): MappedPort[] => [
-    ...mappedPortsOf(made.relays?.held() ?? [], ownPorts),
+    ...mappedPortsOf(made.relays?.dialled() ?? [], ownPorts),
     ...(veil?.ports() ?? []),
   ]
   const outerDials = new OuterDials(clock)

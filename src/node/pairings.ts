@@ -14,6 +14,7 @@ import { SpacedockError } from '../errors.ts'
 import type { DialEvidence } from '../network/dial-evidence.ts'
 import { addressesToPublish } from '../network/discovery/address-filter.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
+import { fewPeers } from '../network/discovery/few-peers.ts'
 import { givenAddresses, parsePeerAddress } from '../network/discovery/given-addresses.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { CandidateSource } from '../network/discovery/rendezvous.ts'
@@ -52,6 +53,8 @@ type Role = 'initiator' | 'joiner'
 const searchTimeoutMs = 300_000
 /** A QR code with more addresses than this is hard to scan. */
 const maxUriAddresses = 3
+/** Devices on which the words of one code are typed, as far as they say so in the DHT: all that they name may be dialled at once. */
+const maxJoiners = 3
 
 /** Shows a new code. */
 export async function pair(parts: PairingsParts, options: PairOptions): Promise<Invitation> {
@@ -69,7 +72,14 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
   // A joiner that started earlier hears this and asks at once.
   localNetwork?.announce()
   const publishing = new AbortController()
-  outreach.open(localNetwork === null ? [given] : [given, localNetwork], publishing.signal)
+  outreach.open(
+    [
+      given,
+      ...(localNetwork === null ? [] : [localNetwork]),
+      ...(internet === null ? [] : [fewPeers(internet.rendezvous.source(joinerKeys(keys)), maxJoiners)]),
+    ],
+    publishing.signal,
+  )
   internet?.rendezvous
     .publish(rendezvousKeys(keys), {
       signal: publishing.signal,
@@ -111,6 +121,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
   const looking = new AbortController()
   void stayVisible(parts, looking.signal)
+  leaveRecord(parts, keys, looking.signal)
   try {
     const { peer } = await pairing.join(code.entropy, {
       ...options,
@@ -133,6 +144,13 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
     looking.abort()
     reporter.stop()
   }
+}
+
+/** By it the initiator, behind its NAT or firewall, finds the joiner. An earlier attempt with the same words may have left one. */
+function leaveRecord({ internet, log }: PairingsParts, keys: CodeKeys, signal: AbortSignal): void {
+  internet?.rendezvous
+    .publish(joinerKeys(keys), { signal, mayExist: true, onStatus: () => {} })
+    .catch((error: unknown) => log('error', 'dht.defect', { error: String(error) }))
 }
 
 /** The same source, of which is remembered whom it has found. */
@@ -162,6 +180,10 @@ const announceEveryMs = 1_000
 
 function rendezvousKeys({ rendezvousKey, recordKey }: CodeKeys): RendezvousKeys {
   return { signingSeed: rendezvousKey, recordKey }
+}
+
+function joinerKeys({ joinerRendezvousKey, joinerRecordKey }: CodeKeys): RendezvousKeys {
+  return { signingSeed: joinerRendezvousKey, recordKey: joinerRecordKey }
 }
 
 interface PairingReporter {

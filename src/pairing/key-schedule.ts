@@ -9,6 +9,10 @@ export interface CodeKeys {
   rendezvousKey: Uint8Array
   /** Encrypts the rendezvous record. */
   recordKey: Uint8Array
+  /** Ed25519 seed that signs the joiner's own record. */
+  joinerRendezvousKey: Uint8Array
+  /** Encrypts the joiner's own record. */
+  joinerRecordKey: Uint8Array
   /** Proves 'I hold the code' on first contact. */
   probeKey: Uint8Array
   /** Authenticates the key agreement. Nothing public is derived from it. */
@@ -21,6 +25,8 @@ export function deriveCodeKeys(suite: Suite, entropy: Uint8Array): CodeKeys {
     sessionId: suite.expand(key, bytes('session-id'), 16),
     rendezvousKey: suite.expand(key, bytes('rendezvous-key'), 32),
     recordKey: suite.expand(key, bytes('record-key'), 32),
+    joinerRendezvousKey: suite.expand(key, bytes('joiner-rendezvous-key'), 32),
+    joinerRecordKey: suite.expand(key, bytes('joiner-record-key'), 32),
     probeKey: suite.expand(key, bytes('probe-key'), 32),
     authKey: suite.expand(key, bytes('auth-key'), 32),
   }

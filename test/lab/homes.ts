@@ -9,6 +9,8 @@ export interface HomesOptions {
   nats?: [NatKind, NatKind]
   /** How many rendezvous nodes. @default 1 */
   rendezvous?: number
+  /** Whether these carry connections; without, they are nothing but a DHT. @default true */
+  relay?: boolean
   /** At both routers. @default 'drop' */
   unsolicited?: Unsolicited
   /** Between each router and the public segment. @default short ones */
@@ -25,6 +27,7 @@ export async function twoHomes(
   {
     nats: [natAtHome, natAtWork] = ['port-preserving', 'port-preserving'],
     rendezvous = 1,
+    relay = true,
     unsolicited = 'drop',
     uplink,
     internet,
@@ -36,10 +39,10 @@ export async function twoHomes(
   for (let index = 0; index < rendezvous; index++) {
     const host = await lab.host(`meet${index}`, [internet])
     nodes.push(
-      await RendezvousNode.start(
-        host,
-        nodes.flatMap(({ address }) => ['--rendezvous', address]),
-      ),
+      await RendezvousNode.start(host, [
+        ...(relay ? [] : ['--max-devices', '0']),
+        ...nodes.flatMap(({ address }) => ['--rendezvous', address]),
+      ]),
     )
   }
   const args = [...more, ...nodes.map(({ address }) => address)].flatMap((address) => [

@@ -139,7 +139,15 @@ function guessProbe(index: number, sessionId: string, initiator: string, joiner:
     new Uint8Array(randomBytes(16)),
   ]
   const probeKey = secrets[index % secrets.length] ?? session
-  const keys = { sessionId: session, rendezvousKey: session, recordKey: session, probeKey, authKey: session }
+  const keys = {
+    sessionId: session,
+    rendezvousKey: session,
+    recordKey: session,
+    joinerRendezvousKey: session,
+    joinerRecordKey: session,
+    probeKey,
+    authKey: session,
+  }
   const context = contextOf(keys, joiner)
   const { request } = makeRequest(context, initiator)
   if (index % 3 === 0) return request

@@ -33,7 +33,11 @@ export const rendezvous: Command = {
       value: 'LEVEL',
       what: 'least that is logged: "debug", "info", "warn" or "error"; without it, "info"',
     },
-    'max-devices': { type: 'string', value: 'N', what: 'devices that may use the relay at a time (1024)' },
+    'max-devices': {
+      type: 'string',
+      value: 'N',
+      what: 'devices that may use the relay at a time (1024; 0: none)',
+    },
   },
   positionals: { least: 0, most: 0 },
   startsDaemon: false,
@@ -54,7 +58,7 @@ export const rendezvous: Command = {
   ],
   run: async ({ options, dataDir, output, signal }) => {
     const port = options.wholeNumber('port', 0, 65_535) ?? defaultPort
-    const maxReservations = options.wholeNumber('max-devices', 1, 100_000)
+    const maxReservations = options.wholeNumber('max-devices', 0, 100_000)
     const interfaces = options.list('interface')
     const logLevel = options.choice('log-level', logLevels) ?? defaultLogLevel
     // Only here: it is most of the program's weight.

@@ -10,7 +10,14 @@ import type { CandidateSearch, CandidateSource, FoundPeer } from './rendezvous.t
 
 type OnStatus = (status: 'ready' | 'unavailable', detail: string) => void
 
-/** How the two devices of a code find each other through a DHT: the initiator publishes a record, the joiner looks it up. */
+export interface PublishOptions {
+  signal: AbortSignal
+  onStatus: OnStatus
+  /** Whether there may be a record under the same keys already, which this one is to follow. @default false */
+  mayExist?: boolean
+}
+
+/** How the two devices of a code find each other through a DHT: each publishes a record and looks up the other's. */
 export class DhtRendezvous {
   readonly #parts: RecordParts
 
@@ -19,14 +26,11 @@ export class DhtRendezvous {
   }
 
   /** Keeps this device's record under the keys in the DHT until the signal aborts. */
-  async publish(
-    keys: RendezvousKeys,
-    { signal, onStatus }: { signal: AbortSignal; onStatus: OnStatus },
-  ): Promise<void> {
+  async publish(keys: RendezvousKeys, { signal, onStatus, mayExist = false }: PublishOptions): Promise<void> {
     const current = () => ({ keys, sequence: 1n, changesInMs: Number.POSITIVE_INFINITY })
     await keepPublished(
       this.#parts,
-      { current, mayExist: false, intervalMs: republishMs, onStatus: changesOnly(onStatus) },
+      { current, mayExist, intervalMs: republishMs, onStatus: changesOnly(onStatus) },
       { signal },
     )
   }

@@ -86,6 +86,8 @@ export class RelayReservations implements Startable {
   readonly #options: RelayClientOptions
   readonly #reserve: (relay: PeerId) => Promise<unknown>
   readonly #held = new Map<string, Reservation>()
+  /** How relays see this end of the connections to them, with a place or without. */
+  readonly #seenAs = new Map<Connection, Multiaddr | undefined>()
   readonly #watch: RelayWatch
   readonly #running = new Set<Promise<unknown>>()
   #stop = new AbortController()
@@ -108,6 +110,11 @@ export class RelayReservations implements Startable {
 
   held(): Reservation[] {
     return [...this.#held.values()]
+  }
+
+  /** Also of relays that have no place for this device. */
+  dialled(): { connection: Connection; observed: Multiaddr | undefined }[] {
+    return [...this.#seenAs].map(([connection, observed]) => ({ connection, observed }))
   }
 
   start(): void {
@@ -153,6 +160,9 @@ export class RelayReservations implements Startable {
     const { addressManager } = this.#components
     const identity = await this.#identified(connection, signal)
     if (identity === null) return connection.abort(new Error('the relay does not say what it is'))
+    if (signal.aborted) return
+    this.#seenAs.set(connection, identity.observedAddr)
+    signal.addEventListener('abort', () => this.#seenAs.delete(connection), { once: true })
     if (!identity.protocols.includes(RELAY_V2_HOP_CODEC)) return
     await this.#takePlace(connection, signal)
     if (signal.aborted) return

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import { pairDevices } from '../../device.ts'
-import { onPath, twoHomes } from '../homes.ts'
+import { onPath, sessionPaths, twoHomes } from '../homes.ts'
 import { connectedBothWays, talkBothWays } from '../meeting.ts'
 import type { NatKind, Unsolicited } from '../lab.ts'
 import { scene, timed } from '../scene.ts'
@@ -56,6 +56,27 @@ for (const { unsolicited, delayMs, nats, path } of meetings) {
       }
       await talkBothWays(alice.device, bob.device)
       stage.saw(`paired in ${paired.took}; ${path === 'direct' ? `direct ${direct.took} later` : 'relayed'}`)
+    },
+    { cables: true },
+  )
+}
+
+for (const delayMs of [0.2, 30]) {
+  scene(
+    `with no relay at all, ${delayMs} ms a link, the words alone pair two devices behind port-preserving NATs`,
+    async (stage) => {
+      const { alice, bob } = await twoHomes(stage, { nats: preserving, relay: false, uplink: { delayMs } })
+      await Promise.all([alice.device.up(), bob.device.up()])
+      const paired = await timed(() => pairDevices(alice.device, bob.device))
+      await connectedBothWays(alice.device, bob.device)
+      await talkBothWays(alice.device, bob.device)
+      for (const { device } of [alice, bob])
+        assert.deepEqual(
+          new Set(sessionPaths(device)),
+          new Set(['direct']),
+          `${device.name}: from the first on`,
+        )
+      stage.saw(`paired in ${paired.took}, directly`)
     },
     { cables: true },
   )

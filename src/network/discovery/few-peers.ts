@@ -1,0 +1,18 @@
+import type { CandidateSource } from './rendezvous.ts'
+
+/** The same source, of which only the first peers count: whoever may write into it could name new ones without end. */
+export function fewPeers(source: CandidateSource, maxPeers: number): CandidateSource {
+  return {
+    name: source.name,
+    find: async (search) => {
+      const peers = new Set<string>()
+      await source.find({
+        ...search,
+        onCandidate(candidate) {
+          if (peers.size < maxPeers) peers.add(candidate.peer)
+          if (peers.has(candidate.peer)) search.onCandidate(candidate)
+        },
+      })
+    },
+  }
+}
