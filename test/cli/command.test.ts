@@ -28,6 +28,7 @@ test('a command starts the daemon, says so in one line, and the next finds it ru
     peerId: 'peer-phone',
     state: 'connected',
     path: 'direct',
+    limited: false,
     address: '/ip4/127.0.0.1/tcp/4002',
     lastSeen: '2026-01-02T03:04:05.000Z',
     roundTripMs: 1.5,
