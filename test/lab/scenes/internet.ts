@@ -22,14 +22,13 @@ scene(
   },
 )
 
-scene('behind two port-preserving NATs the session becomes direct, and outlives the relay', async (stage) => {
+scene('behind two port-preserving NATs the session is or becomes direct, and outlives the relay', async (stage) => {
   const { alice, bob, nodes } = await twoHomes(stage)
   await Promise.all([alice.device.up(), bob.device.up()])
   await pairDevices(alice.device, bob.device)
   const direct = await timed(() => onPath(alice.device, bob.device, 'direct'))
   for (const { device } of [alice, bob]) {
     const paths = sessionPaths(device)
-    assert.equal(paths[0], 'relayed', `${device.name} began over the relay: ${paths.join(', ')}`)
     assert.equal(paths.at(-1), 'direct', `${device.name} is direct now: ${paths.join(', ')}`)
   }
   await Promise.all(nodes.map((node) => node.kill()))
