@@ -105,6 +105,7 @@ describe('a device that is paired and connected', () => {
       state: 'connected',
       needsPairing: null,
       path: 'direct',
+      limited: false,
     })
     for (const time of [lastSeen, connectedSince]) assert.match(String(time), /^\d{4}-\d\d-\d\dT/u)
     assert.equal(typeof roundTripMs, 'number')
