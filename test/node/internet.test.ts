@@ -26,7 +26,9 @@ test('two devices that know the words and a rendezvous node, and no more, pair a
       assert.equal(paired.name, 'alice')
       assert.equal((await invitation.paired).name, 'bob')
       assert.deepEqual(internet(progress), ['ready: published to 1 node'])
-      assert.equal(internet(sources).at(-1), 'ready: found the other device')
+      // Alice may have found Bob's record, and dialled him, before his own search has come to its end.
+      const told = ['ready: asking 1 node', 'ready: found the other device']
+      assert.ok(told.includes(internet(sources).at(-1) ?? ''), internet(sources).join('; '))
       assert.equal((await paired.send('hello')).status, 'delivered')
     })
   })
