@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Identify } from '@libp2p/identify'
 import { FaultTolerance } from '@libp2p/interface'
@@ -20,9 +19,8 @@ import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
 import type { DialAttempt } from './dial-evidence.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
-import { usableInterfaces } from './interfaces.ts'
 import { lazyEncryption, lazyStreams } from './lazy-negotiation.ts'
-import { checkPort } from './listen-port.ts'
+import { countTaken, listenAddresses, portUnusable, type ListenOptions } from './listen-addresses.ts'
 import type { Veil } from './public/veil.ts'
 import { isVeiled } from './public/veiled-address.ts'
 import { reach, type Reach, type RelayOptions } from './reach.ts'
@@ -104,12 +102,9 @@ export interface NetworkHost extends Host {
   readonly libp2p: Libp2p
 }
 
-export interface HostOptions {
+export interface HostOptions extends ListenOptions {
   /** 32 bytes, Ed25519. */
   seed: Uint8Array
-  port: number
-  /** Listen on the addresses of these only. */
-  interfaces?: string[] | undefined
   /** What identify tells about the program. */
   agent: string
   /** The private DHT, as a service of this host. */
@@ -339,66 +334,4 @@ function portOf(addresses: readonly Multiaddr[]): number | null {
 
 function hostOf(address: Multiaddr): string | undefined {
   return address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value
-}
-
-/** Rejects with `port-taken`, `no-network` or `invalid-argument`. */
-export async function listenAddresses({
-  port,
-  interfaces,
-}: Pick<HostOptions, 'port' | 'interfaces'>): Promise<string[]> {
-  const hosts = interfaces === undefined ? wildcards() : addressesOf(interfaces)
-  if (hosts.length === 0) throw noNetwork(interfaces)
-  for (const host of hosts) {
-    const state = await checkPort(port, host)
-    if (state !== 'free') throw portUnusable(port, state)
-  }
-  return hosts.map((host) => `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`)
-}
-
-/** Of addresses that were free: where somebody listens now, which is this host unless another program was faster. */
-async function countTaken(listen: readonly string[]): Promise<number> {
-  const states = listen.map(async (address) => {
-    const [host, port] = multiaddr(address).getComponents()
-    return checkPort(Number(port?.value), host?.value ?? '')
-  })
-  return (await Promise.all(states)).filter((state) => state === 'taken').length
-}
-
-function wildcards(): string[] {
-  return usableInterfaces().length > 0 ? ['0.0.0.0', '::'] : []
-}
-
-function noNetwork(names: string[] | undefined): SpacedockError {
-  const usable = usableInterfaces({ names: Object.keys(networkInterfaces()) }).map(({ name }) => name)
-  if (names === undefined || usable.length === 0) {
-    return new SpacedockError('no-network', 'No network interface of this device is up.', {
-      hint: 'Connect it to a network, then try again.',
-    })
-  }
-  return new SpacedockError('no-network', `No usable network interface is called ${names.join(' or ')}.`, {
-    hint: `Name one of these with --interface, or "all": ${usable.join(', ')}.`,
-  })
-}
-
-function portUnusable(port: number, state: 'taken' | 'forbidden'): SpacedockError {
-  if (state === 'forbidden') {
-    return new SpacedockError(
-      'invalid-argument',
-      `Port ${port} is only for administrators of this machine.`,
-      {
-        hint: 'Give another one with --port, from 1024 on.',
-      },
-    )
-  }
-  return new SpacedockError('port-taken', `Port ${port} is in use by another program.`, {
-    hint: 'Give another one with --port, or stop the program that uses it.',
-  })
-}
-
-function addressesOf(names: string[]): string[] {
-  return usableInterfaces({ names }).flatMap(({ ipv4, ipv6 }) => [
-    ...ipv4,
-    // A link-local address is only good with its zone, which a listener cannot announce.
-    ...ipv6.filter((address) => !address.toLowerCase().startsWith('fe80')),
-  ])
 }

@@ -1,4 +1,4 @@
-import { RELAY_V2_HOP_CODEC, RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
+import { RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import type {
   Connection,
   IdentifyResult,
@@ -13,6 +13,7 @@ import type { Clock, Log } from '../../api.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 import type { Places } from '../relay/relay-reservations.ts'
 import { RelayWatch } from '../relay/relay-watch.ts'
+import { takeCallsOnlyFrom } from '../relay/relayed-calls.ts'
 
 export interface FoundRelaysOptions {
   places: () => Places
@@ -62,17 +63,7 @@ export class FoundRelays implements Startable {
   }
 
   async afterStart(): Promise<void> {
-    const { registrar } = this.#components
-    const { handler, options } = registrar.getHandler(RELAY_V2_STOP_CODEC)
-    // libp2p would ask whoever brings a call for a place: anybody could make us do that.
-    await registrar.handle(
-      RELAY_V2_STOP_CODEC,
-      (stream, connection) => {
-        if (this.#held.has(connection.remotePeer.toString())) return handler(stream, connection)
-        return stream.abort(new Error('not a relay of this host'))
-      },
-      { ...options, force: true },
-    )
+    await takeCallsOnlyFrom(this.#components.registrar, (peer) => this.#held.has(peer))
   }
 
   stop(): void {

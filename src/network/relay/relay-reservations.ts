@@ -1,7 +1,6 @@
 import {
   circuitRelayTransport,
   RELAY_V2_HOP_CODEC,
-  RELAY_V2_STOP_CODEC,
   type CircuitRelayTransportComponents,
 } from '@libp2p/circuit-relay-v2'
 import type {
@@ -20,6 +19,7 @@ import { pause } from '../../clock.ts'
 import { Backoff } from '../backoff.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 import { RelayWatch } from './relay-watch.ts'
+import { takeCallsOnlyFrom } from './relayed-calls.ts'
 
 export interface RelayClientOptions {
   /** Whether this peer is one of the relays to be reachable over. */
@@ -123,17 +123,7 @@ export class RelayReservations implements Startable {
   }
 
   async afterStart(): Promise<void> {
-    const { registrar } = this.#components
-    const { handler, options } = registrar.getHandler(RELAY_V2_STOP_CODEC)
-    // libp2p would ask whoever brings a call for a place, and announce the address: anybody could make us do that.
-    await registrar.handle(
-      RELAY_V2_STOP_CODEC,
-      (stream, connection) => {
-        if (this.#options.isRelay(connection.remotePeer.toString())) return handler(stream, connection)
-        return stream.abort(new Error('not a relay of this device'))
-      },
-      { ...options, force: true },
-    )
+    await takeCallsOnlyFrom(this.#components.registrar, this.#options.isRelay)
   }
 
   async stop(): Promise<void> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { TestDevice } from '../../device.ts'
 import type { ForeignProgram } from '../foreign-program.ts'
 import { scenariosOf, timed } from '../scenario.ts'
 
@@ -35,10 +36,7 @@ export function rendezvousScenarios(name: string, program: ForeignProgram | stri
       stage.theirs('bob', { listen: [], rendezvous: [address] }),
     ])
     const { words } = await bob.call('invite', { ask: false })
-    const { took } = await timed(async () => {
-      const joined = await alice.cli(['join', '--yes', '-'], { input: `${words}\n`, deadlineMs: 90_000 })
-      assert.equal(joined.code, 0, joined.stderr)
-    })
+    const { took } = await timed(() => joinWith(alice, String(words)))
     assert.equal((await bob.event('paired')).name, 'alice')
     stage.saw(`paired in ${took}, the start of a command included`)
     await bob.event('connected')
@@ -65,10 +63,7 @@ export function rendezvousNodeScenarios(name: string, program: ForeignProgram | 
     ])
     const pairing = alice.spawnCli(['pair', '--yes'])
     const { words } = await pairing.waitForEvent('code')
-    const { took } = await timed(async () => {
-      const joined = await carol.cli(['join', '--yes', '-'], { input: `${words}\n`, deadlineMs: 90_000 })
-      assert.equal(joined.code, 0, joined.stderr)
-    })
+    const { took } = await timed(() => joinWith(carol, String(words)))
     stage.saw(`paired in ${took}, the start of a command included`)
   })
 
@@ -79,12 +74,15 @@ export function rendezvousNodeScenarios(name: string, program: ForeignProgram | 
       stage.theirs('bob', { listen: [], rendezvous: [address] }),
     ])
     const { words } = await bob.call('invite', { ask: false })
-    const { took } = await timed(async () => {
-      const joined = await alice.cli(['join', '--yes', '-'], { input: `${words}\n`, deadlineMs: 90_000 })
-      assert.equal(joined.code, 0, joined.stderr)
-    })
+    const { took } = await timed(() => joinWith(alice, String(words)))
     stage.saw(`paired in ${took}, the start of a command included`)
     const { result } = await timed(() => alice.waitForState('bob', 'connected'))
     assert.equal(result.path, 'relayed')
   })
+}
+
+/** The start of a command included. */
+async function joinWith(device: TestDevice, words: string): Promise<void> {
+  const joined = await device.cli(['join', '--yes', '-'], { input: `${words}\n`, deadlineMs: 90_000 })
+  assert.equal(joined.code, 0, joined.stderr)
 }

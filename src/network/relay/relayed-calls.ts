@@ -1,0 +1,21 @@
+import { RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
+import type { Registrar } from '@libp2p/interface-internal'
+
+/**
+ * Takes calls over relays of one's own only. libp2p would ask whoever brings a call for a place, and announce the address: anybody
+ * could make a host do that. After the relay transport has been started.
+ */
+export async function takeCallsOnlyFrom(
+  registrar: Registrar,
+  isRelay: (peer: string) => boolean,
+): Promise<void> {
+  const { handler, options } = registrar.getHandler(RELAY_V2_STOP_CODEC)
+  await registrar.handle(
+    RELAY_V2_STOP_CODEC,
+    (stream, connection) => {
+      if (isRelay(connection.remotePeer.toString())) return handler(stream, connection)
+      return stream.abort(new Error('not a relay of this host'))
+    },
+    { ...options, force: true },
+  )
+}
