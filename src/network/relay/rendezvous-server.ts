@@ -5,7 +5,6 @@ import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Log } from '../../api.ts'
@@ -19,7 +18,8 @@ import { dhtService } from '../dht/dht-service.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
 import { parsePeerAddress } from '../discovery/given-addresses.ts'
 import { listenAddresses } from '../listen-addresses.ts'
-import { lazyEncryption, lazyStreams } from '../lazy-negotiation.ts'
+import { lazyEncryption } from '../lazy-negotiation.ts'
+import { streamMuxer } from '../stream-muxer.ts'
 import { networkOf } from '../network-of.ts'
 import { pingService } from '../ping-service.ts'
 import { defaultRelayLimits, RelayGuard, type RelayLimits } from './relay-limits.ts'
@@ -76,7 +76,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     ],
     connectionEncrypters: [noise()],
     // The larger the window, the more a paused sender has already on its way.
-    streamMuxers: [lazyStreams(yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } }))],
+    streamMuxers: [streamMuxer({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
     services: {
       identify: scopedIdentify({ own: () => own.all(), isTrusted: () => false }),
       ping: pingService({ clock }),
