@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { relative } from 'node:path'
 import { test } from 'node:test'
 import { withCommandHint } from '../../src/cli/command-hints.ts'
-import { SpacedockError } from '../../src/errors.ts'
+import { SpacedockError, type ErrorCode, type SpacedockErrorOptions } from '../../src/errors.ts'
 import { describeError, restoreError } from '../../src/daemon/error-line.ts'
 import { findDevice } from '../../src/store/device-search.ts'
 import { deviceInfo } from '../store/fixtures.ts'
@@ -29,8 +29,6 @@ test('what the library says names no command and no option of the command line',
 })
 
 test('the command says by code and option what does it on the command line', () => {
-  const hintOf = (code: 'port-taken' | 'cancelled' | 'offline', details: object): string | undefined =>
-    withCommandHint(new SpacedockError(code, 'It failed.', details)).hint
   assert.equal(
     hintOf('port-taken', { hint: 'Give another one.', option: 'port' }),
     'Give another one. The option for it is --port.',
@@ -40,17 +38,23 @@ test('the command says by code and option what does it on the command line', () 
 })
 
 test('only whoever has no device yet is told how to pair one, also over the daemon', () => {
-  const told = (names: string[]): string => {
-    try {
-      findDevice(
-        'nobody',
-        names.map((name) => deviceInfo({ name })),
-      )
-      return assert.fail('somebody was found')
-    } catch (error) {
-      return withCommandHint(restoreError(describeError(error))).hint ?? ''
-    }
-  }
   assert.match(told([]), /"spacedock pair"/u)
   assert.equal(told(['phone']), 'The paired devices are: phone.')
 })
+
+function hintOf(code: ErrorCode, details: SpacedockErrorOptions): string | undefined {
+  return withCommandHint(new SpacedockError(code, 'It failed.', details)).hint
+}
+
+/** The hint for a name that no device has, where these are paired. */
+function told(names: string[]): string {
+  try {
+    findDevice(
+      'nobody',
+      names.map((name) => deviceInfo({ name })),
+    )
+    return assert.fail('somebody was found')
+  } catch (error) {
+    return withCommandHint(restoreError(describeError(error))).hint ?? ''
+  }
+}
