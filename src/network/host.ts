@@ -172,7 +172,8 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   if (listeners === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
-      hint: 'Check this device’s network connection, or name another interface with --interface.',
+      hint: 'Check this device’s network connection, or name another interface.',
+      option: 'interfaces',
     })
   }
   const { relay, interfaces, mapPort = false } = options
