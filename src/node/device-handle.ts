@@ -16,36 +16,37 @@ import type {
   SendResult,
   StreamProtocol,
 } from '../api.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** What a device handle asks of the node it belongs to. */
 export interface DeviceActions {
-  describe(peer: string): DeviceInfo
-  send(peer: string, content: MessageContent, options: SendOptions): Promise<SendResult>
+  describe(peer: PeerId): DeviceInfo
+  send(peer: PeerId, content: MessageContent, options: SendOptions): Promise<SendResult>
   request<Request, Response, Errors extends ErrorSchemas>(
-    peer: string,
+    peer: PeerId,
     protocol: Protocol<Request, Response, Errors>,
     request: Request,
     options: RequestOptions,
   ): Promise<Response>
   openStream<Request, Errors extends ErrorSchemas>(
-    peer: string,
+    peer: PeerId,
     protocol: StreamProtocol<Request, Errors>,
     request: Request,
     options: CallOptions,
   ): Promise<ByteStream>
-  emit<Event>(peer: string, protocol: EventProtocol<Event>, event: Event, options: CallOptions): Promise<void>
-  versionsOf(peer: string, name: string, options: CallOptions): Promise<number[]>
-  ping(peer: string, options: CallOptions): Promise<PingResult>
-  rename(peer: string, name: string): void
-  revoke(peer: string): Promise<void>
+  emit<Event>(peer: PeerId, protocol: EventProtocol<Event>, event: Event, options: CallOptions): Promise<void>
+  versionsOf(peer: PeerId, name: string, options: CallOptions): Promise<number[]>
+  ping(peer: PeerId, options: CallOptions): Promise<PingResult>
+  rename(peer: PeerId, name: string): void
+  revoke(peer: PeerId): Promise<void>
 }
 
 /** A handle that looks everything up when asked, so that it is never out of date. */
 export class DeviceHandle implements Device {
-  readonly peerId: string
+  readonly peerId: PeerId
   readonly #actions: DeviceActions
 
-  constructor(peerId: string, actions: DeviceActions) {
+  constructor(peerId: PeerId, actions: DeviceActions) {
     this.peerId = peerId
     this.#actions = actions
   }

@@ -28,6 +28,7 @@ import { ObstacleWatch } from '../protocols/obstacle-watch.ts'
 import type { Outreach } from '../protocols/outreach.ts'
 import type { PairingService } from '../protocols/pairing.ts'
 import type { Internet } from './internet.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface PairingsParts {
   pairing: PairingService
@@ -40,9 +41,9 @@ export interface PairingsParts {
   outreach: Outreach
   clock: Clock
   /** The name of a device that is known here; null of others. */
-  nameOf: (peer: string) => string | null
+  nameOf: (peer: PeerId) => string | null
   log: Log
-  deviceOf: (peer: string) => Device
+  deviceOf: (peer: PeerId) => Device
   emit: <K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]) => void
   /** `outcome`: `paired`, or the code of the error. */
   onEnded: (role: Role, outcome: string) => void
@@ -116,7 +117,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   if (!code.ok) throw new SpacedockError('invalid-code', code.message, { hint: code.hint })
   const peers = [...(options.peers ?? []), ...addresses.filter(isPeerAddress)]
   const given = givenAddresses(peers)
-  const published = new Set<string>()
+  const published = new Set<PeerId>()
   const keys = deriveCodeKeys(suite1, code.entropy)
   const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
   const looking = new AbortController()
@@ -154,7 +155,7 @@ function leaveRecord({ internet, log }: PairingsParts, keys: CodeKeys, signal: A
 }
 
 /** The same source, of which is remembered whom it has found. */
-function noting(source: CandidateSource, found: Set<string>): CandidateSource {
+function noting(source: CandidateSource, found: Set<PeerId>): CandidateSource {
   return {
     name: source.name,
     find: async (search) =>
@@ -200,7 +201,7 @@ function progressReporter(
   { localNetwork, emit, onEnded, evidence, clock, nameOf, host }: PairingsParts,
   role: Role,
   sessionId: string,
-  { onProgress, peers = [], published = new Set() }: PairOptions & { published?: ReadonlySet<string> },
+  { onProgress, peers = [], published = new Set() }: PairOptions & { published?: ReadonlySet<PeerId> },
 ): PairingReporter {
   const watching = new AbortController()
   const obstacles = new ObstacleWatch({

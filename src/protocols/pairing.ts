@@ -1,5 +1,4 @@
 import type { Connection, Stream } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
 import { SpacedockError } from '../errors.ts'
 import { startDeadline } from '../network/deadline.ts'
 import { request, serve } from '../network/request-response.ts'
@@ -16,6 +15,8 @@ import { formatPairingCode } from '../pairing/pairing-code.ts'
 import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdOf } from '../peer-id.ts'
 
 export const pairingProtocol = `/spacedock/pairing/${pairingVersion}.0.0`
 
@@ -70,7 +71,7 @@ export class PairingService {
   }
 
   /** Looks for the initiator until it is paired; resolves with its peer id. */
-  async join(entropy: Uint8Array, options: JoinRun): Promise<{ peer: string; keys: CodeKeys }> {
+  async join(entropy: Uint8Array, options: JoinRun): Promise<{ peer: PeerId; keys: CodeKeys }> {
     const keys = deriveCodeKeys(this.#components.suite, entropy)
     const runner = new JoinRunner(this.#components, keys, options, {
       exchange: (peer, addresses, message, signal) =>
@@ -91,13 +92,13 @@ export class PairingService {
   }
 
   /** A session's hello has proved the key of this pairing, which is as good as the joiner's last word. */
-  confirmedBySession(peer: string, acknowledgement: Uint8Array): void {
+  confirmedBySession(peer: PeerId, acknowledgement: Uint8Array): void {
     this.#firstAnswer((invitation) => invitation.onConfirmed(peer, { type: 'Confirmed', acknowledgement }))
   }
 
   /** Serves `/spacedock/pairing/1.0.0`. Whatever is not for a live invitation or join of ours gets the same silence. */
   async handle(stream: Stream, connection: Connection): Promise<void> {
-    const peer = connection.remotePeer.toString()
+    const peer = peerIdOf(connection.remotePeer)
     await serve(
       stream,
       { maxBytes: maxMessageLength, clock: this.#components.clock },
@@ -115,7 +116,7 @@ export class PairingService {
     await Promise.allSettled([...told, ...ended])
   }
 
-  async #answer(peer: string, message: PairingMessage, signal: AbortSignal): Promise<PairingMessage | null> {
+  async #answer(peer: PeerId, message: PairingMessage, signal: AbortSignal): Promise<PairingMessage | null> {
     this.#dropForgettable()
     switch (message.type) {
       case 'PairingRequest':
@@ -159,7 +160,7 @@ export class PairingService {
     return answers.find((answer) => answer !== null) ?? null
   }
 
-  #confirmAfterRestart(peer: string, acknowledgement: Uint8Array): PairingMessage | null {
+  #confirmAfterRestart(peer: PeerId, acknowledgement: Uint8Array): PairingMessage | null {
     const { trust, log } = this.#components
     try {
       if (!trust.activateByLastWord(peer, acknowledgement)) return null
@@ -172,8 +173,8 @@ export class PairingService {
   }
 
   /** By identify: a protocol that is refused says nothing about others. */
-  #otherVersions(peer: string): number[] {
-    const protocols = this.#components.host.toldProtocols(peerIdFromString(peer))
+  #otherVersions(peer: PeerId): number[] {
+    const protocols = this.#components.host.toldProtocols(peer)
     if (protocols.includes(pairingProtocol)) return []
     return protocols
       .flatMap((name) => /^\/spacedock\/pairing\/([1-9]\d{0,2})\.0\.0$/u.exec(name)?.[1] ?? [])
@@ -181,7 +182,7 @@ export class PairingService {
   }
 
   /** Joins talk to the same peer one after the other, so that one gives way before it speaks again. */
-  #inTurn(peer: string, exchange: () => Promise<PairingMessage | null>): Promise<PairingMessage | null> {
+  #inTurn(peer: PeerId, exchange: () => Promise<PairingMessage | null>): Promise<PairingMessage | null> {
     const turn = (this.#turns.get(peer) ?? Promise.resolve()).then(exchange)
     this.#turns.set(peer, turn)
     const forget = (): void => {
@@ -193,7 +194,7 @@ export class PairingService {
 
   /** Sends one message on a stream of its own and brings the answer; null when there is none worth having. */
   async #exchange(
-    peer: string,
+    peer: PeerId,
     addresses: readonly string[],
     message: PairingMessage,
     signal: AbortSignal,
@@ -220,7 +221,7 @@ export class PairingService {
   }
 
   /** By a dial of ours, or by one of the other side: firewalls may let only one of the two through. */
-  async #connect(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+  async #connect(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
     const { host, addressesOf } = this.#components
     const { promise: arrival, resolve } = Promise.withResolvers<Connection>()
     const waiting = this.#arrivals.get(peer) ?? new Set()
@@ -240,7 +241,7 @@ export class PairingService {
   }
 
   /** Never rejects. */
-  async #reachAlsoAt(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<void> {
+  async #reachAlsoAt(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<void> {
     // One such dial at a time: whoever announces new addresses without end must not be dialled without end.
     if (!this.#arrivals.has(peer) || this.#reaching.has(peer)) return
     this.#reaching.add(peer)
@@ -250,10 +251,10 @@ export class PairingService {
   }
 
   #arrived(connection: Connection): void {
-    for (const arrived of this.#arrivals.get(connection.remotePeer.toString()) ?? []) arrived(connection)
+    for (const arrived of this.#arrivals.get(peerIdOf(connection.remotePeer)) ?? []) arrived(connection)
   }
 
-  async #tell(peer: string, message: PairingMessage): Promise<void> {
+  async #tell(peer: PeerId, message: PairingMessage): Promise<void> {
     const patience = startDeadline(tellTimeoutMs, exchangeTimedOut, this.#components)
     await this.#exchange(peer, [], message, patience.signal)
     patience.stop()

@@ -12,6 +12,7 @@ import type { PairingMessage } from '../../src/pairing/messages.ts'
 import type { Suite } from '../../src/pairing/suite.ts'
 import { digest, fixedBytes } from './fake-suite.ts'
 import { Interner, PairMemo } from './interner.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** What is explored: the shipped machines, or a broken variant that the exploration has to catch. */
 export interface Machines {
@@ -30,14 +31,14 @@ interface Running<State> {
   /** This device's own monotonic clock. It stands still until the model says that a deadline has come. */
   readonly now: number
   /** Whether the person of this device has a question before her. */
-  readonly asking: { peer: string; digits: string } | null
+  readonly asking: { peer: PeerId; digits: string } | null
 }
 
 export type InitiatorRun = Running<InitiatorState>
 export interface JoinerRun extends Running<JoinerState> {
   readonly device: string
   /** What the shell says again and again while the phase stays. */
-  readonly repeating: { peer: string; message: PairingMessage } | null
+  readonly repeating: { peer: PeerId; message: PairingMessage } | null
   /** Counts the times that this device's person has typed the code. */
   readonly run: number
 }
@@ -45,7 +46,7 @@ export interface JoinerRun extends Running<JoinerState> {
 /** An event without its randomness, which the model adds. */
 export type MachineEvent = InitiatorEvent | JoinerEvent
 
-type PlainEvent = Exclude<MachineEvent, { peer: string }>
+type PlainEvent = Exclude<MachineEvent, { peer: PeerId }>
 
 export interface Stepped<Run, Effect> {
   before: Run
@@ -98,7 +99,7 @@ export class MachineTable {
     return id
   }
 
-  candidateEvent(peer: string): number {
+  candidateEvent(peer: PeerId): number {
     let id = this.#plainEvents.get(peer)
     if (id === undefined) {
       const fresh = { nonce: new Uint8Array(), secret: new Uint8Array() }

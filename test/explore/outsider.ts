@@ -8,6 +8,7 @@ import { PairMemo } from './interner.ts'
 import { dueAt, initiatorName, outsiderName, type MachineTable } from './machines.ts'
 import type { Emit } from './emit.ts'
 import { at, machineAt, placesOf } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /**
  * Somebody without the code. The *stranger* reads every message that is sent and says any of them, and made-up ones of
@@ -151,7 +152,7 @@ function saidByInitiator(state: InitiatorState | undefined): Flight[] {
   return said
 }
 
-function saidByJoiner(table: MachineTable, from: string, state: JoinerState): Flight[] {
+function saidByJoiner(table: MachineTable, from: PeerId, state: JoinerState): Flight[] {
   if (state.phase === 'searching') {
     const { seed } = state
     if (seed === null) return []

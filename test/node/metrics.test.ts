@@ -4,6 +4,7 @@ import { Metrics } from '../../src/node/metrics.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
 import { until } from '../network/real-hosts.ts'
 import { nextEvent, pairOfSuite } from './nodes.ts'
+import { asPeer } from '../peers.ts'
 
 describe('what a node counts', () => {
   const { pair } = pairOfSuite()
@@ -118,7 +119,7 @@ test('what was read does not change any more', () => {
   const metrics = new Metrics()
   const before = metrics.read({ connections: [], queued: 0 })
   metrics.connectionOpened('relayed')
-  metrics.sessionOpened('peer', 'relayed')
+  metrics.sessionOpened(asPeer('peer'), 'relayed')
   metrics.passed('sent', 10)
   assert.deepEqual(before, new Metrics().read({ connections: [], queued: 0 }))
   assert.equal(metrics.read({ connections: ['relayed'], queued: 0 }).connections.open.relayed, 1)

@@ -16,6 +16,7 @@ import {
   otherCode,
 } from './builders.ts'
 import { opensAttempt } from '../../src/pairing/initiator-state.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 const { messages, initiator } = meet()
 
@@ -176,7 +177,7 @@ test('the invitation that a Response belongs to is told by its opening', () => {
   assert.equal(opensAttempt(context, new InitiatorParty().state, bobId, messages.response), false)
 })
 
-function probeOf(peer: string, seed = 0): MessageOf<'PairingRequest'> {
+function probeOf(peer: PeerId, seed = 0): MessageOf<'PairingRequest'> {
   return new JoinerParty({ peer, seed }).find(aliceId)
 }
 

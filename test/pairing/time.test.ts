@@ -20,6 +20,7 @@ import {
   malloryId,
   meet,
 } from './builders.ts'
+import { asPeer } from '../peers.ts'
 
 const { messages, initiator, joiner } = meet()
 
@@ -130,7 +131,7 @@ test('an attempt keeps its place among the open ones for ten seconds, and can be
     const fifth = new JoinerParty({ peer: carolId, seed: 60 })
     assert.equal(alice.hear(carolId, fifth.find(aliceId))?.type ?? null, expected)
     assert.ok(responses[0])
-    assert.equal(alice.hear('a', responses[0])?.type, 'Waiting')
+    assert.equal(alice.hear(asPeer('a'), responses[0])?.type, 'Waiting')
   }
 })
 

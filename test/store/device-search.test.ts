@@ -15,7 +15,7 @@ const device = (id: string, name: string, state: DeviceState = 'connected'): Dev
 
 test('a device id follows from the peer id, and nothing else has one', () => {
   // Computed apart: base32(sha256('spacedock/device-id/1' + 0x00 0x24 0x08 0x01 0x12 0x20 + public key)[:10]).
-  assert.equal(deviceIdOf('12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'), 'tti5fbmmeuq5x7cj')
+  assert.equal(deviceIdOf(asPeer('12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN')), 'tti5fbmmeuq5x7cj')
   for (const text of ['', '__proto__', 'Qm', alice.slice(1)])
     assertFails(() => deviceIdOf(text), 'invalid-argument')
 })

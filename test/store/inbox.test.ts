@@ -5,7 +5,7 @@ import type { MessageRecord } from '../../src/store/stored-message.ts'
 import { boxes } from './boxes.ts'
 import { accept, alice, assertFails, bob, temporaryDirectory } from './fixtures.ts'
 
-const message = (id: string, peerId: string): MessageRecord => ({
+const message = (id: string, peerId: PeerId): MessageRecord => ({
   id,
   peerId,
   kind: 'text',

@@ -7,10 +7,10 @@ import { boxes } from './boxes.ts'
 import { alice, assertFails, bob, carol, queue, temporaryDirectory } from './fixtures.ts'
 
 const nobodyIsSent = (): boolean => false
-const idsFor = (outbox: Outbox, peerId: string): string[] => outbox.batch(peerId).map(({ id }) => id)
+const idsFor = (outbox: Outbox, peerId: PeerId): string[] => outbox.batch(peerId).map(({ id }) => id)
 const hourMs = 3_600_000
 
-const message = (id: string, peerId: string, body = id): MessageRecord => ({
+const message = (id: string, peerId: PeerId, body = id): MessageRecord => ({
   id,
   peerId,
   kind: 'text',

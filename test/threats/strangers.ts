@@ -8,6 +8,7 @@ import { contextOf, makeRequest } from './by-hand.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { addressOf, endOf, stillPairs, tryJoin, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** Attacks by those who do not have the words. */
 export const threats: Threat[] = [
@@ -125,7 +126,7 @@ async function guessFromPublicThings(scene: Scene): Promise<Verdict> {
 }
 
 /** As good as it gets without the words: real keys, made of everything that a bystander can know. */
-function guessProbe(index: number, sessionId: string, initiator: string, joiner: string): PairingMessage {
+function guessProbe(index: number, sessionId: string, initiator: PeerId, joiner: string): PairingMessage {
   const session = new Uint8Array(Buffer.from(sessionId, 'hex'))
   const utf8 = new TextEncoder()
   const secrets = [

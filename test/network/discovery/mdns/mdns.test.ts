@@ -14,12 +14,13 @@ import type { Mdns, MdnsOptions, MdnsStatus, Sighting } from '../../../../src/ne
 import type { Packet } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import type { Clock } from '../../../../src/api.ts'
 import { wire } from './simulated-lan.ts'
+import type { PeerId } from '../../../../src/pairing/peer-id.ts'
 
 const deadlineMs = 20_000
 
 interface Device {
   mdns: Mdns
-  peerId: string
+  peerId: PeerId
   sightings: Sighting[]
   lost: string[]
   statuses: MdnsStatus[]
@@ -289,7 +290,7 @@ test('a short-lived record expires, and starting and stopping twice does no harm
   }
 })
 
-function claim(label: string, peerId: string, ttl = 120): Packet {
+function claim(label: string, peerId: PeerId, ttl = 120): Packet {
   const name = `${label}._p2p._udp.local`
   return {
     type: 'response',
