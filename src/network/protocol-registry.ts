@@ -149,8 +149,7 @@ export class ProtocolRegistry {
     const peer = peerIdOf(connection.remotePeer)
     const paired = isPaired(peer)
     // Decided before a byte is read: nothing an unpaired peer sends is ever looked at.
-    const allowed =
-      access === 'strangers' || (access === 'paired' ? paired : deviceOf(peer) !== undefined)
+    const allowed = access === 'strangers' || (access === 'paired' ? paired : deviceOf(peer) !== undefined)
     try {
       if (!allowed && definition.refuse !== undefined) await definition.refuse(stream, connection)
       else if (!allowed) stream.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
@@ -201,7 +200,10 @@ export class ProtocolRegistry {
         }
         await serve(stream, serveOptions, (question, { signal }) =>
           answer(() =>
-            this.dispatch(name, version, decodeJson(question), { peerId: peerIdOf(connection.remotePeer), signal }),
+            this.dispatch(name, version, decodeJson(question), {
+              peerId: peerIdOf(connection.remotePeer),
+              signal,
+            }),
           ),
         )
       },

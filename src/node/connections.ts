@@ -78,9 +78,7 @@ export class Connections {
       addressesOf: (peer) => this.#dialable(peer),
       connectionsTo: (peer) => host.connectionsTo(peer),
       dial: (peer, addresses, { signal, anew }) =>
-        anew
-          ? host.dial(peer, addresses, { signal })
-          : host.connect(peer, addresses, { signal }),
+        anew ? host.dial(peer, addresses, { signal }) : host.connect(peer, addresses, { signal }),
       openSession: (connection, { signal }) => openSession(connection, { ...this.#session, signal }),
       onSession: (session) => this.#started(session),
       onSessionEnded: (peer, { reason }, failure) => this.#ended(peer, reason, failure),

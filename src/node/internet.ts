@@ -49,7 +49,13 @@ export function relayOptions(
 ): HostOptions['relay'] {
   if (lanOnly) return undefined
   const relays = new Set<string>(rendezvous.map((address) => parsePeerAddress(address).peer))
-  return { isRelay: (peer) => relays.has(peer), isPaired: (peer) => isPaired(peerIdOf(peer)), public: dht === 'public', clock, log }
+  return {
+    isRelay: (peer) => relays.has(peer),
+    isPaired: (peer) => isPaired(peerIdOf(peer)),
+    public: dht === 'public',
+    clock,
+    log,
+  }
 }
 
 export interface InternetParts {

@@ -78,7 +78,7 @@ export function writtenBytesOf({ body }: MessageRecord): number {
 }
 
 /** The values of a row, in the order id, peer_id, kind, body, at_ms. Errors: `invalid-message`, `too-large`. */
-export function messageValues(message: MessageRecord): [string, string, MessageKind, Uint8Array, number] {
+export function messageValues(message: MessageRecord): [string, PeerId, MessageKind, Uint8Array, number] {
   const parsed = v.safeParse(recordSchema, message)
   if (!parsed.success) {
     throw new SpacedockError(

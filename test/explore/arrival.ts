@@ -6,7 +6,7 @@ import type { PeerId } from '../../src/pairing/peer-id.ts'
 export interface Flight {
   kind: 'ask' | 'answer' | 'tell'
   from: PeerId
-  to: string
+  to: PeerId
   message: PairingMessage
 }
 

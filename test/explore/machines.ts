@@ -13,6 +13,7 @@ import type { Suite } from '../../src/pairing/suite.ts'
 import { digest, fixedBytes } from './fake-suite.ts'
 import { Interner, PairMemo } from './interner.ts'
 import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 /** What is explored: the shipped machines, or a broken variant that the exploration has to catch. */
 export interface Machines {
@@ -21,10 +22,10 @@ export interface Machines {
   suite: Suite
 }
 
-export const initiatorName = 'initiator'
-export const joinerNames = ['joiner-1', 'joiner-2'] as const
+export const initiatorName = asPeer('initiator')
+export const joinerNames: readonly PeerId[] = [asPeer('joiner-1'), asPeer('joiner-2')]
 /** The stranger, the forger or the thief. */
-export const outsiderName = 'outsider'
+export const outsiderName = asPeer('outsider')
 
 interface Running<State> {
   readonly state: State
@@ -36,7 +37,7 @@ interface Running<State> {
 
 export type InitiatorRun = Running<InitiatorState>
 export interface JoinerRun extends Running<JoinerState> {
-  readonly device: string
+  readonly device: PeerId
   /** What the shell says again and again while the phase stays. */
   readonly repeating: { peer: PeerId; message: PairingMessage } | null
   /** Counts the times that this device's person has typed the code. */
@@ -116,7 +117,7 @@ export class MachineTable {
     return this.#joinerSteps.get(id, event)
   }
 
-  contextOf(device: string, now = 0): MachineContext {
+  contextOf(device: PeerId, now = 0): MachineContext {
     return { suite: this.machines.suite, keys: this.keys, localPeerId: device, deviceName: device, now }
   }
 

@@ -58,7 +58,9 @@ test('the handler gets the checked request and the device that asks', async () =
     },
   })
   const value = { text: 'hi', claims: { device: 'other' } }
-  assert.deepEqual(await protocols.dispatch('notes', 2, value, { peerId: asPeer('paired'), signal }), { length: 1 })
+  assert.deepEqual(await protocols.dispatch('notes', 2, value, { peerId: asPeer('paired'), signal }), {
+    length: 1,
+  })
   assert.deepEqual(asked, [[{ text: 'hi' }, laptop, signal]])
 })
 
@@ -89,7 +91,10 @@ test('each kind of refusal has its code', async () => {
     ['throws', 2, { text: 'hi' }, 'paired', 'remote-failure', /^out of paper$/],
   ]
   for (const [name, version, value, peerId, code, message] of table) {
-    await assert.rejects(protocols.dispatch(name, version, value, { peerId, signal }), { code, message })
+    await assert.rejects(protocols.dispatch(name, version, value, { peerId: asPeer(peerId), signal }), {
+      code,
+      message,
+    })
   }
 })
 
@@ -106,9 +111,12 @@ test('a name and version is served once, needs a handler, and is free again when
   })
   const stopSecond = protocols.register(notes)
   stop()
-  assert.deepEqual(await protocols.dispatch('notes', 2, { text: 'hi' }, { peerId: asPeer('paired'), signal }), {
-    length: 2,
-  })
+  assert.deepEqual(
+    await protocols.dispatch('notes', 2, { text: 'hi' }, { peerId: asPeer('paired'), signal }),
+    {
+      length: 2,
+    },
+  )
   stopSecond()
 })
 

@@ -28,7 +28,9 @@ test('dials in a row are added up, those that are still waiting too, until one i
   const first = Promise.withResolvers<void>()
   evidence.dialling({ peer: asPeer('bob'), address, result: first.promise })
   pass(1_500)
-  assert.deepEqual(evidence.of(asPeer('bob')).attempts, [{ address, sinceMs: 0, waitedMs: 1_500, obstacle: null }])
+  assert.deepEqual(evidence.of(asPeer('bob')).attempts, [
+    { address, sinceMs: 0, waitedMs: 1_500, obstacle: null },
+  ])
   first.reject(new Error('another address was faster'))
   await turns()
   pass(500)
@@ -78,8 +80,8 @@ test('an announcement on several interfaces counts once, and a goodbye ends it',
 test('whoever invents peers and addresses is remembered within bounds', async () => {
   const { evidence } = ledger()
   for (let peer = 0; peer < 1_000; peer++) {
-    evidence.heard(`peer ${peer}`)
-    evidence.dialling({ peer: `peer ${peer}`, address, result: rejected() })
+    evidence.heard(asPeer(`peer ${peer}`))
+    evidence.dialling({ peer: asPeer(`peer ${peer}`), address, result: rejected() })
   }
   for (let port = 1; port <= 100; port++)
     evidence.dialling({

@@ -89,7 +89,13 @@ test('a message that arrives twice is one that was received and one duplicate', 
   const store = openMemoryStore()
   const metrics = new Metrics()
   const inbox = metrics.watchInbox(store.inbox)
-  const message = { id: 'a'.repeat(22), peerId: 'peer', kind: 'text', body: 'hello', atMs: 1 } as const
+  const message = {
+    id: 'a'.repeat(22),
+    peerId: asPeer('peer'),
+    kind: 'text',
+    body: 'hello',
+    atMs: 1,
+  } as const
   assert.equal(inbox.accept([message])[0]?.outcome, 'new')
   assert.equal(inbox.accept([message])[0]?.outcome, 'duplicate')
   const { received, duplicate } = metrics.read({ connections: [], queued: 0 }).messages

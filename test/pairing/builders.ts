@@ -26,7 +26,7 @@ import { asPeer } from '../peers.ts'
 export const aliceId = asPeer('12D3KooWCd3eX8r5ihRvzK7P1yPq5aakaBJhG5GNj18YTztPhoCa')
 export const bobId = asPeer('12D3KooWPcv49Vv6DvkaUueyFqz2aid1oH77FLj4wXEd4xqUNQvu')
 export const carolId = asPeer('12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp')
-export const malloryId = '12D3KooWHdiAxVd8uMQR1hGWXccidmfCwLqcMpGwR6QcTP6QRMuD'
+export const malloryId = asPeer('12D3KooWHdiAxVd8uMQR1hGWXccidmfCwLqcMpGwR6QcTP6QRMuD')
 
 export const code: CodeKeys = deriveCodeKeys(suite1, new Uint8Array(16).fill(7))
 export const otherCode: CodeKeys = deriveCodeKeys(suite1, new Uint8Array(16).fill(8))
@@ -60,7 +60,7 @@ export function initiatorEvent(peer: PeerId, message: PairingMessage, seed = 0):
 }
 
 interface PartyOptions<State> {
-  peer?: string
+  peer?: PeerId
   name?: string
   keys?: CodeKeys
   state?: State

@@ -17,6 +17,7 @@ import {
 } from './builders.ts'
 import { assertComplete, describeEffects, rowsOf } from './state-table.ts'
 import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 const { messages, initiator } = meet()
 const calledOff = new InitiatorParty({ state: initiator.open })
@@ -175,6 +176,6 @@ function withAttempts(state: InitiatorState, count: number): InitiatorState {
   assert.ok(first)
   return {
     ...state,
-    attempts: Array.from({ length: count }, (_, index) => ({ ...first, peer: `peer ${index}` })),
+    attempts: Array.from({ length: count }, (_, index) => ({ ...first, peer: asPeer(`peer ${index}`) })),
   }
 }

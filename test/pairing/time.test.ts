@@ -122,9 +122,14 @@ test('an attempt keeps its place among the open ones for ten seconds, and can be
     [attemptMs, 'Challenge'],
   ] as const) {
     const alice = new InitiatorParty()
-    const parties = ['a', 'b', 'c', 'd'].map((peer, seed) => new JoinerParty({ peer, seed: 10 * seed }))
+    const parties = ['a', 'b', 'c', 'd'].map(
+      (peer, seed) => new JoinerParty({ peer: asPeer(peer), seed: 10 * seed }),
+    )
     const responses = parties.map((party) => {
-      const challenge = expectMessage(alice.hear(party.context.localPeerId, party.find(aliceId)), 'Challenge')
+      const challenge = expectMessage(
+        alice.hear(asPeer(party.context.localPeerId), party.find(aliceId)),
+        'Challenge',
+      )
       return expectMessage(party.hear(aliceId, challenge), 'Response')
     })
     alice.now = now

@@ -19,8 +19,8 @@ function watched(role: 'initiator' | 'joiner', { given = [] as string[], publish
     evidence,
     clock,
     role,
-    given,
-    published: new Set(published),
+    given: given.map(asPeer),
+    published: new Set([...published].map(asPeer)),
     nameOf: (peer) => (peer === 'known' ? 'phone' : null),
     ownPort: () => 28_417,
     onFinding: (finding) => findings.push(finding),
@@ -57,7 +57,7 @@ test('a joiner is told of a peer that is there and does not answer, once, until 
 
 test('an initiator is told of those only that are looking, or whose address a person gave', () => {
   const { evidence, findings, pass, dial } = watched('initiator', { given: ['given'] })
-  for (const peer of ['idle', 'looking', 'given']) dial(peer)
+  for (const peer of ['idle', 'looking', 'given']) dial(asPeer(peer))
   evidence.heard(asPeer('idle'))
   for (let second = 0; second < 6; second++) {
     evidence.heard(asPeer('looking'))
@@ -75,8 +75,8 @@ test('an initiator is told of those only that are looking, or whose address a pe
 test('at most three are told of, whatever else is on the network', () => {
   const { evidence, findings, pass, dial } = watched('joiner')
   for (let peer = 0; peer < 50; peer++) {
-    evidence.heard(`peer ${peer}`)
-    dial(`peer ${peer}`)
+    evidence.heard(asPeer(`peer ${peer}`))
+    dial(asPeer(`peer ${peer}`))
   }
   pass(60_000)
   assert.equal(findings.length, 3)

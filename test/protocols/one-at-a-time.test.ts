@@ -21,7 +21,7 @@ const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(
 
 test('what is wanted in one turn is one run for each key, and runs of different keys overlap', async () => {
   const { work, runs } = controlled()
-  for (const key of ['one', 'other', 'one', 'one']) work.want(key)
+  for (const key of ['one', 'other', 'one', 'one']) work.want(asPeer(key))
   assert.equal(runs.length, 0)
   await settled()
   assert.deepEqual(

@@ -62,7 +62,7 @@ test('who is seen while an invitation is open is connected to, not oneself and n
   const invitation = new AbortController()
   made.open([source], invitation.signal)
   await pass(0)
-  for (const peer of ['self', 'paired', 'bob']) see(peer)
+  for (const peer of ['self', 'paired', 'bob']) see(asPeer(peer))
   await pass(10)
   assert.deepEqual(
     dials.map(({ peer }) => peer),
@@ -110,7 +110,7 @@ for (const answer of ['yes', 'no', 'never'] as const) {
     made.open([source], invitation.signal)
     await pass(0)
     for (let second = 0; second < 20; second++) {
-      for (let peer = 0; peer < 500; peer++) see(`invented ${second} ${peer}`)
+      for (let peer = 0; peer < 500; peer++) see(asPeer(`invented ${second} ${peer}`))
       await pass(1_000)
     }
     assert.ok(dials.length <= 16 + 20 * 10, `${dials.length} dials`)

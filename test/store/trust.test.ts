@@ -17,6 +17,7 @@ import {
   pendingRecord,
   temporaryDirectory,
 } from './fixtures.ts'
+import { asPeer } from '../peers.ts'
 
 const nowMs = 1_700_000_000_000
 const memoryTrust = (): Trust => openMemoryStore({ clock: { wall: () => nowMs, monotonic: () => 0 } }).trust

@@ -8,6 +8,7 @@ import { contextOf, fresh, initiator, keysOf, makeComplete, openResponse } from 
 import type { RawPeer } from './raw-peer.ts'
 import type { Scene } from './scene.ts'
 import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 /** Somebody who shows, or has stolen, a code, and answers whoever asks; every answer can be replaced. */
 export class HandInitiator {
@@ -34,7 +35,7 @@ export class HandInitiator {
     const own = new HandInitiator(raw, words)
     await raw.serve((message, peer) => {
       own.heard.push(message)
-      return answer(own, message, peer)
+      return answer(own, message, asPeer(peer))
     })
     return own
   }

@@ -9,6 +9,7 @@ import { HandJoiner } from './hand-joiner.ts'
 import { addressOf, endOf, stillPairs, tryJoin, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
 import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 /** Attacks by those who do not have the words. */
 export const threats: Threat[] = [
@@ -115,7 +116,7 @@ async function guessFromPublicThings(scene: Scene): Promise<Verdict> {
     peers.map(async (peer) => {
       const connection = await peer.connect(addressOf(alice))
       for (; sent < requests && challenges === 0;) {
-        const guess = guessProbe(sent++, invitation.sessionId, alice.peerId, peer.peerId)
+        const guess = guessProbe(sent++, invitation.sessionId, asPeer(alice.peerId), peer.peerId)
         if ((await peer.ask(addressOf(alice), guess, { connection })) !== null) challenges++
       }
     }),

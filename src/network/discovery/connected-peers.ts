@@ -21,7 +21,10 @@ export function connectedPeers(
       signal.addEventListener('abort', () => libp2p.removeEventListener('peer:connect', onConnect), {
         once: true,
       })
-      const peers = libp2p.getPeers().map(peerIdOf).filter((peer) => !isNoDevice(peer))
+      const peers = libp2p
+        .getPeers()
+        .map(peerIdOf)
+        .filter((peer) => !isNoDevice(peer))
       onStatus('connected-peers', 'ready', peers.length === 0 ? 'none yet' : String(peers.length))
       for (const peer of peers) found(peer, false)
     },

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import fc from 'fast-check'
 import { filterAddresses, isNeverDialled } from '../../../src/network/discovery/address-filter.ts'
+import { asPeer } from '../../peers.ts'
 
 const peer = asPeer('12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss')
 const relay = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'

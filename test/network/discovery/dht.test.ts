@@ -11,6 +11,7 @@ import {
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { MemoryDht, recordParts, type TestParts } from './record-parts.ts'
+import { asPeer } from '../../peers.ts'
 
 const alice = asPeer('12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss')
 const bob = asPeer('12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN')

@@ -27,7 +27,7 @@ test('joiners that try one code after the other are found, until there are too m
   })
   for (const joiner of joiners) {
     const joining = new AbortController()
-    const rendezvous = new DhtRendezvous(recordParts(joiner, { client, clock }))
+    const rendezvous = new DhtRendezvous(recordParts(asPeer(joiner), { client, clock }))
     const published = rendezvous.publish(keys, { signal: joining.signal, mayExist: true, onStatus: () => {} })
     await clock.pass(30_000)
     joining.abort()

@@ -180,7 +180,7 @@ test('many devices are not asked for at the same time', async () => {
   const clock = virtualClock()
   const a = device(alice, bob, { clock })
   for (let at = 0; at < 50; at++)
-    a.devices.push({ peer: `${bob}${at}`, pairKey: new Uint8Array(32).fill(at) })
+    a.devices.push({ peer: asPeer(`${bob}${at}`), pairKey: new Uint8Array(32).fill(at) })
   let running = 0
   let most = 0
   const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
