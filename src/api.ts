@@ -183,7 +183,10 @@ export interface SendOptions extends CallOptions {
   expiresInMs?: number
 }
 
-/** A device one has paired with. Stays valid while the node runs; `state` and `name` are always current. */
+/**
+ * A device one has paired with. Stays valid while the node runs; `state` and `name` are always current. A copy of it, by
+ * `structuredClone`, by spreading or as JSON, is a `DeviceInfo` of that moment: fit to be sent to another process or thread.
+ */
 export interface Device extends DeviceInfo {
   /**
    * Resolves when the message is acknowledged as durable by the receiver, or durably queued here. Rejects with `too-large`
@@ -426,6 +429,18 @@ export interface NodeEvents {
   'pairing:failed': { sessionId: string; role: 'initiator' | 'joiner'; code: string; message: string }
 }
 
+/** What is called with each event of a type, `event.detail` as `NodeEvents` says. */
+export type NodeEventListener<K extends keyof NodeEvents> =
+  ((event: CustomEvent<NodeEvents[K]>) => void) | { handleEvent(event: CustomEvent<NodeEvents[K]>): void }
+
+/** How long an event listener stays. */
+export interface ListenerOptions {
+  /** It is removed before it is called for the first time. @default false */
+  once?: boolean
+  /** It is removed when this aborts, and not added when it has. @default until `removeEventListener` */
+  signal?: AbortSignal
+}
+
 export interface NodeStatus {
   peerId: string
   id: string
@@ -490,13 +505,17 @@ export interface SpacedockNode {
   clearInbox(options?: { upTo?: number }): Promise<number>
   /** What waits, and what has expired. */
   outbox(): QueuedMessage[]
+  /** As of a DOM EventTarget: the same listener a second time changes nothing. */
   addEventListener<K extends keyof NodeEvents>(
     type: K,
-    listener: (event: CustomEvent<NodeEvents[K]>) => void,
+    listener: NodeEventListener<K>,
+    options?: ListenerOptions,
   ): void
+  /** Takes the options as `addEventListener` does; they make no difference. */
   removeEventListener<K extends keyof NodeEvents>(
     type: K,
-    listener: (event: CustomEvent<NodeEvents[K]>) => void,
+    listener: NodeEventListener<K>,
+    options?: ListenerOptions,
   ): void
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

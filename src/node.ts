@@ -293,7 +293,7 @@ async function assemble(
     removeMessage: async (sequence) => whileOpen(() => messaging.removeFromInbox(sequence)),
     clearInbox: async ({ upTo } = {}) => whileOpen(() => messaging.clearInbox(upTo)),
     outbox: () => whileOpen(() => messaging.outboxMessages()),
-    addEventListener: (type, listener) => events.addEventListener(type, listener),
+    addEventListener: (...listening) => events.addEventListener(...listening),
     removeEventListener: (type, listener) => events.removeEventListener(type, listener),
     close,
     [Symbol.asyncDispose]: close,

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { deserialize, serialize } from 'node:v8'
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import * as v from 'valibot'
 import { defineEvent, defineProtocol, defineStream } from '../../src/network/protocol-definitions.ts'
 import { nextEvent, pairOfSuite, TestNodes, untilState } from './nodes.ts'
@@ -8,6 +10,25 @@ const sum = { name: 'sum', version: 1, request: v.array(v.number()), response: v
 
 describe('a device that is paired and connected', () => {
   const { pair } = pairOfSuite()
+
+  test('is copied as a DeviceInfo, by whatever way, and says itself how it is now', async () => {
+    const { alice, bobAtAlice } = pair()
+    const renamed = nextEvent(alice, 'device:renamed')
+    await bobAtAlice.rename('lamp')
+    const info = await renamed
+    assert.equal(info.name, 'lamp')
+    for (const copy of [
+      structuredClone(bobAtAlice),
+      { ...bobAtAlice },
+      JSON.parse(JSON.stringify(bobAtAlice)) as unknown,
+      throughPort(bobAtAlice),
+      deserialize(serialize(bobAtAlice)) as unknown,
+    ]) {
+      assert.deepEqual(copy, { ...info, roundTripMs: bobAtAlice.roundTripMs })
+    }
+    await bobAtAlice.rename('bob')
+    assert.equal(bobAtAlice.name, 'bob')
+  })
 
   test('answers a request, and its handler knows which device asks', async () => {
     const { alice, bob, aliceAtBob, bobAtAlice } = pair()
@@ -258,4 +279,13 @@ test('so does everything that is asked of a device of a closed node', async () =
 
 function byText(one: string, other: string): number {
   return one < other ? -1 : 1
+}
+
+/** What another thread receives. */
+function throughPort(value: unknown): unknown {
+  const { port1, port2 } = new MessageChannel()
+  port1.postMessage(value)
+  const received: unknown = receiveMessageOnPort(port2)?.message
+  port1.close()
+  return received
 }
