@@ -16,6 +16,7 @@ import type {
   SendResult,
   StreamProtocol,
 } from '../api.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
 
 /** What a device handle asks of the node it belongs to. */
 export interface DeviceActions {
@@ -55,6 +56,10 @@ const infoKeys = Object.keys({
   lastFailure: true,
 } satisfies Record<keyof DeviceInfo, true>) as (keyof DeviceInfo)[]
 
+const callOptionNames: OptionNames<CallOptions> = { signal: true }
+const requestOptionNames: OptionNames<RequestOptions> = { ...callOptionNames, timeoutMs: true }
+const sendOptionNames: OptionNames<SendOptions> = { ...callOptionNames, expiresInMs: true }
+
 /**
  * A handle that looks everything up when asked, so that it is never out of date. What it says of the device are its own enumerable
  * properties and all that a copy of it holds, whether by spreading, `structuredClone` or as JSON: a DeviceInfo.
@@ -83,35 +88,41 @@ export class DeviceHandle implements Device {
     }
   }
 
-  send(content: MessageContent, options: SendOptions = {}): Promise<SendResult> {
+  async send(content: MessageContent, options: SendOptions = {}): Promise<SendResult> {
+    checkOptions(options, sendOptionNames, 'send')
     return this.#actions.send(this.#peer, content, options)
   }
 
-  request<Request, Response, Errors extends ErrorSchemas>(
+  async request<Request, Response, Errors extends ErrorSchemas>(
     protocol: Protocol<Request, Response, Errors>,
     request: Request,
     options: RequestOptions = {},
   ): Promise<Response> {
+    checkOptions(options, requestOptionNames, 'request')
     return this.#actions.request(this.#peer, protocol, request, options)
   }
 
-  openStream<Request, Errors extends ErrorSchemas>(
+  async openStream<Request, Errors extends ErrorSchemas>(
     protocol: StreamProtocol<Request, Errors>,
     request: Request,
     options: CallOptions = {},
   ): Promise<ByteStream> {
+    checkOptions(options, callOptionNames, 'openStream')
     return this.#actions.openStream(this.#peer, protocol, request, options)
   }
 
-  emit<Event>(protocol: EventProtocol<Event>, event: Event, options: CallOptions = {}): Promise<void> {
+  async emit<Event>(protocol: EventProtocol<Event>, event: Event, options: CallOptions = {}): Promise<void> {
+    checkOptions(options, callOptionNames, 'emit')
     return this.#actions.emit(this.#peer, protocol, event, options)
   }
 
-  versionsOf(name: string, options: CallOptions = {}): Promise<number[]> {
+  async versionsOf(name: string, options: CallOptions = {}): Promise<number[]> {
+    checkOptions(options, callOptionNames, 'versionsOf')
     return this.#actions.versionsOf(this.#peer, name, options)
   }
 
-  ping(options: CallOptions = {}): Promise<PingResult> {
+  async ping(options: CallOptions = {}): Promise<PingResult> {
+    checkOptions(options, callOptionNames, 'ping')
     return this.#actions.ping(this.#peer, options)
   }
 

@@ -11,6 +11,7 @@ import type {
 } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
 import type { DialEvidence } from '../network/dial-evidence.ts'
 import { addressesToPublish } from '../network/discovery/address-filter.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
@@ -56,8 +57,17 @@ const maxUriAddresses = 3
 /** Devices on which the words of one code are typed, as far as they say so in the DHT: all that they name may be dialled at once. */
 const maxJoiners = 3
 
+const pairOptionNames: OptionNames<PairOptions> = {
+  confirm: true,
+  signal: true,
+  onProgress: true,
+  peers: true,
+}
+const joinOptionNames: OptionNames<JoinOptions> = { ...pairOptionNames, timeoutMs: true }
+
 /** Shows a new code. */
 export async function pair(parts: PairingsParts, options: PairOptions): Promise<Invitation> {
+  checkOptions(options, pairOptionNames, 'pair')
   options.signal?.throwIfAborted()
   const { pairing, localNetwork, internet, host, deviceOf, outreach, log } = parts
   const given = givenAddresses(options.peers ?? [])
@@ -110,6 +120,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
 
 /** Uses a code. */
 export async function join(parts: PairingsParts, text: string, options: JoinOptions): Promise<Device> {
+  checkOptions(options, joinOptionNames, 'join')
   options.signal?.throwIfAborted()
   const { pairing, host, localNetwork, internet, deviceOf } = parts
   const { code, addresses } = parseInvitationText(text)
@@ -118,6 +129,11 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   const given = givenAddresses(peers)
   const published = new Set<string>()
   const keys = deriveCodeKeys(suite1, code.entropy)
+  if (pairing.shows(keys)) {
+    throw new SpacedockError('invalid-argument', 'This code is shown by this device itself.', {
+      hint: 'Type the words on the device that this one shall be paired with.',
+    })
+  }
   const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
   const looking = new AbortController()
   void stayVisible(parts, looking.signal)
