@@ -41,6 +41,6 @@ test('listeners come and go as those of a DOM EventTarget', async () => {
 async function fail(node: SpacedockNode): Promise<void> {
   const failed = nextEvent(node, 'pairing:failed')
   const invitation = await node.pair()
-  invitation.cancel()
+  await invitation.cancel()
   await failed
 }

@@ -13,8 +13,7 @@ const echo = { name: 'echo', version: 1, request: v.string(), response: v.string
 test('an option that there is not is refused, and the nearest one named, before anything is opened', async () => {
   await using nodes = new TestNodes()
   const dataDir = await nodes.directory()
-  const make = async (options: object): Promise<SpacedockNode> =>
-    createNode({ dataDir, ...options } as NodeOptions)
+  const make = async (options: object): Promise<SpacedockNode> => createNode({ dataDir, ...options })
   await assert.rejects(make({ rendevous: [] }), {
     code: 'invalid-argument',
     message: 'There is no option "rendevous" of createNode.',
