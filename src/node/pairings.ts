@@ -154,10 +154,10 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
 
 /** By their records, until one of them has shown that it has the words. */
 function joiners({ rendezvous }: Internet, keys: CodeKeys, contact: AbortSignal): CandidateSource {
-  const { name, find } = fewPeers(rendezvous.source(joinerKeys(keys), { awaits: 'joiner' }), maxJoiners)
+  const source = fewPeers(rendezvous.source(joinerKeys(keys), { awaits: 'joiner' }), maxJoiners)
   return {
-    name,
-    find: (search) => find({ ...search, signal: AbortSignal.any([search.signal, contact]) }),
+    name: source.name,
+    find: async (search) => source.find({ ...search, signal: AbortSignal.any([search.signal, contact]) }),
   }
 }
 

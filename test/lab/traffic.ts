@@ -50,17 +50,24 @@ interface Counter {
   packets: number
 }
 
-/** For the eyes: `12.3 kB and 101 packets in, ...`. */
+/** For the eyes: `in 12.3 kB, 101 packets; out ...`. */
 export function showTraffic({ bytesIn, bytesOut, packetsIn, packetsOut }: Traffic): string {
-  const side = (bytes: number, packets: number): string =>
-    `${(bytes / 1_000).toFixed(1)} kB, ${packets} packets`
-  return `in ${side(bytesIn, packetsIn)}; out ${side(bytesOut, packetsOut)}`
+  return `in ${kilobytes(bytesIn)}, ${packetsIn} packets; out ${kilobytes(bytesOut)}, ${packetsOut} packets`
+}
+
+function kilobytes(bytes: number): string {
+  return `${(bytes / 1_000).toFixed(1)} kB`
 }
 
 /** The same amount of traffic, for a minute. */
 export function perMinute({ ms, ...traffic }: Traffic & { ms: number }): Traffic {
-  const scaled = Object.entries(traffic).map(([key, value]) => [key, Math.round((value * 60_000) / ms)])
-  return Object.fromEntries(scaled) as unknown as Traffic
+  const scaled = (count: number): number => Math.round((count * 60_000) / ms)
+  return {
+    bytesIn: scaled(traffic.bytesIn),
+    bytesOut: scaled(traffic.bytesOut),
+    packetsIn: scaled(traffic.packetsIn),
+    packetsOut: scaled(traffic.packetsOut),
+  }
 }
 
 function meterRules(prefixes: readonly string[]): string {

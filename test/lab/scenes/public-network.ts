@@ -202,6 +202,11 @@ function lastPlaceEvent(log: string, relay: string): string | undefined {
   return line === undefined ? undefined : /place-(taken|lost)/u.exec(line)?.[1]
 }
 
+/** Resolves when it has as many places at relays as it wants. */
+async function holdsPlaces({ device }: Actor): Promise<void> {
+  await device.event(() => device.log.split('"public-relay.place-taken"').length > 3)
+}
+
 /** Of each condition; longer ones make better figures. */
 const watchSeconds = Number(process.env['SPACEDOCK_LAB_SECONDS'] ?? 5)
 
@@ -220,10 +225,6 @@ scene(
       stage.saw(`${what}, a minute: ${showTraffic(traffic)}`)
       return traffic.bytesIn + traffic.bytesOut
     }
-    const holdsPlaces = async ({ device }: Actor): Promise<void> => {
-      const count = (): number => device.log.split('"public-relay.place-taken"').length - 1
-      await device.event(() => count() >= 3)
-    }
     await Promise.all([alice.device.up(), bob.device.up()])
     await Promise.all([holdsPlaces(alice), holdsPlaces(bob)])
     stage.saw(`entering, until three places are held: ${showTraffic(await meter.take())}`)
@@ -237,10 +238,12 @@ scene(
     stage.saw(`joining, until paired: ${showTraffic(await joining.take())}`)
     await onPath(alice.device, bob.device, 'direct')
     const paired = await watch('paired and connected directly')
-    for (const bytes of [idle, open, paired]) assert.ok(bytes > 0 && bytes < maxBytesPerMinute)
+    for (const bytesPerMinute of [idle, open, paired]) {
+      assert.ok(bytesPerMinute > 0 && bytesPerMinute < maxBytesPerMinute, `${bytesPerMinute} bytes a minute`)
+    }
   },
   { timeoutMs: 60_000 + 4 * watchSeconds * 1_000 },
 )
 
-/** Several times what was seen. */
-const maxBytesPerMinute = 2_000_000
+/** In a short time after a beginning, which is when there is most, half of this was seen. */
+const maxBytesPerMinute = 12_000_000
