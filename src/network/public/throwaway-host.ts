@@ -4,7 +4,6 @@ import type { Transport } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
@@ -13,7 +12,8 @@ import { startDeadline } from '../deadline.ts'
 import { dhtClient, type DhtClient } from '../dht/dht-client.ts'
 import { dhtService, publicDhtProtocol } from '../dht/dht-service.ts'
 import { isNeverDialled } from '../discovery/address-filter.ts'
-import { lazyEncryption, lazyStreams } from '../lazy-negotiation.ts'
+import { lazyEncryption } from '../lazy-negotiation.ts'
+import { streamMuxer } from '../stream-muxer.ts'
 import { OwnPorts } from '../relay/own-port.ts'
 import { placesOf } from '../relay/relay-reservations.ts'
 import { RendezvousNodes } from '../relay/rendezvous-nodes.ts'
@@ -70,7 +70,7 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
   const host = await createLibp2p({
     transports: veil === null ? [direct] : [ownPorts.transport(direct, () => true), circuit],
     connectionEncrypters: [noise()],
-    streamMuxers: [lazyStreams(yamux())],
+    streamMuxers: [streamMuxer()],
     services: {
       identify: identify(),
       ping: ping(),
