@@ -71,7 +71,11 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
   options.signal?.throwIfAborted()
   const { pairing, localNetwork, internet, host, deviceOf, outreach, log } = parts
   const given = givenAddresses(options.peers ?? [])
-  const report = (progress: PairingProgress): void => reporter.report(progress)
+  const contact = new AbortController()
+  const report = (progress: PairingProgress): void => {
+    if (progress.kind === 'contact') contact.abort()
+    reporter.report(progress)
+  }
   const { words, keys, expiresAtMs, runner } = pairing.invite({
     ...options,
     onProgress: report,
@@ -86,7 +90,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
     [
       given,
       ...(localNetwork === null ? [] : [localNetwork]),
-      ...(internet === null ? [] : [fewPeers(internet.rendezvous.source(joinerKeys(keys)), maxJoiners)]),
+      ...(internet === null ? [] : [joiners(internet, keys, contact.signal)]),
     ],
     publishing.signal,
   )
@@ -145,7 +149,9 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
         connectedPeers(host.libp2p, (peer) => internet?.nodes.has(peer) === true),
         given,
         ...(localNetwork === null ? [] : [localNetwork]),
-        ...(internet === null ? [] : [noting(internet.rendezvous.source(rendezvousKeys(keys)), published)]),
+        ...(internet === null
+          ? []
+          : [noting(internet.rendezvous.source(rendezvousKeys(keys), { awaits: 'initiator' }), published)]),
       ],
       timeoutMs: options.timeoutMs ?? searchTimeoutMs,
       onProgress: (progress) => reporter.report(progress),
@@ -159,6 +165,15 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   } finally {
     looking.abort()
     reporter.stop()
+  }
+}
+
+/** By their records, until one of them has shown that it has the words. */
+function joiners({ rendezvous }: Internet, keys: CodeKeys, contact: AbortSignal): CandidateSource {
+  const source = fewPeers(rendezvous.source(joinerKeys(keys), { awaits: 'joiner' }), maxJoiners)
+  return {
+    name: source.name,
+    find: async (search) => source.find({ ...search, signal: AbortSignal.any([search.signal, contact]) }),
   }
 }
 
