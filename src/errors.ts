@@ -43,6 +43,10 @@ export type ErrorCode = (typeof errorCodes)[number]
 export interface SpacedockErrorOptions {
   /** What the person can do about it, one sentence. */
   hint?: string | undefined
+  /** See `SpacedockError.option`. */
+  option?: string | undefined
+  /** See `SpacedockError.choices`. */
+  choices?: readonly string[] | undefined
   cause?: unknown
 }
 
@@ -53,11 +57,18 @@ export interface SpacedockErrorOptions {
 export class SpacedockError extends Error {
   override readonly name = 'SpacedockError'
   readonly code: ErrorCode
+  /** What the person can do about it, in a sentence that fits any application: it names no command and no method. */
   readonly hint: string | undefined
+  /** The option by which something else could be chosen, as the library calls it: `port`, `dataDir`; of another option's, `messages.inboxDays`. */
+  readonly option: string | undefined
+  /** What could be chosen instead, when that is known: names of network interfaces or of paired devices. */
+  readonly choices: readonly string[] | undefined
 
   constructor(code: ErrorCode, message: string, options: SpacedockErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.hint = options.hint
+    this.option = options.option
+    this.choices = options.choices
   }
 }

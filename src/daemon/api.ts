@@ -13,7 +13,7 @@ import { errorFields } from './error-line.ts'
  *     daemon  {"ask":{"id":1,"kind":"confirm","name","digits","deviceId"}}
  *     client  {"answer":{"id":1,"value":true}}
  *     daemon  {"withdrawn":{"id":1}}                                      the answer is no longer needed
- *     daemon  {"result":{...}}  or  {"error":{"code","message","hint"}}   then it closes
+ *     daemon  {"result":{...}}  or  {"error":{"code","message",...}}      then it closes
  *
  * A client that closes the connection calls the whole thing off. Both sides have to be of the same version, except for
  * `status` and `down`: their parameters and results are frozen (fields may only be added), so that a new command can

@@ -5,7 +5,6 @@ import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Ping } from '@libp2p/ping'
-import { yamux } from '@libp2p/yamux'
 import type { Connection, ConnectionProtector, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
@@ -19,7 +18,8 @@ import { privateDhtProtocol } from './dht/dht-service.ts'
 import { startDeadline } from './deadline.ts'
 import type { DialAttempt } from './dial-evidence.ts'
 import { isNeverDialled } from './discovery/address-filter.ts'
-import { lazyEncryption, lazyStreams } from './lazy-negotiation.ts'
+import { lazyEncryption } from './lazy-negotiation.ts'
+import { streamMuxer } from './stream-muxer.ts'
 import { countTaken, listenAddresses, portUnusable, type ListenOptions } from './listen-addresses.ts'
 import type { Veil } from './public/veil.ts'
 import { isVeiled } from './public/veiled-address.ts'
@@ -138,7 +138,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     },
     transports: ways.transports,
     connectionEncrypters: [noise()],
-    streamMuxers: [lazyStreams(yamux())],
+    streamMuxers: [streamMuxer()],
     ...(ways.veil === null ? {} : { connectionProtector: protectorOf(ways.veil) }),
     services: {
       ...servicesOf(options, own),
@@ -172,7 +172,8 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   if (listeners === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
-      hint: 'Check this device’s network connection, or name another interface with --interface.',
+      hint: 'Check this device’s network connection, or name another interface.',
+      option: 'interfaces',
     })
   }
   const { relay, interfaces, mapPort = false } = options

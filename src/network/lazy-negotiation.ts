@@ -1,4 +1,4 @@
-import type { MultiaddrConnection, Stream, StreamMuxerFactory, Upgrader } from '@libp2p/interface'
+import type { MultiaddrConnection, Stream, StreamMuxer, Upgrader } from '@libp2p/interface'
 import { UnsupportedProtocolError } from '@libp2p/interface'
 
 /**
@@ -10,31 +10,20 @@ import { UnsupportedProtocolError } from '@libp2p/interface'
  * js-libp2p cannot do it. So what it waits for is handed to it at once, and taken off what really arrives.
  */
 
-/** A muxer whose streams are opened lazily, and which takes those that others open like this. */
-export function lazyStreams<Components>(
-  create: (components: Components) => StreamMuxerFactory,
-): (components: Components) => StreamMuxerFactory {
-  return (components) => {
-    const factory = create(components)
-    const createStreamMuxer = factory.createStreamMuxer.bind(factory)
-    factory.createStreamMuxer = (connection) => {
-      const muxer = createStreamMuxer(connection)
-      const createStream = muxer.createStream.bind(muxer)
-      muxer.createStream = async (options) => {
-        const stream = await createStream(options)
-        const { protocol } = options ?? {}
-        // Some muxers agree on it by themselves.
-        if (protocol !== undefined && stream.protocol === '') presume(stream, protocol)
-        return stream
-      }
-      const { onRemoteStream } = acceptorOf(muxer)
-      acceptorOf(muxer).onRemoteStream = (stream) => {
-        keepOpenWhileNegotiating(stream)
-        onRemoteStream.call(muxer, stream)
-      }
-      return muxer
-    }
-    return factory
+/** Opens the streams of this muxer lazily, and takes those that the other side opens like this. */
+export function openStreamsLazily(muxer: StreamMuxer & Acceptor): void {
+  const createStream = muxer.createStream.bind(muxer)
+  muxer.createStream = async (options) => {
+    const stream = await createStream(options)
+    const { protocol } = options ?? {}
+    // Some muxers agree on it by themselves.
+    if (protocol !== undefined && stream.protocol === '') presume(stream, protocol)
+    return stream
+  }
+  const onRemoteStream = muxer.onRemoteStream.bind(muxer)
+  muxer.onRemoteStream = (stream) => {
+    keepOpenWhileNegotiating(stream)
+    onRemoteStream(stream)
   }
 }
 
@@ -84,15 +73,9 @@ function keepOpenWhileNegotiating(stream: Stream & { onRemoteCloseWrite: () => v
   })
 }
 
-/** What libp2p's muxers call with a stream that the other side has opened; their public type leaves it out. */
+/** What js-libp2p's muxers call with a stream that the other side has opened. */
 interface Acceptor {
-  onRemoteStream: (stream: Stream & { onRemoteCloseWrite: () => void }) => void
-}
-
-function acceptorOf(muxer: object): Acceptor {
-  if (!('onRemoteStream' in muxer) || typeof muxer.onRemoteStream !== 'function')
-    throw new TypeError('a muxer of libp2p that accepts streams in another way')
-  return muxer as Acceptor
+  onRemoteStream(stream: Stream & { onRemoteCloseWrite: () => void }): void
 }
 
 /** What libp2p's streams and connections call with all that arrives; their public type leaves it out. */

@@ -30,7 +30,8 @@ export function internetSettings(options: NodeOptions): InternetSettings | null 
   if (dht !== 'private' && dht !== 'public') {
     throw new SpacedockError('invalid-argument', 'The DHT is either "private" or "public".')
   }
-  for (const address of [...rendezvous, ...(dhtBootstrap ?? [])]) parsePeerAddress(address)
+  for (const address of rendezvous) parsePeerAddress(address, 'rendezvous')
+  for (const address of dhtBootstrap ?? []) parsePeerAddress(address, 'dhtBootstrap')
   return { rendezvous, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
 }
 
@@ -136,6 +137,7 @@ export class Internet {
     this.nodes.hurry()
     this.#public?.networkChanged()
     this.presence.look()
+    this.rendezvous.look()
     this.#onAddressChange()
   }
 

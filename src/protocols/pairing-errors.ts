@@ -10,11 +10,13 @@ type Role = 'initiator' | 'joiner'
 interface Told {
   message: string
   hint: string
+  /** See `SpacedockError.option`. */
+  option?: 'peers'
 }
 
 const again: Record<Role, string> = {
-  initiator: 'Run "spacedock pair" again for a new code.',
-  joiner: 'Run "spacedock pair" on the other device for a new code.',
+  initiator: 'Try again with a new code.',
+  joiner: 'Try again with a new code from the other device.',
 }
 
 const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = {
@@ -28,7 +30,7 @@ const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = 
     initiator: { message: 'This code has already paired a device.', hint: again.initiator },
     joiner: {
       message: 'This code has already paired another device.',
-      hint: 'If that one is not yours, find it with "spacedock devices" on the device that showed the code, and revoke it.',
+      hint: 'If that one is not yours, find it among the devices of the one that showed the code, and revoke it.',
     },
   },
   expired: {
@@ -70,7 +72,8 @@ const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = 
     initiator: { message: 'No device used this code.', hint: again.initiator },
     joiner: {
       message: 'No device that shows this code was found.',
-      hint: 'Check that the other device still shows it and is on the same network, or give its address with --peer.',
+      hint: 'Check that the other device still shows it and is on the same network, or give its address.',
+      option: 'peers',
     },
   },
   interrupted: {
@@ -97,11 +100,15 @@ export function pairingError(
   role: Role,
   obstacle: ReachFinding | null = null,
 ): SpacedockError {
-  const { code, [role]: told } = failures[reason]
-  if (obstacle === null || reason !== neverMet[role])
-    return new SpacedockError(code, told.message, { hint: told.hint })
-  const { hint } = describeFinding(obstacle, role === 'joiner' ? 'join' : 'pair')
-  return new SpacedockError(code, `${told.message.slice(0, -1)}: ${describeCause(obstacle)}.`, { hint })
+  const {
+    code,
+    [role]: { message, ...details },
+  } = failures[reason]
+  if (obstacle === null || reason !== neverMet[role]) return new SpacedockError(code, message, details)
+  const found = describeFinding(obstacle, role === 'joiner' ? 'join' : 'pair')
+  // A code that has expired is of no use any more, whatever is mended.
+  const hint = role === 'joiner' ? found.hint : `${found.hint} ${again.initiator}`
+  return new SpacedockError(code, `${message.slice(0, -1)}: ${describeCause(obstacle)}.`, { hint })
 }
 
 /** Nobody showed the code, and somebody is here who could not have answered. */

@@ -4,11 +4,10 @@ import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Stream } from '@libp2p/interface'
 import { byteStream, multiaddrConnectionPair } from '@libp2p/utils'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import fc from 'fast-check'
 import { createHost } from '../../src/network/host.ts'
-import { lazyStreams } from '../../src/network/lazy-negotiation.ts'
+import { streamMuxer } from '../../src/network/stream-muxer.ts'
 import { turns } from '../../src/testing/virtual-clock.ts'
 import { until, within } from './real-hosts.ts'
 
@@ -17,7 +16,7 @@ const header = '\u0013/multistream/1.0.0\n'
 /** A stream that was opened lazily for `/notes/1`, and its other end, at which nobody negotiates. */
 async function openLazily(): Promise<{ opened: Stream; other: Stream; received: () => string }> {
   const [outbound, inbound] = multiaddrConnectionPair()
-  const factory = lazyStreams(yamux({ enableKeepAlive: false }))({})
+  const factory = streamMuxer({ enableKeepAlive: false })()
   const client = factory.createStreamMuxer(outbound)
   const server = factory.createStreamMuxer(inbound)
   const arrived = once(server, 'stream')
@@ -64,8 +63,8 @@ test('a refusal ends the stream, with an error that says what was refused', asyn
 
 test('a question that comes together with its proposal and its end is read to the end', async () => {
   const [outbound, inbound] = multiaddrConnectionPair()
-  const client = yamux({ enableKeepAlive: false })().createStreamMuxer(outbound)
-  const server = lazyStreams(yamux({ enableKeepAlive: false }))({}).createStreamMuxer(inbound)
+  const client = streamMuxer({ enableKeepAlive: false })().createStreamMuxer(outbound)
+  const server = streamMuxer({ enableKeepAlive: false })().createStreamMuxer(inbound)
   const arrived = once(server, 'stream')
   const asker = await client.createStream()
   asker.send(Buffer.from(`${header}\u0009/notes/1\nthe question`, 'latin1'))

@@ -1,6 +1,6 @@
 import type { Scene } from './scene.ts'
 
-/** One attack on one row of the table of threats in PROTOCOL.md. */
+/** One attack on one row of the table in docs/threats.md. */
 export interface Threat {
   row: number
   title: string

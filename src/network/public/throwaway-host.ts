@@ -4,7 +4,6 @@ import type { Transport } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
@@ -13,12 +12,14 @@ import { startDeadline } from '../deadline.ts'
 import { dhtClient, type DhtClient } from '../dht/dht-client.ts'
 import { dhtService, publicDhtProtocol } from '../dht/dht-service.ts'
 import { isNeverDialled } from '../discovery/address-filter.ts'
-import { lazyEncryption, lazyStreams } from '../lazy-negotiation.ts'
+import { lazyEncryption } from '../lazy-negotiation.ts'
+import { streamMuxer } from '../stream-muxer.ts'
 import { OwnPorts } from '../relay/own-port.ts'
 import { placesOf } from '../relay/relay-reservations.ts'
 import { RendezvousNodes } from '../relay/rendezvous-nodes.ts'
 import { mappedPortsOf } from '../relay/simultaneous-open.ts'
 import { FoundRelays } from './found-relays.ts'
+import { publicTcp } from './public-tcp.ts'
 import type { Cover, Veil } from './veil.ts'
 import { formatVeiledAddress } from './veiled-address.ts'
 
@@ -65,10 +66,11 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
   const places = () => placesOf(made.circuit as Transport)
   const relays = (components: ConstructorParameters<typeof FoundRelays>[0]): FoundRelays =>
     (made.relays = new FoundRelays(components, { places, clock, log, onChange: onPlaces }))
+  const direct = privateAddresses ? tcp() : publicTcp(hostsOf(bootstrap))
   const host = await createLibp2p({
-    transports: veil === null ? [tcp()] : [ownPorts.transport(tcp(), () => true), circuit],
+    transports: veil === null ? [direct] : [ownPorts.transport(direct, () => true), circuit],
     connectionEncrypters: [noise()],
-    streamMuxers: [lazyStreams(yamux())],
+    streamMuxers: [streamMuxer()],
     services: {
       identify: identify(),
       ping: ping(),
@@ -118,6 +120,11 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
       await search
     },
   }
+}
+
+/** The person who names a node may mean one in a private network. */
+function hostsOf(addresses: readonly string[]): Set<string> {
+  return new Set(addresses.flatMap((address) => multiaddr(address).getComponents()[0]?.value ?? []))
 }
 
 interface Search {

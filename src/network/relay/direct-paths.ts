@@ -5,6 +5,7 @@ import { Alarm } from '../alarm.ts'
 import { startDeadline } from '../deadline.ts'
 import { isRelayed, isRelayedConnection } from '../relayed-address.ts'
 import type { Session } from '../session/session.ts'
+
 export interface DirectPathsOptions {
   /** The session in use with this peer. */
   sessionOf: (peer: PeerId) => Session | undefined
@@ -30,6 +31,7 @@ export interface DirectPathsOptions {
 interface Search {
   session: Session
   alarm: Alarm
+  over: AbortController
   done: Promise<void>
 }
 
@@ -52,16 +54,23 @@ export class DirectPaths {
     await Promise.all([...this.#searches.values()].map(({ done }) => done))
   }
 
-  /** A session is in use: one over a relay is to be replaced. */
+  /** A session is in use: one over a relay is to be replaced. The search for the one that it takes the place of is over. */
   sessionStarted(session: Session): void {
-    if (this.#stop.signal.aborted || !isRelayedConnection(session.connection)) return
     const peer = session.remotePeer.toString()
-    if (this.#searches.get(peer)?.session === session) return
+    const before = this.#searches.get(peer)
+    if (this.#stop.signal.aborted || before?.session === session) return
+    before?.over.abort(new Error('there is a newer session'))
+    if (!isRelayedConnection(session.connection)) return
+    const over = new AbortController()
+    void session.closed.then(() => over.abort(new Error('the session has ended')))
     const alarm = new Alarm(this.#options.clock)
-    const done = this.#search(session, alarm).finally(() => {
-      if (this.#searches.get(peer)?.session === session) this.#searches.delete(peer)
-    })
-    this.#searches.set(peer, { session, alarm, done })
+    // One after the other: two openings with one device at the same time would undo each other.
+    const done = Promise.resolve(before?.done)
+      .then(() => this.#search(session, alarm, AbortSignal.any([over.signal, this.#stop.signal])))
+      .finally(() => {
+        if (this.#searches.get(peer)?.session === session) this.#searches.delete(peer)
+      })
+    this.#searches.set(peer, { session, alarm, over, done })
   }
 
   /** The device was seen in this network, or told new addresses. */
@@ -82,10 +91,7 @@ export class DirectPaths {
   }
 
   /** Never rejects. */
-  async #search(session: Session, alarm: Alarm): Promise<void> {
-    const over = new AbortController()
-    void session.closed.then(() => over.abort(new Error('the session has ended')))
-    const signal = AbortSignal.any([over.signal, this.#stop.signal])
+  async #search(session: Session, alarm: Alarm, signal: AbortSignal): Promise<void> {
     for (let tries = 0; !signal.aborted; tries++) {
       await this.#try(session, signal)
       await alarm.wait(delaysMs[Math.min(tries, delaysMs.length - 1)] ?? 0, signal)

@@ -5,7 +5,6 @@ import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Log } from '../../api.ts'
@@ -19,7 +18,8 @@ import { dhtService } from '../dht/dht-service.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
 import { parsePeerAddress } from '../discovery/given-addresses.ts'
 import { listenAddresses } from '../listen-addresses.ts'
-import { lazyEncryption, lazyStreams } from '../lazy-negotiation.ts'
+import { lazyEncryption } from '../lazy-negotiation.ts'
+import { streamMuxer } from '../stream-muxer.ts'
 import { networkOf } from '../network-of.ts'
 import { pingService } from '../ping-service.ts'
 import { defaultRelayLimits, RelayGuard, type RelayLimits } from './relay-limits.ts'
@@ -59,7 +59,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   const { clock = systemClock, log = () => {} } = options
   for (const address of announce)
     parseAnnounced(address, '/dns4/meet.example.org/tcp/4111 or /ip4/20.3.4.5/tcp/4111')
-  const otherNodes = others.map((address) => parsePeerAddress(address))
+  const otherNodes = others.map((address) => parsePeerAddress(address, 'rendezvous'))
   const limits = { ...defaultRelayLimits, ...options.relay }
   const guard = new RelayGuard(clock, limits)
   const own = new OwnAddresses()
@@ -76,7 +76,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     ],
     connectionEncrypters: [noise()],
     // The larger the window, the more a paused sender has already on its way.
-    streamMuxers: [lazyStreams(yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } }))],
+    streamMuxers: [streamMuxer({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
     services: {
       identify: scopedIdentify({ own: () => own.all(), isTrusted: () => false }),
       ping: pingService({ clock }),
@@ -119,7 +119,8 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   if (libp2p.getMultiaddrs().length === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
-      hint: 'Check that a network interface is up (`ip address`), or name one with --interface.',
+      hint: 'Check that a network interface is up, or name one.',
+      option: 'interfaces',
     })
   }
   libp2p.addEventListener('connection:open', ({ detail }) => void dropSilent(detail))

@@ -116,9 +116,12 @@ export class SimultaneousOpen implements Startable {
    * addresses to try it with, when a few attempts have come to nothing, or with the signal's reason.
    */
   async open(relayed: Connection, { signal }: { signal: AbortSignal }): Promise<Connection> {
+    const { log } = this.#options
     let failure: unknown
-    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    for (let attempt = 1; attempt <= maxAttempts; attempt++) {
       const { agreement, roundTripMs } = await this.#arrange(relayed, signal)
+      const { port, target } = agreement
+      log('debug', 'simultaneous-open.attempt', { attempt, roundTripMs, port, to: target.address })
       try {
         return await this.#connect(relayed.remotePeer, agreement, 'dialer', {
           windowMs: roundTripMs + resendMs,
@@ -126,6 +129,7 @@ export class SimultaneousOpen implements Startable {
         })
       } catch (error) {
         signal.throwIfAborted()
+        log('debug', 'simultaneous-open.refused', { attempt, error: String(error) })
         failure = error
       }
     }
@@ -240,6 +244,8 @@ export class SimultaneousOpen implements Startable {
     const stop = new AbortController()
     const done = this.#await(peer, agreement, AbortSignal.any([stop.signal, this.#stop.signal]))
     this.#running.set(id, { stop, done })
+    const { port, target } = agreement
+    this.#options.log('debug', 'simultaneous-open.go', { port, to: target.address })
     void done.finally(() => {
       if (this.#running.get(id)?.stop === stop) this.#running.delete(id)
     })

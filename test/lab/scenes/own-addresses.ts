@@ -180,6 +180,7 @@ scene(
     const home = await lab.lan('home', { ipv4: '10.1.0.0/24' })
     const alice = await device('alice', [home], { args: ['--rendezvous', node.address, '--port', '24001'] })
     const bob = await device('bob', [internet], { args: ['--rendezvous', node.address] })
+    const carol = await device('carol', [internet])
     const router = await lab.router('router', { inside: home, outside: internet })
     await forward(router, { port: 24_001, to: alice.host.address(home) })
     const outer = `/ip4/${router.address(internet)}`
@@ -191,16 +192,24 @@ scene(
     assert.deepEqual(hosts(told), ['/ip4/20.3.4.1/p2p-circuit'])
     assert.ok(!hosts(await shown(alice.device)).includes(outer), 'one stranger is not believed')
 
-    await bob.host.firewall({ dropInbound: true })
     await alice.device.down()
     await alice.device.up({ args: ['--announce', `${outer}/tcp/24001`] })
     assert.equal(hosts(await shown(alice.device))[0], outer)
-    // Nobody gets in to Bob: told by Alice's record, it is he who dials.
     await bob.device.waitForState('alice', 'connected')
     await alice.device.down()
     await alice.device.up({ args: ['--announce', 'none'] })
+    assert.ok(!hosts(await shown(alice.device)).includes(outer), 'Bob has other ways')
+
+    // Carol knows no other way than the one that a person has told her, and nobody gets in to her.
+    await carol.host.firewall({ dropInbound: true })
+    await carol.device.up()
+    await pairDevices(alice.device, carol.device, {
+      joinArgs: ['--peer', `${outer}/tcp/24001/p2p/${peer}`],
+    })
+    await carol.device.down()
+    await carol.device.up()
     const learnt = await timed(() => shownSoon(alice.device, outer))
-    saw(`learnt from the paired device ${learnt.took} after the start`)
+    saw(`learnt from the paired device ${learnt.took} after its start`)
   },
 )
 

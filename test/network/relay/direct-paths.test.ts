@@ -71,6 +71,27 @@ test('a direct connection that the other side dialled is used at once', async ()
   await stage.paths.stop()
 })
 
+test('a session that takes the place of another ends the search for it, and waits for the end before its own begins', async () => {
+  let underWay = 0
+  const stage = setUp({
+    isAsker: true,
+    openThroughNats: async (signal) => {
+      assert.equal(++underWay, 1, 'one at a time')
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+      underWay--
+      throw new Error('called off')
+    },
+  })
+  stage.start()
+  await stage.clock.pass(0)
+  stage.replace(relayedAddress)
+  await stage.clock.pass(0)
+  assert.deepEqual([stage.opened(), underWay], [2, 1])
+  stage.replace('/ip4/192.168.1.7/tcp/4001')
+  await stage.clock.pass(1_000_000)
+  assert.deepEqual([stage.opened(), underWay, stage.clock.pending()], [2, 0, 0])
+})
+
 test('a direct session is left alone', async () => {
   const stage = setUp({ isAsker: true, address: '/ip4/192.168.1.7/tcp/4001' })
   stage.start()
@@ -83,17 +104,19 @@ interface Situation {
   address?: string
   told?: string[]
   dial?: () => Promise<Connection>
-  openThroughNats?: () => Promise<Connection>
+  openThroughNats?: (signal: AbortSignal) => Promise<Connection>
 }
 
 function setUp({ isAsker, address = relayedAddress, told = [], dial, openThroughNats }: Situation) {
   const clock = virtualClock()
   const ended = Promise.withResolvers<SessionEnd>()
-  const session = {
-    remotePeer: peer,
-    connection: connection(address),
-    closed: ended.promise,
-  } as unknown as Session
+  const sessionAt = (where: string) =>
+    ({
+      remotePeer: peer,
+      connection: connection(where),
+      closed: ended.promise,
+    }) as unknown as Session
+  let session = sessionAt(address)
   const moved: string[] = []
   const dialled: string[] = []
   let opened = 0
@@ -105,9 +128,9 @@ function setUp({ isAsker, address = relayedAddress, told = [], dial, openThrough
       dialled.push(...addresses.map(String))
       return (dial ?? nothing)()
     },
-    openThroughNats: () => {
+    openThroughNats: (_, { signal }) => {
       opened++
-      return (openThroughNats ?? nothing)()
+      return (openThroughNats ?? nothing)(signal)
     },
     isAsker: () => isAsker,
     moveSession: async ({ remoteAddr }) => void moved.push(remoteAddr.toString()),
@@ -121,6 +144,7 @@ function setUp({ isAsker, address = relayedAddress, told = [], dial, openThrough
     dialled,
     opened: () => opened,
     start: () => paths.sessionStarted(session),
+    replace: (where: string) => paths.sessionStarted((session = sessionAt(where))),
     end: () => ended.resolve({ reason: 'closed' }),
   }
 }
