@@ -11,6 +11,7 @@ import type {
 } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
 import type { DialEvidence } from '../network/dial-evidence.ts'
 import { addressesToPublish } from '../network/discovery/address-filter.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
@@ -57,12 +58,25 @@ const maxUriAddresses = 3
 /** Devices on which the words of one code are typed, as far as they say so in the DHT: all that they name may be dialled at once. */
 const maxJoiners = 3
 
+const pairOptionNames: OptionNames<PairOptions> = {
+  confirm: true,
+  signal: true,
+  onProgress: true,
+  peers: true,
+}
+const joinOptionNames: OptionNames<JoinOptions> = { ...pairOptionNames, timeoutMs: true }
+
 /** Shows a new code. */
 export async function pair(parts: PairingsParts, options: PairOptions): Promise<Invitation> {
+  checkOptions(options, pairOptionNames, 'pair')
   options.signal?.throwIfAborted()
   const { pairing, localNetwork, internet, host, deviceOf, outreach, log } = parts
   const given = givenAddresses(options.peers ?? [])
-  const report = (progress: PairingProgress): void => reporter.report(progress)
+  const contact = new AbortController()
+  const report = (progress: PairingProgress): void => {
+    if (progress.kind === 'contact') contact.abort()
+    reporter.report(progress)
+  }
   const { words, keys, expiresAtMs, runner } = pairing.invite({
     ...options,
     onProgress: report,
@@ -77,7 +91,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
     [
       given,
       ...(localNetwork === null ? [] : [localNetwork]),
-      ...(internet === null ? [] : [fewPeers(internet.rendezvous.source(joinerKeys(keys)), maxJoiners)]),
+      ...(internet === null ? [] : [joiners(internet, keys, contact.signal)]),
     ],
     publishing.signal,
   )
@@ -111,6 +125,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
 
 /** Uses a code. */
 export async function join(parts: PairingsParts, text: string, options: JoinOptions): Promise<Device> {
+  checkOptions(options, joinOptionNames, 'join')
   options.signal?.throwIfAborted()
   const { pairing, host, localNetwork, internet, deviceOf } = parts
   const { code, addresses } = parseInvitationText(text)
@@ -119,6 +134,11 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   const given = givenAddresses(peers)
   const published = new Set<PeerId>()
   const keys = deriveCodeKeys(suite1, code.entropy)
+  if (pairing.shows(keys)) {
+    throw new SpacedockError('invalid-argument', 'This code is shown by this device itself.', {
+      hint: 'Type the words on the device that this one shall be paired with.',
+    })
+  }
   const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
   const looking = new AbortController()
   void stayVisible(parts, looking.signal)
@@ -130,7 +150,9 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
         connectedPeers(host.libp2p, (peer) => internet?.nodes.has(peer) === true),
         given,
         ...(localNetwork === null ? [] : [localNetwork]),
-        ...(internet === null ? [] : [noting(internet.rendezvous.source(rendezvousKeys(keys)), published)]),
+        ...(internet === null
+          ? []
+          : [noting(internet.rendezvous.source(rendezvousKeys(keys), { awaits: 'initiator' }), published)]),
       ],
       timeoutMs: options.timeoutMs ?? searchTimeoutMs,
       onProgress: (progress) => reporter.report(progress),
@@ -144,6 +166,15 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   } finally {
     looking.abort()
     reporter.stop()
+  }
+}
+
+/** By their records, until one of them has shown that it has the words. */
+function joiners({ rendezvous }: Internet, keys: CodeKeys, contact: AbortSignal): CandidateSource {
+  const source = fewPeers(rendezvous.source(joinerKeys(keys), { awaits: 'joiner' }), maxJoiners)
+  return {
+    name: source.name,
+    find: async (search) => source.find({ ...search, signal: AbortSignal.any([search.signal, contact]) }),
   }
 }
 

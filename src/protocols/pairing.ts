@@ -14,6 +14,7 @@ import {
 import { formatPairingCode } from '../pairing/pairing-code.ts'
 import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
+import { sessionIdOf } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
@@ -68,6 +69,14 @@ export class PairingService {
       expiresAtMs: clock.wall() + invitationLifetimeMs,
       runner,
     }
+  }
+
+  /** Whether this device shows the code now: nobody else can have made it. */
+  shows(keys: CodeKeys): boolean {
+    const sessionId = sessionIdOf(keys)
+    return [...this.#invitations].some(
+      (invitation) => invitation.isLive && invitation.sessionId === sessionId,
+    )
   }
 
   /** Looks for the initiator until it is paired; resolves with its peer id. */
