@@ -25,6 +25,7 @@ import { formatPairingUri, parseInvitationText } from '../pairing/pairing-uri.ts
 import { suite1 } from '../pairing/suite.ts'
 import { sessionIdOf } from '../protocols/machine-run.ts'
 import { ObstacleWatch } from '../protocols/obstacle-watch.ts'
+import { VersionWatch } from '../protocols/version-watch.ts'
 import type { Outreach } from '../protocols/outreach.ts'
 import type { PairingService } from '../protocols/pairing.ts'
 import type { Internet } from './internet.ts'
@@ -66,9 +67,11 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
     ...options,
     onProgress: report,
     obstacle: () => reporter.obstacle(),
+    otherVersion: () => reporter.versions.failure('initiator'),
   })
   const sessionId = sessionIdOf(keys)
   const reporter = progressReporter(parts, 'initiator', sessionId, options)
+  const metRecord = (version: number): void => reporter.versions.metRecord(version)
   // A joiner that started earlier hears this and asks at once.
   localNetwork?.announce()
   const publishing = new AbortController()
@@ -76,7 +79,9 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
     [
       given,
       ...(localNetwork === null ? [] : [localNetwork]),
-      ...(internet === null ? [] : [fewPeers(internet.rendezvous.source(joinerKeys(keys)), maxJoiners)]),
+      ...(internet === null
+        ? []
+        : [fewPeers(internet.rendezvous.source(joinerKeys(keys), metRecord), maxJoiners)]),
     ],
     publishing.signal,
   )
@@ -119,6 +124,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   const published = new Set<string>()
   const keys = deriveCodeKeys(suite1, code.entropy)
   const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
+  const metRecord = (version: number): void => reporter.versions.metRecord(version)
   const looking = new AbortController()
   void stayVisible(parts, looking.signal)
   leaveRecord(parts, keys, looking.signal)
@@ -129,11 +135,14 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
         connectedPeers(host.libp2p, (peer) => internet?.nodes.has(peer) === true),
         given,
         ...(localNetwork === null ? [] : [localNetwork]),
-        ...(internet === null ? [] : [noting(internet.rendezvous.source(rendezvousKeys(keys)), published)]),
+        ...(internet === null
+          ? []
+          : [noting(internet.rendezvous.source(rendezvousKeys(keys), metRecord), published)]),
       ],
       timeoutMs: options.timeoutMs ?? searchTimeoutMs,
       onProgress: (progress) => reporter.report(progress),
       obstacle: () => reporter.obstacle(),
+      otherVersion: () => reporter.versions.failure('joiner'),
     })
     reporter.paired()
     return deviceOf(peer)
@@ -192,6 +201,7 @@ interface PairingReporter {
   failed: (error: unknown) => void
   /** What keeps the other device away, as far as that is known now. */
   obstacle: () => ReachFinding | null
+  versions: VersionWatch
   stop: () => void
 }
 
@@ -214,10 +224,14 @@ function progressReporter(
     onFinding: (finding) => report({ kind: 'obstacle', finding }),
   })
   const report = (progress: PairingProgress): void => {
-    if (progress.kind === 'contact') obstacles.stop()
+    if (progress.kind === 'contact') {
+      obstacles.stop()
+      versions.stop()
+    }
     onProgress?.(progress)
     emit('pairing:progress', { sessionId, role, progress })
   }
+  const versions = new VersionWatch({ host, onMet: report })
   const local = (status: 'ready' | 'unavailable', detail: string): void =>
     report({ kind: 'source', source: 'local-network', status, detail })
   if (localNetwork === null) local('unavailable', 'multicast DNS is switched off')
@@ -232,8 +246,10 @@ function progressReporter(
       emit('pairing:failed', { sessionId, role, code, message })
     },
     obstacle: () => obstacles.current(),
+    versions,
     stop() {
       obstacles.stop()
+      versions.stop()
       watching.abort()
     },
   }

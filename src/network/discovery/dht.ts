@@ -35,12 +35,16 @@ export class DhtRendezvous {
     )
   }
 
-  /** Whoever left a record under the keys. */
-  source(keys: RendezvousKeys): CandidateSource {
-    return { name: 'internet', find: (search) => this.#find(keys, search) }
+  /** Whoever left a record under the keys; `onOtherVersion` is told of one that this version cannot read. */
+  source(keys: RendezvousKeys, onOtherVersion?: (version: number) => void): CandidateSource {
+    return { name: 'internet', find: (search) => this.#find(keys, search, onOtherVersion) }
   }
 
-  async #find(keys: RendezvousKeys, { signal, onCandidate, onStatus }: CandidateSearch): Promise<void> {
+  async #find(
+    keys: RendezvousKeys,
+    { signal, onCandidate, onStatus }: CandidateSearch,
+    onOtherVersion?: (version: number) => void,
+  ): Promise<void> {
     const { client, clock } = this.#parts
     const alarm = new Alarm(clock)
     const startedAtMs = clock.monotonic()
@@ -55,6 +59,7 @@ export class DhtRendezvous {
         for await (const { content, sequence } of newerRecords(this.#parts, keys, {
           above: newest,
           signal,
+          onOtherVersion,
         })) {
           if (newest < 0n) pauseMs = firstPauseMs
           newest = sequence
