@@ -139,6 +139,7 @@ export class Internet {
     this.nodes.hurry()
     this.#public?.networkChanged()
     this.presence.look()
+    this.rendezvous.look()
     this.#onAddressChange()
   }
 

@@ -11,6 +11,7 @@ import type {
 } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
 import type { DialEvidence } from '../network/dial-evidence.ts'
 import { addressesToPublish } from '../network/discovery/address-filter.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
@@ -57,12 +58,25 @@ const maxUriAddresses = 3
 /** Devices on which the words of one code are typed, as far as they say so in the DHT: all that they name may be dialled at once. */
 const maxJoiners = 3
 
+const pairOptionNames: OptionNames<PairOptions> = {
+  confirm: true,
+  signal: true,
+  onProgress: true,
+  peers: true,
+}
+const joinOptionNames: OptionNames<JoinOptions> = { ...pairOptionNames, timeoutMs: true }
+
 /** Shows a new code. */
 export async function pair(parts: PairingsParts, options: PairOptions): Promise<Invitation> {
+  checkOptions(options, pairOptionNames, 'pair')
   options.signal?.throwIfAborted()
   const { pairing, localNetwork, internet, host, deviceOf, outreach, log } = parts
   const given = givenAddresses(options.peers ?? [])
-  const report = (progress: PairingProgress): void => reporter.report(progress)
+  const contact = new AbortController()
+  const report = (progress: PairingProgress): void => {
+    if (progress.kind === 'contact') contact.abort()
+    reporter.report(progress)
+  }
   const { words, keys, expiresAtMs, runner } = pairing.invite({
     ...options,
     onProgress: report,
@@ -71,7 +85,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
   })
   const sessionId = sessionIdOf(keys)
   const reporter = progressReporter(parts, 'initiator', sessionId, options)
-  const metRecord = (version: number): void => reporter.versions.metRecord(version)
+  const onOtherVersion = (version: number): void => reporter.versions.metRecord(version)
   // A joiner that started earlier hears this and asks at once.
   localNetwork?.announce()
   const publishing = new AbortController()
@@ -79,9 +93,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
     [
       given,
       ...(localNetwork === null ? [] : [localNetwork]),
-      ...(internet === null
-        ? []
-        : [fewPeers(internet.rendezvous.source(joinerKeys(keys), metRecord), maxJoiners)]),
+      ...(internet === null ? [] : [joiners(internet, keys, { contact: contact.signal, onOtherVersion })]),
     ],
     publishing.signal,
   )
@@ -115,6 +127,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
 
 /** Uses a code. */
 export async function join(parts: PairingsParts, text: string, options: JoinOptions): Promise<Device> {
+  checkOptions(options, joinOptionNames, 'join')
   options.signal?.throwIfAborted()
   const { pairing, host, localNetwork, internet, deviceOf } = parts
   const { code, addresses } = parseInvitationText(text)
@@ -123,8 +136,13 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   const given = givenAddresses(peers)
   const published = new Set<string>()
   const keys = deriveCodeKeys(suite1, code.entropy)
+  if (pairing.shows(keys)) {
+    throw new SpacedockError('invalid-argument', 'This code is shown by this device itself.', {
+      hint: 'Type the words on the device that this one shall be paired with.',
+    })
+  }
   const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
-  const metRecord = (version: number): void => reporter.versions.metRecord(version)
+  const onOtherVersion = (version: number): void => reporter.versions.metRecord(version)
   const looking = new AbortController()
   void stayVisible(parts, looking.signal)
   leaveRecord(parts, keys, looking.signal)
@@ -137,7 +155,12 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
         ...(localNetwork === null ? [] : [localNetwork]),
         ...(internet === null
           ? []
-          : [noting(internet.rendezvous.source(rendezvousKeys(keys), metRecord), published)]),
+          : [
+              noting(
+                internet.rendezvous.source(rendezvousKeys(keys), { awaits: 'initiator', onOtherVersion }),
+                published,
+              ),
+            ]),
       ],
       timeoutMs: options.timeoutMs ?? searchTimeoutMs,
       onProgress: (progress) => reporter.report(progress),
@@ -152,6 +175,20 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   } finally {
     looking.abort()
     reporter.stop()
+  }
+}
+
+/** By their records, until one of them has shown that it has the words. */
+function joiners(
+  { rendezvous }: Internet,
+  keys: CodeKeys,
+  { contact, onOtherVersion }: { contact: AbortSignal; onOtherVersion: (version: number) => void },
+): CandidateSource {
+  const records = rendezvous.source(joinerKeys(keys), { awaits: 'joiner', onOtherVersion })
+  const source = fewPeers(records, maxJoiners)
+  return {
+    name: source.name,
+    find: async (search) => source.find({ ...search, signal: AbortSignal.any([search.signal, contact]) }),
   }
 }
 

@@ -14,6 +14,7 @@ import {
 import { formatPairingCode } from '../pairing/pairing-code.ts'
 import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
+import { sessionIdOf } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
 
 export const pairingProtocol = `/spacedock/pairing/${pairingVersion}.0.0`
@@ -66,6 +67,14 @@ export class PairingService {
       expiresAtMs: clock.wall() + invitationLifetimeMs,
       runner,
     }
+  }
+
+  /** Whether this device shows the code now: nobody else can have made it. */
+  shows(keys: CodeKeys): boolean {
+    const sessionId = sessionIdOf(keys)
+    return [...this.#invitations].some(
+      (invitation) => invitation.isLive && invitation.sessionId === sessionId,
+    )
   }
 
   /** Looks for the initiator until it is paired; resolves with its peer id. */

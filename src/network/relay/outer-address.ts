@@ -1,5 +1,5 @@
 import { CODE_IP4, CODE_IP6, CODE_P2P, CODE_TCP, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
-import { classOfIp } from '../addresses/address-class.ts'
+import { classOfIp, isPublicClass } from '../addresses/address-class.ts'
 import type { MappedPort } from './simultaneous-open.ts'
 
 /**
@@ -11,11 +11,15 @@ export function outerAddresses(mapped: readonly MappedPort[], port: number): Mul
   const kept = new Map<string, number>()
   for (const { port: own, seenAs } of mapped) {
     const [ip, tcp] = seenAs.getComponents()
-    if (ip?.value === undefined || !isEverybodys(ip.value)) continue
+    if (ip?.value === undefined || !isPublicClass(classOfIp(ip.value))) continue
     const host = `/${ip.name}/${ip.value}`
     kept.set(host, (kept.get(host) ?? 0) + (tcp?.value === String(own) ? 1 : -1))
   }
-  const hosts = [...kept].filter(([, votes]) => votes > 0).map(([host]) => host)
+  const hosts = [...kept]
+    .filter(([, votes]) => votes > 0)
+    // One who tells a lie is not to take the place of those who agree.
+    .sort(([, votes], [, others]) => others - votes)
+    .map(([host]) => host)
   return hosts.slice(0, maxOuterAddresses).map((host) => multiaddr(`${host}/tcp/${port}/tcp/${port}`))
 }
 
@@ -25,13 +29,9 @@ export function behindOuterAddress(address: Multiaddr): Multiaddr | null {
   if (ip?.code !== CODE_IP4 && ip?.code !== CODE_IP6) return null
   if (first?.code !== CODE_TCP || second?.code !== CODE_TCP || first.value !== second.value) return null
   if (more.length > 0 || (peer !== undefined && peer.code !== CODE_P2P)) return null
-  if (ip.value === undefined || !isEverybodys(ip.value)) return null
+  if (ip.value === undefined || !isPublicClass(classOfIp(ip.value))) return null
   const plain = `/${ip.name}/${ip.value}/tcp/${first.value}`
   return multiaddr(peer === undefined ? plain : `${plain}/p2p/${peer.value}`)
-}
-
-function isEverybodys(ip: string): boolean {
-  return ['public', 'global-ipv6'].includes(classOfIp(ip))
 }
 
 const maxOuterAddresses = 2

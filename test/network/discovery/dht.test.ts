@@ -87,6 +87,35 @@ test('a record that only another version can read is told of, and the search goe
   await ended
 })
 
+test('an initiator looks for the joiner some 25 times in five minutes, and at once when it is somewhere else', async () => {
+  const clock = virtualClock()
+  const parts = recordParts(alice, { clock })
+  const stop = new AbortController()
+  const { ended, rendezvous } = searching(parts, stop.signal, 'joiner')
+  const looks = async (ms: number): Promise<number> => {
+    const before = parts.client.lookups.length
+    await clock.pass(ms)
+    return parts.client.lookups.length - before
+  }
+  // 0, 0.5, 1.5, 3.5 s, each pause half as long or one and a half times as long.
+  const first = await looks(6_000)
+  assert.ok(first >= 4 && first <= 6, `${first} lookups in the first seconds`)
+  const later = await looks(294_000)
+  assert.ok(later >= 12 && later <= 32, `${later} more in five minutes`)
+  // A node that comes is no news to whoever has asked others.
+  parts.client.nodeCame()
+  assert.equal(await looks(0), 0)
+  rendezvous.look()
+  assert.equal(await looks(0), 1)
+  const again = await looks(6_000)
+  assert.ok(again >= 3 && again <= 5, `${again} lookups in the seconds after that`)
+  stop.abort()
+  await ended
+  rendezvous.look()
+  await turns()
+  assert.equal(clock.pending(), 0)
+})
+
 test('threat 21: a reader keeps what is newest, whatever comes later', async () => {
   const clock = virtualClock()
   const parts = recordParts(bob, { clock })
@@ -264,18 +293,22 @@ function publishing(parts: TestParts, signal: AbortSignal) {
   return { statuses, ended }
 }
 
-function searching(parts: TestParts, signal: AbortSignal) {
+function searching(parts: TestParts, signal: AbortSignal, awaits: 'initiator' | 'joiner' = 'initiator') {
   const found: FoundPeer[] = []
   const otherVersions: number[] = []
   const statuses: [string, string][] = []
-  const source = new DhtRendezvous(parts).source(keys, (version) => otherVersions.push(version))
+  const rendezvous = new DhtRendezvous(parts)
+  const source = rendezvous.source(keys, {
+    awaits,
+    onOtherVersion: (version) => otherVersions.push(version),
+  })
   assert.equal(source.name, 'internet')
   const ended = source.find({
     signal,
     onCandidate: (candidate) => found.push(candidate),
     onStatus: (_source, status, detail) => statuses.push([status, detail]),
   })
-  return { found, statuses, otherVersions, ended }
+  return { found, statuses, otherVersions, ended, rendezvous }
 }
 
 async function encoded(content: RendezvousContent, sequence: bigint, under = keys): Promise<Uint8Array> {
