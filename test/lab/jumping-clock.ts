@@ -8,7 +8,7 @@ const RealDate = Date
 let offsetMs = -presenceEpochMs
 
 class JumpingDate extends RealDate {
-  constructor(...args: ConstructorParameters<DateConstructor>) {
+  constructor(...args: unknown[]) {
     super(...((args.length === 0 ? [JumpingDate.now()] : args) as [number]))
   }
 

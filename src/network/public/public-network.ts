@@ -3,7 +3,7 @@ import { Alarm } from '../alarm.ts'
 import { untilAborted } from '../deadline.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
 import { createThrowawayHost, type ThrowawayHost } from './throwaway-host.ts'
-import type { Veil } from './veil.ts'
+import { longestCarriedMs, type Veil } from './veil.ts'
 
 export interface PublicNetworkOptions {
   /** Multiaddrs by which the network is entered. @default libp2p's bootstrap nodes */
@@ -177,7 +177,8 @@ export class PublicNetwork implements DhtClient {
 const entryTimeoutMs = 60_000
 /** A query takes no longer. */
 const retirementCheckMs = 30_000
-const longestRetirementMs = 600_000
+/** Sessions have moved before: a connection that it carries counts as running out sooner. */
+const longestRetirementMs = longestCarriedMs + 120_000
 
 /** https://github.com/ipfs/kubo/blob/master/config/bootstrap_peers.go */
 const publicBootstrap = [
