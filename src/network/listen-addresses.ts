@@ -41,8 +41,8 @@ function noNetwork(names: string[] | undefined): SpacedockError {
       hint: 'Connect it to a network, then try again.',
     })
   }
-  return new SpacedockError('no-network', `No usable network interface is called ${names.join(' or ')}.`, {
-    hint: `Name one of these: ${usable.join(', ')}.`,
+  return new SpacedockError('no-network', `No network interface called ${names.join(' or ')} is up.`, {
+    hint: `Connect it to a network, or name one of these: ${usable.join(', ')}.`,
     option: 'interfaces',
     choices: usable,
   })
