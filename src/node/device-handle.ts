@@ -68,7 +68,7 @@ const sendOptionNames: OptionNames<SendOptions> = { ...callOptionNames, expiresI
 export class DeviceHandle implements Device {
   declare readonly id: string
   declare readonly name: string
-  declare readonly peerId: string
+  declare readonly peerId: PeerId
   declare readonly state: DeviceState
   declare readonly needsPairing: DeviceInfo['needsPairing']
   declare readonly path: ConnectionPath | null

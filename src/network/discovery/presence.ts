@@ -15,6 +15,8 @@ export interface PresenceOptions {
   isConnected: (peer: PeerId) => boolean
   /** A device has told where it is now. */
   onFound: (peer: PeerId) => void
+  /** A device has told it in a way that only another version can read. */
+  onOtherVersion: (peer: PeerId, version: number) => void
   /** The keys have changed: whoever publishes may take a new identity, so that nobody sees that it is the same. */
   onEpoch?: () => void
 }
@@ -46,6 +48,7 @@ export class PresenceRecords {
   readonly #records: RecordParts
   readonly #followed = new Map<PeerId, Followed>()
   #isRunning = false
+  #epoch = 0
   #cancelEpoch: () => void = () => {}
   #stopNodes: () => void = () => {}
 
@@ -57,6 +60,7 @@ export class PresenceRecords {
 
   start(): void {
     this.#isRunning = true
+    this.#epoch = presenceEpoch(this.#records.clock.wall())
     this.#watchEpoch()
     this.#stopNodes = this.#records.client.onNode(() => {
       for (const { missedNodes, alarm } of this.#followed.values()) if (missedNodes) alarm.ring()
@@ -84,6 +88,7 @@ export class PresenceRecords {
 
   /** There is reason to believe that this device, or every device, is somewhere else now: looks at once. */
   look(peer?: PeerId): void {
+    this.#checkEpoch()
     for (const [followed, { alarm }] of this.#followed)
       if (peer === undefined || followed === peer) alarm.ring()
   }
@@ -123,6 +128,7 @@ export class PresenceRecords {
       intervalMs: republishMs,
       onStatus: () => {},
       current: () => {
+        this.#checkEpoch()
         const wallMs = clock.wall()
         const epoch = presenceEpoch(wallMs)
         const sinceMs = wallMs - epoch * presenceEpochMs
@@ -157,7 +163,11 @@ export class PresenceRecords {
       epochs.map(async (epoch) => {
         const keys = presenceKeys(suite, followed.pairKey, peer, epoch)
         const above = epoch === newest.epoch ? newest.sequence : -1n
-        for await (const record of newerRecords(this.#records, keys, { above, signal })) {
+        for await (const record of newerRecords(this.#records, keys, {
+          above,
+          signal,
+          onOtherVersion: (version) => this.#options.onOtherVersion(peer, version),
+        })) {
           this.#take(peer, followed, epoch, record)
         }
       }),
@@ -179,9 +189,17 @@ export class PresenceRecords {
     const { clock } = this.#records
     const leftMs = presenceEpochMs - (clock.wall() % presenceEpochMs)
     this.#cancelEpoch = clock.after(leftMs, () => {
-      this.#options.onEpoch?.()
+      this.#checkEpoch()
       this.#watchEpoch()
     })
+  }
+
+  /** Also where no timer has told: a timer stands still while the machine sleeps, and a clock may be set. */
+  #checkEpoch(): void {
+    const epoch = presenceEpoch(this.#records.clock.wall())
+    if (!this.#isRunning || epoch === this.#epoch) return
+    this.#epoch = epoch
+    this.#options.onEpoch?.()
   }
 }
 

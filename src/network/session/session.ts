@@ -11,7 +11,9 @@ import { systemClock } from '../../clock.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { peerIdOf } from '../../peer-id.ts'
 
-export const sessionProtocol = '/spacedock/session/1.0.0'
+/** Of the frames; that of the hello is said in it. */
+export const sessionVersion = 1
+export const sessionProtocol = `/spacedock/session/${sessionVersion}.0.0`
 
 export type { Session, SessionEnd } from './session-contract.ts'
 
