@@ -297,10 +297,11 @@ export interface QueuedMessage {
   /** `expired`: it was not acknowledged in time and is not sent any more; shown for thirty days, the last hundred. */
   state: 'queued' | 'expired'
   /**
-   * `device`: that it is connected; `better-path`: a direct connection, since it is too large for the relay in between. Null when
-   * it is on its way, or waits for nothing any more.
+   * `device`: that it is connected; `better-path`: a direct connection, since it is too large for the relay in between;
+   * `update-here`, `update-there`: a newer version of Spacedock on this device, or on the other one, since the two have no version of
+   * messages in common. Null when it is on its way, or waits for nothing any more.
    */
-  waitsFor: 'device' | 'better-path' | null
+  waitsFor: 'device' | 'better-path' | 'update-here' | 'update-there' | null
   /** ISO 8601: when its time is over, or was; null when it waits for ever. */
   expiresAt: string | null
 }
@@ -334,6 +335,12 @@ export type PairingProgress =
    * for each device, of at most three; the search goes on.
    */
   | { kind: 'obstacle'; finding: ReachFinding }
+  /**
+   * Another device is there whose program speaks another version, of pairing or of the records by which devices find each other
+   * across networks, and so cannot answer: the older one has to be updated. Of pairing, any device in reach may be meant. Once for
+   * each version; the search goes on.
+   */
+  | { kind: 'other-version'; part: 'pairing' | 'records'; theirs: number; ours: number }
   /** The pairing reached another device that holds the code. */
   | { kind: 'contact' }
   /** The digits are known: the joiner shows them before it knows the name. */

@@ -21,6 +21,7 @@ export const errorCodes = [
   'offline', // the device is not connected
   'not-paired', // this side, or the other, does not trust the other
   'unknown-protocol', // the other device has no handler for it
+  'other-version', // the two programs have no version of something in common
   'invalid-message', // a value that does not fit its schema, in either direction
   'too-large', // over the size cap
   'timed-out', // no answer within the deadline

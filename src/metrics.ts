@@ -47,7 +47,16 @@ export interface ByPath {
 
 /** How a pairing ended: `paired`, the code of the error that it ended with, or `failed` for every other error. */
 export type PairingOutcome =
-  'paired' | 'cancelled' | 'expired' | 'declined' | 'used' | 'burnt' | 'not-found' | 'interrupted' | 'failed'
+  | 'paired'
+  | 'cancelled'
+  | 'expired'
+  | 'declined'
+  | 'used'
+  | 'burnt'
+  | 'not-found'
+  | 'other-version'
+  | 'interrupted'
+  | 'failed'
 
 /** @internal */
 export const pairingOutcomes = Object.keys({
@@ -58,6 +67,7 @@ export const pairingOutcomes = Object.keys({
   used: true,
   burnt: true,
   'not-found': true,
+  'other-version': true,
   interrupted: true,
   failed: true,
 } satisfies Record<PairingOutcome, true>) as PairingOutcome[]

@@ -63,6 +63,8 @@ export interface InternetParts {
   onNodeConnected: () => void
   /** A paired device has told where it is now. */
   onFound: (peer: string) => void
+  /** It has told it in a way that only another version can read. */
+  onOtherVersion: (peer: string, version: number) => void
 }
 
 /** What finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */

@@ -318,10 +318,10 @@ const upgradeTimeoutMs = 10_000
 
 const addressSchema = v.pipe(v.string(), v.maxLength(200))
 const questionSchema = v.union([
-  v.strictObject({ addresses: v.pipe(v.array(addressSchema), v.maxLength(maxAddresses)) }),
-  v.strictObject({ go: v.literal(true) }),
+  v.object({ addresses: v.pipe(v.array(addressSchema), v.maxLength(maxAddresses)) }),
+  v.object({ go: v.literal(true) }),
 ])
-const answerSchema = v.strictObject({ yours: v.nullable(addressSchema), mine: v.nullable(addressSchema) })
+const answerSchema = v.object({ yours: v.nullable(addressSchema), mine: v.nullable(addressSchema) })
 
 /** An IP address and a TCP port, nothing else, and none at which nobody's device can be. */
 function parseTarget(text: string): Target | null {

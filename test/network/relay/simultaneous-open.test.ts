@@ -65,7 +65,7 @@ test('without a public address of its own, or one of the same family, a device d
 
 for (const [what, question] of [
   ['a start that was not agreed upon', { go: true }],
-  ['an unknown field', { addresses: [], more: 1 }],
+  ['a question of no known kind', { more: 1 }],
   [
     'more addresses than there may be',
     { addresses: Array.from({ length: 5 }, () => '/ip4/203.0.113.1/tcp/1') },
@@ -104,6 +104,19 @@ for (const address of [
     assert.deepEqual(JSON.parse(Buffer.from(answer).toString()), { yours: null, mine: null })
   })
 }
+
+test('room to grow: what only a later version asks along is passed over', async (context) => {
+  const { other, relayed } = await pairOverRelay(context)
+  const stream = await relayed.newStream(simultaneousOpenProtocol, {
+    signal: signal(),
+    runOnLimitedConnection: true,
+  })
+  const question = { addresses: ['/ip4/203.0.113.1/tcp/80'], later: { than: 'this' } }
+  const bytes = Buffer.from(JSON.stringify(question))
+  const answer = await request(stream, bytes, { maxBytes: 4_096, signal: signal() })
+  const { yours, mine } = JSON.parse(Buffer.from(answer).toString()) as Record<string, string>
+  assert.deepEqual([yours, mine], ['/ip4/203.0.113.1/tcp/80', other.publicAddress])
+})
 
 const signal = (): AbortSignal => AbortSignal.timeout(10_000)
 
