@@ -625,7 +625,7 @@ export interface SpacedockNode {
   subscribe<Value = unknown>(
     topic: string,
     options?: SubscribeOptions<Value>,
-  ): AsyncIterableIterator<Publication<Value>, undefined, undefined>
+  ): AsyncIterableIterator<Publication<Value>>
   /** What the inbox holds after `after` (default: all of it), then what arrives, until the signal aborts or the node closes. */
   messages(options?: MessagesOptions): AsyncIterableIterator<Message>
   /** What the inbox holds, in the order of arrival. */
