@@ -9,7 +9,10 @@ export interface NodeOptions {
   dataDir: string
   /** This device's name as other people's screens show it. Kept; without one, the host name. */
   name?: string
-  /** Names of the network interfaces to use, such as `eth0`. Default: every usable one; loopback only when there is no other. */
+  /**
+   * Names of the network interfaces to use, such as `eth0`: at least one, and none that this system has not. One that is down is used
+   * when it is up. Default: every usable one; loopback only when there is no other.
+   */
   interfaces?: string[]
   /** TCP port to listen on. Default: 28417, or a random one where that is taken at the first start; then kept. A port given here that is in use is an error. */
   port?: number
@@ -41,6 +44,12 @@ export interface NodeOptions {
   dhtBootstrap?: string[]
   /** How many messages are kept, and for how long. */
   messages?: MessageLimits
+  /**
+   * Called with the node before it connects to any device: what is registered here, handlers, event listeners, subscriptions, misses
+   * nothing. After a restart, other devices may ask within milliseconds; who calls `handle` only when `createNode` has resolved lets
+   * them meet `unknown-protocol`. What it throws, `createNode` rejects with.
+   */
+  setUp?: (node: SpacedockNode) => void
   /** Where structured log lines go. Never holds words or keys. @default nowhere */
   log?: Log
   /** For tests. `spacedock/testing` simulates the whole machine, its network and its disk too. @default the system's */
@@ -183,7 +192,10 @@ export interface SendOptions extends CallOptions {
   expiresInMs?: number
 }
 
-/** A device one has paired with. Stays valid while the node runs; `state` and `name` are always current. */
+/**
+ * A device one has paired with. Stays valid while the node runs; `state` and `name` are always current. A copy of it, by
+ * `structuredClone`, by spreading or as JSON, is a `DeviceInfo` of that moment: fit to be sent to another process or thread.
+ */
 export interface Device extends DeviceInfo {
   /**
    * Resolves when the message is acknowledged as durable by the receiver, or durably queued here. Rejects with `too-large`
@@ -248,10 +260,11 @@ export interface QueuedMessage {
   /** `expired`: it was not acknowledged in time and is not sent any more; shown for thirty days, the last hundred. */
   state: 'queued' | 'expired'
   /**
-   * `device`: that it is connected; `better-path`: a direct connection, since it is too large for the relay in between. Null when
-   * it is on its way, or waits for nothing any more.
+   * `device`: that it is connected; `better-path`: a direct connection, since it is too large for the relay in between;
+   * `update-here`, `update-there`: a newer version of Spacedock on this device, or on the other one, since the two have no version of
+   * messages in common. Null when it is on its way, or waits for nothing any more.
    */
-  waitsFor: 'device' | 'better-path' | null
+  waitsFor: 'device' | 'better-path' | 'update-here' | 'update-there' | null
   /** ISO 8601: when its time is over, or was; null when it waits for ever. */
   expiresAt: string | null
 }
@@ -282,6 +295,12 @@ export type PairingProgress =
    * for each device, of at most three; the search goes on.
    */
   | { kind: 'obstacle'; finding: ReachFinding }
+  /**
+   * Another device is there whose program speaks another version, of pairing or of the records by which devices find each other
+   * across networks, and so cannot answer: the older one has to be updated. Of pairing, any device in reach may be meant. Once for
+   * each version; the search goes on.
+   */
+  | { kind: 'other-version'; part: 'pairing' | 'records'; theirs: number; ours: number }
   /** The pairing reached another device that holds the code. */
   | { kind: 'contact' }
   /** The digits are known: the joiner shows them before it knows the name. */
@@ -406,6 +425,24 @@ export interface SubscribeOptions<Value = unknown> {
   maxBuffered?: number
 }
 
+/** Which messages of the inbox. */
+export interface InboxOptions {
+  /** Only those that came after the message with this `sequence`. @default 0: all */
+  after?: number
+}
+
+/** Which messages, and until when. */
+export interface MessagesOptions extends InboxOptions {
+  /** Ends the iteration, without an error. */
+  signal?: AbortSignal
+}
+
+/** Which messages are taken out of the inbox. */
+export interface ClearInboxOptions {
+  /** Only those up to the message with this `sequence`, it included. @default all */
+  upTo?: number
+}
+
 export interface NodeEvents {
   'device:discovered': { peerId: string }
   'device:paired': DeviceInfo
@@ -424,6 +461,18 @@ export interface NodeEvents {
   'message:expired': { id: string; to: string }
   'pairing:progress': { sessionId: string; role: 'initiator' | 'joiner'; progress: PairingProgress }
   'pairing:failed': { sessionId: string; role: 'initiator' | 'joiner'; code: string; message: string }
+}
+
+/** What is called with each event of a type, `event.detail` as `NodeEvents` says. */
+export type NodeEventListener<K extends keyof NodeEvents> =
+  ((event: CustomEvent<NodeEvents[K]>) => void) | { handleEvent(event: CustomEvent<NodeEvents[K]>): void }
+
+/** How long an event listener stays. */
+export interface ListenerOptions {
+  /** It is removed before it is called for the first time. @default false */
+  once?: boolean
+  /** It is removed when this aborts, and not added when it has. @default until `removeEventListener` */
+  signal?: AbortSignal
 }
 
 export interface NodeStatus {
@@ -482,21 +531,26 @@ export interface SpacedockNode {
     options?: SubscribeOptions<Value>,
   ): AsyncIterableIterator<Publication<Value>, undefined, undefined>
   /** What the inbox holds after `after` (default: all of it), then what arrives, until the signal aborts or the node closes. */
-  messages(options?: { after?: number; signal?: AbortSignal }): AsyncIterableIterator<Message>
-  inbox(options?: { after?: number }): Message[]
+  messages(options?: MessagesOptions): AsyncIterableIterator<Message>
+  /** What the inbox holds, in the order of arrival. */
+  inbox(options?: InboxOptions): Message[]
   /** Takes a message out of the inbox; whether it was there. It does not come back, and its sequence is not used again. */
   removeMessage(sequence: number): Promise<boolean>
   /** Takes out all that are there, or those up to a sequence; how many. */
-  clearInbox(options?: { upTo?: number }): Promise<number>
+  clearInbox(options?: ClearInboxOptions): Promise<number>
   /** What waits, and what has expired. */
   outbox(): QueuedMessage[]
+  /** As of a DOM EventTarget: the same listener a second time changes nothing. */
   addEventListener<K extends keyof NodeEvents>(
     type: K,
-    listener: (event: CustomEvent<NodeEvents[K]>) => void,
+    listener: NodeEventListener<K>,
+    options?: ListenerOptions,
   ): void
+  /** Takes the options as `addEventListener` does; they make no difference. */
   removeEventListener<K extends keyof NodeEvents>(
     type: K,
-    listener: (event: CustomEvent<NodeEvents[K]>) => void,
+    listener: NodeEventListener<K>,
+    options?: ListenerOptions,
   ): void
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

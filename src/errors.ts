@@ -21,6 +21,7 @@ export const errorCodes = [
   'offline', // the device is not connected
   'not-paired', // this side, or the other, does not trust the other
   'unknown-protocol', // the other device has no handler for it
+  'other-version', // the two programs have no version of something in common
   'invalid-message', // a value that does not fit its schema, in either direction
   'too-large', // over the size cap
   'timed-out', // no answer within the deadline
@@ -43,6 +44,10 @@ export type ErrorCode = (typeof errorCodes)[number]
 export interface SpacedockErrorOptions {
   /** What the person can do about it, one sentence. */
   hint?: string | undefined
+  /** See `SpacedockError.option`. */
+  option?: string | undefined
+  /** See `SpacedockError.choices`. */
+  choices?: readonly string[] | undefined
   cause?: unknown
 }
 
@@ -53,11 +58,18 @@ export interface SpacedockErrorOptions {
 export class SpacedockError extends Error {
   override readonly name = 'SpacedockError'
   readonly code: ErrorCode
+  /** What the person can do about it, in a sentence that fits any application: it names no command and no method. */
   readonly hint: string | undefined
+  /** The option by which something else could be chosen, as the library calls it: `port`, `dataDir`; of another option's, `messages.inboxDays`. */
+  readonly option: string | undefined
+  /** What could be chosen instead, when that is known: names of network interfaces or of paired devices. */
+  readonly choices: readonly string[] | undefined
 
   constructor(code: ErrorCode, message: string, options: SpacedockErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.hint = options.hint
+    this.option = options.option
+    this.choices = options.choices
   }
 }

@@ -32,7 +32,8 @@ export function diskFull(place: string, cause?: unknown): SpacedockError {
 export function directoryUnusable(place: string, cause: unknown): SpacedockError {
   const reason = reasons[systemCodeOf(cause) ?? ''] ?? messageOf(cause)
   return new SpacedockError('directory-unusable', `The data directory ${place} cannot be used: ${reason}.`, {
-    hint: 'Check that it belongs to you and that its disk can be written to, or choose another one with --dir.',
+    hint: 'Check that it belongs to you and that its disk can be written to, or choose another one.',
+    option: 'dataDir',
     cause,
   })
 }

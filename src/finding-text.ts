@@ -53,8 +53,8 @@ function ofAddress(finding: ReachFinding, place: FindingPlace): { message: strin
   const { port, cause, known } = finding
   const swap =
     place === 'join'
-      ? 'run "spacedock pair" here and "spacedock join" there'
-      : 'run "spacedock join" here and "spacedock pair" there'
+      ? 'show the code here and type the words there'
+      : 'type the words here and show the code there'
   if (known === 'published') {
     return {
       message: `The device that shows the code was found, but ${describeCause(finding)}: a firewall or a router is likely in between.`,

@@ -52,6 +52,7 @@ export const pairingOutcomes = [
   'used',
   'burnt',
   'not-found',
+  'other-version',
   'interrupted',
   'failed',
 ] as const

@@ -1,7 +1,18 @@
 import { TypedEventEmitter } from 'main-event'
 import { peerIdFromString } from '@libp2p/peer-id'
-import type { Log, NodeEvents, NodeOptions, Protocol, SpacedockNode } from './api.ts'
+import type {
+  ClearInboxOptions,
+  InboxOptions,
+  Log,
+  MessagesOptions,
+  NodeEvents,
+  NodeOptions,
+  Protocol,
+  SpacedockNode,
+  SubscribeOptions,
+} from './api.ts'
 import { SpacedockError } from './errors.ts'
+import { checkOptions, type OptionNames } from './known-options.ts'
 import { DialEvidence } from './network/dial-evidence.ts'
 import type { Host } from './network/host.ts'
 import { requireApplicationName } from './network/protocol-definitions.ts'
@@ -14,6 +25,7 @@ import { Devices } from './node/devices.ts'
 import { internetSettings, type InternetSettings } from './node/internet.ts'
 import { thisMachine, type Machine } from './node/machine.ts'
 import { Metrics } from './node/metrics.ts'
+import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
 import { join, pair, type PairingsParts } from './node/pairings.ts'
 import { hasPairKey, TrustedPeers } from './node/trusted-peers.ts'
@@ -34,10 +46,14 @@ import type { Store } from './store/store.ts'
  * `database-newer`, `disk-full`, `port-taken`, `no-network`, `invalid-argument`.
  */
 export async function createNode(options: NodeOptions): Promise<SpacedockNode> {
+  checkNodeOptions(options)
   return startNode(options, thisMachine(options))
 }
 
-/** The same on a machine that may be another than this one; rejects with what its parts do. */
+/**
+ * The same on a machine that may be another than this one; rejects with what its parts do.
+ * @internal
+ */
 export async function startNode(options: NodeOptions, machine: Machine): Promise<SpacedockNode> {
   const { log = () => {} } = options
   const settings = internetSettings(options)
@@ -238,7 +254,6 @@ async function assemble(
   }
 
   const startedAtMs = clock.monotonic()
-  await connections.start()
 
   async function shutDown(): Promise<void> {
     await pairing.close()
@@ -254,7 +269,7 @@ async function assemble(
 
   const close = (): Promise<void> => (closing ??= shutDown())
   const ownName = (): string => store.settings.get().name ?? ''
-  return {
+  const node: SpacedockNode = {
     peerId: host.peerId,
     id: deviceIdOf(host.peerId),
     get name() {
@@ -287,17 +302,47 @@ async function assemble(
         return protocols.register(protocol)
       })) as SpacedockNode['handle'],
     publish: async (topic, value) => whileOpen(() => pubSub.publish(topic, value)),
-    subscribe: (topic, subscribeOptions = {}) => whileOpen(() => pubSub.subscribe(topic, subscribeOptions)),
-    messages: ({ after = 0, signal } = {}) => messaging.messages(after, signal),
-    inbox: ({ after = 0 } = {}) => whileOpen(() => messaging.inboxMessages(after)),
+    subscribe: (topic, subscribeOptions = {}) =>
+      whileOpen(() => {
+        checkOptions(subscribeOptions, subscribeOptionNames, 'subscribe')
+        return pubSub.subscribe(topic, subscribeOptions)
+      }),
+    messages(messagesOptions = {}) {
+      checkOptions(messagesOptions, messagesOptionNames, 'messages')
+      const { after = 0, signal } = messagesOptions
+      return messaging.messages(after, signal)
+    },
+    inbox: (inboxOptions = {}) =>
+      whileOpen(() => {
+        checkOptions(inboxOptions, inboxOptionNames, 'inbox')
+        return messaging.inboxMessages(inboxOptions.after ?? 0)
+      }),
     removeMessage: async (sequence) => whileOpen(() => messaging.removeFromInbox(sequence)),
-    clearInbox: async ({ upTo } = {}) => whileOpen(() => messaging.clearInbox(upTo)),
+    clearInbox: async (clearOptions = {}) =>
+      whileOpen(() => {
+        checkOptions(clearOptions, clearInboxOptionNames, 'clearInbox')
+        return messaging.clearInbox(clearOptions.upTo)
+      }),
     outbox: () => whileOpen(() => messaging.outboxMessages()),
-    addEventListener: (type, listener) => events.addEventListener(type, listener),
+    addEventListener: (...listening) => events.addEventListener(...listening),
     removeEventListener: (type, listener) => events.removeEventListener(type, listener),
     close,
     [Symbol.asyncDispose]: close,
   }
+  try {
+    // Before any device is connected: the first request of a fast one finds its handler.
+    options.setUp?.(node)
+    await connections.start()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return node
 }
 
 type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
+
+const subscribeOptionNames: OptionNames<SubscribeOptions> = { schema: true, signal: true, maxBuffered: true }
+const inboxOptionNames: OptionNames<InboxOptions> = { after: true }
+const messagesOptionNames: OptionNames<MessagesOptions> = { ...inboxOptionNames, signal: true }
+const clearInboxOptionNames: OptionNames<ClearInboxOptions> = { upTo: true }

@@ -19,6 +19,14 @@ export interface DeviceOptions {
   config?: object
 }
 
+/** A line of a daemon's log. */
+export interface LogEvent {
+  /** Unix time. */
+  atMs: number
+  event: string
+  [field: string]: unknown
+}
+
 /** A device of its own, not started yet: the `spacedock` command with a fresh data directory, on a host of a lab or on this machine. */
 export async function device(place: Place, options: DeviceOptions): Promise<TestDevice> {
   const dataDir = await mkdtemp(join(tmpdir(), 'spacedock-'))
@@ -168,6 +176,22 @@ export class TestDevice {
     await this.#daemon.line((line) => line.includes(`"${event}"`), { ...options, stream: 'stderr' })
   }
 
+  /** The first event that the daemon that `up` started has logged, or logs, and that fits. */
+  async event(fits: (event: LogEvent) => boolean, options: { deadlineMs?: number } = {}): Promise<LogEvent> {
+    assert.ok(this.#daemon !== undefined, `${this.name} was not started with up()`)
+    const found = await this.#daemon.line((line) => line.startsWith('{') && fits(parseEvent(line)), {
+      ...options,
+      stream: 'stderr',
+    })
+    return parseEvent(found)
+  }
+
+  /** All of these that the daemon has logged so far. */
+  events(name: string): LogEvent[] {
+    const lines = this.#daemon?.lines('stderr') ?? []
+    return lines.filter((line) => line.startsWith('{') && line.includes(`"${name}"`)).map(parseEvent)
+  }
+
   /** The daemon's log so far, when `up` started it. */
   get log(): string {
     return this.#daemon?.stderr ?? ''
@@ -197,6 +221,11 @@ export class TestDevice {
   #env(): Record<string, string | undefined> {
     return { SPACEDOCK_DIR: undefined, ...this.#options.env }
   }
+}
+
+function parseEvent(line: string): LogEvent {
+  const fields = JSON.parse(line) as { time: string; event: string }
+  return { ...fields, atMs: Date.parse(fields.time) }
 }
 
 const entryPoint = fileURLToPath(new URL('../bin/spacedock.js', import.meta.url))

@@ -6,7 +6,11 @@ export interface Vectors {
   'records.json': RecordVector[]
   'presence.json': PresenceVector[]
   'hello.json': HelloVector[]
-  'frames.json': { frames: FrameVector[]; refused: { why: string; bytes: string }[] }
+  'frames.json': {
+    frames: FrameVector[]
+    skipped: Pick<FrameVector, 'note' | 'frame'>[]
+    refused: { why: string; bytes: string }[]
+  }
   'farewells.json': FarewellVector[]
 }
 

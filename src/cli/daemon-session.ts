@@ -2,6 +2,7 @@ import type { MethodName, Params, Result } from '../daemon/api.ts'
 import { callDaemon, type CallOptions, isDaemonRunning } from '../daemon/client.ts'
 import { type DaemonSettings, startDaemon } from '../daemon/process.ts'
 import { SpacedockError } from '../errors.ts'
+import { told } from './command-hints.ts'
 import type { Output } from './output.ts'
 
 export interface DaemonSessionOptions {
@@ -29,15 +30,16 @@ export class DaemonSession {
     options: Omit<CallOptions<M>, 'signal'> = {},
   ): Promise<Result<M>> {
     const { dataDir, mayStart, settings, signal } = this.#options
+    const call = (): Promise<Result<M>> => callDaemon(dataDir, method, params, { ...options, signal })
     if (Object.keys(settings).length > 0) await this.ensureRunning()
     try {
-      const result = await callDaemon(dataDir, method, params, { ...options, signal })
+      const result = await told(call())
       return result
     } catch (error) {
       if (!mayStart || this.#isKnownToRun || !isNotRunning(error)) throw error
     }
     await this.ensureRunning()
-    return callDaemon(dataDir, method, params, { ...options, signal })
+    return told(call())
   }
 
   /** Starts the daemon when none runs: says so in one line, and waits until it answers. Tells whether one ran already. */
@@ -58,7 +60,7 @@ export class DaemonSession {
         hint: 'Start it with "spacedock up".',
       })
     output.progress({ event: 'starting' }, 'Starting the daemon ...')
-    await startDaemon({ dataDir, binPath, settings, signal })
+    await told(startDaemon({ dataDir, binPath, settings, signal }))
     this.#isKnownToRun = true
     return 'started'
   }

@@ -13,7 +13,7 @@ import { errorFields } from './error-line.ts'
  *     daemon  {"ask":{"id":1,"kind":"confirm","name","digits","deviceId"}}
  *     client  {"answer":{"id":1,"value":true}}
  *     daemon  {"withdrawn":{"id":1}}                                      the answer is no longer needed
- *     daemon  {"result":{...}}  or  {"error":{"code","message","hint"}}   then it closes
+ *     daemon  {"result":{...}}  or  {"error":{"code","message",...}}      then it closes
  *
  * A client that closes the connection calls the whole thing off. Both sides have to be of the same version, except for
  * `status` and `down`: their parameters and results are frozen (fields may only be added), so that a new command can
@@ -90,7 +90,7 @@ const queuedMessage = v.object({
   ...content,
   at: v.string(),
   state: v.picklist(['queued', 'expired']),
-  waitsFor: v.nullable(v.picklist(['device', 'better-path'])),
+  waitsFor: v.nullable(v.picklist(['device', 'better-path', 'update-here', 'update-there'])),
   expiresAt: v.nullable(v.string()),
 })
 
@@ -102,6 +102,12 @@ const progress = [
     detail: v.string(),
   }),
   v.object({ kind: v.literal('obstacle'), finding }),
+  v.object({
+    kind: v.literal('other-version'),
+    part: v.picklist(['pairing', 'records']),
+    theirs: v.number(),
+    ours: v.number(),
+  }),
   v.object({ kind: v.literal('contact') }),
   v.object({ kind: v.literal('digits'), digits: v.string() }),
   v.object({ kind: v.literal('waiting') }),

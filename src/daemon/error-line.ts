@@ -6,6 +6,8 @@ export const errorFields = v.object({
   code: v.string(),
   message: v.string(),
   hint: v.exactOptional(v.string()),
+  option: v.exactOptional(v.string()),
+  choices: v.exactOptional(v.array(v.string())),
 })
 
 export type ErrorFields = v.InferOutput<typeof errorFields>
@@ -13,8 +15,14 @@ export type ErrorFields = v.InferOutput<typeof errorFields>
 /** Other errors than ours are defects: what they say is for the log, not for people. */
 export function describeError(error: unknown): ErrorFields {
   if (error instanceof SpacedockError) {
-    const { code, message, hint } = error
-    return { code, message, ...(hint === undefined ? {} : { hint }) }
+    const { code, message, hint, option, choices } = error
+    return {
+      code,
+      message,
+      ...(hint === undefined ? {} : { hint }),
+      ...(option === undefined ? {} : { option }),
+      ...(choices === undefined ? {} : { choices: [...choices] }),
+    }
   }
   return {
     code: 'internal',
@@ -24,7 +32,7 @@ export function describeError(error: unknown): ErrorFields {
 }
 
 /** A code of a later version, which this one does not know, becomes `internal`; its message still says what happened. */
-export function restoreError({ code, message, hint }: ErrorFields): SpacedockError {
+export function restoreError({ code, message, ...details }: ErrorFields): SpacedockError {
   const known = errorCodes.find((candidate): candidate is ErrorCode => candidate === code)
-  return new SpacedockError(known ?? 'internal', message, { hint })
+  return new SpacedockError(known ?? 'internal', message, details)
 }

@@ -11,6 +11,7 @@ import type { DaemonFacts } from './methods.ts'
 import { type DaemonReport, type DaemonSettings, stopDeadlineMs } from './process.ts'
 import { exposition } from './prometheus.ts'
 import { type DaemonServer, startServer } from './server.ts'
+import { interfaceNames } from '../network/interfaces.ts'
 import { version } from '../version.ts'
 
 export type CreateNode = (options: NodeOptions) => Promise<SpacedockNode>
@@ -78,7 +79,13 @@ async function start(
   const config = mergeConfig(kept, given)
   const { logLevel = defaultLogLevel, metricsPort, ...nodeConfig } = config
   setLevel(logLevel)
-  const node = await createNode({ dataDir, log, ...(name === undefined ? {} : { name }), ...nodeConfig })
+  const node = await createNode({
+    dataDir,
+    log,
+    ...(name === undefined ? {} : { name }),
+    ...nodeConfig,
+    ...(given.interfaces === undefined ? withoutAbsent(kept.interfaces, log) : {}),
+  })
   let metrics: MetricsEndpoint | null = null
   try {
     if (metricsPort !== undefined) {
@@ -96,6 +103,15 @@ async function start(
     await node.close()
     throw error
   }
+}
+
+/** A start must not fail because one of the kept network interfaces is unplugged today; when all are, it says so. */
+function withoutAbsent(kept: string[] = [], log: Log): { interfaces?: string[] } {
+  const known = interfaceNames()
+  const there = kept.filter((name) => known.includes(name))
+  if (there.length === 0 || there.length === kept.length) return {}
+  log('warn', 'daemon.interfaces-absent', { absent: kept.filter((name) => !known.includes(name)) })
+  return { interfaces: there }
 }
 
 function metricsText(node: SpacedockNode, defects: Defects): string {

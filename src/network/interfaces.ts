@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { networkInterfaces, platform } from 'node:os'
 import type { NetworkInterfaceInfo } from 'node:os'
 
@@ -40,6 +41,20 @@ export function usableInterfaces(
   const unnamed = others.length > 0 ? others : all
   const chosen = names === undefined ? unnamed : all.filter(({ name }) => names.includes(name))
   return chosen.sort((left, right) => rank(left) - rank(right))
+}
+
+/** Of all interfaces that this system has; where it does not tell of others, of those that are up. */
+export function interfaceNames(list: ListInterfaces = networkInterfaces): string[] {
+  return [...new Set([...Object.keys(list()), ...linuxInterfaces()])]
+}
+
+/** Also those that are down or have no address, which Node does not list (sysfs(5), class/net). */
+function linuxInterfaces(): string[] {
+  try {
+    return readdirSync('/sys/class/net')
+  } catch {
+    return []
+  }
 }
 
 /**

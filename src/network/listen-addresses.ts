@@ -41,8 +41,10 @@ function noNetwork(names: string[] | undefined): SpacedockError {
       hint: 'Connect it to a network, then try again.',
     })
   }
-  return new SpacedockError('no-network', `No usable network interface is called ${names.join(' or ')}.`, {
-    hint: `Name one of these with --interface, or "all": ${usable.join(', ')}.`,
+  return new SpacedockError('no-network', `No network interface called ${names.join(' or ')} is up.`, {
+    hint: `Connect it to a network, or name one of these: ${usable.join(', ')}.`,
+    option: 'interfaces',
+    choices: usable,
   })
 }
 
@@ -52,12 +54,14 @@ export function portUnusable(port: number, state: 'taken' | 'forbidden'): Spaced
       'invalid-argument',
       `Port ${port} is only for administrators of this machine.`,
       {
-        hint: 'Give another one with --port, from 1024 on.',
+        hint: 'Give another one, from 1024 on.',
+        option: 'port',
       },
     )
   }
   return new SpacedockError('port-taken', `Port ${port} is in use by another program.`, {
-    hint: 'Give another one with --port, or stop the program that uses it.',
+    hint: 'Give another one, or stop the program that uses it.',
+    option: 'port',
   })
 }
 

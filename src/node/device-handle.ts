@@ -16,6 +16,7 @@ import type {
   SendResult,
   StreamProtocol,
 } from '../api.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
 
 /** What a device handle asks of the node it belongs to. */
 export interface DeviceActions {
@@ -40,95 +41,96 @@ export interface DeviceActions {
   revoke(peer: string): Promise<void>
 }
 
-/** A handle that looks everything up when asked, so that it is never out of date. */
+const infoKeys = Object.keys({
+  id: true,
+  name: true,
+  peerId: true,
+  state: true,
+  needsPairing: true,
+  path: true,
+  limited: true,
+  address: true,
+  lastSeen: true,
+  roundTripMs: true,
+  connectedSince: true,
+  lastFailure: true,
+} satisfies Record<keyof DeviceInfo, true>) as (keyof DeviceInfo)[]
+
+const callOptionNames: OptionNames<CallOptions> = { signal: true }
+const requestOptionNames: OptionNames<RequestOptions> = { ...callOptionNames, timeoutMs: true }
+const sendOptionNames: OptionNames<SendOptions> = { ...callOptionNames, expiresInMs: true }
+
+/**
+ * A handle that looks everything up when asked, so that it is never out of date. What it says of the device are its own enumerable
+ * properties and all that a copy of it holds, whether by spreading, `structuredClone` or as JSON: a DeviceInfo.
+ */
 export class DeviceHandle implements Device {
-  readonly peerId: string
+  declare readonly id: string
+  declare readonly name: string
+  declare readonly peerId: string
+  declare readonly state: DeviceState
+  declare readonly needsPairing: DeviceInfo['needsPairing']
+  declare readonly path: ConnectionPath | null
+  declare readonly limited: boolean
+  declare readonly address: string | null
+  declare readonly lastSeen: string | null
+  declare readonly roundTripMs: number | null
+  declare readonly connectedSince: string | null
+  declare readonly lastFailure: DeviceFailure | null
+  readonly #peer: string
   readonly #actions: DeviceActions
 
-  constructor(peerId: string, actions: DeviceActions) {
-    this.peerId = peerId
+  constructor(peer: string, actions: DeviceActions) {
+    this.#peer = peer
     this.#actions = actions
+    for (const key of infoKeys) {
+      Object.defineProperty(this, key, { enumerable: true, get: () => actions.describe(peer)[key] })
+    }
   }
 
-  get id(): string {
-    return this.#info.id
-  }
-  get name(): string {
-    return this.#info.name
-  }
-  get state(): DeviceState {
-    return this.#info.state
-  }
-  get needsPairing(): DeviceInfo['needsPairing'] {
-    return this.#info.needsPairing
-  }
-  get path(): ConnectionPath | null {
-    return this.#info.path
-  }
-  get limited(): boolean {
-    return this.#info.limited
-  }
-  get address(): string | null {
-    return this.#info.address
-  }
-  get lastSeen(): string | null {
-    return this.#info.lastSeen
-  }
-  get roundTripMs(): number | null {
-    return this.#info.roundTripMs
-  }
-  get connectedSince(): string | null {
-    return this.#info.connectedSince
-  }
-  get lastFailure(): DeviceFailure | null {
-    return this.#info.lastFailure
+  async send(content: MessageContent, options: SendOptions = {}): Promise<SendResult> {
+    checkOptions(options, sendOptionNames, 'send')
+    return this.#actions.send(this.#peer, content, options)
   }
 
-  get #info(): DeviceInfo {
-    return this.#actions.describe(this.peerId)
-  }
-
-  send(content: MessageContent, options: SendOptions = {}): Promise<SendResult> {
-    return this.#actions.send(this.peerId, content, options)
-  }
-
-  request<Request, Response, Errors extends ErrorSchemas>(
+  async request<Request, Response, Errors extends ErrorSchemas>(
     protocol: Protocol<Request, Response, Errors>,
     request: Request,
     options: RequestOptions = {},
   ): Promise<Response> {
-    return this.#actions.request(this.peerId, protocol, request, options)
+    checkOptions(options, requestOptionNames, 'request')
+    return this.#actions.request(this.#peer, protocol, request, options)
   }
 
-  openStream<Request, Errors extends ErrorSchemas>(
+  async openStream<Request, Errors extends ErrorSchemas>(
     protocol: StreamProtocol<Request, Errors>,
     request: Request,
     options: CallOptions = {},
   ): Promise<ByteStream> {
-    return this.#actions.openStream(this.peerId, protocol, request, options)
+    checkOptions(options, callOptionNames, 'openStream')
+    return this.#actions.openStream(this.#peer, protocol, request, options)
   }
 
-  emit<Event>(protocol: EventProtocol<Event>, event: Event, options: CallOptions = {}): Promise<void> {
-    return this.#actions.emit(this.peerId, protocol, event, options)
+  async emit<Event>(protocol: EventProtocol<Event>, event: Event, options: CallOptions = {}): Promise<void> {
+    checkOptions(options, callOptionNames, 'emit')
+    return this.#actions.emit(this.#peer, protocol, event, options)
   }
 
-  versionsOf(name: string, options: CallOptions = {}): Promise<number[]> {
-    return this.#actions.versionsOf(this.peerId, name, options)
+  async versionsOf(name: string, options: CallOptions = {}): Promise<number[]> {
+    checkOptions(options, callOptionNames, 'versionsOf')
+    return this.#actions.versionsOf(this.#peer, name, options)
   }
 
-  ping(options: CallOptions = {}): Promise<PingResult> {
-    return this.#actions.ping(this.peerId, options)
+  async ping(options: CallOptions = {}): Promise<PingResult> {
+    checkOptions(options, callOptionNames, 'ping')
+    return this.#actions.ping(this.#peer, options)
   }
 
   async rename(name: string): Promise<void> {
-    this.#actions.rename(this.peerId, name)
+    this.#actions.rename(this.#peer, name)
   }
 
   revoke(): Promise<void> {
-    return this.#actions.revoke(this.peerId)
-  }
-
-  toJSON(): DeviceInfo {
-    return this.#info
+    return this.#actions.revoke(this.#peer)
   }
 }

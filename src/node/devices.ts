@@ -227,7 +227,7 @@ export class Devices implements DeviceActions {
           ? `The device "${name}" does not know this one any more.`
           : `The device "${name}" is not paired with this one any more.`
     return new SpacedockError('not-paired', why, {
-      hint: 'Pair the two devices again: "spacedock pair" on one, "spacedock join" on the other.',
+      hint: 'Pair the two devices again.',
     })
   }
 

@@ -30,7 +30,8 @@ export function internetSettings(options: NodeOptions): InternetSettings | null 
   if (dht !== 'private' && dht !== 'public') {
     throw new SpacedockError('invalid-argument', 'The DHT is either "private" or "public".')
   }
-  for (const address of [...rendezvous, ...(dhtBootstrap ?? [])]) parsePeerAddress(address)
+  for (const address of rendezvous) parsePeerAddress(address, 'rendezvous')
+  for (const address of dhtBootstrap ?? []) parsePeerAddress(address, 'dhtBootstrap')
   return { rendezvous, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
 }
 
@@ -62,6 +63,8 @@ export interface InternetParts {
   onNodeConnected: () => void
   /** A paired device has told where it is now. */
   onFound: (peer: string) => void
+  /** It has told it in a way that only another version can read. */
+  onOtherVersion: (peer: string, version: number) => void
 }
 
 /** What finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */
@@ -136,6 +139,7 @@ export class Internet {
     this.nodes.hurry()
     this.#public?.networkChanged()
     this.presence.look()
+    this.rendezvous.look()
     this.#onAddressChange()
   }
 

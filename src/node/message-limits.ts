@@ -1,5 +1,6 @@
 import type { MessageLimits } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
 import type { StoreOptions } from '../store/store.ts'
 
 const dayMs = 24 * 3_600_000
@@ -20,9 +21,17 @@ const known: Record<keyof MessageLimits, { fits: (value: number) => boolean; hin
   outboxDays: { fits: aboveZero, hint: limitHint },
 }
 
+const names: OptionNames<MessageLimits> = {
+  inboxMessages: true,
+  inboxBytes: true,
+  inboxDays: true,
+  outboxDays: true,
+}
+
 /** What an application, or the configuration, says about the boxes. Throws `invalid-argument`. */
 export function boxLimits(limits: MessageLimits = {}): Required<Pick<StoreOptions, 'inbox' | 'outbox'>> {
-  for (const [name, value] of Object.entries(limits)) check(name, value)
+  checkOptions(limits, names, 'createNode', 'messages.')
+  for (const name of Object.keys(names) as (keyof MessageLimits)[]) check(name, limits[name])
   const { inboxMessages, inboxBytes, inboxDays, outboxDays } = limits
   return {
     inbox: {
@@ -34,17 +43,11 @@ export function boxLimits(limits: MessageLimits = {}): Required<Pick<StoreOption
   }
 }
 
-function check(name: string, value: number | undefined): void {
-  if (!isKnown(name)) {
-    throw new SpacedockError('invalid-argument', `There is no limit "${name}" for messages.`, {
-      hint: `The limits are ${Object.keys(known).join(', ')}.`,
-    })
-  }
+function check(name: keyof MessageLimits, value: number | undefined): void {
   const { fits, hint } = known[name]
   if (value === undefined || (typeof value === 'number' && fits(value))) return
-  throw new SpacedockError('invalid-argument', `The limit "${name}" cannot be ${String(value)}.`, { hint })
-}
-
-function isKnown(name: string): name is keyof MessageLimits {
-  return Object.hasOwn(known, name)
+  throw new SpacedockError('invalid-argument', `The limit "${name}" cannot be ${String(value)}.`, {
+    hint,
+    option: `messages.${name}`,
+  })
 }

@@ -11,6 +11,7 @@ import type {
 } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
 import type { DialEvidence } from '../network/dial-evidence.ts'
 import { addressesToPublish } from '../network/discovery/address-filter.ts'
 import { connectedPeers } from '../network/discovery/connected-peers.ts'
@@ -25,6 +26,7 @@ import { formatPairingUri, parseInvitationText } from '../pairing/pairing-uri.ts
 import { suite1 } from '../pairing/suite.ts'
 import { sessionIdOf } from '../protocols/machine-run.ts'
 import { ObstacleWatch } from '../protocols/obstacle-watch.ts'
+import { VersionWatch } from '../protocols/version-watch.ts'
 import type { Outreach } from '../protocols/outreach.ts'
 import type { PairingService } from '../protocols/pairing.ts'
 import type { Internet } from './internet.ts'
@@ -56,19 +58,34 @@ const maxUriAddresses = 3
 /** Devices on which the words of one code are typed, as far as they say so in the DHT: all that they name may be dialled at once. */
 const maxJoiners = 3
 
+const pairOptionNames: OptionNames<PairOptions> = {
+  confirm: true,
+  signal: true,
+  onProgress: true,
+  peers: true,
+}
+const joinOptionNames: OptionNames<JoinOptions> = { ...pairOptionNames, timeoutMs: true }
+
 /** Shows a new code. */
 export async function pair(parts: PairingsParts, options: PairOptions): Promise<Invitation> {
+  checkOptions(options, pairOptionNames, 'pair')
   options.signal?.throwIfAborted()
   const { pairing, localNetwork, internet, host, deviceOf, outreach, log } = parts
   const given = givenAddresses(options.peers ?? [])
-  const report = (progress: PairingProgress): void => reporter.report(progress)
+  const contact = new AbortController()
+  const report = (progress: PairingProgress): void => {
+    if (progress.kind === 'contact') contact.abort()
+    reporter.report(progress)
+  }
   const { words, keys, expiresAtMs, runner } = pairing.invite({
     ...options,
     onProgress: report,
     obstacle: () => reporter.obstacle(),
+    otherVersion: () => reporter.versions.failure('initiator'),
   })
   const sessionId = sessionIdOf(keys)
   const reporter = progressReporter(parts, 'initiator', sessionId, options)
+  const onOtherVersion = (version: number): void => reporter.versions.metRecord(version)
   // A joiner that started earlier hears this and asks at once.
   localNetwork?.announce()
   const publishing = new AbortController()
@@ -76,7 +93,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
     [
       given,
       ...(localNetwork === null ? [] : [localNetwork]),
-      ...(internet === null ? [] : [fewPeers(internet.rendezvous.source(joinerKeys(keys)), maxJoiners)]),
+      ...(internet === null ? [] : [joiners(internet, keys, { contact: contact.signal, onOtherVersion })]),
     ],
     publishing.signal,
   )
@@ -110,6 +127,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
 
 /** Uses a code. */
 export async function join(parts: PairingsParts, text: string, options: JoinOptions): Promise<Device> {
+  checkOptions(options, joinOptionNames, 'join')
   options.signal?.throwIfAborted()
   const { pairing, host, localNetwork, internet, deviceOf } = parts
   const { code, addresses } = parseInvitationText(text)
@@ -118,7 +136,13 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   const given = givenAddresses(peers)
   const published = new Set<string>()
   const keys = deriveCodeKeys(suite1, code.entropy)
+  if (pairing.shows(keys)) {
+    throw new SpacedockError('invalid-argument', 'This code is shown by this device itself.', {
+      hint: 'Type the words on the device that this one shall be paired with.',
+    })
+  }
   const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
+  const onOtherVersion = (version: number): void => reporter.versions.metRecord(version)
   const looking = new AbortController()
   void stayVisible(parts, looking.signal)
   leaveRecord(parts, keys, looking.signal)
@@ -129,11 +153,19 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
         connectedPeers(host.libp2p, (peer) => internet?.nodes.has(peer) === true),
         given,
         ...(localNetwork === null ? [] : [localNetwork]),
-        ...(internet === null ? [] : [noting(internet.rendezvous.source(rendezvousKeys(keys)), published)]),
+        ...(internet === null
+          ? []
+          : [
+              noting(
+                internet.rendezvous.source(rendezvousKeys(keys), { awaits: 'initiator', onOtherVersion }),
+                published,
+              ),
+            ]),
       ],
       timeoutMs: options.timeoutMs ?? searchTimeoutMs,
       onProgress: (progress) => reporter.report(progress),
       obstacle: () => reporter.obstacle(),
+      otherVersion: () => reporter.versions.failure('joiner'),
     })
     reporter.paired()
     return deviceOf(peer)
@@ -143,6 +175,20 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   } finally {
     looking.abort()
     reporter.stop()
+  }
+}
+
+/** By their records, until one of them has shown that it has the words. */
+function joiners(
+  { rendezvous }: Internet,
+  keys: CodeKeys,
+  { contact, onOtherVersion }: { contact: AbortSignal; onOtherVersion: (version: number) => void },
+): CandidateSource {
+  const records = rendezvous.source(joinerKeys(keys), { awaits: 'joiner', onOtherVersion })
+  const source = fewPeers(records, maxJoiners)
+  return {
+    name: source.name,
+    find: async (search) => source.find({ ...search, signal: AbortSignal.any([search.signal, contact]) }),
   }
 }
 
@@ -192,6 +238,7 @@ interface PairingReporter {
   failed: (error: unknown) => void
   /** What keeps the other device away, as far as that is known now. */
   obstacle: () => ReachFinding | null
+  versions: VersionWatch
   stop: () => void
 }
 
@@ -214,10 +261,14 @@ function progressReporter(
     onFinding: (finding) => report({ kind: 'obstacle', finding }),
   })
   const report = (progress: PairingProgress): void => {
-    if (progress.kind === 'contact') obstacles.stop()
+    if (progress.kind === 'contact') {
+      obstacles.stop()
+      versions.stop()
+    }
     onProgress?.(progress)
     emit('pairing:progress', { sessionId, role, progress })
   }
+  const versions = new VersionWatch({ host, onMet: report })
   const local = (status: 'ready' | 'unavailable', detail: string): void =>
     report({ kind: 'source', source: 'local-network', status, detail })
   if (localNetwork === null) local('unavailable', 'multicast DNS is switched off')
@@ -232,8 +283,10 @@ function progressReporter(
       emit('pairing:failed', { sessionId, role, code, message })
     },
     obstacle: () => obstacles.current(),
+    versions,
     stop() {
       obstacles.stop()
+      versions.stop()
       watching.abort()
     },
   }

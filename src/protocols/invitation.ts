@@ -57,6 +57,10 @@ export class InvitationRunner {
     if (run.signal?.aborted === true) this.#onAbort()
   }
 
+  get sessionId(): string {
+    return this.#machine.sessionId
+  }
+
   get isLive(): boolean {
     const { phase } = this.#machine.state
     return phase !== 'ended' && phase !== 'paired' && phase !== 'unconfirmed'
@@ -157,7 +161,7 @@ export class InvitationRunner {
         return this.#outcome.reject(
           effect.reason === 'failed'
             ? storageFailure(this.#machine.persistError)
-            : pairingError(effect.reason, 'initiator', this.#run.obstacle?.() ?? null),
+            : pairingError(effect.reason, 'initiator', this.#run),
         )
     }
   }

@@ -1,8 +1,7 @@
-import type { ReachFinding } from '../api.ts'
 import { SpacedockError, type ErrorCode } from '../errors.ts'
 import { describeCause, describeFinding } from '../finding-text.ts'
 import type { JoinFailure } from '../pairing/joiner-state.ts'
-import { pairingVersion } from '../pairing/messages.ts'
+import type { PairingRun } from './pairing-components.ts'
 
 type Role = 'initiator' | 'joiner'
 
@@ -10,11 +9,13 @@ type Role = 'initiator' | 'joiner'
 interface Told {
   message: string
   hint: string
+  /** See `SpacedockError.option`. */
+  option?: 'peers'
 }
 
 const again: Record<Role, string> = {
-  initiator: 'Run "spacedock pair" again for a new code.',
-  joiner: 'Run "spacedock pair" on the other device for a new code.',
+  initiator: 'Try again with a new code.',
+  joiner: 'Try again with a new code from the other device.',
 }
 
 const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = {
@@ -28,7 +29,7 @@ const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = 
     initiator: { message: 'This code has already paired a device.', hint: again.initiator },
     joiner: {
       message: 'This code has already paired another device.',
-      hint: 'If that one is not yours, find it with "spacedock devices" on the device that showed the code, and revoke it.',
+      hint: 'If that one is not yours, find it among the devices of the one that showed the code, and revoke it.',
     },
   },
   expired: {
@@ -70,7 +71,8 @@ const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = 
     initiator: { message: 'No device used this code.', hint: again.initiator },
     joiner: {
       message: 'No device that shows this code was found.',
-      hint: 'Check that the other device still shows it and is on the same network, or give its address with --peer.',
+      hint: 'Check that the other device still shows it and is on the same network, or give its address.',
+      option: 'peers',
     },
   },
   interrupted: {
@@ -91,27 +93,25 @@ const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = 
   },
 }
 
-/** `obstacle`: what kept the other device away, when that is known. */
+/** `known`: what kept the other device away, when that is known. */
 export function pairingError(
   reason: JoinFailure,
   role: Role,
-  obstacle: ReachFinding | null = null,
+  known: Pick<PairingRun, 'obstacle' | 'otherVersion'> = {},
 ): SpacedockError {
-  const { code, [role]: told } = failures[reason]
-  if (obstacle === null || reason !== neverMet[role])
-    return new SpacedockError(code, told.message, { hint: told.hint })
-  const { hint } = describeFinding(obstacle, role === 'joiner' ? 'join' : 'pair')
-  return new SpacedockError(code, `${told.message.slice(0, -1)}: ${describeCause(obstacle)}.`, { hint })
-}
-
-/** Nobody showed the code, and somebody is here who could not have answered. */
-export function otherVersionMet(versions: readonly number[]): SpacedockError {
-  const isNewer = Math.max(...versions) > pairingVersion
-  return new SpacedockError(
-    'not-found',
-    `No device that shows this code was found, but one that speaks version ${Math.max(...versions)} of pairing, while this one speaks version ${pairingVersion}.`,
-    { hint: `If it is the other one, update Spacedock on ${isNewer ? 'this device' : 'that device'}.` },
-  )
+  const {
+    code,
+    [role]: { message, ...details },
+  } = failures[reason]
+  if (reason !== neverMet[role]) return new SpacedockError(code, message, details)
+  const otherVersion = known.otherVersion?.() ?? null
+  if (otherVersion !== null) return otherVersion
+  const obstacle = known.obstacle?.() ?? null
+  if (obstacle === null) return new SpacedockError(code, message, details)
+  const found = describeFinding(obstacle, role === 'joiner' ? 'join' : 'pair')
+  // A code that has expired is of no use any more, whatever is mended.
+  const hint = role === 'joiner' ? found.hint : `${found.hint} ${again.initiator}`
+  return new SpacedockError(code, `${message.slice(0, -1)}: ${describeCause(obstacle)}.`, { hint })
 }
 
 /** How a pairing ends in which the two have not met. */

@@ -1,5 +1,4 @@
 import type { Connection, Stream } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
 import { SpacedockError } from '../errors.ts'
 import { startDeadline } from '../network/deadline.ts'
 import { request, serve } from '../network/request-response.ts'
@@ -15,6 +14,7 @@ import {
 import { formatPairingCode } from '../pairing/pairing-code.ts'
 import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
+import { sessionIdOf } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
 
 export const pairingProtocol = `/spacedock/pairing/${pairingVersion}.0.0`
@@ -69,13 +69,20 @@ export class PairingService {
     }
   }
 
+  /** Whether this device shows the code now: nobody else can have made it. */
+  shows(keys: CodeKeys): boolean {
+    const sessionId = sessionIdOf(keys)
+    return [...this.#invitations].some(
+      (invitation) => invitation.isLive && invitation.sessionId === sessionId,
+    )
+  }
+
   /** Looks for the initiator until it is paired; resolves with its peer id. */
   async join(entropy: Uint8Array, options: JoinRun): Promise<{ peer: string; keys: CodeKeys }> {
     const keys = deriveCodeKeys(this.#components.suite, entropy)
     const runner = new JoinRunner(this.#components, keys, options, {
       exchange: (peer, addresses, message, signal) =>
         this.#inTurn(peer, () => this.#exchange(peer, addresses, message, signal)),
-      otherVersions: (peer) => this.#otherVersions(peer),
       reachAlsoAt: (peer, addresses, signal) => void this.#reachAlsoAt(peer, addresses, signal),
       claim: (peer) => {
         for (const other of this.#joins) if (other !== runner) other.giveWay(peer)
@@ -169,15 +176,6 @@ export class PairingService {
     }
     log('info', 'pairing.finished-after-restart', { peer })
     return { type: 'Acknowledged' }
-  }
-
-  /** By identify: a protocol that is refused says nothing about others. */
-  #otherVersions(peer: string): number[] {
-    const protocols = this.#components.host.toldProtocols(peerIdFromString(peer))
-    if (protocols.includes(pairingProtocol)) return []
-    return protocols
-      .flatMap((name) => /^\/spacedock\/pairing\/([1-9]\d{0,2})\.0\.0$/u.exec(name)?.[1] ?? [])
-      .map(Number)
   }
 
   /** Joins talk to the same peer one after the other, so that one gives way before it speaks again. */

@@ -26,6 +26,7 @@ export function prepareDataDirectory(dataDir: string): string {
   if (dataDir === '' || dataDir.includes('\0')) {
     throw new SpacedockError('invalid-argument', 'The name of the data directory is empty or not a path.', {
       hint: 'Give the path of a directory of its own.',
+      option: 'dataDir',
     })
   }
   const directory = resolve(dataDir)
@@ -37,7 +38,7 @@ export function prepareDataDirectory(dataDir: string): string {
     }
     const found = statSync(directory)
     if (!found.isDirectory())
-      throw notUsable(`The data directory ${directory} is not a directory`, 'Choose another one with --dir.')
+      throw notUsable(`The data directory ${directory} is not a directory`, 'Choose another one.', 'dataDir')
     checkMode(directory, found.mode, '700')
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
@@ -62,7 +63,8 @@ export function checkPrivateFile(path: string): boolean {
   if (!found.isFile()) {
     throw notUsable(
       `In the data directory, ${path} is not a plain file`,
-      'Put the real file there, or choose another data directory with --dir.',
+      'Put the real file there, or choose another data directory.',
+      'dataDir',
     )
   }
   checkMode(path, found.mode, '600')
@@ -149,8 +151,8 @@ function checkMode(path: string, mode: number, wanted: '600' | '700'): void {
   )
 }
 
-function notUsable(what: string, hint: string): SpacedockError {
-  return new SpacedockError('directory-unusable', `${what}.`, { hint })
+function notUsable(what: string, hint: string, option?: 'dataDir'): SpacedockError {
+  return new SpacedockError('directory-unusable', `${what}.`, { hint, option })
 }
 
 function shellQuoted(path: string): string {

@@ -43,14 +43,14 @@ function noDevice(reference: string, devices: DeviceInfo[]): SpacedockError {
     .map(({ name }) => ({ name, distance: editDistance(key, nameKey(name)) }))
     .sort((a, b) => a.distance - b.distance)
   const names = nearest.slice(0, 5).map(({ name }) => name)
-  if (nearest.length > names.length) names.push('...')
+  const more = nearest.length > names.length ? ', ...' : ''
   const hint =
     names.length > 0
-      ? `The paired devices are: ${names.join(', ')}.`
-      : 'No device is paired yet: run "spacedock pair" here and "spacedock join" on the other one.'
+      ? `The paired devices are: ${names.join(', ')}${more}.`
+      : 'Pair one first: none is paired yet.'
   return new SpacedockError(
     'no-device',
     `No paired device is called ${JSON.stringify(reference.slice(0, 64))}.`,
-    { hint },
+    { hint, choices: names },
   )
 }

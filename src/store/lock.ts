@@ -45,7 +45,8 @@ function lockError(error: SpacedockError, dataDir: string, path: string): Spaced
       'already-running',
       `The data directory ${dataDir} is in use by another process.`,
       {
-        hint: 'Stop that one first, or choose another data directory with --dir.',
+        hint: 'Stop that one first, or choose another data directory.',
+        option: 'dataDir',
         cause: error.cause,
       },
     )

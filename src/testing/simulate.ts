@@ -1,10 +1,23 @@
-import { createSimulation, type Simulation, type SimulationOptions } from './simulation.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
+import {
+  createSimulation,
+  simulationOptionNames,
+  type Simulation,
+  type SimulationOptions,
+} from './simulation.ts'
 
 export interface SimulateOptions extends Omit<SimulationOptions, 'seed'> {
   /** How many stories are told, each with another seed. @default 100 */
   seeds?: number
   /** The first of them. @default 1 */
   firstSeed?: number
+}
+
+const { seed: _perStory, ...storyOptionNames } = simulationOptionNames
+const simulateOptionNames: OptionNames<SimulateOptions> = {
+  ...storyOptionNames,
+  seeds: true,
+  firstSeed: true,
 }
 
 /**
@@ -16,6 +29,7 @@ export async function simulate(
   options: SimulateOptions,
   story: (simulation: Simulation) => Promise<void>,
 ): Promise<void> {
+  checkOptions(options, simulateOptionNames, 'simulate')
   const { seeds = 100, firstSeed = 1, ...others } = options
   const replayed = process.env['SPACEDOCK_SEED']
   const [first, last] =

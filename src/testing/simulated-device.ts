@@ -1,5 +1,6 @@
 import type { Log, NodeOptions, SpacedockNode } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
+import type { OptionNames } from '../known-options.ts'
 import { startNode } from '../node.ts'
 import type { Machine } from '../node/machine.ts'
 import { boxLimits } from '../node/message-limits.ts'
@@ -11,10 +12,12 @@ import { SimulatedLocalNetwork } from './simulated-local-network.ts'
 import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
 
 export interface DeviceOptions {
-  /** Called at every start with the new node: registers what the application serves and listens to. */
+  /** As of `createNode`, at every start: registers what the application serves and listens to. */
   setUp?: (node: SpacedockNode) => void
   messages?: NodeOptions['messages']
 }
+
+export const deviceOptionNames: OptionNames<DeviceOptions> = { setUp: true, messages: true }
 
 export interface DeviceSurroundings {
   network: SimulatedNetwork<SimulatedHost>
@@ -70,12 +73,19 @@ export class SimulatedDevice {
     const isAlive = (): boolean => this.#process === running
     try {
       const node = await startNode(
-        { dataDir: this.name, name: this.name, log: (...line) => void (isAlive() && log(...line)) },
+        {
+          dataDir: this.name,
+          name: this.name,
+          log: (...line) => void (isAlive() && log(...line)),
+          setUp: (node) => {
+            if (!isAlive()) return
+            running.node = node
+            this.#options.setUp?.(node)
+          },
+        },
         this.#machine(running, randomBytesOf(random)),
       )
-      if (!isAlive()) return
-      running.node = node
-      this.#options.setUp?.(node)
+      if (isAlive()) running.node = node
     } catch (error) {
       if (!isAlive()) return
       this.crash()

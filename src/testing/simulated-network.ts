@@ -1,4 +1,5 @@
 import { SpacedockError } from '../errors.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** What the network does to packets, in both directions. */
@@ -67,6 +68,7 @@ export class SimulatedNetwork<Host> {
 
   /** Throws `invalid-argument`. */
   setFaults(faults: Faults): void {
+    checkOptions(faults, faultNames, 'faults')
     const next = { ...noFaults, ...faults }
     const [least, most] = range(next.delayMs)
     requireThat(least >= 0 && most >= least && most < Infinity, 'delayMs', 'milliseconds, or two in order')
@@ -145,6 +147,7 @@ export class SimulatedNetwork<Host> {
   }
 }
 
+const faultNames: OptionNames<Faults> = { delayMs: true, drop: true, duplicate: true }
 const noFaults: Required<Faults> = { delayMs: [1, 5], drop: 0, duplicate: 0 }
 const maxDrop = 0.9
 

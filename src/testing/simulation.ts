@@ -1,7 +1,8 @@
 import type { Device } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
 import { randomNumbers, seedFor } from './random-numbers.ts'
-import { SimulatedDevice, type DeviceOptions } from './simulated-device.ts'
+import { deviceOptionNames, SimulatedDevice, type DeviceOptions } from './simulated-device.ts'
 import type { SimulatedHost } from './simulated-host.ts'
 import type { SimulatedLocalNetwork } from './simulated-local-network.ts'
 import { SimulatedNetwork, type Attachment, type Faults, type Firewall } from './simulated-network.ts'
@@ -68,12 +69,17 @@ export interface Simulation extends AsyncDisposable {
   close(): Promise<void>
 }
 
-export function createSimulation({
-  seed = 1,
-  faults = {},
-  relay = false,
-  log = () => {},
-}: SimulationOptions = {}): Simulation {
+export const simulationOptionNames: OptionNames<SimulationOptions> = {
+  seed: true,
+  faults: true,
+  relay: true,
+  log: true,
+}
+
+/** Makes a network without devices. Its `close` ends it. Throws `invalid-argument`. */
+export function createSimulation(options: SimulationOptions = {}): Simulation {
+  checkOptions(options, simulationOptionNames, 'createSimulation')
+  const { seed = 1, faults = {}, relay = false, log = () => {} } = options
   const clock = virtualClock()
   const network = new SimulatedNetwork<SimulatedHost>(clock, randomNumbers(seedFor(seed, 'network')), relay)
   const stations = new Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>()
@@ -135,6 +141,7 @@ export function createSimulation({
   }
 
   async function device(name: string, options: DeviceOptions = {}): Promise<SimulatedDevice> {
+    checkOptions(options, deviceOptionNames, 'device')
     if (devices.has(name))
       throw new SpacedockError('invalid-argument', `There is a device "${name}" already.`)
     const made = new SimulatedDevice(name, options, {

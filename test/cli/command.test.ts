@@ -121,27 +121,38 @@ test('what the start failed with is what the command says', soon, async (t) => {
   assert.match(refused.stderr, /^spacedock: .*config\.json is damaged.*\n.*delete it/mu)
 })
 
-test('interfaces and port given at the first start hold for the next', soon, async (t) => {
-  const dir = device(t)
-  await run(dir, [
-    'devices',
-    '--interface',
-    'lo',
-    '--interface',
-    'dummy0',
-    '--port',
-    '4444',
-    '--name',
-    'desk',
-  ])
-  assert.deepEqual((await callDaemon(dir, 'status', {})).listen, ['/ip4/127.0.0.1/tcp/4444', 'lo', 'dummy0'])
-  const ignored = await run(dir, ['devices', '--port', '5555'])
-  assert.match(ignored.stderr, /--port had no effect/u)
-  await run(dir, ['down'])
-  await run(dir, ['up'])
-  assert.deepEqual((await callDaemon(dir, 'status', {})).listen, ['/ip4/127.0.0.1/tcp/4444', 'lo', 'dummy0'])
-  assert.equal(statSync(join(dir, 'config.json')).mode & 0o777, 0o600)
-})
+test(
+  'interfaces and port given at the first start hold for the next, as far as they are there',
+  soon,
+  async (t) => {
+    const dir = device(t)
+    await run(dir, [
+      'devices',
+      '--interface',
+      'lo',
+      '--interface',
+      'dummy0',
+      '--port',
+      '4444',
+      '--name',
+      'desk',
+    ])
+    assert.deepEqual((await callDaemon(dir, 'status', {})).listen, [
+      '/ip4/127.0.0.1/tcp/4444',
+      'lo',
+      'dummy0',
+    ])
+    const ignored = await run(dir, ['devices', '--port', '5555'])
+    assert.match(ignored.stderr, /--port had no effect/u)
+    await run(dir, ['down'])
+    await run(dir, ['up'])
+    // The other one is not plugged in now, which keeps nobody from starting; it stays in the configuration.
+    assert.deepEqual((await callDaemon(dir, 'status', {})).listen, ['/ip4/127.0.0.1/tcp/4444', 'lo'])
+    const kept = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as { interfaces: string[] }
+    assert.deepEqual(kept.interfaces, ['lo', 'dummy0'])
+    assert.equal(statSync(join(dir, 'config.json')).mode & 0o777, 0o600)
+  },
+)
 
 test('pair --yes prints the code, then the device, and nothing else', soon, async (t) => {
   const dir = device(t)

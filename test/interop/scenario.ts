@@ -16,6 +16,8 @@ export interface Stage {
   ours: (name: string, args?: readonly string[]) => Promise<TestDevice>
   /** The same as a node in this process, for what the command does not do. */
   node: (name: string, options?: Partial<NodeOptions>) => Promise<SpacedockNode>
+  /** For data that outlive a node. */
+  directory: () => Promise<string>
   /** The address of a rendezvous node of ours. */
   rendezvous: () => Promise<string>
   /** The address of a rendezvous node of the foreign program. */
@@ -46,6 +48,7 @@ export function scenariosOf(name: string, program: ForeignProgram | string): Sce
             return made
           },
           node: (nodeName, options) => nodes.make(nodeName, options),
+          directory: () => nodes.directory(),
           async rendezvous() {
             const dataDir = await mkdtemp(join(tmpdir(), 'spacedock-rendezvous-'))
             const interfaces = (place.interfaces ?? []).flatMap((each) => ['--interface', each])

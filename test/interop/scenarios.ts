@@ -1,6 +1,7 @@
+import { test } from 'node:test'
 import type { ForeignProgram } from './foreign-program.ts'
-import { lanScenarios } from './scenarios/lan.ts'
 import { libp2pScenarios } from './scenarios/libp2p.ts'
+import { networkScenarios } from './scenarios/networks.ts'
 import { pairingScenarios } from './scenarios/pairing.ts'
 import { refusalScenarios } from './scenarios/refusals.ts'
 import { rendezvousNodeScenarios, rendezvousScenarios } from './scenarios/rendezvous.ts'
@@ -11,7 +12,7 @@ import { streamScenarios } from './scenarios/streams.ts'
 const scenarios = {
   pairing: pairingScenarios,
   refusals: refusalScenarios,
-  lan: lanScenarios,
+  networks: networkScenarios,
   libp2p: libp2pScenarios,
   sessions: sessionScenarios,
   streams: streamScenarios,
@@ -20,13 +21,20 @@ const scenarios = {
   'rendezvous node': rendezvousNodeScenarios,
 }
 
-export type Part = keyof typeof scenarios
+type Part = keyof typeof scenarios
 
-/** All that is played with a program; a sentence in its place is the reason why there is none to play with. */
+/**
+ * All that is played with a program, but for parts that it has not, each with the reason. A sentence in the place of the program
+ * is the reason why there is none to play with.
+ */
 export function playScenarios(
   name: string,
   program: ForeignProgram | string,
-  parts: readonly Part[] = Object.keys(scenarios) as Part[],
+  without: Partial<Record<Part, string>> = {},
 ): void {
-  for (const part of parts) scenarios[part](name, program)
+  for (const part of Object.keys(scenarios) as Part[]) {
+    const reason = without[part]
+    if (reason === undefined) scenarios[part](name, program)
+    else test(`${name}: ${part}`, { skip: reason }, () => {})
+  }
 }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { deserialize, serialize } from 'node:v8'
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import * as v from 'valibot'
+import type { DeviceInfo } from '../../src/api.ts'
 import { defineEvent, defineProtocol, defineStream } from '../../src/network/protocol-definitions.ts'
 import { nextEvent, pairOfSuite, TestNodes, untilState } from './nodes.ts'
 
@@ -8,6 +11,28 @@ const sum = { name: 'sum', version: 1, request: v.array(v.number()), response: v
 
 describe('a device that is paired and connected', () => {
   const { pair } = pairOfSuite()
+
+  test('is copied as a DeviceInfo, by whatever way, and says itself how it is now', async () => {
+    const { alice, bobAtAlice } = pair()
+    const renamed = nextEvent(alice, 'device:renamed')
+    await bobAtAlice.rename('lamp')
+    const info = await renamed
+    await bobAtAlice.rename('bob')
+    const copies = [
+      structuredClone(bobAtAlice),
+      { ...bobAtAlice },
+      JSON.parse(JSON.stringify(bobAtAlice)) as DeviceInfo,
+      throughPort(bobAtAlice) as DeviceInfo,
+      deserialize(serialize(bobAtAlice)) as DeviceInfo,
+    ]
+    for (const copy of copies) {
+      // Of a device that is connected these two say how it is at this very moment.
+      const { lastSeen, roundTripMs } = copy
+      assert.deepEqual(copy, { ...info, name: 'bob', lastSeen, roundTripMs })
+      assert.deepEqual(Object.keys(copy).toSorted(), Object.keys(info).toSorted())
+    }
+    assert.equal(bobAtAlice.name, 'bob')
+  })
 
   test('answers a request, and its handler knows which device asks', async () => {
     const { alice, bob, aliceAtBob, bobAtAlice } = pair()
@@ -258,4 +283,13 @@ test('so does everything that is asked of a device of a closed node', async () =
 
 function byText(one: string, other: string): number {
   return one < other ? -1 : 1
+}
+
+/** What another thread receives. */
+function throughPort(value: unknown): unknown {
+  const { port1, port2 } = new MessageChannel()
+  port1.postMessage(value)
+  const received: unknown = receiveMessageOnPort(port2)?.message
+  port1.close()
+  return received
 }

@@ -34,10 +34,14 @@ const refused: [given: Record<string, unknown>, message: string, hint: RegExp][]
   [{ inboxBytes: 1_048_575 }, 'The limit "inboxBytes" cannot be 1048575.', /at least 1048576/],
   [
     { inboxMesages: 5 },
-    'There is no limit "inboxMesages" for messages.',
-    /^The limits are inboxMessages, inboxBytes, inboxDays, outboxDays\.$/,
+    'There is no option "messages.inboxMesages" of createNode.',
+    /^Did you mean "inboxMessages"\?$/,
   ],
-  [{ toString: 5 }, 'There is no limit "toString" for messages.', /The limits are/],
+  [
+    { toString: 5 },
+    'There is no option "messages.toString" of createNode.',
+    /^There is inboxMessages, inboxBytes, inboxDays, outboxDays\.$/,
+  ],
 ]
 
 test('a limit that makes no sense, or that there is none of, is refused with what would', () => {

@@ -55,7 +55,7 @@ test('a reference that fits several names all of them', () => {
 test('a reference that fits none names the nearest first', () => {
   const error = assertFails(() => findDevice('latpop', [phone, phone2, laptop]), 'no-device', /"latpop"/)
   assert.match(error.hint ?? '', /: laptop, /)
-  assertFails(() => findDevice('x', []), 'no-device', /No device is paired yet/)
+  assertFails(() => findDevice('x', []), 'no-device', /none is paired yet/)
   assertFails(() => findDevice('', all), 'no-device')
   assertFails(() => findDevice('  ', [laptop]), 'no-device')
   const long = assertFails(() => findDevice('é\n\u001b'.repeat(10_000), all), 'no-device')

@@ -1,5 +1,8 @@
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { join } from 'node:path'
 import { randomBytes } from 'node:crypto'
+import { publicDhtProtocol } from '../../src/network/dht/dht-service.ts'
+import { chooseRandomPort } from '../../src/network/listen-port.ts'
 import {
   honestRecord,
   oversizedRecord,
@@ -10,7 +13,7 @@ import {
 } from './dht-records.ts'
 import { pretendToHaveACard, recordDials } from './dials.ts'
 import { fakePeerId } from './fake-peer-id.ts'
-import { HostileDht, type HostileAnswer } from './hostile-dht.ts'
+import { HostileDht, type HostileAnswer, type InventedPeer } from './hostile-dht.ts'
 import { addressOf, outcomeOf, pause, tryJoin, until, type Scene } from './scene.ts'
 import { unless, type Patch, type Threat, type Verdict } from './threat.ts'
 
@@ -159,8 +162,37 @@ export const threats: Threat[] = [
           },
           {
             file: filterFile,
-            find: `return host?.value !== undefined && isIP(host.value) > 0 && classOfIp(host.value) === 'never'`,
-            replace: `return host === undefined`,
+            find: `return kind === null || kind === 'never'`,
+            replace: `return kind === null`,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 22,
+    title:
+      "a node of the public DHT that names the reader's machine, its network or a socket has nothing there dialled",
+    attack: nameForbidden,
+    seconds: 6,
+    without: [
+      {
+        what: 'the choice of addresses that mean the same everywhere',
+        patches: [
+          {
+            file: 'src/network/public/throwaway-host.ts',
+            find: `privateAddresses ? tcp() : publicTcp(hostsOf(bootstrap))`,
+            replace: `tcp()`,
+          },
+        ],
+      },
+      {
+        what: 'the look at where a name leads',
+        patches: [
+          {
+            file: 'src/network/public/public-tcp.ts',
+            find: `.filter(({ address }: LookupAddress) => isPublicClass(classOfIp(address)))`,
+            replace: ``,
           },
         ],
       },
@@ -219,14 +251,27 @@ async function poison(scene: Scene): Promise<Verdict> {
   const hostile = await Promise.all(poisons.map((value) => hostileServer(scene, () => ({ value }))))
   const { address } = await rendezvousServer(scene)
   const bob = await scene.node('bob', { rendezvous: [address, ...hostile.map((each) => each.address)] })
-  const joining = tryJoin(bob, invitation.words, [], { timeoutMs: 20_000 })
-  // Whoever believes one of them may ask the others no more.
-  const areAllAsked = (): boolean => hostile.every(({ overheard }) => overheard.length > 0)
-  await until(() => areAllAsked() || dialsTo(dials, `${nowhere}.`) > 0, 'bob asks them all', 15_000)
-  await pause(1_000)
+  const enough = new AbortController()
+  const joining = tryJoin(bob, invitation.words, [], { timeoutMs: 60_000, signal: enough.signal })
+  // A second question shows that the answers to the first have been looked at. Whoever believes one of them may ask the others no
+  // more.
+  const questions = ({ overheard }: HostileDht): number =>
+    overheard.filter((heard) => heard.value === null && Buffer.compare(heard.routingKey, routingKey) === 0)
+      .length
+  const areAllAskedAgain = (): boolean => hostile.every((each) => questions(each) >= 2)
+  await until(
+    () => areAllAskedAgain() || dialsTo(dials, `${nowhere}.`) > 0,
+    'bob asks them all again',
+    45_000,
+  )
   const content = { peer: alice.peerId, addresses: [bareAddressOf(alice)] }
   const writer = hostile[0]
   await writer?.put(address, routingKey, await honestRecord(keys, content, 1n))
+  if (dialsTo(dials, `${nowhere}.`) > 0) {
+    // The verdict is out, but for how many are dialled.
+    await pause(2_000)
+    enough.abort()
+  }
   const outcome = outcomeOf(await joining)
   const [unsigned, unsealed, many] = ['1', '2', '3'].map((place) => dialsTo(dials, `${nowhere}.${place}.`))
   return unless(
@@ -357,6 +402,60 @@ async function listForbidden(scene: Scene): Promise<Verdict> {
       [`dialled: ${[...new Set(dialled)].join(', ')}`]: dialled.length > 0,
     },
     `of ${hosts.length} addresses one is dialled, ${elsewhere}`,
+  )
+}
+
+async function nameForbidden(scene: Scene): Promise<Verdict> {
+  const dials = recordDials()
+  let visitors = 0
+  const serve = async (at: { host: string; port: number } | { path: string }): Promise<Server> => {
+    const local = createServer((socket) => {
+      visitors += 1
+      socket.destroy()
+    })
+    await new Promise<void>((resolve) => local.listen(at, resolve))
+    scene.after(() => void local.close())
+    return local
+  }
+  const local = await serve({ host: '127.0.0.1', port: 0 })
+  const { port } = local.address() as AddressInfo
+  const path = join(scene.directory(), 'socket')
+  await serve({ path })
+  const elsewhere = '20.3.4.77'
+  const neighbour = '192.168.77.7'
+  const closer = (): InventedPeer[] =>
+    Array.from({ length: 20 }, () => ({
+      peer: fakePeerId(),
+      addresses: [
+        `/unix/${encodeURIComponent(path)}`,
+        `/dns4/localhost/tcp/${port}`,
+        `/ip4/127.0.0.1/tcp/${port}`,
+        `/ip4/${neighbour}/tcp/${port}`,
+        `/ip4/${elsewhere}/tcp/${port}`,
+      ],
+    }))
+  const listen = [`/ip4/127.66.9.9/tcp/${await chooseRandomPort()}`]
+  const hostile = await HostileDht.start({
+    answer: () => ({ closer: closer() }),
+    protocol: publicDhtProtocol,
+    listen,
+    // Where it says that it is: anybody may believe it who comes back.
+    create: { addresses: { listen, announce: [`/ip4/${neighbour}/tcp/${port}`, `/ip4/${elsewhere}/tcp/1`] } },
+  })
+  scene.after(() => hostile.stop())
+  // Public nodes are among those by which it enters, so private ones do not count.
+  const bootstrap = [`${listen[0]}/p2p/${hostile.peerId}`, `/ip4/${elsewhere}/tcp/2/p2p/${fakePeerId()}`]
+  const alice = await scene.node('alice', { dht: 'public', dhtBootstrap: bootstrap })
+  await alice.pair()
+  await until(() => dials.includes(`${elsewhere}:${port}`), 'the address that may be dialled is', 10_000)
+  await pause(2_000)
+  const inside = dials.filter((dial) => dial.startsWith(neighbour) || /^(?:127\.0|::1)/u.test(dial))
+  return unless(
+    {
+      'a service of its own machine has a visitor': visitors > 0,
+      [`dialled: ${[...new Set(inside)].join(', ')}`]: inside.some((dial) => dial.endsWith(`:${port}`)),
+    },
+    `of five addresses of each peer one is dialled, ${elsewhere}`,
   )
 }
 

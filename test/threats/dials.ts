@@ -13,7 +13,7 @@ export function recordDials(): string[] {
     const { host, port } = options
     if (host === undefined || port === undefined) return original.apply(this, args)
     dials.push(`${host}:${port}`)
-    if (/^(?:127\.|::1$|::ffff:127\.|::ffff:7f)/u.test(host)) return original.apply(this, args)
+    if (/^(?:localhost$|127\.|::1$|::ffff:127\.|::ffff:7f)/u.test(host)) return original.apply(this, args)
     process.nextTick(() => this.destroy(new Error('not in this test')))
     return this
   }

@@ -56,8 +56,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/session/frames.ts',
-            find: `if (length > max) {`,
-            replace: `if (length < 0) {`,
+            find: `if (length > max) throw tooLong(type, length)`,
+            replace: `if (length < 0) throw tooLong(type, length)`,
           },
         ],
       },

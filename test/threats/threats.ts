@@ -28,6 +28,7 @@ const groups = [
   'crashes',
   'decoders',
   'dht',
+  'answers',
   'tracking',
 ] as const
 

@@ -57,6 +57,8 @@ type Device struct {
 	host       host.Host
 	store      *store
 	rendezvous *rendezvous
+	outreach   *outreach
+	codeShown  chan struct{} // there is another code
 	context    context.Context
 	stop       context.CancelFunc
 	closers    []func() error
@@ -64,15 +66,16 @@ type Device struct {
 	mu          sync.Mutex
 	invitations []*pairing.Invitation
 	join        *pairing.Join
-	answers     chan bool // of the person who is asked
-	candidates  map[peer.ID]bool
-	wanted      chan struct{}       // closed when there is another candidate
+	answers     chan bool           // of the person who is asked
+	candidates  map[peer.ID]int     // how often there was news of each
+	wanted      chan struct{}       // closed when there is news of a candidate
 	sessions    map[peer.ID][]*held // the newest first
 	ownTopics   map[string]bool
 	theirTopics map[peer.ID]map[string]bool
 }
 
-// Start starts a device. It dials nobody by itself, but its rendezvous nodes.
+// Start starts a device. It dials nobody by itself but its rendezvous nodes
+// and, while it shows a code, whoever it sees.
 func Start(options Options) (*Device, error) {
 	options.Name = pairing.CleanName(options.Name)
 	kept, err := openStore(options.Directory)
@@ -87,7 +90,8 @@ func Start(options Options) (*Device, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	d := &Device{
 		options: options, host: made, store: kept, context: ctx, stop: stop, closers: []func() error{made.Close},
-		candidates: map[peer.ID]bool{}, wanted: make(chan struct{}), sessions: map[peer.ID][]*held{},
+		outreach: &outreach{host: made}, codeShown: make(chan struct{}, 1),
+		candidates: map[peer.ID]int{}, wanted: make(chan struct{}), sessions: map[peer.ID][]*held{},
 		ownTopics: map[string]bool{}, theirTopics: map[peer.ID]map[string]bool{},
 	}
 	made.SetStreamHandler(pairingProtocol, d.handlePairing)
@@ -108,6 +112,7 @@ func Start(options Options) (*Device, error) {
 		go d.publishPresence()
 	}
 	go d.lookAtInvitations()
+	go d.reachOut()
 	return d, nil
 }
 
@@ -189,9 +194,11 @@ func (d *Device) HandlePeerFound(found peer.AddrInfo) {
 	if found.ID == d.host.ID() {
 		return
 	}
-	d.host.Peerstore().AddAddrs(found.ID, found.Addrs, addressLifetime)
-	d.options.Report(Event{Event: "found", PeerID: found.ID.String(), Addresses: textsOf(found.Addrs)})
+	addresses := found.Addrs[:min(len(found.Addrs), maxDialled)]
+	d.host.Peerstore().AddAddrs(found.ID, addresses, addressLifetime)
+	d.options.Report(Event{Event: "found", PeerID: found.ID.String(), Addresses: textsOf(addresses)})
 	d.addCandidate(found.ID)
+	d.outreach.see(found.ID)
 }
 
 const (
@@ -199,13 +206,14 @@ const (
 	maxCandidates   = 256
 )
 
+// addCandidate has a join ask this peer, at once: there is news of it.
 func (d *Device) addCandidate(id peer.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.candidates[id] || len(d.candidates) == maxCandidates {
+	if d.candidates[id] == 0 && len(d.candidates) == maxCandidates {
 		return
 	}
-	d.candidates[id] = true
+	d.candidates[id]++
 	close(d.wanted)
 	d.wanted = make(chan struct{})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"spacedock/interop/pairing"
+	"spacedock/interop/record"
 )
 
 const (
@@ -47,8 +48,14 @@ func (d *Device) Invite(ask bool) (words, uri string, err error) {
 	}
 	d.invitations = append(d.invitations, invitation)
 	d.mu.Unlock()
+	select {
+	case d.codeShown <- struct{}{}:
+	default:
+	}
 	if d.rendezvous != nil {
-		go d.publishInvitation(invitation)
+		code := invitation.Keys()
+		go d.keepRecord(record.Initiators(code), 0, invitation.Open)
+		go d.findJoiners(record.Joiners(code), invitation.Open)
 	}
 	return invitation.Words(), d.uriOf(invitation.Words()), nil
 }
@@ -106,7 +113,7 @@ func (d *Device) Join(text string, peers []string, ask bool, limit time.Duration
 	}
 	d.join = join
 	for _, id := range given {
-		d.candidates[id] = true
+		d.candidates[id]++
 	}
 	go d.runJoin(join, limit)
 	return nil
@@ -116,9 +123,18 @@ func (d *Device) runJoin(join *pairing.Join, limit time.Duration) {
 	ctx, done := context.WithTimeout(d.context, limit)
 	defer done()
 	if d.rendezvous != nil {
-		go d.lookForInvitation(ctx, join.Keys())
+		code, isOpen := join.Keys(), func() bool { return ctx.Err() == nil }
+		go d.lookFor(record.Initiators(code), isOpen, func(content record.Content) bool {
+			id, err := d.keepAddresses(content, record.MaxAddresses)
+			if err == nil {
+				d.addCandidate(id)
+			}
+			return err == nil
+		})
+		go d.leaveRecord(record.Joiners(code), isOpen)
 	}
 	found, err := join.Run(ctx, d.feedCandidates(ctx))
+	done()
 	d.mu.Lock()
 	d.join = nil
 	d.mu.Unlock()
@@ -131,23 +147,24 @@ func (d *Device) runJoin(join *pairing.Join, limit time.Duration) {
 	d.reportPairing(found, failure.Reason)
 }
 
-// feedCandidates hands on everybody who is seen, as long as the search goes on.
+// feedCandidates hands on everybody who is seen, and again when there is news
+// of them, as long as the search goes on.
 func (d *Device) feedCandidates(ctx context.Context) <-chan string {
 	feed := make(chan string)
 	go func() {
-		handed := map[peer.ID]bool{}
+		handed := map[peer.ID]int{}
 		for {
 			d.mu.Lock()
 			wanted := d.wanted
 			var fresh []peer.ID
-			for id := range d.candidates {
-				if !handed[id] {
+			for id, news := range d.candidates {
+				if handed[id] != news {
+					handed[id] = news
 					fresh = append(fresh, id)
 				}
 			}
 			d.mu.Unlock()
 			for _, id := range fresh {
-				handed[id] = true
 				select {
 				case feed <- id.String():
 				case <-ctx.Done():
@@ -307,6 +324,9 @@ func (d *Device) exchange(ctx context.Context, peerID string, question pairing.M
 	}
 	ctx, done := context.WithTimeout(network.WithAllowLimitedConn(ctx, "pairing"), pairing.PatienceTime)
 	defer done()
+	if err := d.reach(ctx, id); err != nil {
+		return pairing.Message{}, err
+	}
 	stream, err := d.host.NewStream(ctx, id, pairingProtocol)
 	if err != nil {
 		return pairing.Message{}, err
@@ -321,6 +341,25 @@ func (d *Device) exchange(ctx context.Context, peerID string, question pairing.M
 		return pairing.Message{}, err
 	}
 	return readMessage(stream)
+}
+
+// reach dials a peer, unless it is connected, or connects while its dial is
+// still under way, which may be in vain.
+func (d *Device) reach(ctx context.Context, id peer.ID) error {
+	ctx, arrived := context.WithCancel(ctx)
+	defer arrived()
+	watch := &network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
+		if c.RemotePeer() == id {
+			arrived()
+		}
+	}}
+	d.host.Network().Notify(watch)
+	defer d.host.Network().StopNotify(watch)
+	err := d.host.Connect(ctx, peer.AddrInfo{ID: id})
+	if len(d.host.Network().ConnsToPeer(id)) > 0 {
+		return nil
+	}
+	return err
 }
 
 // readMessage reads to the end of the stream, and no more than a message has.

@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
-	"spacedock/interop/pairing"
 	"spacedock/interop/record"
 )
 
@@ -18,16 +18,17 @@ const (
 	lookAtAddresses = 500 * time.Millisecond
 	publishAgain    = 3 * time.Minute
 	searchAgain     = 2 * time.Second
+	firstLookAgain  = 500 * time.Millisecond
+	lastLookAgain   = 4 * time.Second
+	foundLookAgain  = 10 * time.Second
 )
 
-// publishInvitation keeps a record by the words, as long as the code is good.
-func (d *Device) publishInvitation(invitation *pairing.Invitation) {
-	code := invitation.Keys()
-	keys := record.Keys{SigningSeed: code.RendezvousKey, RecordKey: code.RecordKey}
-	var sequence uint64
+// keepRecord keeps a record under the keys of a code as long as it is wanted,
+// each with a higher sequence than the one before.
+func (d *Device) keepRecord(keys record.Keys, sequence uint64, isWanted func() bool) {
 	var published []string
 	var at time.Time
-	for invitation.Open() && d.context.Err() == nil {
+	for isWanted() && d.context.Err() == nil {
 		addresses := d.rendezvous.addresses()
 		if len(addresses) > 0 && (!slices.Equal(addresses, published) || time.Since(at) > publishAgain) {
 			sequence++
@@ -39,23 +40,59 @@ func (d *Device) publishInvitation(invitation *pairing.Invitation) {
 	}
 }
 
-// lookForInvitation adds whoever published a record by the words to those who
-// are asked.
-func (d *Device) lookForInvitation(ctx context.Context, code pairing.CodeKeys) {
-	keys := record.Keys{SigningSeed: code.RendezvousKey, RecordKey: code.RecordKey}
-	var newest uint64
-	for ctx.Err() == nil {
-		_ = d.read(ctx, keys, func(content record.Content, sequence uint64) bool {
-			if sequence > newest {
-				newest = sequence
-				if id, err := d.keepAddresses(content); err == nil {
-					d.addCandidate(id)
-				}
-			}
+// leaveRecord leaves the joiner's record. One of an earlier join by the same
+// words, of whatever device, must not make it look older.
+func (d *Device) leaveRecord(keys record.Keys, isWanted func() bool) {
+	var highest uint64
+	for isWanted() && d.context.Err() == nil {
+		err := d.read(d.context, keys, func(_ record.Content, sequence uint64) bool {
+			highest = max(highest, sequence)
 			return false
 		})
-		d.pause(searchAgain)
+		if err == nil {
+			d.keepRecord(keys, highest, isWanted)
+			return
+		}
+		d.pause(firstLookAgain)
 	}
+}
+
+// lookFor calls back with every newer record under the keys of a code, as long
+// as that is wanted. The answer says whether it was of use.
+func (d *Device) lookFor(keys record.Keys, isWanted func() bool, found func(record.Content) bool) {
+	var newest uint64
+	wait, longest := firstLookAgain, lastLookAgain
+	for isWanted() && d.context.Err() == nil {
+		_ = d.read(d.context, keys, func(content record.Content, sequence uint64) bool {
+			if sequence > newest {
+				newest = sequence
+				if found(content) {
+					longest = foundLookAgain
+				}
+			}
+			return !isWanted()
+		})
+		d.pause(time.Duration((0.5 + rand.Float64()) * float64(wait)))
+		wait = min(2*wait, longest)
+	}
+}
+
+// findJoiners has this device connect to those who say by a record that they
+// type the words.
+func (d *Device) findJoiners(keys record.Keys, isWanted func() bool) {
+	joiners := map[string]bool{}
+	d.lookFor(keys, isWanted, func(content record.Content) bool {
+		if len(joiners) == maxJoiners && !joiners[content.Peer] {
+			return false
+		}
+		id, err := d.keepAddresses(content, maxDialled)
+		if err != nil || id == d.host.ID() {
+			return false
+		}
+		joiners[content.Peer] = true
+		d.outreach.see(id)
+		return true
+	})
 }
 
 // written is what a presence record said last.
@@ -105,7 +142,7 @@ func (d *Device) findPresence(ctx context.Context, id peer.ID, pairKey []byte) e
 				if content.Peer != id.String() {
 					return false
 				}
-				_, err := d.keepAddresses(content)
+				_, err := d.keepAddresses(content, record.MaxAddresses)
 				found = found || err == nil
 				return found
 			})
@@ -143,8 +180,9 @@ func (d *Device) read(ctx context.Context, keys record.Keys, enough func(record.
 	})
 }
 
-// keepAddresses takes those addresses of a record that lead somewhere.
-func (d *Device) keepAddresses(content record.Content) (peer.ID, error) {
+// keepAddresses takes those addresses of a record that lead somewhere, the
+// first of them.
+func (d *Device) keepAddresses(content record.Content, most int) (peer.ID, error) {
 	id, err := peer.Decode(content.Peer)
 	if err != nil {
 		return "", err
@@ -165,7 +203,7 @@ func (d *Device) keepAddresses(content record.Content) (peer.ID, error) {
 	if len(usable) == 0 {
 		return "", errors.New("no address of the record leads anywhere")
 	}
-	d.host.Peerstore().AddAddrs(id, usable, addressLifetime)
+	d.host.Peerstore().AddAddrs(id, usable[:min(len(usable), most)], addressLifetime)
 	return id, nil
 }
 

@@ -13,6 +13,10 @@ type CodeKeys struct {
 	RendezvousKey []byte
 	// RecordKey encrypts the rendezvous record.
 	RecordKey []byte
+	// JoinerRendezvousKey is the Ed25519 seed that signs the joiner's record.
+	JoinerRendezvousKey []byte
+	// JoinerRecordKey encrypts the joiner's record.
+	JoinerRecordKey []byte
 	// ProbeKey proves "I hold the code" on first contact.
 	ProbeKey []byte
 	// AuthKey authenticates the key agreement.
@@ -23,11 +27,13 @@ type CodeKeys struct {
 func NewCodeKeys(entropy []byte) CodeKeys {
 	prk := extract([]byte("spacedock/pairing/1"), entropy)
 	return CodeKeys{
-		SessionID:     Expand(prk, "session-id", 16),
-		RendezvousKey: Expand(prk, "rendezvous-key", 32),
-		RecordKey:     Expand(prk, "record-key", 32),
-		ProbeKey:      Expand(prk, "probe-key", 32),
-		AuthKey:       Expand(prk, "auth-key", 32),
+		SessionID:           Expand(prk, "session-id", 16),
+		RendezvousKey:       Expand(prk, "rendezvous-key", 32),
+		RecordKey:           Expand(prk, "record-key", 32),
+		JoinerRendezvousKey: Expand(prk, "joiner-rendezvous-key", 32),
+		JoinerRecordKey:     Expand(prk, "joiner-record-key", 32),
+		ProbeKey:            Expand(prk, "probe-key", 32),
+		AuthKey:             Expand(prk, "auth-key", 32),
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// askAgainAfter lies between two questions to the same candidate: it may
-	// show the code a little later.
-	askAgainAfter = 2 * time.Second
+	// A candidate that kept silent may show the code a little later.
+	firstAskAgain = 500 * time.Millisecond
+	lastAskAgain  = 8 * time.Second
 	maxCandidates = 64
 )
 
@@ -21,7 +21,7 @@ func (j *Join) search(ctx, attempts context.Context, candidates <-chan string) (
 	_, _ = rand.Read(seed)
 	found := make(chan *contact)
 	refused := make(chan Failure)
-	asked := map[string]bool{}
+	news := map[string]chan struct{}{} // of those who are asked
 	for {
 		select {
 		case <-ctx.Done():
@@ -33,15 +33,22 @@ func (j *Join) search(ctx, attempts context.Context, candidates <-chan string) (
 				candidates = nil
 				continue
 			}
-			if peer == j.options.Self || asked[peer] || len(asked) == maxCandidates {
+			if known := news[peer]; known != nil {
+				select {
+				case known <- struct{}{}:
+				default:
+				}
 				continue
 			}
-			asked[peer] = true
+			if peer == j.options.Self || len(news) == maxCandidates {
+				continue
+			}
+			news[peer] = make(chan struct{}, 1)
 			contact, err := newContact(j.keys, j.options, seed, peer)
 			if err != nil {
 				return nil, err
 			}
-			go j.ask(asking, contact, found, refused)
+			go j.ask(asking, contact, news[peer], found, refused)
 		case failure := <-refused:
 			return nil, failure
 		case contact := <-found:
@@ -55,8 +62,10 @@ func (j *Join) search(ctx, attempts context.Context, candidates <-chan string) (
 	}
 }
 
-// ask repeats a PairingRequest to one candidate, always the same bytes.
-func (j *Join) ask(ctx context.Context, contact *contact, found chan<- *contact, refused chan<- Failure) {
+// ask repeats a PairingRequest to one candidate, always the same bytes, ever
+// less often, and at once when there is news of it.
+func (j *Join) ask(ctx context.Context, contact *contact, news <-chan struct{}, found chan<- *contact, refused chan<- Failure) {
+	wait := firstAskAgain
 	for {
 		answer, err := j.options.Exchange(ctx, contact.peer, contact.request)
 		switch {
@@ -77,7 +86,10 @@ func (j *Join) ask(ctx context.Context, contact *contact, found chan<- *contact,
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(askAgainAfter):
+		case <-news:
+			wait = firstAskAgain
+		case <-time.After(wait):
+			wait = min(2*wait, lastAskAgain)
 		}
 	}
 }

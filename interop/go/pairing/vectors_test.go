@@ -46,6 +46,7 @@ func (v vector) check(t *testing.T) {
 	keys := NewCodeKeys(entropy)
 	for name, key := range map[string][]byte{
 		"sessionId": keys.SessionID, "rendezvousKey": keys.RendezvousKey, "recordKey": keys.RecordKey,
+		"joinerRendezvousKey": keys.JoinerRendezvousKey, "joinerRecordKey": keys.JoinerRecordKey,
 		"probeKey": keys.ProbeKey, "authKey": keys.AuthKey,
 	} {
 		equal(t, name, hex.EncodeToString(key), v.CodeKeys[name], nil)

@@ -50,6 +50,16 @@ type Content struct {
 	Addresses []string `json:"addresses"`
 }
 
+// Initiators are the keys of the record that the one who shows the code leaves.
+func Initiators(code pairing.CodeKeys) Keys {
+	return Keys{SigningSeed: code.RendezvousKey, RecordKey: code.RecordKey}
+}
+
+// Joiners are those of the record that the one who types it leaves.
+func Joiners(code pairing.CodeKeys) Keys {
+	return Keys{SigningSeed: code.JoinerRendezvousKey, RecordKey: code.JoinerRecordKey}
+}
+
 // PresenceKeys are those of the record that a device writes in an epoch for
 // the one that it is paired with.
 func PresenceKeys(pairKey []byte, writer string, epoch int64) Keys {

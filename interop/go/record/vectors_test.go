@@ -76,8 +76,7 @@ func (v vector) keys(t *testing.T) Keys {
 	if v.PairKey != "" {
 		return PresenceKeys(decodeHex(t, v.PairKey), v.Peer, v.Epoch)
 	}
-	code := pairing.NewCodeKeys(decodeHex(t, v.Entropy))
-	return Keys{SigningSeed: code.RendezvousKey, RecordKey: code.RecordKey}
+	return Initiators(pairing.NewCodeKeys(decodeHex(t, v.Entropy)))
 }
 
 func decodeHex(t *testing.T, text string) []byte {

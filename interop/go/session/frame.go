@@ -17,6 +17,7 @@ const (
 	dialerProof       frameType = 0x03
 	unknownDevice     frameType = 0x04
 	revoked           frameType = 0x05
+	otherVersion      frameType = 0x06
 	request           frameType = 0x10
 	response          frameType = 0x11
 	failure           frameType = 0x12
@@ -35,6 +36,9 @@ const (
 	eventCredit       frameType = 0x29
 	systemEventCredit frameType = 0x2a
 )
+
+// firstOptional is the first of the types that may be passed over unknown.
+const firstOptional frameType = 0x60
 
 const (
 	headerSize   = 9
@@ -56,6 +60,7 @@ var shapes = map[frameType]shape{
 	dialerProof:       {min: 1, max: 256},
 	unknownDevice:     {},
 	revoked:           {min: 32, max: 64},
+	otherVersion:      {min: 1, max: 16},
 	request:           {min: 1, max: maxPayload, channel: true, continued: true},
 	response:          {min: 0, max: maxPayload, channel: true, continued: true},
 	failure:           {min: 2, max: maxErrorText, channel: true},
@@ -85,8 +90,17 @@ type frame struct {
 
 var errBrokenRules = errors.New("the other side broke the rules of the session")
 
-// readFrame reads one frame; the header is checked before any payload is kept.
+// readFrame reads the next frame that is known; the header is checked before
+// any payload is kept.
 func readFrame(reader io.Reader) (frame, error) {
+	for {
+		if f, err := readAnyFrame(reader); err != nil || f.kind < firstOptional {
+			return f, err
+		}
+	}
+}
+
+func readAnyFrame(reader io.Reader) (frame, error) {
 	var header [headerSize]byte
 	if _, err := io.ReadFull(reader, header[:]); err != nil {
 		return frame{}, err
@@ -96,6 +110,10 @@ func readFrame(reader io.Reader) (frame, error) {
 		kind:    frameType(header[4] &^ moreFollow),
 		more:    header[4]&moreFollow != 0,
 		channel: binary.BigEndian.Uint32(header[5:]),
+	}
+	if f.kind >= firstOptional && length <= maxPayload {
+		_, err := io.CopyN(io.Discard, reader, int64(length))
+		return f, err
 	}
 	expected, known := shapes[f.kind]
 	switch {

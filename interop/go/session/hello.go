@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"spacedock/interop/pairing"
@@ -41,6 +42,24 @@ var ErrUnknownDevice = errors.New("the other device does not know this one")
 type RevokedError struct{ Farewells []byte }
 
 func (e RevokedError) Error() string { return "the other device has ended the pairing" }
+
+// OtherVersionError says that the two sides speak no version of the hello in
+// common.
+type OtherVersionError struct{ Theirs []byte }
+
+func (e OtherVersionError) Error() string {
+	older := "this device"
+	if slices.Max(e.Theirs) < version {
+		older = "the other device"
+	}
+	return fmt.Sprintf("it speaks versions %v of the session, and this one %d: update %s", e.Theirs, version, older)
+}
+
+// sayVersion answers a hello, or an answer, of another version.
+func sayVersion(stream io.Writer) error {
+	_, err := stream.Write(frame{kind: otherVersion, payload: []byte{version}}.encode())
+	return err
+}
 
 // ends are the two peers of a session, by the bytes of their peer ids.
 type ends struct{ dialer, listener []byte }
@@ -95,6 +114,9 @@ func dialHello(stream io.ReadWriter, peers ends, keys [][]byte) (proved, error) 
 		return proved{}, ErrUnknownDevice
 	case answer.kind == revoked:
 		return proved{}, RevokedError{answer.payload}
+	case answer.kind == otherVersion:
+		_ = sayVersion(stream)
+		return proved{}, OtherVersionError{answer.payload}
 	case answer.kind != listenerHello || len(answer.payload) != prefixSize+proofSize || answer.payload[0] != version:
 		return proved{}, fmt.Errorf("%w: no hello came", errBrokenRules)
 	}
@@ -117,6 +139,15 @@ func listenHello(stream io.ReadWriter, peers ends, keys [][]byte) (proved, error
 		return proved{}, err
 	}
 	hello := first.payload
+	if first.kind == dialerHello && hello[0] != version {
+		theirs := hello[:1]
+		if err := sayVersion(stream); err == nil {
+			if told, err := readFrame(stream); err == nil && told.kind == otherVersion {
+				theirs = told.payload
+			}
+		}
+		return proved{}, OtherVersionError{theirs}
+	}
 	ids := len(hello) - prefixSize
 	if first.kind != dialerHello || ids < keyIDSize || ids > maxKeys*keyIDSize || ids%keyIDSize != 0 || hello[0] != version {
 		return proved{}, fmt.Errorf("%w: no hello came", errBrokenRules)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pairing::description::{open, seal};
 use crate::pairing::fields::{Bytes32, expand, fields, same};
+use crate::pairing::keys::CodeKeys;
 
 const MAX_RECORD_BYTES: usize = 2048;
 const CONTENT_BYTES: usize = 1024;
@@ -19,6 +20,7 @@ const SIGNATURE_FIELD: u8 = 8 << 3 | 2;
 const DATA_FIELD: u8 = 9 << 3 | 2;
 
 /// Who may write a record, and who may read it.
+#[derive(Clone)]
 pub struct RecordKeys {
     identity: Keypair,
     record_key: Bytes32,
@@ -49,6 +51,16 @@ impl RecordKeys {
     pub fn new(signing_seed: &Bytes32, record_key: &Bytes32) -> Option<Self> {
         let identity = Keypair::ed25519_from_bytes(*signing_seed).ok()?;
         Some(Self { identity, record_key: *record_key })
+    }
+
+    /// Of the record that the one who shows the code leaves.
+    pub fn initiators(code: &CodeKeys) -> Option<Self> {
+        Self::new(&code.rendezvous_key, &code.record_key)
+    }
+
+    /// Of the record that the one who types the code leaves.
+    pub fn joiners(code: &CodeKeys) -> Option<Self> {
+        Self::new(&code.joiner_rendezvous_key, &code.joiner_record_key)
     }
 
     /// Of the record that `writer` leaves in an epoch for the device with which it has the pair key.

@@ -123,6 +123,15 @@ fn frames() {
         assert_eq!(frame.payload, bytes(&vector["payload"]));
         assert_eq!(frame.encode(), written);
     }
+    let known = bytes(&vectors["frames"][0]["frame"]);
+    for vector in list(&vectors["skipped"]) {
+        let skipped = bytes(&vector["frame"]);
+        let both = [skipped.clone(), known.clone(), skipped].concat();
+        let mut reader = both.as_slice();
+        let frame = block_on(read_frame(&mut reader)).expect("it can be read").expect("a frame");
+        assert_eq!(frame.encode(), known, "{}", vector["note"]);
+        assert!(block_on(read_frame(&mut reader)).expect("it can be read").is_none());
+    }
     for vector in list(&vectors["refused"]) {
         // Whatever payload follows: the header alone is refused.
         let mut header = bytes(&vector["bytes"]);

@@ -49,6 +49,8 @@ fn codes_and_their_keys() {
         assert_eq!(keys.session_id, hex(&expected["sessionId"]));
         assert_eq!(keys.rendezvous_key, hex(&expected["rendezvousKey"]));
         assert_eq!(keys.record_key, hex(&expected["recordKey"]));
+        assert_eq!(keys.joiner_rendezvous_key, hex(&expected["joinerRendezvousKey"]));
+        assert_eq!(keys.joiner_record_key, hex(&expected["joinerRecordKey"]));
         assert_eq!(keys.probe_key, hex(&expected["probeKey"]));
         assert_eq!(keys.auth_key, hex(&expected["authKey"]));
     }

@@ -6,6 +6,7 @@ import { printableLine } from '../../daemon/printable.ts'
 import { stopDaemon } from '../../daemon/stop.ts'
 import { version } from '../../version.ts'
 import type { Command, CommandContext } from '../command.ts'
+import { told } from '../command-hints.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { statusText } from '../status-text.ts'
 
@@ -101,7 +102,7 @@ async function runInForeground({ options, dataDir, settings, environment }: Comm
     environment.loadNode(),
   ])
   const report = reportDescriptor === undefined ? {} : { reportDescriptor }
-  const exitCode = await runDaemon({ dataDir, settings, createNode, ...report })
+  const exitCode = await told(runDaemon({ dataDir, settings, createNode, ...report }))
   // The node is closed; whatever a library still holds open must not keep the process.
   process.exit(exitCode)
 }

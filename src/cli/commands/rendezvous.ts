@@ -1,5 +1,6 @@
 import { createLog, defaultLogLevel, logLevels } from '../../daemon/log.ts'
 import type { Command } from '../command.ts'
+import { told } from '../command-hints.ts'
 import { exitCodes } from '../exit-codes.ts'
 
 const defaultPort = 4111
@@ -63,25 +64,27 @@ export const rendezvous: Command = {
     const logLevel = options.choice('log-level', logLevels) ?? defaultLogLevel
     // Only here: it is most of the program's weight.
     const { runRendezvous } = await import('../../daemon/rendezvous.ts')
-    await runRendezvous({
-      dataDir,
-      port,
-      interfaces: interfaces.length === 0 || interfaces.includes('all') ? undefined : interfaces,
-      announce: options.list('announce'),
-      others: options.list('rendezvous'),
-      maxReservations,
-      log: createLog((line) => process.stderr.write(line), { level: () => logLevel }),
-      signal,
-      onListening: (server) => {
-        const addresses = server.addresses()
-        output.result(
-          { event: 'listening', peerId: server.peerId, addresses },
-          ['Devices find it with one of:', ...addresses.map((address) => `  --rendezvous ${address}`)].join(
-            '\n',
-          ),
-        )
-      },
-    })
+    await told(
+      runRendezvous({
+        dataDir,
+        port,
+        interfaces: interfaces.length === 0 || interfaces.includes('all') ? undefined : interfaces,
+        announce: options.list('announce'),
+        others: options.list('rendezvous'),
+        maxReservations,
+        log: createLog((line) => process.stderr.write(line), { level: () => logLevel }),
+        signal,
+        onListening: (server) => {
+          const addresses = server.addresses()
+          output.result(
+            { event: 'listening', peerId: server.peerId, addresses },
+            ['Devices find it with one of:', ...addresses.map((address) => `  --rendezvous ${address}`)].join(
+              '\n',
+            ),
+          )
+        },
+      }),
+    )
     return exitCodes.ok
   },
 }

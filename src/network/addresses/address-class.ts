@@ -44,6 +44,11 @@ export function classOfIp(ip: string): Exclude<AddressClass, 'relayed'> {
   return found?.class ?? (family === 'ipv6' ? 'global-ipv6' : 'public')
 }
 
+/** Whether it means the same everywhere on the internet; of a name, that is for whoever looks it up to see. */
+export function isPublicClass(kind: AddressClass | null): boolean {
+  return kind === 'public' || kind === 'global-ipv6'
+}
+
 const hostNames = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6', 'dnsaddr'])
 
 /** By family: a list for both would take every IPv4 address for one that is mapped into IPv6. */

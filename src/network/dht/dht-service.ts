@@ -9,6 +9,7 @@ import { ipnsSelector } from 'ipns/selector'
 import { ipnsValidator } from 'ipns/validator'
 import type { Clock } from '../../api.ts'
 import { maxRecordLength } from '../../pairing/rendezvous-record.ts'
+import { limitFirstMessage } from '../answer-limit.ts'
 import { limitNamedPeers, NamedPeers } from './named-peers.ts'
 import { RecordStore, servedConnection } from './record-store.ts'
 import type { RecordLimits } from './store-quota.ts'
@@ -33,8 +34,9 @@ export interface DhtServiceOptions {
  */
 export function dhtService(options: DhtServiceOptions): (components: KadDHTComponents) => KadDHT {
   const { mode, network, clock, limits, privateAddresses = network === 'private' } = options
+  const protocol = network === 'private' ? privateDhtProtocol : publicDhtProtocol
   const create = kadDHT({
-    protocol: network === 'private' ? privateDhtProtocol : publicDhtProtocol,
+    protocol,
     clientMode: mode === 'client',
     peerInfoMapper: privateAddresses ? passthroughMapper : removePrivateAddressesMapper,
     validators: { ipns: validate },
@@ -48,6 +50,7 @@ export function dhtService(options: DhtServiceOptions): (components: KadDHTCompo
     networkDialTimeout: { minTimeout: 2_000, maxTimeout: 6_000 },
   })
   return (components) => {
+    if (mode === 'client') components.registrar.use(protocol, [limitFirstMessage(maxAnswerBytes)])
     const store = new RecordStore(clock, limits)
     const dht = create(
       new Proxy(components, {
@@ -73,6 +76,8 @@ const namedPeers = {
   private: { perAnswerer: 8, inAll: 48 },
   public: { perAnswerer: 20, inAll: 200 },
 }
+/** A record, and twenty peers with a hundred addresses each. */
+const maxAnswerBytes = 131_072
 /** Kademlia's alpha, for each of the paths. */
 const parallelRequests = 3
 /** Paths that share no node, so that a few hostile nodes do not end a lookup. */

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
-import { classOfIp } from '../addresses/address-class.ts'
+import { classOfAddress, classOfIp, isPublicClass } from '../addresses/address-class.ts'
 import { behindOuterAddress } from '../relay/outer-address.ts'
 import { someOfEachClass } from '../addresses/own-addresses.ts'
 import { parseVeiledAddress } from '../public/veiled-address.ts'
@@ -44,13 +44,16 @@ export function addressesToPublish(addresses: readonly string[], options: Addres
 export function isPublic(text: string): boolean {
   const host = parse(text)?.getComponents()[0]?.value
   if (host === undefined) return false
-  return isIP(host) === 0 || ['public', 'global-ipv6'].includes(classOfIp(host))
+  return isIP(host) === 0 || isPublicClass(classOfIp(host))
 }
 
-/** Whether nobody's device is there, whatever the circumstances: the machine's cloud, everybody, nobody. */
+/**
+ * Whether nobody's device is there, whatever the circumstances: the machine's cloud, everybody, nobody; or no IP network at all, such as
+ * a socket in the file system, to which libp2p's TCP would connect, too.
+ */
 export function isNeverDialled(address: Multiaddr): boolean {
-  const [host] = address.getComponents()
-  return host?.value !== undefined && isIP(host.value) > 0 && classOfIp(host.value) === 'never'
+  const kind = classOfAddress(address)
+  return kind === null || kind === 'never'
 }
 
 function isUsable(address: Multiaddr, peer: string, allowLoopback: boolean): boolean {

@@ -1,6 +1,5 @@
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { RendezvousContent, RendezvousKeys } from '../../pairing/rendezvous-record.ts'
-import { pause } from '../../clock.ts'
 import { Alarm } from '../alarm.ts'
 import { filterAddresses } from './address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
@@ -17,9 +16,18 @@ export interface PublishOptions {
   mayExist?: boolean
 }
 
+export interface SourceOptions {
+  /** Whose record it is. */
+  awaits: 'initiator' | 'joiner'
+  /** There is one that this version cannot read. */
+  onOtherVersion?: (version: number) => void
+}
+
 /** How the two devices of a code find each other through a DHT: each publishes a record and looks up the other's. */
 export class DhtRendezvous {
   readonly #parts: RecordParts
+  /** Of those who look. */
+  readonly #alarms = new Set<Alarm>()
 
   constructor(parts: RecordParts) {
     this.#parts = parts
@@ -36,25 +44,40 @@ export class DhtRendezvous {
   }
 
   /** Whoever left a record under the keys. */
-  source(keys: RendezvousKeys): CandidateSource {
-    return { name: 'internet', find: (search) => this.#find(keys, search) }
+  source(keys: RendezvousKeys, options: SourceOptions): CandidateSource {
+    return { name: 'internet', find: (search) => this.#find(keys, options, search) }
   }
 
-  async #find(keys: RendezvousKeys, { signal, onCandidate, onStatus }: CandidateSearch): Promise<void> {
+  /** This device is somewhere else now, or has been away: whoever looks does so at once, and is in a hurry again. */
+  look(): void {
+    for (const alarm of this.#alarms) alarm.ring()
+  }
+
+  async #find(
+    keys: RendezvousKeys,
+    { awaits, onOtherVersion }: SourceOptions,
+    { signal, onCandidate, onStatus }: CandidateSearch,
+  ): Promise<void> {
     const { client, clock } = this.#parts
     const alarm = new Alarm(clock)
+    this.#alarms.add(alarm)
     const startedAtMs = clock.monotonic()
     const tell = changesOnly((status, detail) => onStatus('internet', status, detail))
     let newest = -1n
     let pauseMs = firstPauseMs
-    const stopNodes = client.onNode(() => alarm.ring())
+    let nodes = 0
+    // The first node that comes is asked at once; later ones came to answer this very lookup.
+    const stopNodes = client.onNode(() => {
+      if (nodes === 0) alarm.ring()
+    })
     try {
       while (!signal.aborted) {
-        const { nodes } = client
+        nodes = client.nodes
         if (newest < 0n) this.#tellNodes(tell, startedAtMs)
         for await (const { content, sequence } of newerRecords(this.#parts, keys, {
           above: newest,
           signal,
+          onOtherVersion,
         })) {
           if (newest < 0n) pauseMs = firstPauseMs
           newest = sequence
@@ -64,13 +87,12 @@ export class DhtRendezvous {
           onCandidate(found)
         }
         const delayMs = pauseMs * (0.5 + randomFraction(this.#parts))
-        pauseMs = Math.min(newest < 0n ? longestPauseMs : longestLaterMs, pauseMs * 2)
-        // The first node that comes is asked at once; later ones came to answer this very lookup.
-        if (nodes === 0) await alarm.wait(delayMs, signal)
-        else await pause(clock, delayMs, signal)
+        pauseMs = Math.min(newest < 0n ? longestPausesMs[awaits] : longestLaterMs, pauseMs * 2)
+        if (await alarm.wait(delayMs, signal)) pauseMs = firstPauseMs
       }
     } finally {
       stopNodes()
+      this.#alarms.delete(alarm)
     }
   }
 
@@ -94,7 +116,11 @@ export class DhtRendezvous {
 
 /** Between two lookups, give or take half: twice as long each time. */
 const firstPauseMs = 500
-const longestPauseMs = 4_000
+/**
+ * The initiator's record is there before a person can type the words. The joiner's comes when that has been done, and mostly the joiner
+ * reaches the initiator without it.
+ */
+const longestPausesMs = { initiator: 4_000, joiner: 15_000 }
 /** The same, when a record was found: the first one of a device that has just started lacks the addresses at its relays. */
 const longestLaterMs = 10_000
 const republishMs = 180_000

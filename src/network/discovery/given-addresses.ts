@@ -25,26 +25,38 @@ function groupByPeer(addresses: readonly string[]): Map<string, string[]> {
   return peers
 }
 
-/** A multiaddr that names the peer it leads to, so that nobody else can answer there. */
-export function parsePeerAddress(text: string): { address: Multiaddr; peer: string } {
+/** The option in which an address was given. */
+type AddressOption = 'peers' | 'rendezvous' | 'dhtBootstrap'
+
+/** A multiaddr that names the peer it leads to, so that nobody else can answer there. Throws `invalid-argument`. */
+export function parsePeerAddress(
+  text: string,
+  option: AddressOption = 'peers',
+): { address: Multiaddr; peer: string } {
+  const bad = (problem: string, cause?: unknown): SpacedockError =>
+    badAddress(text, problem, { option, cause })
   try {
     const address = multiaddr(text)
     const components = address.getComponents()
     const last = components.at(-1)
-    if (last?.name !== 'p2p' || last.value === undefined) throw badAddress(text, 'does not say whose it is')
+    if (last?.name !== 'p2p' || last.value === undefined) throw bad('does not say whose it is')
     if (!components.some(({ name }) => name === 'tcp' || name === 'dnsaddr')) {
-      throw badAddress(text, 'names no TCP port')
+      throw bad('names no TCP port')
     }
     return { address, peer: peerIdFromString(last.value).toString() }
   } catch (error) {
-    throw error instanceof SpacedockError ? error : badAddress(text, 'is not one of a device', error)
+    throw error instanceof SpacedockError ? error : bad('is not one of a device', error)
   }
 }
 
-function badAddress(text: string, problem: string, cause?: unknown): SpacedockError {
+function badAddress(
+  text: string,
+  problem: string,
+  details: { option: AddressOption; cause: unknown },
+): SpacedockError {
   const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text
   return new SpacedockError('invalid-argument', `The address "${shown}" ${problem}.`, {
-    hint: 'It looks like /ip4/192.168.1.20/tcp/40123/p2p/12D3KooW..., as "spacedock status" on the other device shows it.',
-    cause,
+    hint: 'It looks like /ip4/192.168.1.20/tcp/40123/p2p/12D3KooW...',
+    ...details,
   })
 }

@@ -14,6 +14,8 @@ export interface PresenceOptions {
   isConnected: (peer: string) => boolean
   /** A device has told where it is now. */
   onFound: (peer: string) => void
+  /** A device has told it in a way that only another version can read. */
+  onOtherVersion: (peer: string, version: number) => void
   /** The keys have changed: whoever publishes may take a new identity, so that nobody sees that it is the same. */
   onEpoch?: () => void
 }
@@ -156,7 +158,11 @@ export class PresenceRecords {
       epochs.map(async (epoch) => {
         const keys = presenceKeys(suite, followed.pairKey, peer, epoch)
         const above = epoch === newest.epoch ? newest.sequence : -1n
-        for await (const record of newerRecords(this.#records, keys, { above, signal })) {
+        for await (const record of newerRecords(this.#records, keys, {
+          above,
+          signal,
+          onOtherVersion: (version) => this.#options.onOtherVersion(peer, version),
+        })) {
           this.#take(peer, followed, epoch, record)
         }
       }),

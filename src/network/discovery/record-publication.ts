@@ -69,7 +69,10 @@ export async function keepPublished(
       if (signal.aborted) return
       last = { ...last, addresses: addresses.join(), stored }
       if (nodes > 0) last = { ...last, seed, sequence: next }
-      if (stored > 0) backoff.reset()
+      if (stored > 0) {
+        log('debug', 'dht.published', { nodes: stored, addresses: addresses.length })
+        backoff.reset()
+      }
       const isStarting = client.nodes === 0 && clock.monotonic() - startedAtMs < graceMs
       if (stored > 0) publication.onStatus('ready', `published to ${countNodes(stored)}`)
       else if (!isStarting) publication.onStatus('unavailable', reason(client, addresses))

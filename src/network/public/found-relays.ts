@@ -10,6 +10,7 @@ import type {
 import type { Registrar } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
+import { limitFirstMessage } from '../answer-limit.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 import type { Places } from '../relay/relay-reservations.ts'
 import { RelayWatch } from '../relay/relay-watch.ts'
@@ -63,6 +64,7 @@ export class FoundRelays implements Startable {
   }
 
   async afterStart(): Promise<void> {
+    this.#components.registrar.use(RELAY_V2_HOP_CODEC, [limitFirstMessage(maxAnswerBytes)])
     await takeCallsOnlyFrom(this.#components.registrar, (peer) => this.#held.has(peer))
   }
 
@@ -91,14 +93,15 @@ export class FoundRelays implements Startable {
     const isUsable = connection.direction === 'outbound' && !isRelayedConnection(connection)
     if (!isUsable || !protocols.includes(RELAY_V2_HOP_CODEC)) return
     const peer = peerId.toString()
-    if (!this.#candidates.has(peer) && this.#candidates.size >= maxCandidates) return
+    // It may say again and again who it is, over this connection or another.
+    if (this.#candidates.has(peer) || this.#candidates.size >= maxCandidates) return
     this.#candidates.set(peer, { peerId, connection, observed: observedAddr })
-    connection.addEventListener('close', () => this.#gone(peer, connection), { once: true })
+    connection.addEventListener('close', () => this.#gone(peer), { once: true })
     this.#fill()
   }
 
-  #gone(peer: string, connection: Connection): void {
-    if (this.#candidates.get(peer)?.connection === connection) this.#candidates.delete(peer)
+  #gone(peer: string): void {
+    this.#candidates.delete(peer)
     this.#fill()
   }
 
@@ -173,6 +176,8 @@ export class FoundRelays implements Startable {
 const wantedPlaces = 3
 const maxCandidates = 64
 const refusedMs = 600_000
+/** Some hundred addresses: a relay says its own. */
+const maxAnswerBytes = 16_384
 
 /** `20.3` of 20.3.4.5, the first 32 bits of an IPv6 address. */
 function networkOf(candidate: Candidate | undefined): string | undefined {

@@ -19,6 +19,7 @@ import { placesOf } from '../relay/relay-reservations.ts'
 import { RendezvousNodes } from '../relay/rendezvous-nodes.ts'
 import { mappedPortsOf } from '../relay/mapped-ports.ts'
 import { FoundRelays } from './found-relays.ts'
+import { publicTcp } from './public-tcp.ts'
 import type { Cover, Veil } from './veil.ts'
 import { formatVeiledAddress } from './veiled-address.ts'
 
@@ -65,8 +66,9 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
   const places = () => placesOf(made.circuit as Transport)
   const relays = (components: ConstructorParameters<typeof FoundRelays>[0]): FoundRelays =>
     (made.relays = new FoundRelays(components, { places, clock, log, onChange: onPlaces }))
+  const direct = privateAddresses ? tcp() : publicTcp(hostsOf(bootstrap))
   const host = await createLibp2p({
-    transports: veil === null ? [tcp()] : [ownPorts.transport(tcp(), () => true), circuit],
+    transports: veil === null ? [direct] : [ownPorts.transport(direct, () => true), circuit],
     connectionEncrypters: [noise()],
     streamMuxers: [streamMuxer()],
     services: {
@@ -118,6 +120,11 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
       await search
     },
   }
+}
+
+/** The person who names a node may mean one in a private network. */
+function hostsOf(addresses: readonly string[]): Set<string> {
+  return new Set(addresses.flatMap((address) => multiaddr(address).getComponents()[0]?.value ?? []))
 }
 
 interface Search {

@@ -23,7 +23,10 @@ export function mappedPortsOf(
   })
 }
 
-/** Whether a NAT keeps the ports, as most of those show that were seen at one address: `/ip4/203.0.113.7` -> true. */
+/**
+ * Whether a NAT keeps the ports, as most of those show that were seen at one address: `/ip4/203.0.113.7` -> true. What most agree
+ * upon comes first: one who tells a lie is not to take the place of the others.
+ */
 export function portKeepingByHost(
   mapped: readonly Pick<MappedPort, 'port' | 'seenAs'>[],
 ): Map<string, boolean> {
@@ -32,7 +35,8 @@ export function portKeepingByHost(
     const seen = hostAndPort(seenAs)
     if (seen !== null) votes.set(seen.host, (votes.get(seen.host) ?? 0) + (seen.port === own ? 1 : -1))
   }
-  return new Map([...votes].map(([host, count]) => [host, count > 0]))
+  const sorted = [...votes].sort(([, count], [, other]) => Math.abs(other) - Math.abs(count))
+  return new Map(sorted.map(([host, count]) => [host, count > 0]))
 }
 
 /** `/ip4/203.0.113.7/tcp/23456` -> `/ip4/203.0.113.7` and 23456 */

@@ -29,7 +29,7 @@ export interface PortPair {
 export const maxPorts = 8
 export const maxEnds = 4
 
-const endSchema = v.strictObject({
+const endSchema = v.object({
   /** `/ip4/203.0.113.7` */
   host: v.pipe(v.string(), v.maxLength(100)),
   ports: v.pipe(
@@ -39,27 +39,28 @@ const endSchema = v.strictObject({
   ),
   /**
    * `certain`: these are the ports. `counted`: the NAT gives each new connection the next one, and these are next.
-   * `unproven`: seen so by one other, and perhaps by no other else.
+   * `unproven`: seen so by one other, and perhaps by nobody else. Whatever a later version may say is `unknown`.
    */
-  kind: v.picklist(['certain', 'counted', 'unproven']),
+  kind: v.fallback(v.picklist(['certain', 'counted', 'unproven', 'unknown']), 'unknown'),
 })
 
 export const questionSchema = v.union([
-  v.strictObject({ ends: v.pipe(v.array(endSchema), v.maxLength(maxEnds)) }),
-  v.strictObject({ ready: v.literal(true) }),
-  v.strictObject({ go: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(maxPorts)) }),
+  v.object({ ends: v.pipe(v.array(endSchema), v.maxLength(maxEnds)) }),
+  v.object({ ready: v.literal(true) }),
+  v.object({ go: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(maxPorts)) }),
 ])
 
 export type Answer = v.InferOutput<typeof answerSchema>
 
-export const answerSchema = v.strictObject({
+export const answerSchema = v.object({
   /** Which of the asker's ends will be dialled, by its place in the list. */
   yours: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(maxEnds - 1))),
   mine: v.nullable(endSchema),
 })
 
-/** The IP version of an end at which a device can be; null for any other. */
-export function familyOf({ host, ports }: End): 'ip4' | 'ip6' | null {
+/** The IP version of an end at which a device can be met; null for any other. */
+function familyOf({ host, ports, kind }: End): 'ip4' | 'ip6' | null {
+  if (kind === 'unknown') return null
   let addresses: Multiaddr[]
   try {
     addresses = ports.map((port) => multiaddr(`${host}/tcp/${port}`))

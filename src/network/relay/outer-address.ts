@@ -1,5 +1,5 @@
 import { CODE_IP4, CODE_IP6, CODE_P2P, CODE_TCP, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
-import { classOfIp } from '../addresses/address-class.ts'
+import { classOfIp, isPublicClass } from '../addresses/address-class.ts'
 import { portKeepingByHost, type MappedPort } from './mapped-ports.ts'
 
 /**
@@ -14,7 +14,7 @@ export function outerAddresses(
   const hosts = [...portKeepingByHost(mapped)]
     .filter(([, isKept]) => isKept)
     .map(([host]) => host)
-    .filter((host) => isEverybodys(host.split('/').at(-1) ?? ''))
+    .filter((host) => isPublicClass(classOfIp(host.split('/').at(-1) ?? '')))
   return hosts.slice(0, maxOuterAddresses).map((host) => multiaddr(`${host}/tcp/${port}/tcp/${port}`))
 }
 
@@ -24,13 +24,9 @@ export function behindOuterAddress(address: Multiaddr): Multiaddr | null {
   if (ip?.code !== CODE_IP4 && ip?.code !== CODE_IP6) return null
   if (first?.code !== CODE_TCP || second?.code !== CODE_TCP || first.value !== second.value) return null
   if (more.length > 0 || (peer !== undefined && peer.code !== CODE_P2P)) return null
-  if (ip.value === undefined || !isEverybodys(ip.value)) return null
+  if (ip.value === undefined || !isPublicClass(classOfIp(ip.value))) return null
   const plain = `/${ip.name}/${ip.value}/tcp/${first.value}`
   return multiaddr(peer === undefined ? plain : `${plain}/p2p/${peer.value}`)
-}
-
-function isEverybodys(ip: string): boolean {
-  return ['public', 'global-ipv6'].includes(classOfIp(ip))
 }
 
 const maxOuterAddresses = 2

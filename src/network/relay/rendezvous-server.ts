@@ -59,7 +59,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   const { clock = systemClock, log = () => {} } = options
   for (const address of announce)
     parseAnnounced(address, '/dns4/meet.example.org/tcp/4111 or /ip4/20.3.4.5/tcp/4111')
-  const otherNodes = others.map((address) => parsePeerAddress(address))
+  const otherNodes = others.map((address) => parsePeerAddress(address, 'rendezvous'))
   const limits = { ...defaultRelayLimits, ...options.relay }
   const guard = new RelayGuard(clock, limits)
   const own = new OwnAddresses()
@@ -119,7 +119,8 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   if (libp2p.getMultiaddrs().length === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
-      hint: 'Check that a network interface is up (`ip address`), or name one with --interface.',
+      hint: 'Check that a network interface is up, or name one.',
+      option: 'interfaces',
     })
   }
   libp2p.addEventListener('connection:open', ({ detail }) => void dropSilent(detail))

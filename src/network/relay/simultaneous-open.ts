@@ -225,15 +225,16 @@ interface Schedule {
  */
 function scheduleOf(agreement: Agreement, roundTripMs: number): Schedule {
   const kinds = [agreement.own.end.kind, agreement.theirs.kind]
-  const isShort = roundTripMs < shortRoundTripMs && kinds.every((kind) => kind === 'certain')
-  const most = isShort ? maxPorts : 1
+  const isShort = roundTripMs < shortRoundTripMs
+  const isSpread = isShort && kinds.every((kind) => kind === 'certain')
+  const most = isSpread ? maxPorts : 1
   // The same port again would end as before.
   const attempts = kinds.includes('unproven') ? 1 : isShort ? maxShortAttempts : maxAttempts
   return {
     most,
     pairs: pairsOf(agreement, most),
-    waitMs: isShort ? roundTripMs / 4 : roundTripMs / 2,
-    spacingMs: isShort ? roundTripMs / 12 : 0,
+    waitMs: isSpread ? roundTripMs / 4 : roundTripMs / 2,
+    spacingMs: isSpread ? roundTripMs / 12 : 0,
     windowMs: 2 * roundTripMs + patienceMs,
     attempts,
   }
@@ -242,7 +243,7 @@ function scheduleOf(agreement: Agreement, roundTripMs: number): Schedule {
 const maxBytes = 4_096
 const exchangeTimeoutMs = 10_000
 const maxAttempts = 6
-/** They take little time each. */
+/** They take little time each, and fewer of them are exact enough. */
 const maxShortAttempts = 16
 const shortRoundTripMs = 60
 /** For what is slow on either machine. A packet that was lost is not waited for: another attempt is faster. */

@@ -5,7 +5,8 @@ import { SpacedockError } from '../../errors.ts'
  * high bit of the type says that more frames of the same message follow. What a frame may be is checked when its nine
  * header bytes are there, before a byte of payload is kept.
  *
- * Types 0x20 to 0x2f are for byte streams and events. A frame of an unknown type ends the session.
+ * Types 0x20 to 0x2f are for byte streams and events, those from 0x60 on are optional: whoever does not know one skips it.
+ * Any other unknown type ends the session.
  */
 export const frameTypes = {
   dialerHello: 0x01,
@@ -43,6 +44,9 @@ export interface Frame {
   channel: number
   payload: Uint8Array
 }
+
+/** From here on a reader passes over what it does not know, so that later programs can say more to older ones. */
+const firstOptionalType = 0x60
 
 export const maxPayloadBytes = 64 * 1024
 export const headerBytes = 9
@@ -116,6 +120,8 @@ export class FrameParser {
   #headerFilled = 0
   #chunk: Uint8Array = new Uint8Array(0)
   #pending: (Header & { payload: Uint8Array; filled: number }) | undefined
+  /** Bytes of an optional frame that are still to be passed over. */
+  #skipBytes = 0
 
   /** Bytes held: what of the last chunk was not asked for yet, and the frame that is not complete. */
   get bufferedBytes(): number {
@@ -130,10 +136,9 @@ export class FrameParser {
   /** Throws `too-large` or `invalid-message`; the stream has to be reset then. */
   next(): Frame | undefined {
     if (this.#pending === undefined) {
-      this.#headerFilled += this.#fill(this.#header, this.#headerFilled)
-      if (this.#headerFilled < headerBytes) return undefined
-      this.#headerFilled = 0
-      const { length, ...header } = parseHeader(this.#header)
+      const read = this.#nextHeader()
+      if (read === undefined) return undefined
+      const { length, ...header } = read
       if (this.#chunk.byteLength >= length) {
         const payload = this.#chunk.subarray(0, length)
         this.#chunk = this.#chunk.subarray(length)
@@ -149,6 +154,21 @@ export class FrameParser {
     return { type, more, channel, payload }
   }
 
+  /** Of the next frame that is not to be skipped. */
+  #nextHeader(): (Header & { length: number }) | undefined {
+    for (;;) {
+      const skipped = Math.min(this.#skipBytes, this.#chunk.byteLength)
+      this.#skipBytes -= skipped
+      this.#chunk = this.#chunk.subarray(skipped)
+      this.#headerFilled += this.#fill(this.#header, this.#headerFilled)
+      if (this.#headerFilled < headerBytes) return undefined
+      this.#headerFilled = 0
+      const header = parseHeader(this.#header)
+      if (header.type !== 'optional') return header
+      this.#skipBytes = header.length
+    }
+  }
+
   #fill(target: Uint8Array, filled: number): number {
     const taken = this.#chunk.subarray(0, target.byteLength - filled)
     target.set(taken, filled)
@@ -157,27 +177,36 @@ export class FrameParser {
   }
 }
 
-function parseHeader(bytes: Uint8Array): Header & { length: number } {
+function parseHeader(
+  bytes: Uint8Array,
+): (Header & { length: number }) | { type: 'optional'; length: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   const length = view.getUint32(0)
   const typeByte = view.getUint8(4)
   const channel = view.getUint32(5)
   const more = (typeByte & moreBit) !== 0
-  const type = typeOfByte.get(typeByte & ~moreBit)
-  if (type === undefined) throw malformed(`of the unknown type ${typeByte}`)
+  const code = typeByte & ~moreBit
+  const type = typeOfByte.get(code)
+  if (type === undefined && code >= firstOptionalType) {
+    if (length > maxPayloadBytes) throw tooLong('optional', length)
+    return { type: 'optional', length }
+  }
+  if (type === undefined) throw malformed(`of the unknown type ${code}`)
   const rule = frameRules[type]
   const [min, max] = rule.payloadBytes
-  if (length > max) {
-    throw new SpacedockError(
-      'too-large',
-      `The other device sent a ${type} frame that claims ${length} bytes.`,
-    )
-  }
+  if (length > max) throw tooLong(type, length)
   if (length < min || (more && length === 0)) throw malformed(`${type} that is too short`)
   if (length % (rule.unitBytes ?? 1) !== 0) throw malformed(`${type} of ${length} bytes`)
   if (more && !rule.continued) throw malformed(`${type} that claims to be continued`)
   if (rule.onChannel !== channel > 0) throw malformed(`${type} on channel ${channel}`)
   return { type, more, channel, length }
+}
+
+function tooLong(type: string, length: number): SpacedockError {
+  return new SpacedockError(
+    'too-large',
+    `The other device sent a frame (${type}) that claims ${length} bytes.`,
+  )
 }
 
 function malformed(what: string): SpacedockError {

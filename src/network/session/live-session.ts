@@ -107,7 +107,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     const interrupted = new SpacedockError(
       'interrupted',
       'The connection to the other device ended before the answer.',
-      { cause, hint: 'Try again when the device is back: "spacedock devices" says whether it is.' },
+      { cause, hint: 'Try again when the device is back.' },
     )
     inbound.abortAll(interrupted)
     outbound.rejectAll(interrupted)

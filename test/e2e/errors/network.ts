@@ -5,6 +5,7 @@ import { createLab, type Lab } from '../../lab/lab.ts'
 import { asAnotherUser, whyNoNamespaces, whyNoOtherUser } from './machine.ts'
 import {
   type Form,
+  inBothForms,
   makeDirectory,
   newDirectory,
   onLoopback,
@@ -35,9 +36,19 @@ export function networkSituations(hosts: Hosts): Situations {
     '`--metrics-port` with a port that another program uses': {
       provoke: async (form) => withPortTaken('--metrics-port', form),
     },
-    '`--interface` with a name that no usable interface has': {
+    '`--interface` with a name that no interface has': {
+      forms: inBothForms,
       provoke: async (form) =>
         spacedock(['up', '--interface', 'nosuch0'], { form, dataDir: await newDirectory() }),
+    },
+    '`--interface` with one that is down': {
+      obstacle: whyNoNamespaces,
+      provoke: async (form) => {
+        const lab = await hosts.lab
+        const place = await lab.host('unplugged', [await lab.lan('plugged', { ipv4: '10.1.0.0/24' })])
+        await place.run(['ip', 'link', 'set', 'eth0', 'down'])
+        return spacedock(['up', '--interface', 'eth0'], { form, place, dataDir: await newDirectory() })
+      },
     },
     'no network interface is up': {
       obstacle: whyNoNamespaces,

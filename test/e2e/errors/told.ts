@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { withCommandHint } from '../../../src/cli/command-hints.ts'
 import { exitCodeOf } from '../../../src/cli/exit-codes.ts'
 import type { Form, Outcome } from './situation.ts'
 
@@ -12,7 +13,7 @@ export interface Expected {
 /** Compares how a situation ended, and what was said in this form, with its row. */
 export function checkTold(outcome: Outcome, form: Form, expected: Expected): void {
   if (outcome.kind === 'library') {
-    const { code, message, hint = '' } = outcome.error
+    const { code, message, hint = '' } = withCommandHint(outcome.error)
     checkWording({ code, message, hint }, expected)
     assert.equal(exitCodeOf(code), expected.exitCode)
     return

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Device, SpacedockNode } from '../../../src/api.ts'
+import type { Device, NodeOptions, SpacedockNode } from '../../../src/api.ts'
 import { until } from '../../network/real-hosts.ts'
 import type { ForeignDevice } from '../foreign-device.ts'
 import type { Stage } from '../scenario.ts'
@@ -20,8 +20,9 @@ export async function couple(
   stage: Stage,
   role: Role,
   setUp: (node: SpacedockNode) => void = () => {},
+  options: Partial<NodeOptions> = {},
 ): Promise<Couple> {
-  const node = await stage.node('alice')
+  const node = await stage.node('alice', options)
   setUp(node)
   // One that listens nowhere cannot be dialled.
   const theirs = await stage.theirs('bob', role === 'dialer' ? { listen: [] } : {})

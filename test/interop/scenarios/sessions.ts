@@ -152,6 +152,16 @@ export function sessionScenarios(name: string, program: ForeignProgram | string)
       assert.equal((await theirs.event('message')).body, 'while it was away')
     })
   }
+
+  scenario('ours ends in order, and theirs connects to it after a restart', async (stage) => {
+    const dataDir = await stage.directory()
+    const { node, theirs } = await couple(stage, 'dialer', undefined, { dataDir })
+    await node.close()
+    await theirs.event('disconnected')
+    const again = await stage.node('alice', { dataDir })
+    await theirs.call('connect', { peerId: again.peerId, addresses: again.status().listen })
+    await until(() => again.devices()[0]?.state === 'connected', 'connected again')
+  })
 }
 
 /** Publishes until it is sent to that peer: what it subscribes to may still be on its way. */

@@ -132,7 +132,7 @@ scene(
     joining.end(`${String(words)}\n`)
     const told = await timed(() => joining.progress(({ event }) => event === 'obstacle'))
     assert.deepEqual([told.result['cause'], told.result['known']], ['no-answer', 'given'])
-    assert.match(told.result.message ?? '', /run "spacedock pair" here and "spacedock join" there/u)
+    assert.match(told.result.message ?? '', /show the code here and type the words there/u)
     await Promise.all([joining.kill(), inVain.kill()])
 
     const swapped = bob.device.spawnCli(['pair', '--yes'])

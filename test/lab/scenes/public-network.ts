@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
-import { pairDevices } from '../../device.ts'
+import { pairDevices, type LogEvent } from '../../device.ts'
 import { onPath, sessionPaths } from '../homes.ts'
 import type { NatKind } from '../lab.ts'
-import { talkBothWays } from '../meeting.ts'
+import { connectedBothWays, talkBothWays } from '../meeting.ts'
 import { publicNodes, whyNoPublicNodes, type PublicNodes } from '../public-nodes.ts'
-import { scene as play, timed, type Actor, type SceneOptions, type Stage } from '../scene.ts'
+import { scene as play, seconds, timed, type Actor, type SceneOptions, type Stage } from '../scene.ts'
+import { perMinute, showTraffic, TrafficMeter } from '../traffic.ts'
 
 function scene(
   title: string,
@@ -134,3 +135,115 @@ for (const firewall of [false, true]) {
     },
   )
 }
+
+/** Whether this event of a device's log is about its place at this relay. */
+const placeEvent = (event: string, relay: string, sinceMs: number) => (seen: LogEvent) =>
+  seen.event === `public-relay.place-${event}` &&
+  (seen['relay'] === relay) === (event === 'lost') &&
+  seen.atMs >= sinceMs
+
+scene(
+  'a relay that dies, or falls silent, is replaced, and the devices talk again by themselves',
+  async (stage) => {
+    const nodes = await publicNodes(stage.lab, { nodes: 14, relays: 0, apart: 6 })
+    const { alice, bob } = await twoStrangers(stage, nodes, 'symmetric')
+    await Promise.all([alice.device.up(), bob.device.up()])
+    await pairDevices(alice.device, bob.device)
+    await onPath(alice.device, bob.device, 'relayed')
+    for (const how of ['killed', 'silent'] as const) {
+      const { address = '' } = await alice.device.waitForState('bob', 'connected')
+      const relay = nodes.apart.find((each) => address?.startsWith(`/ip4/${each.address}/`))
+      assert.ok(relay, `${address} is at none of the relays`)
+      // Whoever is called has a place there, the other one may have.
+      const holders = [alice, bob].filter(({ device }) => lastPlaceEvent(device.log, relay.peer) === 'taken')
+      assert.ok(holders.length > 0)
+      const sinceMs = Date.now()
+      if (how === 'killed') relay.process.kill('SIGKILL')
+      else await relay.host.link(nodes.internet).drop()
+      const replaced = await Promise.all(
+        holders.map(async ({ device }) => {
+          const lost = await device.event(placeEvent('lost', relay.peer, sinceMs), { deadlineMs: 40_000 })
+          const taken = await device.event(placeEvent('taken', relay.peer, lost.atMs), { deadlineMs: 10_000 })
+          const isPublished = ({ event, atMs }: LogEvent): boolean =>
+            event === 'dht.published' && atMs > taken.atMs
+          const published = await device.event(isPublished, { deadlineMs: 10_000 })
+          return [lost.atMs - sinceMs, taken.atMs - lost.atMs, published.atMs - taken.atMs]
+        }),
+      )
+      const connected = await Promise.all(
+        [alice, bob].map(({ device }) =>
+          device.event(({ event, atMs }) => event === 'session.started' && atMs >= sinceMs),
+        ),
+      )
+      await connectedBothWays(alice.device, bob.device)
+      await talkBothWays(alice.device, bob.device)
+      const [session = 0] = connected.map(({ atMs }) => atMs - sinceMs).sort((a, b) => b - a)
+      const now = await alice.device.waitForState('bob', 'connected')
+      assert.ok(
+        !now.address?.startsWith(`/ip4/${relay.address}/`),
+        'they are still at the relay that is gone',
+      )
+      for (const [noticed = 0, taken = 0, published = 0] of replaced) {
+        stage.saw(
+          `${how}: noticed after ${seconds(noticed)}, another place ${seconds(taken)} later, published ${seconds(published)} after that`,
+        )
+      }
+      stage.saw(`${how}: they were connected again after ${seconds(session)}`)
+    }
+    await remainUnknown(nodes, [alice, bob])
+  },
+  { timeoutMs: 180_000 },
+)
+
+function lastPlaceEvent(log: string, relay: string): string | undefined {
+  const line = log
+    .split('\n')
+    .findLast((each) => each.includes('"public-relay.place-') && each.includes(relay))
+  return line === undefined ? undefined : /place-(taken|lost)/u.exec(line)?.[1]
+}
+
+/** Resolves when it has as many places at relays as it wants. */
+async function holdsPlaces({ device }: Actor): Promise<void> {
+  await device.event(() => device.log.split('"public-relay.place-taken"').length > 3)
+}
+
+/** Of each condition; longer ones make better figures. */
+const watchSeconds = Number(process.env['SPACEDOCK_LAB_SECONDS'] ?? 5)
+
+scene(
+  'what the public network costs: idle, with a code open, joining, paired',
+  async (stage) => {
+    const nodes = await publicNodes(stage.lab)
+    const { alice, bob } = await twoStrangers(stage, nodes, 'port-preserving')
+    const prefixes = nodes.addresses
+    const meter = await TrafficMeter.start(alice.host, prefixes)
+    const joining = await TrafficMeter.start(bob.host, prefixes)
+    const watch = async (what: string): Promise<number> => {
+      await meter.take()
+      await wait(watchSeconds * 1_000)
+      const traffic = perMinute(await meter.take())
+      stage.saw(`${what}, a minute: ${showTraffic(traffic)}`)
+      return traffic.bytesIn + traffic.bytesOut
+    }
+    await Promise.all([alice.device.up(), bob.device.up()])
+    await Promise.all([holdsPlaces(alice), holdsPlaces(bob)])
+    stage.saw(`entering, until three places are held: ${showTraffic(await meter.take())}`)
+    const idle = await watch('idle')
+    const pairing = alice.device.spawnCli(['pair', '--yes'])
+    const { words } = await pairing.waitForEvent('code')
+    const open = await watch('with a code open')
+    await joining.take()
+    const joined = await bob.device.cli(['join', '-', '--yes'], { input: `${words}\n` })
+    assert.equal(joined.code, 0, joined.stderr)
+    stage.saw(`joining, until paired: ${showTraffic(await joining.take())}`)
+    await onPath(alice.device, bob.device, 'direct')
+    const paired = await watch('paired and connected directly')
+    for (const bytesPerMinute of [idle, open, paired]) {
+      assert.ok(bytesPerMinute > 0 && bytesPerMinute < maxBytesPerMinute, `${bytesPerMinute} bytes a minute`)
+    }
+  },
+  { timeoutMs: 60_000 + 4 * watchSeconds * 1_000 },
+)
+
+/** In a short time after a beginning, which is when there is most, half of this was seen. */
+const maxBytesPerMinute = 12_000_000

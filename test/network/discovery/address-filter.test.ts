@@ -112,7 +112,13 @@ test('threat 20: of 1,000 addresses a dozen is left, and reading them never fail
 })
 
 test('what is never dialled is neither loopback, nor private, nor a link', () => {
-  for (const address of ['/ip4/169.254.169.254/tcp/80', '/ip6/fd00:ec2::254/tcp/80', '/ip4/0.0.0.0/tcp/1']) {
+  for (const address of [
+    '/ip4/169.254.169.254/tcp/80',
+    '/ip6/fd00:ec2::254/tcp/80',
+    '/ip4/0.0.0.0/tcp/1',
+    // libp2p's TCP would connect to it
+    '/unix/%2Frun%2Fsocket',
+  ]) {
     assert.equal(isNeverDialled(multiaddr(address)), true, address)
   }
   for (const address of [

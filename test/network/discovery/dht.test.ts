@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { DhtRendezvous } from '../../../src/network/discovery/dht.ts'
 import type { FoundPeer } from '../../../src/network/discovery/rendezvous.ts'
 import {
-  decodeRendezvousRecord,
   encodeRendezvousRecord,
   type RendezvousContent,
   type RendezvousKeys,
@@ -11,6 +10,7 @@ import {
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { MemoryDht, recordParts, type TestParts } from './record-parts.ts'
+import { readRecord, recordOfVersion } from '../../pairing/read-record.ts'
 
 const alice = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
 const bob = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
@@ -65,6 +65,55 @@ test('a joiner looks at once, then every few seconds, until it is told to stop',
   await ended
   await clock.pass(60_000)
   assert.equal(parts.client.lookups.length, looks)
+})
+
+test('a record that only another version can read is told of, and the search goes on', async () => {
+  const clock = virtualClock()
+  const parts = recordParts(bob, { clock })
+  const foreign = await recordOfVersion(keys, 2)
+  const known = await encoded({ peer: alice, addresses: [addressOf(1)] }, 1n)
+  parts.client.answers = () => [foreign]
+  const stop = new AbortController()
+  const { found, otherVersions, ended } = searching(parts, stop.signal)
+  await clock.pass(1)
+  assert.deepEqual([otherVersions, found], [[2], []])
+  parts.client.answers = () => [foreign, known]
+  await clock.pass(10_000)
+  assert.deepEqual(
+    found.map(({ peer }) => peer),
+    [alice],
+  )
+  stop.abort()
+  await ended
+})
+
+test('an initiator looks for the joiner some 25 times in five minutes, and at once when it is somewhere else', async () => {
+  const clock = virtualClock()
+  const parts = recordParts(alice, { clock })
+  const stop = new AbortController()
+  const { ended, rendezvous } = searching(parts, stop.signal, 'joiner')
+  const looks = async (ms: number): Promise<number> => {
+    const before = parts.client.lookups.length
+    await clock.pass(ms)
+    return parts.client.lookups.length - before
+  }
+  // 0, 0.5, 1.5, 3.5 s, each pause half as long or one and a half times as long.
+  const first = await looks(6_000)
+  assert.ok(first >= 4 && first <= 6, `${first} lookups in the first seconds`)
+  const later = await looks(294_000)
+  assert.ok(later >= 12 && later <= 32, `${later} more in five minutes`)
+  // A node that comes is no news to whoever has asked others.
+  parts.client.nodeCame()
+  assert.equal(await looks(0), 0)
+  rendezvous.look()
+  assert.equal(await looks(0), 1)
+  const again = await looks(6_000)
+  assert.ok(again >= 3 && again <= 5, `${again} lookups in the seconds after that`)
+  stop.abort()
+  await ended
+  rendezvous.look()
+  await turns()
+  assert.equal(clock.pending(), 0)
 })
 
 test('threat 21: a reader keeps what is newest, whatever comes later', async () => {
@@ -244,17 +293,22 @@ function publishing(parts: TestParts, signal: AbortSignal) {
   return { statuses, ended }
 }
 
-function searching(parts: TestParts, signal: AbortSignal) {
+function searching(parts: TestParts, signal: AbortSignal, awaits: 'initiator' | 'joiner' = 'initiator') {
   const found: FoundPeer[] = []
+  const otherVersions: number[] = []
   const statuses: [string, string][] = []
-  const source = new DhtRendezvous(parts).source(keys)
+  const rendezvous = new DhtRendezvous(parts)
+  const source = rendezvous.source(keys, {
+    awaits,
+    onOtherVersion: (version) => otherVersions.push(version),
+  })
   assert.equal(source.name, 'internet')
   const ended = source.find({
     signal,
     onCandidate: (candidate) => found.push(candidate),
     onStatus: (_source, status, detail) => statuses.push([status, detail]),
   })
-  return { found, statuses, ended }
+  return { found, statuses, otherVersions, ended, rendezvous }
 }
 
 async function encoded(content: RendezvousContent, sequence: bigint, under = keys): Promise<Uint8Array> {
@@ -267,9 +321,7 @@ async function encoded(content: RendezvousContent, sequence: bigint, under = key
 }
 
 async function contents({ client }: TestParts): Promise<[bigint, string[]][]> {
-  const all = await Promise.all(
-    client.published.map(async ({ record }) => decodeRendezvousRecord(suite1, keys, record)),
-  )
+  const all = await Promise.all(client.published.map(async ({ record }) => readRecord(keys, record)))
   return all.map((one) => {
     assert.equal(one?.content.peer, alice)
     return [one?.sequence ?? -1n, one?.content.addresses ?? []]

@@ -18,7 +18,10 @@ test('joiners that try one code after the other are found, until there are too m
   const client = new MemoryDht()
   const looking = new AbortController()
   const found = new Set<string>()
-  const source = fewPeers(new DhtRendezvous(recordParts(initiator, { client, clock })).source(keys), 2)
+  const source = fewPeers(
+    new DhtRendezvous(recordParts(initiator, { client, clock })).source(keys, { awaits: 'joiner' }),
+    2,
+  )
   const search = source.find({
     signal: looking.signal,
     onCandidate: ({ peer }) => found.add(peer),

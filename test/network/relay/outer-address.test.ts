@@ -16,6 +16,16 @@ for (const [what, ports, expected] of [
   ['a private address', [mapped(2001, '/ip4/10.0.0.5/tcp/2001')], []],
   ['a carrier’s shared address', [mapped(2001, '/ip4/100.64.0.5/tcp/2001')], []],
   ['a global IPv6 address', [mapped(2001, '/ip6/2a02:1::5/tcp/2001')], ['/ip6/2a02:1::5/tcp/9/tcp/9']],
+  [
+    'two liars, and two who agree',
+    [
+      mapped(2001, '/ip4/45.67.89.1/tcp/2001'),
+      mapped(2002, '/ip4/45.67.89.2/tcp/2002'),
+      mapped(2003, '/ip4/20.3.4.5/tcp/2003'),
+      mapped(2004, '/ip4/20.3.4.5/tcp/2004'),
+    ],
+    ['/ip4/20.3.4.5/tcp/9/tcp/9', '/ip4/45.67.89.1/tcp/9/tcp/9'],
+  ],
   ['nobody', [], []],
 ] as const) {
   test(`outer addresses, as seen by ${what}`, () => {

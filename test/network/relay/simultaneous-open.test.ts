@@ -53,8 +53,6 @@ test('of several pairs of ports that open at once, one is kept on both sides', a
   const { asker, other, relayed } = await pairOverRelay(context, { freshPorts: 8 })
   const direct = await asker.open.open(relayed, { signal: signal() })
   assert.equal(direct.status, 'open')
-  const directOf = ({ libp2p }: TestHost): Connection[] =>
-    libp2p.getConnections().filter(({ remoteAddr }) => remoteAddr.toString().startsWith('/ip4/203.0.113.'))
   await until(() => directOf(other).length === 1 && directOf(asker).length === 1, 'one connection')
   assert.deepEqual(directOf(asker), [direct])
   await direct.newStream('/ipfs/id/1.0.0', { signal: signal() })
@@ -80,12 +78,11 @@ const end = { host: '/ip4/203.0.113.1', ports: [1], kind: 'certain' }
 for (const [what, question] of [
   ['a start that was not agreed upon', { go: 1 }],
   ['a measurement before anything was agreed upon', { ready: true }],
-  ['an unknown field', { ends: [], more: 1 }],
+  ['a question of no known kind', { more: 1 }],
   ['more ends than there may be', { ends: Array.from({ length: 5 }, () => end) }],
   ['more ports than there may be', { ends: [{ ...end, ports: [1, 2, 3, 4, 5, 6, 7, 8, 9] }] }],
   ['an end without a port', { ends: [{ ...end, ports: [] }] }],
   ['a port that is none', { ends: [{ ...end, ports: [65_536] }] }],
-  ['an unknown kind', { ends: [{ ...end, kind: 'random' }] }],
   ['no JSON', null],
 ] as const) {
   test(`${what} is met with silence`, async (context) => {
@@ -109,6 +106,18 @@ for (const host of [
   })
 }
 
+test('room to grow: what only a later version asks along is passed over', async (context) => {
+  const { other, relayed } = await pairOverRelay(context)
+  const later = { later: { than: 'this' } }
+  const ends = [
+    { ...end, kind: 'later' },
+    { ...end, ...later },
+  ]
+  const { yours, mine } = (await ask(relayed, { ends, ...later })) as Record<string, unknown>
+  const [, , host = '', , port] = other.publicAddress.split('/')
+  assert.deepEqual([yours, mine], [1, { host: `/ip4/${host}`, ports: [Number(port)], kind: 'certain' }])
+})
+
 async function ask(relayed: Connection, question: object | null): Promise<unknown> {
   const stream = await relayed.newStream(simultaneousOpenProtocol, {
     signal: signal(),
@@ -117,6 +126,12 @@ async function ask(relayed: Connection, question: object | null): Promise<unknow
   const bytes = Buffer.from(question === null ? '{' : JSON.stringify(question))
   const answer = await request(stream, bytes, { maxBytes: 4_096, signal: signal() })
   return JSON.parse(Buffer.from(answer).toString())
+}
+
+function directOf({ libp2p }: TestHost): Connection[] {
+  return libp2p
+    .getConnections()
+    .filter(({ remoteAddr }) => remoteAddr.toString().startsWith('/ip4/203.0.113.'))
 }
 
 const signal = (): AbortSignal => AbortSignal.timeout(10_000)

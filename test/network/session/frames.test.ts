@@ -83,12 +83,27 @@ test('the largest frame passes', () => {
   assert.deepEqual(parse([encodeFrames([largest])]), [largest])
 })
 
+test('an optional frame is passed over without being held, and what follows is read', () => {
+  const parser = new FrameParser()
+  parser.push(Uint8Array.of(0, 1, 0, 0, 0x7f, 0, 0, 0, 9))
+  assert.equal(parser.next(), undefined)
+  for (let sent = 0; sent < maxPayloadBytes; sent += 1024) {
+    parser.push(new Uint8Array(1024).fill(0x14))
+    assert.equal(parser.next(), undefined)
+    assert.equal(parser.bufferedBytes, 0)
+  }
+  parser.push(encodeFrames([ping(3)]))
+  assert.deepEqual(parser.next(), ping(3))
+})
+
 const refusals: [what: string, header: number[], code: string][] = [
   ['a length prefix of 4 GiB', [0xff, 0xff, 0xff, 0xff, 0x10, 0, 0, 0, 1], 'too-large'],
   ['one byte over the cap', [0, 1, 0, 1, 0x10, 0, 0, 0, 1], 'too-large'],
   ['a ping of 9 bytes', [0, 0, 0, 9, 0x14, 0, 0, 0, 0], 'too-large'],
   ['a ping of 7 bytes', [0, 0, 0, 7, 0x14, 0, 0, 0, 0], 'invalid-message'],
   ['an unknown type', [0, 0, 0, 1, 0x17, 0, 0, 0, 1], 'invalid-message'],
+  ['the last unknown type that is not optional', [0, 0, 0, 0, 0x5f, 0, 0, 0, 0], 'invalid-message'],
+  ['an optional type of one byte too many', [0, 1, 0, 1, 0x60, 0, 0, 0, 0], 'too-large'],
   ['a type that is reserved', [0, 0, 0, 1, 0x2f, 0, 0, 0, 1], 'invalid-message'],
   ['a credit of 3 bytes', [0, 0, 0, 3, 0x24, 0, 0, 0, 1], 'invalid-message'],
   ['an event on a channel', [0, 0, 0, 9, 0x28, 0, 0, 0, 1], 'invalid-message'],

@@ -58,6 +58,22 @@ test('frame vectors: each is written and read as it stands there, whatever the c
   assert.deepEqual([...named].toSorted(), Object.keys(frameTypes).toSorted())
 })
 
+test('frame vectors: an optional frame that is not known is passed over, whatever the cut', () => {
+  const known = vectors('frames.json').frames.find(({ type }) => type === 'ping')
+  assert.ok(known)
+  for (const { note, frame: text } of vectors('frames.json').skipped) {
+    const both = bytes(text + known.frame + text)
+    for (const size of [1, 7, both.length]) {
+      const frames = parse(both, size)
+      assert.deepEqual(
+        frames.map(({ type, payload }) => [type, hex(payload)]),
+        [['ping', known.payload]],
+        note,
+      )
+    }
+  }
+})
+
 test('frame vectors: what is to be refused is refused at the header', () => {
   for (const { why, bytes: text } of vectors('frames.json').refused) {
     assert.equal(bytes(text).length, 9, why)

@@ -1,6 +1,8 @@
 //! The device: one loop in which everything happens that changes it.
 
+mod again;
 mod commands;
+mod outreach;
 mod pairings;
 mod peers;
 mod rendezvous;
@@ -25,6 +27,7 @@ use crate::pairing::name::clean_name;
 use crate::store::{Store, open_identity};
 
 use commands::Waiting;
+use outreach::Outreach;
 use pairings::Pairings;
 use peers::Peers;
 use rendezvous::Rendezvous;
@@ -37,6 +40,7 @@ pub struct Device {
     pairings: Pairings,
     peers: Peers,
     rendezvous: Rendezvous,
+    outreach: Outreach,
     sessions: Sessions,
     /// Commands that wait for something of the network.
     waiting: Vec<Waiting>,
@@ -63,6 +67,7 @@ impl Device {
             pairings: Pairings::default(),
             peers: Peers::default(),
             rendezvous: Rendezvous::default(),
+            outreach: Outreach::default(),
             sessions,
             waiting: Vec::new(),
         };
@@ -114,6 +119,8 @@ impl Device {
             SwarmEvent::Behaviour(event) => self.behaved(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.peers.connected(peer_id, connection_id, &endpoint);
+                self.outreach.dialled(&peer_id);
+                self.candidate_news(peer_id);
                 self.connection_is_there(peer_id);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
@@ -121,6 +128,7 @@ impl Device {
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
                 eprintln!("{peer} was not reached: {error}");
+                self.outreach.dialled(&peer);
                 self.unreachable(&peer);
             }
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
@@ -150,6 +158,7 @@ impl Device {
     fn tick(&mut self, now: Instant) {
         self.tick_pairings(now);
         self.tick_rendezvous(now);
+        self.tick_outreach(now);
         self.tick_commands(now);
     }
 

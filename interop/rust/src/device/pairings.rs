@@ -7,6 +7,8 @@ use libp2p::request_response::{Event, Message, OutboundRequestId, ResponseChanne
 use libp2p::{Multiaddr, PeerId};
 use serde_json::{Value, json};
 
+use super::again::Again;
+use super::rendezvous::CodeRecords;
 use super::{Device, by_peer};
 use crate::interface::{Failure, Outcome, write_event};
 use crate::pairing::code::{new_entropy, words_of};
@@ -15,13 +17,12 @@ use crate::pairing::joiner::Joiner;
 use crate::pairing::keys::CodeKeys;
 use crate::pairing::message::{Answer, Question};
 use crate::pairing::uri::{read_code, uri_of};
-use crate::record::RecordKeys;
 
 const MAX_INVITATIONS: usize = 16;
 const MAX_CANDIDATES: usize = 64;
 const SEARCH: Duration = Duration::from_secs(120);
-/// How often a candidate that kept silent is asked again: it may make its invitation later.
-const CANDIDATE_REPETITION: Duration = Duration::from_secs(1);
+/// Between two questions to a candidate that kept silent: it may make its invitation later.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 #[derive(Default)]
 pub struct Pairings {
@@ -33,16 +34,15 @@ pub struct Pairings {
 
 struct Invitation {
     initiator: Initiator,
-    record: Option<RecordKeys>,
+    records: Option<CodeRecords>,
     ask: bool,
 }
 
 struct Join {
     joiner: Joiner,
-    record: Option<RecordKeys>,
+    records: Option<CodeRecords>,
     ask: bool,
-    /// When each candidate was asked last.
-    candidates: HashMap<PeerId, Option<Instant>>,
+    candidates: HashMap<PeerId, Again>,
     /// The question that is repeated, while it is under way.
     repeating: Option<OutboundRequestId>,
 }
@@ -59,13 +59,13 @@ impl Device {
         }
         let entropy = new_entropy();
         let keys = CodeKeys::new(&entropy);
-        let record = RecordKeys::new(&keys.rendezvous_key, &keys.record_key);
+        let records = CodeRecords::of_initiator(&keys);
         let initiator = Initiator::new(keys, self.me(), &self.name, Instant::now());
         if self.pairings.invitations.len() == MAX_INVITATIONS {
             self.pairings.invitations.remove(0);
         }
-        self.pairings.invitations.push(Invitation { initiator, record, ask });
-        self.publish_soon();
+        self.pairings.invitations.push(Invitation { initiator, records, ask });
+        self.use_records_soon();
         Ok(json!({ "words": words_of(&entropy), "uri": uri_of(&entropy, &self.own_addresses()) }))
     }
 
@@ -87,10 +87,11 @@ impl Device {
             addresses.push(address);
         }
         let keys = CodeKeys::new(&entropy);
-        let record = RecordKeys::new(&keys.rendezvous_key, &keys.record_key);
+        let records = CodeRecords::of_joiner(&keys);
         let deadline = Instant::now() + timeout.unwrap_or(SEARCH);
         let joiner = Joiner::new(keys, self.me(), &self.name, deadline);
-        self.pairings.join = Some(Join { joiner, record, ask, candidates: HashMap::new(), repeating: None });
+        self.pairings.join = Some(Join { joiner, records, ask, candidates: HashMap::new(), repeating: None });
+        self.use_records_soon();
         for (peer, addresses) in by_peer(addresses) {
             self.peers.learn(peer, &addresses);
             self.candidate_found(peer);
@@ -136,16 +137,26 @@ impl Device {
         }
     }
 
-    /// The keys under which the open invitation publishes.
-    pub(super) fn publishing(&self) -> Option<&RecordKeys> {
-        let open = self.pairings.invitations.iter().rfind(|invitation| invitation.initiator.is_open())?;
-        open.record.as_ref()
+    /// There is news of a peer: it is asked at once.
+    pub(super) fn candidate_news(&mut self, peer: PeerId) {
+        self.candidate_found(peer);
+        if let Some(again) = self.pairings.join.as_mut().and_then(|join| join.candidates.get_mut(&peer)) {
+            *again = Again::default();
+        }
     }
 
-    /// The keys under which the join looks.
-    pub(super) fn looking(&self) -> Option<&RecordKeys> {
-        let join = self.pairings.join.as_ref().filter(|join| join.joiner.is_searching())?;
-        join.record.as_ref()
+    /// Whether somebody may use a code that is shown here.
+    pub(super) fn shows_code(&self) -> bool {
+        self.pairings.invitations.iter().any(|invitation| invitation.initiator.is_open())
+    }
+
+    /// The records of the codes that are shown or typed here, as long as they are.
+    pub(super) fn code_records(&mut self) -> impl Iterator<Item = &mut CodeRecords> {
+        let invitations = self.pairings.invitations.iter_mut();
+        let open = invitations.filter(|invitation| invitation.initiator.is_open());
+        let join = self.pairings.join.iter_mut().filter(|join| !join.joiner.is_over());
+        open.filter_map(|invitation| invitation.records.as_mut())
+            .chain(join.filter_map(|join| join.records.as_mut()))
     }
 
     pub(super) fn pairing_event(&mut self, event: Event<Question, Answer>) {
@@ -246,10 +257,10 @@ impl Device {
         };
         let under_way: Vec<PeerId> = self.pairings.asked.values().map(|asked| asked.peer).collect();
         let mut questions = Vec::new();
-        for (peer, asked_at) in &mut join.candidates {
-            let due = asked_at.is_none_or(|at| now - at >= CANDIDATE_REPETITION) && !under_way.contains(peer);
+        for (peer, again) in &mut join.candidates {
+            let due = again.is_due(now) && !under_way.contains(peer);
             if due && let Some(question) = join.joiner.question_for(peer) {
-                *asked_at = Some(now);
+                again.put_off(now, LONGEST_PAUSE);
                 questions.push((*peer, question));
             }
         }

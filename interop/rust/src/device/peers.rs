@@ -92,7 +92,8 @@ impl Device {
         for (peer, addresses) in super::by_peer(found.into_iter().map(|(_, address)| address)) {
             self.peers.learn(peer, &addresses);
             write_event("found", json!({ "peerId": peer.to_base58(), "addresses": addresses }));
-            self.candidate_found(peer);
+            self.candidate_news(peer);
+            self.outreach.see(peer);
         }
     }
 }

@@ -4,17 +4,23 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use libp2p::kad::{self, GetRecordOk, QueryResult, Quorum, Record};
+use libp2p::kad::{self, GetRecordError, GetRecordOk, QueryResult, Quorum, Record};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 
 use super::Device;
+use super::again::Again;
+use super::outreach::MAX_DIALLED;
 use crate::options::peer_of;
 use crate::pairing::fields::{Bytes32, random};
+use crate::pairing::keys::CodeKeys;
 use crate::record::{RecordKeys, Whereabouts};
 
 const PUBLISHING: Duration = Duration::from_secs(120);
-const LOOKING: Duration = Duration::from_secs(3);
+const LONGEST_PUBLISHING_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_LOOKING_PAUSE: Duration = Duration::from_secs(4);
+/// Peers that the joiner's record may name.
+const MAX_JOINERS: usize = 3;
 /// A node that is away, or has refused a reservation, is tried again.
 const RESERVING: Duration = Duration::from_secs(5);
 /// An epoch of presence records, and the grain of a record's validity.
@@ -24,18 +30,67 @@ const SEQUENCE_SECONDS: u64 = 10;
 #[derive(Default)]
 pub struct Rendezvous {
     nodes: Vec<Node>,
-    published_at: Option<Instant>,
-    looked_at: Option<Instant>,
-    /// Of the last record of an invitation: it grows with every one.
-    sequence: u64,
-    /// What is looked for under keys of presence, by query.
+    publishing: Again,
+    looking: Again,
+    /// What is looked for, by query.
     sought: HashMap<kad::QueryId, Sought>,
 }
 
-/// A device that is looked for, and the keys of its record.
+/// The records by which the two sides of a code find each other.
+pub struct CodeRecords {
+    own: RecordKeys,
+    others: RecordKeys,
+    /// What is found under `others`.
+    other: Other,
+    /// Of the last own record: it grows with every one. `None`: somebody may have left one, and nobody has looked yet.
+    sequence: Option<u64>,
+    /// Whom the joiner's records have named.
+    joiners: Vec<PeerId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Other {
+    Initiator,
+    Joiner,
+}
+
+impl CodeRecords {
+    pub fn of_initiator(code: &CodeKeys) -> Option<Self> {
+        let (own, others) = (RecordKeys::initiators(code)?, RecordKeys::joiners(code)?);
+        Some(Self { own, others, other: Other::Joiner, sequence: Some(0), joiners: Vec::new() })
+    }
+
+    pub fn of_joiner(code: &CodeKeys) -> Option<Self> {
+        let (own, others) = (RecordKeys::joiners(code)?, RecordKeys::initiators(code)?);
+        Some(Self { own, others, other: Other::Initiator, sequence: None, joiners: Vec::new() })
+    }
+
+    /// Whether a peer that a joiner's record names may be dialled: no more than a few.
+    fn admits(&mut self, peer: PeerId) -> bool {
+        if self.joiners.contains(&peer) {
+            return true;
+        }
+        let has_place = self.joiners.len() < MAX_JOINERS;
+        if has_place {
+            self.joiners.push(peer);
+        }
+        has_place
+    }
+}
+
+/// Keys under which is looked, and for what.
 struct Sought {
-    peer: PeerId,
+    what: What,
     keys: RecordKeys,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    /// The presence of a paired device.
+    Device(PeerId),
+    Code(Other),
+    /// The highest sequence of the joiner's records so far.
+    Earlier(u64),
 }
 
 struct Node {
@@ -56,9 +111,15 @@ impl Device {
         self.tick_rendezvous(Instant::now());
     }
 
-    /// The invitation's record is written at once, with the addresses of now.
+    /// The records are written at once, with the addresses of now.
     pub(super) fn publish_soon(&mut self) {
-        self.rendezvous.published_at = None;
+        self.rendezvous.publishing = Again::default();
+    }
+
+    /// There is another code.
+    pub(super) fn use_records_soon(&mut self) {
+        self.publish_soon();
+        self.rendezvous.looking = Again::default();
     }
 
     pub(super) fn tick_rendezvous(&mut self, now: Instant) {
@@ -66,14 +127,13 @@ impl Device {
         if !self.has_rendezvous() {
             return;
         }
-        let due = |at: Option<Instant>, period| at.is_none_or(|at| now - at >= period);
-        if due(self.rendezvous.published_at, PUBLISHING) {
-            self.rendezvous.published_at = Some(now);
-            self.publish_invitation();
+        if self.rendezvous.publishing.is_due(now) {
+            self.rendezvous.publishing.rest(now, PUBLISHING);
+            self.publish_codes();
             self.publish_presence();
         }
-        if due(self.rendezvous.looked_at, LOOKING) {
-            self.rendezvous.looked_at = Some(now);
+        if self.rendezvous.looking.is_due(now) {
+            self.rendezvous.looking.put_off(now, LONGEST_LOOKING_PAUSE);
             self.look();
         }
     }
@@ -82,11 +142,14 @@ impl Device {
         !self.rendezvous.nodes.is_empty()
     }
 
-    /// Looks for the initiator of the join, and for the devices that commands want a session with.
+    /// Looks for the other sides of the codes, and for the devices that commands want a session with.
     fn look(&mut self) {
-        if let Some(keys) = self.looking() {
-            let key = keys.routing_key();
-            self.swarm.behaviour_mut().kademlia.get_record(key.into());
+        let codes: Vec<Sought> = self
+            .code_records()
+            .map(|records| Sought { what: What::Code(records.other), keys: records.others.clone() })
+            .collect();
+        for sought in codes {
+            self.ask_for(sought);
         }
         let known: Vec<PeerId> = self.store.rows().map(|(peer, _)| peer).collect();
         for peer in known {
@@ -96,14 +159,19 @@ impl Device {
         }
     }
 
+    fn ask_for(&mut self, sought: Sought) {
+        let key = sought.keys.routing_key();
+        let query = self.swarm.behaviour_mut().kademlia.get_record(key.into());
+        self.rendezvous.sought.insert(query, sought);
+    }
+
     /// Asks for what a device may have written in the previous, the current and the next epoch.
     pub(super) fn seek(&mut self, peer: &PeerId) {
         let Some(pair_key) = self.store.keys(peer).pop() else { return };
         let epoch = now_in_seconds() / SIX_HOURS;
         for epoch in epoch.saturating_sub(1)..=epoch + 1 {
             let Some(keys) = RecordKeys::presence(&pair_key, peer, epoch) else { return };
-            let query = self.swarm.behaviour_mut().kademlia.get_record(keys.routing_key().into());
-            self.rendezvous.sought.insert(query, Sought { peer: *peer, keys });
+            self.ask_for(Sought { what: What::Device(*peer), keys });
         }
     }
 
@@ -136,12 +204,20 @@ impl Device {
         }
     }
 
-    fn publish_invitation(&mut self) {
-        let sequence = self.rendezvous.sequence + 1;
-        let record = self.publishing().and_then(|keys| self.record_of(keys, sequence));
-        if let Some(record) = record {
-            self.rendezvous.sequence = sequence;
-            self.put(record);
+    /// A joiner looks first what is there already: its own record must not look older.
+    fn publish_codes(&mut self) {
+        let mut own: Vec<(RecordKeys, Option<u64>)> = Vec::new();
+        for records in self.code_records() {
+            records.sequence = records.sequence.map(|sequence| sequence + 1);
+            own.push((records.own.clone(), records.sequence));
+        }
+        for (keys, sequence) in own {
+            match sequence {
+                None => self.ask_for(Sought { what: What::Earlier(0), keys }),
+                Some(sequence) => {
+                    self.record_of(&keys, sequence).into_iter().for_each(|record| self.put(record))
+                }
+            }
         }
     }
 
@@ -159,9 +235,13 @@ impl Device {
         }
     }
 
+    /// `None` while nobody elsewhere can reach this device.
     fn record_of(&self, keys: &RecordKeys, sequence: u64) -> Option<Record> {
-        let addresses =
+        let addresses: Vec<Multiaddr> =
             self.own_addresses().into_iter().filter(|address| self.is_for_others(address)).collect();
+        if addresses.is_empty() {
+            return None;
+        }
         let whereabouts = Whereabouts { peer: self.me(), addresses, sequence };
         let value = keys.write(&whereabouts, &validity(), &random())?;
         Some(Record::new(keys.routing_key(), value))
@@ -175,27 +255,53 @@ impl Device {
 
     pub(super) fn kademlia_event(&mut self, event: kad::Event) {
         let kad::Event::OutboundQueryProgressed { id, result, step, .. } = event else { return };
+        // Whether a node has answered that there is nothing, or nothing more.
+        let mut has_looked = false;
         match result {
             QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(found))) => {
-                self.record_found(id, &found.record.value)
+                has_looked = true;
+                self.record_found(id, &found.record.value);
             }
-            QueryResult::PutRecord(Err(error)) => eprintln!("A record was not published: {error:?}"),
+            QueryResult::GetRecord(Ok(GetRecordOk::FinishedWithNoAdditionalRecord { .. })) => {
+                has_looked = true
+            }
+            QueryResult::GetRecord(Err(GetRecordError::NotFound { closest_peers, .. })) => {
+                has_looked = !closest_peers.is_empty();
+            }
+            QueryResult::PutRecord(Ok(_)) => self.rendezvous.publishing.calm(),
+            QueryResult::PutRecord(Err(error)) => {
+                eprintln!("A record was not published: {error:?}");
+                self.rendezvous.publishing.put_off(Instant::now(), LONGEST_PUBLISHING_PAUSE);
+            }
             _ => {}
         }
-        if step.last {
-            self.rendezvous.sought.remove(&id);
+        if step.last
+            && let Some(Sought { what: What::Earlier(highest), keys }) = self.rendezvous.sought.remove(&id)
+        {
+            self.earlier_known(&keys, has_looked.then_some(highest));
         }
     }
 
+    /// `None` when no node has answered: it is looked again.
+    fn earlier_known(&mut self, keys: &RecordKeys, highest: Option<u64>) {
+        if highest.is_none() {
+            return self.rendezvous.publishing.put_off(Instant::now(), LONGEST_PUBLISHING_PAUSE);
+        }
+        for records in self.code_records().filter(|records| records.own == *keys) {
+            records.sequence = records.sequence.max(highest);
+        }
+        self.publish_soon();
+    }
+
     fn record_found(&mut self, query: kad::QueryId, record: &[u8]) {
-        let sought = self.rendezvous.sought.get(&query);
-        let found = match sought {
-            // What is found under the keys of a device must be of that device.
-            Some(Sought { peer, keys }) => keys.read(record).filter(|whereabouts| whereabouts.peer == *peer),
-            None => self.looking().and_then(|keys| keys.read(record)),
-        };
-        let Some(Whereabouts { peer, addresses, .. }) = found else { return };
-        let addresses: Vec<Multiaddr> = addresses
+        let Some(Sought { what, keys }) = self.rendezvous.sought.get_mut(&query) else { return };
+        let Some(Whereabouts { peer, addresses, sequence }) = keys.read(record) else { return };
+        if let What::Earlier(highest) = what {
+            *highest = sequence.max(*highest);
+            return;
+        }
+        let (what, keys) = (*what, keys.clone());
+        let mut addresses: Vec<Multiaddr> = addresses
             .into_iter()
             .filter(|address| {
                 self.is_for_others(address)
@@ -204,10 +310,26 @@ impl Device {
             })
             .filter_map(|address| address.with_p2p(peer).ok())
             .collect();
-        self.peers.learn(peer, &addresses);
-        self.candidate_found(peer);
-        if self.wants_session(&peer) && self.peers.path(&peer).is_none() {
-            self.dial(peer);
+        match what {
+            // What is found under the keys of a device must be of that device.
+            What::Device(device) if device == peer => {
+                self.peers.learn(peer, &addresses);
+                if self.wants_session(&peer) && self.peers.path(&peer).is_none() {
+                    self.dial(peer);
+                }
+            }
+            What::Code(Other::Initiator) => {
+                self.peers.learn(peer, &addresses);
+                self.candidate_found(peer);
+            }
+            What::Code(Other::Joiner) => {
+                if self.code_records().any(|records| records.others == keys && records.admits(peer)) {
+                    addresses.truncate(MAX_DIALLED);
+                    self.peers.learn(peer, &addresses);
+                    self.outreach.see(peer);
+                }
+            }
+            What::Device(_) | What::Earlier(_) => {}
         }
     }
 

@@ -293,8 +293,8 @@ impl Device {
             Report::Goodbye => self.change(&peer, number, |live| live.goodbye_heard = true),
             Report::Revoked(farewells) => {
                 let keys = self.store.keys(&peer);
+                self.leave(&peer, || Order::Abort);
                 self.end_pairing(&peer, &keys, &farewells);
-                self.sessions.order_all(&peer, || Order::Abort);
             }
             Report::Closed => self.closed(&peer, number),
         }
@@ -375,13 +375,18 @@ impl Device {
         let told = farewells.concat();
         let stored = self.store.revoke(peer, farewells);
         stored.map_err(|error| Failure::new("remote-failure", error.to_string()))?;
-        self.sessions.order_all(peer, || Order::Revoke(told.clone()));
+        self.leave(peer, || Order::Revoke(told.clone()));
+        Ok(json!({}))
+    }
+
+    /// Nothing new goes over the sessions with a device from now on.
+    fn leave(&mut self, peer: &PeerId, order: impl Fn() -> Order) {
+        self.sessions.order_all(peer, order);
         let was_there = self.sessions.in_use(peer).is_some();
         for live in self.sessions.live.get_mut(peer).into_iter().flatten() {
             live.goodbye_said = true;
         }
         self.tell_if_gone(peer, was_there);
-        Ok(json!({}))
     }
 
     pub(super) async fn say_goodbye(&mut self) {

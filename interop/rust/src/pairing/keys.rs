@@ -11,6 +11,8 @@ pub struct CodeKeys {
     pub session_id: [u8; 16],
     pub rendezvous_key: Bytes32,
     pub record_key: Bytes32,
+    pub joiner_rendezvous_key: Bytes32,
+    pub joiner_record_key: Bytes32,
     pub probe_key: Bytes32,
     pub auth_key: Bytes32,
 }
@@ -22,6 +24,8 @@ impl CodeKeys {
             session_id: expand(&prk, b"session-id"),
             rendezvous_key: expand(&prk, b"rendezvous-key"),
             record_key: expand(&prk, b"record-key"),
+            joiner_rendezvous_key: expand(&prk, b"joiner-rendezvous-key"),
+            joiner_record_key: expand(&prk, b"joiner-record-key"),
             probe_key: expand(&prk, b"probe-key"),
             auth_key: expand(&prk, b"auth-key"),
         }

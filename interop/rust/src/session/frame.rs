@@ -7,6 +7,8 @@ use futures::{AsyncRead, AsyncReadExt};
 pub const HEADER_BYTES: usize = 9;
 pub const MAX_PAYLOAD: usize = 65_536;
 const MORE: u8 = 0x80;
+/// From here on, what is not known is passed over.
+const FIRST_OPTIONAL: u8 = 0x60;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -103,17 +105,31 @@ impl Frame {
     }
 }
 
-/// The next frame; `None` when the other side has closed between two frames.
+/// The next frame that is known; `None` when the other side has closed between two frames.
 pub async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Frame>> {
     let mut header = [0; HEADER_BYTES];
-    if stream.read(&mut header[..1]).await? == 0 {
-        return Ok(None);
+    loop {
+        if stream.read(&mut header[..1]).await? == 0 {
+            return Ok(None);
+        }
+        stream.read_exact(&mut header[1..]).await?;
+        let Some(length) = optional_length(&header) else { break };
+        if length > MAX_PAYLOAD {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        stream.read_exact(&mut vec![0; length]).await?;
     }
-    stream.read_exact(&mut header[1..]).await?;
     let (mut frame, length) = read_header(&header).ok_or(io::ErrorKind::InvalidData)?;
     frame.payload = vec![0; length];
     stream.read_exact(&mut frame.payload).await?;
     Ok(Some(frame))
+}
+
+/// How long the payload of a frame is that may be passed over; `None` for every other frame.
+fn optional_length(header: &[u8; HEADER_BYTES]) -> Option<usize> {
+    let [l0, l1, l2, l3, code, ..] = *header;
+    let length = usize::try_from(u32::from_be_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
+    (code & !MORE >= FIRST_OPTIONAL).then_some(length)
 }
 
 /// A frame without its payload, and the length of that; `None` when a rule is broken.

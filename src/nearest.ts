@@ -1,4 +1,4 @@
-import { editDistance } from '../pairing/edit-distance.ts'
+import { editDistance } from './pairing/edit-distance.ts'
 
 /** The candidate that was most likely meant, or null when none is close. */
 export function nearest(typed: string, candidates: readonly string[]): string | null {

@@ -1,0 +1,34 @@
+import { SpacedockError } from './errors.ts'
+import { nearest } from './nearest.ts'
+
+/** The names of all options of one kind: the compiler sees to it that none is missing. */
+export type OptionNames<Options> = Readonly<Record<keyof Options, true>>
+
+/**
+ * Refuses an option that there is not with `invalid-argument`: most likely a typing mistake, by which something would be left
+ * undone without a word. `of`: what takes the options. `prefix`: of those inside another option, such as `messages.`.
+ */
+export function checkOptions<Options extends object>(
+  given: Options,
+  names: OptionNames<Options>,
+  of: string,
+  prefix = '',
+): void {
+  if (typeof given !== 'object' || given === null) {
+    throw new SpacedockError('invalid-argument', `The options of ${of} are not an object.`)
+  }
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(names, name))
+  if (unknown === undefined) return
+  const choices = Object.keys(names)
+  throw new SpacedockError('invalid-argument', `There is no option "${prefix}${unknown}" of ${of}.`, {
+    hint: suggest(unknown, choices),
+    option: `${prefix}${unknown}`,
+    choices,
+  })
+}
+
+/** The nearest of the names that there are, or else all. */
+export function suggest(unknown: string, choices: readonly string[]): string {
+  const meant = nearest(unknown, choices)
+  return meant === null ? `There is ${choices.join(', ')}.` : `Did you mean "${meant}"?`
+}

@@ -1,0 +1,50 @@
+import { lookup as resolve, type LookupAddress } from 'node:dns'
+import type { LookupFunction } from 'node:net'
+import type { Transport } from '@libp2p/interface'
+import { tcp, type TCPComponents } from '@libp2p/tcp'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { classOfAddress, classOfIp, isPublicClass } from '../addresses/address-class.ts'
+
+/**
+ * A TCP transport that dials what is the same everywhere on the internet, and nothing else: strangers say in the DHT where they are, and
+ * would have this device knock at doors of its own network, or of its own machine. Names are dialled as far as they lead to such addresses.
+ *
+ * @param exempt - IP addresses and names that may be anywhere
+ */
+export function publicTcp(exempt: ReadonlySet<string>): (components: TCPComponents) => Transport {
+  return (components) => {
+    const transport = tcp()(components)
+    const dial = transport.dial.bind(transport)
+    const dialFilter = transport.dialFilter.bind(transport)
+    transport.dialFilter = (addresses) =>
+      dialFilter(addresses).filter((address) => mayBeDialled(address, exempt))
+    transport.dial = async (address, options) => {
+      if (!mayBeDialled(address, exempt)) throw new Error('only public addresses are dialled')
+      const isExempt = exempt.has(hostOf(address) ?? '')
+      // The transport spreads these options over those of `net.connect`.
+      const guarded = { ...options, lookup: lookUpPublic }
+      return dial(address, isExempt ? options : guarded)
+    }
+    return transport
+  }
+}
+
+function mayBeDialled(address: Multiaddr, exempt: ReadonlySet<string>): boolean {
+  return exempt.has(hostOf(address) ?? '') || isPublicClass(classOfAddress(address))
+}
+
+/** As the system does it, without what it finds in other networks; nothing is looked up a second time for the connection. */
+export const lookUpPublic: LookupFunction = (name, options, callback) => {
+  resolve(name, { ...options, all: true }, (error, found) => {
+    if (error !== null) return callback(error, [])
+    const kept = found.filter(({ address }: LookupAddress) => isPublicClass(classOfIp(address)))
+    const [first] = kept
+    if (first === undefined) return callback(new Error(`${name} leads to no public address`), [])
+    if (options.all === true) callback(null, kept)
+    else callback(null, first.address, first.family)
+  })
+}
+
+function hostOf(address: Multiaddr): string | undefined {
+  return address.getComponents()[0]?.value
+}
