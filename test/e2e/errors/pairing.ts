@@ -73,6 +73,21 @@ export function pairingSituations(couple: Couple): Situations {
           return spacedock(['join', '--no-start', '--yes', '-'], { form, dataDir, input: words })
         }),
     },
+    '`join` with the code that this device shows itself': {
+      provoke: (form) =>
+        couple.alone(async (dora) => {
+          const pairing = dora.spawnCli(['pair', '--yes'])
+          const { words = '' } = await pairing.waitForEvent('code')
+          const { dataDir } = dora
+          const joining = await spacedock(['join', '--no-start', '--yes', '-'], {
+            form,
+            dataDir,
+            input: words,
+          })
+          await pairing.interrupt()
+          return joining
+        }),
+    },
     'the person at the other device says no to `join`': {
       provoke: (form) =>
         couple.alone(async (dora, { dataDir }) => {
