@@ -137,6 +137,25 @@ export function pairingSituations(couple: Couple): Situations {
         }
       },
     },
+    '`join` by way of a rendezvous node that is newer': {
+      provoke: async () => {
+        const node = await foreignHost()
+        await node.handle('/spacedock/kad/2.0.0', (stream) => stream.abort(new Error('not for us')))
+        try {
+          const rendezvous = [String(node.getMultiaddrs()[0])]
+          const interfaces = [...(localPlace().interfaces ?? [])]
+          await using alice = await createNode({
+            dataDir: await newDirectory(),
+            interfaces,
+            mdns: false,
+            rendezvous,
+          })
+          return { kind: 'library', error: await errorOf(alice.join(unused, { timeoutMs: 5_000 })) }
+        } finally {
+          await node.stop()
+        }
+      },
+    },
     '`pair`, and the only device there speaks a newer version of pairing': {
       provoke: async () => ({ kind: 'library', error: await expiredBesideANewerOne() }),
     },
