@@ -46,7 +46,7 @@ export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
   const services: ServiceFactoryMap<Record<string, unknown>> = {
     dialer: (components) => (made.dialer = dialer(components)),
   }
-  const veil = relay?.public === true ? new Veil() : null
+  const veil = relay?.public === true ? new Veil(relay.clock) : null
   const result = {
     services,
     veil,

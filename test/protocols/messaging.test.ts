@@ -551,31 +551,35 @@ describe('to a device of another version', () => {
     [[3, 2], 'update-here'],
     [[], 'update-there'],
   ] as const) {
-    test(`that serves ${versions.length === 0 ? 'no messages' : 'newer messages only'}: they wait, it is told which side to update, and an update delivers them`, async () => {
-      const { time, alice, bob, connect, send } = scene()
-      let asked = 0
-      alice.transport = async () => {
-        asked++
-        throw new UnknownProtocolError('not served', versions)
-      }
-      const sending = send('hello')
-      await time.pass(10_000)
-      assert.equal((await sending).status, 'queued')
-      assert.equal((await send('again')).status, 'queued', 'at once')
-      assert.deepEqual(waiting(alice), [
-        ['hello', waitsFor],
-        ['again', waitsFor],
-      ])
-      await time.pass(3_600_000)
-      assert.equal(asked, 1, 'until there is another session')
-      connect()
-      await turns()
-      assert.deepEqual(textsOf(bob), ['hello', 'again'])
-      assert.deepEqual(waiting(alice), [])
-      alice.transport = null
-      await send('later')
-      assert.deepEqual(waiting(alice), [['later', 'device']])
-    })
+    test(
+      `that serves ${versions.length === 0 ? 'no messages' : 'newer messages only'}: they wait, it is told which side to update, and an update delivers them`,
+      { timeout: 10_000 },
+      async () => {
+        const { time, alice, bob, connect, send } = scene()
+        let asked = 0
+        alice.transport = async () => {
+          asked++
+          throw new UnknownProtocolError('not served', versions)
+        }
+        const sending = send('hello')
+        await time.pass(10_000)
+        assert.equal((await sending).status, 'queued')
+        assert.equal((await send('again')).status, 'queued', 'at once')
+        assert.deepEqual(waiting(alice), [
+          ['hello', waitsFor],
+          ['again', waitsFor],
+        ])
+        await time.pass(3_600_000)
+        assert.equal(asked, 1, 'until there is another session')
+        connect()
+        await turns()
+        assert.deepEqual(textsOf(bob), ['hello', 'again'])
+        assert.deepEqual(waiting(alice), [])
+        alice.transport = null
+        await send('later')
+        assert.deepEqual(waiting(alice), [['later', 'device']])
+      },
+    )
   }
 })
 

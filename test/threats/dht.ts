@@ -63,8 +63,8 @@ export const threats: Threat[] = [
           { file: recordFile, find: `  if (encoded.length > maxRecordLength) return null\n`, replace: `` },
           {
             file: recordFile,
-            find: `if (bytes[0] !== version || bytes.length !== 1 + recordNonceLength + plaintextLength + sealLength)`,
-            replace: `if (bytes[0] !== version)`,
+            find: `if (bytes.length !== 1 + recordNonceLength + plaintextLength + sealLength) return null`,
+            replace: ``,
           },
           { file: recordFile, find: `v.maxLength(maxRecordAddresses)`, replace: `v.maxLength(10_000)` },
           { file: filterFile, find: `    if (kept.size === limit) break\n`, replace: `` },

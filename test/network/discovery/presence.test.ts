@@ -130,6 +130,32 @@ test('threat 38: when the epoch ends, so does the use of its key, after a time t
   await a.presence.stop()
 })
 
+test('threat 38: an epoch that ends while the machine sleeps, or because somebody sets the clock, has ended before anything is asked', async () => {
+  const clock = virtualClock()
+  const heard: string[] = []
+  const a = device(alice, bob, {
+    clock,
+    onEpoch: () => heard.push(`epoch after ${a.client.published.length}`),
+  })
+  a.presence.start()
+  await clock.pass(60_000)
+  const published = a.client.published.length
+  assert.ok(published > 0)
+  clock.sleep(presenceEpochMs)
+  // The timer of the epoch is hours away; the next publication is not.
+  await clock.pass(15 * 60_000)
+  assert.deepEqual(heard, [`epoch after ${published}`])
+  clock.sleep(presenceEpochMs)
+  a.presence.look()
+  assert.equal(heard.length, 2)
+  a.presence.look()
+  assert.equal(heard.length, 2, 'once for an epoch')
+  await a.presence.stop()
+  clock.sleep(presenceEpochMs)
+  a.presence.look()
+  assert.equal(heard.length, 2)
+})
+
 test('a record counts for the peer that it is read for, and a newer epoch more than a higher sequence', async () => {
   const clock = virtualClock()
   const a = device(alice, bob, { clock })
