@@ -336,11 +336,11 @@ export type PairingProgress =
    */
   | { kind: 'obstacle'; finding: ReachFinding }
   /**
-   * Another device is there whose program speaks another version, of pairing or of the records by which devices find each other
-   * across networks, and so cannot answer: the older one has to be updated. Of pairing, any device in reach may be meant. Once for
-   * each version; the search goes on.
+   * Somebody is there whose program speaks another version, and so cannot answer or help: of pairing, a device, which need not be the
+   * other one; of the records by which devices find each other across networks, the other device; of the DHT, a rendezvous node. The
+   * older program has to be updated. Once for each version; the search goes on.
    */
-  | { kind: 'other-version'; part: 'pairing' | 'records'; theirs: number; ours: number }
+  | { kind: 'other-version'; part: 'pairing' | 'records' | 'rendezvous'; theirs: number; ours: number }
   /** The pairing reached another device that holds the code. */
   | { kind: 'contact' }
   /** The digits are known: the joiner shows them before it knows the name. */

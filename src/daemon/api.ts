@@ -104,7 +104,7 @@ const progress = [
   v.object({ kind: v.literal('obstacle'), finding }),
   v.object({
     kind: v.literal('other-version'),
-    part: v.picklist(['pairing', 'records']),
+    part: v.picklist(['pairing', 'records', 'rendezvous']),
     theirs: v.number(),
     ours: v.number(),
   }),

@@ -1,6 +1,7 @@
 import type { Connection } from '@libp2p/interface'
 import type { PairingProgress } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
+import { privateDhtProtocol, privateDhtVersion } from '../network/dht/dht-service.ts'
 import type { Host } from '../network/host.ts'
 import { otherVersionsTold } from '../network/told-versions.ts'
 import { OtherVersionError, sideToUpdate } from '../other-version.ts'
@@ -43,17 +44,24 @@ export class VersionWatch {
 
   /** What a pairing that has come to nothing is told instead of that nobody was there; null when there is nothing to tell. */
   failure(role: 'initiator' | 'joiner'): SpacedockError | null {
-    const [met] = this.#met.toSorted((one, other) => certainty(other) - certainty(one))
+    const met = ['records', 'pairing', 'rendezvous'].flatMap((part) => this.#newest(part))[0]
     if (met === undefined) return null
     const { part, theirs, ours } = met
     if (part === 'records') return new OtherVersionError(part, [theirs], [ours])
     const nobody =
       role === 'joiner' ? 'No device that shows this code was found' : 'No device has used the code'
-    const which = sideToUpdate([theirs], [ours]) === 'here' ? 'this device' : 'that device'
+    const side = sideToUpdate([theirs], [ours])
+    if (part === 'rendezvous') {
+      const what = `the rendezvous node speaks version ${theirs} of its DHT, and this device version ${ours}`
+      const hint = `Update Spacedock on ${side === 'here' ? 'this device' : 'the rendezvous node'}.`
+      return new SpacedockError('other-version', `${nobody}, and ${what}.`, { hint })
+    }
     return new SpacedockError(
       'other-version',
       `${nobody}, but one is there that speaks version ${theirs} of pairing, while this one speaks version ${ours}.`,
-      { hint: `If it is the other one, update Spacedock on ${which}.` },
+      {
+        hint: `If it is the other one, update Spacedock on ${side === 'here' ? 'this device' : 'that device'}.`,
+      },
     )
   }
 
@@ -62,12 +70,16 @@ export class VersionWatch {
   }
 
   #identified({ remotePeer }: Connection): void {
-    for (const theirs of otherVersionsTold(
-      this.#options.host.toldProtocols(peerIdOf(remotePeer)),
-      pairingProtocol,
-    )) {
+    const told = this.#options.host.toldProtocols(peerIdOf(remotePeer))
+    for (const theirs of otherVersionsTold(told, pairingProtocol))
       this.#note({ kind: 'other-version', part: 'pairing', theirs, ours: pairingVersion })
-    }
+    // No device serves it.
+    for (const theirs of otherVersionsTold(told, privateDhtProtocol))
+      this.#note({ kind: 'other-version', part: 'rendezvous', theirs, ours: privateDhtVersion })
+  }
+
+  #newest(part: string): Met[] {
+    return this.#met.filter((met) => met.part === part).toSorted((one, other) => other.theirs - one.theirs)
   }
 
   #note(met: Met): void {
@@ -76,9 +88,4 @@ export class VersionWatch {
     this.#met.push(met)
     this.#options.onMet(met)
   }
-}
-
-/** A record can only be of the other device; whoever else is there may have nothing to do with it. Of those, the newest. */
-function certainty({ part, theirs }: Met): number {
-  return part === 'records' ? Number.POSITIVE_INFINITY : theirs
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Device } from '../../src/api.ts'
 import { ApplicationProtocols } from '../../src/network/application-protocols.ts'
+import { privateDhtProtocol } from '../../src/network/dht/dht-service.ts'
 import { heardAddresses, onLink } from '../../src/network/discovery/mdns/mdns-addresses.ts'
 import type { UsableInterface } from '../../src/network/interfaces.ts'
 import { decodeRemoteError } from '../../src/network/remote-error.ts'
@@ -90,6 +91,8 @@ const rows: Record<string, () => void | Promise<void>> = {
     assert.equal(decodeRemoteError(json({ code: 'new', message: 'm', new: 1 })).code, 'remote-failure')
     assert.equal(decodeRemoteError(json({ code: 'too-large', new: 1 })).code, 'too-large')
   },
+  'rendezvous node': () =>
+    assert.deepEqual(otherVersionsTold(['/spacedock/kad/2.0.0', '/ipfs/kad/1.0.0'], privateDhtProtocol), [2]),
   mDNS() {
     const eth0: UsableInterface = {
       name: 'eth0',

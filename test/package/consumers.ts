@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Applications that import the package: what they compile with, and what becomes of them in a bundle. */
@@ -54,9 +54,14 @@ export const simulated: Promise<SimulatedDevice> = createSimulation({ seed: 1 })
 export const story: Promise<void> = simulate({ seeds: 1 }, async (simulation) => simulation.pass(1))
 `
 
-/** A bundler leaves \`require\` of Node's own modules in what some dependencies are made of; an ES module has none. */
-export const bundleBanner =
-  "import { createRequire as nodeRequire } from 'node:module'; const require = nodeRequire(import.meta.url);"
+/** What docs/packages.md tells to give a bundler. */
+const bundleBanner = bannerOf(readFileSync(new URL('../../docs/packages.md', import.meta.url), 'utf8'))
+
+function bannerOf(document: string): string {
+  const [, banner] = /--banner:js="([^"]+)"/u.exec(document) ?? []
+  if (banner === undefined) throw new Error('docs/packages.md has no banner')
+  return banner
+}
 
 /** Installs a compiler beside the application, and returns its script. */
 export function fetchCompiler(version: string, folder: string): string {

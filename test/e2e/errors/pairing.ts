@@ -73,6 +73,21 @@ export function pairingSituations(couple: Couple): Situations {
           return spacedock(['join', '--no-start', '--yes', '-'], { form, dataDir, input: words })
         }),
     },
+    '`join` with the code that this device shows itself': {
+      provoke: (form) =>
+        couple.alone(async (dora) => {
+          const pairing = dora.spawnCli(['pair', '--yes'])
+          const { words = '' } = await pairing.waitForEvent('code')
+          const { dataDir } = dora
+          const joining = await spacedock(['join', '--no-start', '--yes', '-'], {
+            form,
+            dataDir,
+            input: words,
+          })
+          await pairing.interrupt()
+          return joining
+        }),
+    },
     'the person at the other device says no to `join`': {
       provoke: (form) =>
         couple.alone(async (dora, { dataDir }) => {
@@ -119,6 +134,25 @@ export function pairingSituations(couple: Couple): Situations {
           return await joinAtEmil(['--timeout', '5', '--peer', peer]).provoke(form)
         } finally {
           await newer.stop()
+        }
+      },
+    },
+    '`join` by way of a rendezvous node that is newer': {
+      provoke: async () => {
+        const node = await foreignHost()
+        await node.handle('/spacedock/kad/2.0.0', (stream) => stream.abort(new Error('not for us')))
+        try {
+          const rendezvous = [String(node.getMultiaddrs()[0])]
+          const interfaces = [...(localPlace().interfaces ?? [])]
+          await using alice = await createNode({
+            dataDir: await newDirectory(),
+            interfaces,
+            mdns: false,
+            rendezvous,
+          })
+          return { kind: 'library', error: await errorOf(alice.join(unused, { timeoutMs: 5_000 })) }
+        } finally {
+          await node.stop()
         }
       },
     },
