@@ -55,7 +55,7 @@ func (d *Device) Invite(ask bool) (words, uri string, err error) {
 	if d.rendezvous != nil {
 		code := invitation.Keys()
 		go d.keepRecord(record.Initiators(code), 0, invitation.Open)
-		go d.findJoiners(record.Joiners(code), invitation.Open)
+		go d.findJoiners(record.Joiners(code), invitation.Unused)
 	}
 	return invitation.Words(), d.uriOf(invitation.Words()), nil
 }
@@ -124,7 +124,7 @@ func (d *Device) runJoin(join *pairing.Join, limit time.Duration) {
 	defer done()
 	if d.rendezvous != nil {
 		code, isOpen := join.Keys(), func() bool { return ctx.Err() == nil }
-		go d.lookFor(record.Initiators(code), isOpen, func(content record.Content) bool {
+		go d.lookFor(record.Initiators(code), longestLooks, isOpen, func(content record.Content) bool {
 			id, err := d.keepAddresses(content, record.MaxAddresses)
 			if err == nil {
 				d.addCandidate(id)

@@ -19,8 +19,15 @@ const (
 	publishAgain    = 3 * time.Minute
 	searchAgain     = 2 * time.Second
 	firstLookAgain  = 500 * time.Millisecond
-	lastLookAgain   = 4 * time.Second
-	foundLookAgain  = 10 * time.Second
+)
+
+// longest is how far apart two looks for a record may be.
+type longest struct{ untilFound, onceFound time.Duration }
+
+var (
+	// The initiator's record is there before a person can type the words.
+	longestLooks          = longest{4 * time.Second, 10 * time.Second}
+	longestLooksForJoiner = longest{15 * time.Second, 15 * time.Second}
 )
 
 // keepRecord keeps a record under the keys of a code as long as it is wanted,
@@ -59,21 +66,21 @@ func (d *Device) leaveRecord(keys record.Keys, isWanted func() bool) {
 
 // lookFor calls back with every newer record under the keys of a code, as long
 // as that is wanted. The answer says whether it was of use.
-func (d *Device) lookFor(keys record.Keys, isWanted func() bool, found func(record.Content) bool) {
+func (d *Device) lookFor(keys record.Keys, atMost longest, isWanted func() bool, found func(record.Content) bool) {
 	var newest uint64
-	wait, longest := firstLookAgain, lastLookAgain
+	wait, most := firstLookAgain, atMost.untilFound
 	for isWanted() && d.context.Err() == nil {
 		_ = d.read(d.context, keys, func(content record.Content, sequence uint64) bool {
 			if sequence > newest {
 				newest = sequence
 				if found(content) {
-					longest = foundLookAgain
+					most = atMost.onceFound
 				}
 			}
 			return !isWanted()
 		})
 		d.pause(time.Duration((0.5 + rand.Float64()) * float64(wait)))
-		wait = min(2*wait, longest)
+		wait = min(2*wait, most)
 	}
 }
 
@@ -81,7 +88,7 @@ func (d *Device) lookFor(keys record.Keys, isWanted func() bool, found func(reco
 // type the words.
 func (d *Device) findJoiners(keys record.Keys, isWanted func() bool) {
 	joiners := map[string]bool{}
-	d.lookFor(keys, isWanted, func(content record.Content) bool {
+	d.lookFor(keys, longestLooksForJoiner, isWanted, func(content record.Content) bool {
 		if len(joiners) == maxJoiners && !joiners[content.Peer] {
 			return false
 		}
