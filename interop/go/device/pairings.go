@@ -124,12 +124,10 @@ func (d *Device) runJoin(join *pairing.Join, limit time.Duration) {
 	defer done()
 	if d.rendezvous != nil {
 		code, isOpen := join.Keys(), func() bool { return ctx.Err() == nil }
-		go d.lookFor(record.Initiators(code), longestLooks, isOpen, func(content record.Content) bool {
-			id, err := d.keepAddresses(content, record.MaxAddresses)
-			if err == nil {
+		go d.lookFor(record.Initiators(code), lastLookForInitiator, isOpen, func(content record.Content) {
+			if id, err := d.keepAddresses(content, record.MaxAddresses); err == nil {
 				d.addCandidate(id)
 			}
-			return err == nil
 		})
 		go d.leaveRecord(record.Joiners(code), isOpen)
 	}

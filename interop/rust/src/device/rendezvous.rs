@@ -92,6 +92,14 @@ impl CodeRecords {
         Some(Sought { what: What::Code(self.other), keys: self.others.clone() })
     }
 
+    /// The first record of a device that has just started may lack addresses: another is looked for soon.
+    fn found(&mut self) {
+        if self.longest_pause != LONGEST_PAUSE_ONCE_FOUND {
+            self.looking = Again::default();
+            self.longest_pause = LONGEST_PAUSE_ONCE_FOUND;
+        }
+    }
+
     /// Whether a peer that a joiner's record names may be dialled: no more than a few.
     fn admits(&mut self, peer: PeerId) -> bool {
         if self.joiners.contains(&peer) {
@@ -327,6 +335,9 @@ impl Device {
             })
             .filter_map(|address| address.with_p2p(peer).ok())
             .collect();
+        if let What::Code(_) = what {
+            self.code_records().filter(|records| records.others == keys).for_each(CodeRecords::found);
+        }
         match what {
             // What is found under the keys of a device must be of that device.
             What::Device(device) if device == peer => {
@@ -336,9 +347,6 @@ impl Device {
                 }
             }
             What::Code(Other::Initiator) => {
-                for records in self.code_records().filter(|records| records.others == keys) {
-                    records.longest_pause = LONGEST_PAUSE_ONCE_FOUND;
-                }
                 self.peers.learn(peer, &addresses);
                 self.candidate_found(peer);
             }
