@@ -4,6 +4,7 @@ import type { NodeMetrics } from './metrics.ts'
 
 /** The library's public types. `createNode` in node.ts makes them real. */
 
+/** What `createNode` takes. */
 export interface NodeOptions {
   /** Directory for the identity, the trust and the messages; made with mode 0700 when it does not exist. */
   dataDir: string
@@ -56,6 +57,7 @@ export interface NodeOptions {
   clock?: Clock
 }
 
+/** How many messages a node keeps, and for how long: whole numbers above 0 for messages and bytes, any above 0 for days. */
 export interface MessageLimits {
   /** Messages that the inbox keeps; when there are more, the oldest go as new ones arrive. @default 10_000 */
   inboxMessages?: number
@@ -67,6 +69,7 @@ export interface MessageLimits {
   outboxDays?: number
 }
 
+/** Where a node gets the time from. */
 export interface Clock {
   /** Monotonic milliseconds: for deadlines and lifetimes. */
   monotonic(): number
@@ -78,9 +81,12 @@ export interface Clock {
   after(delayMs: number, callback: () => void): () => void
 }
 
+/** How much a log line matters, the least first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+/** Takes a log line: `event` is a name such as `session.started`, `fields` are its details, fit for JSON but for an `error`. */
 export type Log = (level: LogLevel, event: string, fields?: Record<string, unknown>) => void
 
+/** How things stand with a device. */
 export type DeviceState =
   /** seen on the network, not paired */
   | 'discovered'
@@ -94,14 +100,18 @@ export type DeviceState =
   | 'needs-pairing'
   | 'revoked'
 
+/** How two devices are connected: `relayed` over a third machine, which sees that they talk and not what is said. */
 export type ConnectionPath = 'direct' | 'relayed'
 
 /** A plain description of a device, as `devices` prints it. */
 export interface DeviceInfo {
   /** 16 characters, derived from the peer id. */
   id: string
+  /** The name that it has here: what it calls itself, another one where two would be the same, or what `rename` said. */
   name: string
+  /** libp2p's id of its key, base58btc: what tells it from all others. */
   peerId: string
+  /** How things stand with it. */
   state: DeviceState
   /**
    * Why it needs pairing: it has `revoked` this device, which is final, or says that this one is `unknown` to it, which ends by
@@ -124,6 +134,7 @@ export interface DeviceInfo {
   lastFailure: DeviceFailure | null
 }
 
+/** Why a device is not connected. */
 export interface DeviceFailure {
   /** ISO 8601 */
   at: string
@@ -163,27 +174,37 @@ export interface ReachFinding {
   remedies: ('open-there' | 'open-here' | 'swap')[]
 }
 
+/** What became of a message by the time that `send` resolved. */
 export interface SendResult {
+  /** The message's own, as `message:delivered`, `outbox()` and the receiver's inbox have it. */
   id: string
   /** `delivered`: durable at the receiver. `queued`: durable here, sent when the device is back, or reached without a relay that is too small. */
   status: 'delivered' | 'queued'
 }
 
+/** An answer to a ping. */
 export interface PingResult {
+  /** How long it took, in milliseconds. */
   roundTripMs: number
+  /** How the device is connected. */
   path: ConnectionPath
+  /** Multiaddr of the connection. */
   address: string
 }
 
+/** What every call that takes time can be given. */
 export interface CallOptions {
+  /** Calls it off: it rejects with the signal's reason. */
   signal?: AbortSignal
 }
 
+/** What `request` takes. */
 export interface RequestOptions extends CallOptions {
   /** How long an answer may take once the device is connected, in milliseconds; Infinity: as long as it stays connected. @default 30_000 */
   timeoutMs?: number
 }
 
+/** What `send` takes. When its signal aborts, a message that is queued stays so, and is only not waited for any more. */
 export interface SendOptions extends CallOptions {
   /**
    * A message that is not acknowledged in this time is not sent any more: `message:expired`. Time counts while the device is
@@ -231,7 +252,12 @@ export interface Device extends DeviceInfo {
   emit<Event>(protocol: EventProtocol<Event>, event: Event, options?: CallOptions): Promise<void>
   /** The versions that the device serves of what is called this, the newest first; none when it serves none. */
   versionsOf(name: string, options?: CallOptions): Promise<number[]>
+  /** Asks for a sign of life over the live connection. Rejects with `not-paired`, `offline` or `closed`. */
   ping(options?: CallOptions): Promise<PingResult>
+  /**
+   * Gives it another name here; the device itself does not learn it. Rejects with `invalid-argument` for one that is taken or
+   * cannot be seen, `not-paired`, `closed`, `disk-full`.
+   */
   rename(name: string): Promise<void>
   /** Closes its connections, forgets its keys and remembers that it is not trusted any more. */
   revoke(): Promise<void>
@@ -240,34 +266,47 @@ export interface Device extends DeviceInfo {
 /** A text, as it is or as `{ text }`; any value that JSON can say goes as `{ json: value }`. */
 export type MessageContent = string | { text: string } | { json: unknown }
 
+/** A message in the inbox. It has either `text` or `json`. */
 export interface Message {
+  /** The sender's: the same as in its `SendResult`. */
   id: string
   /** Position in this device's inbox: grows by arrival. */
   sequence: number
+  /** The device that sent it; `id` as in `DeviceInfo`, `name` as it is called here now. */
   from: { id: string; name: string }
+  /** What was sent as a text. */
   text?: string
+  /** What was sent as `{ json }`; nobody has checked its shape. */
   json?: unknown
   /** ISO 8601, the sender's clock. */
   at: string
 }
 
+/** A message in the outbox. It has either `text` or `json`. */
 export interface QueuedMessage {
+  /** As in its `SendResult`. */
   id: string
+  /** The device that it is for; `id` as in `DeviceInfo`, `name` as it is called here now. */
   to: { id: string; name: string }
+  /** What is sent as a text. */
   text?: string
+  /** What is sent as `{ json }`. */
   json?: unknown
+  /** ISO 8601: when it was sent, by this device's clock. */
   at: string
   /** `expired`: it was not acknowledged in time and is not sent any more; shown for thirty days, the last hundred. */
   state: 'queued' | 'expired'
   /**
-   * `device`: that it is connected; `better-path`: a direct connection, since it is too large for the relay in between. Null when
-   * it is on its way, or waits for nothing any more.
+   * `device`: that it is connected; `better-path`: a direct connection, since it is too large for the relay in between;
+   * `update-here`, `update-there`: a newer version of Spacedock on this device, or on the other one, since the two have no version of
+   * messages in common. Null when it is on its way, or waits for nothing any more.
    */
-  waitsFor: 'device' | 'better-path' | null
+  waitsFor: 'device' | 'better-path' | 'update-here' | 'update-there' | null
   /** ISO 8601: when its time is over, or was; null when it waits for ever. */
   expiresAt: string | null
 }
 
+/** What a person is asked before two devices are paired. */
 export interface ConfirmationRequest {
   /** The other device's name, sanitised. */
   name: string
@@ -275,12 +314,14 @@ export interface ConfirmationRequest {
   digits: string
   /** The other device's id. */
   id: string
+  /** libp2p's id of the other device's key, base58btc. */
   peerId: string
 }
 
 /** Asks a person. The signal aborts when the answer is no longer needed. */
 export type Confirm = (request: ConfirmationRequest, options: { signal: AbortSignal }) => Promise<boolean>
 
+/** How a pairing goes on, as `onProgress` and the event `pairing:progress` tell it. */
 export type PairingProgress =
   /** A way of finding each other changed; `detail` is a short sentence part for people. */
   | {
@@ -294,6 +335,12 @@ export type PairingProgress =
    * for each device, of at most three; the search goes on.
    */
   | { kind: 'obstacle'; finding: ReachFinding }
+  /**
+   * Somebody is there whose program speaks another version, and so cannot answer or help: of pairing, a device, which need not be the
+   * other one; of the records by which devices find each other across networks, the other device; of the DHT, a rendezvous node. The
+   * older program has to be updated. Once for each version; the search goes on.
+   */
+  | { kind: 'other-version'; part: 'pairing' | 'records' | 'rendezvous'; theirs: number; ours: number }
   /** The pairing reached another device that holds the code. */
   | { kind: 'contact' }
   /** The digits are known: the joiner shows them before it knows the name. */
@@ -301,10 +348,13 @@ export type PairingProgress =
   /** Waiting for the person at the other device. */
   | { kind: 'waiting' }
 
+/** What `pair` takes. */
 export interface PairOptions {
-  /** @default nobody is asked: the code alone decides */
+  /** Asks this device's person whether to pair. @default nobody is asked: the code alone decides */
   confirm?: Confirm
+  /** Calls the pairing off: as `cancel` of the invitation; `join` rejects with `cancelled`. */
   signal?: AbortSignal
+  /** Called with each step, before the event `pairing:progress`. */
   onProgress?: (progress: PairingProgress) => void
   /**
    * Multiaddrs of the other device, each ending in /p2p/PEERID, to dial besides whoever is found: either side may, so one of
@@ -313,6 +363,7 @@ export interface PairOptions {
   peers?: string[]
 }
 
+/** What `join` takes. */
 export interface JoinOptions extends PairOptions {
   /** How long to look for the code's owner. @default 300_000 */
   timeoutMs?: number
@@ -326,18 +377,24 @@ export interface Invitation {
   readonly uri: string
   /** 32 hex digits, the same on both sides; safe to show and log. */
   readonly sessionId: string
+  /** When the code's five minutes are over, by the wall clock. */
   readonly expiresAt: Date
   /** Rejects with a SpacedockError: expired, cancelled, declined, burnt, disk-full ... */
   readonly paired: Promise<Device>
+  /** Makes the code void, and tells a device that is using it: `paired` rejects with `cancelled`. Changes nothing afterwards. */
   cancel(): Promise<void>
 }
 
 /** Codes of errors (lower case letters, digits, dashes), each with the schema of its data. */
 export type ErrorSchemas = Readonly<Record<string, StandardSchemaV1>>
+/** Of a protocol that declares no errors. */
 export type NoErrors = Readonly<Record<never, StandardSchemaV1>>
+/** What comes with an error of this schema. */
 export type ErrorData<Schema extends StandardSchemaV1> = StandardSchemaV1.InferOutput<Schema>
 
+/** What a handler is given besides the request. */
 export interface HandlerContext<Errors extends ErrorSchemas = NoErrors> {
+  /** The one that asks: it is paired. */
   device: Device
   /** Aborts when nobody waits for the answer any more, or the stream breaks. */
   signal: AbortSignal
@@ -351,21 +408,36 @@ export interface HandlerContext<Errors extends ErrorSchemas = NoErrors> {
 
 /** Made by `defineProtocol`. `name` is lower case letters, digits, dashes; `version` a whole number. */
 export interface Protocol<Request, Response, Errors extends ErrorSchemas = NoErrors> {
+  /** Tells it from streams and events. */
   readonly kind?: never
+  /** 1 to 64 lower case letters, digits and dashes, beginning with a letter. */
   readonly name: string
+  /** A whole number above 0; devices that talk have to have the same one. */
   readonly version: number
+  /** What is asked: a value that JSON can say, checked by both sides. */
   readonly request: StandardSchemaV1<unknown, Request>
+  /** What is answered: a value that JSON can say, checked by both sides. */
   readonly response: StandardSchemaV1<unknown, Response>
+  /** The errors that the handler may throw by `context.error`. */
   readonly errors?: Errors
+  /**
+   * Answers a request; needed to serve the protocol, not to ask. What else it throws is `remote-failure` to whoever asked, with its
+   * message.
+   */
   readonly handler?: (request: Request, context: HandlerContext<Errors>) => Promise<Response> | Response
 }
 
 /** Made by `defineStream`. */
 export interface StreamProtocol<Request, Errors extends ErrorSchemas = NoErrors> {
+  /** Tells it from the others. */
   readonly kind: 'stream'
+  /** As of `Protocol`. */
   readonly name: string
+  /** As of `Protocol`. */
   readonly version: number
+  /** What the stream is opened with, checked by both sides. */
   readonly request: StandardSchemaV1<unknown, Request>
+  /** The errors by which the handler may refuse, or break off, the stream. */
   readonly errors?: Errors
   /**
    * The stream is its own for as long as it runs: when it resolves, what it wrote goes out, its writing side is ended and what
@@ -381,9 +453,13 @@ export interface StreamProtocol<Request, Errors extends ErrorSchemas = NoErrors>
 
 /** Made by `defineEvent`. */
 export interface EventProtocol<Event> {
+  /** Tells it from the others. */
   readonly kind: 'event'
+  /** As of `Protocol`. */
   readonly name: string
+  /** As of `Protocol`. */
   readonly version: number
+  /** What is sent, checked by both sides; what does not fit on arrival is dropped. */
   readonly event: StandardSchemaV1<unknown, Event>
   /** One event of a device at a time. One that takes longer than 30 s is not waited for any more. */
   readonly handler?: (event: Event, context: { device: Device; signal: AbortSignal }) => Promise<void> | void
@@ -403,16 +479,21 @@ export interface ByteStream {
 
 /** Something published by a device. */
 export interface Publication<Value = unknown> {
+  /** As it was subscribed to. */
   topic: string
+  /** What was published, as the schema gives it back. */
   value: Value
+  /** The one that published it. */
   device: Device
   /** How many before this one were dropped because this subscription was not read fast enough. */
   missed: number
 }
 
+/** What `subscribe` takes. */
 export interface SubscribeOptions<Value = unknown> {
   /** What does not fit is dropped, with a line in the log. */
   schema?: StandardSchemaV1<unknown, Value>
+  /** Ends the subscription, without an error. */
   signal?: AbortSignal
   /** Publications kept for a slow reader; beyond them the oldest goes. 1 to 10,000. @default 256 */
   maxBuffered?: number
@@ -436,23 +517,35 @@ export interface ClearInboxOptions {
   upTo?: number
 }
 
+/** The events of a node, by type, each with its `detail`. */
 export interface NodeEvents {
+  /** A device that is not paired was seen on the local network. */
   'device:discovered': { peerId: string }
+  /** A pairing was agreed by both sides; the device is connected next. */
   'device:paired': DeviceInfo
+  /** There was no connection to it, and now there is. */
   'device:connected': DeviceInfo
+  /** There is no connection to it any more; `lastFailure` says why. */
   'device:disconnected': DeviceInfo
   /** It is still connected, but not relayed any more, or not directly any more. */
   'device:path-changed': DeviceInfo
   /** Another address, a round trip that takes far less or more time, or another reason why it cannot be reached. */
   'device:updated': DeviceInfo
+  /** It has another name here. */
   'device:renamed': DeviceInfo
+  /** It says that it has revoked this device, or does not know it: `needsPairing`. */
   'device:needs-pairing': DeviceInfo
+  /** This device trusts it no more. */
   'device:revoked': DeviceInfo
+  /** A message has arrived and is durable in the inbox. */
   message: Message
+  /** The receiver has acknowledged the message `id`; `to` is the device's id. */
   'message:delivered': { id: string; to: string }
   /** Its time was over before the receiver acknowledged it: it has not arrived, or only its receipt was lost. */
   'message:expired': { id: string; to: string }
+  /** A pairing of this device goes on; `sessionId` as in `Invitation`. */
   'pairing:progress': { sessionId: string; role: 'initiator' | 'joiner'; progress: PairingProgress }
+  /** A pairing of this device has failed; `code` and `message` are those of the error. */
   'pairing:failed': { sessionId: string; role: 'initiator' | 'joiner'; code: string; message: string }
 }
 
@@ -468,9 +561,13 @@ export interface ListenerOptions {
   signal?: AbortSignal
 }
 
+/** How a node is doing. */
 export interface NodeStatus {
+  /** libp2p's id of this device's key, base58btc. */
   peerId: string
+  /** 16 characters, derived from the peer id. */
   id: string
+  /** This device's name as it tells it to others. */
   name: string
   /** Multiaddrs other devices can dial. */
   listen: string[]
@@ -484,10 +581,15 @@ export interface NodeStatus {
   uptimeMs: number
 }
 
+/** This device, running: made by `createNode`. After `close`, calls reject with `closed`, or throw it. */
 export interface SpacedockNode {
+  /** libp2p's id of this device's key, base58btc: what others know it by. */
   readonly peerId: string
+  /** 16 characters, derived from the peer id. */
   readonly id: string
+  /** As it tells it to others; always current. */
   readonly name: string
+  /** How it is doing now; also of a node that is closed. */
   status(): NodeStatus
   /** What was counted since the start, and how much there is of it now. Throws `closed`. */
   metrics(): NodeMetrics
@@ -499,6 +601,7 @@ export interface SpacedockNode {
   devices(): Device[]
   /** By name, id, or a unique prefix of either; rejects `no-device` or `ambiguous-device`. */
   device(reference: string): Device
+  /** Gives this device another name, which others are told when they pair. Rejects with `disk-full`, `closed`. */
   rename(name: string): Promise<void>
   /**
    * Serves a protocol to paired devices, several versions of one name if need be; the function returned stops it. Names that
@@ -522,7 +625,7 @@ export interface SpacedockNode {
   subscribe<Value = unknown>(
     topic: string,
     options?: SubscribeOptions<Value>,
-  ): AsyncIterableIterator<Publication<Value>, undefined, undefined>
+  ): AsyncIterableIterator<Publication<Value>>
   /** What the inbox holds after `after` (default: all of it), then what arrives, until the signal aborts or the node closes. */
   messages(options?: MessagesOptions): AsyncIterableIterator<Message>
   /** What the inbox holds, in the order of arrival. */
@@ -545,6 +648,8 @@ export interface SpacedockNode {
     listener: NodeEventListener<K>,
     options?: ListenerOptions,
   ): void
+  /** Ends all connections in order and gives back the data directory. May be called more than once. */
   close(): Promise<void>
+  /** As `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }

@@ -21,6 +21,7 @@ export const errorCodes = [
   'offline', // the device is not connected
   'not-paired', // this side, or the other, does not trust the other
   'unknown-protocol', // the other device has no handler for it
+  'other-version', // the two programs have no version of something in common
   'invalid-message', // a value that does not fit its schema, in either direction
   'too-large', // over the size cap
   'timed-out', // no answer within the deadline
@@ -38,8 +39,10 @@ export const errorCodes = [
   'internal', // a defect of ours
 ] as const
 
+/** What a SpacedockError is about; `errorCodes` has them all. */
 export type ErrorCode = (typeof errorCodes)[number]
 
+/** What a SpacedockError may have besides its code and its message. */
 export interface SpacedockErrorOptions {
   /** What the person can do about it, one sentence. */
   hint?: string | undefined
@@ -47,6 +50,7 @@ export interface SpacedockErrorOptions {
   option?: string | undefined
   /** See `SpacedockError.choices`. */
   choices?: readonly string[] | undefined
+  /** What led to it. */
   cause?: unknown
 }
 
@@ -55,7 +59,9 @@ export interface SpacedockErrorOptions {
  * `ProtocolError`s that a protocol declares.
  */
 export class SpacedockError extends Error {
+  /** For those who cannot use `instanceof`. */
   override readonly name = 'SpacedockError'
+  /** For programs; stays the same from version to version. */
   readonly code: ErrorCode
   /** What the person can do about it, in a sentence that fits any application: it names no command and no method. */
   readonly hint: string | undefined

@@ -11,7 +11,10 @@ export function describeFinding(
   return finding.known === 'seen' ? ofSeen(finding, place) : ofAddress(finding, place)
 }
 
-/** In a few words, as a part of a sentence: `TCP port 28417 at 192.168.1.20 does not answer`. */
+/**
+ * In a few words, as a part of a sentence: `TCP port 28417 at 192.168.1.20 does not answer`.
+ * @internal
+ */
 export function describeCause(finding: ReachFinding): string {
   return `TCP port ${finding.port} at ${hostOf(finding)} ${behaviours[finding.cause]}`
 }

@@ -6,7 +6,7 @@ export {
   UnknownProtocolError,
   type ProtocolErrorOf,
 } from './protocol-error.ts'
-export { SpacedockError, errorCodes, type ErrorCode } from './errors.ts'
+export { SpacedockError, errorCodes, type ErrorCode, type SpacedockErrorOptions } from './errors.ts'
 export { describeFinding, type FindingPlace } from './finding-text.ts'
 export type * from './api.ts'
 export type { ByPath, NodeMetrics, PairingOutcome } from './metrics.ts'

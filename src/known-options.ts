@@ -1,8 +1,8 @@
 import { SpacedockError } from './errors.ts'
 import { nearest } from './nearest.ts'
 
-/** The names of all options of one kind: the compiler sees to it that none is missing. */
-export type OptionNames<Options> = Readonly<Record<keyof Options, true>>
+/** Has the names of all options of one kind as its keys: the compiler sees to it that none is missing. */
+export type OptionNames<Options> = Readonly<Record<keyof Options, unknown>>
 
 /**
  * Refuses an option that there is not with `invalid-argument`: most likely a typing mistake, by which something would be left

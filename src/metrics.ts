@@ -12,6 +12,7 @@ export interface NodeMetrics {
    * connected any more, for whatever reason.
    */
   sessions: { opened: number; lost: number; open: ByPath }
+  /** Of this device's inbox and outbox. */
   messages: {
     /** accepted for another device: durable here */
     sent: number
@@ -36,22 +37,37 @@ export interface NodeMetrics {
   pairings: { initiator: Record<PairingOutcome, number>; joiner: Record<PairingOutcome, number> }
 }
 
+/** A number for connections of each path. */
 export interface ByPath {
+  /** Those without a relay in between. */
   direct: number
+  /** Those over a relay. */
   relayed: number
 }
 
-/** `paired`, the code of the error that a pairing ended with, or `failed` for every other error. */
-export type PairingOutcome = (typeof pairingOutcomes)[number]
+/** How a pairing ended: `paired`, the code of the error that it ended with, or `failed` for every other error. */
+export type PairingOutcome =
+  | 'paired'
+  | 'cancelled'
+  | 'expired'
+  | 'declined'
+  | 'used'
+  | 'burnt'
+  | 'not-found'
+  | 'other-version'
+  | 'interrupted'
+  | 'failed'
 
-export const pairingOutcomes = [
-  'paired',
-  'cancelled',
-  'expired',
-  'declined',
-  'used',
-  'burnt',
-  'not-found',
-  'interrupted',
-  'failed',
-] as const
+/** @internal */
+export const pairingOutcomes = Object.keys({
+  paired: true,
+  cancelled: true,
+  expired: true,
+  declined: true,
+  used: true,
+  burnt: true,
+  'not-found': true,
+  'other-version': true,
+  interrupted: true,
+  failed: true,
+} satisfies Record<PairingOutcome, true>) as PairingOutcome[]

@@ -6,10 +6,13 @@ import { SpacedockError } from './errors.ts'
  * both sides. `isProtocolError` tells which one it is.
  */
 export class ProtocolError<Code extends string = string, Data = unknown> extends Error {
+  /** For those who cannot use `instanceof`. */
   override readonly name = 'ProtocolError'
   /** Name and version of the protocol, such as `notes/1`. */
   readonly protocol: string
+  /** As the protocol declares it. */
   readonly code: Code
+  /** As the schema of the code gives it back. */
   readonly data: Data
 
   constructor(protocol: string, code: Code, data: Data, message: string) {

@@ -37,6 +37,7 @@ const exitCodeByError: Record<ErrorCode, number> = {
   offline,
   'not-paired': refused,
   'unknown-protocol': failure,
+  'other-version': failure,
   'invalid-message': failure,
   'too-large': failure,
   'timed-out': timedOut,

@@ -35,6 +35,16 @@ export function showProgress(
       const text = `${printableLine(message)}\n${printableLine(hint)}`
       return output.progress({ event: 'obstacle', ...progress.finding }, text)
     }
+    case 'other-version': {
+      const { part, theirs, ours } = progress
+      const update = `update Spacedock on ${theirs > ours ? 'this device' : 'that one'}`
+      const text = {
+        records: `The other device speaks version ${theirs} of records, and this one version ${ours}: ${update}.`,
+        pairing: `A device is here that speaks version ${theirs} of pairing, and this one version ${ours}. If it is the other one, ${update}.`,
+        rendezvous: `The rendezvous node speaks version ${theirs} of its DHT, and this device version ${ours}: ${update}.`,
+      }
+      return output.progress({ event: 'other-version', part, theirs, ours }, text[part])
+    }
     case 'contact':
       return output.progress({ event: 'contact' }, 'The other device is there.')
     case 'digits': {

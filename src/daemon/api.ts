@@ -90,7 +90,7 @@ const queuedMessage = v.object({
   ...content,
   at: v.string(),
   state: v.picklist(['queued', 'expired']),
-  waitsFor: v.nullable(v.picklist(['device', 'better-path'])),
+  waitsFor: v.nullable(v.picklist(['device', 'better-path', 'update-here', 'update-there'])),
   expiresAt: v.nullable(v.string()),
 })
 
@@ -102,6 +102,12 @@ const progress = [
     detail: v.string(),
   }),
   v.object({ kind: v.literal('obstacle'), finding }),
+  v.object({
+    kind: v.literal('other-version'),
+    part: v.picklist(['pairing', 'records', 'rendezvous']),
+    theirs: v.number(),
+    ours: v.number(),
+  }),
   v.object({ kind: v.literal('contact') }),
   v.object({ kind: v.literal('digits'), digits: v.string() }),
   v.object({ kind: v.literal('waiting') }),

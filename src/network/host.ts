@@ -5,7 +5,7 @@ import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Ping } from '@libp2p/ping'
-import type { Connection, ConnectionProtector, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, ConnectionProtector, IdentifyResult, PeerId, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
@@ -71,7 +71,8 @@ export interface Host {
   /** Which protocols a peer that is connected has told that it serves; none while it has not. */
   toldProtocols(peer: PeerId): readonly string[]
   /** Calls back when a peer has told where it listens. */
-  onIdentified(listener: (connection: Connection) => void): void
+  /** Returns how to stop it. */
+  onIdentified(listener: (connection: Connection) => void): () => void
   /** Calls back when a device is dialled, at all of its addresses together, with what comes of it. */
   onDial(listener: (result: Promise<Connection>) => void): void
   /** Calls back at the beginning of each dial to one address. */
@@ -291,7 +292,9 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
       libp2p.getConnections(peer).flatMap((connection) => toldProtocols.get(connection) ?? []),
 
     onIdentified(listener) {
-      libp2p.addEventListener('peer:identify', ({ detail }) => listener(detail.connection))
+      const onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => listener(detail.connection)
+      libp2p.addEventListener('peer:identify', onIdentify)
+      return () => libp2p.removeEventListener('peer:identify', onIdentify)
     },
 
     onDial: (listener) => void dialListeners.push(listener),

@@ -29,7 +29,10 @@ export function defineEvent<Event>(definition: Omit<EventProtocol<Event>, 'kind'
   return Object.freeze({ ...definition, kind: 'event' })
 }
 
-/** Throws `invalid-argument` for a name that only the system's own protocols may have. */
+/**
+ * Throws `invalid-argument` for a name that only the system's own protocols may have.
+ * @internal
+ */
 export function requireApplicationName({ name }: { readonly name: string }): void {
   if (typeof name !== 'string' || !isSystemProtocol(name)) return
   throw invalidArgument(
@@ -38,14 +41,20 @@ export function requireApplicationName({ name }: { readonly name: string }): voi
   )
 }
 
-/** How a protocol is called in messages, such as `notes/1`. */
+/**
+ * How a protocol is called in messages, such as `notes/1`.
+ * @internal
+ */
 export function keyOf({ name, version }: { name: string; version: number }): string {
   return `${name}/${version}`
 }
 
 type Checked = 'request' | 'response' | 'event'
 
-/** A value that does not fit its schema. `path` says where, without a word of what is there. */
+/**
+ * A value that does not fit its schema. `path` says where, without a word of what is there.
+ * @internal
+ */
 export class MisfitError extends SpacedockError {
   readonly what: Checked
   readonly path: string
@@ -57,7 +66,10 @@ export class MisfitError extends SpacedockError {
   }
 }
 
-/** The value as the schema gives it back. Throws `invalid-message`, also when the schema itself throws. */
+/**
+ * The value as the schema gives it back. Throws `invalid-message`, also when the schema itself throws.
+ * @internal
+ */
 export async function checkValue<Value>(
   schema: StandardSchemaV1<unknown, Value>,
   value: unknown,
@@ -122,6 +134,7 @@ function requireSchema(schema: unknown, what: string, name: string): void {
   )
 }
 
+/** @internal */
 export function invalidArgument(message: string, hint?: string): SpacedockError {
   return new SpacedockError('invalid-argument', message, { hint })
 }

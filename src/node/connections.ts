@@ -3,15 +3,24 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { ConnectionPath, Log } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
+import { OtherVersionError } from '../other-version.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { DialEvidence } from '../network/dial-evidence.ts'
 import type { Host } from '../network/host.ts'
 import { DirectPaths } from '../network/relay/direct-paths.ts'
 import { isRelayedConnection } from '../network/relayed-address.ts'
-import { OtherVersionError } from '../network/session/session-errors.ts'
-import { acceptSession, openSession, type Session, type SessionOptions } from '../network/session/session.ts'
+import {
+  acceptSession,
+  openSession,
+  sessionProtocol,
+  sessionVersion,
+  type Session,
+  type SessionOptions,
+} from '../network/session/session.ts'
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { failureCauses } from '../network/supervisor/failures.ts'
+import { otherVersionsTold } from '../network/told-versions.ts'
+import { recordVersion } from '../pairing/rendezvous-record.ts'
 import type { Store } from '../store/store.ts'
 import { takeTurns } from '../store/take-turns.ts'
 import { Firewalled } from './firewalled.ts'
@@ -55,6 +64,8 @@ export class Connections {
   readonly #directPaths: DirectPaths
   readonly #firewalled: Firewalled
   readonly #stopListening: (() => void)[] = []
+  /** By device, which version its record is of, that cannot be read here. */
+  readonly #unreadRecords = new Map<string, number>()
   #stopped = false
 
   constructor(parts: ConnectionsParts) {
@@ -143,8 +154,14 @@ export class Connections {
         isConnected: (peer) => this.sessionOf(peer)?.budget === null,
         onNodeConnected: () => this.supervisor.tryAnew(),
         onFound: (peer) => {
+          this.#unreadRecords.delete(peer)
           log('info', 'presence.found', { peer })
           this.#sighted(peer)
+        },
+        onOtherVersion: (peer, version) => {
+          this.#unreadRecords.set(peer, version)
+          const error = new OtherVersionError('records', [version], [recordVersion])
+          this.supervisor.refused(peerIdFromString(peer), error)
         },
       })
     this.internet = settings === null ? null : internet(settings)
@@ -161,6 +178,7 @@ export class Connections {
     host.onIdentified((connection) => void this.#rememberAddress(connection))
     this.#stopListening.push(
       store.trust.onChange((peer) => {
+        this.#unreadRecords.delete(peer)
         const connections = host.libp2p.getConnections(peerIdFromString(peer))
         for (const connection of connections) void this.#rememberAddress(connection)
         this.internet?.presence.devicesChanged()
@@ -215,6 +233,7 @@ export class Connections {
     const peer = remotePeer.toString()
     const address = connection.remoteAddr.toString()
     const path = pathOf(connection)
+    this.#unreadRecords.delete(peer)
     log('info', 'session.started', { peer, address })
     store.registry.connected(peer, { path, address, limited: session.budget !== null })
     metrics.sessionOpened(peer, path)
@@ -237,7 +256,16 @@ export class Connections {
     const { code, message } = failure
     log('debug', 'session.attempt-failed', { peer, code, message, causes: failureCauses(failure) })
     metrics.connectionRetried()
-    store.registry.disconnected(peer, this.#firewalled.explain(peer, failure))
+    store.registry.disconnected(peer, this.#otherVersion(peer) ?? this.#firewalled.explain(peer, failure))
+  }
+
+  /** It serves the session, or says where it is, in other versions only: whatever an attempt failed with, that is why. */
+  #otherVersion(peer: string): OtherVersionError | null {
+    const told = this.#parts.host.toldProtocols(peerIdFromString(peer))
+    const versions = otherVersionsTold(told, sessionProtocol)
+    if (versions.length > 0) return new OtherVersionError('Spacedock’s protocol', versions, [sessionVersion])
+    const unread = this.#unreadRecords.get(peer)
+    return unread === undefined ? null : new OtherVersionError('records', [unread], [recordVersion])
   }
 
   #measured({ remotePeer, id }: Connection, roundTripMs: number): void {

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import type { PeerId } from '@libp2p/interface'
 import type { Clock, Log, NodeOptions } from '../api.ts'
 import { systemClock } from '../clock.ts'
-import { SpacedockError } from '../errors.ts'
 import { dhtService } from '../network/dht/dht-service.ts'
 import { PublicNetwork, type PublicNetworkState } from '../network/public/public-network.ts'
 import { isPublic } from '../network/discovery/address-filter.ts'
@@ -27,9 +26,6 @@ export interface InternetSettings {
 export function internetSettings(options: NodeOptions): InternetSettings | null {
   const { rendezvous = [], dht = 'private', lanOnly = false, dhtBootstrap } = options
   if (lanOnly || (rendezvous.length === 0 && dht === 'private')) return null
-  if (dht !== 'private' && dht !== 'public') {
-    throw new SpacedockError('invalid-argument', 'The DHT is either "private" or "public".')
-  }
   for (const address of rendezvous) parsePeerAddress(address, 'rendezvous')
   for (const address of dhtBootstrap ?? []) parsePeerAddress(address, 'dhtBootstrap')
   return { rendezvous, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
@@ -63,6 +59,8 @@ export interface InternetParts {
   onNodeConnected: () => void
   /** A paired device has told where it is now. */
   onFound: (peer: string) => void
+  /** It has told it in a way that only another version can read. */
+  onOtherVersion: (peer: string, version: number) => void
 }
 
 /** What finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */

@@ -1,36 +1,60 @@
 import type { NodeOptions } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
-import { checkOptions, suggest, type OptionNames } from '../known-options.ts'
+import { checkOptions, suggest } from '../known-options.ts'
 import { interfaceNames } from '../network/interfaces.ts'
 
-const names: OptionNames<NodeOptions> = {
-  dataDir: true,
-  name: true,
-  interfaces: true,
-  port: true,
-  announce: true,
-  portMapping: true,
-  mdns: true,
-  rendezvous: true,
-  lanOnly: true,
-  dht: true,
-  dhtBootstrap: true,
-  messages: true,
-  setUp: true,
-  log: true,
-  clock: true,
+interface Shape {
+  fits: (value: unknown) => boolean
+  /** Goes on from "Give". */
+  what: string
+}
+
+const text: Shape = { fits: (value) => typeof value === 'string', what: 'a text' }
+const flag: Shape = { fits: (value) => typeof value === 'boolean', what: 'true or false' }
+const callback: Shape = { fits: (value) => typeof value === 'function', what: 'a function' }
+const object: Shape = { fits: (value) => typeof value === 'object' && value !== null, what: 'an object' }
+const texts: Shape = {
+  fits: (value) => Array.isArray(value) && value.every((each) => text.fits(each)),
+  what: 'a list of texts',
+}
+
+const shapes: Readonly<Record<keyof NodeOptions, Shape>> = {
+  dataDir: { ...text, what: 'the path of a directory of its own' },
+  name: text,
+  interfaces: texts,
+  port: {
+    fits: (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65_535,
+    what: 'a whole number from 0 to 65535',
+  },
+  announce: texts,
+  portMapping: flag,
+  mdns: flag,
+  rendezvous: texts,
+  lanOnly: flag,
+  dht: { fits: (value) => value === 'private' || value === 'public', what: '"private" or "public"' },
+  dhtBootstrap: texts,
+  messages: object,
+  setUp: callback,
+  log: callback,
+  clock: object,
 }
 
 /** What can be said before anything is opened. Throws `invalid-argument`. */
 export function checkNodeOptions(options: NodeOptions): void {
-  checkOptions(options, names, 'createNode')
-  if (typeof options.dataDir !== 'string') {
-    throw new SpacedockError('invalid-argument', 'A node needs a data directory.', {
-      hint: 'Give the path of a directory of its own.',
-      option: 'dataDir',
-    })
+  checkOptions(options, shapes, 'createNode')
+  for (const name of Object.keys(shapes) as (keyof NodeOptions)[]) {
+    const value = options[name]
+    if (value === undefined && name !== 'dataDir') continue
+    const { fits, what } = shapes[name]
+    if (!fits(value)) throw misfit(name, value, what)
   }
   if (options.interfaces !== undefined) checkInterfaces(options.interfaces)
+}
+
+function misfit(option: keyof NodeOptions, value: unknown, what: string): SpacedockError {
+  const shown = typeof value === 'number' || typeof value === 'string' ? JSON.stringify(value) : typeof value
+  const message = `The option "${option}" of createNode cannot be ${shown.slice(0, 100)}.`
+  return new SpacedockError('invalid-argument', message, { hint: `Give ${what}.`, option })
 }
 
 function checkInterfaces(given: readonly string[]): void {

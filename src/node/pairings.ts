@@ -26,6 +26,7 @@ import { formatPairingUri, parseInvitationText } from '../pairing/pairing-uri.ts
 import { suite1 } from '../pairing/suite.ts'
 import { sessionIdOf } from '../protocols/machine-run.ts'
 import { ObstacleWatch } from '../protocols/obstacle-watch.ts'
+import { VersionWatch } from '../protocols/version-watch.ts'
 import type { Outreach } from '../protocols/outreach.ts'
 import type { PairingService } from '../protocols/pairing.ts'
 import type { Internet } from './internet.ts'
@@ -80,9 +81,11 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
     ...options,
     onProgress: report,
     obstacle: () => reporter.obstacle(),
+    otherVersion: () => reporter.versions.failure('initiator'),
   })
   const sessionId = sessionIdOf(keys)
   const reporter = progressReporter(parts, 'initiator', sessionId, options)
+  const onOtherVersion = (version: number): void => reporter.versions.metRecord(version)
   // A joiner that started earlier hears this and asks at once.
   localNetwork?.announce()
   const publishing = new AbortController()
@@ -90,7 +93,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
     [
       given,
       ...(localNetwork === null ? [] : [localNetwork]),
-      ...(internet === null ? [] : [joiners(internet, keys, contact.signal)]),
+      ...(internet === null ? [] : [joiners(internet, keys, { contact: contact.signal, onOtherVersion })]),
     ],
     publishing.signal,
   )
@@ -139,6 +142,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
     })
   }
   const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
+  const onOtherVersion = (version: number): void => reporter.versions.metRecord(version)
   const looking = new AbortController()
   void stayVisible(parts, looking.signal)
   leaveRecord(parts, keys, looking.signal)
@@ -151,11 +155,17 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
         ...(localNetwork === null ? [] : [localNetwork]),
         ...(internet === null
           ? []
-          : [noting(internet.rendezvous.source(rendezvousKeys(keys), { awaits: 'initiator' }), published)]),
+          : [
+              noting(
+                internet.rendezvous.source(rendezvousKeys(keys), { awaits: 'initiator', onOtherVersion }),
+                published,
+              ),
+            ]),
       ],
       timeoutMs: options.timeoutMs ?? searchTimeoutMs,
       onProgress: (progress) => reporter.report(progress),
       obstacle: () => reporter.obstacle(),
+      otherVersion: () => reporter.versions.failure('joiner'),
     })
     reporter.paired()
     return deviceOf(peer)
@@ -169,8 +179,13 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
 }
 
 /** By their records, until one of them has shown that it has the words. */
-function joiners({ rendezvous }: Internet, keys: CodeKeys, contact: AbortSignal): CandidateSource {
-  const source = fewPeers(rendezvous.source(joinerKeys(keys), { awaits: 'joiner' }), maxJoiners)
+function joiners(
+  { rendezvous }: Internet,
+  keys: CodeKeys,
+  { contact, onOtherVersion }: { contact: AbortSignal; onOtherVersion: (version: number) => void },
+): CandidateSource {
+  const records = rendezvous.source(joinerKeys(keys), { awaits: 'joiner', onOtherVersion })
+  const source = fewPeers(records, maxJoiners)
   return {
     name: source.name,
     find: async (search) => source.find({ ...search, signal: AbortSignal.any([search.signal, contact]) }),
@@ -223,6 +238,7 @@ interface PairingReporter {
   failed: (error: unknown) => void
   /** What keeps the other device away, as far as that is known now. */
   obstacle: () => ReachFinding | null
+  versions: VersionWatch
   stop: () => void
 }
 
@@ -245,10 +261,14 @@ function progressReporter(
     onFinding: (finding) => report({ kind: 'obstacle', finding }),
   })
   const report = (progress: PairingProgress): void => {
-    if (progress.kind === 'contact') obstacles.stop()
+    if (progress.kind === 'contact') {
+      obstacles.stop()
+      versions.stop()
+    }
     onProgress?.(progress)
     emit('pairing:progress', { sessionId, role, progress })
   }
+  const versions = new VersionWatch({ host, onMet: report })
   const local = (status: 'ready' | 'unavailable', detail: string): void =>
     report({ kind: 'source', source: 'local-network', status, detail })
   if (localNetwork === null) local('unavailable', 'multicast DNS is switched off')
@@ -263,8 +283,10 @@ function progressReporter(
       emit('pairing:failed', { sessionId, role, code, message })
     },
     obstacle: () => obstacles.current(),
+    versions,
     stop() {
       obstacles.stop()
+      versions.stop()
       watching.abort()
     },
   }

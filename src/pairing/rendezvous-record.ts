@@ -40,7 +40,8 @@ export const maxRecordLength = 2_048
 export const maxRecordAddresses = 12
 const plaintextLength = 1_024
 const sealLength = 16
-const version = 1
+/** The first byte of what a record says, and all that other versions are known to have in common. */
+export const recordVersion = 1
 
 /** How long a DHT server that caches records may take one for fresh, ns. It must not delay the next one. */
 const timeToLiveNs = 60_000_000_000n
@@ -75,13 +76,16 @@ export async function encodeRendezvousRecord(
 ): Promise<Uint8Array> {
   const privateKey = await signingKey(keys.signingSeed)
   const sealed = suite.seal(sealingKey(suite, keys, nonce), padded(content), associatedData(sequence))
-  const value = `/${base64urlnopad.encode(concat(Uint8Array.of(version), nonce, sealed))}`
+  const value = `/${base64urlnopad.encode(concat(Uint8Array.of(recordVersion), nonce, sealed))}`
   const record = await createIPNSRecordWithExpiration(privateKey, value, sequence, validUntil, {
     v1Compatible: false,
     ttlNs: timeToLiveNs,
   })
   return marshalIPNSRecord(record)
 }
+
+/** What a holder of the keys wrote, or in which other version. */
+export type ReadRecord = { content: RendezvousContent; sequence: bigint } | { otherVersion: number }
 
 /**
  * Null for whatever is not, to the last byte, a record that a holder of the keys wrote. Says nothing about its age: whoever
@@ -91,35 +95,35 @@ export async function decodeRendezvousRecord(
   suite: Suite,
   keys: RendezvousKeys,
   encoded: Uint8Array,
-): Promise<{ content: RendezvousContent; sequence: bigint } | null> {
+): Promise<ReadRecord | null> {
   if (encoded.length > maxRecordLength) return null
   try {
     const record = unmarshalIPNSRecord(encoded)
     // The seal comes first: it is cheaper to check than the signature.
-    const content = openContent(suite, keys, record)
-    if (content === null || !isCanonical(record, encoded)) return null
+    const read = openContent(suite, keys, record)
+    if (read === null || !isCanonical(record, encoded)) return null
     const { publicKey } = await signingKey(keys.signingSeed)
     const signed = concat(new TextEncoder().encode('ipns-signature:'), record.data)
-    return (await publicKey.verify(signed, record.signatureV2))
-      ? { content, sequence: record.sequence }
-      : null
+    return (await publicKey.verify(signed, record.signatureV2)) ? read : null
   } catch {
     return null
   }
 }
 
-function openContent(suite: Suite, keys: RendezvousKeys, record: IPNSRecord): RendezvousContent | null {
+function openContent(suite: Suite, keys: RendezvousKeys, record: IPNSRecord): ReadRecord | null {
   const { value, sequence } = record
   if (typeof sequence !== 'bigint' || sequence < 0n) return null
   const bytes = base64urlnopad.decode(value.slice(1))
-  if (bytes[0] !== version || bytes.length !== 1 + recordNonceLength + plaintextLength + sealLength)
-    return null
+  const [version] = bytes
+  if (version === undefined || version === 0) return null
+  if (version !== recordVersion) return { otherVersion: version }
+  if (bytes.length !== 1 + recordNonceLength + plaintextLength + sealLength) return null
   const nonce = bytes.slice(1, 1 + recordNonceLength)
   const sealed = bytes.slice(1 + recordNonceLength)
   const plaintext = suite.open(sealingKey(suite, keys, nonce), sealed, associatedData(sequence))
   const json = plaintext === null ? null : parseStrictJson(plaintext)
   const content = v.safeParse(contentSchema, json?.value)
-  return content.success ? content.output : null
+  return content.success ? { content: content.output, sequence } : null
 }
 
 /** Whether there is nothing around what is signed: no second key, no fields of version 1, no unknown ones. */

@@ -161,7 +161,7 @@ export class InvitationRunner {
         return this.#outcome.reject(
           effect.reason === 'failed'
             ? storageFailure(this.#machine.persistError)
-            : pairingError(effect.reason, 'initiator', this.#run.obstacle?.() ?? null),
+            : pairingError(effect.reason, 'initiator', this.#run),
         )
     }
   }

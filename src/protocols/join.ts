@@ -13,12 +13,10 @@ import type { MessageOf, PairingMessage } from '../pairing/messages.ts'
 import { CandidateQueue } from './candidate-queue.ts'
 import { MachineRun } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingTransport } from './pairing-components.ts'
-import { otherVersionMet, pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'
+import { pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'
 
 /** Between two repetitions of the same message. */
 const repeatMs = 300
-/** That are remembered: anybody can name any. */
-const maxOtherVersions = 16
 
 /** Runs one joiner machine: finds candidates, asks them, and repeats what must arrive. */
 export class JoinRunner {
@@ -32,8 +30,6 @@ export class JoinRunner {
   /** Aborts when a newer join responds to the peer that this one responds to. */
   #ownTurn = new AbortController()
   readonly #told: Promise<void>[] = []
-  /** Of pairing, which peers speak that do not speak this one. */
-  readonly #otherVersions = new Set<number>()
   #isWaiting = false
 
   constructor(components: PairingComponents, keys: CodeKeys, options: JoinRun, transport: PairingTransport) {
@@ -105,15 +101,7 @@ export class JoinRunner {
     const signal = AbortSignal.any([this.#machine.phase, this.#peers.patienceWith(peer)])
     const answer = await this.#transport.exchange(peer, this.#peers.addressesOf(peer), message, signal)
     if (answer !== null) this.#machine.deliver({ type: 'answered', peer, message: answer })
-    else this.#noteVersions(peer)
     this.#peers.asked(peer)
-  }
-
-  /** Whoever has another version of the program cannot answer, and the person has to know why. */
-  #noteVersions(peer: string): void {
-    for (const version of this.#transport.otherVersions(peer)) {
-      if (this.#otherVersions.size < maxOtherVersions) this.#otherVersions.add(version)
-    }
   }
 
   /** The same bytes again and again, over whatever connection there is, until the machine has moved on. */
@@ -185,9 +173,7 @@ export class JoinRunner {
         return this.#outcome.reject(
           effect.reason === 'persist-failed'
             ? storageFailure(persistError)
-            : effect.reason === 'not-found' && this.#otherVersions.size > 0
-              ? otherVersionMet([...this.#otherVersions])
-              : pairingError(effect.reason, 'joiner', this.#options.obstacle?.() ?? null),
+            : pairingError(effect.reason, 'joiner', this.#options),
         )
     }
   }

@@ -6,18 +6,18 @@ import type { MessageKind, StoredMessage } from '../store/stored-message.ts'
 
 /** Messages on the wire. PROTOCOL.md, 'Messages of a person or an application'. */
 
-const envelopeSchema = v.strictObject({
+const envelopeSchema = v.object({
   id: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,64}$/)),
   kind: v.picklist(['text', 'json']),
   body: v.string(),
   at: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(8.64e15)),
 })
 
-export const deliverySchema = v.strictObject({
+export const deliverySchema = v.object({
   // Counted before they are looked at: an issue for each of half a million takes seconds.
   messages: v.pipe(v.array(v.unknown()), v.minLength(1), v.maxLength(256), v.array(envelopeSchema)),
 })
-export const receiptSchema = v.strictObject({ stored: v.literal(true) })
+export const receiptSchema = v.object({ stored: v.literal(true) })
 
 /** One message: `body` is the text itself, or JSON text. */
 export type Envelope = v.InferOutput<typeof envelopeSchema>

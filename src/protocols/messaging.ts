@@ -3,6 +3,8 @@ import * as v from 'valibot'
 import type { Clock, Log, Message, MessageContent, Protocol, QueuedMessage, SendResult } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
+import { sideToUpdate } from '../other-version.ts'
+import { UnknownProtocolError } from '../protocol-error.ts'
 import type { PathBudget } from '../network/session/path-budget.ts'
 import type { Inbox } from '../store/inbox.ts'
 import type { NewMessage, Outbox } from '../store/outbox.ts'
@@ -51,6 +53,7 @@ export interface MessageOptions {
   signal?: AbortSignal | undefined
 }
 
+const messagesVersion = 1
 /** Longest that `send` waits for the receipt of a connected device before it calls the message queued. */
 const deliveryPatienceMs = 10_000
 /** After the other side could not store a message (its disk is full, say). */
@@ -72,6 +75,8 @@ export class MessagingService {
   readonly #entry: MessageEntry
   /** Ids of what was sent and has no receipt yet. */
   readonly #underWay = new Set<string>()
+  /** Devices that take messages of other versions only, and whose program has to be updated. */
+  readonly #toUpdate = new Map<string, 'update-here' | 'update-there'>()
   readonly #upkeep: MessageUpkeep
   readonly #closed = new AbortController()
 
@@ -95,7 +100,7 @@ export class MessagingService {
   get protocol(): Protocol<Delivery, Receipt> {
     return {
       name: 'spacedock-message',
-      version: 1,
+      version: messagesVersion,
       request: deliverySchema,
       response: receiptSchema,
       handler: (delivery, { device }) => this.#receive(device.peerId, delivery),
@@ -138,6 +143,7 @@ export class MessagingService {
 
   /** The device was revoked, and what waited for it dropped: so `send` is told. */
   dropped(peer: string, why: Error): void {
+    this.#toUpdate.delete(peer)
     for (const receipt of this.#receipts.values()) if (receipt.peer === peer) receipt.arrived.reject(why)
   }
 
@@ -238,11 +244,18 @@ export class MessagingService {
         const messages = batch.map(toEnvelope)
         v.parse(receiptSchema, await request({ messages }, { signal: this.#closed.signal }))
         outbox.remove(ids)
+        this.#toUpdate.delete(peer)
       } catch (error) {
         if (this.#closed.signal.aborted) return
         // Its message may be the other device's, and that may quote the messages.
         const code = error instanceof SpacedockError ? error.code : 'internal'
         log('warn', 'message.not-delivered', { peer, id: ids[0], count: ids.length, code })
+        if (error instanceof UnknownProtocolError) {
+          // A program that is updated is started anew, and then there is another session.
+          const side = sideToUpdate(error.versions, [messagesVersion])
+          this.#toUpdate.set(peer, side === 'here' ? 'update-here' : 'update-there')
+          return
+        }
         const broken = code === 'interrupted'
         // A broken session has a successor sooner or later; a device that cannot store now may be able to later.
         await pause(clock, broken ? brokenSessionMs : retryMs, this.#closed.signal)
@@ -260,6 +273,8 @@ export class MessagingService {
   #waitsFor(message: MessageRecord): QueuedMessage['waitsFor'] {
     const { requestOf, budgetOf } = this.#components
     if (requestOf(message.peerId) === null) return 'device'
+    const update = this.#toUpdate.get(message.peerId)
+    if (update !== undefined) return update
     const budget = budgetOf(message.peerId)
     return budget !== null && writtenBytesOf(message) > budget.messageBytes ? 'better-path' : null
   }

@@ -1,4 +1,5 @@
 import type { Clock, Confirm, Log, PairingProgress, ReachFinding } from '../api.ts'
+import type { SpacedockError } from '../errors.ts'
 import type { CandidateSource } from '../network/discovery/rendezvous.ts'
 import type { Host } from '../network/host.ts'
 import type { PairingMessage } from '../pairing/messages.ts'
@@ -43,6 +44,8 @@ export interface PairingRun {
   onProgress: (progress: PairingProgress) => void
   /** What keeps the other device away, as far as that is known now. */
   obstacle?: () => ReachFinding | null
+  /** Why it could not come to anything, when a device of another version was there. */
+  otherVersion?: () => SpacedockError | null
 }
 
 /** A join also looks for the other device. */
@@ -60,8 +63,6 @@ export interface PairingTransport {
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null>
-  /** The versions of pairing that a peer tells, when this one is not among them; else none. */
-  otherVersions(peer: string): number[]
   /** While an exchange waits for a connection to this peer, it may come about at these addresses as well. */
   reachAlsoAt(peer: string, addresses: readonly string[], signal: AbortSignal): void
   /** This join has found the right peer: what earlier ones still say to it belongs to a code that is out of date. */

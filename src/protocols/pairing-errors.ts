@@ -1,8 +1,7 @@
-import type { ReachFinding } from '../api.ts'
 import { SpacedockError, type ErrorCode } from '../errors.ts'
 import { describeCause, describeFinding } from '../finding-text.ts'
 import type { JoinFailure } from '../pairing/joiner-state.ts'
-import { pairingVersion } from '../pairing/messages.ts'
+import type { PairingRun } from './pairing-components.ts'
 
 type Role = 'initiator' | 'joiner'
 
@@ -94,31 +93,25 @@ const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = 
   },
 }
 
-/** `obstacle`: what kept the other device away, when that is known. */
+/** `known`: what kept the other device away, when that is known. */
 export function pairingError(
   reason: JoinFailure,
   role: Role,
-  obstacle: ReachFinding | null = null,
+  known: Pick<PairingRun, 'obstacle' | 'otherVersion'> = {},
 ): SpacedockError {
   const {
     code,
     [role]: { message, ...details },
   } = failures[reason]
-  if (obstacle === null || reason !== neverMet[role]) return new SpacedockError(code, message, details)
+  if (reason !== neverMet[role]) return new SpacedockError(code, message, details)
+  const otherVersion = known.otherVersion?.() ?? null
+  if (otherVersion !== null) return otherVersion
+  const obstacle = known.obstacle?.() ?? null
+  if (obstacle === null) return new SpacedockError(code, message, details)
   const found = describeFinding(obstacle, role === 'joiner' ? 'join' : 'pair')
   // A code that has expired is of no use any more, whatever is mended.
   const hint = role === 'joiner' ? found.hint : `${found.hint} ${again.initiator}`
   return new SpacedockError(code, `${message.slice(0, -1)}: ${describeCause(obstacle)}.`, { hint })
-}
-
-/** Nobody showed the code, and somebody is here who could not have answered. */
-export function otherVersionMet(versions: readonly number[]): SpacedockError {
-  const isNewer = Math.max(...versions) > pairingVersion
-  return new SpacedockError(
-    'not-found',
-    `No device that shows this code was found, but one that speaks version ${Math.max(...versions)} of pairing, while this one speaks version ${pairingVersion}.`,
-    { hint: `If it is the other one, update Spacedock on ${isNewer ? 'this device' : 'that device'}.` },
-  )
 }
 
 /** How a pairing ends in which the two have not met. */

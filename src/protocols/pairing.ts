@@ -1,5 +1,4 @@
 import type { Connection, Stream } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
 import { SpacedockError } from '../errors.ts'
 import { startDeadline } from '../network/deadline.ts'
 import { request, serve } from '../network/request-response.ts'
@@ -84,7 +83,6 @@ export class PairingService {
     const runner = new JoinRunner(this.#components, keys, options, {
       exchange: (peer, addresses, message, signal) =>
         this.#inTurn(peer, () => this.#exchange(peer, addresses, message, signal)),
-      otherVersions: (peer) => this.#otherVersions(peer),
       reachAlsoAt: (peer, addresses, signal) => void this.#reachAlsoAt(peer, addresses, signal),
       claim: (peer) => {
         for (const other of this.#joins) if (other !== runner) other.giveWay(peer)
@@ -178,15 +176,6 @@ export class PairingService {
     }
     log('info', 'pairing.finished-after-restart', { peer })
     return { type: 'Acknowledged' }
-  }
-
-  /** By identify: a protocol that is refused says nothing about others. */
-  #otherVersions(peer: string): number[] {
-    const protocols = this.#components.host.toldProtocols(peerIdFromString(peer))
-    if (protocols.includes(pairingProtocol)) return []
-    return protocols
-      .flatMap((name) => /^\/spacedock\/pairing\/([1-9]\d{0,2})\.0\.0$/u.exec(name)?.[1] ?? [])
-      .map(Number)
   }
 
   /** Joins talk to the same peer one after the other, so that one gives way before it speaks again. */

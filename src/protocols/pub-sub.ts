@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import type { Clock, Device, EventProtocol, Log, Protocol, Publication, SubscribeOptions } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
+import { UnknownProtocolError } from '../protocol-error.ts'
 import { encodeJson } from '../network/json-text.ts'
 import { maxSingleFrameTextBytes } from '../network/session/request-header.ts'
 import type { Session } from '../network/session/session.ts'
@@ -29,11 +30,11 @@ const topicSchema = v.pipe(
   v.string(),
   v.check((topic) => isTopic(topic), 'it is not a topic'),
 )
-const topicsSchema = v.strictObject({
+const topicsSchema = v.object({
   topics: v.pipe(v.array(v.unknown()), v.maxLength(maxTopics), v.array(topicSchema)),
 })
-const toldSchema = v.strictObject({ told: v.literal(true) })
-const publicationSchema = v.strictObject({ topic: topicSchema, value: v.optional(v.unknown()) })
+const toldSchema = v.object({ told: v.literal(true) })
+const publicationSchema = v.object({ topic: topicSchema, value: v.optional(v.unknown()) })
 
 type Topics = v.InferOutput<typeof topicsSchema>
 type Told = v.InferOutput<typeof toldSchema>
@@ -195,8 +196,8 @@ export class PubSub {
         peer,
         code: error instanceof SpacedockError ? error.code : 'internal',
       })
-      // A broken session has a successor sooner or later, which is told anew.
-      if (sessionOf(peer) !== session) return 'done'
+      // A broken session has a successor sooner or later, which is told anew; so has one with a program that knows no topics.
+      if (sessionOf(peer) !== session || error instanceof UnknownProtocolError) return 'done'
       await pause(clock, retryMs, signal)
       return 'again'
     }

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import type { Protocol } from '../api.ts'
 
 const versionSchema = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0xffff_ffff))
-const questionSchema = v.strictObject({ name: v.pipe(v.string(), v.maxLength(64)) })
+const questionSchema = v.object({ name: v.pipe(v.string(), v.maxLength(64)) })
 const answerSchema = v.pipe(v.array(versionSchema), v.maxLength(1_000))
 
 type Question = v.InferOutput<typeof questionSchema>

@@ -7,4 +7,4 @@ export {
 } from './simulation.ts'
 export type { DeviceOptions, SimulatedDevice } from './simulated-device.ts'
 export type { Faults, Firewall } from './simulated-network.ts'
-export type { SimulatedTimer, SimulationClock } from './simulation-clock.ts'
+export type { ClearTimer, SimulatedTimer, SimulationClock, StartTimer } from './simulation-clock.ts'

@@ -6,6 +6,7 @@ import {
   type SimulationOptions,
 } from './simulation.ts'
 
+/** What `simulate` takes: of the simulation, and how often. */
 export interface SimulateOptions extends Omit<SimulationOptions, 'seed'> {
   /** How many stories are told, each with another seed. @default 100 */
   seeds?: number

@@ -11,14 +11,18 @@ import { SimulatedHost } from './simulated-host.ts'
 import { SimulatedLocalNetwork } from './simulated-local-network.ts'
 import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
 
+/** What a simulated device is made with. */
 export interface DeviceOptions {
   /** As of `createNode`, at every start: registers what the application serves and listens to. */
   setUp?: (node: SpacedockNode) => void
+  /** As of `createNode`. */
   messages?: NodeOptions['messages']
 }
 
+/** @internal */
 export const deviceOptionNames: OptionNames<DeviceOptions> = { setUp: true, messages: true }
 
+/** @internal */
 export interface DeviceSurroundings {
   network: SimulatedNetwork<SimulatedHost>
   stations: Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>
@@ -29,6 +33,7 @@ export interface DeviceSurroundings {
 
 /** A device whose machine, disk and network are simulated; all the rest of it is real. */
 export class SimulatedDevice {
+  /** Its name in the simulation, and the one that it tells others. */
   readonly name: string
   /** @internal */
   readonly attachment: Attachment<SimulatedHost>
@@ -57,6 +62,7 @@ export class SimulatedDevice {
     return node
   }
 
+  /** Whether it has a process: it was not stopped, and has not crashed. */
   get isRunning(): boolean {
     return this.#process !== undefined
   }
@@ -130,6 +136,7 @@ export class SimulatedDevice {
     })
   }
 
+  /** Whether `crashAtWrite` still waits for its moment. */
   get hasPlannedCrash(): boolean {
     return this.#disk.isWatched
   }
@@ -149,6 +156,7 @@ export class SimulatedDevice {
     this.#process?.clock.sleep()
   }
 
+  /** Opens the lid. */
   wake(): void {
     this.attachment.isAsleep = false
     this.#process?.clock.wake()

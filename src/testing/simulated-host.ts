@@ -32,7 +32,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   readonly #dialListeners: ((result: Promise<Connection>) => void)[] = []
   readonly #attemptListeners: ((attempt: DialAttempt) => void)[] = []
   readonly #connectionListeners: ((connection: Connection) => void)[] = []
-  readonly #identifiedListeners: ((connection: Connection) => void)[] = []
+  readonly #identifiedListeners = new Set<(connection: Connection) => void>()
   /** Where peers have told that they listen. */
   readonly #told = new Map<string, Multiaddr[]>()
   #isGone = false
@@ -119,8 +119,9 @@ export class SimulatedHost implements Host, ConnectionHost {
     return [...this.libp2p.handlers.keys()]
   }
 
-  onIdentified(listener: (connection: Connection) => void): void {
-    this.#identifiedListeners.push(listener)
+  onIdentified(listener: (connection: Connection) => void): () => void {
+    this.#identifiedListeners.add(listener)
+    return () => void this.#identifiedListeners.delete(listener)
   }
 
   onDial(listener: (result: Promise<Connection>) => void): void {

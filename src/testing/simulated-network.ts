@@ -15,10 +15,16 @@ export interface Faults {
 /** `drop`: connections from outside get no answer; `reject`: they are refused. Those that the device itself opens work. */
 export type Firewall = 'open' | 'drop' | 'reject'
 
-/** How a packet goes from one device to another. A relay takes twice as long. */
+/**
+ * How a packet goes from one device to another. A relay takes twice as long.
+ * @internal
+ */
 export type Way = 'direct' | 'relay'
 
-/** Where a device is attached to the network: it stays through crashes and restarts. */
+/**
+ * Where a device is attached to the network: it stays through crashes and restarts.
+ * @internal
+ */
 export interface Attachment<Host = unknown> {
   readonly name: string
   /** An IPv4 address. */
@@ -31,7 +37,10 @@ export interface Attachment<Host = unknown> {
   host: Host | null
 }
 
-/** Carries packets between devices, or does not: late, twice, in another order, or never. */
+/**
+ * Carries packets between devices, or does not: late, twice, in another order, or never.
+ * @internal
+ */
 export class SimulatedNetwork<Host> {
   readonly clock: VirtualClock
   /** Whether there is a relay over which all devices reach each other. */

@@ -7,8 +7,11 @@ export interface SimulationClock {
   readonly now: () => number
   /** Like the global one, in the simulation's time: only `pass` and `until` let it come to it. */
   readonly setTimeout: StartTimer
+  /** Like the global one, in the simulation's time. */
   readonly setInterval: StartTimer
+  /** Like the global one, of timers of this clock. */
   readonly clearTimeout: ClearTimer
+  /** Like the global one, of timers of this clock. */
   readonly clearInterval: ClearTimer
   /**
    * Puts these in the place of the global `setTimeout`, `setInterval`, `clearTimeout`, `clearInterval` and `Date`, for applications
@@ -18,15 +21,18 @@ export interface SimulationClock {
   readonly install: () => { restore(): void } & Disposable
 }
 
-type StartTimer = <Arguments extends unknown[]>(
+/** Starts a timer, as the global `setTimeout` and `setInterval` do. Without a delay, at once in the simulation's time. */
+export type StartTimer = <Arguments extends unknown[]>(
   callback: (...args: Arguments) => void,
   delayMs?: number,
   ...args: Arguments
 ) => SimulatedTimer
-type ClearTimer = (timer?: SimulatedTimer | number | string | null) => void
+/** Stops a timer, as the global `clearTimeout` and `clearInterval` do; anything else is left alone. */
+export type ClearTimer = (timer?: SimulatedTimer | number | string | null) => void
 
 /** What `setTimeout` returns, with as much of Node's as programs use. */
 export class SimulatedTimer {
+  /** Unique in the simulation. */
   readonly id: number
   readonly #start: (timer: SimulatedTimer) => () => void
   #cancel: () => void
@@ -43,35 +49,44 @@ export class SimulatedTimer {
     return this
   }
 
+  /** Changes nothing, as `ref`. */
   unref(): this {
     return this
   }
 
+  /** Always false. */
   hasRef(): boolean {
     return false
   }
 
+  /** Starts it anew, with the same delay. */
   refresh(): this {
     this.#cancel()
     this.#cancel = this.#start(this)
     return this
   }
 
+  /** Stops it, as `clearTimeout`. */
   close(): this {
     this.#cancel()
     return this
   }
 
+  /** Its id. */
   [Symbol.toPrimitive](): number {
     return this.id
   }
 
+  /** Stops it, for `using`. */
   [Symbol.dispose](): void {
     this.#cancel()
   }
 }
 
-/** What a callback throws is thrown by the `pass` or `until` that let its time come. */
+/**
+ * What a callback throws is thrown by the `pass` or `until` that let its time come.
+ * @internal
+ */
 export function simulationClock(time: VirtualClock): SimulationClock & { close(): void } {
   const timers = new Map<number, SimulatedTimer>()
   let lastId = 0

@@ -9,9 +9,11 @@ import { SimulatedNetwork, type Attachment, type Faults, type Firewall } from '.
 import { simulationClock, type SimulationClock } from './simulation-clock.ts'
 import { turns, virtualClock } from './virtual-clock.ts'
 
+/** What `createSimulation` takes. */
 export interface SimulationOptions {
   /** Whatever is left to chance follows from it: the same seed is the same run. @default 1 */
   seed?: number
+  /** What the network does to packets. @default a delay of 1 to 5 ms */
   faults?: Faults
   /** Whether there is a relay, over which devices that are blocked from each other talk. @default false */
   relay?: boolean
@@ -19,16 +21,23 @@ export interface SimulationOptions {
   log?: (line: SimulationLogLine) => void
 }
 
+/** A line that a simulated device has logged. */
 export interface SimulationLogLine {
+  /** Milliseconds since the simulation's beginning. */
   atMs: number
+  /** The device's name. */
   device: string
+  /** One of `LogLevel`. */
   level: string
+  /** Its name, such as `session.started`. */
   event: string
+  /** Its details. */
   fields: Record<string, unknown>
 }
 
 /** Devices in a network of their own, in which time passes only when it is told to. */
 export interface Simulation extends AsyncDisposable {
+  /** As it was given. */
   readonly seed: number
   /** Numbers in [0, 1) that follow from the seed, for what the test itself leaves to chance. */
   random(): number
@@ -69,6 +78,7 @@ export interface Simulation extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** @internal */
 export const simulationOptionNames: OptionNames<SimulationOptions> = {
   seed: true,
   faults: true,

@@ -29,6 +29,17 @@ test('a file of attacks is on the list of those that are run', async () => {
   assert.deepEqual(withThreats, [...listed].sort())
 })
 
+test('what is taken out of the source, to see an attack succeed, stands there once', async () => {
+  const patches = (await listThreats()).flatMap(({ threat }) =>
+    threat.without.flatMap((without) => without.patches ?? []),
+  )
+  const misfits = patches.filter(({ file, find }) => {
+    const source = readFileSync(join(root, file), 'utf8')
+    return source.split(find).length !== 2
+  })
+  assert.deepEqual(misfits, [])
+})
+
 test('every test that is named after a threat names a row of docs/threats.md', () => {
   const named = sourcesOf('test').flatMap((source) =>
     [...source.matchAll(/threat (\d+): /gu)].map(([, row]) => Number(row)),

@@ -11,7 +11,7 @@ const here = import.meta.dirname
 const wanted = process.argv.slice(2)
 const atOnce = 2
 /** The longest last. */
-const longest = ['absence.ts', 'first-contact.ts', 'pulled-cable.ts']
+const longest = ['absence.ts', 'first-contact.ts', 'pulled-cable.ts', 'public-network.ts']
 /** These wait for most of their time: they run beside the others, one after the other. */
 const waiting = ['suspended.ts', 'blocked-path.ts', 'late-joiner.ts', 'nats.ts']
 

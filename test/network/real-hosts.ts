@@ -1,20 +1,30 @@
 import type { PrivateKey } from '@libp2p/interface'
+import { identify } from '@libp2p/identify'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
-import type { Libp2p } from 'libp2p'
+import type { Libp2p, Libp2pOptions } from 'libp2p'
 import { createLibp2p } from 'libp2p'
 
 /** A real libp2p host on a loopback port of its own. */
 export async function realHost(privateKey?: PrivateKey): Promise<Libp2p> {
-  return createLibp2p({
+  return createLibp2p(settings(privateKey))
+}
+
+/** The same, of a program that also says by identify what it speaks. */
+export async function foreignHost(privateKey?: PrivateKey): Promise<Libp2p> {
+  return createLibp2p({ ...settings(privateKey), services: { identify: identify() } })
+}
+
+function settings(privateKey: PrivateKey | undefined): Libp2pOptions {
+  return {
     ...(privateKey === undefined ? {} : { privateKey }),
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     connectionManager: { inboundConnectionThreshold: 1_000, maxIncomingPendingConnections: 1_000 },
-  })
+  }
 }
 
 /** Fails, instead of hanging, when something that a test waits for does not come. */

@@ -25,7 +25,25 @@ test('an option that there is not is refused, and the nearest one named, before 
     hint: 'Did you mean "inboxDays"?',
     option: 'messages.inboxDay',
   })
-  await assert.rejects(make({ dataDir: undefined }), { code: 'invalid-argument', option: 'dataDir' })
+  const misfits = {
+    dataDir: undefined,
+    name: 5,
+    port: 65_536,
+    interfaces: 'lo',
+    rendezvous: [5],
+    lanOnly: 'yes',
+    dht: 'none',
+    messages: null,
+    setUp: {},
+    clock: 'now',
+  }
+  for (const [option, value] of Object.entries(misfits)) {
+    await assert.rejects(
+      make({ [option]: value }),
+      { code: 'invalid-argument', option, hint: /^Give / },
+      option,
+    )
+  }
   await assert.rejects(createNode(undefined as unknown as NodeOptions), { code: 'invalid-argument' })
 })
 

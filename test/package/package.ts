@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundle, compile, compilers, fetchCompiler, resolutions } from './consumers.ts'
 import { containerCommand, unitCommand } from './packaging.ts'
 
 /**
@@ -40,19 +41,10 @@ await simulate({ seeds: 2 }, async (simulation) => {
 })
 `
 
-const useTypes = `
-import { createNode, defineProtocol, SpacedockError, type Device, type SpacedockNode } from 'spacedock'
-import { createSimulation, type SimulatedDevice } from 'spacedock/testing'
-export async function use(): Promise<string> {
-  const node: SpacedockNode = await createNode({ dataDir: 'data', name: 'laptop' })
-  const device: Device = await node.join('words', { confirm: async ({ name, digits }) => name.length > 0 && digits.length === 6 })
-  const { status } = await device.send({ json: [1, 2] })
-  // @ts-expect-error a device's state is one of a few
-  if (device.state === 'nonsense') throw new SpacedockError('internal', 'never')
-  return status
-}
-export type Define = typeof defineProtocol
-export const simulated: Promise<SimulatedDevice> = createSimulation({ seed: 1 }).device('laptop')
+const useRequire = `
+const { createNode } = require('spacedock')
+const { simulate } = require('spacedock/testing')
+console.log(typeof createNode, typeof simulate)
 `
 
 const folder = mkdtempSync(join(tmpdir(), 'spacedock-package-'))
@@ -64,7 +56,30 @@ try {
   )
   const app = join(folder, 'app')
   install(app, tarball)
-  check('a typed import compiles', () => compile(app))
+  for (const version of compilers) {
+    const compiler = fetchCompiler(version, folder)
+    for (const resolution of resolutions) {
+      const title = `TypeScript ${version}, moduleResolution ${resolution.moduleResolution}: a typed import compiles`
+      check(`${title}, without the types of a browser`, () => compile(app, compiler, resolution))
+    }
+    check(`TypeScript ${version}: a typed import compiles with the types of a browser, too`, () =>
+      compile(app, compiler, {
+        module: 'nodenext',
+        moduleResolution: 'nodenext',
+        lib: 'es2023,dom,dom.iterable',
+      }),
+    )
+    // Before 5.8 the compiler did not know that Node lets CommonJS require ES modules.
+    if (version === 'latest') {
+      check('TypeScript latest: an import in CommonJS compiles', () =>
+        compile(app, compiler, { module: 'nodenext', moduleResolution: 'nodenext', file: 'use.cts' }),
+      )
+    }
+  }
+  const bundled = bundle(app, join(root, 'node_modules/.bin/esbuild'), {
+    file: 'use.mjs',
+    place: join(folder, 'bundle'),
+  })
   for (const [version, node] of [
     [oldestNode, fetchNode(oldestNode)],
     [process.versions.node, process.execPath],
@@ -78,6 +93,12 @@ try {
     })
     check(`Node ${version}: the library runs, and pairs two nodes`, () => {
       assert.match(run(node, [join(app, 'use.mjs')], app), /^paired alice bob$/mu)
+    })
+    check(`Node ${version}: CommonJS may require the library`, () => {
+      assert.equal(run(node, [join(app, 'use.cjs')], app), 'function function\n')
+    })
+    check(`Node ${version}: an application in one file with the library runs, and pairs two nodes`, () => {
+      assert.match(run(node, [bundled], dirname(bundled)), /^paired alice bob$/mu)
     })
     check(`Node ${version}: the testing kit runs`, () => {
       assert.match(run(node, [join(app, 'use-testing.mjs')], app), /^(?:phone (?:delivered|queued)\n){2}$/u)
@@ -118,7 +139,11 @@ function pack(): string {
   assert.ok(packed)
   const strays = packed.files
     .map(({ path }) => path)
-    .filter((path) => !/^(?:bin|dist|docs\/vectors)\/|^[A-Z]+(?:\.md)?$|^package\.json$/u.test(path))
+    .filter(
+      (path) => !/^(?:bin|dist|docs|examples|packaging)\/|^[A-Z]+(?:\.md)?$|^package\.json$/u.test(path),
+    )
+    // Of other folders only what README.md and docs/ link to.
+    .filter((path) => !['interop/README.md', 'src/api.ts'].includes(path))
   assert.deepEqual(strays, [], 'files that do not belong into the package')
   return join(folder, packed.filename)
 }
@@ -126,24 +151,10 @@ function pack(): string {
 function install(app: string, tarball: string): void {
   mkdirSync(app)
   writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
-  run('npm', ['install', '--no-audit', '--no-fund', tarball], app)
+  run('npm', ['install', '--no-audit', '--no-fund', tarball, '@types/node@22'], app)
   writeFileSync(join(app, 'use.mjs'), useLibrary)
+  writeFileSync(join(app, 'use.cjs'), useRequire)
   writeFileSync(join(app, 'use-testing.mjs'), useTesting)
-}
-
-function compile(app: string): void {
-  writeFileSync(join(app, 'use.ts'), useTypes)
-  const options = [
-    '--strict',
-    '--noEmit',
-    '--module',
-    'nodenext',
-    '--target',
-    'es2023',
-    '--lib',
-    'es2023,dom,esnext.disposable',
-  ]
-  run('tsc', [...options, '--types', 'node', '--typeRoots', join(root, 'node_modules/@types'), 'use.ts'], app)
 }
 
 function fetchNode(version: string): string {

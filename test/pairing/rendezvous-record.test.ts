@@ -18,6 +18,7 @@ import {
 } from '../../src/pairing/rendezvous-record.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 import { vectors } from '../vectors.ts'
+import { readRecord, recordOfVersion, signedRecord } from './read-record.ts'
 
 const peer = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
 const keys = keysOf(1)
@@ -168,6 +169,18 @@ test('a record of version 1 and 2 together is ignored: nothing but what is signe
   assert.equal(await decode(marshalIPNSRecord(both)), null)
 })
 
+test('a record of another version is known by its first byte, once its signature is right, and everything else may differ', async () => {
+  for (const version of [2, 255]) {
+    const encoded = await recordOfVersion(keys, version)
+    assert.deepEqual(await decodeRendezvousRecord(suite1, keys, encoded), { otherVersion: version })
+    const forged = encoded.slice()
+    const last = forged.length - 1
+    forged[last] = (forged[last] ?? 0) ^ 1
+    assert.equal(await decodeRendezvousRecord(suite1, keys, forged), null)
+  }
+  assert.equal(await decodeRendezvousRecord(suite1, keys, await recordOfVersion(keys, 0)), null)
+})
+
 test('the sequence that counts is the sealed one, and servers compare the same', async () => {
   const records = await Promise.all([7n, 9n, 8n].map((sequence) => record({ peer, addresses }, sequence)))
   const read = await Promise.all(records.map(decode))
@@ -197,16 +210,11 @@ async function record(content: RendezvousContent, sequence = 1n): Promise<Uint8A
 }
 
 function decode(encoded: Uint8Array) {
-  return decodeRendezvousRecord(suite1, keys, encoded)
+  return readRecord(keys, encoded)
 }
 
-/** A well signed record with any value. */
-async function signed(value: string, sequence = 1n): Promise<Uint8Array> {
-  const privateKey = await generateKeyPairFromSeed('Ed25519', keys.signingSeed)
-  const ipns = await createIPNSRecordWithExpiration(privateKey, value, sequence, validUntil, {
-    v1Compatible: false,
-  })
-  return marshalIPNSRecord(ipns)
+function signed(value: string, sequence = 1n): Promise<Uint8Array> {
+  return signedRecord(keys, value, { sequence, validUntil })
 }
 
 /** A well signed record with any sealed content, as a holder of the words could make it. */

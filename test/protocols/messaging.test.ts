@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Device, Message, MessageContent } from '../../src/api.ts'
 import { SpacedockError } from '../../src/errors.ts'
+import { UnknownProtocolError } from '../../src/protocol-error.ts'
 import type { Delivery, Envelope } from '../../src/protocols/message-envelope.ts'
 import { MessagingService, type MessageOptions } from '../../src/protocols/messaging.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
@@ -398,7 +399,6 @@ describe('receiving', () => {
       { ...envelope, at: -1 },
       { ...envelope, at: 1.5 },
       { ...envelope, at: 8.65e15 },
-      { ...envelope, from: 'somebody else' },
       { ...envelope, kind: 'json', body: '{' },
       null,
       'hello',
@@ -408,7 +408,6 @@ describe('receiving', () => {
       ...bad.map((message) => ({ messages: [envelope, message] })),
       { messages: [] },
       { messages: Array.from({ length: 257 }, () => envelope) },
-      { messages: [envelope], from: 'somebody else' },
       ...bad,
     ]
     for (const value of deliveries) {
@@ -419,6 +418,19 @@ describe('receiving', () => {
       )
     }
     assert.deepEqual(bob.service.inboxMessages(), [])
+  })
+
+  test('a field that only a later version knows is passed over, and gets nowhere', async () => {
+    const { alice, bob } = scene()
+    const later = { messages: [{ ...envelope, from: 'somebody else' }], more: [1, 2] }
+    assert.deepEqual(await handOver(bob, alice.peer, later), { stored: true })
+    assert.deepEqual(
+      bob.service.inboxMessages().map(({ text, from }) => [text, from.id]),
+      [['hello', alice.peer.slice(-16)]],
+    )
+    alice.transport = async () => ({ stored: true, at: 'a place that later versions tell' })
+    const { status } = await alice.service.send(bob.peer, 'hello', { connected: async () => undefined })
+    assert.equal(status, 'delivered')
   })
 
   test('the schema accepts its own output, as the protocol registry needs it', async () => {
@@ -533,6 +545,43 @@ function numbers(from: number, to: number): string[] {
 function waiting(side: Side): (string | null)[][] {
   return side.service.outboxMessages().map(({ text = '', waitsFor }) => [text.slice(0, 7), waitsFor])
 }
+
+describe('to a device of another version', () => {
+  for (const [versions, waitsFor] of [
+    [[3, 2], 'update-here'],
+    [[], 'update-there'],
+  ] as const) {
+    test(
+      `that serves ${versions.length === 0 ? 'no messages' : 'newer messages only'}: they wait, it is told which side to update, and an update delivers them`,
+      { timeout: 10_000 },
+      async () => {
+        const { time, alice, bob, connect, send } = scene()
+        let asked = 0
+        alice.transport = async () => {
+          asked++
+          throw new UnknownProtocolError('not served', versions)
+        }
+        const sending = send('hello')
+        await time.pass(10_000)
+        assert.equal((await sending).status, 'queued')
+        assert.equal((await send('again')).status, 'queued', 'at once')
+        assert.deepEqual(waiting(alice), [
+          ['hello', waitsFor],
+          ['again', waitsFor],
+        ])
+        await time.pass(3_600_000)
+        assert.equal(asked, 1, 'until there is another session')
+        connect()
+        await turns()
+        assert.deepEqual(textsOf(bob), ['hello', 'again'])
+        assert.deepEqual(waiting(alice), [])
+        alice.transport = null
+        await send('later')
+        assert.deepEqual(waiting(alice), [['later', 'device']])
+      },
+    )
+  }
+})
 
 describe('over a path with limits', () => {
   const limited = { messageBytes: 32_768, roomBytes: 32_768 }

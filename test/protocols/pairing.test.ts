@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
-import type { SpacedockError } from '../../src/errors.ts'
 import { givenAddresses } from '../../src/network/discovery/given-addresses.ts'
 import type { CandidateSource } from '../../src/network/discovery/rendezvous.ts'
 import { createHost, type Host } from '../../src/network/host.ts'
@@ -92,40 +91,6 @@ async function join(
   const options = { sources, timeoutMs: 300_000, confirm, onProgress: () => undefined }
   return (await joiner.service.join(code.entropy, options)).peer
 }
-
-test('a joiner that finds only a device with another version of pairing says so, and which one to update', async () => {
-  for (const [theirs, which] of [
-    ['2.0.0', 'this device'],
-    ['0.0.0', null],
-  ] as const) {
-    await using initiator = await makeSide()
-    await using joiner = await makeSide()
-    await initiator.host.libp2p.unhandle(pairingProtocol)
-    await initiator.host.libp2p.handle(`/spacedock/pairing/${theirs}`, (stream) => stream.abort(new Error()))
-    const told: (readonly string[])[] = []
-    const { host } = joiner
-    const original = host.toldProtocols.bind(host)
-    host.toldProtocols = (peer) => {
-      const protocols = original(peer)
-      told.push(protocols)
-      return protocols
-    }
-    const { words } = initiator.service.invite({ onProgress })
-    const joining = join(joiner, initiator, words)
-    joining.catch(() => undefined)
-    await until(() => {
-      void joiner.time.pass(50)
-      return told.some((protocols) => protocols.includes(`/spacedock/pairing/${theirs}`))
-    }, 'the initiator has told what it serves')
-    await joiner.time.pass(300_000)
-    await assert.rejects(within(joining, 'the end of the search'), (error: SpacedockError) => {
-      assert.equal(error.code, 'not-found')
-      assert.equal(error.message.includes('version 2 of pairing'), which !== null, error.message)
-      if (which !== null) assert.match(error.hint ?? '', new RegExp(`update Spacedock on ${which}`, 'u'))
-      return true
-    })
-  }
-})
 
 test('an address that is news reaches a peer that is being dialled in vain', async () => {
   await using initiator = await makeSide()

@@ -158,8 +158,15 @@ function outboxText(message: QueuedMessage): string {
   const { state, waitsFor, expiresAt, to } = message
   const end = expiresAt === null ? '' : localTime(expiresAt)
   const note = state === 'expired' ? `, expired ${end}` : end === '' ? '' : `, until ${end}`
-  const why = waitsFor === 'better-path' ? ', waits for a direct connection (too large for the relay)' : ''
-  return messageText(message, `to ${to.name}${note}${why}`)
+  return messageText(message, `to ${to.name}${note}${waitsFor === null ? '' : reasons[waitsFor]}`)
+}
+
+/** That the device is away goes without saying. */
+const reasons: Record<NonNullable<QueuedMessage['waitsFor']>, string> = {
+  device: '',
+  'better-path': ', waits for a direct connection (too large for the relay)',
+  'update-here': ', waits for an update of Spacedock on this device',
+  'update-there': ', waits for an update of Spacedock there',
 }
 
 function contentOf({ text, json }: { text?: string; json?: unknown }): object {

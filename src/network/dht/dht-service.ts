@@ -14,7 +14,8 @@ import { limitNamedPeers, NamedPeers } from './named-peers.ts'
 import { RecordStore, servedConnection } from './record-store.ts'
 import type { RecordLimits } from './store-quota.ts'
 
-export const privateDhtProtocol = '/spacedock/kad/1.0.0'
+export const privateDhtVersion = 1
+export const privateDhtProtocol = `/spacedock/kad/${privateDhtVersion}.0.0`
 export const publicDhtProtocol = '/ipfs/kad/1.0.0'
 
 export interface DhtServiceOptions {

@@ -19,6 +19,8 @@ export interface PublishOptions {
 export interface SourceOptions {
   /** Whose record it is. */
   awaits: 'initiator' | 'joiner'
+  /** There is one that this version cannot read. */
+  onOtherVersion?: (version: number) => void
 }
 
 /** How the two devices of a code find each other through a DHT: each publishes a record and looks up the other's. */
@@ -42,8 +44,8 @@ export class DhtRendezvous {
   }
 
   /** Whoever left a record under the keys. */
-  source(keys: RendezvousKeys, { awaits }: SourceOptions): CandidateSource {
-    return { name: 'internet', find: (search) => this.#find(keys, longestPausesMs[awaits], search) }
+  source(keys: RendezvousKeys, options: SourceOptions): CandidateSource {
+    return { name: 'internet', find: (search) => this.#find(keys, options, search) }
   }
 
   /** This device is somewhere else now, or has been away: whoever looks does so at once, and is in a hurry again. */
@@ -53,7 +55,7 @@ export class DhtRendezvous {
 
   async #find(
     keys: RendezvousKeys,
-    longestPauseMs: number,
+    { awaits, onOtherVersion }: SourceOptions,
     { signal, onCandidate, onStatus }: CandidateSearch,
   ): Promise<void> {
     const { client, clock } = this.#parts
@@ -75,6 +77,7 @@ export class DhtRendezvous {
         for await (const { content, sequence } of newerRecords(this.#parts, keys, {
           above: newest,
           signal,
+          onOtherVersion,
         })) {
           if (newest < 0n) pauseMs = firstPauseMs
           newest = sequence
@@ -84,7 +87,7 @@ export class DhtRendezvous {
           onCandidate(found)
         }
         const delayMs = pauseMs * (0.5 + randomFraction(this.#parts))
-        pauseMs = Math.min(newest < 0n ? longestPauseMs : longestLaterMs, pauseMs * 2)
+        pauseMs = Math.min(newest < 0n ? longestPausesMs[awaits] : longestLaterMs, pauseMs * 2)
         if (await alarm.wait(delayMs, signal)) pauseMs = firstPauseMs
       }
     } finally {

@@ -14,6 +14,8 @@ export interface PresenceOptions {
   isConnected: (peer: string) => boolean
   /** A device has told where it is now. */
   onFound: (peer: string) => void
+  /** A device has told it in a way that only another version can read. */
+  onOtherVersion: (peer: string, version: number) => void
   /** The keys have changed: whoever publishes may take a new identity, so that nobody sees that it is the same. */
   onEpoch?: () => void
 }
@@ -45,6 +47,7 @@ export class PresenceRecords {
   readonly #records: RecordParts
   readonly #followed = new Map<string, Followed>()
   #isRunning = false
+  #epoch = 0
   #cancelEpoch: () => void = () => {}
   #stopNodes: () => void = () => {}
 
@@ -56,6 +59,7 @@ export class PresenceRecords {
 
   start(): void {
     this.#isRunning = true
+    this.#epoch = presenceEpoch(this.#records.clock.wall())
     this.#watchEpoch()
     this.#stopNodes = this.#records.client.onNode(() => {
       for (const { missedNodes, alarm } of this.#followed.values()) if (missedNodes) alarm.ring()
@@ -83,6 +87,7 @@ export class PresenceRecords {
 
   /** There is reason to believe that this device, or every device, is somewhere else now: looks at once. */
   look(peer?: string): void {
+    this.#checkEpoch()
     for (const [followed, { alarm }] of this.#followed)
       if (peer === undefined || followed === peer) alarm.ring()
   }
@@ -122,6 +127,7 @@ export class PresenceRecords {
       intervalMs: republishMs,
       onStatus: () => {},
       current: () => {
+        this.#checkEpoch()
         const wallMs = clock.wall()
         const epoch = presenceEpoch(wallMs)
         const sinceMs = wallMs - epoch * presenceEpochMs
@@ -156,7 +162,11 @@ export class PresenceRecords {
       epochs.map(async (epoch) => {
         const keys = presenceKeys(suite, followed.pairKey, peer, epoch)
         const above = epoch === newest.epoch ? newest.sequence : -1n
-        for await (const record of newerRecords(this.#records, keys, { above, signal })) {
+        for await (const record of newerRecords(this.#records, keys, {
+          above,
+          signal,
+          onOtherVersion: (version) => this.#options.onOtherVersion(peer, version),
+        })) {
           this.#take(peer, followed, epoch, record)
         }
       }),
@@ -178,9 +188,17 @@ export class PresenceRecords {
     const { clock } = this.#records
     const leftMs = presenceEpochMs - (clock.wall() % presenceEpochMs)
     this.#cancelEpoch = clock.after(leftMs, () => {
-      this.#options.onEpoch?.()
+      this.#checkEpoch()
       this.#watchEpoch()
     })
+  }
+
+  /** Also where no timer has told: a timer stands still while the machine sleeps, and a clock may be set. */
+  #checkEpoch(): void {
+    const epoch = presenceEpoch(this.#records.clock.wall())
+    if (!this.#isRunning || epoch === this.#epoch) return
+    this.#epoch = epoch
+    this.#options.onEpoch?.()
   }
 }
 

@@ -12,6 +12,13 @@ export interface FoundRecord {
   sequence: bigint
 }
 
+export interface RecordSearchOptions {
+  above: bigint
+  signal: AbortSignal
+  /** A holder of the keys has written a record that this version cannot read. May be called again for the same one. */
+  onOtherVersion?: ((version: number) => void) | undefined
+}
+
 /**
  * Looks once for a record with a higher sequence than `above`: the first that a holder of the keys wrote, and what comes
  * within a moment and is newer still. What else the DHT holds under this key is passed over.
@@ -19,7 +26,7 @@ export interface FoundRecord {
 export async function* newerRecords(
   { client, suite, clock, log }: Pick<RecordParts, 'client' | 'suite' | 'clock' | 'log'>,
   keys: RendezvousKeys,
-  { above, signal }: { above: bigint; signal: AbortSignal },
+  { above, signal, onOtherVersion }: RecordSearchOptions,
 ): AsyncGenerator<FoundRecord> {
   const looking = startDeadline(lookupTimeoutMs, () => new Error('the lookup took too long'), { signal })
   let newest = above
@@ -33,7 +40,8 @@ export async function* newerRecords(
       if (seen.has(text)) continue
       seen.add(text)
       const record = await decodeRendezvousRecord(suite, keys, encoded)
-      if (record === null || record.sequence <= newest) continue
+      if (record !== null && 'otherVersion' in record) onOtherVersion?.(record.otherVersion)
+      if (record === null || 'otherVersion' in record || record.sequence <= newest) continue
       newest = record.sequence
       cancelWatch ??= clock.after(watchMs, () => looking.abort(new Error('found')))
       yield record

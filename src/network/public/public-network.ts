@@ -1,8 +1,9 @@
 import type { Clock, Log } from '../../api.ts'
 import { Alarm } from '../alarm.ts'
+import { untilAborted } from '../deadline.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
 import { createThrowawayHost, type ThrowawayHost } from './throwaway-host.ts'
-import type { Veil } from './veil.ts'
+import { longestCarriedMs, type Veil } from './veil.ts'
 
 export interface PublicNetworkOptions {
   /** Multiaddrs by which the network is entered. @default libp2p's bootstrap nodes */
@@ -85,16 +86,27 @@ export class PublicNetwork implements DhtClient {
     routingKey: Uint8Array,
     options: { signal: AbortSignal },
   ): Promise<number> {
+    await this.#changed(options.signal)
+    if (options.signal.aborted) return 0
     return this.#current?.dht.publish(record, routingKey, options) ?? 0
   }
 
   async *lookup(routingKey: Uint8Array, options: { signal: AbortSignal }): AsyncGenerator<Uint8Array> {
+    await this.#changed(options.signal)
     if (this.#current !== null) yield* this.#current.dht.lookup(routingKey, options)
   }
 
   onNode(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * What the next identity is to write, or to ask before it writes, must not come from the one before: keys that both use would show that
+   * they belong together. Never rejects.
+   */
+  async #changed(signal: AbortSignal): Promise<void> {
+    await untilAborted(this.#change, signal).catch(() => {})
   }
 
   async #replace(before: Promise<void>): Promise<void> {
@@ -123,6 +135,7 @@ export class PublicNetwork implements DhtClient {
     this.#current = next
     veil?.use(next.cover)
     if (old === null) return undefined
+    this.#options.log('info', 'public-network.renewed')
     this.#tell()
     onAddressChange()
     this.#retire(old)
@@ -142,13 +155,14 @@ export class PublicNetwork implements DhtClient {
 
   /** Queries under way and connections over its relays end first, if they do so in time. */
   #retire(old: ThrowawayHost): void {
-    const { clock } = this.#options
+    const { clock, log } = this.#options
     const end = async (): Promise<void> => {
       const never = new Alarm(clock)
       const untilMs = clock.monotonic() + longestRetirementMs
       do await never.wait(retirementCheckMs, this.#stop.signal)
       while (old.carries() > 0 && clock.monotonic() < untilMs && !this.#stop.signal.aborted)
       await old.stop()
+      log('info', 'public-network.left')
     }
     const retiring = end()
     this.#retiring.add(retiring)
@@ -163,7 +177,8 @@ export class PublicNetwork implements DhtClient {
 const entryTimeoutMs = 60_000
 /** A query takes no longer. */
 const retirementCheckMs = 30_000
-const longestRetirementMs = 600_000
+/** Sessions have moved before: a connection that it carries counts as running out sooner. */
+const longestRetirementMs = longestCarriedMs + 120_000
 
 /** https://github.com/ipfs/kubo/blob/master/config/bootstrap_peers.go */
 const publicBootstrap = [

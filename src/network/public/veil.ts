@@ -1,5 +1,6 @@
 import { circuitRelayTransport, type CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import type {
+  ConnectionLimits,
   ConnectionProtector,
   DialTransportOptions,
   MultiaddrConnection,
@@ -9,8 +10,9 @@ import type {
 import { transportSymbol } from '@libp2p/interface'
 import { preSharedKey } from '@libp2p/pnet'
 import { CODE_P2P, CODE_P2P_CIRCUIT, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import type { Clock } from '../../api.ts'
 import { isRelayed } from '../relayed-address.ts'
-import type { MappedPort } from '../relay/simultaneous-open.ts'
+import type { MappedPort } from '../relay/mapped-ports.ts'
 import { parseVeiledAddress } from './veiled-address.ts'
 
 /** A throwaway host, as far as the device's own host needs it. */
@@ -27,12 +29,17 @@ export interface Cover {
  * addresses'.
  */
 export class Veil {
+  readonly #clock: Clock
   /** Of connections that are veiled. */
   readonly #keys = new WeakMap<object, Uint8Array>()
   /** How many are open over the relays of each throwaway host, by its key. */
   readonly #carried = new Map<Uint8Array, number>()
   #upgrader: Upgrader | null = null
   #cover: Cover | null = null
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /** Over whom connections are made from now on; null for nobody. */
   use(cover: Cover | null): void {
@@ -112,14 +119,14 @@ export class Veil {
         // The throwaway identity at the other end says nothing about who it is: Noise will.
         this.#count(key, connection)
         this.#prepare(connection, withoutPeers(connection.remoteAddr), key)
-        return upgrader().upgradeInbound(connection, options)
+        return upgrader().upgradeInbound(connection, { ...options, limits: this.#limited(options?.limits) })
       },
       upgradeOutbound: (connection, options) => {
         const { called } = options as { called?: Called }
         if (called === undefined) throw new Error('a throwaway host calls nobody for itself')
         this.#count(key, connection)
         this.#prepare(connection, called.address, called.key)
-        return upgrader().upgradeOutbound(connection, options)
+        return upgrader().upgradeOutbound(connection, { ...options, limits: this.#limited(options?.limits) })
       },
     }
     return new Proxy(own, {
@@ -129,6 +136,18 @@ export class Veil {
         return typeof member === 'function' ? member.bind(from) : member
       },
     })
+  }
+
+  /** A throwaway host at either end is given up some time: sessions move in time, whatever the relay grants. */
+  #limited(granted: ConnectionLimits | undefined): ConnectionLimits {
+    const endsAtMs = this.#clock.monotonic() + longestCarriedMs
+    const limits: ConnectionLimits = {}
+    const secondsLeft = (): number =>
+      Math.min(granted?.seconds ?? Infinity, (endsAtMs - this.#clock.monotonic()) / 1_000)
+    Object.defineProperty(limits, 'seconds', { enumerable: true, get: secondsLeft })
+    if (granted?.bytes !== undefined)
+      Object.defineProperty(limits, 'bytes', { enumerable: true, get: () => granted.bytes })
+    return limits
   }
 
   #count(key: Uint8Array, connection: MultiaddrConnection): void {
@@ -172,6 +191,8 @@ class VeiledTransport {
 
 /** Relays are chosen, not discovered: to the transport's own search, every peer is one that it has tried already. */
 const none = { has: () => true, add: () => {}, remove: () => {} }
+/** Less than a throwaway host stays for what it carries. */
+export const longestCarriedMs = 480_000
 /** Connections that come in over one relay at a time. */
 const maxInboundStopStreams = 16
 

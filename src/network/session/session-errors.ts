@@ -22,24 +22,3 @@ export function givenUp(): SpacedockError {
     'Nothing is heard over this connection to the other device any more.',
   )
 }
-
-/** The two devices have no version of the hello in common: one of the two programs is too old for the other. */
-export class OtherVersionError extends SpacedockError {
-  /** Those that the other device speaks. */
-  readonly versions: readonly number[]
-
-  constructor(theirs: readonly number[], ours: readonly number[]) {
-    const isNewer = Math.max(...theirs) > Math.max(...ours)
-    const which = isNewer ? 'this device' : 'the other device'
-    super(
-      'unknown-protocol',
-      `The other device speaks ${named(theirs)} of Spacedock’s protocol, and this one ${named(ours)}.`,
-      { hint: `Update Spacedock on ${which}.` },
-    )
-    this.versions = theirs
-  }
-}
-
-function named(versions: readonly number[]): string {
-  return `version${versions.length === 1 ? '' : 's'} ${versions.toSorted((one, other) => one - other).join(', ')}`
-}

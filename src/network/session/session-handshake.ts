@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { PeerId, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
-import { OtherVersionError } from './session-errors.ts'
+import { OtherVersionError } from '../../other-version.ts'
 import type { Clock } from '../../api.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
 import { sameMac } from '../../pairing/proofs.ts'
@@ -121,7 +121,7 @@ async function sayVersions(framed: FramedStream, told: Uint8Array, signal: Abort
 }
 
 function otherVersion(told: Uint8Array): OtherVersionError {
-  return new OtherVersionError([...told], hello.helloVersions)
+  return new OtherVersionError('Spacedock’s protocol', [...told], hello.helloVersions)
 }
 
 /** Tells a peer that it is not paired, or was revoked, without reading a byte of what it sends. Never rejects. */

@@ -9,7 +9,9 @@ import type { PairKey } from './session-hello.ts'
 import type { Clock, Log } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
 
-export const sessionProtocol = '/spacedock/session/1.0.0'
+/** Of the frames; that of the hello is said in it. */
+export const sessionVersion = 1
+export const sessionProtocol = `/spacedock/session/${sessionVersion}.0.0`
 
 export type { Session, SessionEnd } from './session-contract.ts'
 

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import type { Clock } from '../../../src/api.ts'
-import { systemClock } from '../../../src/clock.ts'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Libp2p } from 'libp2p'
 import { SpacedockError } from '../../../src/errors.ts'
 import { createNode } from '../../../src/node.ts'
 import { device, localPlace, type TestDevice } from '../../device.ts'
+import { LeapingClock } from '../../leaping-clock.ts'
+import { foreignHost } from '../../network/real-hosts.ts'
 import { asCommand, newDirectory, type Situations, spacedock } from './situation.ts'
 
 /** A pairing that comes to nothing. */
@@ -71,6 +73,21 @@ export function pairingSituations(couple: Couple): Situations {
           return spacedock(['join', '--no-start', '--yes', '-'], { form, dataDir, input: words })
         }),
     },
+    '`join` with the code that this device shows itself': {
+      provoke: (form) =>
+        couple.alone(async (dora) => {
+          const pairing = dora.spawnCli(['pair', '--yes'])
+          const { words = '' } = await pairing.waitForEvent('code')
+          const { dataDir } = dora
+          const joining = await spacedock(['join', '--no-start', '--yes', '-'], {
+            form,
+            dataDir,
+            input: words,
+          })
+          await pairing.interrupt()
+          return joining
+        }),
+    },
     'the person at the other device says no to `join`': {
       provoke: (form) =>
         couple.alone(async (dora, { dataDir }) => {
@@ -109,6 +126,39 @@ export function pairingSituations(couple: Couple): Situations {
           })
         }),
     },
+    '`join`, and the only device there speaks a newer version of pairing': {
+      provoke: async (form) => {
+        const newer = await newerDevice()
+        try {
+          const peer = String(newer.getMultiaddrs()[0])
+          return await joinAtEmil(['--timeout', '5', '--peer', peer]).provoke(form)
+        } finally {
+          await newer.stop()
+        }
+      },
+    },
+    '`join` by way of a rendezvous node that is newer': {
+      provoke: async () => {
+        const node = await foreignHost()
+        await node.handle('/spacedock/kad/2.0.0', (stream) => stream.abort(new Error('not for us')))
+        try {
+          const rendezvous = [String(node.getMultiaddrs()[0])]
+          const interfaces = [...(localPlace().interfaces ?? [])]
+          await using alice = await createNode({
+            dataDir: await newDirectory(),
+            interfaces,
+            mdns: false,
+            rendezvous,
+          })
+          return { kind: 'library', error: await errorOf(alice.join(unused, { timeoutMs: 5_000 })) }
+        } finally {
+          await node.stop()
+        }
+      },
+    },
+    '`pair`, and the only device there speaks a newer version of pairing': {
+      provoke: async () => ({ kind: 'library', error: await expiredBesideANewerOne() }),
+    },
     // Five minutes are too long for a test, and nothing in the command can shorten them: the library takes a clock.
     '`pair` for five minutes, and no device has joined': {
       provoke: async () => ({ kind: 'library', error: (await expired()).ofPair }),
@@ -137,6 +187,35 @@ async function letCodeExpire(): Promise<{ ofPair: SpacedockError; ofJoin: Spaced
   return { ofPair: await ofPair, ofJoin: await ofJoin }
 }
 
+/** A device of a later version, as far as others can see. */
+async function newerDevice(): Promise<Libp2p> {
+  const newer = await foreignHost()
+  await newer.handle('/spacedock/pairing/2.0.0', (stream) => stream.abort(new Error('not for us')))
+  return newer
+}
+
+async function expiredBesideANewerOne(): Promise<SpacedockError> {
+  const clock = new LeapingClock()
+  const interfaces = [...(localPlace().interfaces ?? [])]
+  await using alice = await createNode({ dataDir: await newDirectory(), interfaces, clock, mdns: false })
+  const newer = await newerDevice()
+  try {
+    const met = Promise.withResolvers<void>()
+    const { paired } = await alice.pair({
+      onProgress: ({ kind }) => {
+        if (kind === 'other-version') met.resolve()
+      },
+    })
+    const ofPair = errorOf(paired)
+    await newer.dial(alice.status().listen.map((address) => multiaddr(address)))
+    await met.promise
+    clock.leap(5 * 60_000)
+    return await ofPair
+  } finally {
+    await newer.stop()
+  }
+}
+
 async function errorOf(work: Promise<unknown>): Promise<SpacedockError> {
   const error: unknown = await work.then(
     () => undefined,
@@ -144,39 +223,4 @@ async function errorOf(work: Promise<unknown>): Promise<SpacedockError> {
   )
   assert.ok(error instanceof SpacedockError, String(error))
   return error
-}
-
-/** The system's clock, until it leaps. */
-class LeapingClock implements Clock {
-  #ahead = 0
-  readonly #waiting = new Set<{ dueAt: number; ring: () => void }>()
-
-  monotonic(): number {
-    return systemClock.monotonic() + this.#ahead
-  }
-
-  wall(): number {
-    return systemClock.wall() + this.#ahead
-  }
-
-  after(delayMs: number, callback: () => void): () => void {
-    const stop = systemClock.after(delayMs, () => alarm.ring())
-    const alarm = {
-      dueAt: this.monotonic() + delayMs,
-      ring: () => {
-        stop()
-        if (this.#waiting.delete(alarm)) callback()
-      },
-    }
-    this.#waiting.add(alarm)
-    return () => {
-      stop()
-      this.#waiting.delete(alarm)
-    }
-  }
-
-  leap(byMs: number): void {
-    this.#ahead += byMs
-    for (const alarm of this.#waiting) if (alarm.dueAt <= this.monotonic()) alarm.ring()
-  }
 }

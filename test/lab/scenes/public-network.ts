@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
-import { pairDevices, type LogEvent } from '../../device.ts'
+import { pairDevices, type DeviceOptions, type LogEvent } from '../../device.ts'
 import { onPath, sessionPaths } from '../homes.ts'
 import type { NatKind } from '../lab.ts'
 import { connectedBothWays, talkBothWays } from '../meeting.ts'
@@ -17,9 +17,10 @@ function scene(
 }
 
 /** Two devices that have nothing in common but twelve words and the public network. */
-async function twoStrangers(stage: Stage, nodes: PublicNodes, nat: NatKind) {
+async function twoStrangers(stage: Stage, nodes: PublicNodes, nat: NatKind, env: DeviceOptions['env'] = {}) {
   const { lab, device } = stage
   const options = {
+    env,
     args: ['--dht', 'public', '--log-level', 'debug'],
     config: { dhtBootstrap: nodes.bootstrap },
   }
@@ -66,7 +67,7 @@ scene('two devices behind symmetric NATs pair, and carry small messages over rel
   stage.saw(`paired in ${paired.took}; relayed`)
 })
 
-const relaySeconds = 45
+const relaySeconds = 30
 
 scene(
   'over relays that carry little large messages wait, small ones pass them, and no device is lost',
@@ -135,6 +136,49 @@ for (const firewall of [false, true]) {
     },
   )
 }
+
+scene(
+  'the identities are new after an epoch has ended, and no session and no message is lost for that',
+  async (stage) => {
+    const nodes = await publicNodes(stage.lab)
+    const env = { NODE_OPTIONS: `--import=${import.meta.resolve('../jumping-clock.ts')}` }
+    const { alice, bob } = await twoStrangers(stage, nodes, 'symmetric', env)
+    await Promise.all([alice.device.up(), bob.device.up()])
+    await pairDevices(alice.device, bob.device)
+    await onPath(alice.device, bob.device, 'relayed')
+    await Promise.all([holdsPlaces(alice), holdsPlaces(bob)])
+    const before = nodes.seenPeers().size
+    const sent: string[] = []
+    const send = async (): Promise<void> => {
+      const text = `message ${sent.push('')}`
+      sent[sent.length - 1] = text
+      const { lines, stderr } = await alice.device.cli(['send', 'bob', text])
+      assert.equal(lines[0]?.event, 'delivered', stderr)
+    }
+    await send()
+    for (const { device } of [alice, bob]) process.kill((await device.status()).pid ?? 0, 'SIGUSR2')
+    const areRenewed = (): boolean =>
+      [alice, bob].every(({ device }) => device.log.includes('"public-network.renewed"'))
+    const renewed = await timed(async () => {
+      do await send()
+      while (!areRenewed())
+    })
+    const { atMs } = await alice.device.event(({ event }) => event === 'public-network.renewed')
+    await alice.device.event((one) => one.event === 'dht.published' && one.atMs >= atMs)
+    for (let more = 0; more < 3; more++) await send()
+    const inbox = await bob.device.cli(['inbox'])
+    assert.deepEqual(
+      inbox.lines.map(({ text }) => text),
+      sent,
+    )
+    assert.ok(nodes.seenPeers().size >= before + 2, 'both have shown another identity')
+    for (const { device } of [alice, bob]) assert.doesNotMatch(device.log, /"session.ended"/u)
+    await remainUnknown(nodes, [alice, bob])
+    stage.saw(
+      `renewed ${renewed.took} after the end of the epoch; ${sent.length} messages, all delivered at once`,
+    )
+  },
+)
 
 /** Whether this event of a device's log is about its place at this relay. */
 const placeEvent = (event: string, relay: string, sinceMs: number) => (seen: LogEvent) =>

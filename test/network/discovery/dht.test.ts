@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { DhtRendezvous } from '../../../src/network/discovery/dht.ts'
 import type { FoundPeer } from '../../../src/network/discovery/rendezvous.ts'
 import {
-  decodeRendezvousRecord,
   encodeRendezvousRecord,
   type RendezvousContent,
   type RendezvousKeys,
@@ -11,6 +10,7 @@ import {
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { MemoryDht, recordParts, type TestParts } from './record-parts.ts'
+import { readRecord, recordOfVersion } from '../../pairing/read-record.ts'
 
 const alice = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
 const bob = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
@@ -65,6 +65,26 @@ test('a joiner looks at once, then every few seconds, until it is told to stop',
   await ended
   await clock.pass(60_000)
   assert.equal(parts.client.lookups.length, looks)
+})
+
+test('a record that only another version can read is told of, and the search goes on', async () => {
+  const clock = virtualClock()
+  const parts = recordParts(bob, { clock })
+  const foreign = await recordOfVersion(keys, 2)
+  const known = await encoded({ peer: alice, addresses: [addressOf(1)] }, 1n)
+  parts.client.answers = () => [foreign]
+  const stop = new AbortController()
+  const { found, otherVersions, ended } = searching(parts, stop.signal)
+  await clock.pass(1)
+  assert.deepEqual([otherVersions, found], [[2], []])
+  parts.client.answers = () => [foreign, known]
+  await clock.pass(10_000)
+  assert.deepEqual(
+    found.map(({ peer }) => peer),
+    [alice],
+  )
+  stop.abort()
+  await ended
 })
 
 test('an initiator looks for the joiner some 25 times in five minutes, and at once when it is somewhere else', async () => {
@@ -275,16 +295,20 @@ function publishing(parts: TestParts, signal: AbortSignal) {
 
 function searching(parts: TestParts, signal: AbortSignal, awaits: 'initiator' | 'joiner' = 'initiator') {
   const found: FoundPeer[] = []
+  const otherVersions: number[] = []
   const statuses: [string, string][] = []
   const rendezvous = new DhtRendezvous(parts)
-  const source = rendezvous.source(keys, { awaits })
+  const source = rendezvous.source(keys, {
+    awaits,
+    onOtherVersion: (version) => otherVersions.push(version),
+  })
   assert.equal(source.name, 'internet')
   const ended = source.find({
     signal,
     onCandidate: (candidate) => found.push(candidate),
     onStatus: (_source, status, detail) => statuses.push([status, detail]),
   })
-  return { found, statuses, ended, rendezvous }
+  return { found, statuses, otherVersions, ended, rendezvous }
 }
 
 async function encoded(content: RendezvousContent, sequence: bigint, under = keys): Promise<Uint8Array> {
@@ -297,9 +321,7 @@ async function encoded(content: RendezvousContent, sequence: bigint, under = key
 }
 
 async function contents({ client }: TestParts): Promise<[bigint, string[]][]> {
-  const all = await Promise.all(
-    client.published.map(async ({ record }) => decodeRendezvousRecord(suite1, keys, record)),
-  )
+  const all = await Promise.all(client.published.map(async ({ record }) => readRecord(keys, record)))
   return all.map((one) => {
     assert.equal(one?.content.peer, alice)
     return [one?.sequence ?? -1n, one?.content.addresses ?? []]

@@ -2,14 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PresenceRecords, type PairedDevice } from '../../../src/network/discovery/presence.ts'
 import { presenceEpochMs, presenceKeys } from '../../../src/pairing/presence.ts'
-import {
-  decodeRendezvousRecord,
-  encodeRendezvousRecord,
-  rendezvousRoutingKey,
-} from '../../../src/pairing/rendezvous-record.ts'
+import { encodeRendezvousRecord, rendezvousRoutingKey } from '../../../src/pairing/rendezvous-record.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { turns, virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { hex, MemoryDht, recordParts } from './record-parts.ts'
+import { readRecord, recordOfVersion } from '../../pairing/read-record.ts'
 
 const alice = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
 const bob = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
@@ -50,6 +47,18 @@ test('a device that is connected is not looked for, and looked for at once when 
   a.presence.look(bob)
   await turns()
   assert.equal(a.client.lookups.length, 3, 'previous, current and next epoch')
+  await a.presence.stop()
+})
+
+test('a device whose record only another version can read is told of, and not found', async () => {
+  const clock = virtualClock()
+  const a = device(alice, bob, { clock })
+  const foreign = await recordOfVersion(presenceKeys(suite1, pairKey, bob, firstEpoch), 3)
+  const routingKey = await routingKeyOf(bob, firstEpoch)
+  a.client.answers = (asked) => (asked === routingKey ? [foreign] : [])
+  a.presence.start()
+  await clock.pass(100)
+  assert.deepEqual([a.otherVersions, a.found], [[[bob, 3]], []])
   await a.presence.stop()
 })
 
@@ -97,7 +106,7 @@ test('a restart within the same ten seconds, or with a clock that was set back, 
   await publish(3_601_000)
   await publish(1_000)
   const keys = presenceKeys(suite1, pairKey, alice, firstEpoch)
-  const read = client.published.map(async ({ record }) => decodeRendezvousRecord(suite1, keys, record))
+  const read = client.published.map(async ({ record }) => readRecord(keys, record))
   assert.deepEqual(
     (await Promise.all(read)).map((record) => record?.sequence),
     [360n, 361n, 362n],
@@ -119,6 +128,32 @@ test('threat 38: when the epoch ends, so does the use of its key, after a time t
   assert.ok(keys.has(await routingKeyOf(alice, Math.floor(clock.wall() / presenceEpochMs))))
   assert.equal(new Set(a.client.published.map(({ routingKey }) => routingKey)).size, 2)
   await a.presence.stop()
+})
+
+test('threat 38: an epoch that ends while the machine sleeps, or because somebody sets the clock, has ended before anything is asked', async () => {
+  const clock = virtualClock()
+  const heard: string[] = []
+  const a = device(alice, bob, {
+    clock,
+    onEpoch: () => heard.push(`epoch after ${a.client.published.length}`),
+  })
+  a.presence.start()
+  await clock.pass(60_000)
+  const published = a.client.published.length
+  assert.ok(published > 0)
+  clock.sleep(presenceEpochMs)
+  // The timer of the epoch is hours away; the next publication is not.
+  await clock.pass(15 * 60_000)
+  assert.deepEqual(heard, [`epoch after ${published}`])
+  clock.sleep(presenceEpochMs)
+  a.presence.look()
+  assert.equal(heard.length, 2)
+  a.presence.look()
+  assert.equal(heard.length, 2, 'once for an epoch')
+  await a.presence.stop()
+  clock.sleep(presenceEpochMs)
+  a.presence.look()
+  assert.equal(heard.length, 2)
 })
 
 test('a record counts for the peer that it is read for, and a newer epoch more than a higher sequence', async () => {
@@ -210,14 +245,16 @@ function device(
   const devices: PairedDevice[] = [{ peer: other, pairKey }]
   const connected = new Set<string>()
   const found: string[] = []
+  const otherVersions: [peer: string, version: number][] = []
   const presence = new PresenceRecords({
     records: parts,
     devices: () => devices,
     isConnected: (one) => connected.has(one),
     onFound: (one) => found.push(one),
+    onOtherVersion: (one, version) => otherVersions.push([one, version]),
     onEpoch,
   })
-  return { parts, client, devices, connected, found, presence }
+  return { parts, client, devices, connected, found, otherVersions, presence }
 }
 
 async function routingKeyOf(writer: string, epoch: number): Promise<string> {

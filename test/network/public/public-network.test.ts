@@ -7,6 +7,7 @@ import { ipnsValidator } from 'ipns/validator'
 import { systemClock } from '../../../src/clock.ts'
 import { publicDhtProtocol } from '../../../src/network/dht/dht-service.ts'
 import { PublicNetwork } from '../../../src/network/public/public-network.ts'
+import { HostileDht } from '../../threats/hostile-dht.ts'
 import { until, within } from '../real-hosts.ts'
 import { lookUp, testRecord, withDht, type DhtNodeOptions } from '../dht/dht-network.ts'
 
@@ -82,6 +83,30 @@ test('threat 38: each identity on the public DHT is another one, and none is lef
     },
     stock,
   )
+})
+
+test('threat 38: what is asked and written while the identity changes is asked and written by the next one', async () => {
+  const server = await HostileDht.start({ protocol: publicDhtProtocol, answer: () => ({}) })
+  const dht = throwaway([server.address])
+  try {
+    await dht.renew()
+    await until(() => dht.nodes > 0, 'it has entered')
+    const first = dht.peerId
+    const { routingKey, value } = await testRecord(1n)
+    const changing = dht.renew()
+    const options = { signal: AbortSignal.timeout(10_000) }
+    const found = lookUp(dht, routingKey)
+    assert.equal(await dht.publish(value, routingKey, options), 1)
+    await Promise.all([changing, found])
+    assert.notEqual(dht.peerId, first)
+    assert.deepEqual(server.overheard.map(({ peer, value: written }) => [peer, written === null]).sort(), [
+      [dht.peerId, false],
+      [dht.peerId, true],
+    ])
+  } finally {
+    await dht.stop()
+    await server.stop()
+  }
 })
 
 function throwaway(bootstrap: string[]): PublicNetwork {

@@ -16,7 +16,7 @@ import { createThrowawayHost, type ThrowawayHost } from '../../../src/network/pu
 import { until } from '../real-hosts.ts'
 
 /** A node of the public network that is also a relay, of js-libp2p and nothing of ours. */
-async function publicRelay(context: TestContext): Promise<Libp2p> {
+async function publicRelay(context: TestContext, { hasLimits = true } = {}): Promise<Libp2p> {
   const relay = await createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
@@ -25,7 +25,7 @@ async function publicRelay(context: TestContext): Promise<Libp2p> {
     services: {
       identify: identify(),
       ping: ping(),
-      relay: circuitRelayServer(),
+      relay: circuitRelayServer({ reservations: { applyDefaultLimit: hasLimits } }),
       dht: kadDHT({
         protocol: publicDhtProtocol,
         clientMode: false,
@@ -93,6 +93,22 @@ test('two devices meet over a public relay, which sees neither of them', async (
   assert.deepEqual(seen, new Set([alice.throwaway.peerId, bob.throwaway.peerId]))
 })
 
+test('a relay without limits has one all the same: the hosts at its ends come and go', async (context) => {
+  const relay = await publicRelay(context, { hasLimits: false })
+  const bootstrap = relay.getMultiaddrs().map(String)
+  const alice = await covered(context, bootstrap)
+  const bob = await covered(context, bootstrap)
+  await until(() => bob.throwaway.addresses().length > 0, 'bob has a place')
+  const connection = await alice.host.connect(bob.host.peerId, bob.throwaway.addresses(), {
+    signal: signal(),
+  })
+  await until(() => bob.host.libp2p.getConnections().length === 1, 'bob has it, too')
+  for (const { limits } of [connection, ...bob.host.libp2p.getConnections()]) {
+    assert.equal(limits?.bytes, undefined)
+    assert.ok(limits?.seconds !== undefined && limits.seconds > 400 && limits.seconds <= 480)
+  }
+})
+
 test('a stranger who calls a throwaway host over its relay does not learn whose it is', async (context) => {
   const relay = await publicRelay(context)
   const bootstrap = relay.getMultiaddrs().map(String)
@@ -106,4 +122,9 @@ test('a stranger who calls a throwaway host over its relay does not learn whose 
     await assert.rejects(stranger.host.connect(bob.host.peerId, [tried], { signal: short() }))
   }
   assert.deepEqual(bob.host.libp2p.getConnections(), [])
+  await until(
+    () => bob.throwaway.carries() === 0 && stranger.throwaway.carries() === 0,
+    'nothing of it is left',
+    15_000,
+  )
 })

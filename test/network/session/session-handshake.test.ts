@@ -118,7 +118,7 @@ test('a hello of a version that the listener does not speak: both learn what the
   })
   outbound.send(frame('dialerHello', Uint8Array.of(3, 99)))
   await assert.rejects(acceptSession(inbound, toDialer, sessionOptions(listenerPeer)), {
-    code: 'unknown-protocol',
+    code: 'other-version',
     message: 'The other device speaks versions 2, 3 of Spacedock’s protocol, and this one version 1.',
     hint: 'Update Spacedock on this device.',
     versions: [3, 2],
@@ -143,7 +143,7 @@ test('a listener of another version: the dialer says what it speaks, and is not 
     else void inbound.close()
   })
   await assert.rejects(openSession(toListener, sessionOptions(dialerPeer)), {
-    code: 'unknown-protocol',
+    code: 'other-version',
     hint: 'Update Spacedock on the other device.',
     versions: [0],
   })

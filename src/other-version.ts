@@ -1,0 +1,31 @@
+import { SpacedockError } from './errors.ts'
+
+/** What two programs of different versions may have no version in common of. */
+export type VersionedPart = 'Spacedock’s protocol' | 'pairing' | 'records' | 'messages'
+
+/** The two devices have no version of something in common: one of the two programs is too old for the other. */
+export class OtherVersionError extends SpacedockError {
+  /** Those that the other device speaks. */
+  readonly versions: readonly number[]
+
+  constructor(part: VersionedPart, theirs: readonly number[], ours: readonly number[]) {
+    super(
+      'other-version',
+      `The other device speaks ${nameVersions(theirs)} of ${part}, and this one ${nameVersions(ours)}.`,
+      {
+        hint: `Update Spacedock on ${sideToUpdate(theirs, ours) === 'here' ? 'this device' : 'the other device'}.`,
+      },
+    )
+    this.versions = theirs
+  }
+}
+
+/** Which of the two programs is the older one. */
+export function sideToUpdate(theirs: readonly number[], ours: readonly number[]): 'here' | 'there' {
+  return Math.max(...theirs) > Math.max(...ours) ? 'here' : 'there'
+}
+
+/** `version 1`, `versions 1, 2` */
+export function nameVersions(versions: readonly number[]): string {
+  return `version${versions.length === 1 ? '' : 's'} ${versions.toSorted((one, other) => one - other).join(', ')}`
+}
