@@ -186,6 +186,12 @@ export class TestDevice {
     return parseEvent(found)
   }
 
+  /** All of these that the daemon has logged so far. */
+  events(name: string): LogEvent[] {
+    const lines = this.#daemon?.lines('stderr') ?? []
+    return lines.filter((line) => line.startsWith('{') && line.includes(`"${name}"`)).map(parseEvent)
+  }
+
   /** The daemon's log so far, when `up` started it. */
   get log(): string {
     return this.#daemon?.stderr ?? ''

@@ -7,16 +7,12 @@ import type { Clock, Log } from '../api.ts'
 import { addressDialer, type Dialer } from './address-race.ts'
 import { linkLocalTcp } from './link-local-tcp.ts'
 import { Veil } from './public/veil.ts'
+import { mappedPortsOf, type MappedPort } from './relay/mapped-ports.ts'
 import { outerAddresses } from './relay/outer-address.ts'
 import { OuterDials } from './relay/outer-dials.ts'
 import { OwnPorts } from './relay/own-port.ts'
 import { relayClient, type RelayReservations } from './relay/relay-reservations.ts'
-import {
-  mappedPortsOf,
-  simultaneousOpen,
-  type MappedPort,
-  type SimultaneousOpen,
-} from './relay/simultaneous-open.ts'
+import { simultaneousOpen, type SimultaneousOpen } from './relay/simultaneous-open.ts'
 
 export interface RelayOptions {
   /** Whether this peer is a rendezvous node of this device, whose relay it uses. */

@@ -19,6 +19,8 @@ export interface HomesOptions {
   internet?: Lan
   /** Addresses of other rendezvous nodes that the devices are given, too. */
   more?: readonly string[]
+  /** Whether the devices log all that they do. @default false */
+  debug?: boolean
 }
 
 /** Homes with a router each at a public segment, on which there are rendezvous nodes. */
@@ -32,6 +34,7 @@ export async function twoHomes(
     uplink,
     internet,
     more = [],
+    debug = false,
   }: HomesOptions = {},
 ) {
   internet ??= await lab.internet()
@@ -45,10 +48,11 @@ export async function twoHomes(
       ]),
     )
   }
-  const args = [...more, ...nodes.map(({ address }) => address)].flatMap((address) => [
-    '--rendezvous',
-    address,
-  ])
+  const known = [...more, ...nodes.map(({ address }) => address)]
+  const args = [
+    ...known.flatMap((address) => ['--rendezvous', address]),
+    ...(debug ? ['--log-level', 'debug'] : []),
+  ]
   const home = await lab.lan('home', { ipv4: '10.1.0.0/24' })
   const work = await lab.lan('work', { ipv4: '10.2.0.0/24' })
   const alice = await device('alice', [home], { args })
@@ -91,8 +95,20 @@ export async function onPath(
 
 /** How the sessions of a device went, one after the other, by its log. */
 export function sessionPaths(device: TestDevice): ('direct' | 'relayed')[] {
-  return device.log
-    .split('\n')
-    .filter((line) => line.includes('"session.started"'))
-    .map((line) => (line.includes('/p2p-circuit') ? 'relayed' : 'direct'))
+  return sessionsOf(device).map(({ path }) => path)
+}
+
+/** How long after the first of its sessions the first direct one began, by its log; in milliseconds. */
+export function untilDirectMs(device: TestDevice): number {
+  const sessions = sessionsOf(device)
+  const direct = sessions.find(({ path }) => path === 'direct')
+  assert.ok(direct !== undefined, `${device.name} has had no direct session`)
+  return direct.atMs - (sessions[0]?.atMs ?? 0)
+}
+
+function sessionsOf(device: TestDevice): { path: 'direct' | 'relayed'; atMs: number }[] {
+  return device.events('session.started').map(({ address, atMs }) => ({
+    path: String(address).includes('/p2p-circuit') ? 'relayed' : 'direct',
+    atMs,
+  }))
 }

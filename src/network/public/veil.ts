@@ -12,7 +12,7 @@ import { preSharedKey } from '@libp2p/pnet'
 import { CODE_P2P, CODE_P2P_CIRCUIT, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../../api.ts'
 import { isRelayed } from '../relayed-address.ts'
-import type { MappedPort } from '../relay/simultaneous-open.ts'
+import type { MappedPort } from '../relay/mapped-ports.ts'
 import { parseVeiledAddress } from './veiled-address.ts'
 
 /** A throwaway host, as far as the device's own host needs it. */

@@ -1,25 +1,20 @@
 import { CODE_IP4, CODE_IP6, CODE_P2P, CODE_TCP, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { classOfIp, isPublicClass } from '../addresses/address-class.ts'
-import type { MappedPort } from './simultaneous-open.ts'
+import { portKeepingByHost, type MappedPort } from './mapped-ports.ts'
 
 /**
  * `/ip4/20.3.4.5/tcp/23456/tcp/23456`: how a device behind a NAT is seen from outside when it dials from that port. Nobody listens
  * there. Two devices that dial each other's such address, each from the port of its own, have one connection as soon as the
  * second one has begun. The second `tcp` keeps everybody from dialling it who does not know that. PROTOCOL.md, 'Outer addresses'.
  */
-export function outerAddresses(mapped: readonly MappedPort[], port: number): Multiaddr[] {
-  const kept = new Map<string, number>()
-  for (const { port: own, seenAs } of mapped) {
-    const [ip, tcp] = seenAs.getComponents()
-    if (ip?.value === undefined || !isPublicClass(classOfIp(ip.value))) continue
-    const host = `/${ip.name}/${ip.value}`
-    kept.set(host, (kept.get(host) ?? 0) + (tcp?.value === String(own) ? 1 : -1))
-  }
-  const hosts = [...kept]
-    .filter(([, votes]) => votes > 0)
-    // One who tells a lie is not to take the place of those who agree.
-    .sort(([, votes], [, others]) => others - votes)
+export function outerAddresses(
+  mapped: readonly Pick<MappedPort, 'port' | 'seenAs'>[],
+  port: number,
+): Multiaddr[] {
+  const hosts = [...portKeepingByHost(mapped)]
+    .filter(([, isKept]) => isKept)
     .map(([host]) => host)
+    .filter((host) => isPublicClass(classOfIp(host.split('/').at(-1) ?? '')))
   return hosts.slice(0, maxOuterAddresses).map((host) => multiaddr(`${host}/tcp/${port}/tcp/${port}`))
 }
 

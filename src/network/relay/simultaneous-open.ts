@@ -1,52 +1,38 @@
 import type { Connection, PeerId, Startable, Stream, Upgrader } from '@libp2p/interface'
 import type { Registrar, TransportManager } from '@libp2p/interface-internal'
-import { CODE_P2P, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import * as v from 'valibot'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
-import { abortReason, startDeadline } from '../deadline.ts'
-import { isNeverDialled } from '../discovery/address-filter.ts'
+import { startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import { chooseRandomPort } from '../listen-port.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
 import { request, serve } from '../request-response.ts'
-import type { OwnPorts } from './own-port.ts'
-import { dialSimultaneously, type Role } from './simultaneous-dial.ts'
+import { portKeepingByHost, type MappedPort } from './mapped-ports.ts'
+import { ownEnds } from './nat-kind.ts'
+import { withProbe } from './nat-probe.ts'
+import { OpeningAnswerer } from './opening-answerer.ts'
+import {
+  agree,
+  answerSchema,
+  maxPorts,
+  pairsOf,
+  type Agreement,
+  type OwnEnd,
+  type PortPair,
+} from './opening-agreement.ts'
+import { connectPairs } from './port-pairs.ts'
 
 export const simultaneousOpenProtocol = '/spacedock/simultaneous-open/1.0.0'
 
-/** A port of this device, and under which address and port the other side of its NAT sees it. */
-export interface MappedPort {
-  port: number
-  /** `/ip4/203.0.113.7/tcp/23456` */
-  seenAs: Multiaddr
-}
-
-/** Connections that this device has dialled show what NATs make of its ports: whoever is at the other end has told. */
-export function mappedPortsOf(
-  dialled: readonly { connection: Connection; observed: Multiaddr | undefined }[],
-  ownPorts: OwnPorts,
-): MappedPort[] {
-  return dialled.flatMap(({ connection, observed }) => {
-    const port = ownPorts.portOf(connection)
-    const seenAs = observed === undefined ? null : withoutPeer(observed)
-    return port === undefined || seenAs === null ? [] : [{ port, seenAs }]
-  })
-}
-
-/** `/ip4/203.0.113.7/tcp/23456/p2p/12D3...` -> `/ip4/203.0.113.7/tcp/23456` */
-function withoutPeer(address: Multiaddr): Multiaddr | null {
-  const components = address.getComponents()
-  if (components.some(({ name }) => name === 'p2p-circuit')) return null
-  return components.at(-1)?.name === 'p2p' ? address.decapsulateCode(CODE_P2P) : address
-}
-
 export interface SimultaneousOpenOptions {
-  /** The mapped ports of this device, the best first. */
+  /** What is seen of the ports of this device, from outside. */
   ports: () => readonly MappedPort[]
   /** A port of this device that nothing uses. @default a random one */
   freshPort?: () => Promise<number>
+  /** @default with an identity made for it */
+  withProbe?: typeof withProbe
   /** Whether this peer may ask for it: addresses are told to paired devices only. */
   isAllowed: (peer: PeerId) => boolean
   clock: Clock
@@ -79,11 +65,8 @@ export function simultaneousOpen(
 export class SimultaneousOpen implements Startable {
   readonly #components: SimultaneousOpenComponents
   readonly #options: SimultaneousOpenOptions
-  /** What was agreed upon with a peer that may now say when. */
-  readonly #agreed = new Map<string, Agreement>()
-  /** What others asked for: one at a time with each. */
-  readonly #running = new Map<string, { stop: AbortController; done: Promise<void> }>()
   #stop = new AbortController()
+  #answerer: OpeningAnswerer | null = null
 
   constructor(components: SimultaneousOpenComponents, options: SimultaneousOpenOptions) {
     this.#components = components
@@ -91,7 +74,21 @@ export class SimultaneousOpen implements Startable {
   }
 
   async start(): Promise<void> {
+    const { clock, log } = this.#options
     this.#stop = new AbortController()
+    this.#answerer = new OpeningAnswerer({
+      ownEnds: ({ signal }) => this.#ownEnds(signal),
+      connect: (peer, pairs, { signal }) =>
+        connectPairs(this.#components, peer, pairs, {
+          role: 'listener',
+          windowMs: answererWindowMs,
+          spacingMs: 0,
+          clock,
+          signal,
+        }),
+      clock,
+      log,
+    })
     await this.#components.registrar.handle(
       simultaneousOpenProtocol,
       (stream, connection) => this.#answer(stream, connection),
@@ -102,8 +99,7 @@ export class SimultaneousOpen implements Startable {
   async stop(): Promise<void> {
     this.#stop.abort(new SpacedockError('closed', 'This device is shutting down.'))
     await this.#components.registrar.unhandle(simultaneousOpenProtocol)
-    await Promise.all([...this.#running.values()].map(({ done }) => done))
-    this.#agreed.clear()
+    await this.#answerer?.stop()
   }
 
   /** Whether it is for this device to ask. */
@@ -116,80 +112,72 @@ export class SimultaneousOpen implements Startable {
    * addresses to try it with, when a few attempts have come to nothing, or with the signal's reason.
    */
   async open(relayed: Connection, { signal }: { signal: AbortSignal }): Promise<Connection> {
-    const { log } = this.#options
-    let failure: unknown
-    for (let attempt = 1; attempt <= maxAttempts; attempt++) {
-      const { agreement, roundTripMs } = await this.#arrange(relayed, signal)
-      const { port, target } = agreement
-      log('debug', 'simultaneous-open.attempt', { attempt, roundTripMs, port, to: target.address })
+    const { clock, log } = this.#options
+    for (let attempt = 1; ; attempt++) {
+      const agreement = await this.#agree(relayed, signal)
+      const roundTripMs = await this.#measure(relayed, signal)
+      const { most, pairs, waitMs, attempts, ...timing } = scheduleOf(agreement, roundTripMs)
+      await this.#say(relayed, most, signal)
+      await pause(clock, waitMs, signal)
+      signal.throwIfAborted()
+      const dialling = connectPairs(this.#components, relayed.remotePeer, pairs, {
+        ...timing,
+        role: 'dialer',
+        clock,
+        signal,
+      })
+      const [first] = pairs
+      const told = { pairs: pairs.length, from: first?.port, to: first?.address }
+      log('debug', 'simultaneous-open.attempt', { attempt, roundTripMs, ...told })
       try {
-        return await this.#connect(relayed.remotePeer, agreement, 'dialer', {
-          windowMs: roundTripMs + resendMs,
-          signal,
-        })
+        return await dialling
       } catch (error) {
         signal.throwIfAborted()
         log('debug', 'simultaneous-open.refused', { attempt, error: String(error) })
-        failure = error
+        if (attempt >= attempts) throw error
       }
     }
-    throw failure
   }
 
-  /** Resolves when the other side hears that it is time. */
-  async #arrange(
-    relayed: Connection,
-    signal: AbortSignal,
-  ): Promise<{ agreement: Agreement; roundTripMs: number }> {
-    const ports = await this.#portsForOnce()
-    if (ports.length === 0) throw new Error('no public address of this device is known')
-    const { answer, roundTripMs } = await this.#ask(
-      relayed,
-      { addresses: ports.map(({ seenAs }) => seenAs.toString()) },
-      signal,
-    )
+  async #agree(relayed: Connection, signal: AbortSignal): Promise<Agreement> {
+    if (this.#options.ports().length === 0) throw new Error('no public address of this device is known')
+    const own = await this.#ownEnds(signal)
+    if (own.length === 0) throw new Error('the NAT of this device gives each connection any port')
+    const answer = await this.#ask(relayed, { ends: own.map(({ end }) => end) }, signal)
     const { yours, mine } = v.parse(answerSchema, answer)
-    const own = ports.find(({ seenAs }) => seenAs.toString() === yours)
-    const target = mine === null ? null : parseTarget(mine)
-    if (own === undefined || target === null) throw new Error('the two have no addresses that fit')
+    const agreement = yours === null || mine === null ? null : agree(own.slice(yours, yours + 1), [mine])
+    if (agreement === null) throw new Error('the two have no addresses that fit')
+    return agreement
+  }
+
+  /** Once both have their ports, so that nothing is left to be done on the way but the way itself. */
+  async #measure(relayed: Connection, signal: AbortSignal): Promise<number> {
+    const { clock } = this.#options
+    const startedAtMs = clock.monotonic()
+    await this.#ask(relayed, { ready: true }, signal)
+    return clock.monotonic() - startedAtMs
+  }
+
+  /** Resolves when it is on its way. */
+  async #say(relayed: Connection, most: number, signal: AbortSignal): Promise<void> {
     const stream = await this.#openStream(relayed, signal)
-    const told = request(stream, encodeJson({ go: true }), { maxBytes, signal })
-    told.catch(() => {})
-    await pause(this.#options.clock, roundTripMs / 2, signal)
-    signal.throwIfAborted()
-    return { agreement: { port: own.port, target }, roundTripMs }
+    const said = request(stream, encodeJson({ go: most }), { maxBytes, signal })
+    said.catch(() => {})
   }
 
-  /**
-   * The mapped ports, for one attempt. Where a NAT keeps a device's ports, fresh ones take their place: a router that has refused a
-   * packet between two ports refuses what comes after it, too.
-   */
-  async #portsForOnce(): Promise<MappedPort[]> {
-    const { ports, freshPort = chooseRandomPort } = this.#options
-    return await Promise.all(
-      ports()
-        .slice(0, maxAddresses)
-        .map(async (mapped) => {
-          const [ip, tcp] = mapped.seenAs.getComponents()
-          if (ip?.value === undefined || tcp?.value !== String(mapped.port)) return mapped
-          const port = await freshPort()
-          if (port === 0) return mapped
-          return { port, seenAs: multiaddr(`/${ip.name}/${ip.value}/tcp/${port}`) }
-        }),
-    )
+  async #ownEnds(signal: AbortSignal): Promise<OwnEnd[]> {
+    const { ports, freshPort = chooseRandomPort, withProbe: run = withProbe } = this.#options
+    const seen = ports()
+    if (![...portKeepingByHost(seen).values()].includes(false))
+      return ownEnds(seen, { freshPort, probe: async () => null, signal })
+    return run((probe) => ownEnds(seen, { freshPort, probe, signal }))
   }
 
-  async #ask(
-    relayed: Connection,
-    question: object,
-    signal: AbortSignal,
-  ): Promise<{ answer: unknown; roundTripMs: number }> {
+  async #ask(relayed: Connection, question: object, signal: AbortSignal): Promise<unknown> {
     const { clock } = this.#options
     const stream = await this.#openStream(relayed, signal)
-    const startedAtMs = clock.monotonic()
     const options = { maxBytes, timeoutMs: exchangeTimeoutMs, signal, clock }
-    const answer = decodeJson(await request(stream, encodeJson(question), options))
-    return { answer, roundTripMs: clock.monotonic() - startedAtMs }
+    return decodeJson(await request(stream, encodeJson(question), options))
   }
 
   #openStream(relayed: Connection, signal: AbortSignal): Promise<Stream> {
@@ -210,137 +198,58 @@ export class SimultaneousOpen implements Startable {
     ) {
       return stream.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
     }
-    const options = { maxBytes, timeoutMs: exchangeTimeoutMs, signal: this.#stop.signal }
-    await serve(stream, { ...options, clock: this.#options.clock }, async (question) => {
-      const asked = v.safeParse(questionSchema, decodeJson(question))
-      if (!asked.success) return null
-      if ('go' in asked.output) return this.#go(remotePeer)
-      return encodeJson(await this.#agree(remotePeer, asked.output.addresses))
-    })
-  }
-
-  /** Picks an address of each side, of one family. */
-  async #agree(peer: PeerId, addresses: readonly string[]): Promise<v.InferOutput<typeof answerSchema>> {
-    for (const { port, seenAs } of await this.#portsForOnce()) {
-      const yours = addresses.find((address) => parseTarget(address)?.family === familyOf(seenAs))
-      const target = yours === undefined ? null : parseTarget(yours)
-      if (yours === undefined || target === null) continue
-      this.#agreed.set(peer.toString(), { port, target })
-      return { yours, mine: seenAs.toString() }
-    }
-    return { yours: null, mine: null }
-  }
-
-  #go(peer: PeerId): Uint8Array | null {
-    const id = peer.toString()
-    const agreement = this.#agreed.get(id)
-    // Once only.
-    if (agreement === undefined) return null
-    this.#agreed.delete(id)
-    // The attempt before has failed: it is the other side that asks for the next.
-    this.#running.get(id)?.stop.abort(new Error('there is a newer attempt'))
-    this.#running.delete(id)
-    if (this.#running.size >= maxAtOnce) return null
-    const stop = new AbortController()
-    const done = this.#await(peer, agreement, AbortSignal.any([stop.signal, this.#stop.signal]))
-    this.#running.set(id, { stop, done })
-    const { port, target } = agreement
-    this.#options.log('debug', 'simultaneous-open.go', { port, to: target.address })
-    void done.finally(() => {
-      if (this.#running.get(id)?.stop === stop) this.#running.delete(id)
-    })
-    return encodeJson({})
-  }
-
-  /** Never rejects: whoever asked will see whether it worked. */
-  async #await(peer: PeerId, agreement: Agreement, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#connect(peer, agreement, 'listener', { windowMs: answererWindowMs, signal })
-    } catch (error) {
-      this.#options.log('debug', 'simultaneous-open.failed', { error: String(error) })
-    }
-  }
-
-  /** Dials once. The system sends the first packet again, after a second, as long as nobody refuses it. */
-  async #connect(
-    peer: PeerId,
-    { port, target }: Agreement,
-    role: Role,
-    { windowMs, signal }: { windowMs: number; signal: AbortSignal },
-  ): Promise<Connection> {
+    const answerer = this.#answerer
     const { clock } = this.#options
-    const { transportManager } = this.#components
-    const address = multiaddr(`${target.address}/p2p/${peer.toString()}`)
-    const transport = transportManager.dialTransportForMultiaddr(address)
-    if (transport === undefined) throw new Error(`no transport dials ${target.address}`)
-    const deadline = startDeadline(windowMs + upgradeTimeoutMs, timedOut, { signal, clock })
-    const closeWindow = clock.after(windowMs, () => deadline.abort(timedOut()))
-    try {
-      return await dialSimultaneously(transport, address, {
-        localPort: port,
-        role,
-        upgrader: this.#components.upgrader,
-        signal: deadline.signal,
-        onOpen: closeWindow,
-      })
-    } catch (error) {
-      throw deadline.signal.aborted ? abortReason(deadline.signal) : error
-    } finally {
-      closeWindow()
-      deadline.stop()
-    }
+    const options = { maxBytes, timeoutMs: exchangeTimeoutMs, clock, signal: this.#stop.signal }
+    await serve(stream, options, async (question, { signal }) =>
+      answerer === null ? null : answerer.answer(remotePeer, question, { signal }),
+    )
   }
 }
 
-interface Agreement {
-  /** Of this device. */
-  port: number
-  target: Target
+interface Schedule {
+  /** Of the pairs of ports, on both sides. */
+  most: number
+  pairs: PortPair[]
+  /** From the moment at which the other side is told to begin. */
+  waitMs: number
+  spacingMs: number
+  windowMs: number
+  /** How many of them are worth their while. */
+  attempts: number
 }
 
-interface Target {
-  /** `/ip4/203.0.113.7/tcp/23456` */
-  address: string
-  family: 'ip4' | 'ip6'
+/**
+ * Both sides' packets have to be under way at the same time. On a short way that is for less time than programs take to send one
+ * when they should: there, several are sent one after the other, around the moment at which the other side sends all of its own.
+ */
+function scheduleOf(agreement: Agreement, roundTripMs: number): Schedule {
+  const kinds = [agreement.own.end.kind, agreement.theirs.kind]
+  const isShort = roundTripMs < shortRoundTripMs
+  const isSpread = isShort && kinds.every((kind) => kind === 'certain')
+  const most = isSpread ? maxPorts : 1
+  // The same port again would end as before.
+  const attempts = kinds.includes('unproven') ? 1 : isShort ? maxShortAttempts : maxAttempts
+  return {
+    most,
+    pairs: pairsOf(agreement, most),
+    waitMs: isSpread ? roundTripMs / 4 : roundTripMs / 2,
+    spacingMs: isSpread ? roundTripMs / 12 : 0,
+    windowMs: 2 * roundTripMs + patienceMs,
+    attempts,
+  }
 }
 
-const maxAddresses = 4
 const maxBytes = 4_096
-/** At once, asked for by others. */
-const maxAtOnce = 8
 const exchangeTimeoutMs = 10_000
-const maxAttempts = 4
-/** After this long, and a round trip, the system has sent the first packet twice. */
-const resendMs = 1_500
+const maxAttempts = 6
+/** They take little time each, and fewer of them are exact enough. */
+const maxShortAttempts = 16
+const shortRoundTripMs = 60
+/** For what is slow on either machine. A packet that was lost is not waited for: another attempt is faster. */
+const patienceMs = 300
 /** The asker comes with the next attempt earlier, or not at all. */
 const answererWindowMs = 5_000
-const upgradeTimeoutMs = 10_000
-
-const addressSchema = v.pipe(v.string(), v.maxLength(200))
-const questionSchema = v.union([
-  v.object({ addresses: v.pipe(v.array(addressSchema), v.maxLength(maxAddresses)) }),
-  v.object({ go: v.literal(true) }),
-])
-const answerSchema = v.object({ yours: v.nullable(addressSchema), mine: v.nullable(addressSchema) })
-
-/** An IP address and a TCP port, nothing else, and none at which nobody's device can be. */
-function parseTarget(text: string): Target | null {
-  let address: Multiaddr
-  try {
-    address = multiaddr(text)
-  } catch {
-    return null
-  }
-  const [ip, tcp, ...more] = address.getComponents()
-  const family = familyOf(address)
-  if (family === null || tcp?.name !== 'tcp' || more.length > 0 || isNeverDialled(address)) return null
-  return ip?.value === undefined ? null : { address: address.toString(), family }
-}
-
-function familyOf(address: Multiaddr): 'ip4' | 'ip6' | null {
-  const [ip] = address.getComponents()
-  return ip?.name === 'ip4' || ip?.name === 'ip6' ? ip.name : null
-}
 
 function timedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'The two devices could not be connected directly in time.')

@@ -122,4 +122,9 @@ test('a stranger who calls a throwaway host over its relay does not learn whose 
     await assert.rejects(stranger.host.connect(bob.host.peerId, [tried], { signal: short() }))
   }
   assert.deepEqual(bob.host.libp2p.getConnections(), [])
+  await until(
+    () => bob.throwaway.carries() === 0 && stranger.throwaway.carries() === 0,
+    'nothing of it is left',
+    15_000,
+  )
 })

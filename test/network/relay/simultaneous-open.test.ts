@@ -49,6 +49,17 @@ test('two devices that dial each other have one connection, with a part for each
   assert.deepEqual(other.dialled, [`${asker.publicAddress} from 1002`])
 })
 
+test('of several pairs of ports that open at once, one is kept on both sides', async (context) => {
+  const { asker, other, relayed } = await pairOverRelay(context, { freshPorts: 8 })
+  const direct = await asker.open.open(relayed, { signal: signal() })
+  assert.equal(direct.status, 'open')
+  await until(() => directOf(other).length === 1 && directOf(asker).length === 1, 'one connection')
+  assert.deepEqual(directOf(asker), [direct])
+  await direct.newStream('/ipfs/id/1.0.0', { signal: signal() })
+  // The asker has stopped as soon as one had opened.
+  assert.equal(other.dialled.length, 8)
+})
+
 test('a peer that is not paired is told nothing', async (context) => {
   const { asker, other, relayed } = await pairOverRelay(context, { isAllowed: false })
   await assert.rejects(asker.open.open(relayed, { signal: signal() }), { code: 'interrupted' })
@@ -63,60 +74,65 @@ test('without a public address of its own, or one of the same family, a device d
   await assert.rejects(hidden.open.open(second, { signal: signal() }), /no public address/u)
 })
 
+const end = { host: '/ip4/203.0.113.1', ports: [1], kind: 'certain' }
 for (const [what, question] of [
-  ['a start that was not agreed upon', { go: true }],
+  ['a start that was not agreed upon', { go: 1 }],
+  ['a measurement before anything was agreed upon', { ready: true }],
   ['a question of no known kind', { more: 1 }],
-  [
-    'more addresses than there may be',
-    { addresses: Array.from({ length: 5 }, () => '/ip4/203.0.113.1/tcp/1') },
-  ],
+  ['more ends than there may be', { ends: Array.from({ length: 5 }, () => end) }],
+  ['more ports than there may be', { ends: [{ ...end, ports: [1, 2, 3, 4, 5, 6, 7, 8, 9] }] }],
+  ['an end without a port', { ends: [{ ...end, ports: [] }] }],
+  ['a port that is none', { ends: [{ ...end, ports: [65_536] }] }],
   ['no JSON', null],
 ] as const) {
   test(`${what} is met with silence`, async (context) => {
     const { other, relayed } = await pairOverRelay(context)
-    const stream = await relayed.newStream(simultaneousOpenProtocol, {
-      signal: signal(),
-      runOnLimitedConnection: true,
-    })
-    const bytes = Buffer.from(question === null ? '{' : JSON.stringify(question))
-    await assert.rejects(request(stream, bytes, { maxBytes: 4_096, signal: signal() }), {
-      code: 'interrupted',
-    })
+    await assert.rejects(ask(relayed, question), { code: 'interrupted' })
     assert.deepEqual(other.dialled, [])
   })
 }
 
-for (const address of [
-  '/ip4/169.254.169.254/tcp/80',
-  '/dns4/example.org/tcp/80',
+for (const host of [
+  '/ip4/169.254.169.254',
+  '/ip4/203.0.113.1/tcp/80',
   '/ip4/203.0.113.1/tcp/80/http',
+  '/dns4/example.org',
   '/ip4/203.0.113.1/udp/80',
   'nonsense',
 ]) {
-  test(`an address that no device can have is not dialled: ${address}`, async (context) => {
+  test(`a host at which no device can be is not dialled: ${host}`, async (context) => {
     const { relayed } = await pairOverRelay(context)
-    const stream = await relayed.newStream(simultaneousOpenProtocol, {
-      signal: signal(),
-      runOnLimitedConnection: true,
-    })
-    const bytes = Buffer.from(JSON.stringify({ addresses: [address] }))
-    const answer = await request(stream, bytes, { maxBytes: 4_096, signal: signal() })
-    assert.deepEqual(JSON.parse(Buffer.from(answer).toString()), { yours: null, mine: null })
+    assert.deepEqual(await ask(relayed, { ends: [{ ...end, host }] }), { yours: null, mine: null })
   })
 }
 
 test('room to grow: what only a later version asks along is passed over', async (context) => {
   const { other, relayed } = await pairOverRelay(context)
+  const later = { later: { than: 'this' } }
+  const ends = [
+    { ...end, kind: 'later' },
+    { ...end, ...later },
+  ]
+  const { yours, mine } = (await ask(relayed, { ends, ...later })) as Record<string, unknown>
+  const [, , host = '', , port] = other.publicAddress.split('/')
+  assert.deepEqual([yours, mine], [1, { host: `/ip4/${host}`, ports: [Number(port)], kind: 'certain' }])
+})
+
+async function ask(relayed: Connection, question: object | null): Promise<unknown> {
   const stream = await relayed.newStream(simultaneousOpenProtocol, {
     signal: signal(),
     runOnLimitedConnection: true,
   })
-  const question = { addresses: ['/ip4/203.0.113.1/tcp/80'], later: { than: 'this' } }
-  const bytes = Buffer.from(JSON.stringify(question))
+  const bytes = Buffer.from(question === null ? '{' : JSON.stringify(question))
   const answer = await request(stream, bytes, { maxBytes: 4_096, signal: signal() })
-  const { yours, mine } = JSON.parse(Buffer.from(answer).toString()) as Record<string, string>
-  assert.deepEqual([yours, mine], ['/ip4/203.0.113.1/tcp/80', other.publicAddress])
-})
+  return JSON.parse(Buffer.from(answer).toString())
+}
+
+function directOf({ libp2p }: TestHost): Connection[] {
+  return libp2p
+    .getConnections()
+    .filter(({ remoteAddr }) => remoteAddr.toString().startsWith('/ip4/203.0.113.'))
+}
 
 const signal = (): AbortSignal => AbortSignal.timeout(10_000)
 
@@ -134,7 +150,8 @@ async function pairOverRelay(
     isAllowed = true,
     asker = '/ip4/203.0.113.1/tcp/1001',
     other = '/ip4/203.0.113.2/tcp/1002',
-  }: { isAllowed?: boolean; asker?: string | null; other?: string } = {},
+    freshPorts = 1,
+  }: { isAllowed?: boolean; asker?: string | null; other?: string; freshPorts?: number } = {},
 ): Promise<{ asker: TestHost; other: TestHost; relayed: Connection }> {
   const lo = process.platform === 'darwin' ? 'lo0' : 'lo'
   const relay = await createRendezvousServer({
@@ -145,25 +162,45 @@ async function pairOverRelay(
   })
   context.after(() => relay.stop())
   const relayAddress = relay.addresses().find((address) => address.startsWith('/ip4/')) ?? ''
-  const junction = await startJunction(context)
+  const junctions = new Map<string, Promise<number>>()
+  const junctionOf = (one: string, another: string): Promise<number> => {
+    const key = [one, another].sort().join()
+    const port = junctions.get(key) ?? startJunction(context)
+    junctions.set(key, port)
+    return port
+  }
 
   async function host(): Promise<TestHost & { setPublic(address: string | null): void }> {
     let publicAddress: string | null = null
     const dialled: string[] = []
     let open: SimultaneousOpen | undefined
+    let fresh = 0
     const service = simultaneousOpen({
       ports: () =>
         publicAddress === null
           ? []
-          : [{ port: Number(publicAddress.split('/').at(-1)), seenAs: multiaddr(publicAddress) }],
-      freshPort: async () => Number(publicAddress?.split('/').at(-1)),
+          : [
+              {
+                port: Number(publicAddress.split('/').at(-1)),
+                seenAs: multiaddr(publicAddress),
+                seenBy: multiaddr(relayAddress),
+              },
+            ],
+      freshPort: async () => Number(publicAddress?.split('/').at(-1)) + (fresh++ % freshPorts),
       isAllowed: () => isAllowed,
-      clock: systemClock,
+      // However slow this machine is, the way is a short one.
+      clock: { ...systemClock, monotonic: () => 0 },
       log: () => {},
     })
     const libp2p = await createLibp2p({
       addresses: { listen: [`${relayAddress}/p2p-circuit`] },
-      transports: [redirected(junction, dialled), circuitRelayTransport()],
+      transports: [
+        redirected((port, target) => {
+          dialled.push(`${target} from ${port}`)
+          return junctionOf(target, (publicAddress ?? '').replace(/\d+$/u, String(port)))
+        }),
+        circuitRelayTransport(),
+      ],
       connectionEncrypters: [noise()],
       streamMuxers: [yamux()],
       connectionGater: { denyDialMultiaddr: () => false },
@@ -195,8 +232,10 @@ async function pairOverRelay(
   return { asker: first, other: second, relayed: await first.libp2p.dial(address, { signal: signal() }) }
 }
 
-/** TCP, but what is dialled from a chosen port goes to the junction. */
-function redirected(junction: number, dialled: string[]): (components: TCPComponents) => Transport {
+/** TCP, but what is dialled from a chosen port goes to a junction. */
+function redirected(
+  junctionOf: (localPort: number, target: string) => Promise<number>,
+): (components: TCPComponents) => Transport {
   return (components) => {
     const transport = tcp()(components)
     const dial = transport.dial.bind(transport)
@@ -204,7 +243,7 @@ function redirected(junction: number, dialled: string[]): (components: TCPCompon
       if (!('localPort' in options)) return dial(address, options)
       const { localPort, ...rest } = options
       const [target = '', peer = ''] = address.toString().split('/p2p/')
-      dialled.push(`${target} from ${String(localPort)}`)
+      const junction = await junctionOf(Number(localPort), target)
       // The first of two to call has to wait for the second, as its packet would be dropped by a NAT.
       const redirectedOptions = { ...rest, host: '127.0.0.1', port: junction }
       return dial(multiaddr(`${target}/p2p/${peer}`), redirectedOptions)

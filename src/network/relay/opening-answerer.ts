@@ -1,0 +1,125 @@
+import type { Connection, PeerId } from '@libp2p/interface'
+import * as v from 'valibot'
+import type { Clock, Log } from '../../api.ts'
+import { decodeJson, encodeJson } from '../json-text.ts'
+import {
+  agree,
+  type Answer,
+  pairsOf,
+  questionSchema,
+  type Agreement,
+  type End,
+  type OwnEnd,
+  type PortPair,
+} from './opening-agreement.ts'
+
+export interface OpeningAnswererOptions {
+  ownEnds: (options: { signal: AbortSignal }) => Promise<OwnEnd[]>
+  /** Dials all of these at once, until the signal aborts or a while has passed. */
+  connect: (peer: PeerId, pairs: readonly PortPair[], options: { signal: AbortSignal }) => Promise<Connection>
+  clock: Clock
+  log: Log
+}
+
+/** The side of a simultaneous open that is asked. */
+export class OpeningAnswerer {
+  readonly #options: OpeningAnswererOptions
+  /** Peers with which an agreement is being made. */
+  readonly #agreeing = new Set<string>()
+  /** What was agreed upon with a peer that may now say when. */
+  readonly #agreed = new Map<string, Agreement>()
+  /** What others asked for: one at a time with each. */
+  readonly #running = new Map<string, { stop: AbortController; done: Promise<void> }>()
+  readonly #goes = new Map<string, { sinceMs: number; count: number }>()
+  readonly #stop = new AbortController()
+
+  constructor(options: OpeningAnswererOptions) {
+    this.#options = options
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('this device is shutting down'))
+    await Promise.all([...this.#running.values()].map(({ done }) => done))
+    this.#agreed.clear()
+  }
+
+  /** Null is silence. */
+  async answer(
+    peer: PeerId,
+    question: Uint8Array,
+    { signal }: { signal: AbortSignal },
+  ): Promise<Uint8Array | null> {
+    const asked = v.safeParse(questionSchema, decodeJson(question))
+    if (!asked.success) return null
+    const id = peer.toString()
+    if ('go' in asked.output) return this.#go(peer, asked.output.go) ? encodeJson({}) : null
+    if ('ready' in asked.output) return this.#agreed.has(id) ? encodeJson({}) : null
+    // Finding out about the NATs on the way takes connections.
+    if (this.#agreeing.has(id)) return null
+    this.#agreeing.add(id)
+    try {
+      return encodeJson(await this.#agree(id, asked.output.ends, signal))
+    } finally {
+      this.#agreeing.delete(id)
+    }
+  }
+
+  /** Picks an end of each side. */
+  async #agree(id: string, ends: readonly End[], signal: AbortSignal): Promise<Answer> {
+    const agreement = agree(await this.#options.ownEnds({ signal }), ends)
+    if (agreement === null) return { yours: null, mine: null }
+    this.#agreed.set(id, agreement)
+    return { yours: agreement.yours, mine: agreement.own.end }
+  }
+
+  /** Whether it begins. */
+  #go(peer: PeerId, most: number): boolean {
+    const id = peer.toString()
+    const agreement = this.#agreed.get(id)
+    // Once only.
+    this.#agreed.delete(id)
+    if (agreement === undefined || !this.#isWithinLimit(id)) return false
+    // The attempt before has failed: it is the other side that asks for the next.
+    this.#running.get(id)?.stop.abort(new Error('there is a newer attempt'))
+    this.#running.delete(id)
+    if (this.#running.size >= maxAtOnce) return false
+    const stop = new AbortController()
+    const pairs = pairsOf(agreement, most)
+    const done = this.#run(peer, pairs, AbortSignal.any([stop.signal, this.#stop.signal]))
+    this.#running.set(id, { stop, done })
+    void done.finally(() => {
+      if (this.#running.get(id)?.stop === stop) this.#running.delete(id)
+    })
+    return true
+  }
+
+  /** A paired device can name any address: it must not have many of them dialled. */
+  #isWithinLimit(id: string): boolean {
+    const nowMs = this.#options.clock.monotonic()
+    const before = this.#goes.get(id)
+    if (before === undefined || nowMs - before.sinceMs > limitMs) {
+      this.#goes.set(id, { sinceMs: nowMs, count: 1 })
+      return true
+    }
+    return ++before.count <= maxGoes
+  }
+
+  /** Never rejects: whoever asked will see whether it worked. */
+  async #run(peer: PeerId, pairs: readonly PortPair[], signal: AbortSignal): Promise<void> {
+    const { connect, log } = this.#options
+    try {
+      const connecting = connect(peer, pairs, { signal })
+      const [first] = pairs
+      log('debug', 'simultaneous-open.go', { pairs: pairs.length, from: first?.port, to: first?.address })
+      await connecting
+    } catch (error) {
+      log('debug', 'simultaneous-open.failed', { error: String(error) })
+    }
+  }
+}
+
+/** At once. */
+const maxAtOnce = 8
+/** Of one device within that time. */
+const maxGoes = 32
+const limitMs = 60_000
