@@ -133,7 +133,7 @@ test('when all relays go at once, others are looked for at once', async (context
   clock.pass(8_000)
   // Nobody has told of this one.
   const later = await join()
-  await Promise.all(first.map((relay) => relay.stop()))
+  await Promise.all(first.map(async (relay) => relay.stop()))
   await until(() => throwaway.relays().includes(later.peerId.toString()), 'it has a place at the other one')
 })
 
