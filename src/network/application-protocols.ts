@@ -20,6 +20,7 @@ import {
   invalidArgument,
   keyOf,
 } from './protocol-definitions.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export { defineProtocol } from './protocol-definitions.ts'
 
@@ -30,19 +31,19 @@ type AnyEvent = EventProtocol<unknown>
 type Served = AnyRequest | AnyStream | AnyEvent
 type Kind = 'request' | 'stream' | 'event'
 
-export interface DispatchOptions<Peer> {
-  peerId: Peer
+export interface DispatchOptions {
+  peerId: PeerId
   signal: AbortSignal
 }
 
 /** The application protocols of a node, by name and version: requests, streams and events share the names. */
-export class ApplicationProtocols<Peer> {
+export class ApplicationProtocols {
   readonly #served = new Map<string, Served>()
-  readonly #deviceOf: (peerId: Peer) => Device | undefined
+  readonly #deviceOf: (peerId: PeerId) => Device | undefined
   readonly #log: Log | undefined
 
   /** `deviceOf` knows paired devices only. */
-  constructor(deviceOf: (peerId: Peer) => Device | undefined, log?: Log) {
+  constructor(deviceOf: (peerId: PeerId) => Device | undefined, log?: Log) {
     this.#deviceOf = deviceOf
     this.#log = log
   }
@@ -78,7 +79,7 @@ export class ApplicationProtocols<Peer> {
     name: string,
     version: number,
     value: unknown,
-    { peerId, signal }: DispatchOptions<Peer>,
+    { peerId, signal }: DispatchOptions,
   ): Promise<unknown> {
     return this.#logged({ event: 'request.failed', peerId, name, version, signal }, async () => {
       const device = this.#paired(peerId)
@@ -96,7 +97,7 @@ export class ApplicationProtocols<Peer> {
     name: string,
     version: number,
     value: unknown,
-    { peerId, signal, accept }: DispatchOptions<Peer> & { accept: () => ByteStream },
+    { peerId, signal, accept }: DispatchOptions & { accept: () => ByteStream },
   ): Promise<void> {
     return this.#logged({ event: 'stream.failed', peerId, name, version, signal }, async () => {
       const device = this.#paired(peerId)
@@ -113,7 +114,7 @@ export class ApplicationProtocols<Peer> {
     name: string,
     version: number,
     value: unknown,
-    { peerId, signal }: DispatchOptions<Peer>,
+    { peerId, signal }: DispatchOptions,
   ): Promise<void> {
     try {
       await this.#logged({ event: 'event.not-handled', peerId, name, version, signal }, async () => {
@@ -129,25 +130,25 @@ export class ApplicationProtocols<Peer> {
   }
 
   async #logged<Result>(
-    { peerId, ...about }: Omit<Failure, 'peer' | 'error'> & { peerId: Peer },
+    { peerId, ...about }: Omit<Failure, 'peer' | 'error'> & { peerId: PeerId },
     work: () => Promise<Result>,
   ): Promise<Result> {
     try {
       return await work()
     } catch (error) {
-      logFailure(this.#log, { ...about, peer: String(peerId), error })
+      logFailure(this.#log, { ...about, peer: peerId, error })
       throw error
     }
   }
 
-  #paired(peerId: Peer): Device {
+  #paired(peerId: PeerId): Device {
     const device = this.#deviceOf(peerId)
     if (device === undefined) throw new SpacedockError('not-paired', 'The two devices are not paired.')
     return device
   }
 
   /** Looking at a value may take a while, and its device be revoked meanwhile. */
-  #stillPaired(peerId: Peer, signal: AbortSignal): void {
+  #stillPaired(peerId: PeerId, signal: AbortSignal): void {
     signal.throwIfAborted()
     this.#paired(peerId)
   }

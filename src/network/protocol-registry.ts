@@ -1,4 +1,4 @@
-import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import type { ByteStream, Device, ErrorSchemas, EventProtocol, Log, Protocol } from '../api.ts'
 import type { StreamProtocol as ByteStreamProtocol } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
@@ -8,6 +8,8 @@ import { describeError } from './remote-error.ts'
 import { maxMessageBytes } from './session/request-header.ts'
 import { serve } from './request-response.ts'
 import type { Clock } from '../api.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdOf } from '../peer-id.ts'
 /** A protocol that has libp2p streams to itself. */
 export interface StreamProtocol {
   /** Such as `/spacedock/pairing/1.0.0`. */
@@ -39,7 +41,7 @@ export interface ProtocolRegistryOptions {
  */
 export class ProtocolRegistry {
   readonly #options: ProtocolRegistryOptions
-  readonly #applications: ApplicationProtocols<PeerId>
+  readonly #applications: ApplicationProtocols
   readonly #closing = new AbortController()
   /** Streams being handled, oldest first. */
   readonly #strangers = new Set<Stream>()
@@ -144,10 +146,10 @@ export class ProtocolRegistry {
   async #receive(definition: StreamProtocol, stream: Stream, connection: Connection): Promise<void> {
     const { isPaired, deviceOf, log } = this.#options
     const { protocol, access } = definition
-    const paired = isPaired(connection.remotePeer)
+    const peer = peerIdOf(connection.remotePeer)
+    const paired = isPaired(peer)
     // Decided before a byte is read: nothing an unpaired peer sends is ever looked at.
-    const allowed =
-      access === 'strangers' || (access === 'paired' ? paired : deviceOf(connection.remotePeer) !== undefined)
+    const allowed = access === 'strangers' || (access === 'paired' ? paired : deviceOf(peer) !== undefined)
     try {
       if (!allowed && definition.refuse !== undefined) await definition.refuse(stream, connection)
       else if (!allowed) stream.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
@@ -198,7 +200,10 @@ export class ProtocolRegistry {
         }
         await serve(stream, serveOptions, (question, { signal }) =>
           answer(() =>
-            this.dispatch(name, version, decodeJson(question), { peerId: connection.remotePeer, signal }),
+            this.dispatch(name, version, decodeJson(question), {
+              peerId: peerIdOf(connection.remotePeer),
+              signal,
+            }),
           ),
         )
       },

@@ -20,6 +20,7 @@ import { deliverySchema, receiptSchema } from '../../src/protocols/message-envel
 import { tableOf } from '../pairing/protocol-document.ts'
 import { recordOfVersion } from '../pairing/read-record.ts'
 import { bytes, vectors } from '../vectors.ts'
+import { asPeer } from '../peers.ts'
 
 /** Each row of the table in PROTOCOL.md, in one of its cells; the whole of it is tested where the code is. */
 const rows: Record<string, () => void | Promise<void>> = {
@@ -127,8 +128,8 @@ test('PROTOCOL.md says of all of these, and of nothing else, what becomes of wha
   )
 })
 
-const protocols = new ApplicationProtocols<string>(() => ({}) as Device)
-const whoAsks = { peerId: 'somebody', signal: new AbortController().signal }
+const protocols = new ApplicationProtocols(() => ({}) as Device)
+const whoAsks = { peerId: asPeer('somebody'), signal: new AbortController().signal }
 
 async function ask(name: string, version: number): Promise<unknown> {
   return protocols.dispatch(name, version, {}, whoAsks)

@@ -10,8 +10,12 @@ import { createNode } from '../../src/node.ts'
 import { dhtNode, permissive, withDht, type DhtNode } from '../network/dht/dht-network.ts'
 import { publicDhtProtocol } from '../../src/network/dht/dht-service.ts'
 import { until, within } from '../network/real-hosts.ts'
+import { HostileDht } from '../threats/hostile-dht.ts'
+import { SteeredClock } from '../threats/steered-clock.ts'
 
 const deadlineMs = 30_000
+/** Between two looks for the joiner's record. */
+const longestPauseMs = 22_500
 
 test('two devices that know the words and a rendezvous node, and no more, pair and talk', async () => {
   await withDht(1, async ({ servers }) => {
@@ -56,6 +60,52 @@ test('two devices that both changed their addresses while apart find each other 
       await until(connected, 'connected again', deadlineMs)
     })
   })
+})
+
+test('an initiator looks for the record of the joiner until somebody has shown the words, and no longer', async () => {
+  const server = await HostileDht.start({ answer: () => ({}) })
+  try {
+    await withDevices(async (start) => {
+      const clock = new SteeredClock()
+      const alice = await start('alice', { rendezvous: [server.address], clock })
+      const bob = await start('bob', {})
+      const asked = (): string[] =>
+        server.overheard
+          .filter(({ peer, value }) => peer === alice.peerId && value === null)
+          .map(({ routingKey }) => routingKey.join())
+      const contact = Promise.withResolvers<void>()
+      const answer = Promise.withResolvers<boolean>()
+      const confirm = (): Promise<boolean> => {
+        contact.resolve()
+        return answer.promise
+      }
+      const invitation = await alice.pair({ confirm })
+      await until(() => asked().length > 0, 'it has been looked for', deadlineMs)
+      const [joiners] = asked()
+      const looks = (): number => asked().filter((key) => key === joiners).length
+      const first = looks()
+      clock.pass(longestPauseMs)
+      await until(() => looks() > first, 'it is looked for again', deadlineMs)
+
+      const joined = bob.join(invitation.words, { peers: alice.status().listen, timeoutMs: deadlineMs })
+      joined.catch(() => {})
+      await contact.promise
+      const last = looks()
+      clock.pass(longestPauseMs)
+      // Whatever would be asked then would be asked before this.
+      const other = await bob.pair()
+      const searching = new AbortController()
+      const search = alice.join(other.words, { signal: searching.signal }).catch(() => {})
+      await until(() => asked().at(-1) !== joiners, 'something else is looked for', deadlineMs)
+      assert.equal(looks(), last)
+      searching.abort()
+      await search
+      answer.resolve(true)
+      await Promise.all([joined, invitation.paired])
+    })
+  } finally {
+    await server.stop()
+  }
 })
 
 test("threat 38: the device's own peer id never reaches the public DHT", async () => {

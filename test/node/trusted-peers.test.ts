@@ -4,6 +4,7 @@ import { TrustedPeers } from '../../src/node/trusted-peers.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
 import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
 import { alice, bob, carol } from '../store/fixtures.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 const dayMs = 24 * 3_600_000
 
@@ -21,7 +22,7 @@ function scene(): { time: VirtualClock; store: Store; peers: TrustedPeers; paire
 }
 
 /** One pairing with a peer; each has a key and a last word of its own. */
-function pairing(peer: string, number: number) {
+function pairing(peer: PeerId, number: number) {
   return {
     peer,
     name: `device ${number}`,

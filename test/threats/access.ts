@@ -63,7 +63,7 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/protocol-registry.ts',
-            find: `(access === 'paired' ? paired : deviceOf(connection.remotePeer) !== undefined)`,
+            find: `(access === 'paired' ? paired : deviceOf(peer) !== undefined)`,
             replace: `(paired || access !== 'strangers')`,
           },
         ],

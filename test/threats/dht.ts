@@ -119,6 +119,24 @@ export const threats: Threat[] = [
     ],
   },
   {
+    row: 20,
+    title: 'of the outer addresses in a record, which are dialled for a long time, four are',
+    attack: listOuter,
+    seconds: 4,
+    without: [
+      {
+        what: 'the limit for a peer',
+        patches: [
+          {
+            file: 'src/network/relay/outer-dials.ts',
+            find: ` || ofPeer >= maxOfPeer`,
+            replace: ``,
+          },
+        ],
+      },
+    ],
+  },
+  {
     row: 21,
     title: 'an older valid record does not replace the newer one, and the words lead to where that says',
     attack: rollBack,
@@ -283,6 +301,24 @@ async function poison(scene: Scene): Promise<Verdict> {
     },
     `none of their addresses is dialled, and the honest record pairs`,
   )
+}
+
+async function listOuter(scene: Scene): Promise<Verdict> {
+  const dials = recordDials()
+  const { address } = await rendezvousServer(scene)
+  const mallory = await hostileServer(scene, () => ({}))
+  const alice = await scene.node('alice')
+  const bob = await scene.node('bob', { rendezvous: [address] })
+  const { words } = await alice.pair()
+  const keys = rendezvousKeysOf(words)
+  const addresses = Array.from({ length: 12 }, (_, at) => `/ip4/20.3.4.${at}/tcp/999/tcp/999`)
+  const record = await honestRecord(keys, { peer: fakePeerId(), addresses }, 1n)
+  await mallory.put(address, await routingKeyOf(keys), record)
+  const joining = tryJoin(bob, words, [], { timeoutMs: 6_000 })
+  await until(() => dialsTo(dials, '20.3.4.') > 0, 'one is dialled', 5_000)
+  await joining
+  const dialled = new Set(dials.filter((dial) => dial.startsWith('20.3.4.'))).size
+  return unless({ [`${dialled} are dialled`]: dialled > 4 }, `${dialled} of 12 are dialled`)
 }
 
 async function storeHugeRecord(scene: Scene): Promise<Verdict> {

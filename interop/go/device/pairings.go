@@ -55,7 +55,7 @@ func (d *Device) Invite(ask bool) (words, uri string, err error) {
 	if d.rendezvous != nil {
 		code := invitation.Keys()
 		go d.keepRecord(record.Initiators(code), 0, invitation.Open)
-		go d.findJoiners(record.Joiners(code), invitation.Open)
+		go d.findJoiners(record.Joiners(code), invitation.Unused)
 	}
 	return invitation.Words(), d.uriOf(invitation.Words()), nil
 }
@@ -124,12 +124,10 @@ func (d *Device) runJoin(join *pairing.Join, limit time.Duration) {
 	defer done()
 	if d.rendezvous != nil {
 		code, isOpen := join.Keys(), func() bool { return ctx.Err() == nil }
-		go d.lookFor(record.Initiators(code), isOpen, func(content record.Content) bool {
-			id, err := d.keepAddresses(content, record.MaxAddresses)
-			if err == nil {
+		go d.lookFor(record.Initiators(code), lastLookForInitiator, isOpen, func(content record.Content) {
+			if id, err := d.keepAddresses(content, record.MaxAddresses); err == nil {
 				d.addCandidate(id)
 			}
-			return err == nil
 		})
 		go d.leaveRecord(record.Joiners(code), isOpen)
 	}

@@ -19,8 +19,14 @@ const (
 	publishAgain    = 3 * time.Minute
 	searchAgain     = 2 * time.Second
 	firstLookAgain  = 500 * time.Millisecond
-	lastLookAgain   = 4 * time.Second
-	foundLookAgain  = 10 * time.Second
+)
+
+// How far apart two looks for a record may be. The initiator's is there before
+// a person can type the words.
+const (
+	lastLookForInitiator = 4 * time.Second
+	lastLookForJoiner    = 15 * time.Second
+	lastLookOnceFound    = 10 * time.Second
 )
 
 // keepRecord keeps a record under the keys of a code as long as it is wanted,
@@ -58,17 +64,18 @@ func (d *Device) leaveRecord(keys record.Keys, isWanted func() bool) {
 }
 
 // lookFor calls back with every newer record under the keys of a code, as long
-// as that is wanted. The answer says whether it was of use.
-func (d *Device) lookFor(keys record.Keys, isWanted func() bool, found func(record.Content) bool) {
+// as that is wanted.
+func (d *Device) lookFor(keys record.Keys, longest time.Duration, isWanted func() bool, found func(record.Content)) {
 	var newest uint64
-	wait, longest := firstLookAgain, lastLookAgain
+	wait := firstLookAgain
 	for isWanted() && d.context.Err() == nil {
 		_ = d.read(d.context, keys, func(content record.Content, sequence uint64) bool {
 			if sequence > newest {
-				newest = sequence
-				if found(content) {
-					longest = foundLookAgain
+				if newest == 0 {
+					wait, longest = firstLookAgain, lastLookOnceFound
 				}
+				newest = sequence
+				found(content)
 			}
 			return !isWanted()
 		})
@@ -81,17 +88,16 @@ func (d *Device) lookFor(keys record.Keys, isWanted func() bool, found func(reco
 // type the words.
 func (d *Device) findJoiners(keys record.Keys, isWanted func() bool) {
 	joiners := map[string]bool{}
-	d.lookFor(keys, isWanted, func(content record.Content) bool {
+	d.lookFor(keys, lastLookForJoiner, isWanted, func(content record.Content) {
 		if len(joiners) == maxJoiners && !joiners[content.Peer] {
-			return false
+			return
 		}
 		id, err := d.keepAddresses(content, maxDialled)
 		if err != nil || id == d.host.ID() {
-			return false
+			return
 		}
 		joiners[content.Peer] = true
 		d.outreach.see(id)
-		return true
 	})
 }
 

@@ -85,6 +85,14 @@ func (i *Invitation) Open() bool {
 	return i.state == open
 }
 
+// Unused says whether nobody has shown yet that they have the words.
+func (i *Invitation) Unused() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.look()
+	return i.state == open && len(i.attempts) == 0
+}
+
 // Handle answers a question of a peer; nil is silence.
 func (i *Invitation) Handle(peer string, question Message) *Message {
 	i.mu.Lock()

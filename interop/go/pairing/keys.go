@@ -23,9 +23,12 @@ type CodeKeys struct {
 	AuthKey []byte
 }
 
+// prkOf is what all keys of a code are expanded from.
+func prkOf(entropy []byte) []byte { return extract([]byte("spacedock/pairing/1"), entropy) }
+
 // NewCodeKeys derives the keys of a code.
 func NewCodeKeys(entropy []byte) CodeKeys {
-	prk := extract([]byte("spacedock/pairing/1"), entropy)
+	prk := prkOf(entropy)
 	return CodeKeys{
 		SessionID:           Expand(prk, "session-id", 16),
 		RendezvousKey:       Expand(prk, "rendezvous-key", 32),
@@ -39,6 +42,7 @@ func NewCodeKeys(entropy []byte) CodeKeys {
 
 // agreedKeys are the keys of one attempt.
 type agreedKeys struct {
+	shared          []byte // what all others come from
 	root            []byte
 	joinerProof     []byte
 	initiatorProof  []byte
@@ -60,6 +64,7 @@ func agree(authKey []byte, secret *ecdh.PrivateKey, share []byte) (agreedKeys, e
 	}
 	root := extract(authKey, shared)
 	return agreedKeys{
+		shared:          shared,
 		root:            root,
 		joinerProof:     Expand(root, "joiner-proof", 32),
 		initiatorProof:  Expand(root, "initiator-proof", 32),

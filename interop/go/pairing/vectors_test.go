@@ -44,13 +44,12 @@ func (v vector) check(t *testing.T) {
 	parsed, err := ParseWords(v.Words)
 	equal(t, "entropy", hex.EncodeToString(parsed), v.Entropy, err)
 	keys := NewCodeKeys(entropy)
-	for name, key := range map[string][]byte{
-		"sessionId": keys.SessionID, "rendezvousKey": keys.RendezvousKey, "recordKey": keys.RecordKey,
+	equalAll(t, v.CodeKeys, map[string][]byte{
+		"prk": prkOf(entropy), "sessionId": keys.SessionID,
+		"rendezvousKey": keys.RendezvousKey, "recordKey": keys.RecordKey,
 		"joinerRendezvousKey": keys.JoinerRendezvousKey, "joinerRecordKey": keys.JoinerRecordKey,
 		"probeKey": keys.ProbeKey, "authKey": keys.AuthKey,
-	} {
-		equal(t, name, hex.EncodeToString(key), v.CodeKeys[name], nil)
-	}
+	})
 
 	contact := v.contact(t, keys)
 	v.checkMessage(t, contact.request)
@@ -79,7 +78,19 @@ func (v vector) check(t *testing.T) {
 	for _, digits := range []string{contact.digits(), digitsOf(proved.keys, proved.opening)} {
 		equal(t, "digits", digits, v.Digits, nil)
 	}
-	equal(t, "root", hex.EncodeToString(proved.keys.root), v.AgreedKeys["root"], nil)
+	for _, agreed := range []agreedKeys{proved.keys, contact.keys} {
+		equalAll(t, v.AgreedKeys, map[string][]byte{
+			"sharedSecret": agreed.shared, "root": agreed.root,
+			"joinerProof": agreed.joinerProof, "initiatorProof": agreed.initiatorProof,
+			"acknowledgement": agreed.acknowledgement, "joinerSeal": agreed.joinerSeal, "initiatorSeal": agreed.initiatorSeal,
+		})
+	}
+	equalAll(t, v.Transcript, map[string][]byte{
+		"start": startHash(v.Initiator.PeerID, v.Joiner.PeerID), "request": contact.requestHash,
+		"challenge": challengeHash(contact.requestHash, attempt.challenge), "opening": contact.opening,
+		"response": contact.responseHash, "proved": provedHash(contact.responseHash, contact.response.Proof),
+		"complete": completeHash(contact.responseHash, contact.response.Proof, answer.Sealed),
+	})
 	v.checkMACs(t, keys, contact, proved)
 }
 
@@ -99,7 +110,6 @@ func (v vector) checkMACs(t *testing.T, keys CodeKeys, contact *contact, proved 
 func (v vector) contact(t *testing.T, keys CodeKeys) *contact {
 	secret := v.Joiner.secret(t)
 	start := startHash(v.Initiator.PeerID, v.Joiner.PeerID)
-	equal(t, "start", hex.EncodeToString(start), v.Transcript["start"], nil)
 	commitment := commitmentTo(fromHex(t, v.Joiner.Nonce), secret.PublicKey().Bytes())
 	request := Message{
 		Type: PairingRequest, Suite: Suite, Commitment: commitment,
@@ -153,6 +163,17 @@ func (p party) secret(t *testing.T) *ecdh.PrivateKey {
 		t.Error("the share does not belong to the secret")
 	}
 	return secret
+}
+
+// equalAll compares every value that the vector names, and nothing else.
+func equalAll(t *testing.T, want map[string]string, got map[string][]byte) {
+	t.Helper()
+	if len(want) != len(got) {
+		t.Errorf("the vector has %d values, and %d are computed", len(want), len(got))
+	}
+	for name, value := range got {
+		equal(t, name, hex.EncodeToString(value), want[name], nil)
+	}
 }
 
 func equal(t *testing.T, what, got, want string, err error) {

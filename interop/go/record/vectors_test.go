@@ -33,6 +33,26 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+func TestPresenceVectors(t *testing.T) {
+	var vectors []struct {
+		PairKey, Writer, SigningSeed, RecordKey string
+		WallClockMs, Epoch                      int64
+	}
+	if err := protocoldoc.Vectors("presence.json", &vectors); err != nil {
+		t.Fatal(err)
+	}
+	if len(vectors) == 0 {
+		t.Fatal("there are no vectors")
+	}
+	for _, v := range vectors {
+		epoch := Epoch(time.UnixMilli(v.WallClockMs))
+		keys := PresenceKeys(decodeHex(t, v.PairKey), v.Writer, epoch)
+		if epoch != v.Epoch || hex.EncodeToString(keys.SigningSeed) != v.SigningSeed || hex.EncodeToString(keys.RecordKey) != v.RecordKey {
+			t.Errorf("%s in epoch %d: got %x in epoch %d", v.Writer, v.Epoch, keys, epoch)
+		}
+	}
+}
+
 func (v vector) check(t *testing.T) {
 	keys := v.keys(t)
 	if hex.EncodeToString(keys.SigningSeed) != v.SigningSeed || hex.EncodeToString(keys.RecordKey) != v.RecordKey {

@@ -61,23 +61,25 @@ func sayVersion(stream io.Writer) error {
 	return err
 }
 
+// What a pair key is expanded to, for each of its uses here.
+func keyIDKey(key []byte) []byte    { return pairing.Expand(key, "spacedock/session/1 key-id", 32) }
+func proofKey(key []byte) []byte    { return pairing.Expand(key, "spacedock/session/1 proof", 32) }
+func farewellKey(key []byte) []byte { return pairing.Expand(key, "spacedock/session/1 farewell", 32) }
+
 // ends are the two peers of a session, by the bytes of their peer ids.
 type ends struct{ dialer, listener []byte }
 
 func (e ends) keyID(key, dialerNonce []byte) []byte {
-	derived := pairing.Expand(key, "spacedock/session/1 key-id", 32)
-	return pairing.MAC(derived, pairing.Fields(e.dialer, e.listener, dialerNonce))[:keyIDSize]
+	return pairing.MAC(keyIDKey(key), pairing.Fields(e.dialer, e.listener, dialerNonce))[:keyIDSize]
 }
 
 func (e ends) proof(key []byte, role string, dialerHello, listenerPrefix []byte) []byte {
-	derived := pairing.Expand(key, "spacedock/session/1 proof", 32)
-	return pairing.MAC(derived, pairing.Fields([]byte(role), e.dialer, e.listener, dialerHello, listenerPrefix))
+	return pairing.MAC(proofKey(key), pairing.Fields([]byte(role), e.dialer, e.listener, dialerHello, listenerPrefix))
 }
 
 // Farewell is what tells the holder of a pair key that it is revoked.
 func Farewell(key []byte, revokes, isRevoked string) []byte {
-	derived := pairing.Expand(key, "spacedock/session/1 farewell", 32)
-	return pairing.MAC(derived, pairing.Fields(revokes, isRevoked))
+	return pairing.MAC(farewellKey(key), pairing.Fields(revokes, isRevoked))
 }
 
 // proved is what a hello ends with.
@@ -94,10 +96,10 @@ func helloPrefix() []byte {
 	return append(append([]byte{version}, instance...), nonce...)
 }
 
-// dialHello is the dialer's part. Keys are the newest first; it returns the
-// one that both have proved.
-func dialHello(stream io.ReadWriter, peers ends, keys [][]byte) (proved, error) {
-	hello := helloPrefix()
+// dialHello is the dialer's part, which begins with prefix. Keys are the newest
+// first; it returns the one that both have proved.
+func dialHello(stream io.ReadWriter, peers ends, keys [][]byte, prefix []byte) (proved, error) {
+	hello := bytes.Clone(prefix)
 	nonce := hello[1+instanceSize:]
 	for _, key := range keys {
 		hello = append(hello, peers.keyID(key, nonce[:nonceSize])...)
@@ -120,20 +122,20 @@ func dialHello(stream io.ReadWriter, peers ends, keys [][]byte) (proved, error) 
 	case answer.kind != listenerHello || len(answer.payload) != prefixSize+proofSize || answer.payload[0] != version:
 		return proved{}, fmt.Errorf("%w: no hello came", errBrokenRules)
 	}
-	prefix, proof := answer.payload[:prefixSize], answer.payload[prefixSize:]
+	theirs, proof := answer.payload[:prefixSize], answer.payload[prefixSize:]
 	for _, key := range keys {
-		if !hmac.Equal(proof, peers.proof(key, "listener", hello, prefix)) {
+		if !hmac.Equal(proof, peers.proof(key, "listener", hello, theirs)) {
 			continue
 		}
-		own := peers.proof(key, "dialer", hello, prefix)
+		own := peers.proof(key, "dialer", hello, theirs)
 		_, err := stream.Write(frame{kind: dialerProof, payload: own}.encode())
-		return proved{key, instanceIn(prefix)}, err
+		return proved{key, instanceIn(theirs)}, err
 	}
 	return proved{}, errors.New("the other device proved another key")
 }
 
 // listenHello is the listener's part, for a peer that it has keys with.
-func listenHello(stream io.ReadWriter, peers ends, keys [][]byte) (proved, error) {
+func listenHello(stream io.ReadWriter, peers ends, keys [][]byte, prefix []byte) (proved, error) {
 	first, err := readFrame(stream)
 	if err != nil {
 		return proved{}, err
@@ -157,7 +159,6 @@ func listenHello(stream io.ReadWriter, peers ends, keys [][]byte) (proved, error
 		_, _ = stream.Write(frame{kind: unknownDevice}.encode())
 		return proved{}, errors.New("the other device offers no key that is known here")
 	}
-	prefix := helloPrefix()
 	answer := append(bytes.Clone(prefix), peers.proof(key, "listener", hello, prefix)...)
 	if _, err := stream.Write(frame{kind: listenerHello, payload: answer}.encode()); err != nil {
 		return proved{}, err

@@ -80,14 +80,14 @@ type Session struct {
 // are the bytes of the peer ids; keys are the newest first.
 func Dial(stream Stream, own, other []byte, keys [][]byte, handlers Handlers) (*Session, error) {
 	return begin(stream, handlers, true, func(rw io.ReadWriter) (proved, error) {
-		return dialHello(rw, ends{dialer: own, listener: other}, keys)
+		return dialHello(rw, ends{dialer: own, listener: other}, keys, helloPrefix())
 	})
 }
 
 // Listen answers a stream of a peer that this side holds keys with.
 func Listen(stream Stream, own, other []byte, keys [][]byte, handlers Handlers) (*Session, error) {
 	return begin(stream, handlers, false, func(rw io.ReadWriter) (proved, error) {
-		return listenHello(rw, ends{dialer: other, listener: own}, keys)
+		return listenHello(rw, ends{dialer: other, listener: own}, keys, helloPrefix())
 	})
 }
 

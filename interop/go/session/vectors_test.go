@@ -23,31 +23,54 @@ type party struct {
 	PairKeys, KeyIDs             []hexBytes
 }
 
+// prefix is what this side's part of the hello begins with.
+func (p party) prefix() []byte { return slices.Concat([]byte{version}, p.Instance, p.Nonce) }
+
+func (p party) keys() [][]byte {
+	keys := make([][]byte, len(p.PairKeys))
+	for i, key := range p.PairKeys {
+		keys[i] = key
+	}
+	return keys
+}
+
 func TestHelloVectors(t *testing.T) {
 	var vectors []struct {
 		Name             string
 		Dialer, Listener party
 		Chosen           hexBytes
-		Derived          struct{ ListenerProof, DialerProof hexBytes }
+		Derived          struct{ KeyIDKey, ProofKey, ListenerProof, DialerProof hexBytes }
 		Frames           struct{ DialerHello, ListenerHello, DialerProof hexBytes }
 	}
 	read(t, "hello.json", &vectors)
 	for _, vector := range vectors {
-		peers := ends{dialer: vector.Dialer.PeerIDBytes, listener: vector.Listener.PeerIDBytes}
-		hello := payloadOf(t, vector.Frames.DialerHello)
-		answer := payloadOf(t, vector.Frames.ListenerHello)
-		for i, key := range vector.Dialer.PairKeys {
-			same(t, vector.Name+": key id", peers.keyID(key, vector.Dialer.Nonce), vector.Dialer.KeyIDs[i])
+		dialer, listener, frames := vector.Dialer, vector.Listener, vector.Frames
+		peers := ends{dialer: dialer.PeerIDBytes, listener: listener.PeerIDBytes}
+		for i, key := range dialer.PairKeys {
+			same(t, vector.Name+": key id", peers.keyID(key, dialer.Nonce), dialer.KeyIDs[i])
 		}
-		keys := make([][]byte, len(vector.Listener.PairKeys))
-		for i, key := range vector.Listener.PairKeys {
-			keys[i] = key
+		same(t, vector.Name+": key of key ids", keyIDKey(vector.Chosen), vector.Derived.KeyIDKey)
+		same(t, vector.Name+": key of proofs", proofKey(vector.Chosen), vector.Derived.ProofKey)
+		same(t, vector.Name+": listener's proof", payloadOf(t, frames.ListenerHello)[prefixSize:], vector.Derived.ListenerProof)
+		same(t, vector.Name+": dialer's proof", payloadOf(t, frames.DialerProof), vector.Derived.DialerProof)
+
+		stream := &script{Reader: bytes.NewReader(frames.ListenerHello)}
+		at, err := dialHello(stream, peers, dialer.keys(), dialer.prefix())
+		if err != nil {
+			t.Fatalf("%s: the dialer: %v", vector.Name, err)
 		}
-		same(t, vector.Name+": chosen", peers.offered(hello, keys), vector.Chosen)
-		same(t, vector.Name+": listener's proof", peers.proof(vector.Chosen, "listener", hello, answer[:prefixSize]), vector.Derived.ListenerProof)
-		same(t, vector.Name+": dialer's proof", peers.proof(vector.Chosen, "dialer", hello, answer[:prefixSize]), vector.Derived.DialerProof)
-		same(t, vector.Name+": proof in its frame", answer[prefixSize:], vector.Derived.ListenerProof)
-		same(t, vector.Name+": last frame", payloadOf(t, vector.Frames.DialerProof), vector.Derived.DialerProof)
+		same(t, vector.Name+": what the dialer says", stream.heard.Bytes(), slices.Concat(frames.DialerHello, frames.DialerProof))
+		same(t, vector.Name+": the dialer's key", at.key, vector.Chosen)
+		same(t, vector.Name+": the listener's instance", at.instance, listener.Instance)
+
+		stream = &script{Reader: bytes.NewReader(slices.Concat(frames.DialerHello, frames.DialerProof))}
+		at, err = listenHello(stream, peers, listener.keys(), listener.prefix())
+		if err != nil {
+			t.Fatalf("%s: the listener: %v", vector.Name, err)
+		}
+		same(t, vector.Name+": what the listener says", stream.heard.Bytes(), frames.ListenerHello)
+		same(t, vector.Name+": the listener's key", at.key, vector.Chosen)
+		same(t, vector.Name+": the dialer's instance", at.instance, dialer.Instance)
 	}
 }
 
@@ -99,11 +122,12 @@ func TestFrameVectors(t *testing.T) {
 
 func TestFarewellVectors(t *testing.T) {
 	var vectors []struct {
-		Name, From, To    string
-		PairKey, Farewell hexBytes
+		Name, From, To                 string
+		PairKey, FarewellKey, Farewell hexBytes
 	}
 	read(t, "farewells.json", &vectors)
 	for _, vector := range vectors {
+		same(t, vector.Name+": key", farewellKey(vector.PairKey), vector.FarewellKey)
 		same(t, vector.Name, Farewell(vector.PairKey, vector.From, vector.To), vector.Farewell)
 	}
 }
@@ -124,12 +148,12 @@ func TestAnotherVersionIsSaidByBothSides(t *testing.T) {
 	for name, run := range map[string]func() (*script, error){
 		"listener": func() (*script, error) {
 			s := &script{Reader: bytes.NewReader(slices.Concat(hello, told))}
-			_, err := listenHello(s, ends{}, keys)
+			_, err := listenHello(s, ends{}, keys, helloPrefix())
 			return s, err
 		},
 		"dialer": func() (*script, error) {
 			s := &script{Reader: bytes.NewReader(told)}
-			_, err := dialHello(s, ends{}, keys)
+			_, err := dialHello(s, ends{}, keys, helloPrefix())
 			return s, err
 		},
 	} {

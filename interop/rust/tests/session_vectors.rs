@@ -8,9 +8,9 @@ use futures::executor::block_on;
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::PeerId;
 use serde_json::Value;
-use spacedock::session::farewell::farewell;
+use spacedock::session::farewell::{farewell, farewell_key};
 use spacedock::session::frame::read_frame;
-use spacedock::session::hello::{Credentials, greet_as_dialer, greet_as_listener};
+use spacedock::session::hello::{Credentials, greet_as_dialer, greet_as_listener, id_key, proof_key};
 
 fn vectors(file: &str) -> Value {
     let path = format!("{}/../../docs/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
@@ -90,6 +90,11 @@ fn hellos_of_both_sides() {
         let [hello, answer, proof] =
             ["dialerHello", "listenerHello", "dialerProof"].map(|name| bytes(&frames[name]));
 
+        assert_eq!(id_key(&fixed(&vector["chosen"])), fixed(&vector["derived"]["keyIdKey"]));
+        assert_eq!(proof_key(&fixed(&vector["chosen"])), fixed(&vector["derived"]["proofKey"]));
+        assert_eq!(peer(&dialer["peerId"]).to_bytes(), bytes(&dialer["peerIdBytes"]));
+        assert_eq!(peer(&listener["peerId"]).to_bytes(), bytes(&listener["peerIdBytes"]));
+
         let mut stream = Script::new(answer.clone());
         let greeted =
             block_on(greet_as_dialer(&mut stream, &credentials(dialer, listener))).expect("a hello");
@@ -143,6 +148,7 @@ fn frames() {
 #[test]
 fn farewells() {
     for vector in list(&vectors("farewells")) {
+        assert_eq!(farewell_key(&fixed(&vector["pairKey"])), fixed(&vector["farewellKey"]));
         let told = farewell(&fixed(&vector["pairKey"]), &peer(&vector["from"]), &peer(&vector["to"]));
         assert_eq!(told, fixed(&vector["farewell"]), "{}", vector["name"]);
     }

@@ -16,6 +16,8 @@ interface OuterDialsComponents {
 }
 
 interface OuterDial {
+  /** Base58btc. */
+  peer: string
   result: Promise<Connection>
   /** Monotonic. */
   untilMs: number
@@ -53,12 +55,13 @@ export class OuterDials implements Startable {
   transport(tcp: () => Transport): (components: OuterDialsComponents) => Transport {
     return (components) =>
       new OuterTransport((address, upgrader, signal) => {
-        const dial = this.#join(address, () => this.#run(components, tcp(), address, upgrader))
+        const target = targetOf(address)
+        const dial = this.#join(address, target.peer, () => this.#run(components, tcp(), target, upgrader))
         return untilAborted(dial, signal)
       })
   }
 
-  #join(address: Multiaddr, run: () => Promise<Connection>): Promise<Connection> {
+  #join(address: Multiaddr, peer: string, run: () => Promise<Connection>): Promise<Connection> {
     const key = address.toString()
     const untilMs = this.#clock.monotonic() + lingerMs
     const running = this.#dials.get(key)
@@ -66,9 +69,10 @@ export class OuterDials implements Startable {
       running.untilMs = untilMs
       return running.result
     }
-    if (this.#port === 0 || this.#dials.size >= maxAtOnce)
+    const ofPeer = [...this.#dials.values()].filter((each) => each.peer === peer).length
+    if (this.#port === 0 || this.#dials.size >= maxAtOnce || ofPeer >= maxOfPeer)
       throw new Error('no more outer addresses are dialled')
-    const dial: OuterDial = { result: Promise.resolve().then(run), untilMs }
+    const dial: OuterDial = { peer, result: Promise.resolve().then(run), untilMs }
     this.#dials.set(key, dial)
     const forget = (): void => void this.#dials.delete(key)
     dial.result.then(forget, forget)
@@ -78,12 +82,9 @@ export class OuterDials implements Startable {
   async #run(
     { peerId, connectionManager }: OuterDialsComponents,
     tcp: Transport,
-    address: Multiaddr,
+    { address, plain, peer: other }: Target,
     upgrader: Upgrader,
   ): Promise<Connection> {
-    const plain = behindOuterAddress(address)
-    const other = address.getComponents().find(({ code }) => code === CODE_P2P)?.value
-    if (plain === null || other === undefined) throw new Error('not an outer address of a peer')
     const role = peerId.toString() < other ? 'dialer' : 'listener'
     const { signal } = this.#stop
     const isOver = (): boolean =>
@@ -115,6 +116,20 @@ export class OuterDials implements Startable {
   }
 }
 
+interface Target {
+  address: Multiaddr
+  plain: Multiaddr
+  /** Base58btc. */
+  peer: string
+}
+
+function targetOf(address: Multiaddr): Target {
+  const plain = behindOuterAddress(address)
+  const peer = address.getComponents().find(({ code }) => code === CODE_P2P)?.value
+  if (plain === null || peer === undefined) throw new Error('not an outer address of a peer')
+  return { address, plain, peer }
+}
+
 type Dial = (address: Multiaddr, upgrader: Upgrader, signal: AbortSignal) => Promise<Connection>
 
 class OuterTransport {
@@ -143,3 +158,5 @@ const dialMs = 15_000
 const firstPauseMs = 1_000
 const longestPauseMs = 30_000
 const maxAtOnce = 32
+/** A device has two; after a change of networks, those of before are still dialled for a while. */
+const maxOfPeer = 4

@@ -14,6 +14,7 @@ import { Pings } from './pings.ts'
 import type { Session, SessionEnd, SessionHandlers } from './session-contract.ts'
 import { closeTimedOut, givenUp, isViolation, unknownProtocol, usedTwice } from './session-errors.ts'
 import type { Clock, Log } from '../../api.ts'
+import { peerIdOf } from '../../peer-id.ts'
 
 export interface LiveSessionOptions extends SessionHandlers {
   framed: FramedStream
@@ -32,7 +33,7 @@ export interface LiveSessionOptions extends SessionHandlers {
 export function startLiveSession(options: LiveSessionOptions): Session {
   const { framed, connection, opener, clock } = options
   const { outgoing } = framed
-  const remotePeer = connection.remotePeer
+  const remotePeer = peerIdOf(connection.remotePeer)
   const ended = Promise.withResolvers<SessionEnd>()
   const idle = Promise.withResolvers<void>()
   let forsaken = new AbortController()

@@ -1,10 +1,11 @@
-import type { Connection, PeerId } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 import type { ByteStream } from '../../api.ts'
 import type { OpenStreamOptions, ServeStream } from './byte-streams.ts'
 import type { ReceiveEvent } from './event-window.ts'
 import type { SessionRequestOptions } from './outbound-requests.ts'
 import type { PathBudget } from './path-budget.ts'
 import type { PingOptions } from './pings.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
 
 /** One long-lived framed stream between two paired devices, which carries everything they say to each other. */
 export interface Session {

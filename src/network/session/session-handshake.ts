@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { PeerId, Stream } from '@libp2p/interface'
+import type { Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { OtherVersionError } from '../../other-version.ts'
 import type { Clock } from '../../api.ts'
@@ -10,6 +10,8 @@ import type { Frame, FrameType } from './frames.ts'
 import { encodeFrames } from './frames.ts'
 import type { HelloPeers, PairKey } from './session-hello.ts'
 import * as hello from './session-hello.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
+import { libp2pPeer } from '../../peer-id.ts'
 
 export interface HandshakeOptions {
   localPeer: PeerId
@@ -177,7 +179,7 @@ function badProof(): SpacedockError {
 }
 
 function idBytes(peerId: PeerId): Uint8Array {
-  return peerId.toMultihash().bytes
+  return libp2pPeer(peerId).toMultihash().bytes
 }
 
 const refusalMs = 2_000

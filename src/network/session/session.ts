@@ -1,4 +1,4 @@
-import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { startDeadline } from '../deadline.ts'
 import { FramedStream, type CountBytes } from './framed-stream.ts'
@@ -8,6 +8,8 @@ import { greetAsDialer, greetAsListener } from './session-handshake.ts'
 import type { PairKey } from './session-hello.ts'
 import type { Clock, Log } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
+import { peerIdOf } from '../../peer-id.ts'
 
 /** Of the frames; that of the hello is said in it. */
 export const sessionVersion = 1
@@ -87,7 +89,8 @@ async function startSession(
   const { clock = systemClock, dispatch, serveStream, receiveEvent } = options
   const onRoundTrip = (roundTripMs: number): void => options.onRoundTrip?.(connection, roundTripMs)
   const framed = new FramedStream(stream, options.countBytes)
-  const handshake = { ...options, remotePeer: connection.remotePeer, signal }
+  const remotePeer = peerIdOf(connection.remotePeer)
+  const handshake = { ...options, remotePeer, signal }
   try {
     const greet = opener === 'local' ? greetAsDialer : greetAsListener
     const instance = await greet(framed, handshake)
@@ -103,7 +106,7 @@ async function startSession(
       serveStream,
       receiveEvent,
       onRoundTrip,
-      isFarewell: (farewell) => options.onRevoked?.(connection.remotePeer, farewell) ?? false,
+      isFarewell: (farewell) => options.onRevoked?.(remotePeer, farewell) ?? false,
     })
   } catch (error) {
     framed.abort(error instanceof Error ? error : new Error('the hello failed', { cause: error }))

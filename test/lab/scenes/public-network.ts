@@ -163,9 +163,8 @@ scene(
       do await send()
       while (!areRenewed())
     })
-    const isPublished = (count: number) => (): boolean =>
-      alice.device.log.split('"dht.published"').length > count
-    await alice.device.event(isPublished(alice.device.log.split('"dht.published"').length))
+    const { atMs } = await alice.device.event(({ event }) => event === 'public-network.renewed')
+    await alice.device.event((one) => one.event === 'dht.published' && one.atMs >= atMs)
     for (let more = 0; more < 3; more++) await send()
     const inbox = await bob.device.cli(['inbox'])
     assert.deepEqual(

@@ -10,6 +10,7 @@ import type { PairKey } from '../../../src/network/session/session-hello.ts'
 import { until, within } from '../real-hosts.ts'
 import { ends, sessionOptions, sessionPair, settledKey } from './session-pair.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
+import { libp2pPeer } from '../../../src/peer-id.ts'
 
 const otherKey: PairKey = { key: new Uint8Array(32).fill(8), slot: 'settled' }
 const newKey: PairKey = { key: new Uint8Array(32).fill(9), slot: 'provisional' }
@@ -90,7 +91,7 @@ test('reflection: a dialer that echoes the proof of the listener is refused', as
   honestOpening.catch(() => {})
   const accepting = acceptSession(
     inbound,
-    { ...toDialer, remotePeer: honest.dialerPeer },
+    { ...toDialer, remotePeer: libp2pPeer(honest.dialerPeer) },
     sessionOptions(honest.listenerPeer, { onProved: () => void proved++ }),
   )
   accepting.catch(() => {})

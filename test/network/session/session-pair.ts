@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach } from 'node:test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, Stream } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { streamPair } from '@libp2p/utils'
 import type { Session, SessionOptions } from '../../../src/network/session/session.ts'
 import { acceptSession, openSession } from '../../../src/network/session/session.ts'
 import type { PairKey } from '../../../src/network/session/session-hello.ts'
+import { peerIdOf } from '../../../src/peer-id.ts'
+import { libp2pPeer } from '../../../src/peer-id.ts'
+import type { PeerId } from '../../../src/pairing/peer-id.ts'
 
 export const settledKey: PairKey = { key: new Uint8Array(32).fill(7), slot: 'settled' }
 
@@ -18,7 +21,7 @@ afterEach(() => {
 })
 
 export async function newPeerId(): Promise<PeerId> {
-  return peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
+  return peerIdOf(peerIdFromPrivateKey(await generateKeyPair('Ed25519')))
 }
 
 export interface Ends {
@@ -47,7 +50,7 @@ export async function ends(): Promise<Ends> {
 /** As much of a connection as a session uses; the stream is real. */
 function connectionTo(remotePeer: PeerId, stream: Stream): Connection {
   return {
-    remotePeer,
+    remotePeer: libp2pPeer(remotePeer),
     newStream: async () => stream,
     abort: (error: Error) => stream.abort(error),
   } as unknown as Connection

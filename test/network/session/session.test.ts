@@ -14,6 +14,7 @@ import { acceptSession, openSession, sessionProtocol } from '../../../src/networ
 import { realHost, until, within } from '../real-hosts.ts'
 import { ends, sessionOptions, sessionPair } from './session-pair.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
+import { peerIdOf } from '../../../src/peer-id.ts'
 
 test('answers find their requests, in both directions at once, whatever their sizes', async () => {
   const { dialer, listener } = await sessionPair()
@@ -397,12 +398,12 @@ test('over real sockets, a slow reader holds the sender back instead of filling 
   try {
     const accepted = Promise.withResolvers<Session>()
     await right.handle(sessionProtocol, async (stream, connection) => {
-      accepted.resolve(await acceptSession(stream, connection, sessionOptions(right.peerId)))
+      accepted.resolve(await acceptSession(stream, connection, sessionOptions(peerIdOf(right.peerId))))
     })
     const [address] = right.getMultiaddrs()
     assert.ok(address)
     const connection = await left.dial(address)
-    const dialer = await openSession(connection, sessionOptions(left.peerId))
+    const dialer = await openSession(connection, sessionOptions(peerIdOf(left.peerId)))
     const listener = await accepted.promise
     const outbound = connection.streams.find((stream) => stream.protocol === sessionProtocol)
     const inbound = listener.connection.streams.find((stream) => stream.protocol === sessionProtocol)

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::pairing::fields::random;
+
 const FIRST: Duration = Duration::from_millis(500);
 
 /// It is due at once, and then ever less often.
@@ -22,9 +24,10 @@ impl Again {
         self.due.is_none_or(|due| due <= now)
     }
 
-    /// By a pause that is twice as long as the one before, up to `longest`.
+    /// By a pause that is twice as long as the one before, up to `longest`, give or take half of it by chance.
     pub fn put_off(&mut self, now: Instant, longest: Duration) {
-        self.due = Some(now + self.pause);
+        let by_chance = f64::from(u32::from_be_bytes(random())) / f64::from(u32::MAX);
+        self.due = Some(now + self.pause.mul_f64(0.5 + by_chance));
         self.pause = longest.min(2 * self.pause);
     }
 

@@ -8,7 +8,7 @@ use libp2p::{Multiaddr, PeerId};
 use serde_json::{Value, json};
 
 use super::again::Again;
-use super::rendezvous::CodeRecords;
+use super::rendezvous::{CodeRecords, Sought};
 use super::{Device, by_peer};
 use crate::interface::{Failure, Outcome, write_event};
 use crate::pairing::code::{new_entropy, words_of};
@@ -65,7 +65,7 @@ impl Device {
             self.pairings.invitations.remove(0);
         }
         self.pairings.invitations.push(Invitation { initiator, records, ask });
-        self.use_records_soon();
+        self.publish_soon();
         Ok(json!({ "words": words_of(&entropy), "uri": uri_of(&entropy, &self.own_addresses()) }))
     }
 
@@ -91,7 +91,7 @@ impl Device {
         let deadline = Instant::now() + timeout.unwrap_or(SEARCH);
         let joiner = Joiner::new(keys, self.me(), &self.name, deadline);
         self.pairings.join = Some(Join { joiner, records, ask, candidates: HashMap::new(), repeating: None });
-        self.use_records_soon();
+        self.publish_soon();
         for (peer, addresses) in by_peer(addresses) {
             self.peers.learn(peer, &addresses);
             self.candidate_found(peer);
@@ -157,6 +157,15 @@ impl Device {
         let join = self.pairings.join.iter_mut().filter(|join| !join.joiner.is_over());
         open.filter_map(|invitation| invitation.records.as_mut())
             .chain(join.filter_map(|join| join.records.as_mut()))
+    }
+
+    /// What these records are looked for now. An initiator stops when somebody has shown that they have the words.
+    pub(super) fn code_records_sought(&mut self, now: Instant) -> Vec<Sought> {
+        let invitations = self.pairings.invitations.iter_mut();
+        let unused = invitations.filter(|invitation| invitation.initiator.is_unused());
+        let join = self.pairings.join.iter_mut().filter(|join| join.joiner.is_searching());
+        let all = unused.map(|invitation| &mut invitation.records).chain(join.map(|join| &mut join.records));
+        all.flatten().filter_map(|records| records.due(now)).collect()
     }
 
     pub(super) fn pairing_event(&mut self, event: Event<Question, Answer>) {

@@ -18,7 +18,8 @@ use crate::record::{RecordKeys, Whereabouts};
 
 const PUBLISHING: Duration = Duration::from_secs(120);
 const LONGEST_PUBLISHING_PAUSE: Duration = Duration::from_secs(60);
-const LONGEST_LOOKING_PAUSE: Duration = Duration::from_secs(4);
+const SEEKING: Duration = Duration::from_secs(3);
+const LONGEST_PAUSE_ONCE_FOUND: Duration = Duration::from_secs(10);
 /// Peers that the joiner's record may name.
 const MAX_JOINERS: usize = 3;
 /// A node that is away, or has refused a reservation, is tried again.
@@ -31,7 +32,7 @@ const SEQUENCE_SECONDS: u64 = 10;
 pub struct Rendezvous {
     nodes: Vec<Node>,
     publishing: Again,
-    looking: Again,
+    seeking: Again,
     /// What is looked for, by query.
     sought: HashMap<kad::QueryId, Sought>,
 }
@@ -42,6 +43,8 @@ pub struct CodeRecords {
     others: RecordKeys,
     /// What is found under `others`.
     other: Other,
+    looking: Again,
+    longest_pause: Duration,
     /// Of the last own record: it grows with every one. `None`: somebody may have left one, and nobody has looked yet.
     sequence: Option<u64>,
     /// Whom the joiner's records have named.
@@ -54,15 +57,47 @@ enum Other {
     Joiner,
 }
 
+impl Other {
+    /// Between two looks. The initiator's record is there before a person can type the words.
+    fn longest_pause(self) -> Duration {
+        match self {
+            Self::Initiator => Duration::from_secs(4),
+            Self::Joiner => Duration::from_secs(15),
+        }
+    }
+}
+
 impl CodeRecords {
     pub fn of_initiator(code: &CodeKeys) -> Option<Self> {
         let (own, others) = (RecordKeys::initiators(code)?, RecordKeys::joiners(code)?);
-        Some(Self { own, others, other: Other::Joiner, sequence: Some(0), joiners: Vec::new() })
+        Some(Self::new(own, others, Other::Joiner, Some(0)))
     }
 
     pub fn of_joiner(code: &CodeKeys) -> Option<Self> {
         let (own, others) = (RecordKeys::joiners(code)?, RecordKeys::initiators(code)?);
-        Some(Self { own, others, other: Other::Initiator, sequence: None, joiners: Vec::new() })
+        Some(Self::new(own, others, Other::Initiator, None))
+    }
+
+    fn new(own: RecordKeys, others: RecordKeys, other: Other, sequence: Option<u64>) -> Self {
+        let (looking, longest_pause) = (Again::default(), other.longest_pause());
+        Self { own, others, other, looking, longest_pause, sequence, joiners: Vec::new() }
+    }
+
+    /// What to look for now; nothing while it is not time.
+    pub fn due(&mut self, now: Instant) -> Option<Sought> {
+        if !self.looking.is_due(now) {
+            return None;
+        }
+        self.looking.put_off(now, self.longest_pause);
+        Some(Sought { what: What::Code(self.other), keys: self.others.clone() })
+    }
+
+    /// The first record of a device that has just started may lack addresses: another is looked for soon.
+    fn found(&mut self) {
+        if self.longest_pause != LONGEST_PAUSE_ONCE_FOUND {
+            self.looking = Again::default();
+            self.longest_pause = LONGEST_PAUSE_ONCE_FOUND;
+        }
     }
 
     /// Whether a peer that a joiner's record names may be dialled: no more than a few.
@@ -79,7 +114,7 @@ impl CodeRecords {
 }
 
 /// Keys under which is looked, and for what.
-struct Sought {
+pub struct Sought {
     what: What,
     keys: RecordKeys,
 }
@@ -116,12 +151,6 @@ impl Device {
         self.rendezvous.publishing = Again::default();
     }
 
-    /// There is another code.
-    pub(super) fn use_records_soon(&mut self) {
-        self.publish_soon();
-        self.rendezvous.looking = Again::default();
-    }
-
     pub(super) fn tick_rendezvous(&mut self, now: Instant) {
         self.reserve(now);
         if !self.has_rendezvous() {
@@ -132,9 +161,12 @@ impl Device {
             self.publish_codes();
             self.publish_presence();
         }
-        if self.rendezvous.looking.is_due(now) {
-            self.rendezvous.looking.put_off(now, LONGEST_LOOKING_PAUSE);
-            self.look();
+        for sought in self.code_records_sought(now) {
+            self.ask_for(sought);
+        }
+        if self.rendezvous.seeking.is_due(now) {
+            self.rendezvous.seeking.rest(now, SEEKING);
+            self.seek_all();
         }
     }
 
@@ -142,15 +174,8 @@ impl Device {
         !self.rendezvous.nodes.is_empty()
     }
 
-    /// Looks for the other sides of the codes, and for the devices that commands want a session with.
-    fn look(&mut self) {
-        let codes: Vec<Sought> = self
-            .code_records()
-            .map(|records| Sought { what: What::Code(records.other), keys: records.others.clone() })
-            .collect();
-        for sought in codes {
-            self.ask_for(sought);
-        }
+    /// Looks for the devices that commands want a session with.
+    fn seek_all(&mut self) {
         let known: Vec<PeerId> = self.store.rows().map(|(peer, _)| peer).collect();
         for peer in known {
             if self.wants_session(&peer) && self.peers.path(&peer).is_none() {
@@ -310,6 +335,9 @@ impl Device {
             })
             .filter_map(|address| address.with_p2p(peer).ok())
             .collect();
+        if let What::Code(_) = what {
+            self.code_records().filter(|records| records.others == keys).for_each(CodeRecords::found);
+        }
         match what {
             // What is found under the keys of a device must be of that device.
             What::Device(device) if device == peer => {

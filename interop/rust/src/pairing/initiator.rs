@@ -133,6 +133,11 @@ impl Initiator {
         matches!(self.phase, Phase::Open)
     }
 
+    /// Whether nobody has shown yet that they have the words.
+    pub fn is_unused(&self) -> bool {
+        self.is_open() && self.counted == 0
+    }
+
     /// Whether it has paired, or ended.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Paired { .. } | Phase::Ended { .. })

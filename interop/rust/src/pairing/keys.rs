@@ -8,6 +8,8 @@ use super::fields::{Bytes32, expand, extract, fields};
 /// What everybody who holds the code can compute.
 #[derive(Clone)]
 pub struct CodeKeys {
+    /// What all others are expanded from.
+    pub prk: Bytes32,
     pub session_id: [u8; 16],
     pub rendezvous_key: Bytes32,
     pub record_key: Bytes32,
@@ -21,6 +23,7 @@ impl CodeKeys {
     pub fn new(entropy: &Entropy) -> Self {
         let prk = extract(b"spacedock/pairing/1", entropy);
         Self {
+            prk,
             session_id: expand(&prk, b"session-id"),
             rendezvous_key: expand(&prk, b"rendezvous-key"),
             record_key: expand(&prk, b"record-key"),
@@ -39,6 +42,7 @@ pub fn share_of(secret: &Bytes32) -> Bytes32 {
 /// What the two sides of one attempt, and nobody else, can compute.
 #[derive(Clone)]
 pub struct AgreedKeys {
+    pub shared_secret: Bytes32,
     pub root: Bytes32,
     pub joiner_proof: Bytes32,
     pub initiator_proof: Bytes32,
@@ -56,6 +60,7 @@ impl AgreedKeys {
         }
         let root = extract(&code.auth_key, shared.as_bytes());
         Some(Self {
+            shared_secret: shared.to_bytes(),
             joiner_proof: expand(&root, b"joiner-proof"),
             initiator_proof: expand(&root, b"initiator-proof"),
             acknowledgement: expand(&root, b"acknowledgement"),

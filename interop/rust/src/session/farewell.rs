@@ -5,6 +5,9 @@ use libp2p::PeerId;
 use crate::pairing::fields::{Bytes32, expand, fields, mac};
 
 pub fn farewell(pair_key: &Bytes32, revoker: &PeerId, revoked: &PeerId) -> Bytes32 {
-    let key: Bytes32 = expand(pair_key, b"spacedock/session/1 farewell");
-    mac(&key, &fields(&[revoker.to_base58().as_bytes(), revoked.to_base58().as_bytes()]))
+    mac(&farewell_key(pair_key), &fields(&[revoker.to_base58().as_bytes(), revoked.to_base58().as_bytes()]))
+}
+
+pub fn farewell_key(pair_key: &Bytes32) -> Bytes32 {
+    expand(pair_key, b"spacedock/session/1 farewell")
 }

@@ -149,11 +149,16 @@ fn instance_of(head: &[u8; HEAD]) -> [u8; 16] {
 }
 
 fn key_id(key: &Bytes32, dialer: &[u8], listener: &[u8], nonce: &[u8]) -> [u8; 16] {
-    let id_key: Bytes32 = expand(key, b"spacedock/session/1 key-id");
-    first(&mac(&id_key, &fields(&[dialer, listener, nonce])))
+    first(&mac(&id_key(key), &fields(&[dialer, listener, nonce])))
 }
 
-fn proof_key(key: &Bytes32) -> Bytes32 {
+/// What the ids of a pair key are made with.
+pub fn id_key(key: &Bytes32) -> Bytes32 {
+    expand(key, b"spacedock/session/1 key-id")
+}
+
+/// What the proofs of a pair key are made with.
+pub fn proof_key(key: &Bytes32) -> Bytes32 {
     expand(key, b"spacedock/session/1 proof")
 }
 
