@@ -22,7 +22,7 @@ import { Connections, pathOf } from './node/connections.ts'
 import { announceChange, announceUpdate, type Emit } from './node/device-events.ts'
 import { Devices } from './node/devices.ts'
 import { internetSettings, type InternetSettings } from './node/internet.ts'
-import { thisMachine, type Machine } from './node/machine.ts'
+import { thisPlatform, type Platform } from './node/platform.ts'
 import { Metrics } from './node/metrics.ts'
 import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
@@ -48,22 +48,22 @@ import { peerIdOf } from './peer-id.ts'
  */
 export async function createNode(options: NodeOptions): Promise<SpacedockNode> {
   checkNodeOptions(options)
-  return startNode(options, thisMachine(options))
+  return startNode(options, thisPlatform(options))
 }
 
 /**
- * The same on a machine that may be another than this one; rejects with what its parts do.
+ * The same on a platform that may be another than this one; rejects with what its parts do.
  * @internal
  */
-export async function startNode(options: NodeOptions, machine: Machine): Promise<SpacedockNode> {
+export async function startNode(options: NodeOptions, platform: Platform): Promise<SpacedockNode> {
   const { log = () => {} } = options
   const settings = internetSettings(options)
-  const store = machine.openStore()
+  const store = platform.openStore()
   let host: Host | undefined
   try {
     chooseName(store.settings, options.name)
-    host = await machine.createHost(store, settings)
-    const node = await assemble(options, { machine, store, host, settings, log })
+    host = await platform.createHost(store, settings)
+    const node = await assemble(options, { platform, store, host, settings, log })
     log('info', 'node.started', { peerId: host.peerId, listen: host.listening().map(String) })
     return node
   } catch (error) {
@@ -74,7 +74,7 @@ export async function startNode(options: NodeOptions, machine: Machine): Promise
 }
 
 interface Base {
-  machine: Machine
+  platform: Platform
   store: Store
   host: Host
   settings: InternetSettings | null
@@ -83,9 +83,9 @@ interface Base {
 
 async function assemble(
   options: NodeOptions,
-  { machine, store, host, settings, log }: Base,
+  { platform, store, host, settings, log }: Base,
 ): Promise<SpacedockNode> {
-  const { clock, random } = machine
+  const { clock, random } = platform
   const events = new TypedEventEmitter<EventMap>()
   const emit: Emit = (type, detail) => void events.safeDispatchEvent(type, { detail })
   const metrics = new Metrics()
@@ -116,7 +116,7 @@ async function assemble(
     host,
     trusted,
     metrics,
-    machine,
+    platform,
     log,
     interfaces: options.interfaces,
     mdns: options.mdns !== false,

@@ -28,7 +28,7 @@ import { streamMuxer } from './stream-muxer.ts'
 import { countTaken, listenAddresses, portUnusable, type ListenOptions } from './listen-addresses.ts'
 import type { Veil } from './public/veil.ts'
 import { isVeiled } from './public/veiled-address.ts'
-import { reach, type Reach, type RelayOptions } from './reach.ts'
+import { hostTransports, type HostTransports, type RelayOptions } from './host-transports.ts'
 import { pingService } from './ping-service.ts'
 import { isRelayed, isRelayedConnection } from './relayed-address.ts'
 import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
@@ -136,7 +136,7 @@ const maxAddressesPerPeer = 16
 export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const listen = await listenAddresses(options)
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
-  const ways = reach(tcp, options.relay)
+  const ways = hostTransports(tcp, options.relay)
   const own = new OwnAddresses()
   const libp2p = await createLibp2p({
     start: false,
@@ -220,7 +220,7 @@ const idleSocketMs = 5 * 60_000
 
 interface HostParts {
   listen: string[]
-  ways: Reach
+  ways: HostTransports
   learnt: LearntAddresses | null
 }
 

@@ -21,10 +21,10 @@ import { failureCauses } from '../network/supervisor/failures.ts'
 import { otherVersionsTold } from '../network/told-versions.ts'
 import { recordVersion } from '../pairing/rendezvous-record.ts'
 import type { Store } from '../store/store.ts'
-import { takeTurns } from '../store/take-turns.ts'
+import { interleave } from '../store/interleave.ts'
 import { Firewalled } from './firewalled.ts'
 import { Internet, type InternetSettings } from './internet.ts'
-import { fraction, type Machine } from './machine.ts'
+import { fraction, type Platform } from './platform.ts'
 import type { Metrics } from './metrics.ts'
 import type { TrustedPeers } from './trusted-peers.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -35,7 +35,7 @@ export interface ConnectionsParts {
   host: Host
   trusted: TrustedPeers
   metrics: Metrics
-  machine: Machine
+  platform: Platform
   log: Log
   interfaces: string[] | undefined
   /** Whether to be found, and to find others, on the local network. */
@@ -71,8 +71,8 @@ export class Connections {
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts
-    const { store, host, trusted, metrics, machine, log, interfaces, mdns, settings, evidence } = parts
-    const { clock, random } = machine
+    const { store, host, trusted, metrics, platform, log, interfaces, mdns, settings, evidence } = parts
+    const { clock, random } = platform
     this.#session = {
       ...parts.session,
       localPeer: host.peerId,
@@ -118,7 +118,7 @@ export class Connections {
       log,
     })
     const localNetwork = (): LocalDiscovery =>
-      machine.localNetwork({
+      platform.localNetwork({
         peerId: host.peerId,
         listening: () => host.listening(),
         interfaces,
@@ -167,7 +167,7 @@ export class Connections {
   }
 
   async start(): Promise<void> {
-    const { host, store, metrics, machine, evidence } = this.#parts
+    const { host, store, metrics, platform, evidence } = this.#parts
     host.onConnection((connection) => {
       metrics.connectionOpened(pathOf(connection))
       this.#directPaths.connectionOpened(connection)
@@ -182,7 +182,7 @@ export class Connections {
         for (const connection of connections) void this.#rememberAddress(connection)
         this.internet?.presence.devicesChanged()
       }),
-      machine.watchNetwork(() => this.#networkChanged()),
+      platform.watchNetwork(() => this.#networkChanged()),
     )
     // First of all: it turns nobody away who comes in while the others start.
     this.supervisor.start()
@@ -219,7 +219,7 @@ export class Connections {
   /** Where a device was last, where it is seen, and where it says that it is: by turns, so that no way waits for another. */
   addressesOf(peer: PeerId): string[] {
     const { registry } = this.#parts.store
-    return takeTurns(registry.addressesOf(peer), this.internet?.presence.addressesOf(peer) ?? [])
+    return interleave(registry.addressesOf(peer), this.internet?.presence.addressesOf(peer) ?? [])
   }
 
   #dialable(peer: PeerId): Multiaddr[] {
@@ -285,7 +285,7 @@ export class Connections {
     this.#lookAnew()
   }
 
-  /** The network is another one, or the machine slept: whatever waits, and whoever may be here, is asked now. */
+  /** The network is another one, or the platform slept: whatever waits, and whoever may be here, is asked now. */
   #lookAnew(): void {
     this.#parts.host.networkChanged()
     this.#directPaths.networkChanged()

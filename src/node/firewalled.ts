@@ -2,7 +2,7 @@ import type { Clock, DeviceFailure, ReachFinding } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
 import type { DialEvidence } from '../network/dial-evidence.ts'
 import { describeFinding } from '../finding-text.ts'
-import { Pace } from '../network/pace.ts'
+import { TokenBucket } from '../network/token-bucket.ts'
 import { findObstacle } from '../network/reach-finding.ts'
 import { completeFinding } from '../protocols/obstacle-watch.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -19,7 +19,7 @@ export interface FirewalledParts {
 /** Whether a device that is not reached is there all the same: then a firewall is in between, and which port to open can be said. */
 export class Firewalled {
   readonly #parts: FirewalledParts
-  readonly #looks = new Pace({ everyMs: 60_000, inARow: 1 })
+  readonly #looks = new TokenBucket({ everyMs: 60_000, inARow: 1 })
 
   constructor(parts: FirewalledParts) {
     this.#parts = parts

@@ -5,7 +5,7 @@ import { dhtService } from '../network/dht/dht-service.ts'
 import { PublicNetwork, type PublicNetworkState } from '../network/public/public-network.ts'
 import { isPublic } from '../network/discovery/address-filter.ts'
 import { parsePeerAddress } from '../network/discovery/given-addresses.ts'
-import { DhtRendezvous } from '../network/discovery/dht.ts'
+import { CodeRecords } from '../network/discovery/code-records.ts'
 import { PresenceRecords, type PairedDevice } from '../network/discovery/presence.ts'
 import type { RecordParts } from '../network/discovery/record-parts.ts'
 import type { Host, HostOptions } from '../network/host.ts'
@@ -73,7 +73,7 @@ export interface InternetParts {
 /** What finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */
 export class Internet {
   readonly nodes: RendezvousNodes
-  readonly rendezvous: DhtRendezvous
+  readonly rendezvous: CodeRecords
   readonly presence: PresenceRecords
   readonly #public: PublicNetwork | null
   readonly #log: Log
@@ -125,7 +125,7 @@ export class Internet {
       usesOnlyLoopback: () => usableInterfaces({ names: interfaces }).every(({ loopback }) => loopback),
       log,
     }
-    this.rendezvous = new DhtRendezvous(records)
+    this.rendezvous = new CodeRecords(records)
     this.presence = new PresenceRecords({ records, ...paired, onEpoch: () => this.#renewIdentity() })
   }
 

@@ -19,7 +19,7 @@ export function presenceEpochsToRead(wallMs: number): number[] {
 /**
  * Where and how `writerPeerId` leaves the record by which the device it is paired with finds it again. Each direction and
  * each epoch has keys of its own, so that records of different epochs, of the two devices, or of one device's different
- * pairs have nothing in common for whoever lacks the pair key. PROTOCOL.md, 'Presence'.
+ * pairs have nothing in common for whoever lacks the pair key. PROTOCOL.md, 'LiveState'.
  *
  * @param pairKey 32 bytes
  * @param writerPeerId base58btc

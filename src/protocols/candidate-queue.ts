@@ -1,5 +1,5 @@
 import type { Clock } from '../api.ts'
-import type { FoundPeer } from '../network/discovery/rendezvous.ts'
+import type { FoundPeer } from '../network/discovery/candidate-sources.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface CandidateQueueOptions {

@@ -1,5 +1,5 @@
 import { pause } from '../clock.ts'
-import { findCandidates } from '../network/discovery/rendezvous.ts'
+import { findCandidates } from '../network/discovery/candidate-sources.ts'
 import {
   joinerDueAt,
   startJoiner,

@@ -2,9 +2,9 @@ import type { Clock } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { startDeadline } from '../network/deadline.ts'
-import { findCandidates, type CandidateSource } from '../network/discovery/rendezvous.ts'
+import { findCandidates, type CandidateSource } from '../network/discovery/candidate-sources.ts'
 import type { Host } from '../network/host.ts'
-import { Pace } from '../network/pace.ts'
+import { TokenBucket } from '../network/token-bucket.ts'
 import { CandidateQueue } from './candidate-queue.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
@@ -39,7 +39,7 @@ export class Outreach {
   readonly #open = new Set<AbortSignal>()
   #queue: CandidateQueue | null = null
   readonly #held = new Set<PeerId>()
-  readonly #pace = new Pace(dialPace)
+  readonly #pace = new TokenBucket(dialPace)
   #ended = new AbortController()
 
   constructor(options: OutreachOptions) {

@@ -1,6 +1,6 @@
 import type { Clock, Confirm, Log, PairingProgress, ReachFinding } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
-import type { CandidateSource } from '../network/discovery/rendezvous.ts'
+import type { CandidateSource } from '../network/discovery/candidate-sources.ts'
 import type { Host } from '../network/host.ts'
 import type { PairingMessage } from '../pairing/messages.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'

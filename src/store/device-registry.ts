@@ -5,9 +5,9 @@ import { deviceIdOf } from './device-id.ts'
 import { chosenName } from './device-names.ts'
 import { findDevice } from './device-search.ts'
 import type { Outbox } from './outbox.ts'
-import { takeTurns } from './take-turns.ts'
-import { presenceTable, type NewConnection } from './presence.ts'
-import { ToldDevices } from './told-devices.ts'
+import { interleave } from './interleave.ts'
+import { liveStates, type NewConnection } from './live-state.ts'
+import { ChangeFilter } from './change-filter.ts'
 import type { TrustRecord } from './trust-record.ts'
 import type { Trust, WallClock } from './trust.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -79,10 +79,10 @@ export interface RegistryParts {
 }
 
 export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts): DeviceRegistry {
-  const presence = presenceTable((peerId) => trust.get(peerId) !== undefined)
+  const presence = liveStates((peerId) => trust.get(peerId) !== undefined)
   const listeners = new Set<DeviceListener>()
   const updateListeners = new Set<DeviceUpdateListener>()
-  const told = new ToldDevices()
+  const told = new ChangeFilter()
   const active = trust.list().filter(({ state }) => state === 'active')
   const trusted = new Set(active.map(({ peerId }) => peerId))
 
@@ -248,7 +248,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
       announce(peerId)
     },
     addressesOf(peerId) {
-      return takeTurns(contacts.get(peerId)?.addresses ?? [], presence.get(peerId).sightedAddresses ?? [])
+      return interleave(contacts.get(peerId)?.addresses ?? [], presence.get(peerId).sightedAddresses ?? [])
     },
     pairKeysOf(peerId) {
       const keys: PairKeys = {}

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
 import type { Database } from './database.ts'
-import type { LastingClock } from './lasting-clock.ts'
+import type { PersistentClock } from './persistent-clock.ts'
 import { seenIds } from './seen-ids.ts'
 import {
   messageRowSchema,
@@ -51,7 +51,7 @@ export interface InboxLimits {
   seenPerDevice?: number
 }
 
-export function openInbox(database: Database, clock: LastingClock, limits: InboxLimits = {}): Inbox {
+export function openInbox(database: Database, clock: PersistentClock, limits: InboxLimits = {}): Inbox {
   const {
     messages: mostMessages = 10_000,
     bytes: mostBytes = 256 * 1024 * 1024,

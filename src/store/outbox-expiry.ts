@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { peerIdColumn, type Database } from './database.ts'
 import { epochMilliseconds } from './epoch-time.ts'
-import { latestMs, type LastingClock } from './lasting-clock.ts'
+import { latestMs, type PersistentClock } from './persistent-clock.ts'
 import { messageRowSchema, type StoredMessage } from './stored-message.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
@@ -31,7 +31,7 @@ export interface OutboxExpiry {
   dropFor(peerId: PeerId): void
 }
 
-export function outboxExpiry(database: Database, clock: LastingClock): OutboxExpiry {
+export function outboxExpiry(database: Database, clock: PersistentClock): OutboxExpiry {
   const selectWaiting = database.query(
     'SELECT *, expires_at_ms AS time_ms FROM outbox ORDER BY sequence',
     timedRowSchema,

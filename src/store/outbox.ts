@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
 import { peerIdColumn, type Database } from './database.ts'
-import type { LastingClock } from './lasting-clock.ts'
+import type { PersistentClock } from './persistent-clock.ts'
 import { outboxExpiry, type DueMessage, type WaitingMessage } from './outbox-expiry.ts'
 import { outboxUsage } from './outbox-usage.ts'
 import {
@@ -65,7 +65,7 @@ const defaults: Required<OutboxLimits> = {
   expiresInMs: 365 * dayMs,
 }
 
-export function openOutbox(database: Database, clock: LastingClock, limits: OutboxLimits = {}): Outbox {
+export function openOutbox(database: Database, clock: PersistentClock, limits: OutboxLimits = {}): Outbox {
   const { perDevice, inAll, expiresInMs: usualMs } = { ...defaults, ...limits }
   const insert = database.query(
     'INSERT INTO outbox (id, peer_id, kind, body, at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?) RETURNING *',

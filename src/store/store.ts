@@ -8,7 +8,7 @@ import { databaseFileName, openDatabase, type Database } from './database.ts'
 import { openRegistry, type DeviceRegistry } from './device-registry.ts'
 import { loadOrCreateIdentity, memoryIdentity, type Identity } from './identity.ts'
 import { openInbox, type Inbox, type InboxLimits } from './inbox.ts'
-import { openLastingClock, type StoreClock } from './lasting-clock.ts'
+import { openPersistentClock, type StoreClock } from './persistent-clock.ts'
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
 import { openSettings, type Settings } from './settings.ts'
@@ -97,7 +97,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
         // A full disk: then the wall clock tells at the next start how long it was.
       }
     }
-    const lastingClock = openLastingClock(database, clock)
+    const lastingClock = openPersistentClock(database, clock)
     const trust = openTrust({ database, identity, clock })
     const contacts = openContacts(database)
     const outbox = openOutbox(database, lastingClock, parts.outbox)

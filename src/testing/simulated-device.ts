@@ -2,7 +2,7 @@ import type { Log, NodeOptions, SpacedockNode } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { OptionNames } from '../known-options.ts'
 import { startNode } from '../node.ts'
-import type { Machine } from '../node/machine.ts'
+import type { Platform } from '../node/platform.ts'
 import { boxLimits } from '../node/message-limits.ts'
 import { memoryDisk, type MemoryDisk } from '../store/memory-disk.ts'
 import { DeviceClock } from './device-clock.ts'
@@ -89,7 +89,7 @@ export class SimulatedDevice {
             this.#options.setUp?.(node)
           },
         },
-        this.#machine(running, randomBytesOf(random)),
+        this.#platform(running, randomBytesOf(random)),
       )
       if (isAlive()) running.node = node
     } catch (error) {
@@ -173,7 +173,7 @@ export class SimulatedDevice {
     this.#wallOffsetMs += byMs
   }
 
-  #machine(running: Process, random: (length: number) => Uint8Array): Machine {
+  #platform(running: Process, random: (length: number) => Uint8Array): Platform {
     const { network, stations } = this.#surroundings
     const { attachment } = this
     const { clock } = running

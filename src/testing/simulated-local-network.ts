@@ -1,6 +1,6 @@
 import { pause } from '../clock.ts'
 import type { LocalDiscovery, LocalNetworkOptions } from '../network/discovery/local-network.ts'
-import type { CandidateSearch } from '../network/discovery/rendezvous.ts'
+import type { CandidateSearch } from '../network/discovery/candidate-sources.ts'
 import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
 import type { SimulatedHost } from './simulated-host.ts'
 import type { DeviceClock } from './device-clock.ts'

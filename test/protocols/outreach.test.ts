@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Connection } from '@libp2p/interface'
-import type { CandidateSource, FoundPeer } from '../../src/network/discovery/rendezvous.ts'
+import type { CandidateSource, FoundPeer } from '../../src/network/discovery/candidate-sources.ts'
 import { Outreach } from '../../src/protocols/outreach.ts'
 import { turns, virtualClock } from '../../src/testing/virtual-clock.ts'
 import { asPeer } from '../peers.ts'

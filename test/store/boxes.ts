@@ -1,6 +1,6 @@
 import { openDatabase } from '../../src/store/database.ts'
 import { openInbox, type Inbox, type InboxLimits } from '../../src/store/inbox.ts'
-import { openLastingClock } from '../../src/store/lasting-clock.ts'
+import { openPersistentClock } from '../../src/store/persistent-clock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from '../../src/store/outbox.ts'
 import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
 
@@ -12,7 +12,7 @@ export function boxes(limits: { inbox?: InboxLimits; outbox?: OutboxLimits } = {
 } {
   const database = openDatabase(':memory:', { mayCreate: true })
   const time = virtualClock()
-  const clock = openLastingClock(database, time)
+  const clock = openPersistentClock(database, time)
   return {
     time,
     inbox: openInbox(database, clock, limits.inbox),

@@ -7,7 +7,7 @@ import { openDatabase } from '../../src/store/database.ts'
 import { memoryIdentity } from '../../src/store/identity.ts'
 import { systemClock } from '../../src/clock.ts'
 import { openInbox } from '../../src/store/inbox.ts'
-import { openLastingClock } from '../../src/store/lasting-clock.ts'
+import { openPersistentClock } from '../../src/store/persistent-clock.ts'
 import { openOutbox } from '../../src/store/outbox.ts'
 import { openStore } from '../../src/store/store.ts'
 import { openTrust } from '../../src/store/trust.ts'
@@ -16,7 +16,7 @@ import { fill, smallDisk, whyNoMount } from './small-disk.ts'
 
 test('a database that may not grow refuses the write and keeps what it has', () => {
   const database = openDatabase(':memory:', { mayCreate: true })
-  const clock = openLastingClock(database, systemClock)
+  const clock = openPersistentClock(database, systemClock)
   const outbox = openOutbox(database, clock)
   const inbox = openInbox(database, clock)
   const trust = openTrust({

@@ -56,7 +56,7 @@ export const threats: Threat[] = [
         what: 'the bound on discovered peers',
         patches: [
           {
-            file: 'src/store/presence.ts',
+            file: 'src/store/live-state.ts',
             find: `const maximumSighted = 1_000`,
             replace: `const maximumSighted = 10_000_000`,
           },

@@ -1,7 +1,7 @@
 import type { Gateway } from '@achingbrain/nat-port-mapper'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
-import { Alarm } from '../alarm.ts'
+import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { onLink } from '../discovery/mdns/mdns-addresses.ts'
 import type { UsableInterface } from '../interfaces.ts'
 import { classOfIp } from './address-class.ts'
@@ -26,7 +26,7 @@ export type PortGateway = Pick<Gateway, 'host' | 'map' | 'stop'>
  */
 export class PortMapping {
   readonly #options: PortMappingOptions
-  readonly #alarm: Alarm
+  readonly #sleep: InterruptibleSleep
   readonly #stop = new AbortController()
   /** Those that are told when this host stops. */
   #gateways: PortGateway[] = []
@@ -34,7 +34,7 @@ export class PortMapping {
 
   constructor(options: PortMappingOptions) {
     this.#options = options
-    this.#alarm = new Alarm(options.clock)
+    this.#sleep = new InterruptibleSleep(options.clock)
   }
 
   start(): void {
@@ -43,7 +43,7 @@ export class PortMapping {
 
   /** Another network has another router. */
   networkChanged(): void {
-    this.#alarm.ring()
+    this.#sleep.interrupt()
   }
 
   async stop(): Promise<void> {
@@ -57,7 +57,7 @@ export class PortMapping {
   async #run(): Promise<void> {
     const { signal } = this.#stop
     // Whoever starts, pairs or sends now has more urgent things to do.
-    await this.#alarm.wait(firstPauseMs, signal)
+    await this.#sleep.for(firstPauseMs, signal)
     while (!signal.aborted) {
       const mapped = await this.#mapAll().catch((error: unknown) => {
         this.#options.log('debug', 'port-mapping.failed', { error: String(error) })
@@ -65,7 +65,7 @@ export class PortMapping {
       })
       if (signal.aborted) return
       this.#options.onMapped(mapped)
-      await this.#alarm.wait(againMs, signal)
+      await this.#sleep.for(againMs, signal)
     }
   }
 

@@ -1,6 +1,6 @@
 import type { PeerId as Libp2pPeerId } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
-import type { CandidateSource } from './rendezvous.ts'
+import type { CandidateSource } from './candidate-sources.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { peerIdOf } from '../../peer-id.ts'
 

@@ -1,4 +1,4 @@
-import type { CandidateSource } from './rendezvous.ts'
+import type { CandidateSource } from './candidate-sources.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 
 /** The same source, of which only the first peers count: whoever may write into it could name new ones without end. */

@@ -2,7 +2,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Log } from '../../api.ts'
 import { usableInterfaces } from '../interfaces.ts'
 import { createMdns, type Mdns, type MdnsStatus, type Sighting } from './mdns/mdns.ts'
-import type { CandidateSource } from './rendezvous.ts'
+import type { CandidateSource } from './candidate-sources.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 
 export interface LocalNetworkOptions {

@@ -1,6 +1,6 @@
 import { presenceEpoch, presenceEpochMs, presenceEpochsToRead, presenceKeys } from '../../pairing/presence.ts'
 import { sameMac } from '../../pairing/proofs.ts'
-import { Alarm } from '../alarm.ts'
+import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { limitedClient } from '../dht/limited-client.ts'
 import { filterAddresses } from './address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
@@ -31,7 +31,7 @@ export interface PairedDevice {
 interface Followed {
   pairKey: Uint8Array
   stop: AbortController
-  alarm: Alarm
+  sleep: InterruptibleSleep
   /** It was looked for when no DHT node was known. */
   missedNodes: boolean
   tasks: Promise<unknown>
@@ -41,7 +41,7 @@ interface Followed {
 
 /**
  * How paired devices find each other again after both have moved: each keeps a record in the DHT for each other one, under
- * keys that only the two can compute and that change every six hours. PROTOCOL.md, 'Presence'.
+ * keys that only the two can compute and that change every six hours. PROTOCOL.md, 'LiveState'.
  */
 export class PresenceRecords {
   readonly #options: PresenceOptions
@@ -63,7 +63,7 @@ export class PresenceRecords {
     this.#epoch = presenceEpoch(this.#records.clock.wall())
     this.#watchEpoch()
     this.#stopNodes = this.#records.client.onNode(() => {
-      for (const { missedNodes, alarm } of this.#followed.values()) if (missedNodes) alarm.ring()
+      for (const { missedNodes, sleep } of this.#followed.values()) if (missedNodes) sleep.interrupt()
     })
     this.devicesChanged()
   }
@@ -89,8 +89,8 @@ export class PresenceRecords {
   /** There is reason to believe that this device, or every device, is somewhere else now: looks at once. */
   look(peer?: PeerId): void {
     this.#checkEpoch()
-    for (const [followed, { alarm }] of this.#followed)
-      if (peer === undefined || followed === peer) alarm.ring()
+    for (const [followed, { sleep }] of this.#followed)
+      if (peer === undefined || followed === peer) sleep.interrupt()
   }
 
   /** Where the device said last that it is; multiaddrs. */
@@ -100,9 +100,9 @@ export class PresenceRecords {
 
   #follow({ peer, pairKey }: PairedDevice): void {
     const stop = new AbortController()
-    const alarm = new Alarm(this.#records.clock)
+    const sleep = new InterruptibleSleep(this.#records.clock)
     const newest = { epoch: Number.NEGATIVE_INFINITY, sequence: -1n, addresses: [] }
-    const followed: Followed = { pairKey, stop, alarm, missedNodes: false, newest, tasks: Promise.resolve() }
+    const followed: Followed = { pairKey, stop, sleep, missedNodes: false, newest, tasks: Promise.resolve() }
     this.#followed.set(peer, followed)
     const { signal } = stop
     const tasks = [
@@ -150,7 +150,7 @@ export class PresenceRecords {
       if (isConnected) rounds = 0
       else if (!followed.missedNodes) await this.#lookUp(peer, followed, signal)
       const pauseMs = isConnected ? longestPauseMs : Math.min(longestPauseMs, firstPauseMs * 2 ** rounds++)
-      const isRung = await followed.alarm.wait(pauseMs * (0.75 + randomFraction(this.#records) / 2), signal)
+      const isRung = await followed.sleep.for(pauseMs * (0.75 + randomFraction(this.#records) / 2), signal)
       if (isRung) rounds = 0
     }
   }

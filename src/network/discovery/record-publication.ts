@@ -5,7 +5,7 @@ import {
   rendezvousRoutingKey,
   type RendezvousKeys,
 } from '../../pairing/rendezvous-record.ts'
-import { Alarm } from '../alarm.ts'
+import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { Backoff } from '../backoff.ts'
 import { startDeadline } from '../deadline.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
@@ -40,15 +40,15 @@ export async function keepPublished(
   { signal }: { signal: AbortSignal },
 ): Promise<void> {
   const { client, clock, log } = parts
-  const alarm = new Alarm(clock)
+  const sleep = new InterruptibleSleep(clock)
   const startedAtMs = clock.monotonic()
   let last = { seed: '', sequence: -1n, addresses: '', stored: 0 }
   const backoff = new Backoff(() => randomFraction(parts))
   const stopAddresses = parts.onAddressChange(() => {
-    if (ownAddresses(parts).join() !== last.addresses) alarm.ring()
+    if (ownAddresses(parts).join() !== last.addresses) sleep.interrupt()
   })
   const stopNodes = client.onNode(() => {
-    if (last.stored < enoughNodes) alarm.ring()
+    if (last.stored < enoughNodes) sleep.interrupt()
   })
   try {
     while (!signal.aborted) {
@@ -81,10 +81,10 @@ export async function keepPublished(
       const delayMs = stored > 0 ? regularMs : isStarting ? graceMs : backoff.next()
       // What changes, changes several times: let it settle. Then the rings that count are those for what was not known yet.
       if (stored > 0) await pause(clock, settleMs, signal)
-      alarm.clear()
+      sleep.clear()
       const knowsMore = client.nodes > nodes && stored < enoughNodes
-      if (knowsMore || ownAddresses(parts).join() !== last.addresses) alarm.ring()
-      await alarm.wait(Math.min(delayMs, changesInMs + random * spreadMs), signal)
+      if (knowsMore || ownAddresses(parts).join() !== last.addresses) sleep.interrupt()
+      await sleep.for(Math.min(delayMs, changesInMs + random * spreadMs), signal)
     }
   } finally {
     stopAddresses()

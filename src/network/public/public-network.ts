@@ -1,5 +1,5 @@
 import type { Clock, Log } from '../../api.ts'
-import { Alarm } from '../alarm.ts'
+import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { untilAborted } from '../deadline.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
 import { createThrowawayHost, type ThrowawayHost } from './throwaway-host.ts'
@@ -115,19 +115,19 @@ export class PublicNetwork implements DhtClient {
     const { onAddressChange = () => {}, veil = null, bootstrap = publicBootstrap } = this.#options
     const old = this.#current
     const { clock } = this.#options
-    const news = new Alarm(clock)
+    const news = new InterruptibleSleep(clock)
     const next = await createThrowawayHost({
       privateAddresses: false,
       ...this.#options,
       bootstrap,
       veil,
       onPlaces: () => {
-        news.ring()
+        news.interrupt()
         if (this.#current === next) onAddressChange()
       },
     })
     next.dht.onNode(() => {
-      news.ring()
+      news.interrupt()
       if (this.#current === next) this.#tell()
     })
     if (old !== null) await this.#entered(next, old, news)
@@ -142,14 +142,14 @@ export class PublicNetwork implements DhtClient {
   }
 
   /** Until the new one can do what the old one can, or a minute has passed. */
-  async #entered(next: ThrowawayHost, old: ThrowawayHost, news: Alarm): Promise<void> {
+  async #entered(next: ThrowawayHost, old: ThrowawayHost, news: InterruptibleSleep): Promise<void> {
     const { clock } = this.#options
     const { signal } = this.#stop
     const untilMs = clock.monotonic() + entryTimeoutMs
     const isReady = (): boolean =>
       next.dht.nodes >= Math.min(1, old.dht.nodes) && next.relays().length >= Math.min(1, old.relays().length)
     while (!isReady() && !signal.aborted && clock.monotonic() < untilMs) {
-      await news.wait(untilMs - clock.monotonic(), signal)
+      await news.for(untilMs - clock.monotonic(), signal)
     }
   }
 
@@ -157,9 +157,9 @@ export class PublicNetwork implements DhtClient {
   #retire(old: ThrowawayHost): void {
     const { clock, log } = this.#options
     const end = async (): Promise<void> => {
-      const never = new Alarm(clock)
+      const never = new InterruptibleSleep(clock)
       const untilMs = clock.monotonic() + longestRetirementMs
-      do await never.wait(retirementCheckMs, this.#stop.signal)
+      do await never.for(retirementCheckMs, this.#stop.signal)
       while (old.carries() > 0 && clock.monotonic() < untilMs && !this.#stop.signal.aborted)
       await old.stop()
       log('info', 'public-network.left')

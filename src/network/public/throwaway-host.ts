@@ -8,7 +8,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
-import { Alarm } from '../alarm.ts'
+import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { startDeadline } from '../deadline.ts'
 import { dhtClient, type DhtClient } from '../dht/dht-client.ts'
 import { dhtService, publicDhtProtocol } from '../dht/dht-service.ts'
@@ -64,9 +64,9 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
     made.circuit = (veil as Veil).circuit(key)(components)
     return made.circuit
   }
-  const missing = new Alarm(clock)
+  const missing = new InterruptibleSleep(clock)
   const onChange = (): void => {
-    if (made.relays?.isFull === false) missing.ring()
+    if (made.relays?.isFull === false) missing.interrupt()
     onPlaces()
   }
   const places = () => placesOf(made.circuit as Transport)
@@ -97,7 +97,7 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
   const search =
     made.relays === undefined
       ? Promise.resolve()
-      : searchRelays({ host, dht, relays: made.relays, alarm: missing, random, clock, log }, stop.signal)
+      : searchRelays({ host, dht, relays: made.relays, sleep: missing, random, clock, log }, stop.signal)
 
   return {
     peerId: host.peerId.toString(),
@@ -138,7 +138,7 @@ interface Search {
   dht: DhtClient
   relays: FoundRelays
   /** Rings when a place is missing. */
-  alarm: Alarm
+  sleep: InterruptibleSleep
   random: (length: number) => Uint8Array
   clock: Clock
   log: Log
@@ -148,10 +148,10 @@ type ClosestPeers = (key: Uint8Array, options: { signal: AbortSignal }) => Async
 
 /** Walks through the DHT, where most nodes are relays, too, for as long as places are missing; ever more rarely. Never rejects. */
 async function searchRelays(search: Search, signal: AbortSignal): Promise<void> {
-  const { dht, relays, alarm, clock } = search
+  const { dht, relays, sleep, clock } = search
   // What other queries meet is heard of in any case: only the first node is news.
   const stopNodes = dht.onNode(() => {
-    if (!hasNodes) alarm.ring()
+    if (!hasNodes) sleep.interrupt()
   })
   let hasNodes = false
   let pauseMs = firstPauseMs
@@ -159,11 +159,11 @@ async function searchRelays(search: Search, signal: AbortSignal): Promise<void> 
     hasNodes = dht.nodes > 0
     if (hasNodes && !relays.isFull) {
       await walk(search, signal)
-      alarm.clear()
-      await alarm.wait(pauseMs, signal)
+      sleep.clear()
+      await sleep.for(pauseMs, signal)
       pauseMs = Math.min(longestPauseMs, pauseMs * 2)
     } else {
-      await alarm.wait(longestPauseMs, signal)
+      await sleep.for(longestPauseMs, signal)
       // A relay that was met may give the place that is missing.
       await pause(clock, settleMs, signal)
       pauseMs = firstPauseMs

@@ -1,7 +1,7 @@
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
-import { Alarm } from '../alarm.ts'
+import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { startDeadline } from '../deadline.ts'
 import { isRelayed, isRelayedConnection } from '../relayed-address.ts'
 import type { Session } from '../session/session.ts'
@@ -32,7 +32,7 @@ export interface DirectPathsOptions {
 
 interface Search {
   session: Session
-  alarm: Alarm
+  sleep: InterruptibleSleep
   over: AbortController
   done: Promise<void>
 }
@@ -65,24 +65,24 @@ export class DirectPaths {
     if (!isRelayedConnection(session.connection)) return
     const over = new AbortController()
     void session.closed.then(() => over.abort(new Error('the session has ended')))
-    const alarm = new Alarm(this.#options.clock)
+    const sleep = new InterruptibleSleep(this.#options.clock)
     // One after the other: two openings with one device at the same time would undo each other.
     const done = Promise.resolve(before?.done)
-      .then(() => this.#search(session, alarm, AbortSignal.any([over.signal, this.#stop.signal])))
+      .then(() => this.#search(session, sleep, AbortSignal.any([over.signal, this.#stop.signal])))
       .finally(() => {
         if (this.#searches.get(peer)?.session === session) this.#searches.delete(peer)
       })
-    this.#searches.set(peer, { session, alarm, over, done })
+    this.#searches.set(peer, { session, sleep, over, done })
   }
 
   /** The device was seen in this network, or told new addresses. */
   hurry(peer: PeerId): void {
-    this.#searches.get(peer)?.alarm.ring()
+    this.#searches.get(peer)?.sleep.interrupt()
   }
 
   /** Addresses of this device came or went. */
   networkChanged(): void {
-    for (const { alarm } of this.#searches.values()) alarm.ring()
+    for (const { sleep } of this.#searches.values()) sleep.interrupt()
   }
 
   /** A connection came up, whoever dialled. */
@@ -93,10 +93,10 @@ export class DirectPaths {
   }
 
   /** Never rejects. */
-  async #search(session: Session, alarm: Alarm, signal: AbortSignal): Promise<void> {
+  async #search(session: Session, sleep: InterruptibleSleep, signal: AbortSignal): Promise<void> {
     for (let tries = 0; !signal.aborted; tries++) {
       await this.#try(session, signal)
-      await alarm.wait(delaysMs[Math.min(tries, delaysMs.length - 1)] ?? 0, signal)
+      await sleep.for(delaysMs[Math.min(tries, delaysMs.length - 1)] ?? 0, signal)
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Connection } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
-import { Alarm } from '../alarm.ts'
-import { answers } from '../connection-probe.ts'
+import { InterruptibleSleep } from '../interruptible-sleep.ts'
+import { answers } from '../liveness-check.ts'
 
 /** Looks after connections to relays: one that falls silent is ended within half a minute. */
 export class RelayWatch {
@@ -38,21 +38,21 @@ const suspectedAnswerMs = 2_000
 
 /** When to look after a connection next. */
 class Suspicion {
-  readonly #alarm: Alarm
+  readonly #sleep: InterruptibleSleep
   #raised = false
 
   constructor(clock: Clock) {
-    this.#alarm = new Alarm(clock)
+    this.#sleep = new InterruptibleSleep(clock)
   }
 
   raise(): void {
     this.#raised = true
-    this.#alarm.ring()
+    this.#sleep.interrupt()
   }
 
   /** Resolves when it is time; whether there is a reason to doubt the connection. */
   async wait(signal: AbortSignal): Promise<boolean> {
-    await this.#alarm.wait(checkMs, signal)
+    await this.#sleep.for(checkMs, signal)
     const raised = this.#raised
     this.#raised = false
     return raised

@@ -3,7 +3,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
-import { Alarm } from '../alarm.ts'
+import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { Backoff } from '../backoff.ts'
 import { startDeadline } from '../deadline.ts'
 import { parsePeerAddress } from '../discovery/given-addresses.ts'
@@ -24,7 +24,7 @@ interface RendezvousNode {
   peer: string
   peerId: PeerId
   addresses: Multiaddr[]
-  alarm: Alarm
+  sleep: InterruptibleSleep
 }
 
 /** Keeps connections to the rendezvous nodes, for ever, in the background: one that cannot be reached delays nothing. */
@@ -42,8 +42,8 @@ export class RendezvousNodes {
       const node = this.#nodes.get(peer)
       if (node !== undefined) node.addresses.push(address)
       else {
-        const alarm = new Alarm(options.clock)
-        this.#nodes.set(peer, { peer, peerId: peerIdFromString(peer), addresses: [address], alarm })
+        const sleep = new InterruptibleSleep(options.clock)
+        this.#nodes.set(peer, { peer, peerId: peerIdFromString(peer), addresses: [address], sleep })
       }
     }
   }
@@ -63,7 +63,7 @@ export class RendezvousNodes {
 
   /** Those that are not connected are tried now. */
   hurry(): void {
-    for (const { alarm } of this.#nodes.values()) alarm.ring()
+    for (const { sleep } of this.#nodes.values()) sleep.interrupt()
   }
 
   has(peer: string): boolean {
@@ -76,7 +76,7 @@ export class RendezvousNodes {
   }
 
   readonly #onDisconnect = ({ detail }: CustomEvent<PeerId>): void => {
-    this.#nodes.get(detail.toString())?.alarm.ring()
+    this.#nodes.get(detail.toString())?.sleep.interrupt()
   }
 
   async #keep(node: RendezvousNode): Promise<void> {
@@ -85,7 +85,7 @@ export class RendezvousNodes {
     const backoff = new Backoff(random)
     while (!signal.aborted) {
       if (this.#isConnected(node)) {
-        await node.alarm.wait(checkMs, signal)
+        await node.sleep.for(checkMs, signal)
         continue
       }
       const error = await this.#dial(node, signal)
@@ -97,7 +97,7 @@ export class RendezvousNodes {
         continue
       }
       log('debug', 'rendezvous.unreachable', { peer: node.peer, error: error.message })
-      await node.alarm.wait(backoff.next(), signal)
+      await node.sleep.for(backoff.next(), signal)
     }
   }
 

@@ -3,7 +3,7 @@ import { SpacedockError } from '../../errors.ts'
 import { abortReason } from '../deadline.ts'
 import type { Frame } from './frames.ts'
 import { encodeFrames, FrameParser } from './frames.ts'
-import { BulkWindow } from './bulk-window.ts'
+import { CongestionWindow } from './congestion-window.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
 
 /** Told of all bytes that pass, frame headers among them. */
@@ -17,7 +17,7 @@ export type CountBytes = (direction: 'received' | 'sent', byteLength: number) =>
 export class FramedStream {
   /** After pushing to it, call `flush`. */
   readonly outgoing = new OutgoingQueue()
-  readonly bulkWindow = new BulkWindow()
+  readonly congestionWindow = new CongestionWindow()
   /** Told once why nothing can come any more; undefined when the other side closed in order. */
   onEnd: ((error: Error | undefined) => void) | undefined
   /** Told whenever bytes arrive or leave. */
@@ -105,12 +105,12 @@ export class FramedStream {
       // #onWritable comes back to it.
       if (stream.writableNeedsDrain || stream.writeBufferLength > 0) return
       try {
-        const frames = this.outgoing.take(batchBytes, this.bulkWindow.freeBytes)
+        const frames = this.outgoing.take(batchBytes, this.congestionWindow.freeBytes)
         // What is left may not leave before more has arrived.
         if (frames.length === 0) return
         const bytes = encodeFrames(frames)
         stream.send(bytes)
-        this.bulkWindow.sent(bytes.byteLength)
+        this.congestionWindow.sent(bytes.byteLength)
         this.#count('sent', bytes.byteLength)
       } catch (error) {
         this.abort(error instanceof Error ? error : interrupted(error))

@@ -72,11 +72,11 @@ export class Pings {
 
   /** Called when something has left: from time to time a ping follows it. */
   sent(): void {
-    const { bulkWindow } = this.#framed
-    if (!bulkWindow.wantsMark) return
+    const { congestionWindow } = this.#framed
+    if (!congestionWindow.wantsMark) return
     const id = ++this.#lastId
     this.#marks.add(id)
-    bulkWindow.mark(this.#clock.monotonic())
+    congestionWindow.mark(this.#clock.monotonic())
     this.#send(id)
   }
 
@@ -88,7 +88,7 @@ export class Pings {
   receive({ payload }: Frame): void {
     const id = new DataView(payload.buffer, payload.byteOffset).getBigUint64(0)
     if (this.#marks.delete(id)) {
-      this.#framed.bulkWindow.markAnswered(this.#clock.monotonic())
+      this.#framed.congestionWindow.markAnswered(this.#clock.monotonic())
       this.#framed.flush()
       // The window may be a smaller one now, and what is on its way have no mark behind it.
       this.sent()
@@ -100,7 +100,7 @@ export class Pings {
     this.#pending.delete(id)
     if (this.#keepalive?.id === id) this.#keepalive = undefined
     const roundTripMs = this.#clock.monotonic() - sentAt
-    this.#framed.bulkWindow.roundTrip(roundTripMs)
+    this.#framed.congestionWindow.roundTrip(roundTripMs)
     this.#measured(roundTripMs)
     pending?.deadline.stop()
     pending?.resolve(roundTripMs)

@@ -1,6 +1,6 @@
 import { SpacedockError } from '../../errors.ts'
 import { Backoff } from '../backoff.ts'
-import { Pace } from '../pace.ts'
+import { TokenBucket } from '../token-bucket.ts'
 import type { Clock } from '../../api.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 export interface AttemptScheduleOptions {
@@ -54,7 +54,7 @@ export class AttemptSchedule {
   readonly #options: AttemptScheduleOptions
   readonly #entries = new Map<PeerId, Entry>()
   readonly #running = new Set<{ entry: Entry; plan: Running }>()
-  readonly #repetitions = new Pace(repetitionPace)
+  readonly #repetitions = new TokenBucket(repetitionPace)
   #stopped = false
   #cancelTimer: () => void = () => {}
 

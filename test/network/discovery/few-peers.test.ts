@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DhtRendezvous } from '../../../src/network/discovery/dht.ts'
+import { CodeRecords } from '../../../src/network/discovery/code-records.ts'
 import { fewPeers } from '../../../src/network/discovery/few-peers.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { MemoryDht, recordParts } from './record-parts.ts'
@@ -20,7 +20,7 @@ test('joiners that try one code after the other are found, until there are too m
   const looking = new AbortController()
   const found = new Set<string>()
   const source = fewPeers(
-    new DhtRendezvous(recordParts(initiator, { client, clock })).source(keys, { awaits: 'joiner' }),
+    new CodeRecords(recordParts(initiator, { client, clock })).source(keys, { awaits: 'joiner' }),
     2,
   )
   const search = source.find({
@@ -30,7 +30,7 @@ test('joiners that try one code after the other are found, until there are too m
   })
   for (const joiner of joiners) {
     const joining = new AbortController()
-    const rendezvous = new DhtRendezvous(recordParts(asPeer(joiner), { client, clock }))
+    const rendezvous = new CodeRecords(recordParts(asPeer(joiner), { client, clock }))
     const published = rendezvous.publish(keys, { signal: joining.signal, mayExist: true, onStatus: () => {} })
     await clock.pass(30_000)
     joining.abort()

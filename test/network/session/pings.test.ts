@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BulkWindow } from '../../../src/network/session/bulk-window.ts'
+import { CongestionWindow } from '../../../src/network/session/congestion-window.ts'
 import type { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame } from '../../../src/network/session/frames.ts'
 import { Pings } from '../../../src/network/session/pings.ts'
@@ -42,7 +42,7 @@ function setUp() {
   const measured: number[] = []
   const framed = {
     outgoing: { pushControl: (frame: Frame) => sent.push(frame) },
-    bulkWindow: new BulkWindow(),
+    congestionWindow: new CongestionWindow(),
     flush: () => {},
   }
   const pings = new Pings({

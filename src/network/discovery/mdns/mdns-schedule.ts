@@ -1,4 +1,4 @@
-import { Pace } from '../../pace.ts'
+import { TokenBucket } from '../../token-bucket.ts'
 
 /**
  * When one link's packets are due. Pure: time and randomness are handed in. Times are monotonic milliseconds.
@@ -13,8 +13,8 @@ import { Pace } from '../../pace.ts'
  */
 export class LinkSchedule {
   readonly #random: () => number
-  readonly #answers = new Pace(packetPace)
-  readonly #queries = new Pace(packetPace)
+  readonly #answers = new TokenBucket(packetPace)
+  readonly #queries = new TokenBucket(packetPace)
   #answerAtMs = Infinity
   #repeatAtMs = Infinity
   #queryAtMs = Infinity

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ToldDevices } from '../../src/store/told-devices.ts'
+import { ChangeFilter } from '../../src/store/change-filter.ts'
 import { alice, deviceInfo } from './fixtures.ts'
 
 const device = deviceInfo()
@@ -14,7 +14,7 @@ const failure = (message: string, at = '2026-01-01T00:00:00.000Z') => ({
 })
 
 test('a change of state is told before anything else, and nothing is told twice', () => {
-  const told = new ToldDevices()
+  const told = new ChangeFilter()
   assert.deepEqual(told.news(device, 0), { kind: 'state', before: null })
   assert.equal(told.news(device, 0), null)
   assert.deepEqual(told.news(connected, 0), { kind: 'state', before: 'disconnected' })
@@ -28,7 +28,7 @@ test('a change of state is told before anything else, and nothing is told twice'
 })
 
 test('a failure is told when it is another one, however often it is met', () => {
-  const told = new ToldDevices()
+  const told = new ChangeFilter()
   told.news(device, 0)
   const details = { kind: 'details' }
   assert.deepEqual(told.news({ ...device, lastFailure: failure('One.') }, 0), details)
@@ -37,7 +37,7 @@ test('a failure is told when it is another one, however often it is met', () => 
 })
 
 test('a round trip is told when it is first known, then only when it is another order, twice a minute at most', () => {
-  const told = new ToldDevices()
+  const told = new ChangeFilter()
   told.news(connected, 0)
   const news = (roundTripMs: number, nowMs: number) => told.news({ ...connected, roundTripMs }, nowMs)?.kind
   assert.equal(news(20, 0), 'details')

@@ -15,8 +15,8 @@ import { boxLimits } from './message-limits.ts'
 import { withPort } from './own-settings.ts'
 import { hasPairKey } from './trusted-peers.ts'
 
-/** All that a node gets from the machine on which it runs. `spacedock/testing` has machines that are simulated. */
-export interface Machine {
+/** All that a node gets from outside: time, randomness, disk and network. `spacedock/testing` has simulated ones. */
+export interface Platform {
   readonly clock: Clock
   /** Bytes that nobody can guess. */
   readonly random: (length: number) => Uint8Array
@@ -28,7 +28,7 @@ export interface Machine {
 }
 
 /** The one on which this program runs. */
-export function thisMachine(options: NodeOptions): Machine {
+export function thisPlatform(options: NodeOptions): Platform {
   const { clock = systemClock, log = () => {}, interfaces, dataDir } = options
   return {
     clock,
@@ -58,6 +58,6 @@ function isLoopback(names: string[] | undefined): boolean {
 }
 
 /** In [0, 1). */
-export function fraction(random: Machine['random']): number {
+export function fraction(random: Platform['random']): number {
   return new DataView(Uint8Array.from(random(4)).buffer).getUint32(0) / 2 ** 32
 }

@@ -1,5 +1,5 @@
 /** How often something may happen: once in so long, on average; several times in a row after a pause. Times are monotonic. */
-export class Pace {
+export class TokenBucket {
   readonly #everyMs: number
   readonly #inARow: number
   #takenUntilMs = -Infinity

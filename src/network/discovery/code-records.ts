@@ -1,10 +1,10 @@
 import type { RendezvousContent, RendezvousKeys } from '../../pairing/rendezvous-record.ts'
-import { Alarm } from '../alarm.ts'
+import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { filterAddresses } from './address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { countNodes, graceMs, keepPublished } from './record-publication.ts'
 import { newerRecords } from './record-search.ts'
-import type { CandidateSearch, CandidateSource, FoundPeer } from './rendezvous.ts'
+import type { CandidateSearch, CandidateSource, FoundPeer } from './candidate-sources.ts'
 import { parsePeerId } from '../../peer-id.ts'
 
 type OnStatus = (status: 'ready' | 'unavailable', detail: string) => void
@@ -24,10 +24,10 @@ export interface SourceOptions {
 }
 
 /** How the two devices of a code find each other through a DHT: each publishes a record and looks up the other's. */
-export class DhtRendezvous {
+export class CodeRecords {
   readonly #parts: RecordParts
   /** Of those who look. */
-  readonly #alarms = new Set<Alarm>()
+  readonly #sleeps = new Set<InterruptibleSleep>()
 
   constructor(parts: RecordParts) {
     this.#parts = parts
@@ -50,7 +50,7 @@ export class DhtRendezvous {
 
   /** This device is somewhere else now, or has been away: whoever looks does so at once, and is in a hurry again. */
   look(): void {
-    for (const alarm of this.#alarms) alarm.ring()
+    for (const sleep of this.#sleeps) sleep.interrupt()
   }
 
   async #find(
@@ -59,8 +59,8 @@ export class DhtRendezvous {
     { signal, onCandidate, onStatus }: CandidateSearch,
   ): Promise<void> {
     const { client, clock } = this.#parts
-    const alarm = new Alarm(clock)
-    this.#alarms.add(alarm)
+    const sleep = new InterruptibleSleep(clock)
+    this.#sleeps.add(sleep)
     const startedAtMs = clock.monotonic()
     const tell = changesOnly((status, detail) => onStatus('internet', status, detail))
     let newest = -1n
@@ -68,7 +68,7 @@ export class DhtRendezvous {
     let nodes = 0
     // The first node that comes is asked at once; later ones came to answer this very lookup.
     const stopNodes = client.onNode(() => {
-      if (nodes === 0) alarm.ring()
+      if (nodes === 0) sleep.interrupt()
     })
     try {
       while (!signal.aborted) {
@@ -88,11 +88,11 @@ export class DhtRendezvous {
         }
         const delayMs = pauseMs * (0.5 + randomFraction(this.#parts))
         pauseMs = Math.min(newest < 0n ? longestPausesMs[awaits] : longestLaterMs, pauseMs * 2)
-        if (await alarm.wait(delayMs, signal)) pauseMs = firstPauseMs
+        if (await sleep.for(delayMs, signal)) pauseMs = firstPauseMs
       }
     } finally {
       stopNodes()
-      this.#alarms.delete(alarm)
+      this.#sleeps.delete(sleep)
     }
   }
 

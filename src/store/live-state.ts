@@ -2,7 +2,7 @@ import type { ConnectionPath, DeviceFailure } from '../api.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
 /** What is seen of a peer in this run of the program; nothing of it is kept. */
-export interface Presence {
+export interface LiveState {
   /** How it is connected now. */
   readonly connection: LiveConnection | null
   /** Why there was none, the last time. */
@@ -28,8 +28,8 @@ export interface LiveConnection {
 export type NewConnection = Pick<LiveConnection, 'path' | 'address'> &
   Partial<Pick<LiveConnection, 'limited'>>
 
-export interface PresenceTable {
-  get(peerId: PeerId): Presence
+export interface LiveStates {
+  get(peerId: PeerId): LiveState
   peerIds(): PeerId[]
   /** Returns the peers that had to be forgotten for it. */
   sighted(peerId: PeerId, addresses: string[]): PeerId[]
@@ -45,7 +45,7 @@ export interface PresenceTable {
 
 const maximumSighted = 1_000
 const maximumAddresses = 8
-const absent: Presence = {
+const absent: LiveState = {
   connection: null,
   lastFailure: null,
   pairings: 0,
@@ -54,14 +54,14 @@ const absent: Presence = {
 }
 
 /** The peers that are known are neither counted nor forgotten: anybody can announce the others. */
-export function presenceTable(isKnown: (peerId: PeerId) => boolean): PresenceTable {
+export function liveStates(isKnown: (peerId: PeerId) => boolean): LiveStates {
   // In the order of the last sighting, oldest first.
-  const peers = new Map<PeerId, Presence>()
+  const peers = new Map<PeerId, LiveState>()
   const strangers = new Set<PeerId>()
 
-  const get = (peerId: PeerId): Presence => peers.get(peerId) ?? absent
+  const get = (peerId: PeerId): LiveState => peers.get(peerId) ?? absent
 
-  function change(peerId: PeerId, changes: Partial<Presence>): void {
+  function change(peerId: PeerId, changes: Partial<LiveState>): void {
     const next = { ...get(peerId), ...changes }
     const empty =
       next.connection === null && next.pairings === 0 && next.sightedAddresses === null && !next.lookedFor

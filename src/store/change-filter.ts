@@ -6,7 +6,7 @@ export type DeviceNews =
   { kind: 'state'; before: DeviceState | null } | { kind: 'path' } | { kind: 'details' }
 
 /** Remembers what was told about each device last, so that what is no news is not told again. */
-export class ToldDevices {
+export class ChangeFilter {
   readonly #told = new Map<string, { device: DeviceInfo; roundTripAtMs: number }>()
 
   /** What is new; from now on it counts as told. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BulkWindow } from '../../../src/network/session/bulk-window.ts'
+import { CongestionWindow } from '../../../src/network/session/congestion-window.ts'
 
 const kibibyte = 1024
 
@@ -10,7 +10,7 @@ const kibibyte = 1024
  * Returns how long what is sent last waits behind what was sent before it, and the share of the link that is used.
  */
 function fill(bytesPerMs: number, roundTripMs: number, durationMs: number): { waitMs: number; used: number } {
-  const window = new BulkWindow()
+  const window = new CongestionWindow()
   window.roundTrip(roundTripMs)
   const answers: { atMs: number }[] = []
   let linkFreeAtMs = 0
@@ -57,7 +57,7 @@ test('whatever answers come, and whenever: something may be sent when all has ar
   const step = fc.record({ sent: fc.nat(300_000), tookMs: fc.double({ min: 0, max: 20_000, noNaN: true }) })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const window = new BulkWindow()
+      const window = new CongestionWindow()
       let now = 0
       for (const { sent, tookMs } of steps) {
         window.sent(Math.min(sent, window.freeBytes))
@@ -72,7 +72,7 @@ test('whatever answers come, and whenever: something may be sent when all has ar
 })
 
 test('an answer to no mark changes nothing', () => {
-  const window = new BulkWindow()
+  const window = new CongestionWindow()
   window.sent(100)
   const { freeBytes } = window
   window.markAnswered(5)

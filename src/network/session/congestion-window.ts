@@ -4,7 +4,7 @@
  * systems on the way, and whatever is said next with it. Now and then a ping follows what was sent; its answer tells how much has
  * arrived, and how fast. As BBR does it (draft-ietf-ccwg-bbr), for what one session sends. Times are monotonic milliseconds.
  */
-export class BulkWindow {
+export class CongestionWindow {
   #limitBytes = initialBytes
   #sentBytes = 0
   #arrivedBytes = 0

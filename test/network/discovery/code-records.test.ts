@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DhtRendezvous } from '../../../src/network/discovery/dht.ts'
-import type { FoundPeer } from '../../../src/network/discovery/rendezvous.ts'
+import { CodeRecords } from '../../../src/network/discovery/code-records.ts'
+import type { FoundPeer } from '../../../src/network/discovery/candidate-sources.ts'
 import {
   encodeRendezvousRecord,
   type RendezvousContent,
@@ -287,7 +287,7 @@ function addressOf(sequence: number): string {
 
 function publishing(parts: TestParts, signal: AbortSignal) {
   const statuses: [string, string][] = []
-  const ended = new DhtRendezvous(parts).publish(keys, {
+  const ended = new CodeRecords(parts).publish(keys, {
     signal,
     onStatus: (status, detail) => statuses.push([status, detail]),
   })
@@ -298,7 +298,7 @@ function searching(parts: TestParts, signal: AbortSignal, awaits: 'initiator' | 
   const found: FoundPeer[] = []
   const otherVersions: number[] = []
   const statuses: [string, string][] = []
-  const rendezvous = new DhtRendezvous(parts)
+  const rendezvous = new CodeRecords(parts)
   const source = rendezvous.source(keys, {
     awaits,
     onOtherVersion: (version) => otherVersions.push(version),

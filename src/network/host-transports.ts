@@ -26,7 +26,7 @@ export interface RelayOptions {
 }
 
 /** How a host reaches others, and is reached: over TCP, over relays, and through NATs. */
-export interface Reach {
+export interface HostTransports {
   readonly transports: ((components: TCPComponents & CircuitRelayTransportComponents) => Transport)[]
   readonly services: ServiceFactoryMap<Record<string, unknown>>
   /** All of these only once the host exists. */
@@ -40,7 +40,7 @@ export interface Reach {
 }
 
 /** Without `relay`, relays are not used at all. */
-export function reach(tcp: TCPOptions, relay: RelayOptions | undefined): Reach {
+export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined): HostTransports {
   const made: { dialer?: Dialer; relays?: RelayReservations; simultaneousOpen?: SimultaneousOpen } = {}
   const dialer = addressDialer()
   const services: ServiceFactoryMap<Record<string, unknown>> = {

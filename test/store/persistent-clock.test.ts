@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openDatabase, type Database } from '../../src/store/database.ts'
-import { openLastingClock, type LastingClock } from '../../src/store/lasting-clock.ts'
+import { openPersistentClock, type PersistentClock } from '../../src/store/persistent-clock.ts'
 
 const hourMs = 3_600_000
 
@@ -11,8 +11,8 @@ class Machine {
   passedMs = 0
   readonly #database: Database = openDatabase(':memory:', { mayCreate: true })
 
-  start(): LastingClock {
-    return openLastingClock(this.#database, { wall: () => this.wallMs, monotonic: () => this.passedMs })
+  start(): PersistentClock {
+    return openPersistentClock(this.#database, { wall: () => this.wallMs, monotonic: () => this.passedMs })
   }
 
   pass(durationMs: number): void {

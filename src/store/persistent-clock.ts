@@ -12,7 +12,7 @@ export type StoreClock = Pick<Clock, 'wall' | 'monotonic' | 'sinceBoot'>
  * a clock that jumps while the program runs neither ages a message nor makes it young. Only a crash with the wall clock set back
  * loses time: what has passed since this was written down, ten minutes at most.
  */
-export interface LastingClock {
+export interface PersistentClock {
   /** Milliseconds; begins as the wall clock's when the database is made. */
   now(): number
   /** The wall clock's time when this clock will show, or has shown, `timeMs`: for people. */
@@ -23,7 +23,7 @@ export interface LastingClock {
   keepNowAndThen(): void
 }
 
-export function openLastingClock(database: Database, clock: StoreClock): LastingClock {
+export function openPersistentClock(database: Database, clock: StoreClock): PersistentClock {
   const select = database.query(
     'SELECT time_ms, wall_ms FROM lasting_clock',
     v.object({ time_ms: epochMilliseconds, wall_ms: epochMilliseconds }),

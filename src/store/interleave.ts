@@ -1,5 +1,5 @@
 /** The first of each list, then the second of each, and so on; none twice. */
-export function takeTurns(...lists: readonly (readonly string[])[]): string[] {
+export function interleave(...lists: readonly (readonly string[])[]): string[] {
   const longest = Math.max(...lists.map(({ length }) => length))
   const turns = Array.from({ length: longest }, (_, turn) => lists.flatMap((list) => list[turn] ?? []))
   return [...new Set(turns.flat())]

@@ -1,0 +1,29 @@
+import type { Clock } from '../api.ts'
+import { pause } from '../clock.ts'
+
+/** Sleep that something else may cut short. An interrupt while nobody sleeps cuts the next sleep short. */
+export class InterruptibleSleep {
+  readonly #clock: Clock
+  #interrupted = new AbortController()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  interrupt(): void {
+    this.#interrupted.abort()
+  }
+
+  /** Forgets an interrupt for which nobody slept. */
+  clear(): void {
+    if (this.#interrupted.signal.aborted) this.#interrupted = new AbortController()
+  }
+
+  /** Resolves after the delay, at an interrupt, or when the signal aborts, with whether it was interrupted. */
+  async for(delayMs: number, signal: AbortSignal): Promise<boolean> {
+    await pause(this.#clock, delayMs, AbortSignal.any([this.#interrupted.signal, signal]))
+    const isInterrupted = this.#interrupted.signal.aborted
+    this.clear()
+    return isInterrupted
+  }
+}
