@@ -9,12 +9,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { createNode, defineProtocol } from '../src/index.ts' // in your project: from 'spacedock'
+import { createNode, defineProtocol, type SpacedockNode } from '../src/index.ts' // in your project: from 'spacedock'
 
 const folder = await mkdtemp(join(tmpdir(), 'two-devices-'))
 const interfaces = [process.platform === 'darwin' ? 'lo0' : 'lo']
-const laptop = await createNode({ dataDir: join(folder, 'laptop'), name: 'laptop', interfaces })
-const phone = await createNode({ dataDir: join(folder, 'phone'), name: 'phone', interfaces })
 
 // A protocol is a name, a version, and a schema each way; any Standard Schema library will do.
 const notes = defineProtocol({
@@ -28,7 +26,11 @@ const notes = defineProtocol({
   },
 })
 const written: string[] = []
-phone.handle(notes)
+
+// What setUp registers is there before another device connects.
+const setUp = (node: SpacedockNode): void => void node.handle(notes)
+const laptop = await createNode({ dataDir: join(folder, 'laptop'), name: 'laptop', interfaces })
+const phone = await createNode({ dataDir: join(folder, 'phone'), name: 'phone', interfaces, setUp })
 
 // Pairing: one device shows twelve words, the other one takes them, and each person compares six digits.
 const invitation = await laptop.pair({

@@ -63,7 +63,7 @@ export class SpacedockError extends Error {
   override readonly name = 'SpacedockError'
   /** For programs; stays the same from version to version. */
   readonly code: ErrorCode
-  /** What the person can do about it, in a sentence that fits any application: it names no command and no method. */
+  /** What the person can do about it, in a sentence that fits any application: it names no command. */
   readonly hint: string | undefined
   /** The option by which something else could be chosen, as the library calls it: `port`, `dataDir`; of another option's, `messages.inboxDays`. */
   readonly option: string | undefined

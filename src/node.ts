@@ -1,5 +1,4 @@
 import { TypedEventEmitter } from 'main-event'
-import { peerIdFromString } from '@libp2p/peer-id'
 import type {
   ClearInboxOptions,
   InboxOptions,
@@ -37,6 +36,8 @@ import { PubSub } from './protocols/pub-sub.ts'
 import { versionsProtocol } from './protocols/versions.ts'
 import { deviceIdOf } from './store/device-id.ts'
 import type { Store } from './store/store.ts'
+import type { PeerId } from './pairing/peer-id.ts'
+import { peerIdOf } from './peer-id.ts'
 
 /**
  * The composition root: what a node is made of, and the one place where connection, discovery and protocol events
@@ -101,13 +102,13 @@ async function assemble(
   const protocols = new ProtocolRegistry({
     host: host.libp2p,
     isPaired: (peer) => hasPairKey(store, peer),
-    deviceOf: (peer) => devices.trusted(peer.toString()),
+    deviceOf: (peer) => devices.trusted(peer),
     log,
     clock,
   })
 
   const evidence = new DialEvidence(clock, (peer) =>
-    host.libp2p.getConnections(peerIdFromString(peer)).some(({ status }) => status === 'open'),
+    host.connectionsTo(peer).some(({ status }) => status === 'open'),
   )
   const connections = new Connections({
     evidence,
@@ -122,17 +123,8 @@ async function assemble(
     settings,
     session: {
       instance: random(16),
-      keysOf: (peer) => trusted.keysOf(peer.toString()),
-      onProved: (peer, { slot }) => {
-        const acknowledgement = trusted.proved(peer.toString(), slot)
-        if (acknowledgement !== null) pairing.confirmedBySession(peer.toString(), acknowledgement)
-      },
-      farewellTo: (peer) => trusted.farewellTo(peer.toString()),
-      onRevoked: (peer, farewell) => trusted.revokedBy(peer.toString(), farewell),
-      onDisowned: (peer, offered) => trusted.disowned(peer.toString(), offered),
-      dispatch: (name, version, value, context) => protocols.dispatch(name, version, value, context),
-      serveStream: (name, version, value, context) => protocols.serveStream(name, version, value, context),
-      receiveEvent: (name, version, value, context) => protocols.receiveEvent(name, version, value, context),
+      trust: trusted,
+      calls: protocols.calls,
     },
     onSession: (peer) => {
       messaging.pump(peer)
@@ -155,7 +147,7 @@ async function assemble(
             // What is lost on a path that died is sent again over the one that took its place: the receiver knows it by its id.
             const signal = AbortSignal.any([closed, live.forsaken])
             const { name, version } = messaging.protocol
-            return metrics.handedOver(live.request(name, version, value, { signal }), { signal: closed })
+            return metrics.handedOver(live.request({ name, version, value }, { signal }), { signal: closed })
           }
     },
     budgetOf: (peer) => connections.sessionOf(peer)?.budget ?? null,
@@ -180,7 +172,7 @@ async function assemble(
     log,
   })
 
-  const release = (peer: string): void => {
+  const release = (peer: PeerId): void => {
     if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
   }
   const pairing = new PairingService({
@@ -198,6 +190,7 @@ async function assemble(
     onUnfinished: (peer) => connections.connectNow(peer),
   })
 
+  trusted.whenConfirmed((peer, acknowledgement) => pairing.confirmedBySession(peer, acknowledgement))
   protocols.attach({
     protocol: pairingProtocol,
     access: 'strangers',
@@ -207,7 +200,7 @@ async function assemble(
     protocol: sessionProtocol,
     access: 'paired',
     refuse: (stream, connection) =>
-      refuseDevice(stream, trusted.farewellTo(connection.remotePeer.toString()), clock),
+      refuseDevice(stream, trusted.farewellTo(peerIdOf(connection.remotePeer)), clock),
     handle: (stream, connection, { signal }) => connections.accept(stream, connection, signal),
   })
   protocols.register(messaging.protocol)

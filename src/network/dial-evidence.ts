@@ -1,11 +1,12 @@
 import type { Clock } from '../api.ts'
 import { dialObstacle, type DialObstacle } from './dial-obstacle.ts'
 import type { DialRecord, PeerEvidence } from './reach-finding.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** One dial to one address, from its beginning. */
 export interface DialAttempt {
   /** Base58btc. */
-  peer: string
+  peer: PeerId
   /** Multiaddr without the peer's id at its end. */
   address: string
   /** Settles as the dial does. */
@@ -32,11 +33,11 @@ const staleMs = 60_000
 /** Remembers what came of dials to each peer, and when it was heard on the local network. Of at most 256 peers each. */
 export class DialEvidence {
   readonly #clock: Clock
-  readonly #isConnected: (peer: string) => boolean
-  readonly #dialled = new Map<string, Map<string, Dialled>>()
-  readonly #heard = new Map<string, { announcedAtMs: readonly number[]; lastAtMs: number }>()
+  readonly #isConnected: (peer: PeerId) => boolean
+  readonly #dialled = new Map<PeerId, Map<string, Dialled>>()
+  readonly #heard = new Map<PeerId, { announcedAtMs: readonly number[]; lastAtMs: number }>()
 
-  constructor(clock: Clock, isConnected: (peer: string) => boolean) {
+  constructor(clock: Clock, isConnected: (peer: PeerId) => boolean) {
     this.#clock = clock
     this.#isConnected = isConnected
   }
@@ -60,7 +61,7 @@ export class DialEvidence {
     )
   }
 
-  heard(peer: string): void {
+  heard(peer: PeerId): void {
     const nowMs = this.#clock.monotonic()
     const before = this.#heard.get(peer)?.announcedAtMs ?? []
     const isSame = nowMs - (before.at(-1) ?? -Infinity) < sameAnnouncementMs
@@ -70,16 +71,16 @@ export class DialEvidence {
     dropOldest(this.#heard)
   }
 
-  lost(peer: string): void {
+  lost(peer: PeerId): void {
     this.#heard.delete(peer)
   }
 
   /** Those heard since then. */
-  heardSince(atMs: number): string[] {
+  heardSince(atMs: number): PeerId[] {
     return [...this.#heard].flatMap(([peer, { lastAtMs }]) => (lastAtMs >= atMs ? [peer] : []))
   }
 
-  of(peer: string): PeerEvidence {
+  of(peer: PeerId): PeerEvidence {
     const nowMs = this.#clock.monotonic()
     const attempts = [...(this.#dialled.get(peer) ?? [])].flatMap(([address, dialled]) =>
       isStale(dialled, nowMs) ? [] : [recordOf(address, dialled, nowMs)],
@@ -88,7 +89,7 @@ export class DialEvidence {
     return { announcedAtMs, heardAtMs: lastAtMs, isConnected: this.#isConnected(peer), attempts }
   }
 
-  #at(peer: string, address: string, nowMs: number): Dialled | null {
+  #at(peer: PeerId, address: string, nowMs: number): Dialled | null {
     const addresses = this.#dialled.get(peer) ?? new Map<string, Dialled>()
     this.#dialled.delete(peer) // to the end of the order
     this.#dialled.set(peer, addresses)
@@ -118,7 +119,7 @@ function recordOf(address: string, dialled: Dialled, nowMs: number): DialRecord 
   return { address, sinceMs, waitedMs: waitedMs + (nowMs - startedAtMs), obstacle }
 }
 
-function dropOldest(map: Map<string, unknown>): void {
+function dropOldest<Key>(map: Map<Key, unknown>): void {
   if (map.size <= maxPeers) return
   const [oldest] = map.keys()
   if (oldest !== undefined) map.delete(oldest)

@@ -2,10 +2,11 @@ import type { Log, LogLevel } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { MisfitError } from './protocol-definitions.ts'
 import { DeclaredFailure } from './remote-error.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface Failure {
   event: 'request.failed' | 'stream.failed' | 'event.not-handled'
-  peer: string
+  peer: PeerId
   name: string
   version: number
   error: unknown

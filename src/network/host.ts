@@ -3,9 +3,14 @@ import type { Identify } from '@libp2p/identify'
 import { FaultTolerance } from '@libp2p/interface'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
-import { peerIdFromString } from '@libp2p/peer-id'
 import type { Ping } from '@libp2p/ping'
-import type { Connection, ConnectionProtector, IdentifyResult, PeerId, Stream } from '@libp2p/interface'
+import type {
+  Connection,
+  ConnectionProtector,
+  IdentifyResult,
+  PeerId as Libp2pPeerId,
+  Stream,
+} from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { SpacedockError } from '../errors.ts'
@@ -27,6 +32,8 @@ import { reach, type Reach, type RelayOptions } from './reach.ts'
 import { pingService } from './ping-service.ts'
 import { isRelayed, isRelayedConnection } from './relayed-address.ts'
 import type { SimultaneousOpen } from './relay/simultaneous-open.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { libp2pPeer, peerIdOf } from '../peer-id.ts'
 
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
 export interface Host {
@@ -34,7 +41,7 @@ export interface Host {
   /** Null when it was made without one. */
   readonly dht: DhtClient | null
   /** Base58btc. */
-  readonly peerId: string
+  readonly peerId: PeerId
   /** Where this host can be dialled from elsewhere, the best first, each ending in /p2p/PEERID. */
   addresses(): Multiaddr[]
   /**
@@ -48,16 +55,18 @@ export interface Host {
   listeningPort(): number | null
   /** The open connection to this peer, or a new one; whoever answers has proved to be it. */
   connect(
-    peerId: string,
+    peerId: PeerId,
     addresses: readonly (string | Multiaddr)[],
     options: { signal: AbortSignal },
   ): Promise<Connection>
   /** A new connection to this peer, also when there is one already. Direct addresses are tried first. */
   dial(
-    peerId: string,
+    peerId: PeerId,
     addresses: readonly (string | Multiaddr)[],
     options: { signal: AbortSignal },
   ): Promise<Connection>
+  /** Those that are there, whatever their status. */
+  connectionsTo(peer: PeerId): Connection[]
   /** Addresses of this host came or went. */
   networkChanged(): void
   /** Null when the host uses no relays. */
@@ -81,7 +90,7 @@ export interface Host {
   onConnection(listener: (connection: Connection) => void): void
   openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
   /** Closes every connection to this peer, whatever runs over it. */
-  disconnect(peerId: string): void
+  disconnect(peerId: PeerId): void
   stop(): Promise<void>
 }
 
@@ -199,7 +208,7 @@ function servicesOf(
   { dht, relay }: HostOptions,
   own: OwnAddresses,
 ): ServiceFactoryMap<Record<string, unknown>> {
-  const isTrusted = (peer: PeerId): boolean => relay?.isPaired(peer) === true
+  const isTrusted = (peer: Libp2pPeerId): boolean => relay?.isPaired(peer) === true
   const services = { identify: scopedIdentify({ own: () => own.all(), isTrusted }), ping: pingService() }
   if (dht === undefined) return services
   const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = { ...services, dht }
@@ -228,7 +237,8 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
     simultaneousOpen: ways.simultaneousOpen,
     veil: ways.veil,
     dht,
-    peerId: libp2p.peerId.toString(),
+    peerId: peerIdOf(libp2p.peerId),
+    connectionsTo: (peer) => libp2p.getConnections(libp2pPeer(peer)),
     addresses: () => usableElsewhere(libp2p.getMultiaddrs()),
     outerAddresses: () => ways.outerAddresses(),
     listening: () => listen.map((address) => multiaddr(address)),
@@ -236,9 +246,7 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
       portOf(listen.map((address) => multiaddr(address))) ?? portOf(libp2p.getMultiaddrs()),
 
     async connect(peerId, addresses, { signal }) {
-      const peer = peerIdFromString(peerId)
-      const [open] = libp2p
-        .getConnections(peer)
+      const [open] = this.connectionsTo(peerId)
         .filter((connection) => connection.status === 'open')
         .sort((one, other) => Number(isRelayedConnection(one)) - Number(isRelayedConnection(other)))
       if (open !== undefined) return open
@@ -284,12 +292,12 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
     },
 
     async toldAddresses(peer) {
-      const known = await libp2p.peerStore.get(peer).catch(() => null)
+      const known = await libp2p.peerStore.get(libp2pPeer(peer)).catch(() => null)
       return known?.addresses.map((each) => each.multiaddr) ?? []
     },
 
     toldProtocols: (peer) =>
-      libp2p.getConnections(peer).flatMap((connection) => toldProtocols.get(connection) ?? []),
+      libp2p.getConnections(libp2pPeer(peer)).flatMap((connection) => toldProtocols.get(connection) ?? []),
 
     onIdentified(listener) {
       const onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => listener(detail.connection)
@@ -308,7 +316,7 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
       connection.newStream(protocol, { signal, runOnLimitedConnection: true }),
 
     disconnect(peerId) {
-      const connections = libp2p.getConnections(peerIdFromString(peerId))
+      const connections = this.connectionsTo(peerId)
       // abort() drops the socket at once; close() would wait for the other side.
       for (const connection of connections) connection.abort(new Error('not paired any more'))
     },

@@ -1,13 +1,16 @@
-import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
-import type { ByteStream, Device, ErrorSchemas, EventProtocol, Log, Protocol } from '../api.ts'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import type { Device, ErrorSchemas, EventProtocol, Log, Protocol } from '../api.ts'
 import type { StreamProtocol as ByteStreamProtocol } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { ApplicationProtocols } from './application-protocols.ts'
 import { decodeJson, encodeJson } from './json-text.ts'
 import { describeError } from './remote-error.ts'
+import type { CallHandler } from './session/call.ts'
 import { maxMessageBytes } from './session/request-header.ts'
 import { serve } from './request-response.ts'
 import type { Clock } from '../api.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdOf } from '../peer-id.ts'
 /** A protocol that has libp2p streams to itself. */
 export interface StreamProtocol {
   /** Such as `/spacedock/pairing/1.0.0`. */
@@ -39,7 +42,7 @@ export interface ProtocolRegistryOptions {
  */
 export class ProtocolRegistry {
   readonly #options: ProtocolRegistryOptions
-  readonly #applications: ApplicationProtocols<PeerId>
+  readonly #applications: ApplicationProtocols
   readonly #closing = new AbortController()
   /** Streams being handled, oldest first. */
   readonly #strangers = new Set<Stream>()
@@ -93,34 +96,9 @@ export class ProtocolRegistry {
     }
   }
 
-  /** Answers one request of a paired device; see ApplicationProtocols. */
-  dispatch(
-    name: string,
-    version: number,
-    value: unknown,
-    options: { peerId: PeerId; signal: AbortSignal },
-  ): Promise<unknown> {
-    return this.#applications.dispatch(name, version, value, options)
-  }
-
-  /** Serves one stream of a paired device; see ApplicationProtocols. */
-  serveStream(
-    name: string,
-    version: number,
-    value: unknown,
-    options: { peerId: PeerId; signal: AbortSignal; accept: () => ByteStream },
-  ): Promise<void> {
-    return this.#applications.serveStream(name, version, value, options)
-  }
-
-  /** Handles one event of a paired device; see ApplicationProtocols. */
-  receiveEvent(
-    name: string,
-    version: number,
-    value: unknown,
-    options: { peerId: PeerId; signal: AbortSignal },
-  ): Promise<void> {
-    return this.#applications.receiveEvent(name, version, value, options)
+  /** Answers what paired devices call for over their sessions. */
+  get calls(): CallHandler {
+    return this.#applications
   }
 
   /** What is served under this name, the newest first. */
@@ -144,10 +122,10 @@ export class ProtocolRegistry {
   async #receive(definition: StreamProtocol, stream: Stream, connection: Connection): Promise<void> {
     const { isPaired, deviceOf, log } = this.#options
     const { protocol, access } = definition
-    const paired = isPaired(connection.remotePeer)
+    const peer = peerIdOf(connection.remotePeer)
+    const paired = isPaired(peer)
     // Decided before a byte is read: nothing an unpaired peer sends is ever looked at.
-    const allowed =
-      access === 'strangers' || (access === 'paired' ? paired : deviceOf(connection.remotePeer) !== undefined)
+    const allowed = access === 'strangers' || (access === 'paired' ? paired : deviceOf(peer) !== undefined)
     try {
       if (!allowed && definition.refuse !== undefined) await definition.refuse(stream, connection)
       else if (!allowed) stream.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
@@ -191,6 +169,7 @@ export class ProtocolRegistry {
       access: 'trusted',
       handle: async (stream, connection, { signal }) => {
         const { clock } = this.#options
+        const peerId = peerIdOf(connection.remotePeer)
         const serveOptions = {
           maxBytes: maxMessageBytes,
           signal,
@@ -198,7 +177,7 @@ export class ProtocolRegistry {
         }
         await serve(stream, serveOptions, (question, { signal }) =>
           answer(() =>
-            this.dispatch(name, version, decodeJson(question), { peerId: connection.remotePeer, signal }),
+            this.#applications.request({ name, version, value: decodeJson(question) }, { peerId, signal }),
           ),
         )
       },

@@ -1,5 +1,4 @@
-import type { Connection, PeerId, Stream } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
+import type { Connection, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { ConnectionPath, Log } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
@@ -28,6 +27,8 @@ import { Internet, type InternetSettings } from './internet.ts'
 import { fraction, type Machine } from './machine.ts'
 import type { Metrics } from './metrics.ts'
 import type { TrustedPeers } from './trusted-peers.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdOf } from '../peer-id.ts'
 
 export interface ConnectionsParts {
   store: Store
@@ -49,8 +50,8 @@ export interface ConnectionsParts {
     'localPeer' | 'onRoundTrip' | 'countBytes' | 'random' | 'clock' | 'log' | 'signal'
   >
   /** The device has a session: its first, or one that takes the place of another. */
-  onSession: (peer: string) => void
-  onSessionEnded: (peer: string) => void
+  onSession: (peer: PeerId) => void
+  onSessionEnded: (peer: PeerId) => void
 }
 
 /** Keeps every paired device connected, by all the ways there are, and writes down what comes of it. */
@@ -74,7 +75,7 @@ export class Connections {
     const { clock, random } = machine
     this.#session = {
       ...parts.session,
-      localPeer: host.libp2p.peerId,
+      localPeer: host.peerId,
       onRoundTrip: (connection, roundTripMs) => this.#measured(connection, roundTripMs),
       countBytes: metrics.passed,
       random,
@@ -82,23 +83,21 @@ export class Connections {
       log,
     }
     this.supervisor = new ConnectionSupervisor({
-      localPeer: host.libp2p.peerId,
-      devices: () => trusted.wanted().map((peer) => peerIdFromString(peer)),
-      isDevice: (peer) => trusted.isWanted(peer.toString()),
+      localPeer: host.peerId,
+      devices: () => trusted.wanted(),
+      isDevice: (peer) => trusted.isWanted(peer),
       addressesOf: (peer) => this.#dialable(peer),
-      connectionsTo: (peer) => host.libp2p.getConnections(peer),
+      connectionsTo: (peer) => host.connectionsTo(peer),
       dial: (peer, addresses, { signal, anew }) =>
-        anew
-          ? host.dial(peer.toString(), addresses, { signal })
-          : host.connect(peer.toString(), addresses, { signal }),
+        anew ? host.dial(peer, addresses, { signal }) : host.connect(peer, addresses, { signal }),
       openSession: (connection, { signal }) => openSession(connection, { ...this.#session, signal }),
       onSession: (session) => this.#started(session),
-      onSessionEnded: (peer, { reason }, failure) => this.#ended(peer.toString(), reason, failure),
-      onAttemptFailed: (peer, failure) => this.#failed(peer.toString(), failure),
-      onUnknownDevice: (peer, failure) => store.registry.disconnected(peer.toString(), failure),
+      onSessionEnded: (peer, { reason }, failure) => this.#ended(peer, reason, failure),
+      onAttemptFailed: (peer, failure) => this.#failed(peer, failure),
+      onUnknownDevice: (peer, failure) => store.registry.disconnected(peer, failure),
       onRenewalFailed: (peer, error) => {
-        log('debug', 'session.not-renewed', { peer: peer.toString(), error: String(error) })
-        this.internet?.presence.look(peer.toString())
+        log('debug', 'session.not-renewed', { peer: peer, error: String(error) })
+        this.internet?.presence.look(peer)
       },
       onWake: () => this.#lookAnew(),
       random: () => fraction(random),
@@ -106,14 +105,14 @@ export class Connections {
     })
     this.#directPaths = new DirectPaths({
       sessionOf: (peer) => this.supervisor.sessionOf(peer),
-      connectionsTo: (peer) => host.libp2p.getConnections(peer),
+      connectionsTo: (peer) => host.connectionsTo(peer),
       addressesOf: async (peer) => [...this.#dialable(peer), ...(await host.toldAddresses(peer))],
-      dial: (peer, addresses, { signal }) => host.dial(peer.toString(), addresses, { signal }),
+      dial: (peer, addresses, { signal }) => host.dial(peer, addresses, { signal }),
       openThroughNats: async (relayed, { signal }) => {
         if (host.simultaneousOpen === null) throw new Error('this host uses no relays')
         return host.simultaneousOpen.open(relayed, { signal })
       },
-      isAsker: (peer) => host.peerId < peer.toString(),
+      isAsker: (peer) => host.peerId < peer,
       moveSession: (connection, { signal }) => this.supervisor.moveTo(connection, { signal }),
       clock,
       log,
@@ -161,7 +160,7 @@ export class Connections {
         onOtherVersion: (peer, version) => {
           this.#unreadRecords.set(peer, version)
           const error = new OtherVersionError('records', [version], [recordVersion])
-          this.supervisor.refused(peerIdFromString(peer), error)
+          this.supervisor.refused(peer, error)
         },
       })
     this.internet = settings === null ? null : internet(settings)
@@ -179,7 +178,7 @@ export class Connections {
     this.#stopListening.push(
       store.trust.onChange((peer) => {
         this.#unreadRecords.delete(peer)
-        const connections = host.libp2p.getConnections(peerIdFromString(peer))
+        const connections = host.connectionsTo(peer)
         for (const connection of connections) void this.#rememberAddress(connection)
         this.internet?.presence.devicesChanged()
       }),
@@ -199,12 +198,12 @@ export class Connections {
     await Promise.allSettled([this.localNetwork?.stop(), this.internet?.stop()])
   }
 
-  sessionOf(peer: string): Session | undefined {
-    return this.supervisor.sessionOf(peerIdFromString(peer))
+  sessionOf(peer: PeerId): Session | undefined {
+    return this.supervisor.sessionOf(peer)
   }
 
-  connectNow(peer: string): void {
-    this.supervisor.connectNow(peerIdFromString(peer))
+  connectNow(peer: PeerId): void {
+    this.supervisor.connectNow(peer)
   }
 
   /** Serves the session protocol: the other device opens one. */
@@ -212,25 +211,25 @@ export class Connections {
     try {
       this.supervisor.admit(await acceptSession(stream, connection, { ...this.#session, signal }))
     } catch (error) {
-      if (error instanceof OtherVersionError) this.supervisor.refused(connection.remotePeer, error)
+      if (error instanceof OtherVersionError) this.supervisor.refused(peerIdOf(connection.remotePeer), error)
       throw error
     }
   }
 
   /** Where a device was last, where it is seen, and where it says that it is: by turns, so that no way waits for another. */
-  addressesOf(peer: string): string[] {
+  addressesOf(peer: PeerId): string[] {
     const { registry } = this.#parts.store
     return takeTurns(registry.addressesOf(peer), this.internet?.presence.addressesOf(peer) ?? [])
   }
 
   #dialable(peer: PeerId): Multiaddr[] {
-    return this.addressesOf(peer.toString()).map((address) => multiaddr(address))
+    return this.addressesOf(peer).map((address) => multiaddr(address))
   }
 
   #started(session: Session): void {
     const { store, metrics, log, onSession } = this.#parts
     const { remotePeer, connection } = session
-    const peer = remotePeer.toString()
+    const peer = remotePeer
     const address = connection.remoteAddr.toString()
     const path = pathOf(connection)
     this.#unreadRecords.delete(peer)
@@ -242,7 +241,7 @@ export class Connections {
     onSession(peer)
   }
 
-  #ended(peer: string, reason: string, failure: SpacedockError | null): void {
+  #ended(peer: PeerId, reason: string, failure: SpacedockError | null): void {
     const { store, metrics, log, onSessionEnded } = this.#parts
     log('info', 'session.ended', { peer, reason })
     metrics.sessionLost(peer)
@@ -251,7 +250,7 @@ export class Connections {
     this.internet?.presence.look(peer)
   }
 
-  #failed(peer: string, failure: SpacedockError): void {
+  #failed(peer: PeerId, failure: SpacedockError): void {
     const { store, metrics, log } = this.#parts
     const { code, message } = failure
     log('debug', 'session.attempt-failed', { peer, code, message, causes: failureCauses(failure) })
@@ -260,8 +259,8 @@ export class Connections {
   }
 
   /** It serves the session, or says where it is, in other versions only: whatever an attempt failed with, that is why. */
-  #otherVersion(peer: string): OtherVersionError | null {
-    const told = this.#parts.host.toldProtocols(peerIdFromString(peer))
+  #otherVersion(peer: PeerId): OtherVersionError | null {
+    const told = this.#parts.host.toldProtocols(peer)
     const versions = otherVersionsTold(told, sessionProtocol)
     if (versions.length > 0) return new OtherVersionError('Spacedock’s protocol', versions, [sessionVersion])
     const unread = this.#unreadRecords.get(peer)
@@ -269,14 +268,15 @@ export class Connections {
   }
 
   #measured({ remotePeer, id }: Connection, roundTripMs: number): void {
-    const inUse = this.supervisor.sessionOf(remotePeer)?.connection.id
-    if (inUse === id) this.#parts.store.registry.measured(remotePeer.toString(), roundTripMs)
+    const peer = peerIdOf(remotePeer)
+    const inUse = this.supervisor.sessionOf(peer)?.connection.id
+    if (inUse === id) this.#parts.store.registry.measured(peer, roundTripMs)
   }
 
   /** There is news of where the device is. */
-  #sighted(peer: string): void {
-    this.supervisor.sighting(peerIdFromString(peer))
-    this.#directPaths.hurry(peerIdFromString(peer))
+  #sighted(peer: PeerId): void {
+    this.supervisor.sighting(peer)
+    this.#directPaths.hurry(peer)
   }
 
   #networkChanged(): void {
@@ -296,7 +296,7 @@ export class Connections {
   /** So that the device is found again, also when the first connection breaks before it has carried a session. */
   async #rememberAddress(connection: Connection): Promise<void> {
     const { host, store, trusted } = this.#parts
-    const peer = connection.remotePeer.toString()
+    const peer = peerIdOf(connection.remotePeer)
     if (trusted.keysOf(peer).length === 0) return
     const address = await host.dialableAddress(connection)
     if (address !== null && !this.#stopped) store.registry.reachableAt(peer, address.toString())

@@ -16,29 +16,30 @@ import type {
   SendResult,
   StreamProtocol,
 } from '../api.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 import { checkOptions, type OptionNames } from '../known-options.ts'
 
 /** What a device handle asks of the node it belongs to. */
 export interface DeviceActions {
-  describe(peer: string): DeviceInfo
-  send(peer: string, content: MessageContent, options: SendOptions): Promise<SendResult>
+  describe(peer: PeerId): DeviceInfo
+  send(peer: PeerId, content: MessageContent, options: SendOptions): Promise<SendResult>
   request<Request, Response, Errors extends ErrorSchemas>(
-    peer: string,
+    peer: PeerId,
     protocol: Protocol<Request, Response, Errors>,
     request: Request,
     options: RequestOptions,
   ): Promise<Response>
   openStream<Request, Errors extends ErrorSchemas>(
-    peer: string,
+    peer: PeerId,
     protocol: StreamProtocol<Request, Errors>,
     request: Request,
     options: CallOptions,
   ): Promise<ByteStream>
-  emit<Event>(peer: string, protocol: EventProtocol<Event>, event: Event, options: CallOptions): Promise<void>
-  versionsOf(peer: string, name: string, options: CallOptions): Promise<number[]>
-  ping(peer: string, options: CallOptions): Promise<PingResult>
-  rename(peer: string, name: string): void
-  revoke(peer: string): Promise<void>
+  emit<Event>(peer: PeerId, protocol: EventProtocol<Event>, event: Event, options: CallOptions): Promise<void>
+  versionsOf(peer: PeerId, name: string, options: CallOptions): Promise<number[]>
+  ping(peer: PeerId, options: CallOptions): Promise<PingResult>
+  rename(peer: PeerId, name: string): void
+  revoke(peer: PeerId): Promise<void>
 }
 
 const infoKeys = Object.keys({
@@ -67,7 +68,7 @@ const sendOptionNames: OptionNames<SendOptions> = { ...callOptionNames, expiresI
 export class DeviceHandle implements Device {
   declare readonly id: string
   declare readonly name: string
-  declare readonly peerId: string
+  declare readonly peerId: PeerId
   declare readonly state: DeviceState
   declare readonly needsPairing: DeviceInfo['needsPairing']
   declare readonly path: ConnectionPath | null
@@ -77,10 +78,10 @@ export class DeviceHandle implements Device {
   declare readonly roundTripMs: number | null
   declare readonly connectedSince: string | null
   declare readonly lastFailure: DeviceFailure | null
-  readonly #peer: string
+  readonly #peer: PeerId
   readonly #actions: DeviceActions
 
-  constructor(peer: string, actions: DeviceActions) {
+  constructor(peer: PeerId, actions: DeviceActions) {
     this.#peer = peer
     this.#actions = actions
     for (const key of infoKeys) {

@@ -1,4 +1,3 @@
-import { peerIdFromString } from '@libp2p/peer-id'
 import type {
   ByteStream,
   CallOptions,
@@ -26,6 +25,8 @@ import { versionsProtocol } from '../protocols/versions.ts'
 import { deviceIdOf } from '../store/device-id.ts'
 import type { Store } from '../store/store.ts'
 import { DeviceHandle, type DeviceActions } from './device-handle.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerOf } from '../peer-id.ts'
 
 export interface DevicesParts {
   /** Throws `closed` when the node is. */
@@ -43,9 +44,9 @@ const connectPatienceMs = 3_000
 /** The devices of a node as the application sees them, one handle each. */
 export class Devices implements DeviceActions {
   readonly #parts: DevicesParts
-  readonly #handles = new Map<string, DeviceHandle>()
+  readonly #handles = new Map<PeerId, DeviceHandle>()
   /** The event last emitted to each device, which the next one waits for to be handed over. */
-  readonly #emitting = new Map<string, Promise<void>>()
+  readonly #emitting = new Map<PeerId, Promise<void>>()
 
   constructor(parts: DevicesParts) {
     this.#parts = parts
@@ -57,15 +58,15 @@ export class Devices implements DeviceActions {
   }
 
   find(reference: string): Device {
-    return this.handle(this.#parts.store.registry.find(reference).peerId)
+    return this.handle(peerOf(this.#parts.store.registry.find(reference)))
   }
 
   /** Only for a peer that is trusted. */
-  trusted(peer: string): Device | undefined {
+  trusted(peer: PeerId): Device | undefined {
     return this.#parts.store.trust.get(peer)?.state === 'active' ? this.handle(peer) : undefined
   }
 
-  trustedPeers(): string[] {
+  trustedPeers(): PeerId[] {
     const active = this.#parts.store.trust.list().filter(({ state }) => state === 'active')
     return active.map(({ peerId }) => peerId)
   }
@@ -74,13 +75,13 @@ export class Devices implements DeviceActions {
     return this.trustedPeers().length
   }
 
-  handle(peer: string): DeviceHandle {
+  handle(peer: PeerId): DeviceHandle {
     const known = this.#handles.get(peer) ?? new DeviceHandle(peer, this)
     this.#handles.set(peer, known)
     return known
   }
 
-  describe(peer: string): DeviceInfo {
+  describe(peer: PeerId): DeviceInfo {
     const id = deviceIdOf(peer)
     const gone: DeviceInfo = {
       id,
@@ -99,7 +100,7 @@ export class Devices implements DeviceActions {
     return this.#parts.store.registry.get(peer) ?? gone
   }
 
-  async send(peer: string, content: MessageContent, options: SendOptions): Promise<SendResult> {
+  async send(peer: PeerId, content: MessageContent, options: SendOptions): Promise<SendResult> {
     const { signal, expiresInMs } = options
     this.requirePaired(peer)
     signal?.throwIfAborted()
@@ -109,7 +110,7 @@ export class Devices implements DeviceActions {
   }
 
   async request<Request, Response, Errors extends ErrorSchemas>(
-    peer: string,
+    peer: PeerId,
     protocol: Protocol<Request, Response, Errors>,
     request: Request,
     { signal, timeoutMs }: RequestOptions,
@@ -121,26 +122,24 @@ export class Devices implements DeviceActions {
     }
     await this.#untilReachable(peer, signal)
     const options = { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) }
-    return callProtocol(protocol, request, async (name, version, value) =>
-      this.#session(peer).request(name, version, value, options),
-    )
+    return callProtocol(protocol, request, async (call) => this.#session(peer).request(call, options))
   }
 
   async openStream<Request, Errors extends ErrorSchemas>(
-    peer: string,
+    peer: PeerId,
     protocol: StreamProtocol<Request, Errors>,
     request: Request,
     { signal }: CallOptions,
   ): Promise<ByteStream> {
     await this.#untilReachable(peer, signal)
     const options = signal === undefined ? {} : { signal }
-    return openProtocolStream(protocol, request, async (name, version, value, translation) =>
-      this.#session(peer).openStream(name, version, value, { ...options, ...translation }),
+    return openProtocolStream(protocol, request, async (call, translation) =>
+      this.#session(peer).openStream(call, { ...options, ...translation }),
     )
   }
 
   async emit<Event>(
-    peer: string,
+    peer: PeerId,
     protocol: EventProtocol<Event>,
     event: Event,
     { signal }: CallOptions,
@@ -151,7 +150,9 @@ export class Devices implements DeviceActions {
       const checked = await checkEvent(protocol, event)
       await before
       signal?.throwIfAborted()
-      return { sent: this.#session(peer).emit(protocol.name, protocol.version, checked) }
+      return {
+        sent: this.#session(peer).emit({ name: protocol.name, version: protocol.version, value: checked }),
+      }
     })()
     const handed = settled(handing)
     this.#emitting.set(peer, handed)
@@ -163,7 +164,7 @@ export class Devices implements DeviceActions {
     }
   }
 
-  async versionsOf(peer: string, name: string, options: CallOptions): Promise<number[]> {
+  async versionsOf(peer: PeerId, name: string, options: CallOptions): Promise<number[]> {
     return this.request(
       peer,
       versionsProtocol(() => []),
@@ -172,7 +173,7 @@ export class Devices implements DeviceActions {
     )
   }
 
-  async ping(peer: string, { signal }: CallOptions): Promise<PingResult> {
+  async ping(peer: PeerId, { signal }: CallOptions): Promise<PingResult> {
     await this.#untilReachable(peer, signal)
     const session = this.#session(peer)
     const roundTripMs = await session.ping(signal === undefined ? {} : { signal }).catch((error: unknown) => {
@@ -188,7 +189,7 @@ export class Devices implements DeviceActions {
     }
   }
 
-  rename(peer: string, name: string): void {
+  rename(peer: PeerId, name: string): void {
     this.#parts.requireOpen()
     // One that does not know this device any more keeps its name, and may be given another.
     const state = this.#parts.store.trust.get(peer)?.state
@@ -197,7 +198,7 @@ export class Devices implements DeviceActions {
   }
 
   /** The tombstone is durable and every connection closed when this resolves; a device that is there knows it. */
-  async revoke(peer: string): Promise<void> {
+  async revoke(peer: PeerId): Promise<void> {
     this.#parts.requireOpen()
     const { store, supervisor, messaging } = this.#parts
     try {
@@ -207,18 +208,18 @@ export class Devices implements DeviceActions {
       const record = store.trust.get(peer)
       if (record?.state === 'revoked') {
         messaging.dropped(peer, this.#notPaired(peer))
-        await supervisor.drop(peerIdFromString(peer), record.farewell)
+        await supervisor.drop(peer, record.farewell)
       }
     }
   }
 
   /** Throws `not-paired`, or `closed`. */
-  requirePaired(peer: string): void {
+  requirePaired(peer: PeerId): void {
     this.#parts.requireOpen()
     if (this.#parts.store.trust.get(peer)?.state !== 'active') throw this.#notPaired(peer)
   }
 
-  #notPaired(peer: string): SpacedockError {
+  #notPaired(peer: PeerId): SpacedockError {
     const { name, needsPairing } = this.describe(peer)
     const why =
       needsPairing === 'revoked'
@@ -232,7 +233,7 @@ export class Devices implements DeviceActions {
   }
 
   /** Rejects with `not-paired`, `closed`, `offline` or the signal's reason. */
-  async #untilReachable(peer: string, signal: AbortSignal | undefined): Promise<void> {
+  async #untilReachable(peer: PeerId, signal: AbortSignal | undefined): Promise<void> {
     this.requirePaired(peer)
     signal?.throwIfAborted()
     await this.#untilConnected(peer, signal)
@@ -241,14 +242,14 @@ export class Devices implements DeviceActions {
   }
 
   /** The one in use at this moment: it may be another one after the next `await`. Throws `closed` or `offline`. */
-  #session(peer: string): Session {
+  #session(peer: PeerId): Session {
     this.#parts.requireOpen()
-    const session = this.#parts.supervisor.sessionOf(peerIdFromString(peer))
+    const session = this.#parts.supervisor.sessionOf(peer)
     if (session !== undefined) return session
     throw this.#offline(peer)
   }
 
-  #offline(peer: string, cause?: Error): SpacedockError {
+  #offline(peer: PeerId, cause?: Error): SpacedockError {
     return new SpacedockError('offline', `The device "${this.describe(peer).name}" is not connected.`, {
       hint: 'Check that it is on, that Spacedock runs on it, and that both devices are on the same network.',
       cause,
@@ -256,7 +257,7 @@ export class Devices implements DeviceActions {
   }
 
   /** Waits for a device of which it is not known yet whether it is there: just paired, or this node just started. */
-  async #untilConnected(peer: string, signal: AbortSignal | undefined): Promise<void> {
+  async #untilConnected(peer: PeerId, signal: AbortSignal | undefined): Promise<void> {
     const { registry } = this.#parts.store
     if (registry.get(peer)?.state !== 'paired') return
     const known = new AbortController()

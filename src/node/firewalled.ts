@@ -5,11 +5,12 @@ import { describeFinding } from '../finding-text.ts'
 import { Pace } from '../network/pace.ts'
 import { findObstacle } from '../network/reach-finding.ts'
 import { completeFinding } from '../protocols/obstacle-watch.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface FirewalledParts {
   evidence: DialEvidence
   clock: Clock
-  nameOf: (peer: string) => string | null
+  nameOf: (peer: PeerId) => string | null
   ownPort: () => number | null
   /** Asks who is on the local network. */
   look: () => void
@@ -25,7 +26,7 @@ export class Firewalled {
   }
 
   /** What is told of a device that could not be connected to. */
-  explain(peer: string, failure: SpacedockError): Omit<DeviceFailure, 'at'> {
+  explain(peer: PeerId, failure: SpacedockError): Omit<DeviceFailure, 'at'> {
     const { evidence, clock, look } = this.#parts
     const { code, message, hint = null } = failure
     const plain = { code, message, hint, finding: null }
@@ -37,7 +38,7 @@ export class Firewalled {
     return plain
   }
 
-  #finding(peer: string): ReachFinding | null {
+  #finding(peer: PeerId): ReachFinding | null {
     const { evidence, nameOf, ownPort } = this.#parts
     const found = findObstacle(evidence.of(peer), 'seen')
     return found === null ? null : completeFinding(found, { peer, name: nameOf(peer), ownPort: ownPort() })

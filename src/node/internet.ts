@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import type { PeerId } from '@libp2p/interface'
 import type { Clock, Log, NodeOptions } from '../api.ts'
 import { systemClock } from '../clock.ts'
 import { dhtService } from '../network/dht/dht-service.ts'
@@ -13,6 +12,8 @@ import type { Host, HostOptions } from '../network/host.ts'
 import { usableInterfaces } from '../network/interfaces.ts'
 import { RendezvousNodes } from '../network/relay/rendezvous-nodes.ts'
 import { suite1 } from '../pairing/suite.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdOf } from '../peer-id.ts'
 
 /** Where devices meet that are in different networks. */
 export interface InternetSettings {
@@ -43,8 +44,14 @@ export function relayOptions(
   isPaired: (peer: PeerId) => boolean,
 ): HostOptions['relay'] {
   if (lanOnly) return undefined
-  const relays = new Set(rendezvous.map((address) => parsePeerAddress(address).peer))
-  return { isRelay: (peer) => relays.has(peer), isPaired, public: dht === 'public', clock, log }
+  const relays = new Set<string>(rendezvous.map((address) => parsePeerAddress(address).peer))
+  return {
+    isRelay: (peer) => relays.has(peer),
+    isPaired: (peer) => isPaired(peerIdOf(peer)),
+    public: dht === 'public',
+    clock,
+    log,
+  }
 }
 
 export interface InternetParts {
@@ -54,13 +61,13 @@ export interface InternetParts {
   clock: Clock
   log: Log
   devices: () => readonly PairedDevice[]
-  isConnected: (peer: string) => boolean
+  isConnected: (peer: PeerId) => boolean
   /** A rendezvous node, and its relay with it, is there, for the first time or again. */
   onNodeConnected: () => void
   /** A paired device has told where it is now. */
-  onFound: (peer: string) => void
+  onFound: (peer: PeerId) => void
   /** It has told it in a way that only another version can read. */
-  onOtherVersion: (peer: string, version: number) => void
+  onOtherVersion: (peer: PeerId, version: number) => void
 }
 
 /** What finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */

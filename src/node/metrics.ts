@@ -1,6 +1,7 @@
 import { type ByPath, type NodeMetrics, type PairingOutcome, pairingOutcomes } from '../metrics.ts'
 import type { Inbox } from '../store/inbox.ts'
 import type { Outbox } from '../store/outbox.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 type Path = keyof ByPath
 type Role = keyof NodeMetrics['pairings']
@@ -30,12 +31,12 @@ export class Metrics {
     this.#retries.connections++
   }
 
-  sessionOpened(peer: string, path: Path): void {
+  sessionOpened(peer: PeerId, path: Path): void {
     this.#sessions.opened++
     this.#openSessions.set(peer, path)
   }
 
-  sessionLost(peer: string): void {
+  sessionLost(peer: PeerId): void {
     if (this.#openSessions.delete(peer)) this.#sessions.lost++
   }
 

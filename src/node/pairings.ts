@@ -30,6 +30,7 @@ import { VersionWatch } from '../protocols/version-watch.ts'
 import type { Outreach } from '../protocols/outreach.ts'
 import type { PairingService } from '../protocols/pairing.ts'
 import type { Internet } from './internet.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface PairingsParts {
   pairing: PairingService
@@ -42,9 +43,9 @@ export interface PairingsParts {
   outreach: Outreach
   clock: Clock
   /** The name of a device that is known here; null of others. */
-  nameOf: (peer: string) => string | null
+  nameOf: (peer: PeerId) => string | null
   log: Log
-  deviceOf: (peer: string) => Device
+  deviceOf: (peer: PeerId) => Device
   emit: <K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]) => void
   /** `outcome`: `paired`, or the code of the error. */
   onEnded: (role: Role, outcome: string) => void
@@ -134,7 +135,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   if (!code.ok) throw new SpacedockError('invalid-code', code.message, { hint: code.hint })
   const peers = [...(options.peers ?? []), ...addresses.filter(isPeerAddress)]
   const given = givenAddresses(peers)
-  const published = new Set<string>()
+  const published = new Set<PeerId>()
   const keys = deriveCodeKeys(suite1, code.entropy)
   if (pairing.shows(keys)) {
     throw new SpacedockError('invalid-argument', 'This code is shown by this device itself.', {
@@ -200,7 +201,7 @@ function leaveRecord({ internet, log }: PairingsParts, keys: CodeKeys, signal: A
 }
 
 /** The same source, of which is remembered whom it has found. */
-function noting(source: CandidateSource, found: Set<string>): CandidateSource {
+function noting(source: CandidateSource, found: Set<PeerId>): CandidateSource {
   return {
     name: source.name,
     find: async (search) =>
@@ -247,7 +248,7 @@ function progressReporter(
   { localNetwork, emit, onEnded, evidence, clock, nameOf, host }: PairingsParts,
   role: Role,
   sessionId: string,
-  { onProgress, peers = [], published = new Set() }: PairOptions & { published?: ReadonlySet<string> },
+  { onProgress, peers = [], published = new Set() }: PairOptions & { published?: ReadonlySet<PeerId> },
 ): PairingReporter {
   const watching = new AbortController()
   const obstacles = new ObstacleWatch({

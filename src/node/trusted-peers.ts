@@ -1,25 +1,27 @@
-import type { PeerId } from '@libp2p/interface'
 import type { Clock, Log } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { PairKey } from '../network/session/session-hello.ts'
+import type { SessionTrust } from '../network/session/session-trust.ts'
 import { isFarewell } from '../pairing/farewell.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import { sameMac } from '../pairing/proofs.ts'
 import type { PairingTrust } from '../protocols/pairing-components.ts'
 import type { Store } from '../store/store.ts'
 import type { TrustRecord } from '../store/trust-record.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 const dailyMs = 24 * 3_600_000
 
 /** What pairings and sessions do to the stored trust. */
-export class TrustedPeers implements PairingTrust {
+export class TrustedPeers implements PairingTrust, SessionTrust {
   readonly #store: Store
   readonly #clock: Clock
   readonly #log: Log
-  readonly #onPaired: (peer: string) => void
+  readonly #onPaired: (peer: PeerId) => void
   #cancelTimer: () => void = () => {}
+  #onConfirmed: (peer: PeerId, acknowledgement: Uint8Array) => void = () => {}
 
-  constructor(store: Store, clock: Clock, log: Log, onPaired: (peer: string) => void) {
+  constructor(store: Store, clock: Clock, log: Log, onPaired: (peer: PeerId) => void) {
     this.#store = store
     this.#clock = clock
     this.#log = log
@@ -32,7 +34,7 @@ export class TrustedPeers implements PairingTrust {
   }
 
   /** The keys by which a peer may prove that it is paired, newest first; none for strangers and revoked devices. */
-  keysOf(peer: string): PairKey[] {
+  keysOf(peer: PeerId): PairKey[] {
     const { provisional, settled } = this.#store.registry.pairKeysOf(peer)
     const keys: PairKey[] = []
     if (provisional !== undefined) keys.push({ key: provisional.key, slot: 'provisional' })
@@ -44,22 +46,22 @@ export class TrustedPeers implements PairingTrust {
    * The peers to keep connected: those trusted, and those with which a pairing is still to be finished. Whoever was there last
    * is likely to be there again: the others come after.
    */
-  wanted(): string[] {
+  wanted(): PeerId[] {
     const { trust, contacts } = this.#store
     const active = trust.list().filter(({ state }) => state === 'active')
     const peers = [...new Set([...active, ...trust.provisionals()].map(({ peerId }) => peerId))]
-    const lastSeenMs = (peer: string): number => contacts.get(peer)?.lastSeenMs ?? 0
+    const lastSeenMs = (peer: PeerId): number => contacts.get(peer)?.lastSeenMs ?? 0
     return peers.sort((one, other) => lastSeenMs(other) - lastSeenMs(one))
   }
 
   /** Whether it is one of `wanted`. */
-  isWanted(peer: string): boolean {
+  isWanted(peer: PeerId): boolean {
     const { trust } = this.#store
     return trust.get(peer)?.state === 'active' || trust.provisional(peer) !== undefined
   }
 
   /** The peers of `wanted`, each with the key by which it is found again. */
-  pairKeys(): { peer: string; pairKey: Uint8Array }[] {
+  pairKeys(): { peer: PeerId; pairKey: Uint8Array }[] {
     const { trust } = this.#store
     return this.wanted().flatMap((peer) => {
       const settled = trust.get(peer)
@@ -94,7 +96,7 @@ export class TrustedPeers implements PairingTrust {
     this.#finish(peer)
   }
 
-  activateByLastWord(peer: string, acknowledgement: Uint8Array): boolean {
+  activateByLastWord(peer: PeerId, acknowledgement: Uint8Array): boolean {
     const waiting = this.#store.trust.provisional(peer)
     // Killed after it was written and before it was answered: the same word gets the same answer.
     if (waiting === undefined) return this.#isActive(peer, acknowledgement)
@@ -108,32 +110,31 @@ export class TrustedPeers implements PairingTrust {
     if (isOf(trust.provisional(peer), acknowledgement)) trust.dropProvisional(peer)
   }
 
-  /**
-   * A session's hello has proved this key: an unfinished pairing is finished by it, and its acknowledgement returned.
-   * Throws when the key has been taken away meanwhile.
-   */
-  proved(peer: string, slot: PairKey['slot']): Uint8Array | null {
-    if (slot === 'provisional') {
-      const acknowledgement = this.#store.trust.provisional(peer)?.acknowledgement ?? null
-      this.#finish(peer)
-      return acknowledgement
-    }
-    this.#trustAgain(peer)
-    return null
+  /** An unfinished pairing is finished by it. Throws when the key has been taken away meanwhile. */
+  proved(peer: PeerId, { slot }: Pick<PairKey, 'slot'>): void {
+    if (slot === 'settled') return this.#trustAgain(peer)
+    const acknowledgement = this.#store.trust.provisional(peer)?.acknowledgement ?? null
+    this.#finish(peer)
+    if (acknowledgement !== null) this.#onConfirmed(peer, acknowledgement)
   }
 
-  #isActive(peer: string, acknowledgement: Uint8Array): boolean {
+  /** Calls back when a session's hello has finished the pairing with this acknowledgement. There is one listener. */
+  whenConfirmed(listener: (peer: PeerId, acknowledgement: Uint8Array) => void): void {
+    this.#onConfirmed = listener
+  }
+
+  #isActive(peer: PeerId, acknowledgement: Uint8Array): boolean {
     const settled = this.#store.trust.get(peer)
     return settled?.state === 'active' && isOf(settled, acknowledgement)
   }
 
-  #finish(peer: string): void {
+  #finish(peer: PeerId): void {
     const unfinished = this.#store.trust.provisional(peer) !== undefined
     this.#store.trust.activate(peer)
     if (unfinished) this.#onPaired(peer)
   }
 
-  #trustAgain(peer: string): void {
+  #trustAgain(peer: PeerId): void {
     const record = this.#store.trust.get(peer)
     if (record?.state !== 'needs-pairing') return
     // The other side knows us again: it was the one that had lost its memory, and found it.
@@ -141,7 +142,7 @@ export class TrustedPeers implements PairingTrust {
   }
 
   /** What a device that was revoked is told when it comes back; undefined for all others. */
-  farewellTo(peer: string): Uint8Array | undefined {
+  farewellTo(peer: PeerId): Uint8Array | undefined {
     const record = this.#store.trust.get(peer)
     return record?.state === 'revoked' ? record.farewell : undefined
   }
@@ -150,7 +151,7 @@ export class TrustedPeers implements PairingTrust {
    * The device says that it has revoked this one. Returns whether that is authentic: then it stays so until the two are paired
    * again, and the key, which is good for nothing any more, is deleted. What waits for it waits on.
    */
-  revokedBy(peer: string, farewell: Uint8Array): boolean {
+  revokedBy(peer: PeerId, farewell: Uint8Array): boolean {
     const { trust, registry, identity } = this.#store
     const isAbout = (record: TrustRecord | undefined): boolean =>
       record !== undefined &&
@@ -170,7 +171,7 @@ export class TrustedPeers implements PairingTrust {
    * The device said that it knows none of these keys: shown to its person, never deleted. What was agreed with it since then is
    * not meant.
    */
-  disowned(peer: string, offered: readonly PairKey[]): void {
+  disowned(peer: PeerId, offered: readonly PairKey[]): void {
     this.#log('warn', 'device.disowned-us', { peer })
     const { trust, registry } = this.#store
     const isOffered = (record: TrustRecord | undefined): boolean =>
@@ -200,6 +201,6 @@ function isOf(record: TrustRecord | undefined, acknowledgement: Uint8Array): boo
 
 /** Whether there is a key that the peer may prove, also of a pairing that is not finished. */
 export function hasPairKey(store: Store, peer: PeerId): boolean {
-  const { settled, provisional } = store.registry.pairKeysOf(peer.toString())
+  const { settled, provisional } = store.registry.pairKeysOf(peer)
   return settled !== undefined || provisional !== undefined
 }

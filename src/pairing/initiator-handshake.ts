@@ -13,12 +13,13 @@ import {
 } from './proofs.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
 import { commit, transcript } from './transcript.ts'
+import type { PeerId } from './peer-id.ts'
 
 /** What the initiator computes, message by message; when it does so is decided in initiator.ts. */
 
 /** One peer's use of the code, from its PairingRequest on. */
 export interface Attempt {
-  readonly peer: string
+  readonly peer: PeerId
   readonly commitment: Uint8Array
   readonly secret: Uint8Array
   readonly challenge: MessageOf<'Challenge'>
@@ -51,7 +52,7 @@ export interface Agreement {
 /** The transcript after message 1; null unless the sender holds the code and speaks our suite. */
 export function verifyRequest(
   context: HandshakeContext,
-  peer: string,
+  peer: PeerId,
   message: MessageOf<'PairingRequest'>,
 ): Uint8Array | null {
   const { suite, localPeerId } = context
@@ -63,7 +64,7 @@ export function verifyRequest(
 
 export function makeAttempt(
   context: HandshakeContext,
-  request: { peer: string; commitment: Uint8Array; requested: Uint8Array },
+  request: { peer: PeerId; commitment: Uint8Array; requested: Uint8Array },
   fresh: { nonce: Uint8Array; secret: Uint8Array },
   startedAt: number,
 ): Attempt {
@@ -127,7 +128,7 @@ export function makeAgreement({ suite, deviceName }: HandshakeContext, winner: W
 
 export function verifyAcknowledgement(
   pair: ProvisionalPair,
-  peer: string,
+  peer: PeerId,
   message: MessageOf<'Confirmed'>,
 ): boolean {
   return pair.peer === peer && sameMac(pair.acknowledgement, message.acknowledgement)

@@ -3,6 +3,7 @@ import { remembranceMs } from './limits.ts'
 import type { CommonEffect, HandshakeContext, LocalEvent, Step } from './machine.ts'
 import type { MessageOf, RefusalReason } from './messages.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
+import type { PeerId } from './peer-id.ts'
 
 /** What an invitation can be in, what can happen to it, and what it may want done. initiator.ts says how they follow. */
 
@@ -28,19 +29,19 @@ export type InitiatorState = { readonly challenges: number; readonly attempts: r
 export type InitiatorEvent =
   | {
       type: 'request'
-      peer: string
+      peer: PeerId
       message: MessageOf<'PairingRequest'>
       /** 32 fresh random bytes each, used only when a Challenge is made of them. */
       fresh: { nonce: Uint8Array; secret: Uint8Array }
     }
-  | { type: 'response'; peer: string; message: MessageOf<'Response'> }
-  | { type: 'confirmed'; peer: string; message: MessageOf<'Confirmed'> }
-  | { type: 'cancel-received'; peer: string; message: MessageOf<'Cancel'> }
+  | { type: 'response'; peer: PeerId; message: MessageOf<'Response'> }
+  | { type: 'confirmed'; peer: PeerId; message: MessageOf<'Confirmed'> }
+  | { type: 'cancel-received'; peer: PeerId; message: MessageOf<'Cancel'> }
   | LocalEvent
 
 export type InitiatorEffect =
   | CommonEffect<'pending'>
-  | { type: 'finished'; outcome: 'paired' | 'unconfirmed'; peer: string }
+  | { type: 'finished'; outcome: 'paired' | 'unconfirmed'; peer: PeerId }
   | { type: 'finished'; outcome: 'ended'; reason: RefusalReason }
 
 export type InitiatorStep = Step<InitiatorState, InitiatorEffect>
@@ -77,7 +78,7 @@ export function isForgettable(state: InitiatorState, now: number): boolean {
 export function opensAttempt(
   context: HandshakeContext,
   state: InitiatorState,
-  peer: string,
+  peer: PeerId,
   message: MessageOf<'Response'>,
 ): boolean {
   return attemptsOf(state, peer).some((attempt) => opensCommitment(context, attempt, message))
@@ -99,11 +100,11 @@ export function winnerOf(state: InitiatorState): Winner | null {
   }
 }
 
-export function attemptsOf({ attempts }: InitiatorState, peer: string): Attempt[] {
+export function attemptsOf({ attempts }: InitiatorState, peer: PeerId): Attempt[] {
   return attempts.filter((attempt) => attempt.peer === peer)
 }
 
-export function openAttemptOf(state: InitiatorState, peer: string): Attempt | undefined {
+export function openAttemptOf(state: InitiatorState, peer: PeerId): Attempt | undefined {
   return attemptsOf(state, peer).find((attempt) => !attempt.isClosed)
 }
 

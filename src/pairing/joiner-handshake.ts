@@ -14,12 +14,13 @@ import {
 } from './proofs.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
 import { commit, transcript } from './transcript.ts'
+import type { PeerId } from './peer-id.ts'
 
 /** What the joiner computes, message by message; when it does so is decided in joiner.ts. */
 
 /** A peer that is being asked whether it is the one. */
 export interface Candidate {
-  readonly peer: string
+  readonly peer: PeerId
   readonly nonce: Uint8Array
   readonly secret: Uint8Array
   readonly request: MessageOf<'PairingRequest'>
@@ -44,7 +45,7 @@ export interface Agreement {
 }
 
 /** The same bytes whenever the same peer is asked within one search, and unrelated ones for every other peer. */
-export function deriveCandidate(context: HandshakeContext, seed: Uint8Array, peer: string): Candidate {
+export function deriveCandidate(context: HandshakeContext, seed: Uint8Array, peer: PeerId): Candidate {
   const { suite } = context
   const nonce = suite.expand(seed, fields('candidate-nonce', peer), 32)
   const secret = suite.expand(seed, fields('candidate-secret', peer), 32)
@@ -53,7 +54,7 @@ export function deriveCandidate(context: HandshakeContext, seed: Uint8Array, pee
 
 export function makeCandidate(
   context: HandshakeContext,
-  peer: string,
+  peer: PeerId,
   { nonce, secret }: { nonce: Uint8Array; secret: Uint8Array },
 ): Candidate {
   const { suite } = context

@@ -2,6 +2,7 @@ import type { Agreement, Exchange } from './joiner-handshake.ts'
 import type { CommonEffect, LocalEvent, Step } from './machine.ts'
 import type { MessageOf, PairingMessage, RefusalReason } from './messages.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
+import type { PeerId } from './peer-id.ts'
 
 /** What a join can be in, what can happen to it, and what it may want done. joiner.ts says how they follow. */
 
@@ -26,8 +27,8 @@ export type JoinerState =
   | { readonly phase: 'persisting'; readonly agreement: Agreement }
   | { readonly phase: 'confirming'; readonly agreement: Agreement; readonly confirmBy: number }
   | { readonly phase: 'activating'; readonly agreement: Agreement }
-  | { readonly phase: 'paired'; readonly peer: string }
-  | { readonly phase: 'unfinished'; readonly peer: string }
+  | { readonly phase: 'paired'; readonly peer: PeerId }
+  | { readonly phase: 'unfinished'; readonly peer: PeerId }
   | {
       readonly phase: 'failed'
       readonly reason: JoinFailure
@@ -38,25 +39,25 @@ export type JoinerState =
 export type JoinerEvent =
   | {
       type: 'candidate'
-      peer: string
+      peer: PeerId
       /** 32 fresh random bytes each; those that come with a search's first candidate become its seed. */
       fresh: { nonce: Uint8Array; secret: Uint8Array }
     }
   /** What a peer answered to our last message to it. */
-  | { type: 'answered'; peer: string; message: PairingMessage }
-  | { type: 'cancel-received'; peer: string; message: MessageOf<'Cancel'> }
+  | { type: 'answered'; peer: PeerId; message: PairingMessage }
+  | { type: 'cancel-received'; peer: PeerId; message: MessageOf<'Cancel'> }
   | LocalEvent
 
 export type JoinerEffect =
   | CommonEffect<'confirming'>
   /** Send once and bring the answer back; nothing happens when none comes. */
-  | { type: 'ask-peer'; peer: string; message: MessageOf<'PairingRequest'> }
+  | { type: 'ask-peer'; peer: PeerId; message: MessageOf<'PairingRequest'> }
   /** Send, and again while no decisive answer comes and the phase stays: every repetition is byte for byte the same. */
-  | { type: 'repeat'; peer: string; message: MessageOf<'Response'> | MessageOf<'Confirmed'> }
+  | { type: 'repeat'; peer: PeerId; message: MessageOf<'Response'> | MessageOf<'Confirmed'> }
   | { type: 'show-digits'; digits: string }
   /** The other person is being asked. */
   | { type: 'waiting' }
-  | { type: 'finished'; outcome: 'paired' | 'unfinished'; peer: string }
+  | { type: 'finished'; outcome: 'paired' | 'unfinished'; peer: PeerId }
   | { type: 'finished'; outcome: 'failed'; reason: JoinFailure }
 
 export type JoinerStep = Step<JoinerState, JoinerEffect>

@@ -2,6 +2,7 @@ import type { CodeKeys } from './key-schedule.ts'
 import type { PairingMessage } from './messages.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
 import type { Suite } from './suite.ts'
+import type { PeerId } from './peer-id.ts'
 
 /** What the two machines, initiator.ts and joiner.ts, have in common. */
 
@@ -39,9 +40,9 @@ export type CommonEffect<Row extends string> =
   /** No answer: the exchange is reset, as it is for anybody when there is nothing to answer for. */
   | { type: 'silence' }
   /** Tell a peer on an exchange of our own; its answer does not matter. */
-  | { type: 'send'; peer: string; message: PairingMessage }
+  | { type: 'send'; peer: PeerId; message: PairingMessage }
   /** Ask the person; the answer comes back as `approved` or `declined`. */
-  | { type: 'ask'; peer: string; name: string; digits: string }
+  | { type: 'ask'; peer: PeerId; name: string; digits: string }
   /** Make the row durable; comes back as `persisted` or `persist-failed`. */
   | { type: 'persist'; row: Row | 'active'; pair: ProvisionalPair }
   /** Drop the row, unless it is active. */

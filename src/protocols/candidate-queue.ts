@@ -1,5 +1,6 @@
 import type { Clock } from '../api.ts'
 import type { FoundPeer } from '../network/discovery/rendezvous.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface CandidateQueueOptions {
   /** Peers being asked at the same moment; the others wait their turn. @default 64 */
@@ -36,29 +37,29 @@ type Rank = (typeof ranks)[number]
 /** In which order, and how often, the peers that may be the right one are asked. */
 export class CandidateQueue {
   readonly #clock: Clock
-  readonly #ask: (peer: string) => void
-  readonly #candidates = new Map<string, Candidate>()
-  readonly #waiting: Record<Rank, Set<string>> = { given: new Set(), news: new Set(), silent: new Set() }
+  readonly #ask: (peer: PeerId) => void
+  readonly #candidates = new Map<PeerId, Candidate>()
+  readonly #waiting: Record<Rank, Set<PeerId>> = { given: new Set(), news: new Set(), silent: new Set() }
   readonly #options: Required<CandidateQueueOptions>
   #asking = 0
   #isPaused = false
 
-  constructor(clock: Clock, ask: (peer: string) => void, options: CandidateQueueOptions = {}) {
+  constructor(clock: Clock, ask: (peer: PeerId) => void, options: CandidateQueueOptions = {}) {
     this.#clock = clock
     this.#ask = ask
     this.#options = { maxAsking: 64, maxPeers: 1_024, ...options }
   }
 
-  all(): string[] {
+  all(): PeerId[] {
     return [...this.#candidates.keys()]
   }
 
-  addressesOf(peer: string): readonly string[] {
+  addressesOf(peer: PeerId): readonly string[] {
     return this.#candidates.get(peer)?.addresses ?? []
   }
 
   /** Aborts when the question to this peer has taken too long for those who wait. */
-  patienceWith(peer: string): AbortSignal {
+  patienceWith(peer: PeerId): AbortSignal {
     return this.#candidates.get(peer)?.question?.signal ?? AbortSignal.abort()
   }
 
@@ -93,7 +94,7 @@ export class CandidateQueue {
   }
 
   /** The question to this peer is over, and it was not the one, or not yet. */
-  asked(peer: string): void {
+  asked(peer: PeerId): void {
     const candidate = this.#candidates.get(peer)
     if (candidate === undefined || candidate.question === null) return
     candidate.cancelTimer()
@@ -121,7 +122,7 @@ export class CandidateQueue {
     for (const rank of ranks) this.#waiting[rank].clear()
   }
 
-  #enqueue(peer: string): void {
+  #enqueue(peer: PeerId): void {
     const candidate = this.#candidates.get(peer)
     // One that is being asked comes again by itself.
     if (candidate === undefined || candidate.question !== null) return
@@ -156,19 +157,19 @@ export class CandidateQueue {
     })
   }
 
-  #firstWaiting(): string | undefined {
+  #firstWaiting(): PeerId | undefined {
     for (const rank of ranks) for (const peer of this.#waiting[rank]) return peer
     return undefined
   }
 
-  #withdraw(peer: string): void {
+  #withdraw(peer: PeerId): void {
     for (const rank of ranks) this.#waiting[rank].delete(peer)
   }
 
   /** Those that were silent go first, then whoever waits for longest; never one that a person named. */
   #makeRoom(): void {
     if (this.#candidates.size < this.#options.maxPeers) return
-    let dropped: string | undefined
+    let dropped: PeerId | undefined
     for (const [peer, { rank, question }] of this.#candidates) {
       if (rank === 'given' || question !== null) continue
       dropped ??= peer

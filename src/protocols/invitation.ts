@@ -15,6 +15,7 @@ import type { MessageOf, PairingMessage } from '../pairing/messages.ts'
 import { MachineRun } from './machine-run.ts'
 import type { PairingComponents, PairingRun } from './pairing-components.ts'
 import { pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** Longest that an answer waits for a person before it says `Waiting`; the asker's patience is 5 s. */
 const holdMs = 2_000
@@ -22,19 +23,19 @@ const holdMs = 2_000
 /** Runs one initiator machine: one live code. */
 export class InvitationRunner {
   /** Resolves with the peer id; rejects with a SpacedockError. */
-  readonly paired: Promise<string>
-  readonly #outcome = Promise.withResolvers<string>()
+  readonly paired: Promise<PeerId>
+  readonly #outcome = Promise.withResolvers<PeerId>()
   readonly #machine: MachineRun<InitiatorState, InitiatorEvent, InitiatorEffect>
   readonly #components: PairingComponents
   readonly #run: PairingRun
-  readonly #tell: (peer: string, message: PairingMessage) => Promise<void>
+  readonly #tell: (peer: PeerId, message: PairingMessage) => Promise<void>
   readonly #told: Promise<void>[] = []
 
   constructor(
     components: PairingComponents,
     keys: CodeKeys,
     run: PairingRun,
-    tell: (peer: string, message: PairingMessage) => Promise<void>,
+    tell: (peer: PeerId, message: PairingMessage) => Promise<void>,
   ) {
     this.#components = components
     this.#run = run
@@ -70,11 +71,11 @@ export class InvitationRunner {
     return isForgettable(this.#machine.state, this.#components.clock.monotonic())
   }
 
-  isAddressedBy(peer: string, message: MessageOf<'Response'>): boolean {
+  isAddressedBy(peer: PeerId, message: MessageOf<'Response'>): boolean {
     return opensAttempt(this.#machine.context, this.#machine.state, peer, message)
   }
 
-  onRequest(peer: string, message: MessageOf<'PairingRequest'>): PairingMessage | null {
+  onRequest(peer: PeerId, message: MessageOf<'PairingRequest'>): PairingMessage | null {
     const { random } = this.#components
     const fresh = { nonce: random(32), secret: random(32) }
     return this.#machine.deliver({ type: 'request', peer, message, fresh })
@@ -82,7 +83,7 @@ export class InvitationRunner {
 
   /** Holds the answer back a little while a person decides, so that a quick yes needs no second question. */
   async onResponse(
-    peer: string,
+    peer: PeerId,
     message: MessageOf<'Response'>,
     { signal }: { signal: AbortSignal },
   ): Promise<PairingMessage | null> {
@@ -97,13 +98,13 @@ export class InvitationRunner {
   }
 
   /** The first time, the row is written before there is an answer: the same message is then brought again. */
-  onConfirmed(peer: string, message: MessageOf<'Confirmed'>): PairingMessage | null {
+  onConfirmed(peer: PeerId, message: MessageOf<'Confirmed'>): PairingMessage | null {
     const event: InitiatorEvent = { type: 'confirmed', peer, message }
     const answer = this.#machine.deliver(event)
     return answer ?? (this.#machine.state.phase === 'paired' ? this.#machine.deliver(event) : null)
   }
 
-  onCancelReceived(peer: string, message: MessageOf<'Cancel'>): PairingMessage | null {
+  onCancelReceived(peer: PeerId, message: MessageOf<'Cancel'>): PairingMessage | null {
     return this.#machine.deliver({ type: 'cancel-received', peer, message })
   }
 
@@ -166,7 +167,7 @@ export class InvitationRunner {
     }
   }
 
-  #finishLater(peer: string): void {
+  #finishLater(peer: PeerId): void {
     this.#components.onUnfinished(peer)
     this.#outcome.reject(unfinishedPairing())
   }

@@ -14,6 +14,7 @@ import { CandidateQueue } from './candidate-queue.ts'
 import { MachineRun } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingTransport } from './pairing-components.ts'
 import { pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** Between two repetitions of the same message. */
 const repeatMs = 300
@@ -25,7 +26,7 @@ export class JoinRunner {
   readonly #transport: PairingTransport
   readonly #peers: CandidateQueue
   readonly #machine: MachineRun<JoinerState, JoinerEvent, JoinerEffect>
-  readonly #outcome = Promise.withResolvers<string>()
+  readonly #outcome = Promise.withResolvers<PeerId>()
   readonly #ended = new AbortController()
   /** Aborts when a newer join responds to the peer that this one responds to. */
   #ownTurn = new AbortController()
@@ -47,7 +48,7 @@ export class JoinRunner {
     })
   }
 
-  async run(): Promise<string> {
+  async run(): Promise<PeerId> {
     const { signal, sources, onProgress } = this.#options
     const { host, release } = this.#components
     const onAbort = (): void => void this.#machine.deliver({ type: 'cancelled' })
@@ -78,7 +79,7 @@ export class JoinRunner {
    * Another join responds to this peer, with a newer code. A Response to the older one would burn that, if the peer has
    * been restarted and does not know its own older Challenge any more.
    */
-  giveWay(peer: string): void {
+  giveWay(peer: PeerId): void {
     const { state } = this.#machine
     if (state.phase === 'responding' && state.exchange.candidate.peer === peer) this.#ownTurn.abort()
   }
@@ -88,16 +89,16 @@ export class JoinRunner {
     await Promise.allSettled(this.#told)
   }
 
-  onCancelReceived(peer: string, message: MessageOf<'Cancel'>): PairingMessage | null {
+  onCancelReceived(peer: PeerId, message: MessageOf<'Cancel'>): PairingMessage | null {
     return this.#machine.deliver({ type: 'cancel-received', peer, message })
   }
 
-  #askWhether(peer: string): void {
+  #askWhether(peer: PeerId): void {
     const { random } = this.#components
     this.#machine.deliver({ type: 'candidate', peer, fresh: { nonce: random(32), secret: random(32) } })
   }
 
-  async #askPeer(peer: string, message: PairingMessage): Promise<void> {
+  async #askPeer(peer: PeerId, message: PairingMessage): Promise<void> {
     const signal = AbortSignal.any([this.#machine.phase, this.#peers.patienceWith(peer)])
     const answer = await this.#transport.exchange(peer, this.#peers.addressesOf(peer), message, signal)
     if (answer !== null) this.#machine.deliver({ type: 'answered', peer, message: answer })
@@ -105,7 +106,7 @@ export class JoinRunner {
   }
 
   /** The same bytes again and again, over whatever connection there is, until the machine has moved on. */
-  async #repeat(peer: string, message: PairingMessage): Promise<void> {
+  async #repeat(peer: PeerId, message: PairingMessage): Promise<void> {
     const { clock } = this.#components
     const signal = AbortSignal.any([this.#machine.phase, this.#ownTurn.signal])
     while (!signal.aborted) {

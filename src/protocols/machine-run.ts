@@ -4,6 +4,7 @@ import type { CodeKeys } from '../pairing/key-schedule.ts'
 import type { CommonEffect, LocalEvent, MachineContext, Step } from '../pairing/machine.ts'
 import type { PairingMessage } from '../pairing/messages.ts'
 import type { PairingComponents } from './pairing-components.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** A pure machine, and what has to be done when it has moved or wants something. */
 export interface Running<State, Event, Effect> {
@@ -30,7 +31,7 @@ export class MachineRun<State extends { phase: string }, Event, Effect> {
   #state: State
   #phase = new AbortController()
   #cancelTimer: () => void = () => {}
-  #pairingWith: string | null = null
+  #pairingWith: PeerId | null = null
   readonly #components: PairingComponents
   readonly #keys: CodeKeys
   readonly #running: Running<State, Event, Effect>
@@ -112,7 +113,7 @@ export class MachineRun<State extends { phase: string }, Event, Effect> {
   }
 
   /** The registry shows with whom a pairing runs. */
-  showPairing(peer: string | null): void {
+  showPairing(peer: PeerId | null): void {
     const { onPairing } = this.#components
     if (this.#pairingWith !== null) onPairing(this.#pairingWith, false)
     if (peer !== null) onPairing(peer, true)

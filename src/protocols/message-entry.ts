@@ -1,10 +1,11 @@
 import { SpacedockError } from '../errors.ts'
 import type { NewMessage, Outbox } from '../store/outbox.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface MessageEntryParts {
   outbox: Outbox
   /** Throws `not-paired` for a device that is not trusted. */
-  requirePaired: (peer: string) => void
+  requirePaired: (peer: PeerId) => void
   onStored: () => void
 }
 

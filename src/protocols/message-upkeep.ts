@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock, Log } from '../api.ts'
 import type { Inbox } from '../store/inbox.ts'
 import type { Outbox } from '../store/outbox.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface MessageUpkeepParts {
   inbox: Inbox
@@ -10,7 +11,7 @@ export interface MessageUpkeepParts {
   log: Log
   /** Of a message that is just being sent, it is not known yet whether it arrives. */
   isUnderWay: (id: string) => boolean
-  onExpired: (expired: { id: string; peer: string }) => void
+  onExpired: (expired: { id: string; peer: PeerId }) => void
 }
 
 /** Takes messages out of the boxes when their time is over, a few at a time: nobody has to wait for it. */

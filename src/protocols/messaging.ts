@@ -23,6 +23,8 @@ import {
 import { MessageEntry } from './message-entry.ts'
 import { MessageUpkeep } from './message-upkeep.ts'
 import { OneAtATime } from './one-at-a-time.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerOf } from '../peer-id.ts'
 
 /** What a message needs of the rest of the node. */
 export interface MessagingComponents {
@@ -33,16 +35,16 @@ export interface MessagingComponents {
   randomId: () => string
   /** Asks over the live session with this peer; null when there is none. */
   requestOf: (
-    peer: string,
+    peer: PeerId,
   ) => ((value: Delivery, options: { signal: AbortSignal }) => Promise<unknown>) | null
   /** What a relay lets pass over the live session with this peer; null when there is no limit, or no session. */
-  budgetOf: (peer: string) => Pick<PathBudget, 'messageBytes' | 'roomBytes'> | null
+  budgetOf: (peer: PeerId) => Pick<PathBudget, 'messageBytes' | 'roomBytes'> | null
   /** Throws `not-paired` for a device that is not trusted. */
-  requirePaired: (peer: string) => void
-  nameOf: (peer: string) => { id: string; name: string }
+  requirePaired: (peer: PeerId) => void
+  nameOf: (peer: PeerId) => { id: string; name: string }
   onMessage: (message: Message) => void
-  onDelivered: (delivered: { id: string; to: string }) => void
-  onExpired: (expired: { id: string; to: string }) => void
+  onDelivered: (delivered: { id: string; to: PeerId }) => void
+  onExpired: (expired: { id: string; to: PeerId }) => void
 }
 
 export interface MessageOptions {
@@ -70,7 +72,7 @@ export class MessagingService {
   readonly #components: MessagingComponents
   readonly #delivery = new OneAtATime((peer) => this.#deliver(peer))
   /** Of messages that `send` waits for. */
-  readonly #receipts = new Map<string, { peer: string; arrived: PromiseWithResolvers<'delivered'> }>()
+  readonly #receipts = new Map<string, { peer: PeerId; arrived: PromiseWithResolvers<'delivered'> }>()
   readonly #arrivals = new Set<() => void>()
   readonly #entry: MessageEntry
   /** Ids of what was sent and has no receipt yet. */
@@ -103,11 +105,11 @@ export class MessagingService {
       version: messagesVersion,
       request: deliverySchema,
       response: receiptSchema,
-      handler: (delivery, { device }) => this.#receive(device.peerId, delivery),
+      handler: (delivery, { device }) => this.#receive(peerOf(device), delivery),
     }
   }
 
-  async send(peer: string, content: MessageContent, options: MessageOptions): Promise<SendResult> {
+  async send(peer: PeerId, content: MessageContent, options: MessageOptions): Promise<SendResult> {
     const { connected, signal, expiresInMs } = options
     const { clock, randomId, requestOf } = this.#components
     const id = randomId()
@@ -137,12 +139,12 @@ export class MessagingService {
   }
 
   /** Sends what waits for this peer, in order, as long as there is a session. Called at every new session. */
-  pump(peer: string): void {
+  pump(peer: PeerId): void {
     if (!this.#closed.signal.aborted) this.#delivery.want(peer)
   }
 
   /** The device was revoked, and what waited for it dropped: so `send` is told. */
-  dropped(peer: string, why: Error): void {
+  dropped(peer: PeerId, why: Error): void {
     this.#toUpdate.delete(peer)
     for (const receipt of this.#receipts.values()) if (receipt.peer === peer) receipt.arrived.reject(why)
   }
@@ -207,7 +209,7 @@ export class MessagingService {
     this.#closed.abort()
   }
 
-  #receive(peer: string, { messages }: Delivery): Receipt {
+  #receive(peer: PeerId, { messages }: Delivery): Receipt {
     const { inbox, onMessage, log } = this.#components
     if (messages.some(({ kind, body }) => kind === 'json' && !isJson(body)))
       throw new SpacedockError('invalid-message', 'The message is not valid JSON.')
@@ -223,7 +225,7 @@ export class MessagingService {
     return { stored: true }
   }
 
-  async #deliver(peer: string): Promise<'done'> {
+  async #deliver(peer: PeerId): Promise<'done'> {
     try {
       await this.#drain(peer)
     } catch (error) {
@@ -232,7 +234,7 @@ export class MessagingService {
     return 'done'
   }
 
-  async #drain(peer: string): Promise<void> {
+  async #drain(peer: PeerId): Promise<void> {
     const { outbox, requestOf, budgetOf, onDelivered, log, clock } = this.#components
     for (;;) {
       const request = requestOf(peer)

@@ -1,6 +1,7 @@
 import type { Clock, ReachFinding } from '../api.ts'
 import type { DialEvidence } from '../network/dial-evidence.ts'
 import { findObstacle, isSeeking } from '../network/reach-finding.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** From then on, evidence is looked at, once in so long. */
 const firstLookMs = 4_000
@@ -14,10 +15,10 @@ export interface ObstacleWatchOptions {
   /** The initiator hears of those only that are looking for somebody: whoever merely is there may have its firewall. */
   role: 'initiator' | 'joiner'
   /** Peers whose addresses a person gave. */
-  given: readonly string[]
+  given: readonly PeerId[]
   /** Peers that say in a DHT that they show the code, so far. */
-  published: ReadonlySet<string>
-  nameOf: (peer: string) => string | null
+  published: ReadonlySet<PeerId>
+  nameOf: (peer: PeerId) => string | null
   ownPort: () => number | null
   /** Once for each peer. */
   onFinding: (finding: ReachFinding) => void
@@ -60,19 +61,19 @@ export class ObstacleWatch {
 
   #findings(): ReachFinding[] {
     const { given, published, evidence, clock, role } = this.#options
-    const isExpected = (peer: string): boolean =>
+    const isExpected = (peer: PeerId): boolean =>
       role === 'joiner' || given.includes(peer) || isSeeking(evidence.of(peer), clock.monotonic())
     const seen = evidence
       .heardSince(this.#sinceMs)
       .filter(isExpected)
       .flatMap((peer) => this.#finding(peer, 'seen'))
-    const isNew = (peer: string): boolean => seen.every((finding) => finding.peer !== peer)
+    const isNew = (peer: PeerId): boolean => seen.every((finding) => finding.peer !== peer)
     const named = given.filter(isNew).flatMap((peer) => this.#finding(peer, 'given'))
     const others = [...published].filter((peer) => isNew(peer) && !given.includes(peer))
     return [...named, ...seen, ...others.flatMap((peer) => this.#finding(peer, 'published'))]
   }
 
-  #finding(peer: string, known: ReachFinding['known']): ReachFinding[] {
+  #finding(peer: PeerId, known: ReachFinding['known']): ReachFinding[] {
     const { evidence, nameOf, ownPort } = this.#options
     const found = findObstacle(evidence.of(peer), known)
     return found === null ? [] : [completeFinding(found, { peer, name: nameOf(peer), ownPort: ownPort() })]

@@ -1,30 +1,31 @@
+import type { PeerId } from '../pairing/peer-id.ts'
 /**
- * Work for each of many keys that never overlaps for one of them: wanted while it runs, it runs once more afterwards. It
+ * Work for each of many peers that never overlaps for one of them: wanted while it runs, it runs once more afterwards. It
  * begins when the turn of the event loop in which it was wanted is over, so whatever is wanted in one turn is one run.
  */
 export class OneAtATime {
-  readonly #running = new Map<string, { again: boolean }>()
-  readonly #work: (key: string) => Promise<'done' | 'again'>
+  readonly #running = new Map<PeerId, { again: boolean }>()
+  readonly #work: (peer: PeerId) => Promise<'done' | 'again'>
 
   /** @param work must not reject */
-  constructor(work: (key: string) => Promise<'done' | 'again'>) {
+  constructor(work: (peer: PeerId) => Promise<'done' | 'again'>) {
     this.#work = work
   }
 
-  want(key: string): void {
-    const running = this.#running.get(key)
-    if (running === undefined) void this.#run(key)
+  want(peer: PeerId): void {
+    const running = this.#running.get(peer)
+    if (running === undefined) void this.#run(peer)
     else running.again = true
   }
 
-  async #run(key: string): Promise<void> {
+  async #run(peer: PeerId): Promise<void> {
     const state = { again: true }
-    this.#running.set(key, state)
+    this.#running.set(peer, state)
     while (state.again) {
       await Promise.resolve()
       state.again = false
-      if ((await this.#work(key)) === 'again') state.again = true
+      if ((await this.#work(peer)) === 'again') state.again = true
     }
-    this.#running.delete(key)
+    this.#running.delete(peer)
   }
 }

@@ -6,6 +6,7 @@ import { findCandidates, type CandidateSource } from '../network/discovery/rende
 import type { Host } from '../network/host.ts'
 import { Pace } from '../network/pace.ts'
 import { CandidateQueue } from './candidate-queue.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** Whoever invents peers must not have us dial without end: so many are known, and are dialled at a time, and a second. */
 const maxPeers = 64
@@ -23,9 +24,9 @@ export interface OutreachOptions {
   host: Pick<Host, 'peerId' | 'connect'>
   clock: Clock
   /** These are dialled by somebody else. */
-  isKeptConnected: (peer: string) => boolean
+  isKeptConnected: (peer: PeerId) => boolean
   /** The connection to this peer is of no more use. */
-  release: (peer: string) => void
+  release: (peer: PeerId) => void
 }
 
 /**
@@ -37,7 +38,7 @@ export class Outreach {
   readonly #options: OutreachOptions
   readonly #open = new Set<AbortSignal>()
   #queue: CandidateQueue | null = null
-  readonly #held = new Set<string>()
+  readonly #held = new Set<PeerId>()
   readonly #pace = new Pace(dialPace)
   #ended = new AbortController()
 
@@ -86,7 +87,7 @@ export class Outreach {
   }
 
   /** Dials, or sees that the connection is still there; the queue comes back to it, ever less often. */
-  async #visit(queue: CandidateQueue, peer: string): Promise<void> {
+  async #visit(queue: CandidateQueue, peer: PeerId): Promise<void> {
     const { host, clock } = this.#options
     const signal = AbortSignal.any([this.#ended.signal, queue.patienceWith(peer)])
     const deadline = startDeadline(dialTimeoutMs, visitTimedOut, { signal, clock })
@@ -112,7 +113,7 @@ export class Outreach {
   }
 
   /** A connection may carry a pairing, so one is not given up because its peer made room for another in the queue. */
-  #hold(peer: string): void {
+  #hold(peer: PeerId): void {
     this.#held.delete(peer) // to the end of the order
     this.#held.add(peer)
     const [oldest] = this.#held

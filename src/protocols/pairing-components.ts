@@ -5,6 +5,7 @@ import type { Host } from '../network/host.ts'
 import type { PairingMessage } from '../pairing/messages.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import type { Suite } from '../pairing/suite.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** What a pairing needs of the rest of the node. */
 export interface PairingComponents {
@@ -15,15 +16,15 @@ export interface PairingComponents {
   log: Log
   trust: PairingTrust
   deviceName: () => string
-  addressesOf: (peer: string) => string[]
+  addressesOf: (peer: PeerId) => string[]
   /** The device id that belongs to a peer id. */
-  idOf: (peer: string) => string
+  idOf: (peer: PeerId) => string
   /** The connection to this peer is of no more use to a pairing. */
-  release: (peer: string) => void
+  release: (peer: PeerId) => void
   /** Called when the registry should show, or stop showing, that a pairing with this peer runs. */
-  onPairing: (peer: string, running: boolean) => void
+  onPairing: (peer: PeerId, running: boolean) => void
   /** Both sides may have said yes, and the exchanges are over: the next session with this peer finishes it, or ends it. */
-  onUnfinished: (peer: string) => void
+  onUnfinished: (peer: PeerId) => void
 }
 
 /**
@@ -35,7 +36,7 @@ export interface PairingTrust {
   activate(pair: ProvisionalPair): void
   forget(pair: ProvisionalPair): void
   /** The joiner's last word, for an initiator that was restarted meanwhile: whether a row waited for it, which is active now. */
-  activateByLastWord(peer: string, acknowledgement: Uint8Array): boolean
+  activateByLastWord(peer: PeerId, acknowledgement: Uint8Array): boolean
 }
 
 export interface PairingRun {
@@ -58,15 +59,15 @@ export interface JoinRun extends PairingRun {
 export interface PairingTransport {
   /** Null when there is no answer worth having. */
   exchange(
-    peer: string,
+    peer: PeerId,
     addresses: readonly string[],
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null>
   /** While an exchange waits for a connection to this peer, it may come about at these addresses as well. */
-  reachAlsoAt(peer: string, addresses: readonly string[], signal: AbortSignal): void
+  reachAlsoAt(peer: PeerId, addresses: readonly string[], signal: AbortSignal): void
   /** This join has found the right peer: what earlier ones still say to it belongs to a code that is out of date. */
-  claim(peer: string): void
+  claim(peer: PeerId): void
   /** Its answer does not matter; gives up after three seconds. */
-  tell(peer: string, message: PairingMessage): Promise<void>
+  tell(peer: PeerId, message: PairingMessage): Promise<void>
 }

@@ -16,6 +16,8 @@ import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
 import { sessionIdOf } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdOf } from '../peer-id.ts'
 
 export const pairingProtocol = `/spacedock/pairing/${pairingVersion}.0.0`
 
@@ -78,7 +80,7 @@ export class PairingService {
   }
 
   /** Looks for the initiator until it is paired; resolves with its peer id. */
-  async join(entropy: Uint8Array, options: JoinRun): Promise<{ peer: string; keys: CodeKeys }> {
+  async join(entropy: Uint8Array, options: JoinRun): Promise<{ peer: PeerId; keys: CodeKeys }> {
     const keys = deriveCodeKeys(this.#components.suite, entropy)
     const runner = new JoinRunner(this.#components, keys, options, {
       exchange: (peer, addresses, message, signal) =>
@@ -98,13 +100,13 @@ export class PairingService {
   }
 
   /** A session's hello has proved the key of this pairing, which is as good as the joiner's last word. */
-  confirmedBySession(peer: string, acknowledgement: Uint8Array): void {
+  confirmedBySession(peer: PeerId, acknowledgement: Uint8Array): void {
     this.#firstAnswer((invitation) => invitation.onConfirmed(peer, { type: 'Confirmed', acknowledgement }))
   }
 
   /** Serves `/spacedock/pairing/1.0.0`. Whatever is not for a live invitation or join of ours gets the same silence. */
   async handle(stream: Stream, connection: Connection): Promise<void> {
-    const peer = connection.remotePeer.toString()
+    const peer = peerIdOf(connection.remotePeer)
     await serve(
       stream,
       { maxBytes: maxMessageLength, clock: this.#components.clock },
@@ -122,7 +124,7 @@ export class PairingService {
     await Promise.allSettled([...told, ...ended])
   }
 
-  async #answer(peer: string, message: PairingMessage, signal: AbortSignal): Promise<PairingMessage | null> {
+  async #answer(peer: PeerId, message: PairingMessage, signal: AbortSignal): Promise<PairingMessage | null> {
     this.#dropForgettable()
     switch (message.type) {
       case 'PairingRequest':
@@ -166,7 +168,7 @@ export class PairingService {
     return answers.find((answer) => answer !== null) ?? null
   }
 
-  #confirmAfterRestart(peer: string, acknowledgement: Uint8Array): PairingMessage | null {
+  #confirmAfterRestart(peer: PeerId, acknowledgement: Uint8Array): PairingMessage | null {
     const { trust, log } = this.#components
     try {
       if (!trust.activateByLastWord(peer, acknowledgement)) return null
@@ -179,7 +181,7 @@ export class PairingService {
   }
 
   /** Joins talk to the same peer one after the other, so that one gives way before it speaks again. */
-  #inTurn(peer: string, exchange: () => Promise<PairingMessage | null>): Promise<PairingMessage | null> {
+  #inTurn(peer: PeerId, exchange: () => Promise<PairingMessage | null>): Promise<PairingMessage | null> {
     const turn = (this.#turns.get(peer) ?? Promise.resolve()).then(exchange)
     this.#turns.set(peer, turn)
     const forget = (): void => {
@@ -191,7 +193,7 @@ export class PairingService {
 
   /** Sends one message on a stream of its own and brings the answer; null when there is none worth having. */
   async #exchange(
-    peer: string,
+    peer: PeerId,
     addresses: readonly string[],
     message: PairingMessage,
     signal: AbortSignal,
@@ -218,7 +220,7 @@ export class PairingService {
   }
 
   /** By a dial of ours, or by one of the other side: firewalls may let only one of the two through. */
-  async #connect(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+  async #connect(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
     const { host, addressesOf } = this.#components
     const { promise: arrival, resolve } = Promise.withResolvers<Connection>()
     const waiting = this.#arrivals.get(peer) ?? new Set()
@@ -238,7 +240,7 @@ export class PairingService {
   }
 
   /** Never rejects. */
-  async #reachAlsoAt(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<void> {
+  async #reachAlsoAt(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<void> {
     // One such dial at a time: whoever announces new addresses without end must not be dialled without end.
     if (!this.#arrivals.has(peer) || this.#reaching.has(peer)) return
     this.#reaching.add(peer)
@@ -248,10 +250,10 @@ export class PairingService {
   }
 
   #arrived(connection: Connection): void {
-    for (const arrived of this.#arrivals.get(connection.remotePeer.toString()) ?? []) arrived(connection)
+    for (const arrived of this.#arrivals.get(peerIdOf(connection.remotePeer)) ?? []) arrived(connection)
   }
 
-  async #tell(peer: string, message: PairingMessage): Promise<void> {
+  async #tell(peer: PeerId, message: PairingMessage): Promise<void> {
     const patience = startDeadline(tellTimeoutMs, exchangeTimedOut, this.#components)
     await this.#exchange(peer, [], message, patience.signal)
     patience.stop()

@@ -8,12 +8,14 @@ import { maxSingleFrameTextBytes } from '../network/session/request-header.ts'
 import type { Session } from '../network/session/session.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 import { Subscription } from './subscription.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerOf } from '../peer-id.ts'
 
 export interface PubSubParts {
   /** Trusted devices. */
-  peers: () => readonly string[]
-  sessionOf: (peer: string) => Session | undefined
-  deviceOf: (peer: string) => Device
+  peers: () => readonly PeerId[]
+  sessionOf: (peer: PeerId) => Session | undefined
+  deviceOf: (peer: PeerId) => Device
   clock: Clock
   log: Log
 }
@@ -52,7 +54,7 @@ export class PubSub {
   readonly #subscriptions = new Map<string, Set<Reader>>()
   #subscriptionCount = 0
   /** What the devices that are connected subscribe to. */
-  readonly #wanted = new Map<string, ReadonlySet<string>>()
+  readonly #wanted = new Map<PeerId, ReadonlySet<string>>()
   /** One after the other for each device, so that the last one told is the last one heard. */
   readonly #telling = new OneAtATime((peer) => this.#tell(peer))
   readonly #closed = new AbortController()
@@ -68,7 +70,7 @@ export class PubSub {
       request: topicsSchema,
       response: toldSchema,
       handler: ({ topics }, { device }) => {
-        this.#wanted.set(device.peerId, new Set(topics))
+        this.#wanted.set(peerOf(device), new Set(topics))
         return { told: true }
       },
     }
@@ -88,11 +90,11 @@ export class PubSub {
   }
 
   /** A session began: what was said in an earlier one is said again, since the other side may have been restarted. */
-  connected(peer: string): void {
+  connected(peer: PeerId): void {
     this.#telling.want(peer)
   }
 
-  disconnected(peer: string): void {
+  disconnected(peer: PeerId): void {
     this.#wanted.delete(peer)
   }
 
@@ -115,7 +117,7 @@ export class PubSub {
       if (session === undefined) continue
       try {
         session
-          .emit(name, version, published)
+          .emit({ name, version, value: published })
           .catch((error: unknown) => log('debug', 'publication.lost', { peer, error: String(error) }))
         reached.push(deviceOf(peer))
       } catch (error) {
@@ -179,7 +181,7 @@ export class PubSub {
   }
 
   /** Never rejects. */
-  async #tell(peer: string): Promise<'done' | 'again'> {
+  async #tell(peer: PeerId): Promise<'done' | 'again'> {
     const { sessionOf, clock, log } = this.#parts
     const { name, version } = this.topics
     const { signal } = this.#closed
@@ -188,7 +190,7 @@ export class PubSub {
     try {
       const topics = { topics: [...this.#subscriptions.keys()] }
       const given = AbortSignal.any([signal, session.forsaken])
-      await session.request(name, version, topics, { signal: given })
+      await session.request({ name, version, value: topics }, { signal: given })
       return 'done'
     } catch (error) {
       if (signal.aborted) return 'done'

@@ -8,6 +8,7 @@ import { OtherVersionError, sideToUpdate } from '../other-version.ts'
 import { pairingVersion } from '../pairing/messages.ts'
 import { recordVersion } from '../pairing/rendezvous-record.ts'
 import { pairingProtocol } from './pairing.ts'
+import { peerIdOf } from '../peer-id.ts'
 
 type Met = Extract<PairingProgress, { kind: 'other-version' }>
 
@@ -69,7 +70,7 @@ export class VersionWatch {
   }
 
   #identified({ remotePeer }: Connection): void {
-    const told = this.#options.host.toldProtocols(remotePeer)
+    const told = this.#options.host.toldProtocols(peerIdOf(remotePeer))
     for (const theirs of otherVersionsTold(told, pairingProtocol))
       this.#note({ kind: 'other-version', part: 'pairing', theirs, ours: pairingVersion })
     // No device serves it.

@@ -1,7 +1,8 @@
 import * as v from 'valibot'
-import type { Database } from './database.ts'
+import { peerIdColumn, type Database } from './database.ts'
 import { epochMilliseconds } from './epoch-time.ts'
 import { databaseDamaged } from './storage-error.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** Where and when a paired device was last reached. */
 export interface Contact {
@@ -12,22 +13,22 @@ export interface Contact {
 }
 
 export interface Contacts {
-  get(peerId: string): Contact | undefined
+  get(peerId: PeerId): Contact | undefined
   /** Moves the address, if any, to the front. Durable on return. */
-  reached(peerId: string, address: string | null, atMs: number): void
-  remove(peerId: string): void
+  reached(peerId: PeerId, address: string | null, atMs: number): void
+  remove(peerId: PeerId): void
 }
 
 const maximumAddresses = 8
 
-const rowSchema = v.object({ peer_id: v.string(), addresses: v.string(), last_seen_ms: epochMilliseconds })
+const rowSchema = v.object({ peer_id: peerIdColumn, addresses: v.string(), last_seen_ms: epochMilliseconds })
 const addressesSchema = v.pipe(v.string(), v.parseJson(), v.array(v.string()), v.maxLength(maximumAddresses))
 
 /** Error: `database-damaged`. */
 export function openContacts(database: Database): Contacts {
   const write = database.command('INSERT OR REPLACE INTO contacts VALUES (?, ?, ?)')
   const erase = database.command('DELETE FROM contacts WHERE peer_id = ?')
-  const contacts = new Map<string, Contact>()
+  const contacts = new Map<PeerId, Contact>()
   for (const row of database.query('SELECT * FROM contacts', rowSchema).all()) {
     const addresses = v.safeParse(addressesSchema, row.addresses)
     if (!addresses.success) throw databaseDamaged('the addresses of a device are not a list')

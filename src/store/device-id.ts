@@ -1,6 +1,7 @@
 import { peerIdFromString } from '@libp2p/peer-id'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { SpacedockError } from '../errors.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 
@@ -10,7 +11,7 @@ const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
  *
  * Error: `invalid-argument` when the text is not a peer id.
  */
-export function deviceIdOf(peerId: string): string {
+export function deviceIdOf(peerId: PeerId): string {
   const known = knownIds.get(peerId)
   if (known !== undefined) return known
   const id = derive(peerId)
@@ -24,7 +25,7 @@ export function deviceIdOf(peerId: string): string {
 const knownIds = new Map<string, string>()
 const maxKnownIds = 2_000
 
-function derive(peerId: string): string {
+function derive(peerId: PeerId): string {
   let multihash
   try {
     multihash = peerIdFromString(peerId).toMultihash().bytes

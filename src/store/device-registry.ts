@@ -10,6 +10,7 @@ import { presenceTable, type NewConnection } from './presence.ts'
 import { ToldDevices } from './told-devices.ts'
 import type { TrustRecord } from './trust-record.ts'
 import type { Trust, WallClock } from './trust.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface PairKeys {
   /** Absent while the device is unknown or revoked. */
@@ -37,33 +38,33 @@ export type DeviceUpdateListener = (what: 'path' | 'details', device: DeviceInfo
 export interface DeviceRegistry {
   /** Every device, in the order of the peer ids; the discovered ones last. */
   list(): DeviceInfo[]
-  get(peerId: string): DeviceInfo | undefined
+  get(peerId: PeerId): DeviceInfo | undefined
   /** Among paired, needs-pairing and revoked devices. Errors: `no-device`, `ambiguous-device`. */
   find(reference: string): DeviceInfo
   /** Errors: `invalid-argument` (taken, or nothing to be seen), `no-device`. */
-  rename(peerId: string, name: string): DeviceInfo
+  rename(peerId: PeerId, name: string): DeviceInfo
   /** Only a trusted device can get there. Returns whether it changed. */
-  markNeedsPairing(peerId: string): boolean
+  markNeedsPairing(peerId: PeerId): boolean
   /** The device has revoked this one, and this is how it has said so: its key is of no use any more. */
-  markRevokedThere(peerId: string, farewell: Uint8Array): void
+  markRevokedThere(peerId: PeerId, farewell: Uint8Array): void
   /** Leaves a tombstone without keys, and drops what waits for the device. Error: `no-device`. */
-  revoke(peerId: string): DeviceInfo
+  revoke(peerId: PeerId): DeviceInfo
   /** The addresses replace the earlier ones. Beyond 1,000 unpaired peers the one not seen for longest is forgotten. */
-  sighted(peerId: string, addresses: string[]): void
-  lost(peerId: string): void
+  sighted(peerId: PeerId, addresses: string[]): void
+  lost(peerId: PeerId): void
   /** A pairing with the peer begins or ends. */
-  pairing(peerId: string, running: boolean): void
+  pairing(peerId: PeerId, running: boolean): void
   /** `address` is the other end as it is now. */
-  connected(peerId: string, connection: NewConnection): void
+  connected(peerId: PeerId, connection: NewConnection): void
   /** The device, paired or about to be, can be dialled at this address: the first to try next time. */
-  reachableAt(peerId: string, address: string): void
+  reachableAt(peerId: PeerId, address: string): void
   /** How long a round trip over its connection takes. */
-  measured(peerId: string, roundTripMs: number): void
+  measured(peerId: PeerId, roundTripMs: number): void
   /** Also says that a trusted device was looked for and not reached, and why. */
-  disconnected(peerId: string, failure?: Failure | null): void
+  disconnected(peerId: PeerId, failure?: Failure | null): void
   /** Where to look for it: addresses that worked and those seen now, by turns, the first of each first. */
-  addressesOf(peerId: string): string[]
-  pairKeysOf(peerId: string): PairKeys
+  addressesOf(peerId: PeerId): string[]
+  pairKeysOf(peerId: PeerId): PairKeys
   /** Calls the listener after every change of a device's state; the function returned stops it. */
   onChange(listener: DeviceListener): () => void
   /** Calls the listener when something else about a device has changed; the function returned stops it. */
@@ -85,7 +86,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
   const active = trust.list().filter(({ state }) => state === 'active')
   const trusted = new Set(active.map(({ peerId }) => peerId))
 
-  function stateOf(peerId: string): DeviceState | null {
+  function stateOf(peerId: PeerId): DeviceState | null {
     const settled = trust.get(peerId)
     const { connection, pairings, sightedAddresses, lookedFor } = presence.get(peerId)
     if (settled !== undefined && settled.state !== 'active') {
@@ -99,7 +100,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     return sightedAddresses === null ? null : 'discovered'
   }
 
-  function describe(peerId: string): DeviceInfo | undefined {
+  function describe(peerId: PeerId): DeviceInfo | undefined {
     const state = stateOf(peerId)
     if (state === null) return undefined
     const id = deviceIdOf(peerId)
@@ -124,7 +125,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     }
   }
 
-  function announce(peerId: string): void {
+  function announce(peerId: PeerId): void {
     const device = describe(peerId)
     if (device === undefined) {
       told.forget(peerId)
@@ -136,31 +137,31 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     else for (const listener of updateListeners) listener(news.kind, device)
   }
 
-  function requireDevice(peerId: string): DeviceInfo {
+  function requireDevice(peerId: PeerId): DeviceInfo {
     const device = describe(peerId)
     if (device === undefined)
       throw new SpacedockError('no-device', `No device with the peer id ${peerId} is known.`)
     return device
   }
 
-  function reached(peerId: string, address: string | null): void {
+  function reached(peerId: PeerId, address: string | null): void {
     // A pairing that is not finished needs to find the other side again, too.
     if (trust.get(peerId)?.state !== 'active' && trust.provisional(peerId) === undefined) return
     unlessDiskIsFull(() => contacts.reached(peerId, address, clock.wall()))
   }
 
   /** An unfinished pairing ended: where a stranger was is nobody's business. */
-  function forgetStranger(peerId: string): void {
+  function forgetStranger(peerId: PeerId): void {
     if (trust.get(peerId) !== undefined || trust.provisional(peerId) !== undefined) return
     if (contacts.get(peerId) !== undefined) unlessDiskIsFull(() => contacts.remove(peerId))
   }
 
   const settledDevices = (): DeviceInfo[] => describeAll(trust.list().map(({ peerId }) => peerId))
-  const describeAll = (peerIds: string[]): DeviceInfo[] =>
+  const describeAll = (peerIds: PeerId[]): DeviceInfo[] =>
     peerIds.map(describe).filter((device) => device !== undefined)
 
   /** What was seen of it before it was trusted, or trusted again, says nothing about whether it is there now. */
-  function startOver(peerId: string): void {
+  function startOver(peerId: PeerId): void {
     const isTrusted = trust.get(peerId)?.state === 'active'
     if (isTrusted && !trusted.has(peerId)) presence.startOver(peerId)
     if (isTrusted) trusted.add(peerId)

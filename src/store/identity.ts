@@ -10,6 +10,8 @@ import { SpacedockError } from '../errors.ts'
 import { checkPrivateFile, stageFile, type StagedFile } from './data-directory.ts'
 import { databaseFileName } from './database.ts'
 import { toStorageError } from './storage-error.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdOf } from '../peer-id.ts'
 
 const identityFileName = 'identity.json'
 const maximumFileBytes = 1024
@@ -18,7 +20,7 @@ export interface Identity {
   /** The Ed25519 private key's 32-byte seed (RFC 8032). */
   readonly seed: Uint8Array
   /** The libp2p peer id that follows from the seed. */
-  readonly peerId: string
+  readonly peerId: PeerId
   /** The lowest generation of the trust registry that may be believed; 0 while there has never been a registry. */
   readonly registryGeneration: number
   /** Gets a higher generation ready; `publish` makes it the one that counts. */
@@ -61,7 +63,7 @@ function identityOf(content: IdentityContent, stage: (next: IdentityContent) => 
   let { registryGeneration } = content
   return {
     seed,
-    peerId: peerIdFromPublicKey(publicKeyFromRaw(ed25519.getPublicKey(seed))).toString(),
+    peerId: peerIdOf(peerIdFromPublicKey(publicKeyFromRaw(ed25519.getPublicKey(seed)))),
     get registryGeneration() {
       return registryGeneration
     },

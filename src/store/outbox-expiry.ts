@@ -1,8 +1,9 @@
 import * as v from 'valibot'
-import type { Database } from './database.ts'
+import { peerIdColumn, type Database } from './database.ts'
 import { epochMilliseconds } from './epoch-time.ts'
 import { latestMs, type LastingClock } from './lasting-clock.ts'
 import { messageRowSchema, type StoredMessage } from './stored-message.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface WaitingMessage extends StoredMessage {
   /** When its time is over, or was, by this device's wall clock as it is now; null: never. */
@@ -12,7 +13,7 @@ export interface WaitingMessage extends StoredMessage {
 export interface DueMessage {
   sequence: number
   id: string
-  peerId: string
+  peerId: PeerId
 }
 
 /** When the messages of the outbox expire, and which have. The times in the tables are the lasting clock's. */
@@ -27,7 +28,7 @@ export interface OutboxExpiry {
   record(sequence: number): void
   forgetOld(): void
   expired(): WaitingMessage[]
-  dropFor(peerId: string): void
+  dropFor(peerId: PeerId): void
 }
 
 export function outboxExpiry(database: Database, clock: LastingClock): OutboxExpiry {
@@ -83,7 +84,7 @@ const keptExpired = 100
 const keptExpiredMs = 30 * 24 * 3_600_000
 
 const dueRowSchema = v.pipe(
-  v.object({ sequence: v.number(), id: v.string(), peer_id: v.string() }),
+  v.object({ sequence: v.number(), id: v.string(), peer_id: peerIdColumn }),
   v.transform(({ sequence, id, peer_id: peerId }): DueMessage => ({ sequence, id, peerId })),
 )
 /** `time_ms` is the column's name in both selections. */

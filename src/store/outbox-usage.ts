@@ -1,12 +1,13 @@
 import * as v from 'valibot'
-import type { Database } from './database.ts'
+import { peerIdColumn, type Database } from './database.ts'
 import type { Amount } from './stored-message.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** How much waits in the outbox, counted as it changes: the table is read only the first time, and after `forget`. */
 export interface OutboxUsage {
-  of(peerId: string): Amount
+  of(peerId: PeerId): Amount
   inAll(): Amount
-  change(peerId: string, by: Amount): void
+  change(peerId: PeerId, by: Amount): void
   /** After a change that is not known, or was rolled back. */
   forget(): void
 }
@@ -14,11 +15,11 @@ export interface OutboxUsage {
 export function outboxUsage(database: Database): OutboxUsage {
   const select = database.query(
     'SELECT peer_id, COUNT(*) AS messages, SUM(length(body)) AS bytes FROM outbox GROUP BY peer_id',
-    v.object({ peer_id: v.string(), messages: v.number(), bytes: v.number() }),
+    v.object({ peer_id: peerIdColumn, messages: v.number(), bytes: v.number() }),
   )
-  let known: { inAll: Amount; perPeer: Map<string, Amount> } | undefined
+  let known: { inAll: Amount; perPeer: Map<PeerId, Amount> } | undefined
 
-  function usage(): { inAll: Amount; perPeer: Map<string, Amount> } {
+  function usage(): { inAll: Amount; perPeer: Map<PeerId, Amount> } {
     if (known !== undefined) return known
     const perPeer = new Map(
       select.all().map(({ peer_id, messages, bytes }) => [peer_id, { messages, bytes }]),
@@ -26,7 +27,7 @@ export function outboxUsage(database: Database): OutboxUsage {
     return (known = { inAll: [...perPeer.values()].reduce(sum, nothing), perPeer })
   }
 
-  const of = (peerId: string): Amount => usage().perPeer.get(peerId) ?? nothing
+  const of = (peerId: PeerId): Amount => usage().perPeer.get(peerId) ?? nothing
   return {
     of,
     inAll: () => usage().inAll,

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
-import type { Database } from './database.ts'
+import { peerIdColumn, type Database } from './database.ts'
 import type { LastingClock } from './lasting-clock.ts'
 import { outboxExpiry, type DueMessage, type WaitingMessage } from './outbox-expiry.ts'
 import { outboxUsage } from './outbox-usage.ts'
@@ -13,6 +13,7 @@ import {
   type MessageRecord,
   type StoredMessage,
 } from './stored-message.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface NewMessage extends MessageRecord {
   /** How long it may wait; null: for ever. @default the outbox's own limit */
@@ -30,7 +31,7 @@ export interface Outbox {
    * The oldest ones for the device whose time is not over, as many as are sent together: 256, and 128 KiB unless one alone is
    * larger. Where a path carries less than any message may have, `roomBytes` of JSON, those are passed over that do not fit.
    */
-  batch(peerId: string, roomBytes?: number): StoredMessage[]
+  batch(peerId: PeerId, roomBytes?: number): StoredMessage[]
   /** All that wait, the oldest first. */
   list(): WaitingMessage[]
   /** How many wait. */
@@ -44,7 +45,7 @@ export interface Outbox {
   /** The last hundred that expired in the last thirty days. */
   expired(): WaitingMessage[]
   /** For a device that is not trusted any more, in the transaction of that. Returns how many were dropped. */
-  dropFor(peerId: string): number
+  dropFor(peerId: PeerId): number
 }
 
 export interface OutboxLimits {
@@ -88,7 +89,7 @@ export function openOutbox(database: Database, clock: LastingClock, limits: Outb
   )
   const remove = database.query(
     'DELETE FROM outbox WHERE id = ? RETURNING peer_id, length(body) AS bytes',
-    v.object({ peer_id: v.string(), bytes: v.number() }),
+    v.object({ peer_id: peerIdColumn, bytes: v.number() }),
   )
   const deleteFor = database.command('DELETE FROM outbox WHERE peer_id = ?')
   const expiry = outboxExpiry(database, clock)

@@ -1,4 +1,5 @@
 import type { ConnectionPath, DeviceFailure } from '../api.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** What is seen of a peer in this run of the program; nothing of it is kept. */
 export interface Presence {
@@ -28,18 +29,18 @@ export type NewConnection = Pick<LiveConnection, 'path' | 'address'> &
   Partial<Pick<LiveConnection, 'limited'>>
 
 export interface PresenceTable {
-  get(peerId: string): Presence
-  peerIds(): string[]
+  get(peerId: PeerId): Presence
+  peerIds(): PeerId[]
   /** Returns the peers that had to be forgotten for it. */
-  sighted(peerId: string, addresses: string[]): string[]
-  lost(peerId: string): void
-  pairing(peerId: string, running: boolean): void
-  connected(peerId: string, connection: NewConnection, atMs: number): void
+  sighted(peerId: PeerId, addresses: string[]): PeerId[]
+  lost(peerId: PeerId): void
+  pairing(peerId: PeerId, running: boolean): void
+  connected(peerId: PeerId, connection: NewConnection, atMs: number): void
   /** Nothing when it is not connected. */
-  measured(peerId: string, roundTripMs: number): void
-  disconnected(peerId: string, failure: DeviceFailure | null): void
+  measured(peerId: PeerId, roundTripMs: number): void
+  disconnected(peerId: PeerId, failure: DeviceFailure | null): void
   /** As if it had not been looked for yet. */
-  startOver(peerId: string): void
+  startOver(peerId: PeerId): void
 }
 
 const maximumSighted = 1_000
@@ -53,14 +54,14 @@ const absent: Presence = {
 }
 
 /** The peers that are known are neither counted nor forgotten: anybody can announce the others. */
-export function presenceTable(isKnown: (peerId: string) => boolean): PresenceTable {
+export function presenceTable(isKnown: (peerId: PeerId) => boolean): PresenceTable {
   // In the order of the last sighting, oldest first.
-  const peers = new Map<string, Presence>()
-  const strangers = new Set<string>()
+  const peers = new Map<PeerId, Presence>()
+  const strangers = new Set<PeerId>()
 
-  const get = (peerId: string): Presence => peers.get(peerId) ?? absent
+  const get = (peerId: PeerId): Presence => peers.get(peerId) ?? absent
 
-  function change(peerId: string, changes: Partial<Presence>): void {
+  function change(peerId: PeerId, changes: Partial<Presence>): void {
     const next = { ...get(peerId), ...changes }
     const empty =
       next.connection === null && next.pairings === 0 && next.sightedAddresses === null && !next.lookedFor

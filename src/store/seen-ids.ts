@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import type { Database } from './database.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /**
  * The ids of messages that arrived, by their sender. They are kept by number and never by age: a sender sends in order and
@@ -8,8 +9,8 @@ import type { Database } from './database.ts'
  */
 export interface SeenIds {
   /** The sequence in the inbox that the message got, if it was seen. */
-  sequenceOf(peerId: string, id: string): number | undefined
-  add(peerId: string, id: string, sequence: number): void
+  sequenceOf(peerId: PeerId, id: string): number | undefined
+  add(peerId: PeerId, id: string, sequence: number): void
 }
 
 /** Per sender, so that one device cannot make us forget what another has sent. */

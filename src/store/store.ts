@@ -14,10 +14,11 @@ import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
 import { openSettings, type Settings } from './settings.ts'
 import { nameDamaged } from './storage-error.ts'
 import { checkTrust, openTrust, type Trust } from './trust.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** Everything one device keeps. Calls are synchronous; what they wrote is durable when they return. */
 export interface Store {
-  readonly identity: { readonly seed: Uint8Array; readonly peerId: string }
+  readonly identity: { readonly seed: Uint8Array; readonly peerId: PeerId }
   readonly trust: Trust
   readonly registry: DeviceRegistry
   readonly outbox: Outbox

@@ -1,6 +1,8 @@
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
 import { epochMilliseconds } from './epoch-time.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdColumn } from './database.ts'
 
 export type MessageKind = 'text' | 'json'
 
@@ -8,7 +10,7 @@ export type MessageKind = 'text' | 'json'
 export interface MessageRecord {
   /** Chosen by the sender: 1 to 128 printable ASCII characters without spaces. */
   id: string
-  peerId: string
+  peerId: PeerId
   kind: MessageKind
   /** The text, or the JSON text. At most 256 KiB as UTF-8. */
   body: string
@@ -31,7 +33,7 @@ const alwaysFitsBytes = maximumWrittenBytes / 6 - 16
 
 const recordSchema = v.object({
   id: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/)),
-  peerId: v.string(),
+  peerId: peerIdColumn,
   kind: v.picklist(['text', 'json']),
   // A lone surrogate has no UTF-8: it would come back as another character.
   body: v.pipe(
@@ -49,7 +51,7 @@ export const messageRowSchema = v.pipe(
   v.object({
     sequence: v.number(),
     id: v.string(),
-    peer_id: v.string(),
+    peer_id: peerIdColumn,
     kind: v.picklist(['text', 'json']),
     body: v.instance(Uint8Array),
     at_ms: epochMilliseconds,
@@ -76,7 +78,7 @@ export function writtenBytesOf({ body }: MessageRecord): number {
 }
 
 /** The values of a row, in the order id, peer_id, kind, body, at_ms. Errors: `invalid-message`, `too-large`. */
-export function messageValues(message: MessageRecord): [string, string, MessageKind, Uint8Array, number] {
+export function messageValues(message: MessageRecord): [string, PeerId, MessageKind, Uint8Array, number] {
   const parsed = v.safeParse(recordSchema, message)
   if (!parsed.success) {
     throw new SpacedockError(

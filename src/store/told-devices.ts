@@ -1,4 +1,5 @@
 import type { DeviceInfo, DeviceState } from '../api.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** What there is to tell about a device. `before` is null for a device that was not known. */
 export type DeviceNews =
@@ -20,7 +21,7 @@ export class ToldDevices {
     return news
   }
 
-  forget(peerId: string): void {
+  forget(peerId: PeerId): void {
     this.#told.delete(peerId)
   }
 }

@@ -1,4 +1,3 @@
-import { peerIdFromString } from '@libp2p/peer-id'
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 } from '@noble/hashes/sha2.js'
@@ -6,6 +5,8 @@ import * as v from 'valibot'
 import { farewellBytes, maxFarewells } from '../pairing/farewell.ts'
 import { fields } from '../pairing/fields.ts'
 import { epochMilliseconds } from './epoch-time.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { parsePeerId } from '../peer-id.ts'
 
 /**
  * - `pending`: this side said yes as initiator and waits for the other's last word; grants nothing but finishing
@@ -18,7 +19,7 @@ export type TrustState = 'pending' | 'confirming' | 'active' | 'needs-pairing' |
 
 export interface TrustRecord {
   /** As libp2p writes it, base58btc. */
-  peerId: string
+  peerId: PeerId
   /** Sanitised. Unique among the trusted devices once the pairing is finished. */
   name: string
   state: TrustState
@@ -55,7 +56,7 @@ const farewell = v.pipe(
   ),
 )
 const common = {
-  peerId: v.pipe(v.string(), v.check(isPeerId)),
+  peerId: v.custom<PeerId>((value) => typeof value === 'string' && parsePeerId(value) !== null),
   name: v.pipe(v.string(), v.nonEmpty(), v.maxLength(256), v.regex(/^[^\p{Cc}\p{Cs}]+$/u)),
   pairedAtMs: epochMilliseconds,
   changedAtMs: epochMilliseconds,
@@ -89,14 +90,6 @@ export const trustRecordSchema: v.GenericSchema<unknown, TrustRecord> = v.varian
     farewell: v.exactOptional(farewell),
   }),
 ])
-
-function isPeerId(text: string): boolean {
-  try {
-    return peerIdFromString(text).toString() === text
-  } catch {
-    return false
-  }
-}
 
 /** HMAC-SHA-256 (RFC 2104) under keys that only the holder of the identity can derive. */
 export interface TrustSealer {

@@ -1,14 +1,15 @@
 import { timingSafeEqual } from 'node:crypto'
 import * as v from 'valibot'
-import type { Database } from './database.ts'
+import { peerIdColumn, type Database } from './database.ts'
 import { databaseDamaged } from './storage-error.ts'
 import { compareRows, slotOf, trustRecordSchema } from './trust-record.ts'
 import type { TrustRecord, TrustSealer, TrustSlot } from './trust-record.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /** The authenticated tables, `trust` and `seal`. */
 export interface TrustRows {
   write(record: TrustRecord): void
-  delete(peerId: string, slot: TrustSlot): void
+  delete(peerId: PeerId, slot: TrustSlot): void
   /** To be called in the transaction of every change, with all the records that are there after it. */
   seal(generation: number, records: TrustRecord[]): void
 }
@@ -16,7 +17,7 @@ export interface TrustRows {
 const mac = v.pipe(v.instance(Uint8Array), v.length(32))
 const sealSchema = v.object({ generation: v.pipe(v.number(), v.safeInteger(), v.minValue(1)), mac })
 const rowSchema = v.object({
-  peer_id: v.string(),
+  peer_id: peerIdColumn,
   slot: v.picklist(['provisional', 'settled']),
   name: v.string(),
   state: v.string(),

@@ -10,6 +10,7 @@ import { databaseDamaged } from './storage-error.ts'
 import { compareRows, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'
 import type { TrustRecord, TrustSlot } from './trust-record.ts'
 import { loadTrust, trustRows } from './trust-rows.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 /**
  * Who is trusted. Every change is atomic and durable when the call returns; `disk-full` and the like mean that nothing
@@ -17,9 +18,9 @@ import { loadTrust, trustRows } from './trust-rows.ts'
  */
 export interface Trust {
   /** The settled record: active, needs-pairing or revoked. */
-  get(peerId: string): TrustRecord | undefined
+  get(peerId: PeerId): TrustRecord | undefined
   /** The unfinished pairing: pending or confirming. */
-  provisional(peerId: string): TrustRecord | undefined
+  provisional(peerId: PeerId): TrustRecord | undefined
   /** Settled records. */
   list(): TrustRecord[]
   /** Provisional records. */
@@ -34,21 +35,21 @@ export interface Trust {
    * trusted before keeps its name here; any other gets the first free one ("laptop (2)"). Without a provisional record
    * an active one is returned as it is, and otherwise the error is `not-paired`.
    */
-  activate(peerId: string): TrustRecord
+  activate(peerId: PeerId): TrustRecord
   /**
    * Leaves a tombstone in place of both records, without keys but with what has to be said to the device should it come
    * back. `alongside` runs in the same transaction.
    * Error: `no-device` when there is no record.
    */
-  revoke(peerId: string, alongside?: () => void): void
+  revoke(peerId: PeerId, alongside?: () => void): void
   /** Ends an unfinished pairing and leaves what is settled. Returns whether there was one. */
-  dropProvisional(peerId: string): boolean
+  dropProvisional(peerId: PeerId): boolean
   /** Forgets both records, a tombstone too; what waits in the outbox is the caller's. Returns whether there was one. */
-  remove(peerId: string): boolean
+  remove(peerId: PeerId): boolean
   /** Drops the provisional records that are 7 days old, and returns whose they were. */
-  expireProvisional(nowMs: number): string[]
+  expireProvisional(nowMs: number): PeerId[]
   /** Calls the listener after every change of a peer's records; the function returned stops it. */
-  onChange(listener: (peerId: string) => void): () => void
+  onChange(listener: (peerId: PeerId) => void): () => void
 }
 
 /** Storage reads the time of day only, for what people read and for the seven days. */
@@ -75,9 +76,9 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
   const rows = trustRows(database, trustSealer(identity.seed))
   let { generation } = loaded
   const nowMs = (): number => Math.trunc(clock.wall())
-  const records: Record<TrustSlot, Map<string, TrustRecord>> = { provisional: new Map(), settled: new Map() }
+  const records: Record<TrustSlot, Map<PeerId, TrustRecord>> = { provisional: new Map(), settled: new Map() }
   for (const record of loaded.records) records[slotOf(record.state)].set(record.peerId, record)
-  const listeners = new Set<(peerId: string) => void>()
+  const listeners = new Set<(peerId: PeerId) => void>()
 
   // The first registry, or a process that died between the database and the identity file.
   if (generation === 0) commit([], [])
@@ -85,7 +86,7 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
 
   function commit(
     writes: TrustRecord[],
-    deletes: { peerId: string; slot: TrustSlot }[],
+    deletes: { peerId: PeerId; slot: TrustSlot }[],
     alongside?: () => void,
   ): void {
     const next = { provisional: new Map(records.provisional), settled: new Map(records.settled) }
@@ -134,7 +135,7 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
   }
 
   /** For every key that the device may hold, the newest first. */
-  function farewellsTo(peerId: string): Uint8Array[] {
+  function farewellsTo(peerId: PeerId): Uint8Array[] {
     const own = [records.provisional.get(peerId), records.settled.get(peerId)]
     return own
       .flatMap((record) => {
@@ -147,7 +148,7 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
 
   const listOf = (slot: TrustSlot): TrustRecord[] =>
     [...records[slot].values()].toSorted(compareRows).map(copyOf)
-  const lookUp = (slot: TrustSlot, peerId: string): TrustRecord | undefined => {
+  const lookUp = (slot: TrustSlot, peerId: PeerId): TrustRecord | undefined => {
     const record = records[slot].get(peerId)
     return record && copyOf(record)
   }
@@ -231,7 +232,7 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
   }
 }
 
-function notPaired(peerId: string): SpacedockError {
+function notPaired(peerId: PeerId): SpacedockError {
   return new SpacedockError('not-paired', `The device ${peerId} is not trusted.`, {
     hint: 'Pair the two devices again.',
   })

@@ -1,5 +1,4 @@
-import type { Connection, PeerId, StreamHandler } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
+import type { Connection, PeerId as Libp2pPeerId, StreamHandler } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
@@ -11,11 +10,13 @@ import { isRelayedConnection } from '../network/relayed-address.ts'
 import { relayAddress, SimulatedConnection, type ConnectionHost } from './simulated-connection.ts'
 import { SimulatedLibp2p } from './simulated-libp2p.ts'
 import type { Attachment, SimulatedNetwork, Way } from './simulated-network.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import { libp2pPeer, peerIdOf } from '../peer-id.ts'
 
 export interface SimulatedHostOptions {
   network: SimulatedNetwork<SimulatedHost>
   attachment: Attachment<SimulatedHost>
-  peerId: string
+  peerId: PeerId
   clock: Clock
 }
 
@@ -25,7 +26,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   readonly dht = null
   readonly simultaneousOpen = null
   readonly veil = null
-  readonly peerId: string
+  readonly peerId: PeerId
   readonly attachment: Attachment<SimulatedHost>
   readonly #network: SimulatedNetwork<SimulatedHost>
   readonly #clock: Clock
@@ -34,11 +35,11 @@ export class SimulatedHost implements Host, ConnectionHost {
   readonly #connectionListeners: ((connection: Connection) => void)[] = []
   readonly #identifiedListeners = new Set<(connection: Connection) => void>()
   /** Where peers have told that they listen. */
-  readonly #told = new Map<string, Multiaddr[]>()
+  readonly #told = new Map<PeerId, Multiaddr[]>()
   #isGone = false
 
   constructor({ network, attachment, peerId, clock }: SimulatedHostOptions) {
-    this.libp2p = new SimulatedLibp2p(peerIdFromString(peerId))
+    this.libp2p = new SimulatedLibp2p(libp2pPeer(peerId))
     this.peerId = peerId
     this.attachment = attachment
     this.#network = network
@@ -46,7 +47,7 @@ export class SimulatedHost implements Host, ConnectionHost {
     attachment.host = this
   }
 
-  get peer(): PeerId {
+  get peer(): Libp2pPeerId {
     return this.libp2p.peerId
   }
 
@@ -71,16 +72,16 @@ export class SimulatedHost implements Host, ConnectionHost {
   }
 
   async connect(
-    peerId: string,
+    peerId: PeerId,
     addresses: readonly (string | Multiaddr)[],
     options: { signal: AbortSignal },
   ): Promise<Connection> {
-    const [open] = this.libp2p.getConnections(peerIdFromString(peerId))
+    const [open] = this.connectionsTo(peerId)
     return open ?? this.dial(peerId, addresses, options)
   }
 
   async dial(
-    peerId: string,
+    peerId: PeerId,
     addresses: readonly (string | Multiaddr)[],
     { signal }: { signal: AbortSignal },
   ): Promise<Connection> {
@@ -107,11 +108,11 @@ export class SimulatedHost implements Host, ConnectionHost {
 
   async dialableAddress(connection: Connection): Promise<Multiaddr | null> {
     if (connection.direction === 'outbound' || isRelayedConnection(connection)) return connection.remoteAddr
-    return this.#told.get(connection.remotePeer.toString())?.[0] ?? null
+    return this.#told.get(peerIdOf(connection.remotePeer))?.[0] ?? null
   }
 
   async toldAddresses(peer: PeerId): Promise<Multiaddr[]> {
-    return this.#told.get(peer.toString()) ?? []
+    return this.#told.get(peer) ?? []
   }
 
   /** Nothing that anybody could not know: all devices of a simulated network run the same program. */
@@ -142,8 +143,12 @@ export class SimulatedHost implements Host, ConnectionHost {
     return connection.newStream(protocol, { signal })
   }
 
-  disconnect(peerId: string): void {
-    for (const connection of this.libp2p.getConnections(peerIdFromString(peerId))) {
+  connectionsTo(peer: PeerId): Connection[] {
+    return this.libp2p.getConnections(libp2pPeer(peer))
+  }
+
+  disconnect(peerId: PeerId): void {
+    for (const connection of this.connectionsTo(peerId)) {
       connection.abort(new Error('not paired any more'))
     }
   }
@@ -172,7 +177,7 @@ export class SimulatedHost implements Host, ConnectionHost {
     if (this.attachment.host === this) this.attachment.host = null
   }
 
-  #dialOne(peerId: string, address: string, { signal }: { signal: AbortSignal }): Promise<Connection> {
+  #dialOne(peerId: PeerId, address: string, { signal }: { signal: AbortSignal }): Promise<Connection> {
     const { promise, resolve, reject } = Promise.withResolvers<Connection>()
     const way: Way = isOverRelay(address) ? 'relay' : 'direct'
     const isThere = (attachment: Attachment<SimulatedHost>): boolean =>
@@ -192,7 +197,7 @@ export class SimulatedHost implements Host, ConnectionHost {
           if (way === 'direct' && to.firewall === 'drop') return lost()
           isAnswered = true
           const { host } = to
-          if (host?.peerId !== peerId || (way === 'direct' && to.firewall === 'reject'))
+          if (host === null || host.peerId !== peerId || (way === 'direct' && to.firewall === 'reject'))
             this.#network.transmit(to, this.attachment, { arrive: refuse, way })
           else this.#meet(host, way, signal, resolve)
         },
@@ -237,7 +242,7 @@ export class SimulatedHost implements Host, ConnectionHost {
 
   #identified(connection: SimulatedConnection, addresses: Multiaddr[]): void {
     if (this.#isGone) return
-    this.#told.set(connection.remotePeer.toString(), addresses)
+    this.#told.set(peerIdOf(connection.remotePeer), addresses)
     for (const listener of this.#identifiedListeners) listener(connection)
   }
 }

@@ -4,6 +4,7 @@ import type { CandidateSearch } from '../network/discovery/rendezvous.ts'
 import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
 import type { SimulatedHost } from './simulated-host.ts'
 import type { DeviceClock } from './device-clock.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface SimulatedLocalNetworkOptions extends LocalNetworkOptions {
   network: SimulatedNetwork<SimulatedHost>
@@ -18,8 +19,8 @@ export interface SimulatedLocalNetworkOptions extends LocalNetworkOptions {
 export class SimulatedLocalNetwork implements LocalDiscovery {
   readonly name = 'local-network'
   readonly #options: SimulatedLocalNetworkOptions
-  readonly #searches = new Set<(peer: string, addresses: string[]) => void>()
-  readonly #known = new Map<string, string[]>()
+  readonly #searches = new Set<(peer: PeerId, addresses: string[]) => void>()
+  readonly #known = new Map<PeerId, string[]>()
   readonly #stopped = new AbortController()
 
   constructor(options: SimulatedLocalNetworkOptions) {
@@ -56,7 +57,7 @@ export class SimulatedLocalNetwork implements LocalDiscovery {
   }
 
   async find({ signal, onCandidate }: CandidateSearch): Promise<void> {
-    const search = (peer: string, addresses: string[]): void => onCandidate({ peer, addresses, urgent: true })
+    const search = (peer: PeerId, addresses: string[]): void => onCandidate({ peer, addresses, urgent: true })
     this.#searches.add(search)
     signal.addEventListener('abort', () => this.#searches.delete(search), { once: true })
     for (const [peer, addresses] of this.#known) search(peer, addresses)
@@ -85,13 +86,13 @@ export class SimulatedLocalNetwork implements LocalDiscovery {
     })
   }
 
-  #heard(peer: string, addresses: string[]): void {
+  #heard(peer: PeerId, addresses: string[]): void {
     this.#known.set(peer, addresses)
     this.#options.onSighting(peer, addresses)
     for (const search of this.#searches) search(peer, addresses)
   }
 
-  #lost(peer: string): void {
+  #lost(peer: PeerId): void {
     if (this.#known.delete(peer)) this.#options.onLost(peer)
   }
 

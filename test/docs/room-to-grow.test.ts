@@ -20,6 +20,8 @@ import { deliverySchema, receiptSchema } from '../../src/protocols/message-envel
 import { tableOf } from '../pairing/protocol-document.ts'
 import { recordOfVersion } from '../pairing/read-record.ts'
 import { bytes, vectors } from '../vectors.ts'
+import { asPeer } from '../peers.ts'
+import { call } from '../network/session/calls.ts'
 
 /** Each row of the table in PROTOCOL.md, in one of its cells; the whole of it is tested where the code is. */
 const rows: Record<string, () => void | Promise<void>> = {
@@ -79,7 +81,7 @@ const rows: Record<string, () => void | Promise<void>> = {
     stop()
     await assert.rejects(ask('other', 1), (error) => isUnknown(error, []))
   },
-  event: () => protocols.receiveEvent('other', 1, {}, whoAsks),
+  event: () => protocols.event(call('other', 1, {}), whoAsks),
   'spacedock- protocols'() {
     const message = { id: 'abcdefghijklmnop', kind: 'text', body: '', at: 0 }
     const delivery = deliverySchema['~standard'].validate({ messages: [{ ...message, new: 1 }], new: 1 })
@@ -127,11 +129,11 @@ test('PROTOCOL.md says of all of these, and of nothing else, what becomes of wha
   )
 })
 
-const protocols = new ApplicationProtocols<string>(() => ({}) as Device)
-const whoAsks = { peerId: 'somebody', signal: new AbortController().signal }
+const protocols = new ApplicationProtocols(() => ({}) as Device)
+const whoAsks = { peerId: asPeer('somebody'), signal: new AbortController().signal }
 
 async function ask(name: string, version: number): Promise<unknown> {
-  return protocols.dispatch(name, version, {}, whoAsks)
+  return protocols.request(call(name, version, {}), whoAsks)
 }
 
 function isUnknown(error: unknown, versions: readonly number[]): boolean {

@@ -1,11 +1,12 @@
 import type { PairingMessage } from '../../src/pairing/messages.ts'
 import type { MachineEvent } from './machines.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** One message under way. An `ask` wants an answer, a `tell` does not. */
 export interface Flight {
   kind: 'ask' | 'answer' | 'tell'
-  from: string
-  to: string
+  from: PeerId
+  to: PeerId
   message: PairingMessage
 }
 

@@ -4,10 +4,11 @@ import { dueAt, initiatorName } from './machines.ts'
 import { setTruth, stateOf, truthOf, type Setting } from './setting.ts'
 import { store } from './trust-rows.ts'
 import { at, devicesOf, machineAt, rowAt, writeAt } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** What happens inside one device: its clock, its person, its disk, its end. */
 
-export function timeSteps(setting: Setting, world: number[], device: string, emit: Emit): void {
+export function timeSteps(setting: Setting, world: number[], device: PeerId, emit: Emit): void {
   const { table } = setting
   const place = machineAt(device)
   const id = at(world, place)
@@ -26,7 +27,7 @@ export function timeSteps(setting: Setting, world: number[], device: string, emi
   emit('time', `${device}: the deadline of '${run.state.phase}' comes`, next, null)
 }
 
-export function personSteps(setting: Setting, world: number[], device: string, emit: Emit): void {
+export function personSteps(setting: Setting, world: number[], device: PeerId, emit: Emit): void {
   const { table, scenario } = setting
   const id = at(world, machineAt(device))
   if (id === 0) return
@@ -70,7 +71,7 @@ export function personSteps(setting: Setting, world: number[], device: string, e
   )
 }
 
-export function diskSteps(setting: Setting, world: number[], device: string, emit: Emit): void {
+export function diskSteps(setting: Setting, world: number[], device: PeerId, emit: Emit): void {
   const { table, tables, scenario } = setting
   const write = tables.writes.valueOf(at(world, writeAt(device)))
   if (write !== null) {
@@ -115,7 +116,7 @@ export function diskSteps(setting: Setting, world: number[], device: string, emi
 }
 
 /** A careful person says yes only to digits that the device in her other hand shows as well. */
-function mayApprove(setting: Setting, world: number[], device: string, digits: string): boolean {
+function mayApprove(setting: Setting, world: number[], device: PeerId, digits: string): boolean {
   if (!setting.scenario.peopleCompare) return true
   return devicesOf(setting.scenario).some((other) => {
     if (other === device || (device !== initiatorName && other !== initiatorName)) return false
@@ -123,7 +124,7 @@ function mayApprove(setting: Setting, world: number[], device: string, digits: s
   })
 }
 
-function digitsShown(setting: Setting, world: number[], device: string): string | null {
+function digitsShown(setting: Setting, world: number[], device: PeerId): string | null {
   const state = stateOf(setting, world, device)
   if (state === null) return null
   if ('winner' in state) return state.winner?.digits ?? null

@@ -6,6 +6,7 @@ import { dueAt, initiatorName, outsiderName, type InitiatorRun, type JoinerRun }
 import { launch, setTruth, stateOf, truthOf, type Setting } from './setting.ts'
 import { store } from './trust-rows.ts'
 import { at, machineAt, rowAt, writeAt, type World, type Write } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 interface Runs {
   before: InitiatorRun | JoinerRun
@@ -30,7 +31,7 @@ export interface Outcome {
 export function deliver(
   setting: Setting,
   world: World,
-  device: string,
+  device: PeerId,
   event: number,
   forgetFails = false,
 ): Outcome {
@@ -48,7 +49,7 @@ export function deliver(
 }
 
 /** The device's disk has done what it was asked: the row is there, then the machine hears of it. */
-export function completeWrite(setting: Setting, world: World, device: string, forgetFails = false): Outcome {
+export function completeWrite(setting: Setting, world: World, device: PeerId, forgetFails = false): Outcome {
   const { table, tables } = setting
   const write = tables.writes.valueOf(at(world, writeAt(device)))
   const { next, violation } = store(setting, world, device)
@@ -63,7 +64,7 @@ export function completeWrite(setting: Setting, world: World, device: string, fo
 function perform(
   setting: Setting,
   outcome: Outcome,
-  device: string,
+  device: PeerId,
   { before, after }: Runs,
   effect: InitiatorEffect | JoinerEffect,
   forgetFails: boolean,
@@ -146,7 +147,7 @@ function perform(
 export function checkAnswer(
   setting: Setting,
   world: World,
-  to: string,
+  to: PeerId,
   message: PairingMessage['type'],
   answer: PairingMessage | null,
 ): string | null {
@@ -161,7 +162,7 @@ export function checkAnswer(
 }
 
 /** A pairing that was called off leaves no row behind, unless the disk failed to drop it. */
-function leftover({ tables }: Setting, next: World, device: string, { before, after }: Runs): string | null {
+function leftover({ tables }: Setting, next: World, device: PeerId, { before, after }: Runs): string | null {
   const off = after.state.phase === 'ended' || after.state.phase === 'failed'
   if (!off || !('agreement' in before.state) || at(next, writeAt(device)) !== 0) return null
   const row = tables.rows.valueOf(at(next, rowAt(device, before.state.agreement.pair.peer)))

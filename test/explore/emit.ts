@@ -1,5 +1,6 @@
 import { deliver, type Outcome } from './effects.ts'
 import type { Setting } from './setting.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /**
  * What kind of step leads from one state to the next: `progress` is what happens when nobody disturbs, `time` that a
@@ -29,7 +30,7 @@ export function emitEvent(
   emit: Emit,
   kind: StepKind,
   label: string,
-  device: string,
+  device: PeerId,
   event: number,
 ): void {
   emitDelivery(setting, emit, kind, label, (forgetFails) =>

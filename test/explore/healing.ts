@@ -1,15 +1,16 @@
 import type { Setting } from './setting.ts'
 import { activate } from './trust-rows.ts'
-import { dueAt, initiatorName, outsiderName } from './machines.ts'
+import { dueAt, initiatorName, joinerNames, outsiderName } from './machines.ts'
 import type { Emit } from './emit.ts'
 import { at, initiatorAt, machineAt, placesOf, rowAt, writeAt, type Subject, type World } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** What the node does later by itself: sessions between devices that hold a row, and the end of provisional rows. */
 export function healings(
   setting: Setting,
   subject: Subject,
   world: World,
-  devices: readonly string[],
+  devices: readonly PeerId[],
   emit: Emit,
 ): void {
   if (!subject.heals) return
@@ -24,7 +25,7 @@ export function healings(
 }
 
 /** The dialer asks with the key of its row; the listener proves that it holds the same, or does not know the dialer. */
-function sessionHello(setting: Setting, world: World, dialer: string, listener: string, emit: Emit): void {
+function sessionHello(setting: Setting, world: World, dialer: PeerId, listener: PeerId, emit: Emit): void {
   const { tables } = setting
   const own = tables.rows.valueOf(at(world, rowAt(dialer, listener)))
   const other = tables.rows.valueOf(at(world, rowAt(listener, dialer)))
@@ -47,7 +48,7 @@ function sessionHello(setting: Setting, world: World, dialer: string, listener: 
 }
 
 /** Provisional rows end; by then the machine that wrote them is long over. */
-function sevenDays(setting: Setting, world: World, device: string, emit: Emit): void {
+function sevenDays(setting: Setting, world: World, device: PeerId, emit: Emit): void {
   const { tables } = setting
   if (!isOver(setting, world, device) || at(world, writeAt(device)) !== 0) return
   const next = [...world]
@@ -61,7 +62,7 @@ function sevenDays(setting: Setting, world: World, device: string, emit: Emit): 
 }
 
 /** Whether nothing that this device still runs can change a row by itself. */
-export function isOver({ table }: Setting, world: World, device: string): boolean {
+export function isOver({ table }: Setting, world: World, device: PeerId): boolean {
   const id = at(world, machineAt(device))
   if (device !== initiatorName || id === 0) return id === 0
   const state = table.initiator(id)?.state
@@ -70,7 +71,7 @@ export function isOver({ table }: Setting, world: World, device: string): boolea
 }
 
 /** Both trust each other with one key, or neither trusts the other. */
-export function agree(setting: Setting, world: World, joiners: readonly string[]): boolean {
+export function agree(setting: Setting, world: World, joiners: readonly PeerId[]): boolean {
   const { tables } = setting
   return joiners.every((joiner) => {
     const a = tables.rows.valueOf(at(world, rowAt(initiatorName, joiner)))
@@ -81,7 +82,7 @@ export function agree(setting: Setting, world: World, joiners: readonly string[]
 }
 
 /** Every machine is over, nothing is being written, and no row is provisional. */
-export function isQuiet(setting: Setting, world: World, devices: readonly string[]): boolean {
+export function isQuiet(setting: Setting, world: World, devices: readonly PeerId[]): boolean {
   const { tables } = setting
   return devices.every(
     (device) =>
@@ -97,7 +98,7 @@ export function isQuiet(setting: Setting, world: World, devices: readonly string
  * Whether this joiner and the initiator are in the middle of one pairing and nothing has gone wrong for them yet: then
  * the machines alone must be able to finish it.
  */
-export function isUnderWay({ table, tables }: Setting, world: World, joiner: string): boolean {
+export function isUnderWay({ table, tables }: Setting, world: World, joiner: PeerId): boolean {
   const a = table.initiator(at(world, initiatorAt.machine))
   const b = table.joiner(at(world, placesOf(joiner).machine))
   if (a === null || b === null) return false
@@ -117,9 +118,8 @@ export function isUnderWay({ table, tables }: Setting, world: World, joiner: str
   return ownIntact && (!isWritten || (other !== null && other.state !== 'needs-pairing'))
 }
 
-function rowsOf({ scenario }: Setting, device: string): string[] {
-  const peers =
-    device === initiatorName ? ['joiner-1', 'joiner-2'].slice(0, scenario.joiners) : [initiatorName]
+function rowsOf({ scenario }: Setting, device: PeerId): PeerId[] {
+  const peers = device === initiatorName ? joinerNames.slice(0, scenario.joiners) : [initiatorName]
   return [...peers, outsiderName]
 }
 

@@ -12,6 +12,8 @@ import type { PairingMessage } from '../../src/pairing/messages.ts'
 import type { Suite } from '../../src/pairing/suite.ts'
 import { digest, fixedBytes } from './fake-suite.ts'
 import { Interner, PairMemo } from './interner.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 /** What is explored: the shipped machines, or a broken variant that the exploration has to catch. */
 export interface Machines {
@@ -20,24 +22,24 @@ export interface Machines {
   suite: Suite
 }
 
-export const initiatorName = 'initiator'
-export const joinerNames = ['joiner-1', 'joiner-2'] as const
+export const initiatorName = asPeer('initiator')
+export const joinerNames: readonly PeerId[] = [asPeer('joiner-1'), asPeer('joiner-2')]
 /** The stranger, the forger or the thief. */
-export const outsiderName = 'outsider'
+export const outsiderName = asPeer('outsider')
 
 interface Running<State> {
   readonly state: State
   /** This device's own monotonic clock. It stands still until the model says that a deadline has come. */
   readonly now: number
   /** Whether the person of this device has a question before her. */
-  readonly asking: { peer: string; digits: string } | null
+  readonly asking: { peer: PeerId; digits: string } | null
 }
 
 export type InitiatorRun = Running<InitiatorState>
 export interface JoinerRun extends Running<JoinerState> {
-  readonly device: string
+  readonly device: PeerId
   /** What the shell says again and again while the phase stays. */
-  readonly repeating: { peer: string; message: PairingMessage } | null
+  readonly repeating: { peer: PeerId; message: PairingMessage } | null
   /** Counts the times that this device's person has typed the code. */
   readonly run: number
 }
@@ -45,7 +47,7 @@ export interface JoinerRun extends Running<JoinerState> {
 /** An event without its randomness, which the model adds. */
 export type MachineEvent = InitiatorEvent | JoinerEvent
 
-type PlainEvent = Exclude<MachineEvent, { peer: string }>
+type PlainEvent = Exclude<MachineEvent, { peer: PeerId }>
 
 export interface Stepped<Run, Effect> {
   before: Run
@@ -98,7 +100,7 @@ export class MachineTable {
     return id
   }
 
-  candidateEvent(peer: string): number {
+  candidateEvent(peer: PeerId): number {
     let id = this.#plainEvents.get(peer)
     if (id === undefined) {
       const fresh = { nonce: new Uint8Array(), secret: new Uint8Array() }
@@ -115,7 +117,7 @@ export class MachineTable {
     return this.#joinerSteps.get(id, event)
   }
 
-  contextOf(device: string, now = 0): MachineContext {
+  contextOf(device: PeerId, now = 0): MachineContext {
     return { suite: this.machines.suite, keys: this.keys, localPeerId: device, deviceName: device, now }
   }
 

@@ -12,11 +12,12 @@ import { Outsider } from './outsider.ts'
 import type { Setting } from './setting.ts'
 import { Theft } from './theft.ts'
 import { devicesOf, initiatorAt, placesOf, Tables, type Scenario, type Subject } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** A subject in a scenario. */
 export interface Model extends Setting {
   subject: Subject
-  devices: readonly string[]
+  devices: readonly PeerId[]
   outsider: Outsider | Theft | null
   normalForm: NormalForm
 }

@@ -7,10 +7,11 @@ import { initiatorName, outsiderName, type MachineTable } from './machines.ts'
 import { launch, type Setting } from './setting.ts'
 import { activate } from './trust-rows.ts'
 import { at, placesOf, rowAt, type Scenario } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** What happens between a joiner and the initiator. */
 
-export function joinerSteps(setting: Setting, world: number[], device: string, emit: Emit): void {
+export function joinerSteps(setting: Setting, world: number[], device: PeerId, emit: Emit): void {
   const { table, scenario } = setting
   const places = placesOf(device)
   const id = at(world, places.machine)
@@ -41,7 +42,7 @@ export function joinerSteps(setting: Setting, world: number[], device: string, e
   emit('progress', `${device}: sends ${message.type}`, next, null)
 }
 
-export function networkSteps(setting: Setting, world: number[], joiner: string, emit: Emit): void {
+export function networkSteps(setting: Setting, world: number[], joiner: PeerId, emit: Emit): void {
   const { tables } = setting
   const place = placesOf(joiner).flights
   const set = at(world, place)
@@ -60,7 +61,7 @@ export function networkSteps(setting: Setting, world: number[], joiner: string, 
 function emitArrival(
   setting: Setting,
   world: number[],
-  joiner: string,
+  joiner: PeerId,
   flightId: number,
   kind: StepKind,
   label: string,
@@ -92,7 +93,7 @@ function confirmAfterRestart(setting: Setting, outcome: Outcome, { from, message
 }
 
 /** Somebody types the code, for the first time or again. */
-export function startJoin(table: MachineTable, scenario: Scenario, device: string, run: number): number {
+export function startJoin(table: MachineTable, scenario: Scenario, device: PeerId, run: number): number {
   const state = startJoiner(scenario.joinTimeoutMs)
   return table.idOfJoiner({ state, now: 0, asking: null, device, repeating: null, run })
 }

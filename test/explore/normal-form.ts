@@ -1,6 +1,8 @@
 import { PairMemo } from './interner.ts'
 import { initiatorName, joinerNames } from './machines.ts'
 import { at, machineAt, placesOf, rowAt, truthAt, writeAt, type Tables, type Truth } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 /**
  * Takes out of a world what can make no difference any more: messages to machines that are gone, and what is only known
@@ -66,8 +68,8 @@ function aliveIn(world: readonly number[]): number {
 }
 
 function stillOfUse(truth: Truth, alive: number): Truth {
-  const isAlive = (device: string): boolean => (alive & (1 << devices.indexOf(device))) !== 0
-  const holdsRow = (device: string, peer: string): boolean => {
+  const isAlive = (device: PeerId): boolean => (alive & (1 << devices.indexOf(device))) !== 0
+  const holdsRow = (device: PeerId, peer: PeerId): boolean => {
     const index = pairs.findIndex(([a, b]) => a === device && b === peer)
     return index !== -1 && (alive & (1 << (devices.length + index))) !== 0
   }
@@ -76,15 +78,15 @@ function stillOfUse(truth: Truth, alive: number): Truth {
     winner: initiatorAlive ? truth.winner : '',
     challenges: initiatorAlive ? truth.challenges : 0,
     misused: initiatorAlive && truth.misused,
-    approved: kept(truth.approved, isAlive),
-    responses: kept(truth.responses, isAlive),
+    approved: kept(truth.approved, (device) => isAlive(asPeer(device))),
+    responses: kept(truth.responses, (device) => isAlive(asPeer(device))),
     // Looked at when the other side becomes active.
     wrote: kept(truth.wrote, (key) => {
-      const [device = '', peer = ''] = key.split('>')
+      const [device = asPeer(''), peer = asPeer('')] = key.split('>').map(asPeer)
       return isAlive(device) || isAlive(peer) || holdsRow(peer, device)
     }),
     activated: truth.activated.filter((key) => {
-      const [device = '', peer = ''] = key.split('>')
+      const [device = asPeer(''), peer = asPeer('')] = key.split('>').map(asPeer)
       return device === initiatorName && (isAlive(device) || isAlive(peer))
     }),
   }

@@ -8,6 +8,8 @@ import { PairMemo } from './interner.ts'
 import { dueAt, initiatorName, outsiderName, type MachineTable } from './machines.ts'
 import type { Emit } from './emit.ts'
 import { at, machineAt, placesOf } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 /**
  * Somebody without the code. The *stranger* reads every message that is sent and says any of them, and made-up ones of
@@ -24,13 +26,13 @@ export class Outsider {
   constructor(setting: Setting) {
     this.#setting = setting
     this.#verdicts = new PairMemo((machine, event) => this.#judge(initiatorName, machine, event))
-    this.#joinerVerdicts = new PairMemo((machine, event) => this.#judge('joiner', machine, event))
+    this.#joinerVerdicts = new PairMemo((machine, event) => this.#judge(asPeer('joiner'), machine, event))
     this.#said = new PairMemo((device, machine) =>
-      this.#saidBy(device === 0 ? initiatorName : 'joiner', machine),
+      this.#saidBy(device === 0 ? initiatorName : asPeer('joiner'), machine),
     )
   }
 
-  act(world: number[], devices: readonly string[], emit: Emit): void {
+  act(world: number[], devices: readonly PeerId[], emit: Emit): void {
     const { scenario } = this.#setting
     const overheard = this.#overheard(world, devices)
     const claims = scenario.outsider === 'stranger' ? [outsiderName] : devices
@@ -44,7 +46,7 @@ export class Outsider {
     }
   }
 
-  #say(world: number[], target: string, claim: string, original: Flight, emit: Emit): void {
+  #say(world: number[], target: PeerId, claim: PeerId, original: Flight, emit: Emit): void {
     // What the real one said to this very device is a duplicate, which the network does by itself.
     if (original.from === claim && original.to === target) return
     const asAnswer = target !== initiatorName
@@ -57,8 +59,8 @@ export class Outsider {
 
   #try(
     world: number[],
-    target: string,
-    claim: string,
+    target: PeerId,
+    claim: PeerId,
     message: PairingMessage,
     kind: Flight['kind'],
     emit: Emit,
@@ -70,8 +72,8 @@ export class Outsider {
   }
 
   #eventOf(
-    target: string,
-    claim: string,
+    target: PeerId,
+    claim: PeerId,
     message: PairingMessage,
     kind: Flight['kind'],
   ): { id: number; label: string } | null {
@@ -91,7 +93,7 @@ export class Outsider {
   }
 
   /** Null when the machine is as it was, give or take a deadline that came anyway, and nothing was answered. */
-  #judge(device: string, machine: number, event: number): string | null {
+  #judge(device: PeerId, machine: number, event: number): string | null {
     const { table } = this.#setting
     const step = (id: number) =>
       device === initiatorName ? table.stepInitiator(machine, id) : table.stepJoiner(machine, id)
@@ -108,7 +110,7 @@ export class Outsider {
     return burnt ? 'only misuse burns a code' : 'a stranger changes nothing'
   }
 
-  #overheard(world: number[], devices: readonly string[]): Flight[] {
+  #overheard(world: number[], devices: readonly PeerId[]): Flight[] {
     const { tables } = this.#setting
     const found: Flight[] = []
     for (const device of devices) {
@@ -123,7 +125,7 @@ export class Outsider {
     return found
   }
 
-  #saidBy(device: string, machine: number): Flight[] {
+  #saidBy(device: PeerId, machine: number): Flight[] {
     const { table } = this.#setting
     if (device === initiatorName) return saidByInitiator(table.initiator(machine)?.state)
     const run = table.joiner(machine)
@@ -151,7 +153,7 @@ function saidByInitiator(state: InitiatorState | undefined): Flight[] {
   return said
 }
 
-function saidByJoiner(table: MachineTable, from: string, state: JoinerState): Flight[] {
+function saidByJoiner(table: MachineTable, from: PeerId, state: JoinerState): Flight[] {
   if (state.phase === 'searching') {
     const { seed } = state
     if (seed === null) return []
@@ -210,4 +212,4 @@ const junk: readonly Flight[] = (
     { type: 'Acknowledged' },
     { type: 'Cancel', mac: new Uint8Array(32) },
   ] satisfies PairingMessage[]
-).map((message) => ({ kind: 'ask', from: '', to: '', message }))
+).map((message) => ({ kind: 'ask', from: asPeer(''), to: asPeer(''), message }))

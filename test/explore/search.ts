@@ -3,6 +3,7 @@ import { initiatorName, joinerNames } from './machines.ts'
 import type { StepKind } from './emit.ts'
 import { initialWorld, makeModel, successors, type Model } from './model.ts'
 import { at, rowAt, type Scenario, type Subject, type World } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 export interface Violation {
   invariant: string
@@ -73,7 +74,7 @@ export function explore(subject: Subject, scenario: Scenario, maxStates: number)
 }
 
 /** The invariants that are about the whole graph. */
-function judge(graph: Graph, marks: Marks, joiners: readonly string[]): Violation | null {
+function judge(graph: Graph, marks: Marks, joiners: readonly PeerId[]): Violation | null {
   const settled = graph.reaching(marks.settled, new Set<StepKind>(['progress', 'time', 'heal']))
   const lost = settled.indexOf(0)
   if (lost !== -1) {
@@ -100,9 +101,9 @@ class Marks {
   readonly paired: boolean[][]
   readonly underWay: boolean[][]
   readonly #model: Model
-  readonly #joiners: readonly string[]
+  readonly #joiners: readonly PeerId[]
 
-  constructor(model: Model, joiners: readonly string[]) {
+  constructor(model: Model, joiners: readonly PeerId[]) {
     this.#model = model
     this.#joiners = joiners
     this.paired = joiners.map(() => [])

@@ -11,6 +11,7 @@ import {
   type Truth,
   type World,
 } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** What a step needs to know besides the world itself. */
 export interface Setting {
@@ -25,7 +26,7 @@ export interface Setting {
 export function stateOf(
   { table }: Setting,
   world: World,
-  device: string,
+  device: PeerId,
 ): InitiatorRun['state'] | JoinerRun['state'] | null {
   const id = at(world, machineAt(device))
   return (device === initiatorName ? table.initiator(id) : table.joiner(id))?.state ?? null
@@ -40,7 +41,7 @@ export function setTruth(setting: Setting, next: number[], change: Partial<Truth
 }
 
 /** Puts a message under way, if the network has room for it. */
-export function launch({ tables }: Setting, next: number[], joiner: string, flight: Flight): void {
+export function launch({ tables }: Setting, next: number[], joiner: PeerId, flight: Flight): void {
   const place = placesOf(joiner).flights
   next[place] = tables.with.get(at(next, place), tables.flights.idOf(flight))
 }

@@ -6,6 +6,7 @@ import { dueAt, initiatorName, outsiderName } from './machines.ts'
 import type { Emit } from './emit.ts'
 import { sayingsToInitiator, sayingsToJoiner, type Saying } from './thief.ts'
 import { at, machineAt, type World } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 interface Deed extends Saying {
   event: number
@@ -34,7 +35,7 @@ export class Theft {
     })
   }
 
-  act(world: World, devices: readonly string[], emit: Emit): void {
+  act(world: World, devices: readonly PeerId[], emit: Emit): void {
     for (const device of devices) {
       const machine = at(world, machineAt(device))
       const deeds = device === initiatorName ? this.#toInitiator : this.#toJoiner
@@ -47,7 +48,7 @@ export class Theft {
     }
   }
 
-  #do(world: World, device: string, deed: Deed): Outcome {
+  #do(world: World, device: PeerId, deed: Deed): Outcome {
     const marked = [...world]
     if (device === initiatorName && deed.isForbidden) setTruth(this.#setting, marked, { misused: true })
     const outcome = deliver(this.#setting, marked, device, deed.event)
@@ -66,7 +67,7 @@ export class Theft {
   }
 
   /** A forbidden message gains nothing: it spends a code that was open, and changes nothing else. */
-  #judge(world: World, { next }: Outcome, device: string, { event, message }: Deed): string | null {
+  #judge(world: World, { next }: Outcome, device: PeerId, { event, message }: Deed): string | null {
     const { table } = this.#setting
     const place = machineAt(device)
     const before =
@@ -80,7 +81,7 @@ export class Theft {
     return state.phase === 'ended' && state.reason === 'burnt' ? null : 'misuse burns the code'
   }
 
-  #deeds(saying: Saying, device: string): Deed[] {
+  #deeds(saying: Saying, device: PeerId): Deed[] {
     const kinds: Flight['kind'][] =
       device === initiatorName ? ['ask'] : [saying.message.type === 'Cancel' ? 'tell' : 'answer']
     return kinds.flatMap((kind) => {

@@ -1,12 +1,13 @@
 import { initiatorName, outsiderName } from './machines.ts'
 import { setTruth, truthOf, type Setting } from './setting.ts'
 import { at, keyOf, rowAt, writeAt, type World } from './world.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** The row alone: all that is left when the device crashes at the wrong moment. */
 export function store(
   setting: Setting,
   world: World,
-  device: string,
+  device: PeerId,
 ): { next: number[]; violation: string | null } {
   const { tables } = setting
   const next = [...world]
@@ -35,8 +36,8 @@ export function store(
 export function activate(
   setting: Setting,
   next: number[],
-  device: string,
-  peer: string,
+  device: PeerId,
+  peer: PeerId,
   by: 'proof' | 'hello',
 ): string | null {
   const { tables } = setting

@@ -4,6 +4,7 @@ import type { Flight } from './arrival.ts'
 import { digest } from './fake-suite.ts'
 import { Interner, PairMemo } from './interner.ts'
 import { initiatorName, joinerNames, outsiderName, textOf, type Machines } from './machines.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /**
  * A state of the whole world is a list of small numbers, one per place below; what each stands for is in the tables.
@@ -27,7 +28,7 @@ export interface Row {
 }
 
 /** What a device has handed to its disk and not heard back about. */
-export type Write = { row: 'provisional'; pair: ProvisionalPair } | { row: 'active'; peer: string }
+export type Write = { row: 'provisional'; pair: ProvisionalPair } | { row: 'active'; peer: PeerId }
 
 /** What really happened, kept beside the machines, which cannot see it. */
 export interface Truth {
@@ -114,27 +115,27 @@ export function keyOf(pair: ProvisionalPair): string {
 }
 
 /** Those that run the machines under exploration. */
-export function devicesOf({ initiator, joiners }: Scenario): string[] {
+export function devicesOf({ initiator, joiners }: Scenario): PeerId[] {
   return [...(initiator ? [initiatorName] : []), ...joinerNames.slice(0, joiners)]
 }
 
 /** Where a device keeps its row for a peer. */
-export function rowAt(device: string, peer: string): number {
+export function rowAt(device: PeerId, peer: PeerId): number {
   if (device === initiatorName) {
     return initiatorAt.rows + (peer === outsiderName ? 2 : joinerIndex(peer))
   }
   return placesOf(device).rows + (peer === outsiderName ? 1 : 0)
 }
 
-export function placesOf(joiner: string): JoinerPlaces {
+export function placesOf(joiner: PeerId): JoinerPlaces {
   return joinerIndex(joiner) === 0 ? joinerAt[0] : joinerAt[1]
 }
 
-export function machineAt(device: string): number {
+export function machineAt(device: PeerId): number {
   return device === initiatorName ? initiatorAt.machine : placesOf(device).machine
 }
 
-export function writeAt(device: string): number {
+export function writeAt(device: PeerId): number {
   return device === initiatorName ? initiatorAt.write : placesOf(device).write
 }
 
@@ -142,7 +143,7 @@ export function at(world: World, place: number): number {
   return world[place] ?? 0
 }
 
-function joinerIndex(joiner: string): 0 | 1 {
+function joinerIndex(joiner: PeerId): 0 | 1 {
   if (joiner === joinerNames[0]) return 0
   if (joiner === joinerNames[1]) return 1
   throw new Error(`${joiner} is no joiner`)

@@ -11,6 +11,7 @@ import { suite1 } from '../../src/pairing/suite.ts'
 import { RawPeer } from '../threats/raw-peer.ts'
 import type { Host } from './lab.ts'
 import type { RunningProcess } from './process.ts'
+import { asPeer } from '../peers.ts'
 
 export interface FloodCount {
   /** Requests that were sent completely. */
@@ -155,7 +156,7 @@ async function askOnce(target: string): Promise<void> {
   const keys = deriveCodeKeys(suite1, code.entropy)
   const context = { suite: suite1, keys, localPeerId: peer.peerId, deviceName: 'mallory' }
   const initiator = target.split('/p2p/')[1] ?? ''
-  const { request } = deriveCandidate(context, randomBytes(32), initiator)
+  const { request } = deriveCandidate(context, randomBytes(32), asPeer(initiator))
   const answer = await peer.ask(target, request)
   console.log(answer?.type ?? 'silence')
   await peer.stop()

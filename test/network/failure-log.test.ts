@@ -6,6 +6,9 @@ import { createLog } from '../../src/daemon/log.ts'
 import { SpacedockError } from '../../src/errors.ts'
 import { ApplicationProtocols } from '../../src/network/application-protocols.ts'
 import { defineEvent, defineProtocol, defineStream } from '../../src/network/protocol-definitions.ts'
+import { asPeer } from '../peers.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { call } from './session/calls.ts'
 
 const request = v.object({ text: v.string() })
 const response = v.object({ length: v.number() })
@@ -19,7 +22,7 @@ beforeEach(() => {
   protocols = newProtocols()
 })
 
-function newProtocols(): ApplicationProtocols<string> {
+function newProtocols(): ApplicationProtocols {
   const log = createLog((line) => lines.push(JSON.parse(line) as Record<string, unknown>), {
     level: () => 'debug',
   })
@@ -38,8 +41,10 @@ function anyStream(): ByteStream {
   return {} as ByteStream
 }
 
-async function ask(value: unknown, options: { peerId?: string; signal?: AbortSignal } = {}): Promise<void> {
-  await assert.rejects(protocols.dispatch('notes', 2, value, { peerId: 'laptop', signal, ...options }))
+async function ask(value: unknown, options: { peerId?: PeerId; signal?: AbortSignal } = {}): Promise<void> {
+  await assert.rejects(
+    protocols.request(call('notes', 2, value), { peerId: asPeer('laptop'), signal, ...options }),
+  )
 }
 
 /** The one line that there is, without its time. */
@@ -65,9 +70,9 @@ test('so is one of a stream or an event', async () => {
   protocols.register(defineStream({ name: 'files', version: 1, request, handler: failing }))
   protocols.register(defineEvent({ name: 'moved', version: 1, event: request, handler: failing }))
   await assert.rejects(
-    protocols.serveStream('files', 1, fitting, { peerId: 'laptop', signal, accept: anyStream }),
+    protocols.stream(call('files', 1, fitting), { peerId: asPeer('laptop'), signal, accept: anyStream }),
   )
-  await protocols.receiveEvent('moved', 1, fitting, { peerId: 'laptop', signal })
+  await protocols.event(call('moved', 1, fitting), { peerId: asPeer('laptop'), signal })
   assert.deepEqual(
     lines.map(({ level, event, name, code }) => [level, event, name, code]),
     [
@@ -83,7 +88,7 @@ test('what another device sends is not in the log, whatever is wrong with it', a
   protocols.register(defineEvent({ name: 'moved', version: 1, event: request, handler: () => {} }))
   await ask('a secret')
   await ask({ text: ['a secret'] })
-  await protocols.receiveEvent('moved', 1, 'a secret', { peerId: 'laptop', signal })
+  await protocols.event(call('moved', 1, 'a secret'), { peerId: asPeer('laptop'), signal })
   assert.ok(!JSON.stringify(lines).includes('secret'))
   assert.deepEqual(
     lines.map(({ level, code, what, path }) => [level, code, what, path]),
@@ -103,12 +108,15 @@ test('a schema that throws is a defect, and fails the request with what it threw
   protocols.register(
     defineProtocol({ name: 'notes', version: 2, request: parsing, response, handler: failing }),
   )
-  await assert.rejects(protocols.dispatch('notes', 2, 'a secret', { peerId: 'laptop', signal }), (error) => {
-    assert.ok(error instanceof SpacedockError)
-    assert.equal(error.code, 'invalid-message')
-    assert.equal(error.message, 'The request could not be checked: the schema of notes/2 failed.')
-    return error.cause instanceof SyntaxError
-  })
+  await assert.rejects(
+    protocols.request(call('notes', 2, 'a secret'), { peerId: asPeer('laptop'), signal }),
+    (error) => {
+      assert.ok(error instanceof SpacedockError)
+      assert.equal(error.code, 'invalid-message')
+      assert.equal(error.message, 'The request could not be checked: the schema of notes/2 failed.')
+      return error.cause instanceof SyntaxError
+    },
+  )
   const line = { level: 'warn', event: 'request.failed', ...about, code: 'invalid-message' }
   assert.deepEqual(logged(), { ...line, what: 'request', path: '', thrown: 'SyntaxError' })
 })
@@ -155,7 +163,7 @@ test('nor is a stream that the other device reads no more of', async () => {
 })
 
 test('a device that is not paired, or asks for what is not served, cannot fill the log', async () => {
-  await ask(fitting, { peerId: 'stranger' })
+  await ask(fitting, { peerId: asPeer('stranger') })
   await ask(fitting)
   assert.deepEqual(
     lines.map(({ level, code, peer }) => [level, code, peer]),

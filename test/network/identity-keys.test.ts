@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { createHost } from '../../src/network/host.ts'
 import { realHost, within } from './real-hosts.ts'
+import { peerIdOf } from '../../src/peer-id.ts'
 
 const loopback = [process.platform === 'darwin' ? 'lo0' : 'lo']
 const signal = (): AbortSignal => AbortSignal.timeout(10_000)
@@ -22,7 +23,7 @@ for (const [type, generate] of Object.entries(keys)) {
     ])
     context.after(() => Promise.all([device.stop(), peer.stop()]))
     const theirs = peer.getMultiaddrs()
-    const name = peer.peerId.toString()
+    const name = peerIdOf(peer.peerId)
     const outbound = await within(device.dial(name, theirs, { signal: signal() }), 'the device dials')
     assert.equal(outbound.remotePeer.toString(), name)
     await outbound.close()

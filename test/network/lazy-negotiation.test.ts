@@ -10,6 +10,7 @@ import { createHost } from '../../src/network/host.ts'
 import { streamMuxer } from '../../src/network/stream-muxer.ts'
 import { turns } from '../../src/testing/virtual-clock.ts'
 import { until, within } from './real-hosts.ts'
+import { asPeer } from '../peers.ts'
 
 const header = '\u0013/multistream/1.0.0\n'
 
@@ -117,4 +118,4 @@ test('a dialler sends its first Noise message to a listener that has said nothin
   }
 })
 
-const stranger = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
+const stranger = asPeer('12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN')

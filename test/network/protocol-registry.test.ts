@@ -8,6 +8,7 @@ import { defineProtocol } from '../../src/network/application-protocols.ts'
 import { ProtocolRegistry } from '../../src/network/protocol-registry.ts'
 import { request, serve } from '../../src/network/request-response.ts'
 import { realHost, until, within } from './real-hosts.ts'
+import { peerIdOf } from '../../src/peer-id.ts'
 
 const server = await realHost()
 const friend = await realHost()
@@ -17,8 +18,8 @@ after(() => Promise.all([server.stop(), friend.stop(), stranger.stop()]))
 const laptop = { id: 'laptop', name: 'laptop' } as Device
 const registry = new ProtocolRegistry({
   host: server,
-  isPaired: (peerId) => peerId.equals(friend.peerId),
-  deviceOf: (peerId) => (peerId.equals(friend.peerId) ? laptop : undefined),
+  isPaired: (peerId) => peerId === peerIdOf(friend.peerId),
+  deviceOf: (peerId) => (peerId === peerIdOf(friend.peerId) ? laptop : undefined),
 })
 const notes = defineProtocol({
   name: 'notes',
@@ -54,8 +55,8 @@ test('an unpaired peer that opens a protocol for paired devices is refused befor
         ),
       unhandle: (protocol) => server.unhandle(protocol),
     },
-    isPaired: (peerId) => peerId.equals(friend.peerId),
-    deviceOf: (peerId) => (peerId.equals(friend.peerId) ? laptop : undefined),
+    isPaired: (peerId) => peerId === peerIdOf(friend.peerId),
+    deviceOf: (peerId) => (peerId === peerIdOf(friend.peerId) ? laptop : undefined),
   })
   gate.attach({ protocol: '/test/gated', access: 'paired', handle: async () => void handled++ })
   const stopNotes = gate.register({ ...notes, name: 'gated' })

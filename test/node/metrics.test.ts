@@ -4,6 +4,7 @@ import { Metrics } from '../../src/node/metrics.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
 import { until } from '../network/real-hosts.ts'
 import { nextEvent, pairOfSuite } from './nodes.ts'
+import { asPeer } from '../peers.ts'
 
 describe('what a node counts', () => {
   const { pair } = pairOfSuite()
@@ -88,7 +89,13 @@ test('a message that arrives twice is one that was received and one duplicate', 
   const store = openMemoryStore()
   const metrics = new Metrics()
   const inbox = metrics.watchInbox(store.inbox)
-  const message = { id: 'a'.repeat(22), peerId: 'peer', kind: 'text', body: 'hello', atMs: 1 } as const
+  const message = {
+    id: 'a'.repeat(22),
+    peerId: asPeer('peer'),
+    kind: 'text',
+    body: 'hello',
+    atMs: 1,
+  } as const
   assert.equal(inbox.accept([message])[0]?.outcome, 'new')
   assert.equal(inbox.accept([message])[0]?.outcome, 'duplicate')
   const { received, duplicate } = metrics.read({ connections: [], queued: 0 }).messages
@@ -118,7 +125,7 @@ test('what was read does not change any more', () => {
   const metrics = new Metrics()
   const before = metrics.read({ connections: [], queued: 0 })
   metrics.connectionOpened('relayed')
-  metrics.sessionOpened('peer', 'relayed')
+  metrics.sessionOpened(asPeer('peer'), 'relayed')
   metrics.passed('sent', 10)
   assert.deepEqual(before, new Metrics().read({ connections: [], queued: 0 }))
   assert.equal(metrics.read({ connections: ['relayed'], queued: 0 }).connections.open.relayed, 1)

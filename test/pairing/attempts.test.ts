@@ -16,6 +16,8 @@ import {
   otherCode,
 } from './builders.ts'
 import { opensAttempt } from '../../src/pairing/initiator-state.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 const { messages, initiator } = meet()
 
@@ -23,7 +25,7 @@ test('threat 18: the ninth right probe burns the code, from eight peers and one'
   const alice = new InitiatorParty()
   for (let index = 0; index < maxTries; index++) {
     alice.now = index * 10_000
-    assert.equal(alice.hear(`peer ${index}`, probeOf(`peer ${index}`))?.type, 'Challenge')
+    assert.equal(alice.hear(asPeer(`peer ${index}`), probeOf(asPeer(`peer ${index}`)))?.type, 'Challenge')
   }
   const refused = alice.hear(bobId, probeOf(bobId))
   assert.equal(refused?.type === 'Refused' && refused.reason, 'burnt')
@@ -58,7 +60,7 @@ test("threat 18: 5,000 strangers' probes are never counted, and the code still w
   const alice = new InitiatorParty()
   const request = probeOf(bobId)
   for (let index = 0; index < 2_500; index++) {
-    assert.equal(alice.hear(`stranger ${index}`, request), null)
+    assert.equal(alice.hear(asPeer(`stranger ${index}`), request), null)
     assert.equal(alice.hear(bobId, { ...request, probe: flipped(request.probe, index % 16) }), null)
   }
   const stranger = new JoinerParty({ keys: otherCode })
@@ -72,7 +74,7 @@ test("threat 18: strangers' Responses, Confirmeds and Cancels never burn anythin
   for (let index = 0; index < 100; index++) {
     const peer = `stranger ${index}`
     for (const message of [messages.response, messages.confirmed, messages.cancelOfJoiner]) {
-      assert.equal(alice.hear(peer, message), null)
+      assert.equal(alice.hear(asPeer(peer), message), null)
     }
   }
   assert.deepEqual(alice.state, initiator.open)
@@ -104,7 +106,8 @@ test('a late Response of another peer is no excuse for a wrong one', () => {
 
 test('a fifth attempt at the same time waits, is not counted, and gets its turn', () => {
   const alice = new InitiatorParty()
-  for (let index = 0; index < maxOpenAttempts; index++) alice.hear(`peer ${index}`, probeOf(`peer ${index}`))
+  for (let index = 0; index < maxOpenAttempts; index++)
+    alice.hear(asPeer(`peer ${index}`), probeOf(asPeer(`peer ${index}`)))
   assert.equal(alice.hear(bobId, probeOf(bobId)), null)
   assert.equal(alice.state.challenges, maxOpenAttempts)
   alice.now = 10_000
@@ -176,7 +179,7 @@ test('the invitation that a Response belongs to is told by its opening', () => {
   assert.equal(opensAttempt(context, new InitiatorParty().state, bobId, messages.response), false)
 })
 
-function probeOf(peer: string, seed = 0): MessageOf<'PairingRequest'> {
+function probeOf(peer: PeerId, seed = 0): MessageOf<'PairingRequest'> {
   return new JoinerParty({ peer, seed }).find(aliceId)
 }
 
@@ -186,6 +189,6 @@ function takeStep(alice: InitiatorParty, joiner: JoinerParty): void {
   const { state } = joiner
   if (state.phase !== 'searching' && state.phase !== 'responding') return
   const message = state.phase === 'searching' ? joiner.find(aliceId) : state.exchange.response
-  const answer = alice.hear(peer, message)
+  const answer = alice.hear(asPeer(peer), message)
   if (answer !== null) joiner.hear(aliceId, answer)
 }

@@ -18,13 +18,15 @@ import { deriveCodeKeys, type CodeKeys } from '../../src/pairing/key-schedule.ts
 import { invitationLifetimeMs } from '../../src/pairing/limits.ts'
 import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 /** Both machines with real cryptography, fixed bytes in place of randomness, and a clock that only tests move. */
 
-export const aliceId = '12D3KooWCd3eX8r5ihRvzK7P1yPq5aakaBJhG5GNj18YTztPhoCa'
-export const bobId = '12D3KooWPcv49Vv6DvkaUueyFqz2aid1oH77FLj4wXEd4xqUNQvu'
-export const carolId = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp'
-export const malloryId = '12D3KooWHdiAxVd8uMQR1hGWXccidmfCwLqcMpGwR6QcTP6QRMuD'
+export const aliceId = asPeer('12D3KooWCd3eX8r5ihRvzK7P1yPq5aakaBJhG5GNj18YTztPhoCa')
+export const bobId = asPeer('12D3KooWPcv49Vv6DvkaUueyFqz2aid1oH77FLj4wXEd4xqUNQvu')
+export const carolId = asPeer('12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp')
+export const malloryId = asPeer('12D3KooWHdiAxVd8uMQR1hGWXccidmfCwLqcMpGwR6QcTP6QRMuD')
 
 export const code: CodeKeys = deriveCodeKeys(suite1, new Uint8Array(16).fill(7))
 export const otherCode: CodeKeys = deriveCodeKeys(suite1, new Uint8Array(16).fill(8))
@@ -38,7 +40,7 @@ export function freshBytes(seed: number): { nonce: Uint8Array; secret: Uint8Arra
 }
 
 /** How a message of this type reaches an initiator. */
-export function initiatorEvent(peer: string, message: PairingMessage, seed = 0): InitiatorEvent | null {
+export function initiatorEvent(peer: PeerId, message: PairingMessage, seed = 0): InitiatorEvent | null {
   switch (message.type) {
     case 'PairingRequest':
       return { type: 'request', peer, message, fresh: freshBytes(1000 + seed) }
@@ -58,7 +60,7 @@ export function initiatorEvent(peer: string, message: PairingMessage, seed = 0):
 }
 
 interface PartyOptions<State> {
-  peer?: string
+  peer?: PeerId
   name?: string
   keys?: CodeKeys
   state?: State
@@ -87,7 +89,7 @@ export class InitiatorParty {
   }
 
   /** What the initiator answers to a message; null for silence. */
-  hear(peer: string, message: PairingMessage): PairingMessage | null {
+  hear(peer: PeerId, message: PairingMessage): PairingMessage | null {
     const event = initiatorEvent(peer, message, this.#seed++)
     if (event === null) return null
     const answer = this.deliver(event).find((effect) => effect.type === 'answer')
@@ -118,7 +120,7 @@ export class JoinerParty {
   }
 
   /** Finds a peer, and returns what it is asked. */
-  find(peer: string): MessageOf<'PairingRequest'> {
+  find(peer: PeerId): MessageOf<'PairingRequest'> {
     const asked = this.deliver({ type: 'candidate', peer, fresh: freshBytes(this.#seed++) }).find(
       (effect) => effect.type === 'ask-peer',
     )
@@ -127,7 +129,7 @@ export class JoinerParty {
   }
 
   /** Brings the answer to the last message; returns what is said next, if anything. */
-  hear(peer: string, message: PairingMessage): PairingMessage | null {
+  hear(peer: PeerId, message: PairingMessage): PairingMessage | null {
     const next = this.deliver({ type: 'answered', peer, message }).find(
       (effect) => effect.type === 'repeat' || effect.type === 'send',
     )

@@ -17,6 +17,7 @@ import {
 } from './builders.ts'
 import { answerChallenge, makeCandidate } from '../../src/pairing/joiner-handshake.ts'
 import type { PairingMessage } from '../../src/pairing/messages.ts'
+import { asPeer } from '../peers.ts'
 
 const { messages, initiator, joiner, digits } = meet()
 const phasesOfInitiator = Object.keys(initiator) as InitiatorPhase[]
@@ -288,9 +289,14 @@ test('threat 40: a made-up Challenge does not hold the joiner up', () => {
   const request = bob.find(aliceId)
   for (let round = 0; round < 20; round++) {
     const { nonce, secret } = freshBytes(500 + round)
-    bob.find(`stranger ${round}`)
+    bob.find(asPeer(`stranger ${round}`))
     assert.equal(
-      bob.hear(`stranger ${round}`, { type: 'Challenge', nonce, share: secret, probe: nonce.slice(16) }),
+      bob.hear(asPeer(`stranger ${round}`), {
+        type: 'Challenge',
+        nonce,
+        share: secret,
+        probe: nonce.slice(16),
+      }),
       null,
     )
   }
@@ -305,7 +311,7 @@ test('threat 40: a flood of invented peers neither grows the state, nor changes 
   const first = bob.find(aliceId)
   const challenge = expectMessage(alice.hear(bobId, first), 'Challenge')
   const size = JSON.stringify(bob.state).length
-  for (let index = 0; index < 200; index++) bob.find(`invented ${index}`)
+  for (let index = 0; index < 200; index++) bob.find(asPeer(`invented ${index}`))
   assert.equal(JSON.stringify(bob.state).length, size)
   assert.deepEqual(bob.find(aliceId), first)
   alice.hear(bobId, first)
@@ -337,7 +343,7 @@ test("threat 41: a stranger's Waiting, Confirmed, Acknowledged, Refused or Cance
       { type: 'Waiting' },
       { type: 'Acknowledged' },
     ] as const) {
-      for (const peer of [malloryId, aliceId, '']) assert.equal(alice.hear(peer, message), null)
+      for (const peer of [malloryId, aliceId, '']) assert.equal(alice.hear(asPeer(peer), message), null)
     }
     assert.deepEqual(alice.state, initiator[phase])
   }

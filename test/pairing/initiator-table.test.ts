@@ -16,6 +16,8 @@ import {
   type InitiatorPhase,
 } from './builders.ts'
 import { assertComplete, describeEffects, rowsOf } from './state-table.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 const { messages, initiator } = meet()
 const calledOff = new InitiatorParty({ state: initiator.open })
@@ -144,15 +146,15 @@ test("a bystander's Cancel closes its attempt and nothing else", () => {
   }
 })
 
-function ask(peer: string, message: MessageOf<'PairingRequest'>): Case {
+function ask(peer: PeerId, message: MessageOf<'PairingRequest'>): Case {
   return { event: { type: 'request', peer, message, fresh: freshBytes(200) } }
 }
 
-function respond(peer: string, message: MessageOf<'Response'>): Case {
+function respond(peer: PeerId, message: MessageOf<'Response'>): Case {
   return { event: { type: 'response', peer, message } }
 }
 
-function callOff(peer: string, message: MessageOf<'Cancel'>): Case {
+function callOff(peer: PeerId, message: MessageOf<'Cancel'>): Case {
   return { event: { type: 'cancel-received', peer, message } }
 }
 
@@ -174,6 +176,6 @@ function withAttempts(state: InitiatorState, count: number): InitiatorState {
   assert.ok(first)
   return {
     ...state,
-    attempts: Array.from({ length: count }, (_, index) => ({ ...first, peer: `peer ${index}` })),
+    attempts: Array.from({ length: count }, (_, index) => ({ ...first, peer: asPeer(`peer ${index}`) })),
   }
 }

@@ -20,6 +20,7 @@ import {
   malloryId,
   meet,
 } from './builders.ts'
+import { asPeer } from '../peers.ts'
 
 const { messages, initiator, joiner } = meet()
 
@@ -121,16 +122,21 @@ test('an attempt keeps its place among the open ones for ten seconds, and can be
     [attemptMs, 'Challenge'],
   ] as const) {
     const alice = new InitiatorParty()
-    const parties = ['a', 'b', 'c', 'd'].map((peer, seed) => new JoinerParty({ peer, seed: 10 * seed }))
+    const parties = ['a', 'b', 'c', 'd'].map(
+      (peer, seed) => new JoinerParty({ peer: asPeer(peer), seed: 10 * seed }),
+    )
     const responses = parties.map((party) => {
-      const challenge = expectMessage(alice.hear(party.context.localPeerId, party.find(aliceId)), 'Challenge')
+      const challenge = expectMessage(
+        alice.hear(asPeer(party.context.localPeerId), party.find(aliceId)),
+        'Challenge',
+      )
       return expectMessage(party.hear(aliceId, challenge), 'Response')
     })
     alice.now = now
     const fifth = new JoinerParty({ peer: carolId, seed: 60 })
     assert.equal(alice.hear(carolId, fifth.find(aliceId))?.type ?? null, expected)
     assert.ok(responses[0])
-    assert.equal(alice.hear('a', responses[0])?.type, 'Waiting')
+    assert.equal(alice.hear(asPeer('a'), responses[0])?.type, 'Waiting')
   }
 })
 

@@ -15,6 +15,7 @@ import { suite1 } from '../../src/pairing/suite.ts'
 import { transcript } from '../../src/pairing/transcript.ts'
 import { expectMessage } from './builders.ts'
 import { bytes, hex, vectors, type PairingVector } from '../vectors.ts'
+import { asPeer } from '../peers.ts'
 
 test('there are at least two vectors of a pairing', () => {
   assert.ok(vectors('pairing.json').length >= 2)
@@ -97,12 +98,15 @@ function pairByVector(vector: PairingVector) {
   const alice = { suite: suite1, keys, localPeerId: a.peerId, deviceName: a.name }
   const bob = { suite: suite1, keys, localPeerId: b.peerId, deviceName: b.name }
 
-  const candidate = joiner.makeCandidate(bob, a.peerId, { nonce: bytes(b.nonce), secret: bytes(b.secret) })
+  const candidate = joiner.makeCandidate(bob, asPeer(a.peerId), {
+    nonce: bytes(b.nonce),
+    secret: bytes(b.secret),
+  })
   const { commitment } = candidate.request
-  const requested = initiator.verifyRequest(alice, b.peerId, candidate.request)
+  const requested = initiator.verifyRequest(alice, asPeer(b.peerId), candidate.request)
   assert.ok(requested)
   const fresh = { nonce: bytes(a.nonce), secret: bytes(a.secret) }
-  const attempt = initiator.makeAttempt(alice, { peer: b.peerId, commitment, requested }, fresh, 0)
+  const attempt = initiator.makeAttempt(alice, { peer: asPeer(b.peerId), commitment, requested }, fresh, 0)
   const exchange = joiner.answerChallenge(bob, candidate, attempt.challenge)
   assert.ok(exchange)
   const winner = initiator.verifyResponse(alice, attempt, exchange.response)
@@ -111,7 +115,7 @@ function pairByVector(vector: PairingVector) {
   const joined = joiner.verifyComplete(bob, exchange, agreement.complete)
   assert.ok(joined)
   const confirmed: PairingMessage = { type: 'Confirmed', acknowledgement: joined.pair.acknowledgement }
-  assert.ok(initiator.verifyAcknowledgement(agreement.pair, b.peerId, confirmed))
+  assert.ok(initiator.verifyAcknowledgement(agreement.pair, asPeer(b.peerId), confirmed))
 
   const { nonce, share, sealed, proof } = exchange.response
   const opening = transcript.opening(suite1, attempt.challenged, nonce, share)

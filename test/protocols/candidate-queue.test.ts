@@ -2,13 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CandidateQueue } from '../../src/protocols/candidate-queue.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
+import { asPeer } from '../peers.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 function makeQueue() {
   const time = virtualClock()
   const asked: string[] = []
   const queue = new CandidateQueue(time, (peer) => asked.push(peer))
   const add = (
-    peer: string,
+    peer: PeerId,
     options: { addresses?: string[]; urgent?: boolean; given?: boolean } = {},
   ): string[] => queue.add({ peer, addresses: [], urgent: false, ...options })
   /** Who has been asked since the last look. */
@@ -18,18 +20,18 @@ function makeQueue() {
 
 test('a new peer is asked at once, and once while its answer is awaited', () => {
   const { add, news } = makeQueue()
-  add('alice')
-  add('alice')
-  add('alice', { urgent: true })
+  add(asPeer('alice'))
+  add(asPeer('alice'))
+  add(asPeer('alice'), { urgent: true })
   assert.deepEqual(news(), ['alice'])
 })
 
 test('a peer that was not the one is asked again, after twice as long each time, up to eight seconds', async () => {
   const { time, queue, add, news } = makeQueue()
-  add('alice')
+  add(asPeer('alice'))
   news()
   for (const waitMs of [500, 1_000, 2_000, 4_000, 8_000, 8_000]) {
-    queue.asked('alice')
+    queue.asked(asPeer('alice'))
     await time.pass(waitMs - 1)
     assert.deepEqual(news(), [], `before ${waitMs} ms`)
     await time.pass(1)
@@ -39,18 +41,18 @@ test('a peer that was not the one is asked again, after twice as long each time,
 
 test('a sighting makes it worth asking at once and starts the waiting over; a repetition does not', async () => {
   const { time, queue, add, news } = makeQueue()
-  add('alice')
+  add(asPeer('alice'))
   for (const waitMs of [500, 1_000, 2_000]) {
-    queue.asked('alice')
+    queue.asked(asPeer('alice'))
     await time.pass(waitMs)
   }
-  queue.asked('alice')
+  queue.asked(asPeer('alice'))
   news()
-  add('alice')
+  add(asPeer('alice'))
   assert.deepEqual(news(), [])
-  add('alice', { urgent: true })
+  add(asPeer('alice'), { urgent: true })
   assert.deepEqual(news(), ['alice'])
-  queue.asked('alice')
+  queue.asked(asPeer('alice'))
   await time.pass(500)
   assert.deepEqual(news(), ['alice'])
 })
@@ -58,77 +60,77 @@ test('a sighting makes it worth asking at once and starts the waiting over; a re
 test('64 are asked at the same time; the others follow in the order in which they came', () => {
   const { queue, add, news } = makeQueue()
   const peers = Array.from({ length: 70 }, (_, index) => `peer${index}`)
-  for (const peer of peers) add(peer)
+  for (const peer of peers) add(asPeer(peer))
   assert.deepEqual(news(), peers.slice(0, 64))
-  queue.asked('peer5')
-  queue.asked('peer0')
+  queue.asked(asPeer('peer5'))
+  queue.asked(asPeer('peer0'))
   assert.deepEqual(news(), ['peer64', 'peer65'])
   // Said twice, or about somebody who was not asked: no place becomes free.
-  queue.asked('peer5')
-  queue.asked('peer69')
-  queue.asked('nobody')
+  queue.asked(asPeer('peer5'))
+  queue.asked(asPeer('peer69'))
+  queue.asked(asPeer('nobody'))
   assert.deepEqual(news(), [])
 })
 
 test('a peer whose address was given goes before all others, and news before those that were silent', async () => {
   const { time, queue, add, news } = makeQueue()
-  add('silent')
-  queue.asked('silent')
-  for (let index = 0; index < 64; index++) add(`invented${index}`)
+  add(asPeer('silent'))
+  queue.asked(asPeer('silent'))
+  for (let index = 0; index < 64; index++) add(asPeer(`invented${index}`))
   await time.pass(500)
-  add('news')
-  add('friend', { given: true })
+  add(asPeer('news'))
+  add(asPeer('friend'), { given: true })
   news()
-  for (const peer of ['invented0', 'invented1', 'invented2']) queue.asked(peer)
+  for (const peer of ['invented0', 'invented1', 'invented2']) queue.asked(asPeer(peer))
   assert.deepEqual(news(), ['friend', 'news', 'silent'])
 })
 
 test('a peer that takes its time has it while nobody waits for the place', async () => {
   const { time, queue, add } = makeQueue()
-  add('slow')
-  const patience = queue.patienceWith('slow')
+  add(asPeer('slow'))
+  const patience = queue.patienceWith(asPeer('slow'))
   await time.pass(60_000)
   assert.equal(patience.aborted, false)
-  for (let index = 0; index < 64; index++) add(`invented${index}`)
+  for (let index = 0; index < 64; index++) add(asPeer(`invented${index}`))
   await time.pass(500)
   assert.equal(patience.aborted, true)
-  assert.equal(queue.patienceWith('invented63').aborted, true, 'not asked yet')
-  queue.asked('slow')
-  assert.equal(queue.patienceWith('invented63').aborted, false)
+  assert.equal(queue.patienceWith(asPeer('invented63')).aborted, true, 'not asked yet')
+  queue.asked(asPeer('slow'))
+  assert.equal(queue.patienceWith(asPeer('invented63')).aborted, false)
 })
 
 test('of its addresses the newest come first, and sixteen are kept', () => {
   const { queue, add } = makeQueue()
-  add('alice', { addresses: numbered(0, 20) })
-  assert.deepEqual(queue.addressesOf('alice'), numbered(0, 16))
-  add('alice', { addresses: [...numbered(30, 32), ...numbered(3, 4)] })
-  assert.deepEqual(queue.addressesOf('alice'), [
+  add(asPeer('alice'), { addresses: numbered(0, 20) })
+  assert.deepEqual(queue.addressesOf(asPeer('alice')), numbered(0, 16))
+  add(asPeer('alice'), { addresses: [...numbered(30, 32), ...numbered(3, 4)] })
+  assert.deepEqual(queue.addressesOf(asPeer('alice')), [
     ...numbered(30, 32),
     ...numbered(3, 4),
     ...numbered(0, 3),
     ...numbered(4, 14),
   ])
-  assert.deepEqual(queue.addressesOf('nobody'), [])
+  assert.deepEqual(queue.addressesOf(asPeer('nobody')), [])
 })
 
 test('threat 40: of a flood of peers 1,024 are remembered; nobody who is being asked, or was named by a person, is forgotten', () => {
   const { queue, add, news } = makeQueue()
-  add('asked')
-  add('given', { given: true })
-  queue.asked('given')
+  add(asPeer('asked'))
+  add(asPeer('given'), { given: true })
+  queue.asked(asPeer('given'))
   news()
-  for (let index = 0; index < 5_000; index++) add(`invented${index}`)
+  for (let index = 0; index < 5_000; index++) add(asPeer(`invented${index}`))
   assert.equal(queue.all().length, 1_024)
-  for (const peer of ['asked', 'given', 'invented4999']) assert.ok(queue.all().includes(peer), peer)
+  for (const peer of ['asked', 'given', 'invented4999']) assert.ok(queue.all().includes(asPeer(peer)), peer)
 })
 
 test('while it is paused nobody is asked; then everybody is, without waiting', async () => {
   const { time, queue, add, news } = makeQueue()
-  add('alice')
-  queue.asked('alice')
+  add(asPeer('alice'))
+  queue.asked(asPeer('alice'))
   news()
   queue.pause()
-  add('bob')
+  add(asPeer('bob'))
   await time.pass(60_000)
   assert.deepEqual(news(), [])
   queue.resume()
@@ -137,8 +139,8 @@ test('while it is paused nobody is asked; then everybody is, without waiting', a
 
 test('after it is closed nothing happens any more', async () => {
   const { time, queue, add, news } = makeQueue()
-  add('alice')
-  queue.asked('alice')
+  add(asPeer('alice'))
+  queue.asked(asPeer('alice'))
   queue.close()
   news()
   await time.pass(60_000)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as v from 'valibot'
 import { deliverySchema, encodeContent, isJson, toEnvelope } from '../../src/protocols/message-envelope.ts'
+import { asPeer } from '../peers.ts'
 
 test('a delivery of half a million of nothing is refused for its number alone', () => {
   const messages = Array.from({ length: 500_000 }, () => ({}))
@@ -29,7 +30,7 @@ test('a clock before 1970 holds up nothing', () => {
   const message = {
     id: 'a'.repeat(16),
     sequence: 1,
-    peerId: 'x',
+    peerId: asPeer('x'),
     kind: 'text',
     body: 'hi',
     atMs: -5,

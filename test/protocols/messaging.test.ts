@@ -7,13 +7,15 @@ import type { Delivery, Envelope } from '../../src/protocols/message-envelope.ts
 import { MessagingService, type MessageOptions } from '../../src/protocols/messaging.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
 import { turns, virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
+import { asPeer } from '../peers.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** Two services over real boxes in memory; what lies between them is in the test's hand. */
 
 type Transport = (delivery: Delivery, signal: AbortSignal) => Promise<unknown>
 
 interface Side {
-  peer: string
+  peer: PeerId
   store: Store
   service: MessagingService
   arrived: Message[]
@@ -75,10 +77,10 @@ function scene(): { time: VirtualClock; alice: Side; bob: Side; connect: () => v
     bob,
     connect: () => {
       alice.transport = (delivery) => handOver(bob, alice.peer, delivery)
-      alice.service.pump(bob.peer)
+      alice.service.pump(asPeer(bob.peer))
     },
     send: (content, options = {}) =>
-      alice.service.send(bob.peer, content, { connected: async () => undefined, ...options }),
+      alice.service.send(asPeer(bob.peer), content, { connected: async () => undefined, ...options }),
   }
 }
 
@@ -622,7 +624,7 @@ describe('over a path with limits', () => {
       sizes.push(Buffer.byteLength(JSON.stringify(delivery)))
       return handOver(bob, alice.peer, delivery)
     }
-    alice.service.pump(bob.peer)
+    alice.service.pump(asPeer(bob.peer))
     for (let round = 0; round < 60 && alice.store.outbox.count() > 0; round++) await turns()
     assert.deepEqual(textsOf(bob), texts)
     assert.ok(Math.max(...sizes) <= limited.messageBytes, `${Math.max(...sizes)} bytes`)

@@ -5,6 +5,8 @@ import { describeCause, describeFinding, type FindingPlace } from '../../src/fin
 import { DialEvidence } from '../../src/network/dial-evidence.ts'
 import { ObstacleWatch } from '../../src/protocols/obstacle-watch.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
+import { asPeer } from '../peers.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 const never = new Promise<never>(() => {})
 
@@ -17,8 +19,8 @@ function watched(role: 'initiator' | 'joiner', { given = [] as string[], publish
     evidence,
     clock,
     role,
-    given,
-    published: new Set(published),
+    given: given.map(asPeer),
+    published: new Set([...published].map(asPeer)),
     nameOf: (peer) => (peer === 'known' ? 'phone' : null),
     ownPort: () => 28_417,
     onFinding: (finding) => findings.push(finding),
@@ -27,15 +29,15 @@ function watched(role: 'initiator' | 'joiner', { given = [] as string[], publish
     const untilMs = clock.monotonic() + ms
     while (clock.step(untilMs));
   }
-  const dial = (peer: string, address = '/ip4/192.168.1.20/tcp/4001'): void =>
+  const dial = (peer: PeerId, address = '/ip4/192.168.1.20/tcp/4001'): void =>
     evidence.dialling({ peer, address, result: never })
   return { watch, evidence, findings, pass, dial, connected }
 }
 
 test('a joiner is told of a peer that is there and does not answer, once, until it is connected', () => {
   const { watch, evidence, findings, pass, dial, connected } = watched('joiner')
-  evidence.heard('known')
-  dial('known')
+  evidence.heard(asPeer('known'))
+  dial(asPeer('known'))
   pass(3_900)
   assert.deepEqual(findings, [])
   pass(60_000)
@@ -55,10 +57,10 @@ test('a joiner is told of a peer that is there and does not answer, once, until 
 
 test('an initiator is told of those only that are looking, or whose address a person gave', () => {
   const { evidence, findings, pass, dial } = watched('initiator', { given: ['given'] })
-  for (const peer of ['idle', 'looking', 'given']) dial(peer)
-  evidence.heard('idle')
+  for (const peer of ['idle', 'looking', 'given']) dial(asPeer(peer))
+  evidence.heard(asPeer('idle'))
   for (let second = 0; second < 6; second++) {
-    evidence.heard('looking')
+    evidence.heard(asPeer('looking'))
     pass(1_000)
   }
   assert.deepEqual(
@@ -73,8 +75,8 @@ test('an initiator is told of those only that are looking, or whose address a pe
 test('at most three are told of, whatever else is on the network', () => {
   const { evidence, findings, pass, dial } = watched('joiner')
   for (let peer = 0; peer < 50; peer++) {
-    evidence.heard(`peer ${peer}`)
-    dial(`peer ${peer}`)
+    evidence.heard(asPeer(`peer ${peer}`))
+    dial(asPeer(`peer ${peer}`))
   }
   pass(60_000)
   assert.equal(findings.length, 3)
@@ -82,10 +84,10 @@ test('at most three are told of, whatever else is on the network', () => {
 
 test('whoever published an address for the code is told of by that', () => {
   const { findings, pass, dial } = watched('joiner', { published: ['remote'] })
-  dial('remote', '/ip4/192.168.1.20/tcp/4001')
+  dial(asPeer('remote'), '/ip4/192.168.1.20/tcp/4001')
   pass(10_000)
   assert.deepEqual(findings, [])
-  dial('remote', '/ip4/45.67.89.1/tcp/4001')
+  dial(asPeer('remote'), '/ip4/45.67.89.1/tcp/4001')
   pass(10_000)
   assert.deepEqual(
     findings.map(({ known, address, remedies }) => [known, address, remedies]),

@@ -4,18 +4,20 @@ import type { Connection } from '@libp2p/interface'
 import type { CandidateSource, FoundPeer } from '../../src/network/discovery/rendezvous.ts'
 import { Outreach } from '../../src/protocols/outreach.ts'
 import { turns, virtualClock } from '../../src/testing/virtual-clock.ts'
+import { asPeer } from '../peers.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** An initiator's own dials, to a network that answers as the test says. */
-function outreach(answers: (peer: string) => 'yes' | 'no' | 'never') {
+function outreach(answers: (peer: PeerId) => 'yes' | 'no' | 'never') {
   const clock = virtualClock()
-  const dials: { peer: string; atMs: number; addresses: number }[] = []
+  const dials: { peer: PeerId; atMs: number; addresses: number }[] = []
   const released: string[] = []
   let running = 0
   let mostAtOnce = 0
   const made = new Outreach({
     clock,
     host: {
-      peerId: 'self',
+      peerId: asPeer('self'),
       connect: async (peer, addresses, { signal }) => {
         dials.push({ peer, atMs: clock.monotonic(), addresses: addresses.length })
         mostAtOnce = Math.max(mostAtOnce, ++running)
@@ -46,7 +48,7 @@ function outreach(answers: (peer: string) => 'yes' | 'no' | 'never') {
     while (clock.step(untilMs))
     await turns(4)
   }
-  const see = (peer: string): void =>
+  const see = (peer: PeerId): void =>
     searches.at(-1)?.({
       peer,
       addresses: Array.from({ length: 30 }, (_, port) => `/ip4/10.0.0.1/tcp/${port}`),
@@ -60,7 +62,7 @@ test('who is seen while an invitation is open is connected to, not oneself and n
   const invitation = new AbortController()
   made.open([source], invitation.signal)
   await pass(0)
-  for (const peer of ['self', 'paired', 'bob']) see(peer)
+  for (const peer of ['self', 'paired', 'bob']) see(asPeer(peer))
   await pass(10)
   assert.deepEqual(
     dials.map(({ peer }) => peer),
@@ -69,7 +71,7 @@ test('who is seen while an invitation is open is connected to, not oneself and n
   assert.ok((dials[0]?.addresses ?? 99) <= 8)
   invitation.abort()
   const before = dials.length
-  see('carol')
+  see(asPeer('carol'))
   await pass(59_000)
   assert.deepEqual(released, [], 'the other side may still ask how it ended')
   await pass(2_000)
@@ -83,7 +85,7 @@ test('two invitations share it, and the last one ends it', async () => {
   made.open([source], one.signal)
   made.open([source], other.signal)
   await pass(0)
-  see('bob')
+  see(asPeer('bob'))
   await pass(10)
   one.abort()
   await pass(100)
@@ -108,7 +110,7 @@ for (const answer of ['yes', 'no', 'never'] as const) {
     made.open([source], invitation.signal)
     await pass(0)
     for (let second = 0; second < 20; second++) {
-      for (let peer = 0; peer < 500; peer++) see(`invented ${second} ${peer}`)
+      for (let peer = 0; peer < 500; peer++) see(asPeer(`invented ${second} ${peer}`))
       await pass(1_000)
     }
     assert.ok(dials.length <= 16 + 20 * 10, `${dials.length} dials`)

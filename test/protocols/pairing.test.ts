@@ -14,6 +14,7 @@ import { deviceIdOf } from '../../src/store/device-id.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
 import { until, within } from '../network/real-hosts.ts'
 import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
+import { asPeer } from '../peers.ts'
 
 const log = (): void => undefined
 const onProgress = (): void => undefined
@@ -64,7 +65,7 @@ async function makeSide(): Promise<Side> {
     isDeaf: false,
     restart: () => {
       side.service = makeService()
-      for (const peer of host.libp2p.getPeers()) host.disconnect(peer.toString())
+      for (const peer of host.libp2p.getPeers()) host.disconnect(asPeer(peer.toString()))
     },
     [Symbol.asyncDispose]: async () => {
       await side.service.close()

@@ -53,13 +53,13 @@ export const brokenVersions: readonly {
     patches: [
       {
         file: 'src/node/devices.ts',
-        find: `        await supervisor.drop(peerIdFromString(peer), record.farewell)\n`,
+        find: `        await supervisor.drop(peer, record.farewell)\n`,
         replace: ``,
       },
       {
         file: 'src/node.ts',
-        find: `    deviceOf: (peer) => devices.trusted(peer.toString()),\n`,
-        replace: `    deviceOf: (peer) => devices.handle(peer.toString()),\n`,
+        find: `    deviceOf: (peer) => devices.trusted(peer),\n`,
+        replace: `    deviceOf: (peer) => devices.handle(peer),\n`,
       },
     ],
   },

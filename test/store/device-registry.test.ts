@@ -6,6 +6,7 @@ import type { DeviceRegistry } from '../../src/store/device-registry.ts'
 import { openMemoryStore, openStore, type Store } from '../../src/store/store.ts'
 import { activeRecord, alice, assertFails, bob, carol, deviceInfo, peerIdOf, queue } from './fixtures.ts'
 import { pendingRecord, temporaryDirectory } from './fixtures.ts'
+import { asPeer } from '../peers.ts'
 
 const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5)
 const now = '2026-01-02T03:04:05.000Z'
@@ -281,11 +282,11 @@ test('threat 26: names and references of the prototype are names and references'
   const keysBefore = Reflect.ownKeys(Object.prototype)
   for (const reference of names) {
     assertFails(() => registry.find(reference), 'no-device')
-    assert.equal(registry.get(reference), undefined)
-    assert.equal(trust.get(reference), undefined)
-    assert.deepEqual(registry.addressesOf(reference), [])
-    assert.deepEqual(registry.pairKeysOf(reference), {})
-    assertFails(() => registry.sighted(reference, []), 'invalid-argument')
+    assert.equal(registry.get(asPeer(reference)), undefined)
+    assert.equal(trust.get(asPeer(reference)), undefined)
+    assert.deepEqual(registry.addressesOf(asPeer(reference)), [])
+    assert.deepEqual(registry.pairKeysOf(asPeer(reference)), {})
+    assertFails(() => registry.sighted(asPeer(reference), []), 'invalid-argument')
   }
   for (const [index, name] of names.entries()) {
     trust.put(pendingRecord(peerIdOf(index + 1), name))

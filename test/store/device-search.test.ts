@@ -9,15 +9,16 @@ import { nameKey } from '../../src/store/device-names.ts'
 import { findDevice } from '../../src/store/device-search.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
 import { alice, assertFails, deviceInfo, peerIdOf, pendingRecord } from './fixtures.ts'
+import { asPeer } from '../peers.ts'
 
 const device = (id: string, name: string, state: DeviceState = 'connected'): DeviceInfo =>
   deviceInfo({ id: id.padEnd(16, 'a'), name, peerId: id, state })
 
 test('a device id follows from the peer id, and nothing else has one', () => {
   // Computed apart: base32(sha256('spacedock/device-id/1' + 0x00 0x24 0x08 0x01 0x12 0x20 + public key)[:10]).
-  assert.equal(deviceIdOf('12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'), 'tti5fbmmeuq5x7cj')
+  assert.equal(deviceIdOf(asPeer('12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN')), 'tti5fbmmeuq5x7cj')
   for (const text of ['', '__proto__', 'Qm', alice.slice(1)])
-    assertFails(() => deviceIdOf(text), 'invalid-argument')
+    assertFails(() => deviceIdOf(asPeer(text)), 'invalid-argument')
 })
 
 const laptop = device('abc', 'laptop')

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import type { TestContext } from 'node:test'
 import type { DeviceInfo } from '../../src/api.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 import { SpacedockError, type ErrorCode } from '../../src/errors.ts'
 import type { Acceptance, Inbox } from '../../src/store/inbox.ts'
 import type { NewMessage, Outbox } from '../../src/store/outbox.ts'
@@ -26,7 +27,7 @@ export function copyOfDirectory(context: TestContext, directory: string): string
   return copy
 }
 
-export function peerIdOf(number: number): string {
+export function peerIdOf(number: number): PeerId {
   const seed = new Uint8Array(32)
   new DataView(seed.buffer).setUint32(0, number)
   return memoryIdentity(seed).peerId
@@ -55,7 +56,7 @@ export function deviceInfo(known: Partial<DeviceInfo> = {}): DeviceInfo {
   }
 }
 
-export function activeRecord(peerId: string, name: string): TrustRecord {
+export function activeRecord(peerId: PeerId, name: string): TrustRecord {
   return {
     peerId,
     name,
@@ -67,7 +68,7 @@ export function activeRecord(peerId: string, name: string): TrustRecord {
   }
 }
 
-export function pendingRecord(peerId: string, name: string): TrustRecord {
+export function pendingRecord(peerId: PeerId, name: string): TrustRecord {
   return {
     ...activeRecord(peerId, name),
     state: 'pending',

@@ -4,8 +4,9 @@ import { openMemoryStore, openStore } from '../../src/store/store.ts'
 import type { MessageRecord } from '../../src/store/stored-message.ts'
 import { boxes } from './boxes.ts'
 import { accept, alice, assertFails, bob, temporaryDirectory } from './fixtures.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
-const message = (id: string, peerId: string): MessageRecord => ({
+const message = (id: string, peerId: PeerId): MessageRecord => ({
   id,
   peerId,
   kind: 'text',

@@ -5,12 +5,13 @@ import type { Outbox } from '../../src/store/outbox.ts'
 import type { MessageRecord } from '../../src/store/stored-message.ts'
 import { boxes } from './boxes.ts'
 import { alice, assertFails, bob, carol, queue, temporaryDirectory } from './fixtures.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 const nobodyIsSent = (): boolean => false
-const idsFor = (outbox: Outbox, peerId: string): string[] => outbox.batch(peerId).map(({ id }) => id)
+const idsFor = (outbox: Outbox, peerId: PeerId): string[] => outbox.batch(peerId).map(({ id }) => id)
 const hourMs = 3_600_000
 
-const message = (id: string, peerId: string, body = id): MessageRecord => ({
+const message = (id: string, peerId: PeerId, body = id): MessageRecord => ({
   id,
   peerId,
   kind: 'text',

@@ -17,6 +17,7 @@ import {
   pendingRecord,
   temporaryDirectory,
 } from './fixtures.ts'
+import { asPeer } from '../peers.ts'
 
 const nowMs = 1_700_000_000_000
 const memoryTrust = (): Trust => openMemoryStore({ clock: { wall: () => nowMs, monotonic: () => 0 } }).trust
@@ -194,8 +195,8 @@ test('incomplete records are refused', () => {
     { ...active, name: '' },
     { ...active, name: 'a\0b' },
     { ...active, name: 'a\ud800' },
-    { ...active, peerId: '__proto__' },
-    { ...active, peerId: '' },
+    { ...active, peerId: asPeer('__proto__') },
+    { ...active, peerId: asPeer('') },
     { ...active, pairedAtMs: 8.65e15 },
     { ...active, changedAtMs: Number.NaN },
     { ...active, state: 'constructor' as 'active' },

@@ -15,6 +15,7 @@ import { parsePairingCode } from '../../src/pairing/pairing-code.ts'
 import { suite1, type Suite } from '../../src/pairing/suite.ts'
 import { challengeProbe, requestProbe } from '../../src/pairing/proofs.ts'
 import { commit, transcript } from '../../src/pairing/transcript.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 /** The steps of a pairing one by one, to be left out, repeated or bent by whoever plays it: an attacker with the words. */
 
@@ -40,7 +41,7 @@ export function fresh(): { nonce: Uint8Array; secret: Uint8Array } {
 /** A first message that a holder of the words can make, for the initiator with this peer id. */
 export function makeRequest(
   context: HandshakeContext,
-  initiatorPeer: string,
+  initiatorPeer: PeerId,
   opening = fresh(),
 ): joiner.Candidate {
   return joiner.makeCandidate(context, initiatorPeer, opening)
@@ -49,7 +50,7 @@ export function makeRequest(
 /** The same for any share, also one whose secret nobody has. */
 export function commitTo(
   context: HandshakeContext,
-  initiatorPeer: string,
+  initiatorPeer: PeerId,
   { nonce, share }: { nonce: Uint8Array; share: Uint8Array },
 ): joiner.Candidate {
   const { suite } = context

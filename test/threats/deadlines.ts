@@ -11,6 +11,7 @@ import * as initiator from '../../src/pairing/initiator.ts'
 import * as joiner from '../../src/pairing/joiner.ts'
 import { fresh, makeRequest, makeResponse } from './by-hand.ts'
 import { unless, type Threat, type Verdict } from './threat.ts'
+import { asPeer } from '../peers.ts'
 
 /** The pure machines, with a clock that only the attack moves. */
 export const threats: Threat[] = [
@@ -56,12 +57,12 @@ export const threats: Threat[] = [
 function boundaries(): Verdict {
   const expiresAt = 300_000
   const { asInitiator, asJoiner } = newCode()
-  const candidate = makeRequest(asJoiner, alice)
+  const candidate = makeRequest(asJoiner, asPeer(alice))
   const open = startInitiator(expiresAt)
   const requestAt = (now: number): InitiatorStep =>
     initiator.advance({ ...asInitiator, now }, open, {
       type: 'request',
-      peer: bob,
+      peer: asPeer(bob),
       message: candidate.request,
       fresh: fresh(),
     })
@@ -73,7 +74,7 @@ function boundaries(): Verdict {
   const respondAt = (now: number): InitiatorStep =>
     initiator.advance({ ...asInitiator, now }, begun.state, {
       type: 'response',
-      peer: bob,
+      peer: asPeer(bob),
       message: response,
     })
   const approving = respondAt(expiresAt - 1)
@@ -113,7 +114,7 @@ function boundaries(): Verdict {
 function decidingJoiner(asJoiner: MachineContext, asInitiator: MachineContext): JoinerState {
   const asked = joiner.advance(asJoiner, startJoiner(300_000), {
     type: 'candidate',
-    peer: alice,
+    peer: asPeer(alice),
     fresh: fresh(),
   })
   const question = asked.effects.find((effect) => effect.type === 'ask-peer')
@@ -125,22 +126,25 @@ function decidingJoiner(asJoiner: MachineContext, asInitiator: MachineContext): 
     return step
   }
   const challenge = answerOf(
-    hear({ type: 'request', peer: bob, message: question.message, fresh: fresh() }),
+    hear({ type: 'request', peer: asPeer(bob), message: question.message, fresh: fresh() }),
     'Challenge',
   )
   const responding = joiner.advance(asJoiner, asked.state, {
     type: 'answered',
-    peer: alice,
+    peer: asPeer(alice),
     message: challenge,
   })
   const response = responding.effects.find((effect) => effect.type === 'repeat')?.message
   if (response?.type !== 'Response') throw new Error('the joiner does not respond')
-  hear({ type: 'response', peer: bob, message: response })
+  hear({ type: 'response', peer: asPeer(bob), message: response })
   hear({ type: 'approved' })
   hear({ type: 'persisted' })
-  const { effects } = hear({ type: 'response', peer: bob, message: response })
+  const { effects } = hear({ type: 'response', peer: asPeer(bob), message: response })
   const complete = effects.find((effect) => effect.type === 'answer')?.message
   if (complete?.type !== 'Complete') throw new Error('the initiator does not complete')
-  return joiner.advance(asJoiner, responding.state, { type: 'answered', peer: alice, message: complete })
-    .state
+  return joiner.advance(asJoiner, responding.state, {
+    type: 'answered',
+    peer: asPeer(alice),
+    message: complete,
+  }).state
 }

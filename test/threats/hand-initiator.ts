@@ -7,6 +7,8 @@ import { randomBytes } from 'node:crypto'
 import { contextOf, fresh, initiator, keysOf, makeComplete, openResponse } from './by-hand.ts'
 import type { RawPeer } from './raw-peer.ts'
 import type { Scene } from './scene.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 /** Somebody who shows, or has stolen, a code, and answers whoever asks; every answer can be replaced. */
 export class HandInitiator {
@@ -26,14 +28,14 @@ export class HandInitiator {
 
   static async start(
     scene: Scene,
-    answer: (this: void, own: HandInitiator, message: PairingMessage, peer: string) => PairingMessage | null,
+    answer: (this: void, own: HandInitiator, message: PairingMessage, peer: PeerId) => PairingMessage | null,
     words = formatPairingCode(new Uint8Array(randomBytes(entropyLength))),
   ): Promise<HandInitiator> {
     const raw = await scene.rawPeer()
     const own = new HandInitiator(raw, words)
     await raw.serve((message, peer) => {
       own.heard.push(message)
-      return answer(own, message, peer)
+      return answer(own, message, asPeer(peer))
     })
     return own
   }
@@ -41,7 +43,7 @@ export class HandInitiator {
   /** A right Challenge to this request, whatever its probe is. */
   challenge(
     { commitment, probe }: MessageOf<'PairingRequest'>,
-    peer: string,
+    peer: PeerId,
     opening = fresh(),
   ): MessageOf<'Challenge'> {
     const { suite } = this.context
@@ -52,7 +54,7 @@ export class HandInitiator {
     return attempt.challenge
   }
 
-  opened(response: MessageOf<'Response'>, peer: string): ReturnType<typeof openResponse> {
+  opened(response: MessageOf<'Response'>, peer: PeerId): ReturnType<typeof openResponse> {
     const attempt = this.attempts.get(peer)
     if (attempt === undefined) throw new Error('this peer was not challenged')
     return openResponse(this.context, attempt, response)
@@ -61,7 +63,7 @@ export class HandInitiator {
   /** A right Complete, or one with another proof. */
   completeOf(
     response: MessageOf<'Response'>,
-    peer: string,
+    peer: PeerId,
     proof?: (completed: Uint8Array) => Uint8Array,
   ): MessageOf<'Complete'> {
     const { keys, responded } = this.opened(response, peer)
@@ -70,7 +72,7 @@ export class HandInitiator {
   }
 
   /** What the pair shares after the last Complete. */
-  pairKey(joiner: string): Uint8Array {
+  pairKey(joiner: PeerId): Uint8Array {
     const response = this.heard.findLast((message) => message.type === 'Response')
     if (response === undefined || this.complete === undefined) throw new Error('there is no pairing yet')
     const { keys, responded } = this.opened(response, joiner)
@@ -80,7 +82,7 @@ export class HandInitiator {
   }
 
   /** What an honest initiator without a person answers. */
-  honest(message: PairingMessage, peer: string): PairingMessage | null {
+  honest(message: PairingMessage, peer: PeerId): PairingMessage | null {
     if (message.type === 'PairingRequest') return this.challenge(message, peer)
     if (message.type === 'Response') return this.complete ?? this.completeOf(message, peer)
     return message.type === 'Confirmed' ? { type: 'Acknowledged' } : null

@@ -3,6 +3,7 @@ import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
 import { contextOf, joiner, keysOf, makeRequest, makeResponse, type Forgery } from './by-hand.ts'
 import type { RawPeer } from './raw-peer.ts'
 import { addressOf, type Reachable, type Scene } from './scene.ts'
+import { asPeer } from '../peers.ts'
 
 /** Somebody who holds the words and joins a real node step by step, from a libp2p host of its own. */
 export class HandJoiner {
@@ -18,7 +19,7 @@ export class HandJoiner {
     this.context = context
     this.address = addressOf(node)
     this.initiatorPeer = node.peerId
-    this.candidate = makeRequest(context, node.peerId)
+    this.candidate = makeRequest(context, asPeer(node.peerId))
   }
 
   static async start(scene: Scene, node: Reachable, words: string, name = 'mallory'): Promise<HandJoiner> {
@@ -28,7 +29,7 @@ export class HandJoiner {
 
   /** A new commitment for the next request. */
   renew(opening?: { nonce: Uint8Array; secret: Uint8Array }): void {
-    this.candidate = makeRequest(this.context, this.initiatorPeer, opening)
+    this.candidate = makeRequest(this.context, asPeer(this.initiatorPeer), opening)
   }
 
   send(message: PairingMessage | Uint8Array): Promise<PairingMessage | null> {

@@ -3,6 +3,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { openSession, type Session } from '../../src/network/session/session.ts'
 import { isFarewell } from '../../src/pairing/farewell.ts'
 import type { RawPeer } from './raw-peer.ts'
+import { peerIdOf } from '../../src/peer-id.ts'
 
 /** A session as a paired device opens it. */
 export async function openSessionByHand(
@@ -13,12 +14,15 @@ export async function openSessionByHand(
   // A connection of its own: libp2p may hand out one that is dead.
   const connection = await raw.libp2p.dial(multiaddr(address), { force: true })
   return openSession(connection, {
-    localPeer: raw.libp2p.peerId,
+    localPeer: peerIdOf(raw.libp2p.peerId),
     instance: new Uint8Array(randomBytes(16)),
-    keysOf: () => [{ key: pairKey, slot: 'settled' }],
-    onProved: () => {},
-    onRevoked: (peer, farewell) =>
-      isFarewell(farewell, pairKey, peer.toString(), raw.libp2p.peerId.toString()),
-    dispatch: async () => null,
+    trust: {
+      keysOf: () => [{ key: pairKey, slot: 'settled' }],
+      proved: () => {},
+      farewellTo: () => undefined,
+      revokedBy: (peer, farewell) => isFarewell(farewell, pairKey, peer, raw.libp2p.peerId.toString()),
+      disowned: () => {},
+    },
+    calls: { request: async () => null, stream: async () => {}, event: async () => {} },
   })
 }

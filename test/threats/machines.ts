@@ -9,6 +9,7 @@ import type { MessageOf } from '../../src/pairing/messages.ts'
 import * as hello from '../../src/network/session/session-hello.ts'
 import { fresh, initiator as initiatorSide, makeRequest, makeResponse } from './by-hand.ts'
 import { succeeded, unless, type Threat, type Verdict } from './threat.ts'
+import { asPeer } from '../peers.ts'
 
 /** Attacks on what is pure: the machines, and the proofs of a session. */
 export const threats: Threat[] = [
@@ -101,11 +102,11 @@ function echoSessionProof(): Verdict {
 
 function grindFields(): Verdict {
   const { asInitiator, asJoiner } = newCode()
-  const candidate = makeRequest(asJoiner, alice)
+  const candidate = makeRequest(asJoiner, asPeer(alice))
   const start = startInitiator(1_000)
   const requested = initiator.advance(asInitiator, start, {
     type: 'request',
-    peer: bob,
+    peer: asPeer(bob),
     message: candidate.request,
     fresh: fresh(),
   })
@@ -118,7 +119,7 @@ function grindFields(): Verdict {
     })
     const { effects } = initiator.advance(asInitiator, requested.state, {
       type: 'response',
-      peer: bob,
+      peer: asPeer(bob),
       message: exchange.response,
     })
     const question = effects.find((effect) => effect.type === 'ask')
@@ -129,7 +130,7 @@ function grindFields(): Verdict {
   for (let name = 0; name < 20; name++) {
     const honest = initiatorSide.makeAttempt(
       asInitiator,
-      { peer: bob, requested: candidate.requested, commitment: candidate.request.commitment },
+      { peer: asPeer(bob), requested: candidate.requested, commitment: candidate.request.commitment },
       { nonce: challenge.nonce, secret: new Uint8Array(32).fill(9) },
       0,
     )
@@ -139,7 +140,7 @@ function grindFields(): Verdict {
       { phase: 'searching', seed: new Uint8Array(32).fill(3), deadline: 1_000, responses: 0 },
       {
         type: 'answered',
-        peer: alice,
+        peer: asPeer(alice),
         message: challengeFor(context, asInitiator, honest.secret, challenge.nonce),
       },
     )
@@ -166,13 +167,13 @@ function challengeFor(
     .advance(
       context,
       { phase: 'searching', seed: new Uint8Array(32).fill(3), deadline: 1_000, responses: 0 },
-      { type: 'candidate', peer: alice, fresh: fresh() },
+      { type: 'candidate', peer: asPeer(alice), fresh: fresh() },
     )
     .effects.find((effect) => effect.type === 'ask-peer')
   if (asked === undefined) throw new Error('the joiner asks nobody')
   const answered = initiator.advance(asInitiator, startInitiator(1_000), {
     type: 'request',
-    peer: bob,
+    peer: asPeer(bob),
     message: asked.message,
     fresh: { nonce, secret },
   })
@@ -184,10 +185,10 @@ function grindAttempts(): Verdict {
   let shown = startInitiator(1_000)
   let challenges = 0
   for (let attempt = 0; attempt < 20; attempt++) {
-    const { request } = makeRequest(asJoiner, alice)
+    const { request } = makeRequest(asJoiner, asPeer(alice))
     const step = initiator.advance(asInitiator, shown, {
       type: 'request',
-      peer: bob,
+      peer: asPeer(bob),
       message: request,
       fresh: fresh(),
     })
@@ -201,13 +202,13 @@ function grindAttempts(): Verdict {
   let now = 0
   for (let attempt = 0; attempt < 20; attempt++) {
     const context = { ...asJoiner, now }
-    const asked = joiner.advance(context, looking, { type: 'candidate', peer: alice, fresh: fresh() })
+    const asked = joiner.advance(context, looking, { type: 'candidate', peer: asPeer(alice), fresh: fresh() })
     const question = asked.effects.find((effect) => effect.type === 'ask-peer')
     if (question === undefined) break
     const challenge = answerOf(
       initiator.advance(asInitiator, startInitiator(10_000_000), {
         type: 'request',
-        peer: bob,
+        peer: asPeer(bob),
         message: question.message,
         fresh: fresh(),
       }),
@@ -215,7 +216,7 @@ function grindAttempts(): Verdict {
     )
     const answered = joiner.advance(context, asked.state, {
       type: 'answered',
-      peer: alice,
+      peer: asPeer(alice),
       message: challenge,
     })
     const response = answered.effects.find((effect) => effect.type === 'repeat')

@@ -15,6 +15,7 @@ import { openMemoryStore } from '../../src/store/store.ts'
 import { codeOf, addressOf, type Scene } from './scene.ts'
 import { fakePeerId } from './fake-peer-id.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
+import { asPeer } from '../peers.ts'
 
 /** Threat 36: very many of something. What they leave behind is measured, and is a fraction of what keeping them costs. */
 export const threats: Threat[] = [
@@ -159,7 +160,11 @@ async function manyCandidates(): Promise<Verdict> {
   const queue = new CandidateQueue(systemClock, () => {})
   const growth = await growthMb(() => {
     for (let peer = 0; peer < 100_000; peer++) {
-      queue.add({ peer: fakePeerId(), addresses: [`/ip4/10.0.0.1/tcp/${peer % 65_536}`], urgent: true })
+      queue.add({
+        peer: asPeer(fakePeerId()),
+        addresses: [`/ip4/10.0.0.1/tcp/${peer % 65_536}`],
+        urgent: true,
+      })
     }
   })
   const kept = queue.all().length
@@ -175,12 +180,18 @@ async function manySightings(): Promise<Verdict> {
   const address = multiaddr('/ip4/10.0.0.1/tcp/4001')
   const announced = await growthMb(() => {
     for (let peer = 0; peer < 100_000; peer++) {
-      table.heard(`n${peer}`, { peerId: fakePeerId(), addresses: [address], interface: 'lo' }, 360, peer)
+      table.heard(
+        `n${peer}`,
+        { peerId: asPeer(fakePeerId()), addresses: [address], interface: 'lo' },
+        360,
+        peer,
+      )
     }
   })
   const { registry } = openMemoryStore()
   const sighted = await growthMb(() => {
-    for (let peer = 0; peer < 20_000; peer++) registry.sighted(fakePeerId(), ['/ip4/10.0.0.1/tcp/4001'])
+    for (let peer = 0; peer < 20_000; peer++)
+      registry.sighted(asPeer(fakePeerId()), ['/ip4/10.0.0.1/tcp/4001'])
   })
   const [inTable, inRegistry] = [table.sightings().length, registry.list().length]
   return unless(

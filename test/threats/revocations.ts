@@ -9,6 +9,7 @@ import { HandJoiner } from './hand-joiner.ts'
 import { openSessionByHand } from './hand-session.ts'
 import { addressOf, codeOf, pairNodes, until, type Scene } from './scene.ts'
 import { succeeded, withstood, type Threat, type Verdict } from './threat.ts'
+import { asPeer } from '../peers.ts'
 
 /** Those who would have a revocation forgotten, or make one up. */
 export const threats: Threat[] = [
@@ -95,7 +96,7 @@ async function makeUpRevocations(scene: Scene): Promise<Verdict> {
   const [, , , , port = ''] = addressOf(alice).split('/')
   await alice.close()
   const store = openStore({ dataDir })
-  const earlierKey = store.trust.get(bob.peerId)?.pairKey
+  const earlierKey = store.trust.get(asPeer(bob.peerId))?.pairKey
   store.close()
   if (earlierKey === undefined) throw new Error('there is no earlier pairing')
   const again = await scene.node('alice', { dataDir })

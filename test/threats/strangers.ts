@@ -8,6 +8,8 @@ import { contextOf, makeRequest } from './by-hand.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { addressOf, endOf, stillPairs, tryJoin, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { asPeer } from '../peers.ts'
 
 /** Attacks by those who do not have the words. */
 export const threats: Threat[] = [
@@ -114,7 +116,7 @@ async function guessFromPublicThings(scene: Scene): Promise<Verdict> {
     peers.map(async (peer) => {
       const connection = await peer.connect(addressOf(alice))
       for (; sent < requests && challenges === 0;) {
-        const guess = guessProbe(sent++, invitation.sessionId, alice.peerId, peer.peerId)
+        const guess = guessProbe(sent++, invitation.sessionId, asPeer(alice.peerId), peer.peerId)
         if ((await peer.ask(addressOf(alice), guess, { connection })) !== null) challenges++
       }
     }),
@@ -125,7 +127,7 @@ async function guessFromPublicThings(scene: Scene): Promise<Verdict> {
 }
 
 /** As good as it gets without the words: real keys, made of everything that a bystander can know. */
-function guessProbe(index: number, sessionId: string, initiator: string, joiner: string): PairingMessage {
+function guessProbe(index: number, sessionId: string, initiator: PeerId, joiner: string): PairingMessage {
   const session = new Uint8Array(Buffer.from(sessionId, 'hex'))
   const utf8 = new TextEncoder()
   const secrets = [

@@ -6,6 +6,7 @@ import { HandJoiner } from './hand-joiner.ts'
 import { deriveDigits } from '../../src/pairing/key-schedule.ts'
 import { endOf, outcomeOf, tryJoin, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Patch, type Threat, type Verdict } from './threat.ts'
+import { asPeer } from '../peers.ts'
 
 const noCommitment: Patch = {
   file: 'src/pairing/initiator-handshake.ts',
@@ -175,7 +176,7 @@ async function lowOrderShares(scene: Scene): Promise<Verdict> {
     const invitation = await alice.pair()
     const thief = await HandJoiner.start(scene, alice, invitation.words)
     const { nonce } = fresh()
-    thief.candidate = commitTo(thief.context, alice.peerId, { nonce, share })
+    thief.candidate = commitTo(thief.context, asPeer(alice.peerId), { nonce, share })
     const answer = await thief.respond(await thief.challenge(), { nonce, share, suite: zeroSecret })
     if (answer !== null)
       return succeeded(`${Buffer.from(share).toString('hex').slice(0, 8)}... is answered with ${answer.type}`)

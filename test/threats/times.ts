@@ -14,6 +14,7 @@ import {
 } from './scene.ts'
 import { dayMs, SteeredClock } from './steered-clock.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
+import { asPeer } from '../peers.ts'
 
 /** Clocks that are wrong, and last words that are lost. */
 export const threats: Threat[] = [
@@ -103,8 +104,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/node/trusted-peers.ts',
-            find: `      this.#finish(peer)\n      return acknowledgement\n`,
-            replace: `      return acknowledgement\n`,
+            find: `    this.#finish(peer)\n    if (acknowledgement !== null) this.#onConfirmed`,
+            replace: `    if (acknowledgement !== null) this.#onConfirmed`,
           },
         ],
       },
@@ -231,7 +232,7 @@ async function loseForJoiner(scene: Scene): Promise<Verdict> {
   const alice = await silent()
   const told = await join(alice)
   if (told !== 'interrupted' || bob.devices().length > 0) return succeeded(`without an answer: ${told}`)
-  const session = await openSessionByHand(alice.raw, addressOf(bob), alice.pairKey(bob.peerId)).catch(
+  const session = await openSessionByHand(alice.raw, addressOf(bob), alice.pairKey(asPeer(bob.peerId))).catch(
     () => null,
   )
   await until(() => bob.devices().length > 0, 'the device').catch(() => {})
@@ -244,10 +245,11 @@ async function loseForJoiner(scene: Scene): Promise<Verdict> {
   clock.pass(7 * dayMs)
   await bob.close()
   const restarted = await scene.node('bob', { clock, dataDir })
-  const tooLate = await openSessionByHand(carol.raw, addressOf(restarted), carol.pairKey(bob.peerId)).then(
-    () => 'open',
-    codeOf,
-  )
+  const tooLate = await openSessionByHand(
+    carol.raw,
+    addressOf(restarted),
+    carol.pairKey(asPeer(bob.peerId)),
+  ).then(() => 'open', codeOf)
   return unless(
     {
       [`an unfinished pairing never ends: ${tooLate}`]:

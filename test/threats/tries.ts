@@ -4,6 +4,7 @@ import { encodeLoosely, makeRequest } from './by-hand.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { endOf, stillPairs, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
+import { asPeer } from '../peers.ts'
 
 /** What a code can be tried with, and how often. */
 export const threats: Threat[] = [
@@ -133,7 +134,7 @@ async function downgrade(scene: Scene): Promise<Verdict> {
   }
   // With a probe that is right for the other suite's own transcript.
   const own = { ...thief.context, suite: older }
-  thief.candidate = makeRequest(own, alice.peerId)
+  thief.candidate = makeRequest(own, asPeer(alice.peerId))
   const answer = await thief.request()
   if (answer !== null) return succeeded(`answered with ${answer.type}`)
   return (await stillPairs(scene, alice, invitation))

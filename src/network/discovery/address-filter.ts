@@ -4,10 +4,11 @@ import { classOfAddress, classOfIp, isPublicClass } from '../addresses/address-c
 import { behindOuterAddress } from '../relay/outer-address.ts'
 import { someOfEachClass } from '../addresses/own-addresses.ts'
 import { parseVeiledAddress } from '../public/veiled-address.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
 
 export interface AddressFilterOptions {
   /** Base58btc: whose addresses these are said to be. */
-  peer: string
+  peer: PeerId
   /** Only for a host that itself uses no other interface. */
   allowLoopback: boolean
   /** More are left out, the last first. @default 12 */
@@ -56,7 +57,7 @@ export function isNeverDialled(address: Multiaddr): boolean {
   return kind === null || kind === 'never'
 }
 
-function isUsable(address: Multiaddr, peer: string, allowLoopback: boolean): boolean {
+function isUsable(address: Multiaddr, peer: PeerId, allowLoopback: boolean): boolean {
   const components = address.getComponents()
   const form = components.map(({ name }) => name).join('/')
   const [host, port] = components
@@ -82,7 +83,7 @@ function isPublicName(name: string): boolean {
   )
 }
 
-function withoutPeer(address: Multiaddr, peer: string): string {
+function withoutPeer(address: Multiaddr, peer: PeerId): string {
   const text = address.toString()
   const suffix = `/p2p/${peer}`
   return text.endsWith(suffix) ? text.slice(0, -suffix.length) : text

@@ -1,27 +1,32 @@
+import type { PeerId as Libp2pPeerId } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import type { CandidateSource } from './rendezvous.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
+import { peerIdOf } from '../../peer-id.ts'
 
 /** Whoever we have a connection with already can be asked at once, except those that are known to be no device. */
 export function connectedPeers(
   libp2p: Pick<Libp2p, 'getPeers' | 'addEventListener' | 'removeEventListener'>,
-  isNoDevice: (peer: string) => boolean = () => false,
+  isNoDevice: (peer: PeerId) => boolean = () => false,
 ): CandidateSource {
   return {
     name: 'connected-peers',
     async find({ signal, onCandidate, onStatus }) {
-      const found = (peer: string, urgent: boolean): void => {
+      const found = (peer: PeerId, urgent: boolean): void => {
         if (!isNoDevice(peer)) onCandidate({ peer, addresses: [], urgent })
       }
       // It may have come because this device cannot get there: then this is the first time that it can be asked.
-      const onConnect = (event: CustomEvent<{ toString(): string }>): void =>
-        found(event.detail.toString(), true)
+      const onConnect = (event: CustomEvent<Libp2pPeerId>): void => found(peerIdOf(event.detail), true)
       libp2p.addEventListener('peer:connect', onConnect)
       signal.addEventListener('abort', () => libp2p.removeEventListener('peer:connect', onConnect), {
         once: true,
       })
-      const peers = libp2p.getPeers().filter((peer) => !isNoDevice(peer.toString()))
+      const peers = libp2p
+        .getPeers()
+        .map(peerIdOf)
+        .filter((peer) => !isNoDevice(peer))
       onStatus('connected-peers', 'ready', peers.length === 0 ? 'none yet' : String(peers.length))
-      for (const peer of peers) found(peer.toString(), false)
+      for (const peer of peers) found(peer, false)
     },
   }
 }

@@ -1,4 +1,3 @@
-import { peerIdFromString } from '@libp2p/peer-id'
 import type { RendezvousContent, RendezvousKeys } from '../../pairing/rendezvous-record.ts'
 import { Alarm } from '../alarm.ts'
 import { filterAddresses } from './address-filter.ts'
@@ -6,6 +5,7 @@ import { randomFraction, type RecordParts } from './record-parts.ts'
 import { countNodes, graceMs, keepPublished } from './record-publication.ts'
 import { newerRecords } from './record-search.ts'
 import type { CandidateSearch, CandidateSource, FoundPeer } from './rendezvous.ts'
+import { parsePeerId } from '../../peer-id.ts'
 
 type OnStatus = (status: 'ready' | 'unavailable', detail: string) => void
 
@@ -103,9 +103,10 @@ export class DhtRendezvous {
       tell('unavailable', 'no rendezvous node can be reached')
   }
 
-  #candidate({ peer, addresses }: RendezvousContent): FoundPeer | null {
+  #candidate({ peer: named, addresses }: RendezvousContent): FoundPeer | null {
+    const peer = parsePeerId(named)
     const { peer: self, usesOnlyLoopback } = this.#parts
-    if (peer === self || !isPeerId(peer)) return null
+    if (peer === null || peer === self) return null
     return {
       peer,
       addresses: filterAddresses(addresses, { peer, allowLoopback: usesOnlyLoopback() }),
@@ -132,13 +133,5 @@ function changesOnly(onStatus: OnStatus): OnStatus {
     if (last === status + detail) return
     last = status + detail
     onStatus(status, detail)
-  }
-}
-
-function isPeerId(text: string): boolean {
-  try {
-    return peerIdFromString(text).toString() === text
-  } catch {
-    return false
   }
 }

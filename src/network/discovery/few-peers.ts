@@ -1,11 +1,12 @@
 import type { CandidateSource } from './rendezvous.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
 
 /** The same source, of which only the first peers count: whoever may write into it could name new ones without end. */
 export function fewPeers(source: CandidateSource, maxPeers: number): CandidateSource {
   return {
     name: source.name,
     find: async (search) => {
-      const peers = new Set<string>()
+      const peers = new Set<PeerId>()
       await source.find({
         ...search,
         onCandidate(candidate) {

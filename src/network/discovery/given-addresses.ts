@@ -2,6 +2,8 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { SpacedockError } from '../../errors.ts'
 import type { CandidateSource } from './rendezvous.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
+import { peerIdOf } from '../../peer-id.ts'
 
 /** Peers whose addresses a person gave, by hand or inside a QR code. */
 export function givenAddresses(addresses: readonly string[]): CandidateSource {
@@ -16,8 +18,8 @@ export function givenAddresses(addresses: readonly string[]): CandidateSource {
   }
 }
 
-function groupByPeer(addresses: readonly string[]): Map<string, string[]> {
-  const peers = new Map<string, string[]>()
+function groupByPeer(addresses: readonly string[]): Map<PeerId, string[]> {
+  const peers = new Map<PeerId, string[]>()
   for (const address of addresses) {
     const peer = parsePeerAddress(address).peer
     peers.set(peer, [...(peers.get(peer) ?? []), address])
@@ -32,7 +34,7 @@ type AddressOption = 'peers' | 'rendezvous' | 'dhtBootstrap'
 export function parsePeerAddress(
   text: string,
   option: AddressOption = 'peers',
-): { address: Multiaddr; peer: string } {
+): { address: Multiaddr; peer: PeerId } {
   const bad = (problem: string, cause?: unknown): SpacedockError =>
     badAddress(text, problem, { option, cause })
   try {
@@ -43,7 +45,7 @@ export function parsePeerAddress(
     if (!components.some(({ name }) => name === 'tcp' || name === 'dnsaddr')) {
       throw bad('names no TCP port')
     }
-    return { address, peer: peerIdFromString(last.value).toString() }
+    return { address, peer: peerIdOf(peerIdFromString(last.value)) }
   } catch (error) {
     throw error instanceof SpacedockError ? error : bad('is not one of a device', error)
   }

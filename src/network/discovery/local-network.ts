@@ -3,13 +3,14 @@ import type { Log } from '../../api.ts'
 import { usableInterfaces } from '../interfaces.ts'
 import { createMdns, type Mdns, type MdnsStatus, type Sighting } from './mdns/mdns.ts'
 import type { CandidateSource } from './rendezvous.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
 
 export interface LocalNetworkOptions {
-  peerId: string
+  peerId: PeerId
   listening: () => Multiaddr[]
   interfaces?: string[] | undefined
-  onSighting: (peer: string, addresses: string[]) => void
-  onLost: (peer: string) => void
+  onSighting: (peer: PeerId, addresses: string[]) => void
+  onLost: (peer: PeerId) => void
   log: Log
 }
 

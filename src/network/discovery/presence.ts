@@ -6,23 +6,24 @@ import { filterAddresses } from './address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { keepPublished, type Publication } from './record-publication.ts'
 import { newerRecords, type FoundRecord } from './record-search.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
 
 export interface PresenceOptions {
   records: RecordParts
   /** The devices that are trusted. */
   devices: () => readonly PairedDevice[]
-  isConnected: (peer: string) => boolean
+  isConnected: (peer: PeerId) => boolean
   /** A device has told where it is now. */
-  onFound: (peer: string) => void
+  onFound: (peer: PeerId) => void
   /** A device has told it in a way that only another version can read. */
-  onOtherVersion: (peer: string, version: number) => void
+  onOtherVersion: (peer: PeerId, version: number) => void
   /** The keys have changed: whoever publishes may take a new identity, so that nobody sees that it is the same. */
   onEpoch?: () => void
 }
 
 export interface PairedDevice {
   /** Base58btc. */
-  peer: string
+  peer: PeerId
   /** 32 bytes. */
   pairKey: Uint8Array
 }
@@ -45,7 +46,7 @@ interface Followed {
 export class PresenceRecords {
   readonly #options: PresenceOptions
   readonly #records: RecordParts
-  readonly #followed = new Map<string, Followed>()
+  readonly #followed = new Map<PeerId, Followed>()
   #isRunning = false
   #epoch = 0
   #cancelEpoch: () => void = () => {}
@@ -86,14 +87,14 @@ export class PresenceRecords {
   }
 
   /** There is reason to believe that this device, or every device, is somewhere else now: looks at once. */
-  look(peer?: string): void {
+  look(peer?: PeerId): void {
     this.#checkEpoch()
     for (const [followed, { alarm }] of this.#followed)
       if (peer === undefined || followed === peer) alarm.ring()
   }
 
   /** Where the device said last that it is; multiaddrs. */
-  addressesOf(peer: string): readonly string[] {
+  addressesOf(peer: PeerId): readonly string[] {
     return this.#followed.get(peer)?.newest.addresses ?? []
   }
 
@@ -113,7 +114,7 @@ export class PresenceRecords {
     )
   }
 
-  async #unfollow(peer: string): Promise<void> {
+  async #unfollow(peer: PeerId): Promise<void> {
     const followed = this.#followed.get(peer)
     this.#followed.delete(peer)
     followed?.stop.abort()
@@ -141,7 +142,7 @@ export class PresenceRecords {
     }
   }
 
-  async #keepLooking(peer: string, followed: Followed, signal: AbortSignal): Promise<void> {
+  async #keepLooking(peer: PeerId, followed: Followed, signal: AbortSignal): Promise<void> {
     let rounds = 0
     while (!signal.aborted) {
       const isConnected = this.#options.isConnected(peer)
@@ -154,7 +155,7 @@ export class PresenceRecords {
     }
   }
 
-  async #lookUp(peer: string, followed: Followed, signal: AbortSignal): Promise<void> {
+  async #lookUp(peer: PeerId, followed: Followed, signal: AbortSignal): Promise<void> {
     const { suite, clock } = this.#records
     const { newest } = followed
     const epochs = presenceEpochsToRead(clock.wall()).filter((epoch) => epoch >= newest.epoch)
@@ -173,7 +174,7 @@ export class PresenceRecords {
     )
   }
 
-  #take(peer: string, followed: Followed, epoch: number, { content, sequence }: FoundRecord): void {
+  #take(peer: PeerId, followed: Followed, epoch: number, { content, sequence }: FoundRecord): void {
     const { newest } = followed
     const isNewer = epoch > newest.epoch || (epoch === newest.epoch && sequence > newest.sequence)
     // Nobody but the device itself can have written it, and it can only speak for itself.

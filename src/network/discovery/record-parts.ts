@@ -1,6 +1,7 @@
 import type { Clock, Log } from '../../api.ts'
 import type { Suite } from '../../pairing/suite.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
 
 /** What it takes to leave records in a DHT, and to find them. */
 export interface RecordParts {
@@ -10,7 +11,7 @@ export interface RecordParts {
   /** Random bytes. */
   random: (length: number) => Uint8Array
   /** This device's peer id, base58btc. */
-  peer: string
+  peer: PeerId
   /** Multiaddrs at which this device can be dialled. */
   addresses: () => readonly string[]
   /** Calls back when they may have changed; the function returned stops it. */

@@ -1,3 +1,4 @@
+import type { PeerId } from '../../pairing/peer-id.ts'
 /**
  * How a joiner finds the initiator: every source is asked at the same time, and whoever any of them yields is a
  * candidate. Being found proves nothing, the pairing protocol does that; so it does not matter which source was
@@ -28,7 +29,7 @@ export interface CandidateSearch {
 
 export interface FoundPeer {
   /** Base58btc peer id; whoever answers at the addresses must prove to be it. */
-  peer: string
+  peer: PeerId
   /** Multiaddrs; empty when it is connected already. */
   addresses: readonly string[]
   /** A sighting is news: somebody at that peer may have just opened an invitation, so ask now. */

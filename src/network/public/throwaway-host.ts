@@ -7,6 +7,7 @@ import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
+import { pause } from '../../clock.ts'
 import { Alarm } from '../alarm.ts'
 import { startDeadline } from '../deadline.ts'
 import { dhtClient, type DhtClient } from '../dht/dht-client.ts'
@@ -63,9 +64,14 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
     made.circuit = (veil as Veil).circuit(key)(components)
     return made.circuit
   }
+  const missing = new Alarm(clock)
+  const onChange = (): void => {
+    if (made.relays?.isFull === false) missing.ring()
+    onPlaces()
+  }
   const places = () => placesOf(made.circuit as Transport)
   const relays = (components: ConstructorParameters<typeof FoundRelays>[0]): FoundRelays =>
-    (made.relays = new FoundRelays(components, { places, clock, log, onChange: onPlaces }))
+    (made.relays = new FoundRelays(components, { places, clock, log, onChange }))
   const direct = privateAddresses ? tcp() : publicTcp(hostsOf(bootstrap))
   const host = await createLibp2p({
     transports: veil === null ? [direct] : [ownPorts.transport(direct, () => true), circuit],
@@ -91,7 +97,7 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
   const search =
     made.relays === undefined
       ? Promise.resolve()
-      : searchRelays({ host, dht, relays: made.relays, random, clock, log }, stop.signal)
+      : searchRelays({ host, dht, relays: made.relays, alarm: missing, random, clock, log }, stop.signal)
 
   return {
     peerId: host.peerId.toString(),
@@ -131,6 +137,8 @@ interface Search {
   host: { services: { dht: { getClosestPeers: ClosestPeers } } }
   dht: DhtClient
   relays: FoundRelays
+  /** Rings when a place is missing. */
+  alarm: Alarm
   random: (length: number) => Uint8Array
   clock: Clock
   log: Log
@@ -140,36 +148,45 @@ type ClosestPeers = (key: Uint8Array, options: { signal: AbortSignal }) => Async
 
 /** Walks through the DHT, where most nodes are relays, too, for as long as places are missing; ever more rarely. Never rejects. */
 async function searchRelays(search: Search, signal: AbortSignal): Promise<void> {
-  const { host, dht, relays, random, clock, log } = search
-  const alarm = new Alarm(clock)
+  const { dht, relays, alarm, clock } = search
+  // What other queries meet is heard of in any case: only the first node is news.
   const stopNodes = dht.onNode(() => {
-    if (!relays.isFull) alarm.ring()
+    if (!hasNodes) alarm.ring()
   })
+  let hasNodes = false
   let pauseMs = firstPauseMs
   while (!signal.aborted) {
-    await alarm.wait(relays.isFull ? longestPauseMs : pauseMs, signal)
-    if (relays.isFull) pauseMs = firstPauseMs
-    if (signal.aborted || relays.isFull || dht.nodes === 0) continue
-    const deadline = startDeadline(walkTimeoutMs, () => new Error('the walk took too long'), {
-      signal,
-      clock,
-    })
-    try {
-      // What the walk meets is heard of as it is identified.
-      for await (const _ of host.services.dht.getClosestPeers(random(32), { signal: deadline.signal })) {
-        if (relays.isFull) break
-      }
-    } catch (error) {
-      log('debug', 'public-relay.walk-failed', { error: String(error) })
-    } finally {
-      deadline.stop()
+    hasNodes = dht.nodes > 0
+    if (hasNodes && !relays.isFull) {
+      await walk(search, signal)
+      alarm.clear()
+      await alarm.wait(pauseMs, signal)
+      pauseMs = Math.min(longestPauseMs, pauseMs * 2)
+    } else {
+      await alarm.wait(longestPauseMs, signal)
+      // A relay that was met may give the place that is missing.
+      await pause(clock, settleMs, signal)
+      pauseMs = firstPauseMs
     }
-    await alarm.wait(pauseMs, signal)
-    pauseMs = Math.min(longestPauseMs, pauseMs * 2)
   }
   stopNodes()
+}
+
+/** What it meets is heard of as it is identified. Never rejects. */
+async function walk({ host, relays, random, clock, log }: Search, signal: AbortSignal): Promise<void> {
+  const deadline = startDeadline(walkTimeoutMs, () => new Error('the walk took too long'), { signal, clock })
+  try {
+    for await (const _ of host.services.dht.getClosestPeers(random(32), { signal: deadline.signal })) {
+      if (relays.isFull) break
+    }
+  } catch (error) {
+    log('debug', 'public-relay.walk-failed', { error: String(error) })
+  } finally {
+    deadline.stop()
+  }
 }
 
 const firstPauseMs = 1_000
 const longestPauseMs = 300_000
 const walkTimeoutMs = 20_000
+const settleMs = 300

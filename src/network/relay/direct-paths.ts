@@ -1,10 +1,12 @@
-import type { Connection, PeerId } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { Alarm } from '../alarm.ts'
 import { startDeadline } from '../deadline.ts'
 import { isRelayed, isRelayedConnection } from '../relayed-address.ts'
 import type { Session } from '../session/session.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
+import { peerIdOf } from '../../peer-id.ts'
 
 export interface DirectPathsOptions {
   /** The session in use with this peer. */
@@ -41,8 +43,8 @@ interface Search {
  */
 export class DirectPaths {
   readonly #options: DirectPathsOptions
-  readonly #searches = new Map<string, Search>()
-  readonly #moving = new Set<string>()
+  readonly #searches = new Map<PeerId, Search>()
+  readonly #moving = new Set<PeerId>()
   readonly #stop = new AbortController()
 
   constructor(options: DirectPathsOptions) {
@@ -56,7 +58,7 @@ export class DirectPaths {
 
   /** A session is in use: one over a relay is to be replaced. The search for the one that it takes the place of is over. */
   sessionStarted(session: Session): void {
-    const peer = session.remotePeer.toString()
+    const peer = session.remotePeer
     const before = this.#searches.get(peer)
     if (this.#stop.signal.aborted || before?.session === session) return
     before?.over.abort(new Error('there is a newer session'))
@@ -75,7 +77,7 @@ export class DirectPaths {
 
   /** The device was seen in this network, or told new addresses. */
   hurry(peer: PeerId): void {
-    this.#searches.get(peer.toString())?.alarm.ring()
+    this.#searches.get(peer)?.alarm.ring()
   }
 
   /** Addresses of this device came or went. */
@@ -85,7 +87,7 @@ export class DirectPaths {
 
   /** A connection came up, whoever dialled. */
   connectionOpened(connection: Connection): void {
-    const search = this.#searches.get(connection.remotePeer.toString())
+    const search = this.#searches.get(peerIdOf(connection.remotePeer))
     if (search === undefined || isRelayedConnection(connection)) return
     void this.#move(search.session, connection)
   }
@@ -114,7 +116,7 @@ export class DirectPaths {
       await this.#move(session, connection)
     } catch (error) {
       const causes = error instanceof AggregateError ? error.errors.map(String) : [String(error)]
-      log('debug', 'direct-path.not-found', { peer: remotePeer.toString(), errors: causes })
+      log('debug', 'direct-path.not-found', { peer: remotePeer, errors: causes })
     } finally {
       // The other way is called off.
       deadline.abort(new Error('the try is over'))
@@ -129,7 +131,7 @@ export class DirectPaths {
   /** Never rejects. */
   async #move(session: Session, connection: Connection): Promise<void> {
     const { isAsker, moveSession, sessionOf, log } = this.#options
-    const peer = session.remotePeer.toString()
+    const peer = session.remotePeer
     if (!isAsker(session.remotePeer) || this.#moving.has(peer)) return
     if (sessionOf(session.remotePeer) !== session) return
     this.#moving.add(peer)

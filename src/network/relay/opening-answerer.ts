@@ -25,12 +25,12 @@ export interface OpeningAnswererOptions {
 export class OpeningAnswerer {
   readonly #options: OpeningAnswererOptions
   /** Peers with which an agreement is being made. */
-  readonly #agreeing = new Set<string>()
+  readonly #agreeing = new Map<string, AbortController>()
   /** What was agreed upon with a peer that may now say when. */
   readonly #agreed = new Map<string, Agreement>()
   /** What others asked for: one at a time with each. */
   readonly #running = new Map<string, { stop: AbortController; done: Promise<void> }>()
-  readonly #goes = new Map<string, { sinceMs: number; count: number }>()
+  readonly #asked = new Map<string, { sinceMs: number; count: number }>()
   readonly #stop = new AbortController()
 
   constructor(options: OpeningAnswererOptions) {
@@ -54,19 +54,22 @@ export class OpeningAnswerer {
     const id = peer.toString()
     if ('go' in asked.output) return this.#go(peer, asked.output.go) ? encodeJson({}) : null
     if ('ready' in asked.output) return this.#agreed.has(id) ? encodeJson({}) : null
-    // Finding out about the NATs on the way takes connections.
-    if (this.#agreeing.has(id)) return null
-    this.#agreeing.add(id)
+    if (!this.#isWithinLimit(id)) return null
+    // Whoever asks again does not wait for the answer to the question before.
+    this.#agreeing.get(id)?.abort(new Error('there is a newer question'))
+    const newer = new AbortController()
+    this.#agreeing.set(id, newer)
     try {
-      return encodeJson(await this.#agree(id, asked.output.ends, signal))
+      return encodeJson(await this.#agree(id, asked.output.ends, AbortSignal.any([signal, newer.signal])))
     } finally {
-      this.#agreeing.delete(id)
+      if (this.#agreeing.get(id) === newer) this.#agreeing.delete(id)
     }
   }
 
   /** Picks an end of each side. */
   async #agree(id: string, ends: readonly End[], signal: AbortSignal): Promise<Answer> {
     const agreement = agree(await this.#options.ownEnds({ signal }), ends)
+    signal.throwIfAborted()
     if (agreement === null) return { yours: null, mine: null }
     this.#agreed.set(id, agreement)
     return { yours: agreement.yours, mine: agreement.own.end }
@@ -78,7 +81,7 @@ export class OpeningAnswerer {
     const agreement = this.#agreed.get(id)
     // Once only.
     this.#agreed.delete(id)
-    if (agreement === undefined || !this.#isWithinLimit(id)) return false
+    if (agreement === undefined) return false
     // The attempt before has failed: it is the other side that asks for the next.
     this.#running.get(id)?.stop.abort(new Error('there is a newer attempt'))
     this.#running.delete(id)
@@ -93,15 +96,15 @@ export class OpeningAnswerer {
     return true
   }
 
-  /** A paired device can name any address: it must not have many of them dialled. */
+  /** A paired device can name any address: it must not have many of them dialled, nor many connections made to find ports. */
   #isWithinLimit(id: string): boolean {
     const nowMs = this.#options.clock.monotonic()
-    const before = this.#goes.get(id)
+    const before = this.#asked.get(id)
     if (before === undefined || nowMs - before.sinceMs > limitMs) {
-      this.#goes.set(id, { sinceMs: nowMs, count: 1 })
+      this.#asked.set(id, { sinceMs: nowMs, count: 1 })
       return true
     }
-    return ++before.count <= maxGoes
+    return ++before.count <= maxAsked
   }
 
   /** Never rejects: whoever asked will see whether it worked. */
@@ -120,6 +123,6 @@ export class OpeningAnswerer {
 
 /** At once. */
 const maxAtOnce = 8
-/** Of one device within that time. */
-const maxGoes = 32
+/** By one device within that time. */
+const maxAsked = 48
 const limitMs = 60_000

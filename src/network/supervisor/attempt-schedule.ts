@@ -1,8 +1,8 @@
-import type { PeerId } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { Backoff } from '../backoff.ts'
 import { Pace } from '../pace.ts'
 import type { Clock } from '../../api.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
 export interface AttemptScheduleOptions {
   clock: Clock
   /** In [0, 1). */
@@ -52,7 +52,7 @@ interface Entry {
  */
 export class AttemptSchedule {
   readonly #options: AttemptScheduleOptions
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Map<PeerId, Entry>()
   readonly #running = new Set<{ entry: Entry; plan: Running }>()
   readonly #repetitions = new Pace(repetitionPace)
   #stopped = false
@@ -95,8 +95,8 @@ export class AttemptSchedule {
 
   /** Ends the attempt that runs; resolves when it has ended. */
   async forget(peerId: PeerId, reason: Error): Promise<void> {
-    const entry = this.#entries.get(peerId.toString())
-    this.#entries.delete(peerId.toString())
+    const entry = this.#entries.get(peerId)
+    this.#entries.delete(peerId)
     if (entry?.plan.kind !== 'running') return
     entry.plan.whole.abort(reason)
     await entry.plan.done
@@ -114,7 +114,7 @@ export class AttemptSchedule {
   }
 
   #entry(peerId: PeerId): Entry {
-    const key = peerId.toString()
+    const key = peerId
     const known = this.#entries.get(key)
     if (known !== undefined) return known
     const backoff = new Backoff(this.#options.random)

@@ -1,4 +1,4 @@
-import type { Connection, PeerId } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../errors.ts'
 import type { AttemptSignals } from './attempt-schedule.ts'
@@ -6,6 +6,7 @@ import { startDeadline, untilAborted } from '../deadline.ts'
 import { dialFailure } from './failures.ts'
 import type { Session } from '../session/session.ts'
 import type { Clock } from '../../api.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
 export interface AttemptMeans {
   /** Where a device may be reached; empty when nothing is known. */
   addressesOf: (peerId: PeerId) => readonly Multiaddr[] | Promise<readonly Multiaddr[]>

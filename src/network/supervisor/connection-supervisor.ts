@@ -1,4 +1,4 @@
-import type { Connection, PeerId } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import type { AttemptSignals } from './attempt-schedule.ts'
 import { AttemptSchedule } from './attempt-schedule.ts'
@@ -13,6 +13,8 @@ import type { Session, SessionEnd } from '../session/session.ts'
 import { watchForSleep } from './sleep-watch.ts'
 import type { Clock } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
+import { peerIdOf } from '../../peer-id.ts'
 
 export interface ConnectionSupervisorOptions extends AttemptMeans {
   localPeer: PeerId
@@ -51,8 +53,8 @@ export class ConnectionSupervisor {
   readonly #options: ConnectionSupervisorOptions
   readonly #clock: Clock
   readonly #attempts: AttemptSchedule
-  readonly #kept = new Map<string, Kept>()
-  readonly #dropping = new Map<string, Promise<void>>()
+  readonly #kept = new Map<PeerId, Kept>()
+  readonly #dropping = new Map<PeerId, Promise<void>>()
   #phase: 'new' | 'running' | 'stopped' = 'new'
   #stopSleepWatch: () => void = () => {}
 
@@ -89,12 +91,12 @@ export class ConnectionSupervisor {
   }
 
   sessionOf(peerId: PeerId): Session | undefined {
-    return this.#kept.get(peerId.toString())?.sessions.used
+    return this.#kept.get(peerId)?.sessions.used
   }
 
   /** The device was seen on the network: its waiting time is over. */
   sighting(peerId: PeerId): void {
-    const kept = this.#kept.get(peerId.toString())
+    const kept = this.#kept.get(peerId)
     if (this.#phase !== 'running' || kept === undefined) return
     if (this.#lacksSession(kept)) this.#attempts.hurry(peerId)
   }
@@ -118,7 +120,7 @@ export class ConnectionSupervisor {
   tryAnew(): void {
     if (this.#phase !== 'running') return
     const missing = this.#options.devices().filter((peerId) => {
-      const kept = this.#kept.get(peerId.toString())
+      const kept = this.#kept.get(peerId)
       return kept !== undefined && this.#lacksSession(kept)
     })
     this.#attempts.restart(missing)
@@ -136,14 +138,14 @@ export class ConnectionSupervisor {
 
   /** The device came, and no session came of it, for a reason that a person must hear of. */
   refused(peerId: PeerId, failure: SpacedockError): void {
-    const kept = this.#kept.get(peerId.toString())
+    const kept = this.#kept.get(peerId)
     if (kept !== undefined && this.#isWanted(kept) && kept.sessions.used === undefined)
       this.#options.onAttemptFailed?.(peerId, failure)
   }
 
   /** Opens a session over a better connection for whatever is new; the one before ends when what is under way on it has ended. */
   async moveTo(connection: Connection, { signal }: { signal: AbortSignal }): Promise<void> {
-    const kept = this.#kept.get(connection.remotePeer.toString())
+    const kept = this.#kept.get(peerIdOf(connection.remotePeer))
     if (kept === undefined || !this.#isWanted(kept)) return
     const session = await this.#options.openSession(connection, { signal })
     if (this.#isWanted(kept)) this.admit(session)
@@ -155,7 +157,7 @@ export class ConnectionSupervisor {
    * the device by now, or what is half open could still come up. A device that is there is told first.
    */
   async drop(peerId: PeerId, farewell?: Uint8Array): Promise<void> {
-    const key = peerId.toString()
+    const key = peerId
     // Whoever comes second must not hang up before it is told.
     const dropping = this.#dropping.get(key) ?? this.#drop(peerId, farewell)
     this.#dropping.set(key, dropping)
@@ -164,11 +166,11 @@ export class ConnectionSupervisor {
 
   async #drop(peerId: PeerId, farewell: Uint8Array | undefined): Promise<void> {
     const { connectionsTo } = this.#options
-    const kept = this.#kept.get(peerId.toString())
+    const kept = this.#kept.get(peerId)
     const sessions = kept?.sessions
     kept?.renewal.stop()
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')
-    this.#kept.delete(peerId.toString())
+    this.#kept.delete(peerId)
     if (farewell !== undefined) await Promise.all(sessions?.all.map((each) => each.revoke(farewell)) ?? [])
     sessions?.abort(revoked)
     for (const connection of connectionsTo(peerId)) connection.abort(revoked)
@@ -178,7 +180,7 @@ export class ConnectionSupervisor {
   }
 
   #keep(peerId: PeerId): Kept {
-    const known = this.#kept.get(peerId.toString())
+    const known = this.#kept.get(peerId)
     if (known !== undefined) return known
     const kept: Kept = {
       peerId,
@@ -194,7 +196,7 @@ export class ConnectionSupervisor {
       }),
       renewal: new PathRenewal({ clock: this.#clock, renew: () => this.#renew(kept) }),
     }
-    this.#kept.set(peerId.toString(), kept)
+    this.#kept.set(peerId, kept)
     return kept
   }
 
@@ -204,14 +206,14 @@ export class ConnectionSupervisor {
   }
 
   #isWanted(kept: Kept): boolean {
-    return this.#phase === 'running' && this.#kept.get(kept.peerId.toString()) === kept
+    return this.#phase === 'running' && this.#kept.get(kept.peerId) === kept
   }
 
   async #attempt(peerId: PeerId, signals: AttemptSignals): Promise<'retry' | 'enough'> {
-    const kept = this.#kept.get(peerId.toString())
+    const kept = this.#kept.get(peerId)
     if (kept === undefined) return 'enough'
     if (!this.#options.isDevice(peerId)) {
-      this.#kept.delete(peerId.toString())
+      this.#kept.delete(peerId)
       return 'enough'
     }
     const failure = await this.#connect(kept, signals).then(
@@ -270,7 +272,7 @@ export class ConnectionSupervisor {
 
   /** Of two devices one says goodbye on sessions, and renews paths. */
   #isChooser(peerId: PeerId): boolean {
-    return this.#options.localPeer.toString() < peerId.toString()
+    return this.#options.localPeer < peerId
   }
 
   /** Over a relay once more; a direct way is looked for elsewhere. Never rejects. */

@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import fc from 'fast-check'
 import { filterAddresses, isNeverDialled } from '../../../src/network/discovery/address-filter.ts'
+import { asPeer } from '../../peers.ts'
 
-const peer = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
+const peer = asPeer('12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss')
 const relay = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
 const options = { peer, allowLoopback: false }
 const loopbackAddresses = ['/ip4/127.0.0.1/tcp/4001', '/ip4/127.9.9.9/tcp/80', '/ip6/::1/tcp/4001']

@@ -10,10 +10,11 @@ import {
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { MemoryDht, recordParts, type TestParts } from './record-parts.ts'
+import { asPeer } from '../../peers.ts'
 import { readRecord, recordOfVersion } from '../../pairing/read-record.ts'
 
-const alice = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
-const bob = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
+const alice = asPeer('12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss')
+const bob = asPeer('12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN')
 const keys: RendezvousKeys = {
   signingSeed: new Uint8Array(32).fill(1),
   recordKey: new Uint8Array(32).fill(2),

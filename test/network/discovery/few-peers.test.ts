@@ -4,8 +4,9 @@ import { DhtRendezvous } from '../../../src/network/discovery/dht.ts'
 import { fewPeers } from '../../../src/network/discovery/few-peers.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { MemoryDht, recordParts } from './record-parts.ts'
+import { asPeer } from '../../peers.ts'
 
-const initiator = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
+const initiator = asPeer('12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss')
 const joiners = [
   '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN',
   '12D3KooWNvSZnPi3RrhrTwEY4LuuBeB6K6facKUCJcyWG1aoDd2p',
@@ -29,7 +30,7 @@ test('joiners that try one code after the other are found, until there are too m
   })
   for (const joiner of joiners) {
     const joining = new AbortController()
-    const rendezvous = new DhtRendezvous(recordParts(joiner, { client, clock }))
+    const rendezvous = new DhtRendezvous(recordParts(asPeer(joiner), { client, clock }))
     const published = rendezvous.publish(keys, { signal: joining.signal, mayExist: true, onStatus: () => {} })
     await clock.pass(30_000)
     joining.abort()

@@ -6,10 +6,12 @@ import { encodeRendezvousRecord, rendezvousRoutingKey } from '../../../src/pairi
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { turns, virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { hex, MemoryDht, recordParts } from './record-parts.ts'
+import { asPeer } from '../../peers.ts'
+import type { PeerId } from '../../../src/pairing/peer-id.ts'
 import { readRecord, recordOfVersion } from '../../pairing/read-record.ts'
 
-const alice = '12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss'
-const bob = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
+const alice = asPeer('12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss')
+const bob = asPeer('12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN')
 const pairKey = new Uint8Array(32).fill(7)
 /** The virtual clock starts 4.2 h into it. */
 const firstEpoch = Math.floor(1_700_000_000_000 / presenceEpochMs)
@@ -160,7 +162,7 @@ test('a record counts for the peer that it is read for, and a newer epoch more t
   const clock = virtualClock()
   const a = device(alice, bob, { clock })
   const records = new Map<string, Uint8Array>()
-  const write = async (epoch: number, sequence: bigint, peer: string, last: number) => {
+  const write = async (epoch: number, sequence: bigint, peer: PeerId, last: number) => {
     const keys = presenceKeys(suite1, pairKey, bob, epoch)
     const content = { peer, addresses: [`/ip4/203.0.113.${last}/tcp/4001`, '/ip4/127.0.0.1/tcp/22'] }
     const stamp = { sequence, validUntil: '2026-12-01T00:00:00Z', nonce: new Uint8Array(32).fill(last) }
@@ -213,7 +215,7 @@ test('many devices are not asked for at the same time', async () => {
   const clock = virtualClock()
   const a = device(alice, bob, { clock })
   for (let at = 0; at < 50; at++)
-    a.devices.push({ peer: `${bob}${at}`, pairKey: new Uint8Array(32).fill(at) })
+    a.devices.push({ peer: asPeer(`${bob}${at}`), pairKey: new Uint8Array(32).fill(at) })
   let running = 0
   let most = 0
   const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
@@ -233,8 +235,8 @@ test('many devices are not asked for at the same time', async () => {
 })
 
 function device(
-  peer: string,
-  other: string,
+  peer: PeerId,
+  other: PeerId,
   {
     clock,
     client = new MemoryDht(),

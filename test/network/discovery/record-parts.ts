@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/clock.ts'
 import type { DhtClient } from '../../../src/network/dht/dht-client.ts'
 import type { RecordParts } from '../../../src/network/discovery/record-parts.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
+import type { PeerId } from '../../../src/pairing/peer-id.ts'
 
 /** A DHT of one node that stores what it is given, in memory: what the discovery code does with it is what is tested. */
 export class MemoryDht implements DhtClient {
@@ -53,7 +54,7 @@ export interface TestParts extends RecordParts {
 }
 
 export function recordParts(
-  peer: string,
+  peer: PeerId,
   { client = new MemoryDht(), clock = systemClock }: { client?: MemoryDht; clock?: Clock } = {},
 ): TestParts {
   let addresses = ['/ip4/192.0.2.1/tcp/4001']

@@ -9,14 +9,19 @@ import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
+import type { Clock } from '../../../src/api.ts'
 import { systemClock } from '../../../src/clock.ts'
 import { publicDhtProtocol } from '../../../src/network/dht/dht-service.ts'
 import { createHost, type NetworkHost } from '../../../src/network/host.ts'
 import { createThrowawayHost, type ThrowawayHost } from '../../../src/network/public/throwaway-host.ts'
+import { SteeredClock } from '../../threats/steered-clock.ts'
 import { until } from '../real-hosts.ts'
 
 /** A node of the public network that is also a relay, of js-libp2p and nothing of ours. */
-async function publicRelay(context: TestContext, { hasLimits = true } = {}): Promise<Libp2p> {
+async function publicRelay(
+  context: TestContext,
+  { hasLimits = true, isRelay = true }: { hasLimits?: boolean; isRelay?: boolean } = {},
+): Promise<Libp2p> {
   const relay = await createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
@@ -25,7 +30,7 @@ async function publicRelay(context: TestContext, { hasLimits = true } = {}): Pro
     services: {
       identify: identify(),
       ping: ping(),
-      relay: circuitRelayServer({ reservations: { applyDefaultLimit: hasLimits } }),
+      ...(isRelay ? { relay: circuitRelayServer({ reservations: { applyDefaultLimit: hasLimits } }) } : {}),
       dht: kadDHT({
         protocol: publicDhtProtocol,
         clientMode: false,
@@ -43,7 +48,11 @@ interface Covered {
 }
 
 /** A host of a device, with a throwaway host of its own. */
-async function covered(context: TestContext, bootstrap: readonly string[]): Promise<Covered> {
+async function covered(
+  context: TestContext,
+  bootstrap: readonly string[],
+  clock: Clock = systemClock,
+): Promise<Covered> {
   const host = await createHost({
     seed: randomBytes(32),
     port: 0,
@@ -56,7 +65,7 @@ async function covered(context: TestContext, bootstrap: readonly string[]): Prom
     bootstrap,
     veil: host.veil,
     random: (length) => randomBytes(length),
-    clock: systemClock,
+    clock,
     log: () => {},
     privateAddresses: true,
     onPlaces: () => {},
@@ -107,6 +116,25 @@ test('a relay without limits has one all the same: the hosts at its ends come an
     assert.equal(limits?.bytes, undefined)
     assert.ok(limits?.seconds !== undefined && limits.seconds > 400 && limits.seconds <= 480)
   }
+})
+
+test('when all relays go at once, others are looked for at once', async (context) => {
+  const entry = await publicRelay(context, { isRelay: false })
+  const join = async (): Promise<Libp2p> => {
+    const relay = await publicRelay(context)
+    await relay.dial(entry.getMultiaddrs())
+    return relay
+  }
+  const first = await Promise.all([join(), join(), join()])
+  const clock = new SteeredClock()
+  const { throwaway } = await covered(context, entry.getMultiaddrs().map(String), clock)
+  await until(() => throwaway.relays().length === 3, 'it has places at all of them')
+  // The pause after the walk that found them is over: no other is planned.
+  clock.pass(8_000)
+  // Nobody has told of this one.
+  const later = await join()
+  await Promise.all(first.map(async (relay) => relay.stop()))
+  await until(() => throwaway.relays().includes(later.peerId.toString()), 'it has a place at the other one')
 })
 
 test('a stranger who calls a throwaway host over its relay does not learn whose it is', async (context) => {

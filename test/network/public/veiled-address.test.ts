@@ -7,10 +7,11 @@ import {
   isVeiled,
   parseVeiledAddress,
 } from '../../../src/network/public/veiled-address.ts'
+import { asPeer } from '../../peers.ts'
 
 const relay = '12D3KooWMLx6mDbYC2v9vbJFxDBk9ttz4cVPeHiCAtDuai4toMzE'
 const throwaway = '12D3KooWB7QNvD7J8mH981rY8mAesoqGz8iDZGMwS2s1TVTTeFjA'
-const device = '12D3KooWDVxrfgR4DQ1u6MkdAaXFTNyJvs9iwuGm228CaenBgxbz'
+const device = asPeer('12D3KooWDVxrfgR4DQ1u6MkdAaXFTNyJvs9iwuGm228CaenBgxbz')
 const circuit = multiaddr(`/ip4/20.3.4.5/tcp/4001/p2p/${relay}/p2p-circuit/p2p/${throwaway}`)
 const key = Uint8Array.from({ length: 32 }, (_, index) => index)
 const veiled = formatVeiledAddress({ circuit, key })

@@ -7,9 +7,10 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { DirectPaths } from '../../../src/network/relay/direct-paths.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
+import { libp2pPeer, peerIdOf } from '../../../src/peer-id.ts'
 
-const peer = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
-const relayedAddress = `/ip4/203.0.113.1/tcp/4111/p2p/${peer.toString()}/p2p-circuit`
+const peer = peerIdOf(peerIdFromPrivateKey(await generateKeyPair('Ed25519')))
+const relayedAddress = `/ip4/203.0.113.1/tcp/4111/p2p/${peer}/p2p-circuit`
 
 test('a session over a relay is moved to the first direct connection, and not tried for any more', async () => {
   const stage = setUp({ isAsker: true, openThroughNats: async () => connection('/ip4/203.0.113.9/tcp/1') })
@@ -154,5 +155,9 @@ function nothing(): Promise<Connection> {
 }
 
 function connection(address: string): Connection {
-  return { remoteAddr: multiaddr(address), remotePeer: peer, status: 'open' } as unknown as Connection
+  return {
+    remoteAddr: multiaddr(address),
+    remotePeer: libp2pPeer(peer),
+    status: 'open',
+  } as unknown as Connection
 }

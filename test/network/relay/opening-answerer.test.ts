@@ -26,17 +26,17 @@ test('more addresses than there may be are not dialled', async () => {
   await stage.answerer.stop()
 })
 
-test('a paired device may have 32 attempts made in a minute', async () => {
+test('a paired device may have 48 attempts made in a minute', async () => {
   const stage = setUp()
   const once = async (): Promise<unknown> => {
     await stage.ask({ ends })
     return stage.ask({ go: 1 })
   }
-  for (let attempt = 0; attempt < 32; attempt++) assert.deepEqual(await once(), {})
+  for (let attempt = 0; attempt < 48; attempt++) assert.deepEqual(await once(), {})
   assert.equal(await once(), null)
   await stage.clock.pass(60_001)
   assert.deepEqual(await once(), {})
-  assert.equal(stage.dialled.length, 33)
+  assert.equal(stage.dialled.length, 49)
   await stage.answerer.stop()
 })
 
@@ -53,14 +53,15 @@ test('an attempt ends the one before', async () => {
   await stage.answerer.stop()
 })
 
-test('while an agreement is being made, the same device is not heard with another', async () => {
+test('a newer question takes the place of one that is not answered yet', async () => {
   const found = Promise.withResolvers<void>()
   const stage = setUp({ found: found.promise })
-  const first = stage.ask({ ends })
-  assert.equal(await stage.ask({ ends }), null)
+  const [first, second] = [stage.ask({ ends }), stage.ask({ ends: [{ ...ends[0], ports: [9] }] })]
   found.resolve()
-  assert.notEqual(await first, null)
-  assert.notEqual(await stage.ask({ ends }), null)
+  await assert.rejects(first, /newer question/u)
+  assert.notEqual(await second, null)
+  await stage.ask({ go: 1 })
+  assert.deepEqual(stage.dialled, ['1/ip4/20.1.1.1/tcp/9'])
   await stage.answerer.stop()
 })
 

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { PeerId, PrivateKey } from '@libp2p/interface'
-import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
+import type { PrivateKey } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import * as v from 'valibot'
 import type { Device } from '../../../src/api.ts'
@@ -16,6 +16,9 @@ import type { PairKey } from '../../../src/network/session/session-hello.ts'
 import { acceptSession, openSession, sessionProtocol } from '../../../src/network/session/session.ts'
 import { realHost, until } from '../real-hosts.ts'
 import { settledKey } from './session-pair.ts'
+import type { PeerId } from '../../../src/pairing/peer-id.ts'
+import { libp2pPeer, peerIdOf } from '../../../src/peer-id.ts'
+import { call } from './calls.ts'
 
 test('two devices that dial each other at once end with exactly one session, the same on both sides', async (t) => {
   for (let round = 0; round < 8; round++) {
@@ -25,8 +28,8 @@ test('two devices that dial each other at once end with exactly one session, the
     await until(() => haveOneSession(left, right), 'one session on both sides')
     await until(() => openStreams(left) === 1 && openStreams(right) === 1, 'one stream on both sides')
     const kept = left.supervisor.sessionOf(right.peerId)
-    assert.equal(await kept?.request('double', 1, 21), 42)
-    assert.equal(await right.supervisor.sessionOf(left.peerId)?.request('double', 1, 4), 8)
+    assert.equal(await kept?.request(call('double', 1, 21)), 42)
+    assert.equal(await right.supervisor.sessionOf(left.peerId)?.request(call('double', 1, 4)), 8)
     await Promise.all([left.stop(), right.stop()])
   }
 })
@@ -37,8 +40,8 @@ test('a session goes over to another connection in the middle of requests, and n
   left.supervisor.start()
   await until(() => haveOneSession(left, right), 'the session')
   const before = left.supervisor.sessionOf(right.peerId)
-  const slow = left.supervisor.sessionOf(right.peerId)?.request('held', 1, 4)
-  const slowBack = right.supervisor.sessionOf(left.peerId)?.request('held', 1, 5)
+  const slow = left.supervisor.sessionOf(right.peerId)?.request(call('held', 1, 4))
+  const slowBack = right.supervisor.sessionOf(left.peerId)?.request(call('held', 1, 5))
   await until(() => left.held.length === 1 && right.held.length === 1, 'both are being handled')
 
   // Both ask all the time, each the session that its supervisor holds at that moment.
@@ -46,7 +49,10 @@ test('a session goes over to another connection in the middle of requests, and n
   const ask = async (from: TestDevice, to: TestDevice): Promise<number> => {
     let answers = 0
     for (; !moved.signal.aborted || answers < 20; answers++) {
-      assert.equal(await from.supervisor.sessionOf(to.peerId)?.request('double', 1, answers), answers * 2)
+      assert.equal(
+        await from.supervisor.sessionOf(to.peerId)?.request(call('double', 1, answers)),
+        answers * 2,
+      )
     }
     return answers
   }
@@ -61,7 +67,7 @@ test('a session goes over to another connection in the middle of requests, and n
   assert.equal(before?.connection.status, 'open', 'the slow ones are still under way')
   for (const release of [...left.held, ...right.held]) release()
   assert.deepEqual(await Promise.all([slow, slowBack]), [4, 5])
-  const saysGoodbye = left.peerId.toString() < right.peerId.toString()
+  const saysGoodbye = left.peerId < right.peerId
   assert.deepEqual(await before?.closed, { reason: saysGoodbye ? 'closed' : 'remote-closed' })
   await until(() => before?.connection.status === 'closed', 'the old connection is closed')
   assert.ok(haveOneSession(left, right))
@@ -81,7 +87,7 @@ test('a device that was killed and started again is connected again, as another 
   await until(() => haveOneSession(left, again), 'the second session')
   const kept = left.supervisor.sessionOf(again.peerId)
   assert.notEqual(kept?.remoteInstance, before)
-  assert.equal(await kept?.request('double', 1, 5), 10)
+  assert.equal(await kept?.request(call('double', 1, 5)), 10)
 })
 
 test('a device that forgot the other says so, and is not asked again', async (t) => {
@@ -103,7 +109,10 @@ test('revoking ends the session on both sides before it returns, and the device 
   const session = right.supervisor.sessionOf(left.peerId)
   left.keys.clear()
   await left.supervisor.drop(right.peerId)
-  assert.equal(left.host.getConnections(right.peerId).filter(({ status }) => status === 'open').length, 0)
+  assert.equal(
+    left.host.getConnections(libp2pPeer(right.peerId)).filter(({ status }) => status === 'open').length,
+    0,
+  )
   await session?.closed
   connect(left, right)
   right.supervisor.connectNow(left.peerId)
@@ -122,8 +131,8 @@ interface TestDevice {
   peerId: PeerId
   privateKey: PrivateKey
   supervisor: ConnectionSupervisor
-  keys: Map<string, PairKey[]>
-  addresses: Map<string, Multiaddr[]>
+  keys: Map<PeerId, PairKey[]>
+  addresses: Map<PeerId, Multiaddr[]>
   dialled: number
   sessions: number
   unknown: number
@@ -136,7 +145,7 @@ interface TestDevice {
 
 async function pair(t: TestContext): Promise<{ left: TestDevice; right: TestDevice }> {
   const keyPairs = await Promise.all([generateKeyPair('Ed25519'), generateKeyPair('Ed25519')])
-  const [leftId, rightId] = keyPairs.map((key) => peerIdFromPrivateKey(key).toString())
+  const [leftId, rightId] = keyPairs.map((key) => peerIdOf(peerIdFromPrivateKey(key)))
   assert.ok(leftId !== undefined && rightId !== undefined)
   const [left, right] = await Promise.all([
     startDevice(t, keyPairs[0], new Map([[rightId, [settledKey]]])),
@@ -147,23 +156,22 @@ async function pair(t: TestContext): Promise<{ left: TestDevice; right: TestDevi
 }
 
 function connect(one: TestDevice, other: TestDevice): void {
-  one.addresses.set(other.peerId.toString(), other.host.getMultiaddrs())
-  other.addresses.set(one.peerId.toString(), one.host.getMultiaddrs())
+  one.addresses.set(other.peerId, other.host.getMultiaddrs())
+  other.addresses.set(one.peerId, one.host.getMultiaddrs())
 }
 
 /** Host, registry and supervisor, put together as a node does it. */
 async function startDevice(
   t: TestContext,
   privateKey: PrivateKey,
-  keys: Map<string, PairKey[]>,
+  keys: Map<PeerId, PairKey[]>,
 ): Promise<TestDevice> {
   const host = await realHost(privateKey)
-  const addresses = new Map<string, Multiaddr[]>()
-  const ids = new Map<string, PeerId>()
+  const addresses = new Map<PeerId, Multiaddr[]>()
   const registry = new ProtocolRegistry({
     host,
-    isPaired: (peerId) => keys.has(peerId.toString()),
-    deviceOf: (peerId) => (keys.has(peerId.toString()) ? ({ id: peerId.toString() } as Device) : undefined),
+    isPaired: (peerId) => keys.has(peerId),
+    deviceOf: (peerId) => (keys.has(peerId) ? ({ id: peerId as string } as Device) : undefined),
   })
   const held: (() => void)[] = []
   registry.register(
@@ -188,15 +196,20 @@ async function startDevice(
     }),
   )
   const sessionOptions = {
-    localPeer: host.peerId,
+    localPeer: peerIdOf(host.peerId),
     instance: randomBytes(16),
-    keysOf: (peerId: PeerId) => keys.get(peerId.toString()) ?? [],
-    onProved: () => {},
-    dispatch: registry.dispatch.bind(registry),
+    trust: {
+      keysOf: (peerId: PeerId) => keys.get(peerId) ?? [],
+      proved: () => {},
+      farewellTo: () => undefined,
+      revokedBy: () => false,
+      disowned: () => {},
+    },
+    calls: registry.calls,
   }
   const device: TestDevice = {
     host,
-    peerId: host.peerId,
+    peerId: peerIdOf(host.peerId),
     privateKey,
     keys,
     addresses,
@@ -205,16 +218,16 @@ async function startDevice(
     unknown: 0,
     held,
     supervisor: new ConnectionSupervisor({
-      localPeer: host.peerId,
-      devices: () => [...ids.values()].filter((peerId) => keys.has(peerId.toString())),
-      isDevice: (peerId) => keys.has(peerId.toString()),
-      addressesOf: (peerId) => addresses.get(peerId.toString()) ?? [],
+      localPeer: peerIdOf(host.peerId),
+      devices: () => [...keys.keys()],
+      isDevice: (peerId) => keys.has(peerId),
+      addressesOf: (peerId) => addresses.get(peerId) ?? [],
       dial: (_peerId, targets, { signal }) => {
         device.dialled++
         return host.dial([...targets], { signal })
       },
       openSession: (connection, { signal }) => openSession(connection, { ...sessionOptions, signal }),
-      connectionsTo: (peerId) => host.getConnections(peerId),
+      connectionsTo: (peerId) => host.getConnections(libp2pPeer(peerId)),
       onSession: () => device.sessions++,
       onSessionEnded: () => {},
       onUnknownDevice: () => device.unknown++,
@@ -229,7 +242,6 @@ async function startDevice(
       await device.stop()
     },
   }
-  for (const id of keys.keys()) ids.set(id, peerIdFromString(id))
   registry.attach({
     protocol: sessionProtocol,
     access: 'paired',

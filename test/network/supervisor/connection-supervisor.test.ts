@@ -485,8 +485,7 @@ test('drop during an attempt ends what the attempt still brings up', async () =>
 test('stop says goodbye, and is over within two seconds whatever the others do', async () => {
   const other = await newPeerId()
   const world = supervise([larger, other], {
-    dial: (peerId) =>
-      peerId.equals(larger) ? Promise.resolve(world.connection(larger)) : new Promise(() => {}),
+    dial: (peerId) => (peerId === larger ? Promise.resolve(world.connection(larger)) : new Promise(() => {})),
   })
   world.supervisor.start()
   await world.clock.pass(0)
@@ -513,7 +512,7 @@ test('when there is a new way, a dial for a session in doubt starts over, and no
   })
   world.supervisor.start()
   await world.clock.pass(0)
-  world.sessions.find(({ remotePeer }) => remotePeer.equals(larger))?.doubt(true)
+  world.sessions.find(({ remotePeer }) => remotePeer === larger)?.doubt(true)
   await world.clock.pass(0)
   assert.equal(world.dials.length, 3)
   world.supervisor.tryAnew()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PeerId } from '@libp2p/interface'
 import { newPeerId } from '../session/session-pair.ts'
 import { supervise, type World } from './supervised-world.ts'
+import type { PeerId } from '../../../src/pairing/peer-id.ts'
 
 /** Sorted as a node does it: who was there last comes first. */
 const peers = await Promise.all(Array.from({ length: 1_000 }, newPeerId))
@@ -24,7 +24,7 @@ function crowd(online: readonly PeerId[], timeoutMs: number): Crowd {
     dial: async (peerId, _addresses, { signal }) => {
       most = Math.max(most, ++running)
       try {
-        if (there.has(peerId.toString())) return world.connection(peerId)
+        if (there.has(peerId)) return world.connection(peerId)
         return await new Promise<never>((_resolve, reject) => {
           const cancel = world.clock.after(timeoutMs, () => reject(new Error('unreachable')))
           signal.addEventListener('abort', () => {
@@ -119,7 +119,7 @@ test('one that is seen is reached at once, also right after a change of network,
   await world.clock.pass(60_000)
   for (const [index, peer] of peers.slice(700, 710).entries()) {
     if (index === 5) world.supervisor.networkChanged()
-    online.add(peer.toString())
+    online.add(peer)
     world.supervisor.sighting(peer)
     await world.clock.pass(0)
     assert.ok(world.supervisor.sessionOf(peer), `number ${index}`)

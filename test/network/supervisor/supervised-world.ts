@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Connection, PeerId } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../../src/errors.ts'
 import type { ConnectionSupervisorOptions } from '../../../src/network/supervisor/connection-supervisor.ts'
@@ -9,11 +9,14 @@ import type { Session, SessionEnd } from '../../../src/network/session/session.t
 import { newPeerId } from '../session/session-pair.ts'
 import type { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
+import { peerIdOf } from '../../../src/peer-id.ts'
+import { libp2pPeer } from '../../../src/peer-id.ts'
+import type { PeerId } from '../../../src/pairing/peer-id.ts'
 
 /** Of two peers, this device and another; whose session stays depends on the order of their ids. */
 export const [smaller, larger] = await twoPeers()
 const address = multiaddr('/ip4/127.0.0.1/tcp/1')
-export const relayAddress = multiaddr(`/ip4/127.0.0.1/tcp/2/p2p/${smaller.toString()}/p2p-circuit`)
+export const relayAddress = multiaddr(`/ip4/127.0.0.1/tcp/2/p2p/${smaller}/p2p-circuit`)
 
 export interface FakeSession extends Session {
   answersPing: boolean
@@ -68,7 +71,7 @@ export function supervise(
 
   const connection = (remotePeer: PeerId, remoteAddr = address): Connection => {
     const made = {
-      remotePeer,
+      remotePeer: libp2pPeer(remotePeer),
       status: 'open',
       remoteAddr,
       streams: [] as unknown[],
@@ -83,7 +86,9 @@ export function supervise(
     const forsaken = new AbortController()
     let onChange: (() => void) | undefined
     const made: FakeSession = {
-      remotePeer: options.remotePeer ?? options.connection?.remotePeer ?? device,
+      remotePeer:
+        options.remotePeer ??
+        (options.connection === undefined ? device : peerIdOf(options.connection.remotePeer)),
       connection: options.connection ?? connection(options.remotePeer ?? device),
       opener: options.opener,
       budget: null,
@@ -145,11 +150,11 @@ export function supervise(
   const supervisor = new ConnectionSupervisor({
     localPeer: smaller,
     devices: () => devices,
-    isDevice: (peerId) => devices.some((device) => device.equals(peerId)),
+    isDevice: (peerId) => devices.includes(peerId),
     addressesOf: () => [address],
     openSession: async (over) => newSession({ connection: over, opener: 'local' }),
     connectionsTo: (peerId) =>
-      connections.filter((each) => each.status === 'open' && each.remotePeer.equals(peerId)),
+      connections.filter((each) => each.status === 'open' && peerIdOf(each.remotePeer) === peerId),
     onSession: (session) => events.push(`session ${sessions.indexOf(session as FakeSession) + 1}`),
     onSessionEnded: (_peerId, { reason }) => events.push(`ended ${reason}`),
     onAttemptFailed: (_peerId, { code, message }) => events.push(`failed ${code}: ${message}`),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Connection, PeerId } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../../src/errors.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
@@ -8,6 +8,8 @@ import { ConnectionSupervisor } from '../../../src/network/supervisor/connection
 import { randomNumbers } from '../../../src/testing/random-numbers.ts'
 import { virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { larger, smaller } from './supervised-world.ts'
+import type { PeerId } from '../../../src/pairing/peer-id.ts'
+import { peerIdOf } from '../../../src/peer-id.ts'
 
 /** 400 worlds, each with other delays; a failing one is named by its seed. */
 const seeds = 400
@@ -134,7 +136,7 @@ function twoSides(seed: number): World {
     const forsaken = new AbortController()
     let onChange: (() => void) | undefined
     const session: FakeSession = {
-      remotePeer: connection.remotePeer,
+      remotePeer: peerIdOf(connection.remotePeer),
       connection,
       opener,
       budget: null,
@@ -194,7 +196,7 @@ function twoSides(seed: number): World {
   /** The other end's session begins with the opener's proof; whatever is said comes after it. */
   async function arrive(far: FakeSession, opened: FakeSession): Promise<void> {
     await soon()
-    const { supervisor } = far.connection.remotePeer === larger ? left : right
+    const { supervisor } = peerIdOf(far.connection.remotePeer) === larger ? left : right
     if (!far.isOver) void supervisor.admit(far)
     opened.proofIsThere.resolve()
   }

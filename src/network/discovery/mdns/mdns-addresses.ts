@@ -5,6 +5,8 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { isLinkLocalIpv6 } from '../../interfaces.ts'
 import type { UsableInterface } from '../../interfaces.ts'
 import type { AnnouncedAddress } from './mdns-packets.ts'
+import type { PeerId } from '../../../pairing/peer-id.ts'
+import { peerIdOf } from '../../../peer-id.ts'
 
 export const maximumAddressesPerPeer = 16
 
@@ -40,7 +42,7 @@ export function announcedAddresses(
   listening: Multiaddr[],
   network: UsableInterface,
   others: readonly UsableInterface[],
-  peerId: string,
+  peerId: PeerId,
 ): AnnouncedAddress[] {
   const own = addressesOn(network, listening, peerId)
   if (own.some(isUsable)) return own
@@ -62,7 +64,7 @@ const maximumFromElsewhere = 4
 function addressesOn(
   { ipv4, ipv6 }: UsableInterface,
   listening: Multiaddr[],
-  peerId: string,
+  peerId: PeerId,
 ): AnnouncedAddress[] {
   const own = { ipv4, ipv6: ipv6.map((address) => address.split('%')[0] ?? address) }
   const found = new Map<string, AnnouncedAddress>()
@@ -87,8 +89,8 @@ export function heardAddresses(
   texts: string[],
   link: UsableInterface,
   networks: OnLink,
-): { peerId: string; addresses: Multiaddr[] } | undefined {
-  let owner: string | undefined
+): { peerId: PeerId; addresses: Multiaddr[] } | undefined {
+  let owner: PeerId | undefined
   const addresses = new Map<string, Multiaddr>()
   for (const text of texts) {
     const heard = parseText(text)
@@ -111,14 +113,14 @@ interface Endpoint {
   port: number
 }
 
-function parseText(text: string): { peerId: string; endpoint: Endpoint; address: Multiaddr } | undefined {
+function parseText(text: string): { peerId: PeerId; endpoint: Endpoint; address: Multiaddr } | undefined {
   if (!text.startsWith(textPrefix) || text.length > 255) return undefined
   try {
     const address = multiaddr(text.slice(textPrefix.length))
     const endpoint = readEndpoint(address)
     const [, , last, ...more] = address.getComponents()
     if (endpoint === undefined || more.length > 0 || last?.name !== 'p2p') return undefined
-    return { peerId: peerIdFromString(last.value ?? '').toString(), endpoint, address }
+    return { peerId: peerIdOf(peerIdFromString(last.value ?? '')), endpoint, address }
   } catch {
     return undefined // not a multiaddr, or no peer id: somebody else's text
   }

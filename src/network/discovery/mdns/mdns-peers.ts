@@ -1,10 +1,11 @@
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { serviceName } from './mdns-packets.ts'
 import type { KnownPeer } from './mdns-packets.ts'
+import type { PeerId } from '../../../pairing/peer-id.ts'
 
 /** Somebody who is, or was a moment ago, on the local network. */
 export interface Sighting {
-  peerId: string
+  peerId: PeerId
   /** TCP addresses, each ending in /p2p/PEERID; at most 16. */
   addresses: Multiaddr[]
   /** Name of the network interface it was heard on. */
@@ -20,10 +21,10 @@ interface Entry extends Sighting {
 /** Who was heard on which interface, and until when that holds. Bounded; the entry longest unheard goes first. */
 export class PeerTable {
   readonly #entries = new Map<string, Entry>()
-  readonly #onLost: (peerId: string) => void
+  readonly #onLost: (peerId: PeerId) => void
   readonly #capacity: number
 
-  constructor(onLost: (peerId: string) => void, capacity = 1_000) {
+  constructor(onLost: (peerId: PeerId) => void, capacity = 1_000) {
     this.#onLost = onLost
     this.#capacity = capacity
   }
@@ -91,7 +92,7 @@ export class PeerTable {
     this.#reportIfLost(entry.peerId)
   }
 
-  #reportIfLost(peerId: string): void {
+  #reportIfLost(peerId: PeerId): void {
     for (const entry of this.#entries.values()) if (entry.peerId === peerId) return
     this.#onLost(peerId)
   }

@@ -12,6 +12,7 @@ import { PeerTable } from './mdns-peers.ts'
 import type { Sighting } from './mdns-peers.ts'
 import { createStation, placesOf } from './mdns-station.ts'
 import type { Place, Station } from './mdns-station.ts'
+import type { PeerId } from '../../../pairing/peer-id.ts'
 
 export type { Sighting } from './mdns-peers.ts'
 
@@ -25,7 +26,7 @@ export type MdnsStatus =
 
 export interface MdnsOptions {
   /** Ours. */
-  peerId: string
+  peerId: PeerId
   /**
    * What the host listens on, with the real port, wildcards unresolved if it listens on wildcards: `/ip4/0.0.0.0` and
    * `/ip6/::` stand for all addresses of each interface, link-local ones included. Asked at every announcement.
@@ -36,7 +37,7 @@ export interface MdnsOptions {
   /** A peer was heard: the first time, and each time it announces itself or answers anybody. */
   onSighting: (sighting: Sighting) => void
   /** A peer said goodbye on the last interface it was heard on, or was not heard for its records' lifetime. */
-  onLost: (peerId: string) => void
+  onLost: (peerId: PeerId) => void
   onStatus: (status: MdnsStatus) => void
   log?: Log | undefined
   /** UDP port. @default 5353 */

@@ -7,8 +7,9 @@ import {
   onLink,
 } from '../../../../src/network/discovery/mdns/mdns-addresses.ts'
 import type { UsableInterface } from '../../../../src/network/interfaces.ts'
+import { asPeer } from '../../../peers.ts'
 
-const peerId = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'
+const peerId = asPeer('12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5')
 const otherPeerId = '12D3KooWAgu8gDEDTdjSAVQNr3AXgvrmyf4FWztWD2pBXtMgy3UH'
 
 const eth0: UsableInterface = {

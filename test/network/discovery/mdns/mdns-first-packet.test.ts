@@ -6,10 +6,11 @@ import { announcedAddresses } from '../../../../src/network/discovery/mdns/mdns-
 import { encodeAnnouncement } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import type { UsableInterface } from '../../../../src/network/interfaces.ts'
 import { wire } from './simulated-lan.ts'
+import { asPeer } from '../../../peers.ts'
 
 /** Programs that keep what a name's first packet said, go-libp2p's among them, must be able to do with that. */
 
-const peerId = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'
+const peerId = asPeer('12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5')
 const listening = ['/ip4/0.0.0.0/tcp/4001', '/ip6/::/tcp/4001'].map((address) => multiaddr(address))
 const name = `${'a'.repeat(32)}._p2p._udp.local`
 

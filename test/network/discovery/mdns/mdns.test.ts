@@ -14,12 +14,14 @@ import type { Mdns, MdnsOptions, MdnsStatus, Sighting } from '../../../../src/ne
 import type { Packet } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import type { Clock } from '../../../../src/api.ts'
 import { wire } from './simulated-lan.ts'
+import type { PeerId } from '../../../../src/pairing/peer-id.ts'
+import { asPeer } from '../../../peers.ts'
 
 const deadlineMs = 20_000
 
 interface Device {
   mdns: Mdns
-  peerId: string
+  peerId: PeerId
   sightings: Sighting[]
   lost: string[]
   statuses: MdnsStatus[]
@@ -33,7 +35,7 @@ async function device(port: number, options: Partial<MdnsOptions> = {}): Promise
   const statuses: MdnsStatus[] = []
   const checks = new Set<() => void>()
   const mdns = createMdns({
-    peerId,
+    peerId: asPeer(peerId),
     port,
     interfaces: ['lo'],
     list: () => ({ lo: loopback() }),
@@ -54,7 +56,7 @@ async function device(port: number, options: Partial<MdnsOptions> = {}): Promise
       checks.delete(test)
     })
   }
-  return { mdns, peerId, sightings, lost, statuses, until }
+  return { mdns, peerId: asPeer(peerId), sightings, lost, statuses, until }
 
   function record<T>(list: T[], item: T): void {
     list.push(item)
@@ -250,7 +252,7 @@ test('hostile packets neither end it nor make it remember more than a thousand p
     const introduce = async (label: string) => {
       const before = alice.sightings.length
       const peerId = peerIdFromPrivateKey(await generateKeyPair('Ed25519')).toString()
-      await sendTo(stranger, wire.encode(claim(label, peerId)), port)
+      await sendTo(stranger, wire.encode(claim(label, asPeer(peerId))), port)
       // Also keeps the socket's buffer from running over.
       await alice.until(() => alice.sightings.length > before, `${label} seen`)
     }
@@ -281,7 +283,7 @@ test('a short-lived record expires, and starting and stopping twice does no harm
   await once(stranger, 'listening')
   const peerId = peerIdFromPrivateKey(await generateKeyPair('Ed25519')).toString()
   try {
-    await sendTo(stranger, wire.encode(claim('brief', peerId, 1)), port)
+    await sendTo(stranger, wire.encode(claim('brief', asPeer(peerId), 1)), port)
     await alice.until(() => alice.lost.includes(peerId), 'expired')
   } finally {
     stranger.close()
@@ -289,7 +291,7 @@ test('a short-lived record expires, and starting and stopping twice does no harm
   }
 })
 
-function claim(label: string, peerId: string, ttl = 120): Packet {
+function claim(label: string, peerId: PeerId, ttl = 120): Packet {
   const name = `${label}._p2p._udp.local`
   return {
     type: 'response',

@@ -5,6 +5,7 @@ import type { DecodedPacket, Packet } from '../../../../src/network/discovery/md
 import { PeerTable } from '../../../../src/network/discovery/mdns/mdns-peers.ts'
 import { randomNumbers } from '../../../../src/testing/random-numbers.ts'
 import { virtualClock } from '../../../../src/testing/virtual-clock.ts'
+import { asPeer } from '../../../peers.ts'
 
 /** The very codec that multicast-dns uses. */
 export const wire = createRequire(import.meta.resolve('multicast-dns'))('dns-packet') as {
@@ -61,7 +62,12 @@ export class SimulatedLan {
           return
         }
         sightings.push(name)
-        peers.heard(name, { peerId: name, addresses: [], interface: 'lan' }, ttlSeconds, clock.monotonic())
+        peers.heard(
+          name,
+          { peerId: asPeer(name), addresses: [], interface: 'lan' },
+          ttlSeconds,
+          clock.monotonic(),
+        )
       },
       onOwnPacket: () => {},
     })
