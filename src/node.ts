@@ -123,17 +123,8 @@ async function assemble(
     settings,
     session: {
       instance: random(16),
-      keysOf: (peer) => trusted.keysOf(peer),
-      onProved: (peer, { slot }) => {
-        const acknowledgement = trusted.proved(peer, slot)
-        if (acknowledgement !== null) pairing.confirmedBySession(peer, acknowledgement)
-      },
-      farewellTo: (peer) => trusted.farewellTo(peer),
-      onRevoked: (peer, farewell) => trusted.revokedBy(peer, farewell),
-      onDisowned: (peer, offered) => trusted.disowned(peer, offered),
-      dispatch: (name, version, value, context) => protocols.dispatch(name, version, value, context),
-      serveStream: (name, version, value, context) => protocols.serveStream(name, version, value, context),
-      receiveEvent: (name, version, value, context) => protocols.receiveEvent(name, version, value, context),
+      trust: trusted,
+      calls: protocols.calls,
     },
     onSession: (peer) => {
       messaging.pump(peer)
@@ -156,7 +147,7 @@ async function assemble(
             // What is lost on a path that died is sent again over the one that took its place: the receiver knows it by its id.
             const signal = AbortSignal.any([closed, live.forsaken])
             const { name, version } = messaging.protocol
-            return metrics.handedOver(live.request(name, version, value, { signal }), { signal: closed })
+            return metrics.handedOver(live.request({ name, version, value }, { signal }), { signal: closed })
           }
     },
     budgetOf: (peer) => connections.sessionOf(peer)?.budget ?? null,
@@ -199,6 +190,7 @@ async function assemble(
     onUnfinished: (peer) => connections.connectNow(peer),
   })
 
+  trusted.whenConfirmed((peer, acknowledgement) => pairing.confirmedBySession(peer, acknowledgement))
   protocols.attach({
     protocol: pairingProtocol,
     access: 'strangers',

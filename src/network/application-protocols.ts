@@ -20,6 +20,7 @@ import {
   invalidArgument,
   keyOf,
 } from './protocol-definitions.ts'
+import type { Call, Caller, CallHandler } from './session/call.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
 export { defineProtocol } from './protocol-definitions.ts'
@@ -31,13 +32,8 @@ type AnyEvent = EventProtocol<unknown>
 type Served = AnyRequest | AnyStream | AnyEvent
 type Kind = 'request' | 'stream' | 'event'
 
-export interface DispatchOptions {
-  peerId: PeerId
-  signal: AbortSignal
-}
-
 /** The application protocols of a node, by name and version: requests, streams and events share the names. */
-export class ApplicationProtocols {
+export class ApplicationProtocols implements CallHandler {
   readonly #served = new Map<string, Served>()
   readonly #deviceOf: (peerId: PeerId) => Device | undefined
   readonly #log: Log | undefined
@@ -75,12 +71,7 @@ export class ApplicationProtocols {
   }
 
   /** Rejects with `not-paired`, `unknown-protocol`, `invalid-message` or `remote-failure`: what the other side is told. */
-  async dispatch(
-    name: string,
-    version: number,
-    value: unknown,
-    { peerId, signal }: DispatchOptions,
-  ): Promise<unknown> {
+  async request({ name, version, value }: Call, { peerId, signal }: Caller): Promise<unknown> {
     return this.#logged({ event: 'request.failed', peerId, name, version, signal }, async () => {
       const device = this.#paired(peerId)
       const protocol = this.#find('request', name, version)
@@ -92,12 +83,10 @@ export class ApplicationProtocols {
     })
   }
 
-  /** Rejects like `dispatch`; `accept` is called when there is a handler that may have the stream. */
-  async serveStream(
-    name: string,
-    version: number,
-    value: unknown,
-    { peerId, signal, accept }: DispatchOptions & { accept: () => ByteStream },
+  /** Rejects like `request`; `accept` is called when there is a handler that may have the stream. */
+  async stream(
+    { name, version, value }: Call,
+    { peerId, signal, accept }: Caller & { accept: () => ByteStream },
   ): Promise<void> {
     return this.#logged({ event: 'stream.failed', peerId, name, version, signal }, async () => {
       const device = this.#paired(peerId)
@@ -110,12 +99,7 @@ export class ApplicationProtocols {
   }
 
   /** Resolves when the event was handled, or was not: nobody but the log is told. */
-  async receiveEvent(
-    name: string,
-    version: number,
-    value: unknown,
-    { peerId, signal }: DispatchOptions,
-  ): Promise<void> {
+  async event({ name, version, value }: Call, { peerId, signal }: Caller): Promise<void> {
     try {
       await this.#logged({ event: 'event.not-handled', peerId, name, version, signal }, async () => {
         const device = this.#paired(peerId)
@@ -174,11 +158,11 @@ export class ApplicationProtocols {
 export async function callProtocol<Request, Response, Errors extends ErrorSchemas>(
   protocol: Protocol<Request, Response, Errors>,
   request: Request,
-  send: (name: string, version: number, value: unknown) => Promise<unknown>,
+  send: (call: Call) => Promise<unknown>,
 ): Promise<Response> {
   const checked = await checkValue(protocol.request, request, 'request', protocol)
   try {
-    const answer = await send(protocol.name, protocol.version, checked)
+    const answer = await send({ name: protocol.name, version: protocol.version, value: checked })
     return await checkValue(protocol.response, answer, 'response', protocol)
   } catch (error) {
     throw await knownError(protocol, error)
@@ -189,16 +173,11 @@ export async function callProtocol<Request, Response, Errors extends ErrorSchema
 export async function openProtocolStream<Request, Errors extends ErrorSchemas>(
   protocol: StreamProtocol<Request, Errors>,
   request: Request,
-  open: (
-    name: string,
-    version: number,
-    value: unknown,
-    options: { translateError: (error: Error) => Promise<Error> },
-  ) => Promise<ByteStream>,
+  open: (call: Call, options: { translateError: (error: Error) => Promise<Error> }) => Promise<ByteStream>,
 ): Promise<ByteStream> {
   const checked = await checkValue(protocol.request, request, 'request', protocol)
   const translateError = async (error: Error): Promise<Error> => (await knownError(protocol, error)) as Error
-  return open(protocol.name, protocol.version, checked, { translateError })
+  return open({ name: protocol.name, version: protocol.version, value: checked }, { translateError })
 }
 
 /** The event as it is sent. Throws `invalid-message`. */

@@ -1,10 +1,11 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
-import type { ByteStream, Device, ErrorSchemas, EventProtocol, Log, Protocol } from '../api.ts'
+import type { Device, ErrorSchemas, EventProtocol, Log, Protocol } from '../api.ts'
 import type { StreamProtocol as ByteStreamProtocol } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { ApplicationProtocols } from './application-protocols.ts'
 import { decodeJson, encodeJson } from './json-text.ts'
 import { describeError } from './remote-error.ts'
+import type { CallHandler } from './session/call.ts'
 import { maxMessageBytes } from './session/request-header.ts'
 import { serve } from './request-response.ts'
 import type { Clock } from '../api.ts'
@@ -95,34 +96,9 @@ export class ProtocolRegistry {
     }
   }
 
-  /** Answers one request of a paired device; see ApplicationProtocols. */
-  dispatch(
-    name: string,
-    version: number,
-    value: unknown,
-    options: { peerId: PeerId; signal: AbortSignal },
-  ): Promise<unknown> {
-    return this.#applications.dispatch(name, version, value, options)
-  }
-
-  /** Serves one stream of a paired device; see ApplicationProtocols. */
-  serveStream(
-    name: string,
-    version: number,
-    value: unknown,
-    options: { peerId: PeerId; signal: AbortSignal; accept: () => ByteStream },
-  ): Promise<void> {
-    return this.#applications.serveStream(name, version, value, options)
-  }
-
-  /** Handles one event of a paired device; see ApplicationProtocols. */
-  receiveEvent(
-    name: string,
-    version: number,
-    value: unknown,
-    options: { peerId: PeerId; signal: AbortSignal },
-  ): Promise<void> {
-    return this.#applications.receiveEvent(name, version, value, options)
+  /** Answers what paired devices call for over their sessions. */
+  get calls(): CallHandler {
+    return this.#applications
   }
 
   /** What is served under this name, the newest first. */
@@ -193,6 +169,7 @@ export class ProtocolRegistry {
       access: 'trusted',
       handle: async (stream, connection, { signal }) => {
         const { clock } = this.#options
+        const peerId = peerIdOf(connection.remotePeer)
         const serveOptions = {
           maxBytes: maxMessageBytes,
           signal,
@@ -200,10 +177,7 @@ export class ProtocolRegistry {
         }
         await serve(stream, serveOptions, (question, { signal }) =>
           answer(() =>
-            this.dispatch(name, version, decodeJson(question), {
-              peerId: peerIdOf(connection.remotePeer),
-              signal,
-            }),
+            this.#applications.request({ name, version, value: decodeJson(question) }, { peerId, signal }),
           ),
         )
       },

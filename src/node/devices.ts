@@ -122,9 +122,7 @@ export class Devices implements DeviceActions {
     }
     await this.#untilReachable(peer, signal)
     const options = { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) }
-    return callProtocol(protocol, request, async (name, version, value) =>
-      this.#session(peer).request(name, version, value, options),
-    )
+    return callProtocol(protocol, request, async (call) => this.#session(peer).request(call, options))
   }
 
   async openStream<Request, Errors extends ErrorSchemas>(
@@ -135,8 +133,8 @@ export class Devices implements DeviceActions {
   ): Promise<ByteStream> {
     await this.#untilReachable(peer, signal)
     const options = signal === undefined ? {} : { signal }
-    return openProtocolStream(protocol, request, async (name, version, value, translation) =>
-      this.#session(peer).openStream(name, version, value, { ...options, ...translation }),
+    return openProtocolStream(protocol, request, async (call, translation) =>
+      this.#session(peer).openStream(call, { ...options, ...translation }),
     )
   }
 
@@ -152,7 +150,9 @@ export class Devices implements DeviceActions {
       const checked = await checkEvent(protocol, event)
       await before
       signal?.throwIfAborted()
-      return { sent: this.#session(peer).emit(protocol.name, protocol.version, checked) }
+      return {
+        sent: this.#session(peer).emit({ name: protocol.name, version: protocol.version, value: checked }),
+      }
     })()
     const handed = settled(handing)
     this.#emitting.set(peer, handed)

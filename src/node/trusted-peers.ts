@@ -1,6 +1,7 @@
 import type { Clock, Log } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { PairKey } from '../network/session/session-hello.ts'
+import type { SessionTrust } from '../network/session/session-trust.ts'
 import { isFarewell } from '../pairing/farewell.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import { sameMac } from '../pairing/proofs.ts'
@@ -12,12 +13,13 @@ import type { PeerId } from '../pairing/peer-id.ts'
 const dailyMs = 24 * 3_600_000
 
 /** What pairings and sessions do to the stored trust. */
-export class TrustedPeers implements PairingTrust {
+export class TrustedPeers implements PairingTrust, SessionTrust {
   readonly #store: Store
   readonly #clock: Clock
   readonly #log: Log
   readonly #onPaired: (peer: PeerId) => void
   #cancelTimer: () => void = () => {}
+  #onConfirmed: (peer: PeerId, acknowledgement: Uint8Array) => void = () => {}
 
   constructor(store: Store, clock: Clock, log: Log, onPaired: (peer: PeerId) => void) {
     this.#store = store
@@ -108,18 +110,17 @@ export class TrustedPeers implements PairingTrust {
     if (isOf(trust.provisional(peer), acknowledgement)) trust.dropProvisional(peer)
   }
 
-  /**
-   * A session's hello has proved this key: an unfinished pairing is finished by it, and its acknowledgement returned.
-   * Throws when the key has been taken away meanwhile.
-   */
-  proved(peer: PeerId, slot: PairKey['slot']): Uint8Array | null {
-    if (slot === 'provisional') {
-      const acknowledgement = this.#store.trust.provisional(peer)?.acknowledgement ?? null
-      this.#finish(peer)
-      return acknowledgement
-    }
-    this.#trustAgain(peer)
-    return null
+  /** An unfinished pairing is finished by it. Throws when the key has been taken away meanwhile. */
+  proved(peer: PeerId, { slot }: Pick<PairKey, 'slot'>): void {
+    if (slot === 'settled') return this.#trustAgain(peer)
+    const acknowledgement = this.#store.trust.provisional(peer)?.acknowledgement ?? null
+    this.#finish(peer)
+    if (acknowledgement !== null) this.#onConfirmed(peer, acknowledgement)
+  }
+
+  /** Calls back when a session's hello has finished the pairing with this acknowledgement. There is one listener. */
+  whenConfirmed(listener: (peer: PeerId, acknowledgement: Uint8Array) => void): void {
+    this.#onConfirmed = listener
   }
 
   #isActive(peer: PeerId, acknowledgement: Uint8Array): boolean {

@@ -117,7 +117,7 @@ export class PubSub {
       if (session === undefined) continue
       try {
         session
-          .emit(name, version, published)
+          .emit({ name, version, value: published })
           .catch((error: unknown) => log('debug', 'publication.lost', { peer, error: String(error) }))
         reached.push(deviceOf(peer))
       } catch (error) {
@@ -190,7 +190,7 @@ export class PubSub {
     try {
       const topics = { topics: [...this.#subscriptions.keys()] }
       const given = AbortSignal.any([signal, session.forsaken])
-      await session.request(name, version, topics, { signal: given })
+      await session.request({ name, version, value: topics }, { signal: given })
       return 'done'
     } catch (error) {
       if (signal.aborted) return 'done'

@@ -21,6 +21,7 @@ import { tableOf } from '../pairing/protocol-document.ts'
 import { recordOfVersion } from '../pairing/read-record.ts'
 import { bytes, vectors } from '../vectors.ts'
 import { asPeer } from '../peers.ts'
+import { call } from '../network/session/calls.ts'
 
 /** Each row of the table in PROTOCOL.md, in one of its cells; the whole of it is tested where the code is. */
 const rows: Record<string, () => void | Promise<void>> = {
@@ -80,7 +81,7 @@ const rows: Record<string, () => void | Promise<void>> = {
     stop()
     await assert.rejects(ask('other', 1), (error) => isUnknown(error, []))
   },
-  event: () => protocols.receiveEvent('other', 1, {}, whoAsks),
+  event: () => protocols.event(call('other', 1, {}), whoAsks),
   'spacedock- protocols'() {
     const message = { id: 'abcdefghijklmnop', kind: 'text', body: '', at: 0 }
     const delivery = deliverySchema['~standard'].validate({ messages: [{ ...message, new: 1 }], new: 1 })
@@ -132,7 +133,7 @@ const protocols = new ApplicationProtocols(() => ({}) as Device)
 const whoAsks = { peerId: asPeer('somebody'), signal: new AbortController().signal }
 
 async function ask(name: string, version: number): Promise<unknown> {
-  return protocols.dispatch(name, version, {}, whoAsks)
+  return protocols.request(call(name, version, {}), whoAsks)
 }
 
 function isUnknown(error: unknown, versions: readonly number[]): boolean {

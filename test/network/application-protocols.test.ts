@@ -9,6 +9,7 @@ import {
 } from '../../src/network/application-protocols.ts'
 import { asPeer } from '../peers.ts'
 import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { call } from './session/calls.ts'
 
 const request = v.object({ text: v.string(), tags: v.optional(v.array(v.object({ name: v.string() }))) })
 const response = v.object({ length: v.number() })
@@ -58,7 +59,7 @@ test('the handler gets the checked request and the device that asks', async () =
     },
   })
   const value = { text: 'hi', claims: { device: 'other' } }
-  assert.deepEqual(await protocols.dispatch('notes', 2, value, { peerId: asPeer('paired'), signal }), {
+  assert.deepEqual(await protocols.request(call('notes', 2, value), { peerId: asPeer('paired'), signal }), {
     length: 1,
   })
   assert.deepEqual(asked, [[{ text: 'hi' }, laptop, signal]])
@@ -91,7 +92,7 @@ test('each kind of refusal has its code', async () => {
     ['throws', 2, { text: 'hi' }, 'paired', 'remote-failure', /^out of paper$/],
   ]
   for (const [name, version, value, peerId, code, message] of table) {
-    await assert.rejects(protocols.dispatch(name, version, value, { peerId: asPeer(peerId), signal }), {
+    await assert.rejects(protocols.request(call(name, version, value), { peerId: asPeer(peerId), signal }), {
       code,
       message,
     })
@@ -106,13 +107,13 @@ test('a name and version is served once, needs a handler, and is free again when
   const { handler: _, ...withoutHandler } = notes
   assert.throws(() => protocols.register({ ...withoutHandler, version: 4 }), { code: 'invalid-argument' })
   stop()
-  await assert.rejects(protocols.dispatch('notes', 2, {}, { peerId: asPeer('paired'), signal }), {
+  await assert.rejects(protocols.request(call('notes', 2, {}), { peerId: asPeer('paired'), signal }), {
     code: 'unknown-protocol',
   })
   const stopSecond = protocols.register(notes)
   stop()
   assert.deepEqual(
-    await protocols.dispatch('notes', 2, { text: 'hi' }, { peerId: asPeer('paired'), signal }),
+    await protocols.request(call('notes', 2, { text: 'hi' }), { peerId: asPeer('paired'), signal }),
     {
       length: 2,
     },
@@ -122,12 +123,12 @@ test('a name and version is served once, needs a handler, and is free again when
 
 test('the asking side checks what it sends and what it gets', async () => {
   const sent: unknown[] = []
-  const answer = await callProtocol(notes, { text: 'hi' }, async (...all) => {
-    sent.push(all)
+  const answer = await callProtocol(notes, { text: 'hi' }, async (call) => {
+    sent.push(call)
     return { length: 2, extra: true }
   })
   assert.deepEqual(answer, { length: 2 })
-  assert.deepEqual(sent, [['notes', 2, { text: 'hi' }]])
+  assert.deepEqual(sent, [{ name: 'notes', version: 2, value: { text: 'hi' } }])
   const wrong = { text: 5 } as unknown as { text: string }
   await assert.rejects(
     callProtocol(notes, wrong, () => assert.fail('it was sent')),

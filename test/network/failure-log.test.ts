@@ -8,6 +8,7 @@ import { ApplicationProtocols } from '../../src/network/application-protocols.ts
 import { defineEvent, defineProtocol, defineStream } from '../../src/network/protocol-definitions.ts'
 import { asPeer } from '../peers.ts'
 import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { call } from './session/calls.ts'
 
 const request = v.object({ text: v.string() })
 const response = v.object({ length: v.number() })
@@ -42,7 +43,7 @@ function anyStream(): ByteStream {
 
 async function ask(value: unknown, options: { peerId?: PeerId; signal?: AbortSignal } = {}): Promise<void> {
   await assert.rejects(
-    protocols.dispatch('notes', 2, value, { peerId: asPeer('laptop'), signal, ...options }),
+    protocols.request(call('notes', 2, value), { peerId: asPeer('laptop'), signal, ...options }),
   )
 }
 
@@ -69,9 +70,9 @@ test('so is one of a stream or an event', async () => {
   protocols.register(defineStream({ name: 'files', version: 1, request, handler: failing }))
   protocols.register(defineEvent({ name: 'moved', version: 1, event: request, handler: failing }))
   await assert.rejects(
-    protocols.serveStream('files', 1, fitting, { peerId: asPeer('laptop'), signal, accept: anyStream }),
+    protocols.stream(call('files', 1, fitting), { peerId: asPeer('laptop'), signal, accept: anyStream }),
   )
-  await protocols.receiveEvent('moved', 1, fitting, { peerId: asPeer('laptop'), signal })
+  await protocols.event(call('moved', 1, fitting), { peerId: asPeer('laptop'), signal })
   assert.deepEqual(
     lines.map(({ level, event, name, code }) => [level, event, name, code]),
     [
@@ -87,7 +88,7 @@ test('what another device sends is not in the log, whatever is wrong with it', a
   protocols.register(defineEvent({ name: 'moved', version: 1, event: request, handler: () => {} }))
   await ask('a secret')
   await ask({ text: ['a secret'] })
-  await protocols.receiveEvent('moved', 1, 'a secret', { peerId: asPeer('laptop'), signal })
+  await protocols.event(call('moved', 1, 'a secret'), { peerId: asPeer('laptop'), signal })
   assert.ok(!JSON.stringify(lines).includes('secret'))
   assert.deepEqual(
     lines.map(({ level, code, what, path }) => [level, code, what, path]),
@@ -108,7 +109,7 @@ test('a schema that throws is a defect, and fails the request with what it threw
     defineProtocol({ name: 'notes', version: 2, request: parsing, response, handler: failing }),
   )
   await assert.rejects(
-    protocols.dispatch('notes', 2, 'a secret', { peerId: asPeer('laptop'), signal }),
+    protocols.request(call('notes', 2, 'a secret'), { peerId: asPeer('laptop'), signal }),
     (error) => {
       assert.ok(error instanceof SpacedockError)
       assert.equal(error.code, 'invalid-message')

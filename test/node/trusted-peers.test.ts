@@ -58,10 +58,14 @@ describe('an unfinished pairing', () => {
   test('is finished by a session that proves its key', () => {
     const { store, peers, paired } = scene()
     peers.writeProvisional('confirming', pairing(alice, 1))
-    assert.deepEqual(peers.proved(alice, 'provisional'), pairing(alice, 1).acknowledgement)
+    const confirmed: unknown[] = []
+    peers.whenConfirmed((...heard) => confirmed.push(heard))
+    peers.proved(alice, { slot: 'provisional' })
+    assert.deepEqual(confirmed, [[alice, pairing(alice, 1).acknowledgement]])
     assert.equal(store.trust.get(alice)?.state, 'active')
     assert.deepEqual(paired, [alice])
-    assert.equal(peers.proved(alice, 'settled'), null)
+    peers.proved(alice, { slot: 'settled' })
+    assert.equal(confirmed.length, 1)
   })
 
   test('a joiner expects no last word', () => {
@@ -87,7 +91,7 @@ describe('an unfinished pairing', () => {
     peers.forget(later)
     assert.equal(store.trust.provisional(alice), undefined)
     assert.throws(() => peers.activate(later), { code: 'not-paired' })
-    assert.throws(() => peers.proved(alice, 'provisional'), { code: 'not-paired' })
+    assert.throws(() => peers.proved(alice, { slot: 'provisional' }), { code: 'not-paired' })
   })
 
   test('leaves the trust that stands until it is finished, and proves the newer key first', () => {
@@ -136,7 +140,7 @@ describe('a device that says that it does not know us', () => {
     assert.equal(store.trust.get(alice)?.state, 'needs-pairing')
     assert.deepEqual(peers.wanted(), [])
     assert.equal(peers.keysOf(alice).length, 1)
-    peers.proved(alice, 'settled')
+    peers.proved(alice, { slot: 'settled' })
     assert.equal(store.trust.get(alice)?.state, 'active')
   })
 

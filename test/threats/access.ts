@@ -8,6 +8,7 @@ import { openSessionByHand } from './hand-session.ts'
 import { readToEnd, type RawPeer } from './raw-peer.ts'
 import { addressOf, codeOf, pause, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
+import { call } from '../network/session/calls.ts'
 
 /** Those who are not paired, or not any more. */
 export const threats: Threat[] = [
@@ -98,7 +99,7 @@ async function useRevokedDevice(scene: Scene): Promise<Verdict> {
   const { pair } = await phone.pair()
   const device = await invitation.paired
   const session = await openSessionByHand(phone.raw, phone.address, pair.pairKey)
-  await session.request('notes', 1, { note: 1 })
+  await session.request(call('notes', 1, { note: 1 }))
   // Half a request, which the other half would complete after the revocation.
   const half = await phone.raw.open(phone.address, notesId)
   half.send(new TextEncoder().encode('{"note":'))
@@ -107,7 +108,7 @@ async function useRevokedDevice(scene: Scene): Promise<Verdict> {
 
   await device.revoke()
   const open = establishedAt(alice)
-  const requested = await session.request('notes', 1, { note: 2 }).then(
+  const requested = await session.request(call('notes', 1, { note: 2 })).then(
     () => 'answered',
     () => 'refused',
   )

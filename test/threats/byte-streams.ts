@@ -6,6 +6,7 @@ import { HandJoiner } from './hand-joiner.ts'
 import { openSessionByHand } from './hand-session.ts'
 import { pause, type Scene } from './scene.ts'
 import { unless, type Threat, type Verdict } from './threat.ts'
+import { call } from '../network/session/calls.ts'
 
 /** Threats 24 and 36 by a device that is paired: streams that are never read, and very many of whatever. */
 export const threats: Threat[] = [
@@ -110,7 +111,7 @@ async function manyHangingRequests(scene: Scene): Promise<Verdict> {
 
 async function dataWithoutCredit(scene: Scene): Promise<Verdict> {
   const { session } = await pairedPhone(scene)
-  await session.openStream('hoard', 1, null)
+  await session.openStream(call('hoard', 1, null))
   return flood(session, frame('data', 1, new Uint8Array(60_000)))
 }
 

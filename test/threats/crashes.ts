@@ -19,8 +19,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/node/trusted-peers.ts',
-            find: `      this.#finish(peer)\n      return acknowledgement\n`,
-            replace: `      return acknowledgement\n`,
+            find: `    this.#finish(peer)\n    if (acknowledgement !== null) this.#onConfirmed`,
+            replace: `    if (acknowledgement !== null) this.#onConfirmed`,
           },
         ],
       },

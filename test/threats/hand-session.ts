@@ -16,10 +16,13 @@ export async function openSessionByHand(
   return openSession(connection, {
     localPeer: peerIdOf(raw.libp2p.peerId),
     instance: new Uint8Array(randomBytes(16)),
-    keysOf: () => [{ key: pairKey, slot: 'settled' }],
-    onProved: () => {},
-    onRevoked: (peer, farewell) =>
-      isFarewell(farewell, pairKey, peer.toString(), raw.libp2p.peerId.toString()),
-    dispatch: async () => null,
+    trust: {
+      keysOf: () => [{ key: pairKey, slot: 'settled' }],
+      proved: () => {},
+      farewellTo: () => undefined,
+      revokedBy: (peer, farewell) => isFarewell(farewell, pairKey, peer, raw.libp2p.peerId.toString()),
+      disowned: () => {},
+    },
+    calls: { request: async () => null, stream: async () => {}, event: async () => {} },
   })
 }

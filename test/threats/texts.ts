@@ -7,6 +7,7 @@ import { RealDaemon } from './real-daemon.ts'
 import { codeOf, type Scene } from './scene.ts'
 import { encodeLoosely } from './by-hand.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
+import { call } from '../network/session/calls.ts'
 
 /** Names and keys that mean more to a program or a terminal than to a person. */
 export const threats: Threat[] = [
@@ -103,7 +104,7 @@ async function nameThePrototype(scene: Scene): Promise<Verdict> {
     '{"constructor":{"prototype":{"polluted":true}}}',
   ]
   for (const text of texts) {
-    await session.request('settings', 1, JSON.parse(text)).catch(codeOf)
+    await session.request(call('settings', 1, JSON.parse(text))).catch(codeOf)
     if ('polluted' in {}) return succeeded(`${text} reaches the prototype`)
   }
   const found = ['constructor', 'toString', '__proto__x', 'hasOwnProperty'].filter((name) => {
@@ -114,7 +115,9 @@ async function nameThePrototype(scene: Scene): Promise<Verdict> {
     }
   })
   const protocols = await Promise.all(
-    ['constructor', 'tostring', 'hasownproperty'].map((name) => session.request(name, 1, null).catch(codeOf)),
+    ['constructor', 'tostring', 'hasownproperty'].map((name) =>
+      session.request(call(name, 1, null)).catch(codeOf),
+    ),
   )
   session.abort(new Error('enough'))
   return unless(
@@ -184,7 +187,7 @@ async function evilNames(scene: Scene): Promise<Verdict> {
     const session = await openSessionByHand(joiner.raw, address, pair.pairKey)
     const body = messages[index % messages.length] ?? ''
     const message = { id: `message-${index}-${'0'.repeat(16)}`, kind: 'text', body, at: 0 }
-    await session.request('spacedock-message', 1, { messages: [message] })
+    await session.request(call('spacedock-message', 1, { messages: [message] }))
     session.abort(new Error('enough'))
     await joiner.raw.stop()
   }

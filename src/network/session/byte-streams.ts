@@ -4,24 +4,19 @@ import { abortReason, startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import { initialWindowBytes } from './byte-receiver.ts'
 import { ByteChannel, type StreamFrame } from './byte-stream.ts'
+import type { Call, CallHandler } from './call.ts'
 import type { ChannelNumbers } from './channel-numbers.ts'
 import type { Frame } from './frames.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
 import { decodeRequestHeader, encodeRequest, maxSingleFrameTextBytes } from './request-header.ts'
-
-/** Serves a stream that the other side opens: `accept` when it may begin; resolves when this side has done its part. */
-export type ServeStream = (
-  name: string,
-  version: number,
-  value: unknown,
-  options: { signal: AbortSignal; accept: () => ByteStream },
-) => Promise<void>
+import type { PeerId } from '../../pairing/peer-id.ts'
 
 export interface ByteStreamsOptions {
   outgoing: OutgoingQueue
   flush: () => void
   channels: ChannelNumbers
-  serve: ServeStream
+  calls: CallHandler
+  peerId: PeerId
   clock: Clock
   /** Called when fewer are under way than before. */
   onIdle: () => void
@@ -65,9 +60,7 @@ export class ByteStreams {
 
   /** Resolves when the other side has accepted. Rejects with what it says, `too-large`, `timed-out`, or the signal's reason. */
   async open(
-    name: string,
-    version: number,
-    value: unknown,
+    { name, version, value }: Call,
     { signal, translateError }: OpenStreamOptions = {},
   ): Promise<ByteStream> {
     signal?.throwIfAborted()
@@ -189,7 +182,8 @@ export class ByteStreams {
     const { signal } = opened
     this.#handlers++
     try {
-      await this.#options.serve(name, version, decodeJson(body), { signal, accept: () => opened.accept() })
+      const caller = { peerId: this.#options.peerId, signal, accept: () => opened.accept() }
+      await this.#options.calls.stream({ name, version, value: decodeJson(body) }, caller)
       opened.finish()
     } catch (error) {
       opened.handlerFailed(error)

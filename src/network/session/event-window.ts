@@ -2,15 +2,9 @@ import type { Clock } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
+import type { Call, CallHandler } from './call.ts'
 import { type RequestHeader, encodeRequest, maxSingleFrameTextBytes } from './request-header.ts'
-
-/** Handles one event of the other side. What it rejects with is told to nobody. */
-export type ReceiveEvent = (
-  name: string,
-  version: number,
-  value: unknown,
-  options: { signal: AbortSignal },
-) => Promise<void>
+import type { PeerId } from '../../pairing/peer-id.ts'
 
 export interface EventWindowOptions {
   /** Queues one event; `onTaken` is called when it leaves. */
@@ -18,7 +12,8 @@ export interface EventWindowOptions {
   /** Lets the other side send so many bytes more. */
   grant: (bytes: number) => void
   flush: () => void
-  receive: ReceiveEvent
+  calls: CallHandler
+  peerId: PeerId
   clock: Clock
   /** Called when nothing waits to be sent any more. */
   onIdle: () => void
@@ -53,7 +48,7 @@ export class EventWindow {
     return this.#unsentBytes === 0
   }
 
-  emit(name: string, version: number, value: unknown): Promise<void> {
+  emit({ name, version, value }: Call): Promise<void> {
     const text = encodeJson(value)
     if (text.byteLength > maxSingleFrameTextBytes) {
       throw new SpacedockError('too-large', `The event is larger than ${maxSingleFrameTextBytes} bytes.`)
@@ -136,11 +131,12 @@ export class EventWindow {
   ): Promise<void> {
     await before
     if (this.#over.signal.aborted) return
-    const { clock, receive } = this.#options
+    const { clock, calls, peerId } = this.#options
     const deadline = startDeadline(handleTimeoutMs, timedOut, { signal: this.#over.signal, clock })
     const { signal } = deadline
     try {
-      await untilAborted(receive(name, version, decodeJson(body), { signal }), signal)
+      const handling = calls.event({ name, version, value: decodeJson(body) }, { peerId, signal })
+      await untilAborted(handling, signal)
     } catch {
       // Nobody asked for an answer; the application's own log has it.
     } finally {

@@ -1,14 +1,17 @@
 import type { Clock } from '../../api.ts'
-import { EventWindow, type ReceiveEvent } from './event-window.ts'
+import type { Call, CallHandler } from './call.ts'
+import { EventWindow } from './event-window.ts'
 import type { Frame } from './frames.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
 import { decodeRequestHeader } from './request-header.ts'
 import { classOf, type RequestClass } from './request-slots.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
 
 export interface EventsOptions {
   outgoing: OutgoingQueue
   flush: () => void
-  receive: ReceiveEvent
+  calls: CallHandler
+  peerId: PeerId
   clock: Clock
   /** Called when nothing waits to be sent any more. */
   onIdle: () => void
@@ -44,8 +47,8 @@ export class Events {
    * Throws `too-large` when the event is, or when too many wait already: then it was not taken. Resolves when it has left,
    * after all of its class that were emitted before; rejects with `interrupted` when the session ends first.
    */
-  emit(name: string, version: number, value: unknown): Promise<void> {
-    return this.#windows[classOf(name)].emit(name, version, value)
+  emit(call: Call): Promise<void> {
+    return this.#windows[classOf(call.name)].emit(call)
   }
 
   /** An `event` frame. Throws what ends the session. */

@@ -2,22 +2,20 @@ import type { Clock, Log } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { BoundedBuffer } from '../bounded-buffer.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
+import type { CallHandler } from './call.ts'
 import type { Frame } from './frames.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
 import { encodeRemoteError } from '../remote-error.ts'
 import { decodeRequestHeader, isSystemProtocol, maxMessageBytes } from './request-header.ts'
 import { maxInFlight, RequestSlots } from './request-slots.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
 
 export interface InboundRequestsOptions {
   outgoing: OutgoingQueue
   flush: () => void
-  dispatch: (
-    name: string,
-    version: number,
-    value: unknown,
-    options: { signal: AbortSignal },
-  ) => Promise<unknown>
+  calls: CallHandler
+  peerId: PeerId
   clock: Clock
   log?: Log | undefined
   /** Called when nothing is under way any more. */
@@ -160,9 +158,9 @@ export class InboundRequests {
   async #answer(channel: number, { controller, ...asked }: Running, body: Uint8Array): Promise<void> {
     const { signal } = controller
     const { name, version } = asked
-    const { outgoing, dispatch, flush } = this.#options
+    const { outgoing, calls, peerId, flush } = this.#options
     try {
-      const value = await dispatch(name, version, decodeJson(body), { signal })
+      const value = await calls.request({ name, version, value: decodeJson(body) }, { peerId, signal })
       if (signal.aborted) return
       const answer = encodeJson(value)
       if (answer.byteLength > maxMessageBytes) throw tooLarge('answer')

@@ -4,6 +4,7 @@ import { startDeadline, untilAborted } from '../deadline.ts'
 import type { FramedStream } from './framed-stream.ts'
 import type { Frame } from './frames.ts'
 import { ByteStreams } from './byte-streams.ts'
+import type { CallHandler } from './call.ts'
 import { ChannelNumbers } from './channel-numbers.ts'
 import { Events } from './events.ts'
 import { InboundRequests } from './inbound-requests.ts'
@@ -11,12 +12,13 @@ import { Liveness } from './liveness.ts'
 import { OutboundRequests } from './outbound-requests.ts'
 import { pathBudget, requireFitting } from './path-budget.ts'
 import { Pings } from './pings.ts'
-import type { Session, SessionEnd, SessionHandlers } from './session-contract.ts'
-import { closeTimedOut, givenUp, isViolation, unknownProtocol, usedTwice } from './session-errors.ts'
+import type { Session, SessionEnd } from './session-contract.ts'
+import { closeTimedOut, givenUp, isViolation, usedTwice } from './session-errors.ts'
 import type { Clock, Log } from '../../api.ts'
 import { peerIdOf } from '../../peer-id.ts'
 
-export interface LiveSessionOptions extends SessionHandlers {
+export interface LiveSessionOptions {
+  calls: CallHandler
   framed: FramedStream
   connection: Connection
   opener: 'local' | 'remote'
@@ -31,7 +33,7 @@ export interface LiveSessionOptions extends SessionHandlers {
 
 /** A session after its hello: routes frames, watches that the other side is there, and ends exactly once. */
 export function startLiveSession(options: LiveSessionOptions): Session {
-  const { framed, connection, opener, clock } = options
+  const { framed, connection, opener, calls, clock } = options
   const { outgoing } = framed
   const remotePeer = peerIdOf(connection.remotePeer)
   const ended = Promise.withResolvers<SessionEnd>()
@@ -64,8 +66,8 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   const inbound = new InboundRequests({
     outgoing,
     flush,
-    dispatch: (name, version, value, { signal }) =>
-      options.dispatch(name, version, value, { peerId: remotePeer, signal }),
+    calls,
+    peerId: remotePeer,
     clock,
     log: options.log,
     onIdle: noticeIdle,
@@ -78,18 +80,16 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     flush,
     channels,
     clock,
-    serve: async (name, version, value, context) => {
-      if (options.serveStream === undefined) throw unknownProtocol(name, version)
-      await options.serveStream(name, version, value, { ...context, peerId: remotePeer })
-    },
+    calls,
+    peerId: remotePeer,
     onIdle: noticeIdle,
   })
   const events = new Events({
     outgoing,
     flush,
     clock,
-    receive: async (name, version, value, context) =>
-      options.receiveEvent?.(name, version, value, { ...context, peerId: remotePeer }),
+    calls,
+    peerId: remotePeer,
     onIdle: noticeIdle,
   })
   const pings = new Pings({ framed, clock, onRoundTrip: options.onRoundTrip })
@@ -298,20 +298,20 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       onChange = listener
     },
     check: () => liveness.check(),
-    async request(name, version, value, requestOptions) {
+    async request(call, requestOptions) {
       refuseWhenOver()
-      requireFitting(budget, value)
-      return outbound.request(name, version, value, requestOptions)
+      requireFitting(budget, call.value)
+      return outbound.request(call, requestOptions)
     },
-    async openStream(name, version, value, openOptions) {
+    async openStream(call, openOptions) {
       refuseWhenOver()
-      requireFitting(budget, value)
-      return streams.open(name, version, value, openOptions)
+      requireFitting(budget, call.value)
+      return streams.open(call, openOptions)
     },
-    emit(name, version, value) {
+    emit(call) {
       refuseWhenOver()
-      requireFitting(budget, value)
-      return events.emit(name, version, value)
+      requireFitting(budget, call.value)
+      return events.emit(call)
     },
     async ping(pingOptions) {
       if (phase !== 'leaving') refuseWhenOver()

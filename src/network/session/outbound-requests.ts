@@ -2,6 +2,7 @@ import { SpacedockError } from '../../errors.ts'
 import { BoundedBuffer } from '../bounded-buffer.ts'
 import type { Deadline } from '../deadline.ts'
 import { abortReason, startDeadline } from '../deadline.ts'
+import type { Call } from './call.ts'
 import type { ChannelNumbers } from './channel-numbers.ts'
 import type { Frame } from './frames.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
@@ -57,9 +58,7 @@ export class OutboundRequests {
 
   /** Rejects with what the other side says, `too-large`, `timed-out`, `interrupted`, or the signal's reason. */
   async request(
-    name: string,
-    version: number,
-    value: unknown,
+    { name, version, value }: Call,
     { signal, timeoutMs = requestTimeoutMs }: SessionRequestOptions = {},
   ): Promise<unknown> {
     if (!protocolNamePattern.test(name) || !isProtocolVersion(version)) {

@@ -1,7 +1,7 @@
 import type { Connection } from '@libp2p/interface'
 import type { ByteStream } from '../../api.ts'
-import type { OpenStreamOptions, ServeStream } from './byte-streams.ts'
-import type { ReceiveEvent } from './event-window.ts'
+import type { OpenStreamOptions } from './byte-streams.ts'
+import type { Call } from './call.ts'
 import type { SessionRequestOptions } from './outbound-requests.ts'
 import type { PathBudget } from './path-budget.ts'
 import type { PingOptions } from './pings.ts'
@@ -37,18 +37,18 @@ export interface Session {
    * (`unknown-protocol`, `invalid-message`, `too-large`, `remote-failure`), `timed-out`, `interrupted` when the session
    * ends first, or the signal's reason, which also aborts the handler's signal on the other side.
    */
-  request(name: string, version: number, value: unknown, options?: SessionRequestOptions): Promise<unknown>
+  request(call: Call, options?: SessionRequestOptions): Promise<unknown>
   /**
    * A byte stream, once the other side has accepted it. Rejects like `request`. When it breaks later, its two ends are
    * errored with what the other side says, `interrupted` when the session ends, or the signal's reason.
    */
-  openStream(name: string, version: number, value: unknown, options?: OpenStreamOptions): Promise<ByteStream>
+  openStream(call: Call, options?: OpenStreamOptions): Promise<ByteStream>
   /**
    * Throws when the event was not taken: `too-large`, `interrupted`. Resolves when it has left, in the order of the calls for
    * events of its class, applications' or the system's;
    * rejects with `interrupted` when the session ends first. Nothing says whether it was handled.
    */
-  emit(name: string, version: number, value: unknown): Promise<void>
+  emit(call: Call): Promise<void>
   /** Milliseconds of one round trip. Rejects with `timed-out`, `interrupted` or the signal's reason. */
   ping(options?: PingOptions): Promise<number>
   /** Says goodbye, lets what is under way have all the time that it takes, closes. Never rejects. */
@@ -77,30 +77,3 @@ export type SessionEnd =
   | { reason: 'interrupted'; cause: Error }
   /** by this side, at once */
   | { reason: 'aborted'; cause: Error }
-
-/** What answers the other side. Without a handler, streams and events do not exist on this side. */
-export interface SessionHandlers {
-  /** Handles what the other side asks; a rejection is told to it by code and message. */
-  dispatch: (
-    name: string,
-    version: number,
-    value: unknown,
-    options: { peerId: PeerId; signal: AbortSignal },
-  ) => Promise<unknown>
-  serveStream?:
-    | ((
-        name: string,
-        version: number,
-        value: unknown,
-        options: Parameters<ServeStream>[3] & { peerId: PeerId },
-      ) => Promise<void>)
-    | undefined
-  receiveEvent?:
-    | ((
-        name: string,
-        version: number,
-        value: unknown,
-        options: Parameters<ReceiveEvent>[3] & { peerId: PeerId },
-      ) => Promise<void>)
-    | undefined
-}

@@ -10,6 +10,7 @@ import type { Frame, FrameType } from './frames.ts'
 import { encodeFrames } from './frames.ts'
 import type { HelloPeers, PairKey } from './session-hello.ts'
 import * as hello from './session-hello.ts'
+import type { SessionTrust } from './session-trust.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { libp2pPeer } from '../../peer-id.ts'
 
@@ -18,16 +19,7 @@ export interface HandshakeOptions {
   remotePeer: PeerId
   /** 16 random bytes made once at process start. */
   instance: Uint8Array
-  /** What this side holds for a peer, newest first, at most two; none when it is not paired. */
-  keysOf: (peerId: PeerId) => readonly PairKey[] | Promise<readonly PairKey[]>
-  /** Called once the other side has proved a key, and awaited before the session is used. */
-  onProved: (peerId: PeerId, pairKey: PairKey) => void | Promise<void>
-  /** What is said to a peer that was revoked, instead of that it is not known. @default nothing */
-  farewellTo?: ((peerId: PeerId) => Uint8Array | undefined) | undefined
-  /** The peer says that it has revoked this device; whether that is authentic. @default it is not */
-  onRevoked?: ((peerId: PeerId, farewell: Uint8Array) => boolean) | undefined
-  /** The peer says that it knows none of these keys. */
-  onDisowned?: ((peerId: PeerId, offered: readonly PairKey[]) => void) | undefined
+  trust: SessionTrust
   random?: (length: number) => Uint8Array
   signal: AbortSignal
 }
@@ -39,23 +31,23 @@ export interface HandshakeOptions {
 export async function greetAsDialer(framed: FramedStream, options: HandshakeOptions): Promise<Uint8Array> {
   const { localPeer, remotePeer, signal, random = randomBytes } = options
   const peers: HelloPeers = { dialer: idBytes(localPeer), listener: idBytes(remotePeer) }
-  const keys = (await options.keysOf(remotePeer)).slice(0, hello.maxKeys)
+  const keys = options.trust.keysOf(remotePeer).slice(0, hello.maxKeys)
   if (keys.length === 0) throw new SpacedockError('cancelled', 'There is no key for the device any more.')
   const nonce = random(hello.nonceBytes)
   const dialerHello = hello.encodeDialerHello(peers, { instance: options.instance, nonce }, keys)
   send(framed, 'dialerHello', dialerHello)
   const answer = await framed.nextFrame(signal)
   if (answer.type === 'unknownDevice' || answer.type === 'revoked') {
-    const isRevoked = answer.type === 'revoked' && (options.onRevoked?.(remotePeer, answer.payload) ?? false)
+    const isRevoked = answer.type === 'revoked' && options.trust.revokedBy(remotePeer, answer.payload)
     // What fits no key that we hold says no more than that ours is not known there.
-    if (!isRevoked) options.onDisowned?.(remotePeer, keys)
-    throw refused(isRevoked, keys, await options.keysOf(remotePeer))
+    if (!isRevoked) options.trust.disowned(remotePeer, keys)
+    throw refused(isRevoked, keys, options.trust.keysOf(remotePeer))
   }
   if (answer.type === 'otherVersion') throw await sayVersions(framed, answer.payload, signal)
   expectType(answer, 'listenerHello')
   const verified = hello.verifyListenerHello(peers, dialerHello, answer.payload, keys)
   if (verified === null) throw badProof()
-  await untilAborted(Promise.resolve(options.onProved(remotePeer, verified.pairKey)), signal)
+  await untilAborted(Promise.resolve(options.trust.proved(remotePeer, verified.pairKey)), signal)
   send(framed, 'dialerProof', hello.encodeDialerProof(peers, dialerHello, answer.payload, verified.pairKey))
   return verified.instance
 }
@@ -81,10 +73,10 @@ export async function greetAsListener(framed: FramedStream, options: HandshakeOp
   const dialer = hello.decodeDialerHello(opening.payload)
   if (dialer === null)
     throw new SpacedockError('invalid-message', 'The other device sent an unreadable hello.')
-  const keys = (await options.keysOf(remotePeer)).slice(0, hello.maxKeys)
+  const keys = options.trust.keysOf(remotePeer).slice(0, hello.maxKeys)
   const pairKey = hello.chooseKey(peers, dialer, keys)
   if (pairKey === undefined) {
-    const { type, payload } = refusal(options.farewellTo?.(remotePeer))
+    const { type, payload } = refusal(options.trust.farewellTo(remotePeer))
     send(framed, type, payload)
     await framed.close(signal)
     throw new SpacedockError('interrupted', 'The other device holds no key that this one knows.')
@@ -97,7 +89,7 @@ export async function greetAsListener(framed: FramedStream, options: HandshakeOp
   expectType(proof, 'dialerProof')
   if (!hello.verifyDialerProof(peers, opening.payload, listenerHello, proof.payload, pairKey))
     throw badProof()
-  await untilAborted(Promise.resolve(options.onProved(remotePeer, pairKey)), signal)
+  await untilAborted(Promise.resolve(options.trust.proved(remotePeer, pairKey)), signal)
   return dialer.instance
 }
 

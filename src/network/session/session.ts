@@ -3,9 +3,10 @@ import { SpacedockError } from '../../errors.ts'
 import { startDeadline } from '../deadline.ts'
 import { FramedStream, type CountBytes } from './framed-stream.ts'
 import { startLiveSession } from './live-session.ts'
-import type { Session, SessionHandlers } from './session-contract.ts'
+import type { Session } from './session-contract.ts'
 import { greetAsDialer, greetAsListener } from './session-handshake.ts'
-import type { PairKey } from './session-hello.ts'
+import type { SessionTrust } from './session-trust.ts'
+import type { CallHandler } from './call.ts'
 import type { Clock, Log } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
@@ -17,20 +18,13 @@ export const sessionProtocol = `/spacedock/session/${sessionVersion}.0.0`
 
 export type { Session, SessionEnd } from './session-contract.ts'
 
-export interface SessionOptions extends SessionHandlers {
+export interface SessionOptions {
   localPeer: PeerId
   /** 16 random bytes made once at process start. */
   instance: Uint8Array
-  /** What this side holds for a peer, newest first, at most two; none when it is not paired. */
-  keysOf: (peerId: PeerId) => readonly PairKey[] | Promise<readonly PairKey[]>
-  /** Called once the other side has proved a key, and awaited before the session is used. */
-  onProved: (peerId: PeerId, pairKey: PairKey) => void | Promise<void>
-  /** What is said to a peer that was revoked, instead of that it is not known. @default nothing */
-  farewellTo?: (peerId: PeerId) => Uint8Array | undefined
-  /** The peer says that it has revoked this device; whether that is authentic. @default it is not */
-  onRevoked?: (peerId: PeerId, farewell: Uint8Array) => boolean
-  /** The peer says that it knows none of these keys. @default nothing */
-  onDisowned?: (peerId: PeerId, offered: readonly PairKey[]) => void
+  trust: SessionTrust
+  /** Answers what the other side calls for. */
+  calls: CallHandler
   /** Told of all bytes that pass. */
   countBytes?: CountBytes
   /** 32 random bytes when asked for 32. @default node:crypto */
@@ -86,7 +80,7 @@ async function startSession(
   options: SessionOptions,
   signal: AbortSignal,
 ): Promise<Session> {
-  const { clock = systemClock, dispatch, serveStream, receiveEvent } = options
+  const { clock = systemClock, calls, trust } = options
   const onRoundTrip = (roundTripMs: number): void => options.onRoundTrip?.(connection, roundTripMs)
   const framed = new FramedStream(stream, options.countBytes)
   const remotePeer = peerIdOf(connection.remotePeer)
@@ -102,11 +96,9 @@ async function startSession(
       remoteInstance,
       clock,
       log: options.log,
-      dispatch,
-      serveStream,
-      receiveEvent,
+      calls,
       onRoundTrip,
-      isFarewell: (farewell) => options.onRevoked?.(remotePeer, farewell) ?? false,
+      isFarewell: (farewell) => trust.revokedBy(remotePeer, farewell),
     })
   } catch (error) {
     framed.abort(error instanceof Error ? error : new Error('the hello failed', { cause: error }))

@@ -11,11 +11,13 @@ import { encodeFrames } from '../../../src/network/session/frames.ts'
 import { initialWindowBytes, largestWindowBytes } from '../../../src/network/session/byte-receiver.ts'
 import { encodeRequest } from '../../../src/network/session/request-header.ts'
 import { greetAsDialer } from '../../../src/network/session/session-handshake.ts'
-import type { Session, SessionOptions } from '../../../src/network/session/session.ts'
+import type { Session } from '../../../src/network/session/session.ts'
 import { acceptSession } from '../../../src/network/session/session.ts'
 import { until, within } from '../real-hosts.ts'
 import { turns } from '../../../src/testing/virtual-clock.ts'
-import { ends, sessionOptions, sessionPair } from './session-pair.ts'
+import { ends, sessionOptions, sessionPair, type SessionOverrides } from './session-pair.ts'
+import { call } from './calls.ts'
+import type { CallHandler } from '../../../src/network/session/call.ts'
 
 const nothing = new Uint8Array(0)
 const mebibyte = 1024 * 1024
@@ -23,9 +25,9 @@ const mebibyte = 1024 * 1024
 type Serve = (stream: ByteStream, signal: AbortSignal) => Promise<void> | void
 
 /** What the listener does with the streams that the dialer opens. */
-function serving(serve: Serve): Partial<SessionOptions> {
+function serving(serve: Serve): SessionOverrides {
   return {
-    serveStream: async (_name, _version, _value, { accept, signal }) => serve(accept(), signal),
+    stream: async (_call, { accept, signal }) => serve(accept(), signal),
   }
 }
 
@@ -40,7 +42,7 @@ test('bytes come back as they went, whatever the chunks, over several streams at
         await Promise.all(
           streams.map(async (sizes) => {
             const chunks = sizes.map((size) => new Uint8Array(randomBytes(size)))
-            const stream = await dialer.openStream('echo', 1, null)
+            const stream = await dialer.openStream(call('echo', 1, null))
             const back = readAll(stream)
             await write(stream, chunks)
             assert.deepEqual(Buffer.from(await back), Buffer.concat(chunks))
@@ -61,7 +63,7 @@ test('each direction ends for itself', async () => {
       await write(stream, [Buffer.from(`got ${text}`)])
     }),
   })
-  const stream = await dialer.openStream('any', 1, null)
+  const stream = await dialer.openStream(call('any', 1, null))
   await write(stream, [Buffer.from('everything')])
   assert.equal(Buffer.from(await readAll(stream)).toString(), 'got everything')
   await dialer.close()
@@ -75,7 +77,7 @@ test('a reader that reads nothing holds the writer at one window and 64 KiB', as
       return new Promise<void>(() => {})
     }),
   })
-  const stream = await dialer.openStream('any', 1, null)
+  const stream = await dialer.openStream(call('any', 1, null))
   const written = keepWriting(stream)
   await until(() => written.bytes >= initialWindowBytes, 'the window')
   await turns(50)
@@ -93,7 +95,7 @@ test('a reader that reads nothing holds the writer at one window and 64 KiB', as
 
 test('a big transfer delays a small request and a ping by a few frames only', async () => {
   const { session, peer, frames } = await rawDialer({
-    serveStream: async (_name, _version, _value, { accept }) => {
+    stream: async (_call, { accept }) => {
       const { writable } = accept()
       await writable.getWriter().write(new Uint8Array(64 * mebibyte))
     },
@@ -123,7 +125,7 @@ test('a writer that aborts breaks both sides, with its message', async () => {
       throw new Error('never told: it is broken already')
     }),
   })
-  const stream = await dialer.openStream('any', 1, null)
+  const stream = await dialer.openStream(call('any', 1, null))
   await stream.writable.abort(new Error('the disk is gone'))
   const told = await within(failed.promise, 'the failure')
   assert.ok(told instanceof Error && 'code' in told)
@@ -131,7 +133,7 @@ test('a writer that aborts breaks both sides, with its message', async () => {
   await aborted.promise
   await assert.rejects(readAll(stream), { message: 'the disk is gone' })
   await assert.rejects(stream.closed, { message: 'the disk is gone' })
-  assert.deepEqual(await dialer.request('any', 1, 'still here'), 'still here')
+  assert.deepEqual(await dialer.request(call('any', 1, 'still here')), 'still here')
   await dialer.close()
 })
 
@@ -139,7 +141,7 @@ test('a handler that throws breaks the stream of the one who asked, with its mes
   const { dialer } = await sessionPair({
     listener: serving(async () => Promise.reject(new TypeError('no such file'))),
   })
-  const stream = await dialer.openStream('any', 1, null)
+  const stream = await dialer.openStream(call('any', 1, null))
   await assert.rejects(readAll(stream), { code: 'remote-failure', message: 'no such file' })
   await assert.rejects(stream.closed, { code: 'remote-failure' })
   await dialer.close()
@@ -154,7 +156,7 @@ test('one who reads no more stops the writer, and may still write', async () => 
       rest.resolve(Buffer.from(await readAll(stream)).toString())
     }),
   })
-  const stream = await dialer.openStream('any', 1, null)
+  const stream = await dialer.openStream(call('any', 1, null))
   for await (const chunk of stream.readable) {
     assert.ok(chunk.byteLength > 0)
     break
@@ -198,7 +200,7 @@ for (const [ends, end] of Object.entries(stops)) {
           return serve(stream, signal)
         }),
       })
-      const stream = await dialer.openStream('any', 1, null)
+      const stream = await dialer.openStream(call('any', 1, null))
       await end(stream)
       const [there, signal] = await served.promise
       await within(Promise.all([stream.closed, there.closed]), 'the end on both sides')
@@ -215,7 +217,7 @@ test('a handler that fails for another reason after its writes were stopped has 
       throw new Error('the disk is gone')
     }),
   })
-  const stream = await dialer.openStream('any', 1, null)
+  const stream = await dialer.openStream(call('any', 1, null))
   await stream.readable.cancel()
   await assert.rejects(stream.closed, { code: 'remote-failure', message: 'the disk is gone' })
   await dialer.close()
@@ -229,7 +231,7 @@ test('a handler that returns has its stream ended, and what was written arrives,
         writer.write(new Uint8Array(50_000).fill(index)).catch(() => {})
     }),
   })
-  const stream = await dialer.openStream('any', 1, null)
+  const stream = await dialer.openStream(call('any', 1, null))
   const all = await readAll(stream)
   assert.equal(all.byteLength, 1_000_000)
   assert.equal(all.at(-1), 19)
@@ -242,7 +244,7 @@ test('a signal calls off the opening, or the stream', async () => {
   const signals: AbortSignal[] = []
   const { dialer } = await sessionPair({
     listener: {
-      serveStream: async (name, _version, _value, { accept, signal }) => {
+      stream: async ({ name }, { accept, signal }) => {
         signals.push(signal)
         if (name === 'open') accept()
         await new Promise(() => {})
@@ -251,7 +253,7 @@ test('a signal calls off the opening, or the stream', async () => {
   })
   for (const name of ['open', 'never']) {
     const end = new AbortController()
-    const opening = dialer.openStream(name, 1, null, { signal: end.signal })
+    const opening = dialer.openStream(call(name, 1, null), { signal: end.signal })
     if (name === 'open') await opening
     await until(() => signals.length === (name === 'open' ? 1 : 2), 'the handler')
     const reason = new Error('changed my mind')
@@ -261,7 +263,7 @@ test('a signal calls off the opening, or the stream', async () => {
     await until(() => signals.at(-1)?.aborted === true, 'the handler is told')
   }
   const early = AbortSignal.abort(new Error('before'))
-  await assert.rejects(dialer.openStream('open', 1, null, { signal: early }), { message: 'before' })
+  await assert.rejects(dialer.openStream(call('open', 1, null), { signal: early }), { message: 'before' })
   await dialer.close()
 })
 
@@ -278,7 +280,7 @@ test('64 streams are open at once, and the next ones wait for their turn', async
     }),
   })
   const all = Array.from({ length: 150 }, async () => {
-    const stream = await dialer.openStream('any', 1, null)
+    const stream = await dialer.openStream(call('any', 1, null))
     await write(stream, [])
     await readAll(stream)
   })
@@ -298,30 +300,30 @@ test('the end of the session errors both ends with `interrupted`; nothing is ope
       await readAll(stream).catch(failed.resolve)
     }),
   })
-  const stream = await dialer.openStream('any', 1, null)
+  const stream = await dialer.openStream(call('any', 1, null))
   const written = keepWriting(stream)
   listener.abort(new Error('gone'))
   for (const error of [await failed.promise, await written.failed]) {
     assert.ok(error instanceof Error && 'code' in error && error.code === 'interrupted')
   }
   await assert.rejects(stream.closed, { code: 'interrupted' })
-  await assert.rejects(dialer.openStream('any', 1, null), { code: 'interrupted' })
+  await assert.rejects(dialer.openStream(call('any', 1, null)), { code: 'interrupted' })
 })
 
 test('a session that serves no streams says so, and goes on', async () => {
   const { dialer } = await sessionPair()
-  await assert.rejects(dialer.openStream('files', 3, null), {
+  await assert.rejects(dialer.openStream(call('files', 3, null)), {
     code: 'unknown-protocol',
     message: /files\/3/u,
   })
-  await assert.rejects(dialer.openStream('files', 3, 'x'.repeat(65_000)), { code: 'too-large' })
-  assert.equal(await dialer.request('any', 1, 'on'), 'on')
+  await assert.rejects(dialer.openStream(call('files', 3, 'x'.repeat(65_000))), { code: 'too-large' })
+  assert.equal(await dialer.request(call('any', 1, 'on')), 'on')
   await dialer.close()
 })
 
 test('close waits for the streams that are under way', async () => {
   const { dialer, listener } = await sessionPair({ listener: serving(echo) })
-  const stream = await dialer.openStream('echo', 1, null)
+  const stream = await dialer.openStream(call('echo', 1, null))
   const closing = listener.close()
   const back = readAll(stream)
   await write(stream, [new Uint8Array(300_000)])
@@ -353,7 +355,7 @@ const violations: [what: string, frames: Frame[]][] = [
 for (const [what, frames] of violations) {
   test(`${what} ends the session`, async () => {
     const { session, peer } = await rawDialer({
-      serveStream: async (name, _version, _value, { accept }) => {
+      stream: async ({ name }, { accept }) => {
         if (name !== 'slow') accept()
         await new Promise(() => {})
       },
@@ -368,7 +370,7 @@ for (const [what, frames] of violations) {
 
 test('what may cross with the end of a stream is ignored', async () => {
   const { session, peer, frames } = await rawDialer({
-    serveStream: async (_name, _version, _value, { accept }) => void accept(),
+    stream: async (_call, { accept }) => void accept(),
   })
   peer.send(encodeFrames([open(1)]))
   await until(() => count(frames, 'stop') === 1 && count(frames, 'end') === 1, 'its end')
@@ -383,7 +385,7 @@ test('what may cross with the end of a stream is ignored', async () => {
 
 test('a reset is answered with one, and only then is the channel free', async () => {
   const { session, peer, frames } = await rawDialer({
-    serveStream: async (_name, _version, _value, { accept }) => {
+    stream: async (_call, { accept }) => {
       accept()
       throw new Error('failed')
     },
@@ -400,7 +402,7 @@ test('a reset is answered with one, and only then is the channel free', async ()
 test('tiny pieces of data cost no more memory than large ones', async () => {
   const held = Promise.withResolvers<ByteStream>()
   const { session, peer } = await rawDialer({
-    serveStream: async (_name, _version, _value, { accept }) => {
+    stream: async (_call, { accept }) => {
       held.resolve(accept())
       await new Promise(() => {})
     },
@@ -450,17 +452,17 @@ test('fuzzed frames of streams and events: the session goes on or ends, and noth
   )
 })
 
-const waitOrEcho: SessionOptions['dispatch'] = (name, _version, value) =>
+const waitOrEcho: CallHandler['request'] = ({ name, value }) =>
   name === 'wait' ? new Promise(() => {}) : Promise.resolve(value)
 
 /** A session whose other side is the test itself, after an honest hello. */
 async function rawDialer(
-  handlers: Partial<SessionOptions>,
+  handlers: SessionOverrides,
 ): Promise<{ session: Session; peer: Stream; frames: Frame[] }> {
   const { dialerPeer, listenerPeer, outbound, inbound, toDialer } = await ends()
   const framed = new FramedStream(outbound)
   const [session] = await Promise.all([
-    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { dispatch: waitOrEcho, ...handlers })),
+    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { request: waitOrEcho, ...handlers })),
     greetAsDialer(framed, {
       ...sessionOptions(dialerPeer),
       instance: randomBytes(16),

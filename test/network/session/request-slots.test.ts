@@ -2,21 +2,23 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Log } from '../../../src/api.ts'
 import { RequestSlots } from '../../../src/network/session/request-slots.ts'
-import type { Session, SessionOptions } from '../../../src/network/session/session.ts'
+import type { Session } from '../../../src/network/session/session.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { within } from '../real-hosts.ts'
 import { sessionPair } from './session-pair.ts'
+import { call } from './calls.ts'
+import type { CallHandler } from '../../../src/network/session/call.ts'
 
 const system = 'spacedock-message'
 
 /** Answers all but what it is called here. */
-function hanging(...names: string[]): SessionOptions['dispatch'] {
-  return (name, _version, value) => (names.includes(name) ? new Promise(() => {}) : Promise.resolve(value))
+function hanging(...names: string[]): CallHandler['request'] {
+  return ({ name, value }) => (names.includes(name) ? new Promise(() => {}) : Promise.resolve(value))
 }
 
 function flood(session: Session, name: string, { count = 300, value = 1, signal }: Flood = {}): void {
   for (let index = 0; index < count; index++)
-    session.request(name, 1, value, signal === undefined ? {} : { signal }).catch(() => {})
+    session.request(call(name, 1, value), signal === undefined ? {} : { signal }).catch(() => {})
 }
 
 interface Flood {
@@ -44,24 +46,24 @@ test('a name gets half of the places of its class, all names together get all, a
 })
 
 test('requests of applications, however many hang, hold up none of the system', async () => {
-  const { dialer } = await sessionPair({ listener: { dispatch: hanging('one', 'two', 'three') } })
+  const { dialer } = await sessionPair({ listener: { request: hanging('one', 'two', 'three') } })
   for (const name of ['one', 'two', 'three']) flood(dialer, name)
   await turns()
-  assert.equal(await within(dialer.request(system, 1, 'hello'), 'the answer'), 'hello')
+  assert.equal(await within(dialer.request(call(system, 1, 'hello')), 'the answer'), 'hello')
   // Neither do megabytes of them: 8 MiB are under way at most.
-  const { dialer: other } = await sessionPair({ listener: { dispatch: hanging('one') } })
+  const { dialer: other } = await sessionPair({ listener: { request: hanging('one') } })
   flood(other, 'one', { count: 20, value: 'x'.repeat(1_000_000) })
   await turns()
   const body = 'x'.repeat(800_000)
-  assert.equal(await within(other.request(system, 1, body), 'the large answer'), body)
+  assert.equal(await within(other.request(call(system, 1, body)), 'the large answer'), body)
   for (const session of [dialer, other]) session.abort(new Error('done'))
 })
 
 test('one protocol that hangs leaves half of the places to the others', async () => {
-  const { dialer } = await sessionPair({ listener: { dispatch: hanging('stuck') } })
+  const { dialer } = await sessionPair({ listener: { request: hanging('stuck') } })
   flood(dialer, 'stuck')
   await turns()
-  const answers = Array.from({ length: 200 }, (_, index) => dialer.request('notes', 1, index))
+  const answers = Array.from({ length: 200 }, (_, index) => dialer.request(call('notes', 1, index)))
   assert.equal((await within(Promise.all(answers), 'the answers')).length, 200)
   dialer.abort(new Error('done'))
 })
@@ -71,7 +73,7 @@ test('protocols take turns: one with few requests does not wait for all of those
   const waiting: (() => void)[] = []
   const { dialer } = await sessionPair({
     listener: {
-      dispatch: (name) => {
+      request: ({ name }) => {
         begun.push(name)
         return new Promise<void>((resolve) => waiting.push(resolve))
       },
@@ -91,14 +93,14 @@ test('a handler that ignores that it was called off counts for thirty seconds, a
   const clock = virtualClock()
   const logged: unknown[] = []
   const log: Log = (...line) => logged.push(line)
-  const { dialer, listener } = await sessionPair({ listener: { clock, log, dispatch: hanging('stuck') } })
+  const { dialer, listener } = await sessionPair({ listener: { clock, log, request: hanging('stuck') } })
   const end = new AbortController()
   flood(dialer, 'stuck', { signal: end.signal })
   await turns(30)
   end.abort(new Error('not wanted any more'))
   await turns(30)
-  await assert.rejects(dialer.request('stuck', 1, 1), { code: 'remote-failure', message: /busy/u })
-  assert.equal(await dialer.request('notes', 1, 'others go on'), 'others go on')
+  await assert.rejects(dialer.request(call('stuck', 1, 1)), { code: 'remote-failure', message: /busy/u })
+  assert.equal(await dialer.request(call('notes', 1, 'others go on')), 'others go on')
   await clock.pass(30_001)
   assert.equal(logged.length, 128)
   assert.deepEqual(logged[0], [
@@ -106,7 +108,7 @@ test('a handler that ignores that it was called off counts for thirty seconds, a
     'request.still-running',
     { name: 'stuck', version: 1, calledOffMs: 30_000 },
   ])
-  const answered = dialer.request('stuck', 1, 1).then(
+  const answered = dialer.request(call('stuck', 1, 1)).then(
     () => 'answered',
     () => 'refused',
   )
@@ -124,7 +126,7 @@ test('a handler that does end gives its place back at once, and nothing is logge
     listener: {
       clock,
       log,
-      dispatch: async (_name, _version, _value, { signal }) =>
+      request: async (_call, { signal }) =>
         new Promise((_resolve, reject) => {
           signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
         }),
@@ -137,7 +139,7 @@ test('a handler that does end gives its place back at once, and nothing is logge
     end.abort(new Error('not wanted any more'))
     await turns(30)
   }
-  const asked = dialer.request('slow', 1, 1)
+  const asked = dialer.request(call('slow', 1, 1))
   await clock.pass(2_000)
   assert.equal(await Promise.race([asked, turns().then(() => 'handled')]), 'handled')
   dialer.abort(new Error('done'))
@@ -152,7 +154,7 @@ test('what hangs for ever is bounded: after 1,024 the next ones keep their place
     dialer: { clock },
     listener: {
       clock,
-      dispatch: (name, _version, value) => {
+      request: ({ name, value }) => {
         if (name !== 'stuck') return Promise.resolve(value)
         begun++
         return new Promise(() => {})
@@ -167,6 +169,6 @@ test('what hangs for ever is bounded: after 1,024 the next ones keep their place
     await clock.pass(30_001)
   }
   assert.equal(begun, 1_024 + 128)
-  assert.equal(await dialer.request('notes', 1, 'others go on'), 'others go on')
+  assert.equal(await dialer.request(call('notes', 1, 'others go on')), 'others go on')
   dialer.abort(new Error('done'))
 })

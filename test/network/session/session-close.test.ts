@@ -4,11 +4,12 @@ import type { ByteStream } from '../../../src/api.ts'
 import { within } from '../real-hosts.ts'
 import { virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { sessionPair, type SessionPair } from './session-pair.ts'
+import { call } from './calls.ts'
 
 test('a request that crosses the goodbye of the other side is answered', async () => {
   const { dialer, listener } = await sessionPair()
   const closing = listener.close()
-  assert.equal(await within(dialer.request('echo', 1, 'hello'), 'the answer'), 'hello')
+  assert.equal(await within(dialer.request(call('echo', 1, 'hello')), 'the answer'), 'hello')
   await within(closing, 'the close')
   assert.deepEqual(
     [await dialer.closed, await listener.closed],
@@ -19,13 +20,13 @@ test('a request that crosses the goodbye of the other side is answered', async (
 test('after a goodbye nothing new is asked', async () => {
   const { dialer, listener } = await sessionPair()
   await within(listener.close(), 'the close')
-  await assert.rejects(dialer.request('echo', 1, 'hello'), { code: 'interrupted' })
-  await assert.rejects(listener.request('echo', 1, 'hello'), { code: 'interrupted' })
+  await assert.rejects(dialer.request(call('echo', 1, 'hello')), { code: 'interrupted' })
+  await assert.rejects(listener.request(call('echo', 1, 'hello')), { code: 'interrupted' })
 })
 
 test('both may say goodbye at once, each with a request under way', async () => {
   const { dialer, listener } = await sessionPair()
-  const requests = [dialer, listener].map((session) => session.request('echo', 1, 'hello'))
+  const requests = [dialer, listener].map((session) => session.request(call('echo', 1, 'hello')))
   const closing = Promise.all([dialer.close(), listener.close()])
   assert.deepEqual(await within(Promise.all(requests), 'the answers'), ['hello', 'hello'])
   await within(closing, 'the close')
@@ -34,8 +35,8 @@ test('both may say goodbye at once, each with a request under way', async () => 
 test('a session that is drained lets a request that is under way take its time', async () => {
   const clock = virtualClock()
   const release = Promise.withResolvers<string>()
-  const { dialer, listener } = await sessionPair({ listener: { clock, dispatch: () => release.promise } })
-  const answer = dialer.request('any', 1, null)
+  const { dialer, listener } = await sessionPair({ listener: { clock, request: () => release.promise } })
+  const answer = dialer.request(call('any', 1, null))
   await dialer.ping()
   const closing = listener.drain()
   await clock.pass(3_600_000)
@@ -87,8 +88,8 @@ test('a session that is drained begins nothing new, still answers pings, and giv
   await dialer.ping()
   assert.deepEqual(changes, ['leaving: true'])
   for (const session of [dialer, listener]) {
-    await assert.rejects(session.request('echo', 1, null), { code: 'interrupted' })
-    await assert.rejects(session.openStream('tail', 1, null), { code: 'interrupted' })
+    await assert.rejects(session.request(call('echo', 1, null)), { code: 'interrupted' })
+    await assert.rejects(session.openStream(call('tail', 1, null)), { code: 'interrupted' })
   }
   const closing = dialer.close()
   await clock.pass(1_000)
@@ -105,14 +106,14 @@ async function streamUnderWay(
     dialer: { clock },
     listener: {
       clock,
-      serveStream: async (_name, _version, _value, { accept }) => {
+      stream: async (_call, { accept }) => {
         const stream = accept()
         opened.resolve(stream)
         await stream.closed
       },
     },
   })
-  const { readable, writable } = await pair.dialer.openStream('tail', 1, null)
+  const { readable, writable } = await pair.dialer.openStream(call('tail', 1, null))
   await writable.close()
   let seenBytes = 0
   void (async () => {

@@ -3,14 +3,16 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { SpacedockError } from '../../../src/errors.ts'
 import { encodeFrames, FrameParser, type Frame } from '../../../src/network/session/frames.ts'
-import type { Session, SessionOptions } from '../../../src/network/session/session.ts'
+import type { Session } from '../../../src/network/session/session.ts'
 import { acceptSession, openSession } from '../../../src/network/session/session.ts'
 import { refuseDevice } from '../../../src/network/session/session-handshake.ts'
 import type { PairKey } from '../../../src/network/session/session-hello.ts'
 import { until, within } from '../real-hosts.ts'
-import { ends, sessionOptions, sessionPair, settledKey } from './session-pair.ts'
+import { ends, sessionOptions, sessionPair, settledKey, type SessionOverrides } from './session-pair.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { libp2pPeer } from '../../../src/peer-id.ts'
+import { call } from './calls.ts'
+import type { SessionTrust } from '../../../src/network/session/session-trust.ts'
 
 const otherKey: PairKey = { key: new Uint8Array(32).fill(8), slot: 'settled' }
 const newKey: PairKey = { key: new Uint8Array(32).fill(9), slot: 'provisional' }
@@ -21,8 +23,8 @@ test('two devices that hold the same key open a session, and both know the other
   assert.equal(dialer.remoteInstance, 'ab'.repeat(16))
   assert.equal(dialer.opener, 'local')
   assert.equal(listener.opener, 'remote')
-  assert.equal(await dialer.request('echo', 1, 'hello'), 'hello')
-  assert.equal(await listener.request('echo', 1, 'hello'), 'hello')
+  assert.equal(await dialer.request(call('echo', 1, 'hello')), 'hello')
+  assert.equal(await listener.request(call('echo', 1, 'hello')), 'hello')
   await dialer.close()
   await listener.closed
 })
@@ -30,37 +32,37 @@ test('two devices that hold the same key open a session, and both know the other
 test('each side says which of its keys was proved before a request is handled', async () => {
   const events: string[] = []
   const note =
-    (who: string): SessionOptions['onProved'] =>
+    (who: string): SessionTrust['proved'] =>
     async (_peerId, { slot }) => {
       await new Promise((resolve) => setTimeout(resolve, 5))
       events.push(`${who} ${slot}`)
     }
   const { dialer, listener } = await sessionPair({
-    dialer: { keysOf: () => [{ ...newKey, slot: 'settled' }, otherKey], onProved: note('dialer') },
+    dialer: { keysOf: () => [{ ...newKey, slot: 'settled' }, otherKey], proved: note('dialer') },
     listener: {
       keysOf: () => [newKey, settledKey],
-      onProved: note('listener'),
-      dispatch: async () => {
+      proved: note('listener'),
+      request: async () => {
         events.push('request')
         return null
       },
     },
   })
-  await dialer.request('anything', 1, null)
+  await dialer.request(call('anything', 1, null))
   assert.deepEqual(events, ['dialer settled', 'listener provisional', 'request'])
   await Promise.all([dialer.close(), listener.close()])
 })
 
 test('a listener that cannot write down what was proved opens no session', async () => {
-  const { outcome } = await attempt({ listener: { onProved: () => Promise.reject(new Error('disk full')) } })
+  const { outcome } = await attempt({ listener: { proved: () => Promise.reject(new Error('disk full')) } })
   assert.equal(outcome.listener, 'disk full')
 })
 
 test('wrong key: the listener says that it does not know the device, and the dialer reports it', async () => {
   const proved: string[] = []
   const { outcome } = await attempt({
-    dialer: { keysOf: () => [otherKey], onProved: () => void proved.push('dialer') },
-    listener: { onProved: () => void proved.push('listener') },
+    dialer: { keysOf: () => [otherKey], proved: () => void proved.push('dialer') },
+    listener: { proved: () => void proved.push('listener') },
   })
   assert.deepEqual(outcome, { dialer: 'not-paired', listener: 'interrupted' })
   assert.deepEqual(proved, [])
@@ -69,7 +71,7 @@ test('wrong key: the listener says that it does not know the device, and the dia
 test('a listener that claims a key but cannot prove it is not believed, and is not called unpaired', async () => {
   const { dialerPeer, toListener, inbound } = await ends()
   let proved = 0
-  const opening = openSession(toListener, sessionOptions(dialerPeer, { onProved: () => void proved++ }))
+  const opening = openSession(toListener, sessionOptions(dialerPeer, { proved: () => void proved++ }))
   inbound.addEventListener('message', () => {
     const payload = new Uint8Array(81)
     payload[0] = 1
@@ -92,7 +94,7 @@ test('reflection: a dialer that echoes the proof of the listener is refused', as
   const accepting = acceptSession(
     inbound,
     { ...toDialer, remotePeer: libp2pPeer(honest.dialerPeer) },
-    sessionOptions(honest.listenerPeer, { onProved: () => void proved++ }),
+    sessionOptions(honest.listenerPeer, { proved: () => void proved++ }),
   )
   accepting.catch(() => {})
   outbound.addEventListener('message', (event) => {
@@ -173,19 +175,19 @@ test('a revoked peer is told so without a byte of what it sends being read; what
     const { dialerPeer, toListener, inbound } = await ends()
     const refused = refuseDevice(inbound, farewell)
     const heard: Uint8Array[] = []
-    const onRevoked = (_peer: unknown, said: Uint8Array): boolean => {
+    const revokedBy = (_peer: unknown, said: Uint8Array): boolean => {
       heard.push(said)
       return isAuthentic
     }
-    const disowned: unknown[] = []
-    const onDisowned = (_peer: unknown, offered: unknown): void => void disowned.push(offered)
-    await assert.rejects(openSession(toListener, sessionOptions(dialerPeer, { onRevoked, onDisowned })), {
+    const offers: unknown[] = []
+    const disowned = (_peer: unknown, offered: unknown): void => void offers.push(offered)
+    await assert.rejects(openSession(toListener, sessionOptions(dialerPeer, { revokedBy, disowned })), {
       code: 'not-paired',
       message: isAuthentic
         ? 'The other device has revoked this one.'
         : 'The other device does not know this one.',
     })
-    assert.deepEqual(disowned, isAuthentic ? [] : [[settledKey]])
+    assert.deepEqual(offers, isAuthentic ? [] : [[settledKey]])
     await within(refused, 'the stream is closed')
     assert.deepEqual(
       heard.map((said) => Buffer.from(said)),
@@ -198,8 +200,8 @@ test('a refusal of an earlier key does not end a pairing that was agreed meanwhi
   const { dialerPeer, toListener, inbound } = await ends()
   const keys: PairKey[] = [settledKey]
   const refused = refuseDevice(inbound, undefined)
-  const onDisowned = (): void => void keys.unshift({ key: new Uint8Array(32).fill(9), slot: 'provisional' })
-  const opening = openSession(toListener, sessionOptions(dialerPeer, { keysOf: () => keys, onDisowned }))
+  const disowned = (): void => void keys.unshift({ key: new Uint8Array(32).fill(9), slot: 'provisional' })
+  const opening = openSession(toListener, sessionOptions(dialerPeer, { keysOf: () => keys, disowned }))
   await assert.rejects(opening, { code: 'interrupted' })
   await refused
 })
@@ -208,7 +210,7 @@ test('a peer with an earlier key is told its farewell, also while another pairin
   const farewell = randomBytes(64)
   const heard: Uint8Array[] = []
   const { outcome } = await attempt({
-    dialer: { onRevoked: (_peer, said) => heard.push(said) > 0 },
+    dialer: { revokedBy: (_peer, said) => heard.push(said) > 0 },
     listener: {
       keysOf: () => [{ key: new Uint8Array(32).fill(9), slot: 'provisional' }],
       farewellTo: () => farewell,
@@ -273,8 +275,8 @@ test('a hello of nonsense is reset', async () => {
 })
 
 async function attempt(overrides: {
-  dialer?: Partial<SessionOptions>
-  listener?: Partial<SessionOptions>
+  dialer?: SessionOverrides
+  listener?: SessionOverrides
 }): Promise<{ outcome: { dialer: string; listener: string } }> {
   const { dialerPeer, listenerPeer, inbound, toListener, toDialer } = await ends()
   const [dialer, listener] = await Promise.all([

@@ -10,6 +10,9 @@ import type { PairKey } from '../../../src/network/session/session-hello.ts'
 import { peerIdOf } from '../../../src/peer-id.ts'
 import { libp2pPeer } from '../../../src/peer-id.ts'
 import type { PeerId } from '../../../src/pairing/peer-id.ts'
+import { unknownProtocol } from '../../../src/network/session/session-errors.ts'
+import type { SessionTrust } from '../../../src/network/session/session-trust.ts'
+import type { CallHandler } from '../../../src/network/session/call.ts'
 
 export const settledKey: PairKey = { key: new Uint8Array(32).fill(7), slot: 'settled' }
 
@@ -56,14 +59,28 @@ function connectionTo(remotePeer: PeerId, stream: Stream): Connection {
   } as unknown as Connection
 }
 
-export function sessionOptions(localPeer: PeerId, overrides: Partial<SessionOptions> = {}): SessionOptions {
+/** What a test does in another way: of the options, of who is trusted, or of how calls are answered. */
+export type SessionOverrides = Partial<Omit<SessionOptions, 'trust' | 'calls'> & SessionTrust & CallHandler>
+
+/** A session that trusts whoever has `settledKey`, and answers each request with what it holds. */
+export function sessionOptions(localPeer: PeerId, overrides: SessionOverrides = {}): SessionOptions {
+  const { keysOf, proved, farewellTo, revokedBy, disowned, request, stream, event, ...options } = overrides
   return {
     localPeer,
     instance: randomBytes(16),
-    keysOf: () => [settledKey],
-    onProved: () => {},
-    dispatch: async (_name, _version, value) => value,
-    ...overrides,
+    trust: {
+      keysOf: keysOf ?? (() => [settledKey]),
+      proved: proved ?? (() => {}),
+      farewellTo: farewellTo ?? (() => undefined),
+      revokedBy: revokedBy ?? (() => false),
+      disowned: disowned ?? (() => {}),
+    },
+    calls: {
+      request: request ?? (async ({ value }) => value),
+      stream: stream ?? (({ name, version }) => Promise.reject(unknownProtocol(name, version))),
+      event: event ?? (async () => {}),
+    },
+    ...options,
   }
 }
 
@@ -75,7 +92,7 @@ export interface SessionPair {
 }
 
 export async function sessionPair(
-  overrides: { dialer?: Partial<SessionOptions>; listener?: Partial<SessionOptions> } = {},
+  overrides: { dialer?: SessionOverrides; listener?: SessionOverrides } = {},
 ): Promise<SessionPair> {
   const { dialerPeer, listenerPeer, outbound, inbound, toListener, toDialer } = await ends()
   const [dialer, listener] = await Promise.all([

@@ -9,12 +9,14 @@ import type { Frame } from '../../../src/network/session/frames.ts'
 import { encodeFrames } from '../../../src/network/session/frames.ts'
 import { encodeRequest } from '../../../src/network/session/request-header.ts'
 import { greetAsDialer } from '../../../src/network/session/session-handshake.ts'
-import type { Session, SessionOptions } from '../../../src/network/session/session.ts'
+import type { Session } from '../../../src/network/session/session.ts'
 import { acceptSession, openSession, sessionProtocol } from '../../../src/network/session/session.ts'
 import { realHost, until, within } from '../real-hosts.ts'
 import { ends, sessionOptions, sessionPair } from './session-pair.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { peerIdOf } from '../../../src/peer-id.ts'
+import { call } from './calls.ts'
+import type { CallHandler } from '../../../src/network/session/call.ts'
 
 test('answers find their requests, in both directions at once, whatever their sizes', async () => {
   const { dialer, listener } = await sessionPair()
@@ -24,7 +26,7 @@ test('answers find their requests, in both directions at once, whatever their si
       async (requests) => {
         const answers = await Promise.all(
           requests.map(([fromDialer, length], index) =>
-            (fromDialer ? dialer : listener).request('echo', 1, `${index}:${'x'.repeat(length)}`),
+            (fromDialer ? dialer : listener).request(call('echo', 1, `${index}:${'x'.repeat(length)}`)),
           ),
         )
         assert.deepEqual(
@@ -42,15 +44,15 @@ test('a device that is revoked in a session hears it, hangs up, and is answered 
   const aborted: unknown[] = []
   const farewell = randomBytes(32)
   const { dialer, listener } = await sessionPair({
-    dialer: { onRevoked: (_peer, said) => Buffer.from(said).equals(farewell) },
+    dialer: { revokedBy: (_peer, said) => Buffer.from(said).equals(farewell) },
     listener: {
-      dispatch: async (_name, _version, _value, { signal }) => {
+      request: async (_call, { signal }) => {
         signal.addEventListener('abort', () => aborted.push(signal.reason))
         return new Promise(() => undefined)
       },
     },
   })
-  const asked = dialer.request('slow', 1, null)
+  const asked = dialer.request(call('slow', 1, null))
   await turns()
   const revoking = listener.revoke(farewell)
   await assert.rejects(asked, { code: 'interrupted' })
@@ -58,7 +60,7 @@ test('a device that is revoked in a session hears it, hangs up, and is answered 
   assert.equal(aborted.length, 1)
   assert.deepEqual(await dialer.closed, { reason: 'revoked' })
   assert.equal((await listener.closed).reason, 'closed')
-  await assert.rejects(listener.request('any', 1, 'a secret'), { code: 'interrupted' })
+  await assert.rejects(listener.request(call('any', 1, 'a secret')), { code: 'interrupted' })
   await listener.revoke(farewell)
 })
 
@@ -66,15 +68,15 @@ test('who does not hang up when it is revoked is cut off after half a second', a
   const clock = virtualClock()
   const { dialerPeer, listenerPeer, toListener, toDialer, outbound, inbound } = await ends()
   let handlersAborted = 0
-  const dispatch: SessionOptions['dispatch'] = (_name, _version, _value, { signal }) => {
+  const request: CallHandler['request'] = (_call, { signal }) => {
     signal.addEventListener('abort', () => handlersAborted++)
     return new Promise(() => undefined)
   }
   const [dialer, listener] = await Promise.all([
     openSession(toListener, sessionOptions(dialerPeer)),
-    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { clock, dispatch })),
+    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { clock, request })),
   ])
-  const asked = dialer.request('slow', 1, null)
+  const asked = dialer.request(call('slow', 1, null))
   asked.catch(() => undefined)
   await turns()
   // It stops to listen.
@@ -90,7 +92,7 @@ test('who does not hang up when it is revoked is cut off after half a second', a
 })
 
 test('a farewell that is none breaks the rules of a session, and revokes nobody', async () => {
-  const { dialer, listener } = await sessionPair({ dialer: { onRevoked: () => false } })
+  const { dialer, listener } = await sessionPair({ dialer: { revokedBy: () => false } })
   await listener.revoke(randomBytes(32))
   assert.equal((await dialer.closed).reason, 'violation')
 })
@@ -99,13 +101,13 @@ test('the handler is told the name, the version, the value and who asks', async 
   const asked: unknown[] = []
   const { dialer, listener } = await sessionPair({
     listener: {
-      dispatch: async (name, version, value, { peerId }) => {
+      request: async ({ name, version, value }, { peerId }) => {
         asked.push([name, version, value, peerId.toString()])
         return undefined
       },
     },
   })
-  assert.equal(await dialer.request('notes', 3, { text: 'hi' }), undefined)
+  assert.equal(await dialer.request(call('notes', 3, { text: 'hi' })), undefined)
   assert.deepEqual(asked, [['notes', 3, { text: 'hi' }, listener.remotePeer.toString()]])
   await dialer.close()
 })
@@ -117,8 +119,8 @@ test('a failure crosses with its code and message, without a stack and without c
     [new TypeError('\u001b[31mred\u202e\nline'), 'remote-failure', '[31mred line'],
   ]
   for (const [thrown, code, message] of failures) {
-    const { dialer } = await sessionPair({ listener: { dispatch: () => Promise.reject(thrown) } })
-    await assert.rejects(dialer.request('fails', 1, null), (error) => {
+    const { dialer } = await sessionPair({ listener: { request: () => Promise.reject(thrown) } })
+    await assert.rejects(dialer.request(call('fails', 1, null)), (error) => {
       assert.ok(error instanceof SpacedockError)
       assert.equal(error.code, code)
       assert.equal(error.message.replace(/ +/g, ' '), message)
@@ -131,13 +133,13 @@ test('a failure crosses with its code and message, without a stack and without c
 test('a request or an answer over 1 MiB is refused, and the session goes on', async () => {
   const { dialer } = await sessionPair({
     listener: {
-      dispatch: async (_name, _version, value) => (value === 'big' ? 'x'.repeat(1024 * 1024) : value),
+      request: async ({ value }) => (value === 'big' ? 'x'.repeat(1024 * 1024) : value),
     },
   })
-  await assert.rejects(dialer.request('any', 1, 'x'.repeat(1024 * 1024)), { code: 'too-large' })
-  await assert.rejects(dialer.request('any', 1, 'big'), { code: 'too-large' })
+  await assert.rejects(dialer.request(call('any', 1, 'x'.repeat(1024 * 1024))), { code: 'too-large' })
+  await assert.rejects(dialer.request(call('any', 1, 'big')), { code: 'too-large' })
   const largest = 'x'.repeat(1024 * 1024 - 2)
-  assert.equal(await dialer.request('any', 1, largest), largest)
+  assert.equal(await dialer.request(call('any', 1, largest)), largest)
   await dialer.close()
 })
 
@@ -145,10 +147,10 @@ test('names, versions and values that cannot be sent are refused here', async ()
   const { dialer } = await sessionPair()
   const circular: unknown[] = []
   circular.push(circular)
-  await assert.rejects(dialer.request('Notes', 1, null), { code: 'invalid-argument' })
-  await assert.rejects(dialer.request('notes', 0, null), { code: 'invalid-argument' })
-  await assert.rejects(dialer.request('notes', 1, circular), { code: 'invalid-message' })
-  await assert.rejects(dialer.request('notes', 1, nested(65)), { code: 'invalid-message' })
+  await assert.rejects(dialer.request(call('Notes', 1, null)), { code: 'invalid-argument' })
+  await assert.rejects(dialer.request(call('notes', 0, null)), { code: 'invalid-argument' })
+  await assert.rejects(dialer.request(call('notes', 1, circular)), { code: 'invalid-message' })
+  await assert.rejects(dialer.request(call('notes', 1, nested(65))), { code: 'invalid-message' })
   await dialer.close()
 })
 
@@ -156,7 +158,7 @@ test('a signal that aborts ends the request here and the handler there', async (
   const started = Promise.withResolvers<AbortSignal>()
   const { dialer } = await sessionPair({
     listener: {
-      dispatch: (_name, _version, value, { signal }) => {
+      request: ({ value }, { signal }) => {
         if (value !== 'wait') return Promise.resolve(value)
         started.resolve(signal)
         return new Promise(() => {})
@@ -164,12 +166,12 @@ test('a signal that aborts ends the request here and the handler there', async (
     },
   })
   const controller = new AbortController()
-  const answer = dialer.request('any', 1, 'wait', { signal: controller.signal })
+  const answer = dialer.request(call('any', 1, 'wait'), { signal: controller.signal })
   const signal = await started.promise
   controller.abort(new Error('changed my mind'))
   await assert.rejects(answer, { message: 'changed my mind' })
   await until(() => signal.aborted, 'the handler is told')
-  assert.equal(await dialer.request('any', 1, 'next'), 'next')
+  assert.equal(await dialer.request(call('any', 1, 'next')), 'next')
   await dialer.close()
 })
 
@@ -180,14 +182,14 @@ test('a request without an answer ends after thirty seconds, and the handler is 
     dialer: { clock },
     listener: {
       clock,
-      dispatch: (_name, _version, _value, { signal }) => {
+      request: (_call, { signal }) => {
         signals.push(signal)
         return new Promise(() => {})
       },
     },
   })
   const failures: unknown[] = []
-  dialer.request('any', 1, null).catch((error: unknown) => failures.push(error))
+  dialer.request(call('any', 1, null)).catch((error: unknown) => failures.push(error))
   await until(() => signals.length === 1, 'the request')
   for (let second = 0; second < 29; second++) {
     await clock.pass(1_000)
@@ -208,13 +210,13 @@ test('the end of a session rejects what is pending with `interrupted` and aborts
     const started = Promise.withResolvers<AbortSignal>()
     const { dialer, listener, inbound, outbound } = await sessionPair({
       listener: {
-        dispatch: (_name, _version, _value, { signal }) => {
+        request: (_call, { signal }) => {
           started.resolve(signal)
           return new Promise(() => {})
         },
       },
     })
-    const answer = dialer.request('any', 1, null)
+    const answer = dialer.request(call('any', 1, null))
     const ping = dialer.ping()
     await ping
     const rejected = assert.rejects(answer, { code: 'interrupted' })
@@ -226,7 +228,7 @@ test('the end of a session rejects what is pending with `interrupted` and aborts
     assert.equal((await dialer.closed).reason, 'interrupted')
     assert.equal((await listener.closed).reason, end === 'abort' ? 'aborted' : 'interrupted')
     assert.ok(signal.aborted)
-    await assert.rejects(dialer.request('any', 1, null), { code: 'interrupted' })
+    await assert.rejects(dialer.request(call('any', 1, null)), { code: 'interrupted' })
     await assert.rejects(dialer.ping(), { code: 'interrupted' })
   }
 })
@@ -235,13 +237,13 @@ test('close lets what is under way finish, and both sides end in order', async (
   const release = Promise.withResolvers<void>()
   const { dialer, listener } = await sessionPair({
     listener: {
-      dispatch: async (_name, _version, value) => {
+      request: async ({ value }) => {
         await release.promise
         return value
       },
     },
   })
-  const answer = dialer.request('any', 1, 'kept')
+  const answer = dialer.request(call('any', 1, 'kept'))
   await dialer.ping()
   const closing = listener.close()
   await turns()
@@ -256,9 +258,9 @@ test('close takes a second at most, whatever the other side does', async () => {
   const clock = virtualClock()
   const { dialer, listener, inbound } = await sessionPair({
     dialer: { clock },
-    listener: { dispatch: () => new Promise(() => {}) },
+    listener: { request: () => new Promise(() => {}) },
   })
-  const answer = assert.rejects(dialer.request('any', 1, null), { code: 'interrupted' })
+  const answer = assert.rejects(dialer.request(call('any', 1, null)), { code: 'interrupted' })
   await dialer.ping()
   inbound.pause()
   const closing = dialer.close()
@@ -279,7 +281,7 @@ test('a peer that falls silent is noticed within ten seconds; one that answers i
     await until(() => traffic.received === traffic.sent, 'every ping is answered')
   }
   assert.ok(traffic.sent >= 5 && traffic.sent <= 7, `${traffic.sent} pings in 20 s`)
-  assert.equal(await dialer.request('any', 1, 'still here'), 'still here')
+  assert.equal(await dialer.request(call('any', 1, 'still here')), 'still here')
   inbound.pause()
   const startedAt = clock.monotonic()
   for (let tenth = 0; tenth < 120 && outbound.status === 'open'; tenth++) await clock.pass(100)
@@ -293,12 +295,12 @@ test('a peer that falls silent is noticed within ten seconds; one that answers i
 test('a side that only receives stays audible to a sender whose own pings are held up', async () => {
   const clock = virtualClock()
   const { dialer, listener, inbound } = await sessionPair({
-    listener: { clock, dispatch: () => new Promise(() => {}) },
+    listener: { clock, request: () => new Promise(() => {}) },
   })
   const traffic = watch(inbound)
   for (let second = 0; second < 12; second++) {
     const before = traffic.received
-    dialer.request('any', 1, null).catch(() => {})
+    dialer.request(call('any', 1, null)).catch(() => {})
     await until(() => traffic.received > before, 'the request')
     await clock.pass(1_000)
   }
@@ -353,7 +355,7 @@ test('requests beyond what the other side accepts wait their turn', async () => 
   let most = 0
   const { dialer } = await sessionPair({
     listener: {
-      dispatch: async (_name, _version, value) => {
+      request: async ({ value }) => {
         most = Math.max(most, ++running)
         await turns(3)
         running--
@@ -363,7 +365,7 @@ test('requests beyond what the other side accepts wait their turn', async () => 
   })
   const values = Array.from({ length: 1_000 }, (_, index) => index)
   assert.deepEqual(
-    await Promise.all(values.map((value) => dialer.request(`any-${value % 3}`, 1, value))),
+    await Promise.all(values.map((value) => dialer.request(call(`any-${value % 3}`, 1, value)))),
     values,
   )
   assert.equal(most, 256)
@@ -374,11 +376,11 @@ test('a small request is answered while large ones are under way', async () => {
   const { dialer } = await sessionPair()
   const order: string[] = []
   const large = Array.from({ length: 10 }, async () => {
-    await dialer.request('any', 1, 'x'.repeat(1_000_000))
+    await dialer.request(call('any', 1, 'x'.repeat(1_000_000)))
     order.push('large')
   })
   await turns(2)
-  await dialer.request('any', 1, 'small')
+  await dialer.request(call('any', 1, 'small'))
   order.push('small')
   await Promise.all(large)
   assert.ok(order.indexOf('small') <= 1, String(order))
@@ -388,7 +390,7 @@ test('a small request is answered while large ones are under way', async () => {
 test('what is sent in one turn of the event loop leaves in one piece', async () => {
   const { dialer, outbound } = await sessionPair()
   const traffic = watch(outbound)
-  await Promise.all(Array.from({ length: 64 }, (_, index) => dialer.request('any', 1, index)))
+  await Promise.all(Array.from({ length: 64 }, (_, index) => dialer.request(call('any', 1, index))))
   assert.equal(traffic.sent, 1)
   await dialer.close()
 })
@@ -411,7 +413,7 @@ test('over real sockets, a slow reader holds the sender back instead of filling 
 
     inbound.pause()
     const value = 'x'.repeat(1_000_000)
-    const answers = Array.from({ length: 20 }, () => dialer.request('any', 1, value))
+    const answers = Array.from({ length: 20 }, () => dialer.request(call('any', 1, value)))
     let most = 0
     for (let turn = 0; turn < 100; turn++) {
       most = Math.max(most, outbound.writeBufferLength, inbound.readBufferLength)
@@ -604,12 +606,12 @@ async function rawDialer(): Promise<{
   const framed = new FramedStream(outbound)
   const options = sessionOptions(dialerPeer)
   let count = 0
-  const dispatch: SessionOptions['dispatch'] = (name, _version, value) => {
+  const request: CallHandler['request'] = ({ name, value }) => {
     count++
     return name.startsWith('wait') ? new Promise(() => {}) : Promise.resolve(value)
   }
   const [session] = await Promise.all([
-    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { dispatch })),
+    acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { request })),
     greetAsDialer(framed, {
       ...options,
       instance: randomBytes(16),

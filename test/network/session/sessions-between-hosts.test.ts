@@ -18,6 +18,7 @@ import { realHost, until } from '../real-hosts.ts'
 import { settledKey } from './session-pair.ts'
 import type { PeerId } from '../../../src/pairing/peer-id.ts'
 import { libp2pPeer, peerIdOf } from '../../../src/peer-id.ts'
+import { call } from './calls.ts'
 
 test('two devices that dial each other at once end with exactly one session, the same on both sides', async (t) => {
   for (let round = 0; round < 8; round++) {
@@ -27,8 +28,8 @@ test('two devices that dial each other at once end with exactly one session, the
     await until(() => haveOneSession(left, right), 'one session on both sides')
     await until(() => openStreams(left) === 1 && openStreams(right) === 1, 'one stream on both sides')
     const kept = left.supervisor.sessionOf(right.peerId)
-    assert.equal(await kept?.request('double', 1, 21), 42)
-    assert.equal(await right.supervisor.sessionOf(left.peerId)?.request('double', 1, 4), 8)
+    assert.equal(await kept?.request(call('double', 1, 21)), 42)
+    assert.equal(await right.supervisor.sessionOf(left.peerId)?.request(call('double', 1, 4)), 8)
     await Promise.all([left.stop(), right.stop()])
   }
 })
@@ -39,8 +40,8 @@ test('a session goes over to another connection in the middle of requests, and n
   left.supervisor.start()
   await until(() => haveOneSession(left, right), 'the session')
   const before = left.supervisor.sessionOf(right.peerId)
-  const slow = left.supervisor.sessionOf(right.peerId)?.request('held', 1, 4)
-  const slowBack = right.supervisor.sessionOf(left.peerId)?.request('held', 1, 5)
+  const slow = left.supervisor.sessionOf(right.peerId)?.request(call('held', 1, 4))
+  const slowBack = right.supervisor.sessionOf(left.peerId)?.request(call('held', 1, 5))
   await until(() => left.held.length === 1 && right.held.length === 1, 'both are being handled')
 
   // Both ask all the time, each the session that its supervisor holds at that moment.
@@ -48,7 +49,10 @@ test('a session goes over to another connection in the middle of requests, and n
   const ask = async (from: TestDevice, to: TestDevice): Promise<number> => {
     let answers = 0
     for (; !moved.signal.aborted || answers < 20; answers++) {
-      assert.equal(await from.supervisor.sessionOf(to.peerId)?.request('double', 1, answers), answers * 2)
+      assert.equal(
+        await from.supervisor.sessionOf(to.peerId)?.request(call('double', 1, answers)),
+        answers * 2,
+      )
     }
     return answers
   }
@@ -83,7 +87,7 @@ test('a device that was killed and started again is connected again, as another 
   await until(() => haveOneSession(left, again), 'the second session')
   const kept = left.supervisor.sessionOf(again.peerId)
   assert.notEqual(kept?.remoteInstance, before)
-  assert.equal(await kept?.request('double', 1, 5), 10)
+  assert.equal(await kept?.request(call('double', 1, 5)), 10)
 })
 
 test('a device that forgot the other says so, and is not asked again', async (t) => {
@@ -194,9 +198,14 @@ async function startDevice(
   const sessionOptions = {
     localPeer: peerIdOf(host.peerId),
     instance: randomBytes(16),
-    keysOf: (peerId: PeerId) => keys.get(peerId) ?? [],
-    onProved: () => {},
-    dispatch: registry.dispatch.bind(registry),
+    trust: {
+      keysOf: (peerId: PeerId) => keys.get(peerId) ?? [],
+      proved: () => {},
+      farewellTo: () => undefined,
+      revokedBy: () => false,
+      disowned: () => {},
+    },
+    calls: registry.calls,
   }
   const device: TestDevice = {
     host,

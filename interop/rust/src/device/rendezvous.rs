@@ -33,6 +33,8 @@ pub struct Rendezvous {
     nodes: Vec<Node>,
     publishing: Again,
     seeking: Again,
+    /// Epoch and sequence of the last record for each paired device.
+    presence: HashMap<PeerId, (u64, u64)>,
     /// What is looked for, by query.
     sought: HashMap<kad::QueryId, Sought>,
 }
@@ -246,15 +248,18 @@ impl Device {
         }
     }
 
-    /// One record for each paired device.
+    /// One record for each paired device. Two within the unit of the sequence must not look the same age.
     fn publish_presence(&mut self) {
         let (me, now) = (self.me(), now_in_seconds());
-        let (epoch, sequence) = (now / SIX_HOURS, now % SIX_HOURS / SEQUENCE_SECONDS);
-        let pair_keys: Vec<Bytes32> =
-            self.store.rows().filter_map(|(peer, _)| self.store.keys(&peer).pop()).collect();
-        for pair_key in pair_keys {
+        let (epoch, unit) = (now / SIX_HOURS, now % SIX_HOURS / SEQUENCE_SECONDS);
+        let pair_keys: Vec<(PeerId, Bytes32)> =
+            self.store.rows().filter_map(|(peer, _)| Some((peer, self.store.keys(&peer).pop()?))).collect();
+        for (peer, pair_key) in pair_keys {
+            let last = self.rendezvous.presence.get(&peer).filter(|(last_epoch, _)| *last_epoch == epoch);
+            let sequence = last.map_or(unit, |(_, last)| unit.max(last + 1));
             let keys = RecordKeys::presence(&pair_key, &me, epoch);
             if let Some(record) = keys.and_then(|keys| self.record_of(&keys, sequence)) {
+                self.rendezvous.presence.insert(peer, (epoch, sequence));
                 self.put(record);
             }
         }

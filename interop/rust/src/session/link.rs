@@ -1,6 +1,6 @@
 //! One session after its hello: a task that reads and writes frames, and nobody else touches its stream.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,8 @@ const MAX_REQUESTS: usize = 544;
 const MAX_UNWRITTEN: usize = 1024;
 const EVENT_WINDOW: usize = 262_144;
 const EVENT_COST: usize = 256;
+/// Events of one window that wait for credit.
+const MAX_WAITING_EVENTS: usize = 256;
 
 /// What the device wants of a session.
 pub enum Order {
@@ -92,7 +94,8 @@ struct Link {
     serving: HashMap<u32, Option<Vec<u8>>>,
     streams: Streams,
     pings: HashMap<[u8; 8], (Instant, Option<oneshot::Sender<Duration>>)>,
-    event_credit: [usize; 2],
+    /// Of events of applications, and of those of the protocol itself.
+    events: [EventWindow; 2],
     heard_at: Instant,
     sent_at: Instant,
     /// When this side, and when the other side, has said goodbye.
@@ -101,6 +104,27 @@ struct Link {
     /// Whether this side began to close, and whether what is under way has a second only.
     closing: bool,
     hurry: bool,
+}
+
+struct EventWindow {
+    credit: usize,
+    /// In the order in which they are sent once there is credit.
+    waiting: VecDeque<(Vec<u8>, oneshot::Sender<Outcome>)>,
+}
+
+impl Default for EventWindow {
+    fn default() -> Self {
+        Self { credit: EVENT_WINDOW, waiting: VecDeque::new() }
+    }
+}
+
+impl EventWindow {
+    /// The next event that there is credit for.
+    fn next(&mut self) -> Option<(Vec<u8>, oneshot::Sender<Outcome>)> {
+        let cost = self.waiting.front()?.0.len() + EVENT_COST;
+        self.credit = self.credit.checked_sub(cost)?;
+        self.waiting.pop_front()
+    }
 }
 
 struct Asked {
@@ -163,7 +187,7 @@ impl Link {
             serving: HashMap::new(),
             streams: Streams::default(),
             pings: HashMap::new(),
-            event_credit: [EVENT_WINDOW; 2],
+            events: Default::default(),
             heard_at: now,
             sent_at: now,
             goodbye_said: None,
@@ -250,23 +274,24 @@ impl Link {
     }
 
     fn emit(&mut self, call: &Call, reply: oneshot::Sender<Outcome>) -> Result<(), Broken> {
-        let sent = call.encode().and_then(|payload| {
-            let credit = &mut self.event_credit[usize::from(is_system(&call.name))];
-            let cost = payload.len() + EVENT_COST;
-            if payload.len() > MAX_PAYLOAD || cost > *credit {
-                return Err(Failure::new("too-large", "The other device takes no more events now."));
+        let of = usize::from(is_system(&call.name));
+        let waiting = &mut self.events[of].waiting;
+        let refused = match call.encode() {
+            Ok(payload) if payload.len() <= MAX_PAYLOAD && waiting.len() < MAX_WAITING_EVENTS => {
+                waiting.push_back((payload, reply));
+                return self.send_events(of);
             }
-            *credit -= cost;
-            Ok(payload)
-        });
-        match sent {
-            Ok(payload) => {
-                self.send(Frame::new(Kind::Event, 0, payload))?;
-                let _ = reply.send(Ok(Value::Object(serde_json::Map::new())));
-            }
-            Err(failure) => {
-                let _ = reply.send(Err(failure));
-            }
+            Ok(_) => Failure::new("too-large", "The event is too large, or too many wait already."),
+            Err(failure) => failure,
+        };
+        let _ = reply.send(Err(refused));
+        Ok(())
+    }
+
+    fn send_events(&mut self, of: usize) -> Result<(), Broken> {
+        while let Some((payload, reply)) = self.events[of].next() {
+            self.send(Frame::new(Kind::Event, 0, payload))?;
+            let _ = reply.send(Ok(Value::Object(serde_json::Map::new())));
         }
         Ok(())
     }
@@ -358,12 +383,12 @@ impl Link {
 
     fn credited(&mut self, of: usize, payload: &[u8]) -> Result<(), Broken> {
         let bytes: [u8; 4] = payload.try_into().map_err(|_| Broken("a credit of four bytes"))?;
-        let credit = self.event_credit[of].saturating_add(u32::from_be_bytes(bytes) as usize);
+        let credit = self.events[of].credit.saturating_add(u32::from_be_bytes(bytes) as usize);
         if credit > EVENT_WINDOW {
             return Err(Broken("more credit for events than was used"));
         }
-        self.event_credit[of] = credit;
-        Ok(())
+        self.events[of].credit = credit;
+        self.send_events(of)
     }
 
     fn ping(&mut self, reply: Option<oneshot::Sender<Duration>>) -> Result<(), Broken> {
@@ -410,7 +435,8 @@ impl Link {
 
     /// Whether this side has to close: it began to, both have said goodbye and nothing is under way. The other side waits for that.
     fn is_done(&mut self) -> bool {
-        let asks = !self.asked.is_empty() || self.streams.has_own();
+        let emits = self.events.iter().any(|window| !window.waiting.is_empty());
+        let asks = !self.asked.is_empty() || emits || self.streams.has_own();
         if self.goodbye_heard && !asks && self.say_goodbye().is_err() {
             return true;
         }
