@@ -75,7 +75,7 @@ export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined)
     ...mappedPortsOf(made.relays?.dialled() ?? [], ownPorts),
     ...(veil?.ports() ?? []),
   ]
-  const outerDials = new OuterDials(clock)
+  const outerDials = new OuterDials(clock, ports)
   let direct: Transport | undefined
   const directTcp = ownPorts.transport(linkLocalTcp(tcp), isRelayAddress)
   const open = simultaneousOpen({

@@ -7,6 +7,7 @@ import { pause } from '../../clock.ts'
 import { startDeadline, untilAborted } from '../deadline.ts'
 import { chooseRandomPort } from '../listen-port.ts'
 import { isRelayedConnection } from '../relayed-address.ts'
+import { portKeepingByHost, type MappedPort } from './mapped-ports.ts'
 import { behindOuterAddress } from './outer-address.ts'
 import { dialSimultaneously } from './simultaneous-dial.ts'
 
@@ -29,12 +30,15 @@ interface OuterDial {
  */
 export class OuterDials implements Startable {
   readonly #clock: Clock
+  readonly #ports: () => readonly Pick<MappedPort, 'port' | 'seenAs'>[]
   readonly #dials = new Map<string, OuterDial>()
   readonly #stop = new AbortController()
   #port = 0
 
-  constructor(clock: Clock) {
+  /** `ports`: what is seen of the ports of this device, from outside. */
+  constructor(clock: Clock, ports: () => readonly Pick<MappedPort, 'port' | 'seenAs'>[] = () => []) {
     this.#clock = clock
+    this.#ports = ports
   }
 
   /** From which all of them are dialled; 0 before the start. */
@@ -72,11 +76,19 @@ export class OuterDials implements Startable {
     const ofPeer = [...this.#dials.values()].filter((each) => each.peer === peer).length
     if (this.#port === 0 || this.#dials.size >= maxAtOnce || ofPeer >= maxOfPeer)
       throw new Error('no more outer addresses are dialled')
+    if (!this.#mayBeMet(address)) throw new Error('the NAT of this device does not keep its ports')
     const dial: OuterDial = { peer, result: Promise.resolve().then(run), untilMs }
     this.#dials.set(key, dial)
     const forget = (): void => void this.#dials.delete(key)
     dial.result.then(forget, forget)
     return dial.result
+  }
+
+  /** Behind a NAT that is known not to keep ports, all dials would come from where nobody expects them. */
+  #mayBeMet(address: Multiaddr): boolean {
+    const [ip] = address.getComponents()
+    const known = [...portKeepingByHost(this.#ports())].filter(([host]) => host.startsWith(`/${ip?.name}/`))
+    return known.length === 0 || known.some(([, isKept]) => isKept)
   }
 
   async #run(
@@ -89,6 +101,7 @@ export class OuterDials implements Startable {
     const { signal } = this.#stop
     const isOver = (): boolean =>
       signal.aborted ||
+      !this.#mayBeMet(address) ||
       this.#clock.monotonic() > (this.#dials.get(address.toString())?.untilMs ?? 0) ||
       connectionManager.getConnections(peerIdFromString(other)).some((one) => !isRelayedConnection(one))
     let pauseMs = firstPauseMs

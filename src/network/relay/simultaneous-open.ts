@@ -13,15 +13,8 @@ import { portKeepingByHost, type MappedPort } from './mapped-ports.ts'
 import { ownEnds } from './nat-kind.ts'
 import { withProbe } from './nat-probe.ts'
 import { OpeningAnswerer } from './opening-answerer.ts'
-import {
-  agree,
-  answerSchema,
-  maxPorts,
-  pairsOf,
-  type Agreement,
-  type OwnEnd,
-  type PortPair,
-} from './opening-agreement.ts'
+import { agree, answerSchema, type Agreement, type OwnEnd } from './opening-agreement.ts'
+import { scheduleOf, shortRoundTripMs } from './opening-schedule.ts'
 import { connectPairs } from './port-pairs.ts'
 
 export const simultaneousOpenProtocol = '/spacedock/simultaneous-open/1.0.0'
@@ -113,10 +106,14 @@ export class SimultaneousOpen implements Startable {
    */
   async open(relayed: Connection, { signal }: { signal: AbortSignal }): Promise<Connection> {
     const { clock, log } = this.#options
+    let shortestMs = Infinity
     for (let attempt = 1; ; attempt++) {
       const agreement = await this.#agree(relayed, signal)
       const roundTripMs = await this.#measure(relayed, signal)
-      const { most, pairs, waitMs, attempts, ...timing } = scheduleOf(agreement, roundTripMs)
+      // One that took long was a program's, not the way's.
+      shortestMs = Math.min(shortestMs, roundTripMs)
+      const isShort = shortestMs < shortRoundTripMs
+      const { most, pairs, waitMs, attempts, ...timing } = scheduleOf(agreement, roundTripMs, isShort)
       await this.#say(relayed, most, signal)
       await pause(clock, waitMs, signal)
       signal.throwIfAborted()
@@ -207,47 +204,8 @@ export class SimultaneousOpen implements Startable {
   }
 }
 
-interface Schedule {
-  /** Of the pairs of ports, on both sides. */
-  most: number
-  pairs: PortPair[]
-  /** From the moment at which the other side is told to begin. */
-  waitMs: number
-  spacingMs: number
-  windowMs: number
-  /** How many of them are worth their while. */
-  attempts: number
-}
-
-/**
- * Both sides' packets have to be under way at the same time. On a short way that is for less time than programs take to send one
- * when they should: there, several are sent one after the other, around the moment at which the other side sends all of its own.
- */
-function scheduleOf(agreement: Agreement, roundTripMs: number): Schedule {
-  const kinds = [agreement.own.end.kind, agreement.theirs.kind]
-  const isShort = roundTripMs < shortRoundTripMs
-  const isSpread = isShort && kinds.every((kind) => kind === 'certain')
-  const most = isSpread ? maxPorts : 1
-  // The same port again would end as before.
-  const attempts = kinds.includes('unproven') ? 1 : isShort ? maxShortAttempts : maxAttempts
-  return {
-    most,
-    pairs: pairsOf(agreement, most),
-    waitMs: isSpread ? roundTripMs / 4 : roundTripMs / 2,
-    spacingMs: isSpread ? roundTripMs / 12 : 0,
-    windowMs: 2 * roundTripMs + patienceMs,
-    attempts,
-  }
-}
-
 const maxBytes = 4_096
 const exchangeTimeoutMs = 10_000
-const maxAttempts = 6
-/** They take little time each, and fewer of them are exact enough. */
-const maxShortAttempts = 16
-const shortRoundTripMs = 60
-/** For what is slow on either machine. A packet that was lost is not waited for: another attempt is faster. */
-const patienceMs = 300
 /** The asker comes with the next attempt earlier, or not at all. */
 const answererWindowMs = 5_000
 
