@@ -1,24 +1,13 @@
 import { TypedEventEmitter } from 'main-event'
-import type {
-  ClearInboxOptions,
-  InboxOptions,
-  Log,
-  MessagesOptions,
-  NodeEvents,
-  NodeOptions,
-  Protocol,
-  SpacedockNode,
-  SubscribeOptions,
-} from './api.ts'
-import { SpacedockError } from './errors.ts'
-import { checkOptions, type OptionNames } from './known-options.ts'
+import type { Log, NodeOptions, SpacedockNode } from './api.ts'
 import { DialEvidence } from './network/dial-evidence.ts'
 import type { Host } from './network/host.ts'
-import { requireApplicationName } from './network/protocol-definitions.ts'
 import { ProtocolRegistry } from './network/protocol-registry.ts'
 import { refuseDevice } from './network/session/session-handshake.ts'
 import { sessionProtocol } from './network/session/session.ts'
-import { Connections, pathOf } from './node/connections.ts'
+import { Connections } from './node/connections.ts'
+import { nodeHandle, type EventMap } from './node/node-handle.ts'
+import { Lifetime } from './node/lifetime.ts'
 import { announceChange, announceUpdate, type Emit } from './node/device-events.ts'
 import { Devices } from './node/devices.ts'
 import { internetSettings, type InternetSettings } from './node/internet.ts'
@@ -26,7 +15,7 @@ import { thisPlatform, type Platform } from './node/platform.ts'
 import { Metrics } from './node/metrics.ts'
 import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
-import { join, pair, type PairingsParts } from './node/pairings.ts'
+import type { PairingsParts } from './node/pairings.ts'
 import { hasPairKey, TrustedPeers } from './node/trusted-peers.ts'
 import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
@@ -89,7 +78,7 @@ async function assemble(
   const events = new TypedEventEmitter<EventMap>()
   const emit: Emit = (type, detail) => void events.safeDispatchEvent(type, { detail })
   const metrics = new Metrics()
-  let closing: Promise<void> | undefined
+  const lifetime = new Lifetime()
 
   const trusted = new TrustedPeers(store, clock, log, (peer) => {
     connections.connectNow(peer)
@@ -209,12 +198,8 @@ async function assemble(
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
 
-  const whileOpen = <Result>(run: () => Result): Result => {
-    if (closing === undefined) return run()
-    throw new SpacedockError('closed', 'The node was closed.', { hint: 'Make a new one with createNode().' })
-  }
   const devices = new Devices({
-    requireOpen: () => whileOpen(() => undefined),
+    requireOpen: () => lifetime.requireOpen(),
     store,
     clock,
     supervisor: connections.supervisor,
@@ -246,8 +231,6 @@ async function assemble(
     onEnded: (role, outcome) => metrics.pairingEnded(role, outcome),
   }
 
-  const startedAtMs = clock.monotonic()
-
   async function shutDown(): Promise<void> {
     await pairing.close()
     messaging.close()
@@ -260,82 +243,28 @@ async function assemble(
     log('info', 'node.closed')
   }
 
-  const close = (): Promise<void> => (closing ??= shutDown())
-  const ownName = (): string => store.settings.get().name ?? ''
-  const node: SpacedockNode = {
-    peerId: host.peerId,
-    id: deviceIdOf(host.peerId),
-    get name() {
-      return ownName()
-    },
-    status: () => ({
-      peerId: host.peerId,
-      id: deviceIdOf(host.peerId),
-      name: ownName(),
-      listen: host.addresses().map(String),
-      devices: devices.trustedPeers().length,
-      publicNetwork: connections.internet?.publicNetwork() ?? null,
-      uptimeMs: Math.round(clock.monotonic() - startedAtMs),
-    }),
-    metrics: () =>
-      whileOpen(() =>
-        metrics.read({
-          connections: host.libp2p.getConnections().map((connection) => pathOf(connection)),
-          queued: store.outbox.count(),
-        }),
-      ),
-    pair: async (pairOptions = {}) => whileOpen(() => pair(pairings, pairOptions)),
-    join: async (code, joinOptions = {}) => whileOpen(() => join(pairings, code, joinOptions)),
-    devices: () => whileOpen(() => devices.list()),
-    device: (reference) => whileOpen(() => devices.find(reference)),
-    rename: async (name) => whileOpen(() => chooseName(store.settings, name)),
-    handle: ((protocol: Protocol<unknown, unknown>) =>
-      whileOpen(() => {
-        requireApplicationName(protocol)
-        return protocols.register(protocol)
-      })) as SpacedockNode['handle'],
-    publish: async (topic, value) => whileOpen(() => pubSub.publish(topic, value)),
-    subscribe: (topic, subscribeOptions = {}) =>
-      whileOpen(() => {
-        checkOptions(subscribeOptions, subscribeOptionNames, 'subscribe')
-        return pubSub.subscribe(topic, subscribeOptions)
-      }),
-    messages(messagesOptions = {}) {
-      checkOptions(messagesOptions, messagesOptionNames, 'messages')
-      const { after = 0, signal } = messagesOptions
-      return messaging.messages(after, signal)
-    },
-    inbox: (inboxOptions = {}) =>
-      whileOpen(() => {
-        checkOptions(inboxOptions, inboxOptionNames, 'inbox')
-        return messaging.inboxMessages(inboxOptions.after ?? 0)
-      }),
-    removeMessage: async (sequence) => whileOpen(() => messaging.removeFromInbox(sequence)),
-    clearInbox: async (clearOptions = {}) =>
-      whileOpen(() => {
-        checkOptions(clearOptions, clearInboxOptionNames, 'clearInbox')
-        return messaging.clearInbox(clearOptions.upTo)
-      }),
-    outbox: () => whileOpen(() => messaging.outboxMessages()),
-    addEventListener: (...listening) => events.addEventListener(...listening),
-    removeEventListener: (type, listener) => events.removeEventListener(type, listener),
-    close,
-    [Symbol.asyncDispose]: close,
-  }
+  const node = nodeHandle({
+    store,
+    host,
+    events,
+    metrics,
+    connections,
+    devices,
+    messaging,
+    pubSub,
+    protocols,
+    pairings,
+    lifetime,
+    close: () => lifetime.end(shutDown),
+    clock,
+  })
   try {
     // Before any device is connected: the first request of a fast one finds its handler.
     options.setUp?.(node)
     await connections.start()
   } catch (error) {
-    await close()
+    await node.close()
     throw error
   }
   return node
 }
-
-type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
-
-const subscribeOptionNames: OptionNames<SubscribeOptions> = { schema: true, signal: true, maxBuffered: true }
-const inboxOptionNames: OptionNames<InboxOptions> = { after: true }
-const messagesOptionNames: OptionNames<MessagesOptions> = { ...inboxOptionNames, signal: true }
-const clearInboxOptionNames: OptionNames<ClearInboxOptions> = { upTo: true }

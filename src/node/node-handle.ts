@@ -1,0 +1,120 @@
+import type { TypedEventEmitter } from 'main-event'
+import type {
+  ClearInboxOptions,
+  Clock,
+  InboxOptions,
+  MessagesOptions,
+  NodeEvents,
+  Protocol,
+  SpacedockNode,
+  SubscribeOptions,
+} from '../api.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
+import type { Host } from '../network/host.ts'
+import { requireApplicationName } from '../network/protocol-definitions.ts'
+import type { ProtocolRegistry } from '../network/protocol-registry.ts'
+import type { MessagingService } from '../protocols/messaging.ts'
+import type { PubSub } from '../protocols/pub-sub.ts'
+import { deviceIdOf } from '../store/device-id.ts'
+import type { Store } from '../store/store.ts'
+import { pathOf, type Connections } from './connections.ts'
+import type { Devices } from './devices.ts'
+import type { Lifetime } from './lifetime.ts'
+import type { Metrics } from './metrics.ts'
+import { chooseName } from './own-settings.ts'
+import { join, pair, type PairingsParts } from './pairings.ts'
+
+export type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
+
+export interface NodeHandleParts {
+  store: Store
+  host: Host
+  events: TypedEventEmitter<EventMap>
+  metrics: Metrics
+  connections: Connections
+  devices: Devices
+  messaging: MessagingService
+  pubSub: PubSub
+  protocols: ProtocolRegistry
+  pairings: PairingsParts
+  lifetime: Lifetime
+  close: () => Promise<void>
+  clock: Clock
+}
+
+/** A node as the application has it: checks the options of each call, and that the node is open, and hands the call to its part. */
+export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
+  const { store, host, events, metrics, connections, devices, messaging, pubSub, protocols, pairings } = parts
+  const { lifetime, close, clock } = parts
+  const startedAtMs = clock.monotonic()
+  const ownName = (): string => store.settings.get().name ?? ''
+  const whileOpen = <Result>(run: () => Result): Result => {
+    lifetime.requireOpen()
+    return run()
+  }
+  return {
+    peerId: host.peerId,
+    id: deviceIdOf(host.peerId),
+    get name() {
+      return ownName()
+    },
+    status: () => ({
+      peerId: host.peerId,
+      id: deviceIdOf(host.peerId),
+      name: ownName(),
+      listen: host.addresses().map(String),
+      devices: devices.trustedPeers().length,
+      publicNetwork: connections.internet?.publicNetwork() ?? null,
+      uptimeMs: Math.round(clock.monotonic() - startedAtMs),
+    }),
+    metrics: () =>
+      whileOpen(() =>
+        metrics.read({
+          connections: host.libp2p.getConnections().map((connection) => pathOf(connection)),
+          queued: store.outbox.count(),
+        }),
+      ),
+    pair: async (pairOptions = {}) => whileOpen(() => pair(pairings, pairOptions)),
+    join: async (code, joinOptions = {}) => whileOpen(() => join(pairings, code, joinOptions)),
+    devices: () => whileOpen(() => devices.list()),
+    device: (reference) => whileOpen(() => devices.find(reference)),
+    rename: async (name) => whileOpen(() => chooseName(store.settings, name)),
+    handle: ((protocol: Protocol<unknown, unknown>) =>
+      whileOpen(() => {
+        requireApplicationName(protocol)
+        return protocols.register(protocol)
+      })) as SpacedockNode['handle'],
+    publish: async (topic, value) => whileOpen(() => pubSub.publish(topic, value)),
+    subscribe: (topic, subscribeOptions = {}) =>
+      whileOpen(() => {
+        checkOptions(subscribeOptions, subscribeOptionNames, 'subscribe')
+        return pubSub.subscribe(topic, subscribeOptions)
+      }),
+    messages(messagesOptions = {}) {
+      checkOptions(messagesOptions, messagesOptionNames, 'messages')
+      const { after = 0, signal } = messagesOptions
+      return messaging.messages(after, signal)
+    },
+    inbox: (inboxOptions = {}) =>
+      whileOpen(() => {
+        checkOptions(inboxOptions, inboxOptionNames, 'inbox')
+        return messaging.inboxMessages(inboxOptions.after ?? 0)
+      }),
+    removeMessage: async (sequence) => whileOpen(() => messaging.removeFromInbox(sequence)),
+    clearInbox: async (clearOptions = {}) =>
+      whileOpen(() => {
+        checkOptions(clearOptions, clearInboxOptionNames, 'clearInbox')
+        return messaging.clearInbox(clearOptions.upTo)
+      }),
+    outbox: () => whileOpen(() => messaging.outboxMessages()),
+    addEventListener: (...listening) => events.addEventListener(...listening),
+    removeEventListener: (type, listener) => events.removeEventListener(type, listener),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+const subscribeOptionNames: OptionNames<SubscribeOptions> = { schema: true, signal: true, maxBuffered: true }
+const inboxOptionNames: OptionNames<InboxOptions> = { after: true }
+const messagesOptionNames: OptionNames<MessagesOptions> = { ...inboxOptionNames, signal: true }
+const clearInboxOptionNames: OptionNames<ClearInboxOptions> = { upTo: true }
