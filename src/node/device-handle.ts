@@ -19,7 +19,7 @@ import type {
 import type { PeerId } from '../pairing/peer-id.ts'
 import { checkOptions, type OptionNames } from '../known-options.ts'
 
-/** What a device handle asks of the node it belongs to. */
+/** Actions of the node on behalf of a device handle. */
 export interface DeviceActions {
   describe(peer: PeerId): DeviceInfo
   send(peer: PeerId, content: MessageContent, options: SendOptions): Promise<SendResult>
@@ -62,7 +62,7 @@ const requestOptionNames: OptionNames<RequestOptions> = { ...callOptionNames, ti
 const sendOptionNames: OptionNames<SendOptions> = { ...callOptionNames, expiresInMs: true }
 
 /**
- * A handle that looks everything up when asked, so that it is never out of date. What it says of the device are its own enumerable
+ * A handle that looks everything up when asked, so that it is never out of date. The device's facts are its own enumerable
  * properties and all that a copy of it holds, whether by spreading, `structuredClone` or as JSON: a DeviceInfo.
  */
 export class DeviceHandle implements Device {

@@ -38,7 +38,7 @@ export interface DevicesParts {
   onRenamed: (device: DeviceInfo) => void
 }
 
-/** How long a call to a device that is only just being connected waits for it. */
+/** Time that a call waits for a device that is only just being connected. */
 const connectPatienceMs = 3_000
 
 /** The devices of a node as the application sees them, one handle each. */
@@ -52,7 +52,7 @@ export class Devices implements DeviceActions {
     this.#parts = parts
   }
 
-  /** Paired, needs-pairing and revoked ones. */
+  /** Paired, needs-pairing and revoked devices. */
   list(): Device[] {
     return this.#parts.store.trust.list().map(({ peerId }) => this.handle(peerId))
   }
@@ -61,7 +61,7 @@ export class Devices implements DeviceActions {
     return this.handle(peerOf(this.#parts.store.registry.find(reference)))
   }
 
-  /** Only for a peer that is trusted. */
+  /** Handle of a trusted peer; undefined for any other. */
   trusted(peer: PeerId): Device | undefined {
     return this.#parts.store.trust.get(peer)?.state === 'active' ? this.handle(peer) : undefined
   }
@@ -104,7 +104,7 @@ export class Devices implements DeviceActions {
     const { signal, expiresInMs } = options
     this.requirePaired(peer)
     signal?.throwIfAborted()
-    // From here on the message is kept, and calling off means not to wait for it any longer.
+    // The message is kept from here on, and calling off means not to wait for it any longer.
     const connected = (): Promise<void> => this.#untilConnected(peer, signal)
     return this.#parts.messaging.send(peer, content, { connected, signal, expiresInMs })
   }
@@ -177,7 +177,7 @@ export class Devices implements DeviceActions {
     await this.#untilReachable(peer, signal)
     const session = this.#session(peer)
     const roundTripMs = await session.ping(signal === undefined ? {} : { signal }).catch((error: unknown) => {
-      // It did not answer until the session was given up, or at all.
+      // The device did not answer until the session was given up, or at all.
       const isAway = error instanceof SpacedockError && ['interrupted', 'timed-out'].includes(error.code)
       throw isAway ? this.#offline(peer, error) : error
     })
@@ -191,7 +191,7 @@ export class Devices implements DeviceActions {
 
   rename(peer: PeerId, name: string): void {
     this.#parts.requireOpen()
-    // One that does not know this device any more keeps its name, and may be given another.
+    // A device that does not know this one any more keeps its name, and may be given another.
     const state = this.#parts.store.trust.get(peer)?.state
     if (state === undefined || state === 'revoked') throw this.#notPaired(peer)
     this.#parts.onRenamed(this.#parts.store.registry.rename(peer, name))
@@ -204,7 +204,7 @@ export class Devices implements DeviceActions {
     try {
       store.registry.revoke(peer)
     } finally {
-      // Also when only the identity's file could not be written after it.
+      // The record is there even when only the identity's file could not be written after it.
       const record = store.trust.get(peer)
       if (record?.state === 'revoked') {
         messaging.dropped(peer, this.#notPaired(peer))
@@ -241,7 +241,7 @@ export class Devices implements DeviceActions {
     this.#session(peer)
   }
 
-  /** The one in use at this moment: it may be another one after the next `await`. Throws `closed` or `offline`. */
+  /** Session in use at this moment: it may be another one after the next `await`. Throws `closed` or `offline`. */
   #session(peer: PeerId): Session {
     this.#parts.requireOpen()
     const session = this.#parts.supervisor.sessionOf(peer)
