@@ -151,7 +151,7 @@ async function assemble(
           }
     },
     budgetOf: (peer) => connections.sessionOf(peer)?.budget ?? null,
-    requirePaired: (peer) => devices.requirePaired(peer),
+    requirePaired: (peer) => devices.of(peer).requirePaired(),
     nameOf: (peer) => ({ id: deviceIdOf(peer), name: store.registry.get(peer)?.name ?? deviceIdOf(peer) }),
     onMessage: (message) => emit('message', message),
     onDelivered: (delivered) => {
@@ -167,7 +167,7 @@ async function assemble(
   const pubSub = new PubSub({
     peers: () => devices.trustedPeers(),
     sessionOf: (peer) => connections.sessionOf(peer),
-    deviceOf: (peer) => devices.handle(peer),
+    deviceOf: (peer) => devices.of(peer),
     clock,
     log,
   })
@@ -241,7 +241,7 @@ async function assemble(
       return device === undefined || device.name === device.id ? null : device.name
     },
     log,
-    deviceOf: (peer) => devices.handle(peer),
+    deviceOf: (peer) => devices.of(peer),
     emit,
     onEnded: (role, outcome) => metrics.pairingEnded(role, outcome),
   }
@@ -273,7 +273,7 @@ async function assemble(
       id: deviceIdOf(host.peerId),
       name: ownName(),
       listen: host.addresses().map(String),
-      devices: devices.countPaired(),
+      devices: devices.trustedPeers().length,
       publicNetwork: connections.internet?.publicNetwork() ?? null,
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),

@@ -6,7 +6,7 @@ import { isRelayed } from './relayed-address.ts'
 import type { Clock } from '../api.ts'
 import { systemClock } from '../clock.ts'
 
-/** After this long without an answer the next address is tried as well. RFC 8305 recommends 250 ms. */
+/** Delay before the next address is tried as well; RFC 8305 recommends 250 ms. */
 const headStartMs = 250
 
 export interface RaceOptions {
@@ -26,7 +26,7 @@ export function raceAddresses<Address, Winner>(
   { signal, clock = systemClock }: RaceOptions,
 ): Promise<Winner> {
   const { promise, resolve, reject } = Promise.withResolvers<Winner>()
-  /** Those under way. The signal of the one that wins never aborts: the connection would go with it. */
+  /** Dials under way. The winner's signal is never aborted: that would close its connection. */
   const attempts = new Set<AbortController>()
   const waiting = [...addresses]
   const failures: unknown[] = []
@@ -79,7 +79,7 @@ function failed(causes: unknown[]): AggregateError {
   return new AggregateError(causes, 'no address of the peer could be reached')
 }
 
-/** Direct addresses before relayed ones; but many that are dead must not keep anybody from a relay that is there. */
+/** Order of dials: direct addresses before relayed ones, except that many dead ones must not keep a peer from its relay. */
 export function inOrderOfTrial(addresses: readonly Multiaddr[]): Multiaddr[] {
   const direct = addresses.filter((address) => !isRelayed(address))
   const relayed = addresses.filter(isRelayed)
@@ -95,19 +95,22 @@ const directHeadStart = 4
 
 /** Connects to one peer by the first of its addresses that answers. */
 export interface Dialer {
-  /** The addresses end in /p2p/PEERID, so that only that peer can answer there. Direct ones come before relayed ones, the first four at least. */
+  /**
+   * Dials the addresses, each with /p2p/PEERID so that only that peer can answer. The first four direct ones come before relayed
+   * ones.
+   */
   dial(addresses: readonly Multiaddr[], options: DialerOptions): Promise<Connection>
 }
 
 export interface DialerOptions {
   signal: AbortSignal
-  /** Called at the beginning of each dial, with what comes of it. */
+  /** Called at the start of each dial, with its result. */
   onAttempt?: (address: Multiaddr, result: Promise<Connection>) => void
 }
 
 /**
- * As a libp2p service, because that is where the transports can be had: libp2p's own dialling goes through a peer's addresses
- * one after the other and waits for each.
+ * Dialer as a libp2p service, which has access to the transports: libp2p's own dialling tries one address after the other, and
+ * waits for each.
  */
 export function addressDialer(): (components: { transportManager: TransportManager }) => Dialer {
   return ({ transportManager }) => ({

@@ -1,9 +1,10 @@
 import type { StreamMessageEvent, StreamMiddleware } from '@libp2p/interface'
 
 /**
- * Ends a stream on which the other side announces, as its first message, one of more than `maxBytes`. libp2p takes 4 MiB, which may
- * hold hundreds of thousands of addresses: reading them takes seconds in which a device does nothing else, and whoever is asked may be anybody. Only for
- * protocols that this host asks and does not serve: of others, libp2p adds the handler to the list of middleware for every stream.
+ * Resets a stream whose first inbound message announces more than `maxBytes`. libp2p accepts 4 MiB, room for hundreds of
+ * thousands of addresses, which take seconds of processor time to parse, and the peer asked may be anybody. Only for protocols
+ * that this host asks and does not serve: libp2p adds the handler of a served protocol to the list of middleware for every
+ * stream.
  */
 export function limitFirstMessage(maxBytes: number): StreamMiddleware {
   return (stream, connection, next) => {
@@ -11,7 +12,7 @@ export function limitFirstMessage(maxBytes: number): StreamMiddleware {
     let factor = 1
     const readPrefix = ({ data }: StreamMessageEvent): void => {
       for (const byte of data.subarray()) {
-        // An unsigned varint.
+        // Length prefix, an unsigned varint.
         length += (byte & 0x7f) * factor
         factor *= 0x80
         if (byte >= 0x80 && length <= maxBytes) continue

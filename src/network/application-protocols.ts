@@ -38,13 +38,16 @@ export class ApplicationProtocols implements CallHandler {
   readonly #deviceOf: (peerId: PeerId) => Device | undefined
   readonly #log: Log | undefined
 
-  /** `deviceOf` knows paired devices only. */
+  /** Takes `deviceOf`, which knows paired devices only. */
   constructor(deviceOf: (peerId: PeerId) => Device | undefined, log?: Log) {
     this.#deviceOf = deviceOf
     this.#log = log
   }
 
-  /** Throws `invalid-argument` when it has no handler or the name and version are taken; the function returned stops it. */
+  /**
+   * Registers a protocol; the function returned removes it. Throws `invalid-argument` without a handler, or when name and version
+   * are taken.
+   */
   register<Request, Response, Errors extends ErrorSchemas>(
     definition: Protocol<Request, Response, Errors>,
   ): () => void
@@ -62,7 +65,7 @@ export class ApplicationProtocols implements CallHandler {
     }
   }
 
-  /** What is served under this name, or of one kind of it, the newest first. */
+  /** Versions served under this name, of one kind if given, the newest first. */
   versionsOf(name: string, kind?: Kind): number[] {
     const all = [...this.#served.values()].filter(
       (served) => served.name === name && (kind === undefined || kindOf(served) === kind),
@@ -70,7 +73,10 @@ export class ApplicationProtocols implements CallHandler {
     return all.map(({ version }) => version).sort((one, other) => other - one)
   }
 
-  /** Rejects with `not-paired`, `unknown-protocol`, `invalid-message` or `remote-failure`: what the other side is told. */
+  /**
+   * Handles a request. Rejects with what the other side is told: `not-paired`, `unknown-protocol`, `invalid-message`,
+   * `remote-failure`.
+   */
   async request({ name, version, value }: Call, { peerId, signal }: Caller): Promise<unknown> {
     return this.#logged({ event: 'request.failed', peerId, name, version, signal }, async () => {
       const device = this.#paired(peerId)
@@ -83,7 +89,7 @@ export class ApplicationProtocols implements CallHandler {
     })
   }
 
-  /** Rejects like `request`; `accept` is called when there is a handler that may have the stream. */
+  /** Handles a stream and rejects like `request`; `accept` is called once a handler takes the stream. */
   async stream(
     { name, version, value }: Call,
     { peerId, signal, accept }: Caller & { accept: () => ByteStream },
@@ -98,7 +104,7 @@ export class ApplicationProtocols implements CallHandler {
     })
   }
 
-  /** Resolves when the event was handled, or was not: nobody but the log is told. */
+  /** Handles an event and resolves in any case: a failure is only logged, never told to the sender. */
   async event({ name, version, value }: Call, { peerId, signal }: Caller): Promise<void> {
     try {
       await this.#logged({ event: 'event.not-handled', peerId, name, version, signal }, async () => {
@@ -109,7 +115,7 @@ export class ApplicationProtocols implements CallHandler {
         await run(protocol, () => protocol.handler?.(event, { device, signal }))
       })
     } catch {
-      // It is in the log.
+      // Failures are in the log already.
     }
   }
 
@@ -131,7 +137,7 @@ export class ApplicationProtocols implements CallHandler {
     return device
   }
 
-  /** Looking at a value may take a while, and its device be revoked meanwhile. */
+  /** Throws when trust was revoked while a value was being checked, which may take a while. */
   #stillPaired(peerId: PeerId, signal: AbortSignal): void {
     signal.throwIfAborted()
     this.#paired(peerId)
@@ -144,7 +150,7 @@ export class ApplicationProtocols implements CallHandler {
     const key = keyOf({ name, version })
     const served = this.#served.get(key)
     if (served !== undefined && kindOf(served) === kind) return served
-    // Those of another kind would be of no use to who asks.
+    // Versions of another kind would be of no use to the caller.
     const versions = this.versionsOf(name, kind)
     if (served !== undefined) {
       throw new UnknownProtocolError(`The other device serves ${key} as another kind of protocol.`, versions)
@@ -154,7 +160,7 @@ export class ApplicationProtocols implements CallHandler {
   }
 }
 
-/** Asks through `send`, with the request checked before it leaves and the answer before it is returned. */
+/** Sends a request through `send`, with the request checked before it leaves and the answer before it is returned. */
 export async function callProtocol<Request, Response, Errors extends ErrorSchemas>(
   protocol: Protocol<Request, Response, Errors>,
   request: Request,
@@ -180,7 +186,7 @@ export async function openProtocolStream<Request, Errors extends ErrorSchemas>(
   return open({ name: protocol.name, version: protocol.version, value: checked }, { translateError })
 }
 
-/** The event as it is sent. Throws `invalid-message`. */
+/** Returns the event as it is sent. Throws `invalid-message`. */
 export async function checkEvent<Event>(protocol: EventProtocol<Event>, event: Event): Promise<Event> {
   return checkValue(protocol.event, event, 'event', protocol)
 }

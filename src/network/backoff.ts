@@ -1,6 +1,6 @@
 /**
- * Waiting times between tries at something that is to work in the end: exponential from half a second, never more than a
- * minute, with full jitter above the half second, so that many who failed together do not come back together.
+ * Waiting times between retries of what has to work in the end: exponential from half a second to a minute, with full jitter
+ * above the half second, so that peers that failed together do not return together.
  */
 export class Backoff {
   readonly #random: () => number
@@ -11,18 +11,18 @@ export class Backoff {
     this.#random = random
   }
 
-  /** How many tries have failed since there was hope. */
+  /** Number of failures since the last reset. */
   get failures(): number {
     return this.#failures
   }
 
-  /** A try has failed: milliseconds until the next. */
+  /** Counts a failure; returns milliseconds until the next try. */
   next(): number {
     const ceilingMs = Math.min(longestMs, shortestMs * 2 ** Math.min(this.#failures++, 30))
     return shortestMs + this.#random() * (ceilingMs - shortestMs)
   }
 
-  /** It worked, or there is news: the next waiting time is a short one. */
+  /** Starts over with short waiting times, after a success or news. */
   reset(): void {
     this.#failures = 0
   }

@@ -15,7 +15,7 @@ export class BoundedBuffer {
     return this.#length
   }
 
-  /** False, and the chunk is not kept, when it would exceed the cap. */
+  /** Returns false, and drops the chunk, when it would exceed the cap. */
   append(chunk: Uint8Array): boolean {
     const length = this.#length + chunk.byteLength
     if (length > this.#maxBytes) return false
@@ -29,7 +29,7 @@ export class BoundedBuffer {
     return true
   }
 
-  /** What was collected; the buffer is empty afterwards. */
+  /** Returns the collected bytes and empties the buffer. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(0, this.#length)
     this.#bytes = new Uint8Array(0)

@@ -3,7 +3,7 @@ import { systemClock } from '../clock.ts'
 
 export interface Deadline {
   readonly signal: AbortSignal
-  /** Ends it early, for a reason other than time. */
+  /** Aborts the signal early, for a reason other than time. */
   abort(reason: Error): void
   /** Releases the timer and the listener; the signal does not abort any more. */
   stop(): void
@@ -14,7 +14,7 @@ export interface DeadlineOptions {
   clock?: Clock | undefined
 }
 
-/** A signal that aborts after `timeoutMs` with `reason()`, or with the caller's signal and its reason. */
+/** Starts a signal that aborts after `timeoutMs` with `reason()`, or with the caller's signal and its reason. */
 export function startDeadline(
   timeoutMs: number,
   reason: () => Error,
@@ -38,7 +38,7 @@ export function startDeadline(
   return { signal: controller.signal, abort, stop }
 }
 
-/** What `promise` settles to, unless the signal aborts first: then rejects with its reason. The promise runs on, observed. */
+/** Settles as `promise` does, or rejects with the signal's reason if that aborts first. The promise runs on, observed. */
 export function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   const aborted = Promise.withResolvers<never>()
   const onAbort = (): void => aborted.reject(abortReason(signal))
@@ -47,7 +47,7 @@ export function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal
   return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', onAbort))
 }
 
-/** The reason of an aborted signal; callers may abort with anything, so what is no Error is wrapped. */
+/** Returns the reason of an aborted signal, wrapped if it is no Error: callers may abort with anything. */
 export function abortReason(signal: AbortSignal): Error {
   const reason: unknown = signal.reason
   return reason instanceof Error ? reason : new Error('aborted', { cause: reason })

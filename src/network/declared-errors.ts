@@ -5,14 +5,14 @@ import { encodeJson } from './json-text.ts'
 import { keyOf } from './protocol-definitions.ts'
 import { DeclaredFailure, maxErrorDataBytes } from './remote-error.ts'
 
-/** A protocol as far as its errors go. */
+/** Part of a protocol's definition that declares its errors. */
 export interface Declaring {
   readonly name: string
   readonly version: number
   readonly errors?: ErrorSchemas
 }
 
-/** What a handler of the protocol is told besides the value. */
+/** Builds the second argument of a handler. */
 export function handlerContext(
   protocol: Declaring,
   { device, signal }: { device: Device; signal: AbortSignal },
@@ -25,7 +25,7 @@ export function handlerContext(
   }
 }
 
-/** What the other side is told when a handler throws: a declared error with its data, or the message and nothing else. */
+/** Converts what a handler threw into what the caller is told: a declared error with its data, or the bare message. */
 export async function failureOf(protocol: Declaring, thrown: unknown): Promise<SpacedockError> {
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   const undeclared = new SpacedockError('remote-failure', message, { cause: thrown })
@@ -34,7 +34,9 @@ export async function failureOf(protocol: Declaring, thrown: unknown): Promise<S
   return data === null ? undeclared : new DeclaredFailure(message, { code: thrown.code, data: data.value })
 }
 
-/** The error that the asker sees: what the other side declares is believed when this side declares it too, and it fits. */
+/**
+ * Converts an error of the other side into the caller's: a declared error counts if this side declares it too and its data fit.
+ */
 export async function knownError(protocol: Declaring, error: unknown): Promise<unknown> {
   if (!(error instanceof DeclaredFailure)) return error
   const { code, data } = error.declared

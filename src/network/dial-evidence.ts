@@ -3,11 +3,11 @@ import { dialObstacle, type DialObstacle } from './dial-obstacle.ts'
 import type { DialRecord, PeerEvidence } from './reach-finding.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
-/** One dial to one address, from its beginning. */
+/** Dial to one address, from its start. */
 export interface DialAttempt {
-  /** Base58btc. */
+  /** Peer id, base58btc. */
   peer: PeerId
-  /** Multiaddr without the peer's id at its end. */
+  /** Multiaddr without /p2p/PEERID. */
   address: string
   /** Settles as the dial does. */
   result: Promise<unknown>
@@ -17,7 +17,7 @@ interface Dialled {
   sinceMs: number
   waitedMs: number
   obstacle: DialObstacle | null
-  /** When dials began that have not ended. */
+  /** Start times of the dials under way. */
   readonly running: Set<number>
   endedAtMs: number
 }
@@ -25,12 +25,12 @@ interface Dialled {
 const maxPeers = 256
 const maxAddresses = 16
 const maxAnnouncements = 8
-/** An announcement comes over IPv4 and IPv6, and over several interfaces: so close together they are one. */
+/** Interval within which sightings count as one announcement: it comes over IPv4 and IPv6, and over several interfaces. */
 const sameAnnouncementMs = 700
-/** Dials that are further apart than this say nothing about each other. */
+/** Distance from which on two dials say nothing about each other. */
 const staleMs = 60_000
 
-/** Remembers what came of dials to each peer, and when it was heard on the local network. Of at most 256 peers each. */
+/** Records the results of dials to each peer, and its sightings on the local network; at most 256 peers each. */
 export class DialEvidence {
   readonly #clock: Clock
   readonly #isConnected: (peer: PeerId) => boolean
@@ -42,7 +42,7 @@ export class DialEvidence {
     this.#isConnected = isConnected
   }
 
-  /** Relays are left out: that one does not answer says nothing about the peer behind it. */
+  /** Records a dial. Relayed addresses are left out: a relay that does not answer says nothing about the peer behind it. */
   dialling({ peer, address, result }: DialAttempt): void {
     if (address.includes('/p2p-circuit')) return
     const startedAtMs = this.#clock.monotonic()
@@ -75,7 +75,7 @@ export class DialEvidence {
     this.#heard.delete(peer)
   }
 
-  /** Those heard since then. */
+  /** Peers heard since then. */
   heardSince(atMs: number): PeerId[] {
     return [...this.#heard].flatMap(([peer, { lastAtMs }]) => (lastAtMs >= atMs ? [peer] : []))
   }

@@ -1,4 +1,4 @@
-/** What stood in the way of one dial to one address. */
+/** Obstacle that ended one dial to one address. */
 export type DialObstacle =
   /** this device has no way there */
   | 'no-route'
@@ -25,5 +25,5 @@ export function dialObstacle(error: unknown): DialObstacle {
   return 'silence'
 }
 
-/** This device has no way there. (EHOSTUNREACH is the network's word about the other one.) */
+/** Errors of a device without a route there. (EHOSTUNREACH is the network's word about the other one.) */
 const noRoute: ReadonlySet<unknown> = new Set(['ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])

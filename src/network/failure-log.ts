@@ -10,13 +10,13 @@ export interface Failure {
   name: string
   version: number
   error: unknown
-  /** Of what was asked: aborted when nobody waits for it any more. */
+  /** Signal of the request, aborted when nobody waits for its answer any more. */
   signal: AbortSignal
 }
 
 /**
- * Writes down what another device asked for and did not get. What is nobody's fault, or the other device's, is said quietly, so
- * that it cannot fill the log; a defect of a handler is said with its stack, since the other device is not told that.
+ * Logs a request of another device that failed. Failures that are nobody's fault, or the other device's, are logged quietly, so
+ * that it cannot fill the log; a handler's defect is logged with its stack, since the other device is not told that.
  */
 export function logFailure(log: Log | undefined, { event, error, signal, ...about }: Failure): void {
   const { level, ...fields } = describe(error, signal)
@@ -38,7 +38,7 @@ function describe(error: unknown, signal: AbortSignal): { level: LogLevel } & Re
   return code === 'remote-failure' ? { level: 'warn', code, error: cause } : { level: 'debug', code }
 }
 
-/** Also a handler that only found out because it read or wrote what the other device has called off. */
+/** Whether the request was called off; a handler may find out only by a read or write that fails. */
 function isCalledOff(error: unknown, signal: AbortSignal): boolean {
   if (signal.aborted) return true
   const thrown = error instanceof SpacedockError ? error.cause : undefined

@@ -17,7 +17,7 @@ import { simultaneousOpen, type SimultaneousOpen } from './relay/simultaneous-op
 export interface RelayOptions {
   /** Whether this peer is a rendezvous node of this device, whose relay it uses. */
   isRelay: (peer: string) => boolean
-  /** Only with paired devices is a direct connection through NATs arranged. */
+  /** Whether the peer is paired: only with such peers is a direct connection through NATs arranged. */
   isPaired: (peer: PeerId) => boolean
   /** Whether to use relays of the public network, too, without being seen there. */
   public: boolean
@@ -25,21 +25,21 @@ export interface RelayOptions {
   log: Log
 }
 
-/** How a host reaches others, and is reached: over TCP, over relays, and through NATs. */
+/** Paths to and from a host: over TCP, over relays, and through NATs. */
 export interface HostTransports {
   readonly transports: ((components: TCPComponents & CircuitRelayTransportComponents) => Transport)[]
   readonly services: ServiceFactoryMap<Record<string, unknown>>
-  /** All of these only once the host exists. */
+  /** Dialer; like all the others, only once the host exists. */
   readonly dialer: Dialer
   readonly relays: RelayReservations | null
   readonly simultaneousOpen: SimultaneousOpen | null
   /** For connections over relays of the public network; null when none are used. */
   readonly veil: Veil | null
-  /** How this device is seen from outside; see `outerAddresses`. */
+  /** Addresses of this device as seen from outside; see `outerAddresses`. */
   outerAddresses(): Multiaddr[]
 }
 
-/** Without `relay`, relays are not used at all. */
+/** Builds a host's transports; without `relay`, relays are not used at all. */
 export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined): HostTransports {
   const made: { dialer?: Dialer; relays?: RelayReservations; simultaneousOpen?: SimultaneousOpen } = {}
   const dialer = addressDialer()
@@ -88,7 +88,7 @@ export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined)
     transports: [
       (components: TCPComponents): Transport => (direct = directTcp(components)),
       outerDials.transport(() => direct as Transport),
-      // Ahead of the other one, which takes every relayed address.
+      // Veiled transports come before the other relay transport, which takes every relayed address.
       ...(veil === null ? [] : [veil.transport(isRelay)]),
       client.transport,
     ],

@@ -38,55 +38,54 @@ import { libp2pPeer, peerIdOf } from '../peer-id.ts'
 /** Transport (TCP), encryption (Noise), multiplexing (Yamux) and identify: one libp2p node under one identity. */
 export interface Host {
   readonly libp2p: HostLibp2p
-  /** Null when it was made without one. */
+  /** DHT client; null when the host was made without one. */
   readonly dht: DhtClient | null
-  /** Base58btc. */
+  /** Peer id, base58btc. */
   readonly peerId: PeerId
-  /** Where this host can be dialled from elsewhere, the best first, each ending in /p2p/PEERID. */
+  /** Dialable addresses of this host, the best first, each ending in /p2p/PEERID. */
   addresses(): Multiaddr[]
   /**
-   * How this host is seen from outside when it dials from a port that it keeps for that, where a NAT keeps the port's number: for
-   * records. `dial` with such an address of another host goes out from that port by itself.
+   * Addresses of this host as seen from outside when it dials from the port that it keeps for that, where a NAT preserves the
+   * port number: for records. `dial` with another host's outer address uses that port by itself.
    */
   outerAddresses(): Multiaddr[]
-  /** What it listens on, wildcards unresolved. */
+  /** Listen addresses, wildcards unresolved. */
   listening(): Multiaddr[]
-  /** Null when it listens on none. */
+  /** TCP port on which this host listens; null for none. */
   listeningPort(): number | null
-  /** The open connection to this peer, or a new one; whoever answers has proved to be it. */
+  /** Returns the open connection to this peer, or a new one; Noise has proved its identity. */
   connect(
     peerId: PeerId,
     addresses: readonly (string | Multiaddr)[],
     options: { signal: AbortSignal },
   ): Promise<Connection>
-  /** A new connection to this peer, also when there is one already. Direct addresses are tried first. */
+  /** Opens a new connection to this peer, also when there is one already. Direct addresses are tried first. */
   dial(
     peerId: PeerId,
     addresses: readonly (string | Multiaddr)[],
     options: { signal: AbortSignal },
   ): Promise<Connection>
-  /** Those that are there, whatever their status. */
+  /** Connections to this peer, whatever their status. */
   connectionsTo(peer: PeerId): Connection[]
-  /** Addresses of this host came or went. */
+  /** Tells the host that its addresses have changed. */
   networkChanged(): void
-  /** Null when the host uses no relays. */
+  /** Simultaneous open; null when the host uses no relays. */
   readonly simultaneousOpen: SimultaneousOpen | null
-  /** Null when the host uses no relays of the public network. */
+  /** Veil; null when the host uses no relays of the public network. */
   readonly veil: Veil | null
-  /** Where the peer at the other end of this connection can be dialled again; null while that is not known. */
+  /** Resolves with an address where the peer of this connection can be dialled again; null while none is known. */
   dialableAddress(connection: Connection): Promise<Multiaddr | null>
-  /** Where a peer has told that it listens. */
+  /** Listen addresses that a peer has told by identify. */
   toldAddresses(peer: PeerId): Promise<Multiaddr[]>
-  /** Which protocols a peer that is connected has told that it serves; none while it has not. */
+  /** Protocols that a connected peer has told by identify; none before that. */
   toldProtocols(peer: PeerId): readonly string[]
-  /** Calls back when a peer has told where it listens. */
-  /** Returns how to stop it. */
+  /** Calls back when a peer was identified; the function returned stops it. */
   onIdentified(listener: (connection: Connection) => void): () => void
-  /** Calls back when a device is dialled, at all of its addresses together, with what comes of it. */
+  /** Calls back when a device is dialled, at all of its addresses together, with the result. */
   onDial(listener: (result: Promise<Connection>) => void): void
   /** Calls back at the beginning of each dial to one address. */
   onAttempt(listener: (attempt: DialAttempt) => void): void
-  /** Calls back when a connection is open, whoever dialled. */
+  /** Calls back when a connection is open, in either direction. */
   onConnection(listener: (connection: Connection) => void): void
   openStream(connection: Connection, protocol: string, options: { signal: AbortSignal }): Promise<Stream>
   /** Closes every connection to this peer, whatever runs over it. */
@@ -94,7 +93,7 @@ export interface Host {
   stop(): Promise<void>
 }
 
-/** What else is asked of libp2p itself. */
+/** Part of libp2p that others use. */
 export type HostLibp2p = Pick<
   Libp2p,
   | 'peerId'
@@ -115,7 +114,7 @@ export interface NetworkHost extends Host {
 export interface HostOptions extends ListenOptions {
   /** 32 bytes, Ed25519. */
   seed: Uint8Array
-  /** What identify tells about the program. */
+  /** Agent version in identify. */
   agent: string
   /** The private DHT, as a service of this host. */
   dht?: ((components: KadDHTComponents) => KadDHT) | undefined
@@ -127,12 +126,12 @@ export interface HostOptions extends ListenOptions {
   relay?: RelayOptions | undefined
 }
 
-/** A dial gets this long per peer, all its addresses together. */
+/** Timeout of a dial to one peer, all its addresses together. */
 const dialTimeoutMs = 10_000
-/** A peer is dialled at this many of its addresses at most. */
+/** Most addresses at which one peer is dialled. */
 const maxAddressesPerPeer = 16
 
-/** Rejects with `port-taken`, `no-network`, or `invalid-argument` for a port that is only for administrators. */
+/** Creates a host. Rejects with `port-taken`, `no-network`, or `invalid-argument` for a privileged port. */
 export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const listen = await listenAddresses(options)
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
@@ -199,7 +198,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   )
 }
 
-/** A factory, as libp2p has it for all that it is given. */
+/** Factory, as libp2p takes all of its parts. */
 function protectorOf(veil: Veil): () => ConnectionProtector {
   return () => veil.protector()
 }
@@ -215,7 +214,7 @@ function servicesOf(
   return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
 }
 
-/** Sessions speak every few seconds; a connection on which nothing moves for this long is of no use to anybody. */
+/** Idle timeout of a socket: sessions ping every few seconds, so a silent connection is of no use to anybody. */
 const idleSocketMs = 5 * 60_000
 
 interface HostParts {
@@ -226,7 +225,7 @@ interface HostParts {
 
 function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClient | null): NetworkHost {
   const dialListeners: ((result: Promise<Connection>) => void)[] = []
-  // Not from the peer store, which libp2p also puts into what this host asked for.
+  // The peer store is no source: libp2p also puts into it what this host asked for.
   const toldProtocols = new WeakMap<Connection, string[]>()
   libp2p.addEventListener('peer:identify', ({ detail }) =>
     toldProtocols.set(detail.connection, detail.protocols),
@@ -280,10 +279,10 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
     },
 
     async dialableAddress(connection) {
-      // A veiled one is of no use without its key, and not for long with it: the other device's record has them.
+      // A veiled address is useless without its key, and short-lived with it: the other device's record has fresh ones.
       if (isVeiled(connection.remoteAddr)) return null
       if (connection.direction === 'outbound') return connection.remoteAddr
-      // The other end of a connection that came in is a port that nobody listens on: identify told the right one.
+      // The source port of an inbound connection is ephemeral: identify told the port that the peer listens on.
       const known = await libp2p.peerStore.get(connection.remotePeer).catch(() => null)
       const host = hostOf(connection.remoteAddr)
       return (
@@ -327,7 +326,7 @@ function wrap(libp2p: Libp2p, { listen, ways, learnt }: HostParts, dht: DhtClien
   }
 }
 
-/** Relayed addresses may end in the relay's part, and all others in the port. */
+/** Appends `/p2p/PEERID` unless the address ends in it: relayed ones may end in the relay's part, and all others in the port. */
 function pinned(address: string, suffix: string): string {
   return /\/p2p\/[^/]+$/u.test(address) ? address : `${address}${suffix}`
 }

@@ -6,31 +6,33 @@ import type { NetworkInterfaceInfo } from 'node:os'
 export interface UsableInterface {
   name: string
   ipv4: string[]
-  /** Link-local ones carry their zone: `fe80::1%eth0` (`%7` on Windows). */
+  /** IPv6 addresses; link-local ones carry their zone: `fe80::1%eth0` (`%7` on Windows). */
   ipv6: string[]
-  /** Every address in CIDR notation, without zones: which networks are directly reachable through it. */
+  /** Addresses in CIDR notation, without zones: the networks on link. */
   subnets: string[]
-  /** What stands behind the `%` of its link-local addresses, and in `/ip6zone/`: the name, on Windows the index. */
+  /** Zone as behind the `%` of its link-local addresses, and in `/ip6zone/`: the name, on Windows the index. */
   zone: string
   loopback: boolean
-  /** Belongs to a VPN, a container network or a virtual machine, going by its name. */
+  /** Whether the interface belongs to a VPN, a container network or a virtual machine, judged by its name. */
   virtual: boolean
 }
 
 export type ListInterfaces = () => NodeJS.Dict<NetworkInterfaceInfo[]>
 
 export interface InterfaceOptions {
-  /** Use exactly these, as far as they exist. Default: all but loopback, and loopback only when there is no other. */
+  /**
+   * Names of the interfaces to use, as far as they exist. Default: all but loopback, and loopback only when there is no other.
+   */
   names?: string[] | undefined
 }
 
 export interface WatchOptions extends InterfaceOptions {
-  /** How often to look. @default 3_000 */
+  /** Polling interval. @default 3_000 */
   intervalMs?: number | undefined
   list?: ListInterfaces | undefined
 }
 
-/** The interfaces to use, physical ones first. An interface that has no carrier or no address is not among them. */
+/** Lists the interfaces to use, physical ones first; one without a carrier or an address is not among them. */
 export function usableInterfaces(
   options: InterfaceOptions = {},
   list: ListInterfaces = networkInterfaces,
@@ -43,12 +45,12 @@ export function usableInterfaces(
   return chosen.sort((left, right) => rank(left) - rank(right))
 }
 
-/** Of all interfaces that this system has; where it does not tell of others, of those that are up. */
+/** Names of all interfaces of this system; where it does not tell of others, of those that are up. */
 export function interfaceNames(list: ListInterfaces = networkInterfaces): string[] {
   return [...new Set([...Object.keys(list()), ...linuxInterfaces()])]
 }
 
-/** Also those that are down or have no address, which Node does not list (sysfs(5), class/net). */
+/** Names from sysfs(5), class/net, which also lists interfaces that are down or have no address; Node does not. */
 function linuxInterfaces(): string[] {
   try {
     return readdirSync('/sys/class/net')
@@ -79,7 +81,9 @@ export function watchInterfaces(
   return () => clearInterval(timer)
 }
 
-/** Null when the system does not say, for instance because no more files can be opened: the next look will tell. */
+/**
+ * Lists the interfaces; null when the system refuses, for instance because no more files can be opened: the next poll will tell.
+ */
 function lookAgain(options: InterfaceOptions, list: ListInterfaces | undefined): UsableInterface[] | null {
   try {
     return usableInterfaces(options, list)
@@ -92,7 +96,7 @@ export function isLinkLocalIpv6(address: string): boolean {
   return /^fe[89ab][0-9a-f]:/i.test(address)
 }
 
-/** Tunnels, container and VM bridges, VPN clients, Apple's peer-to-peer Wi-Fi. */
+/** Names of tunnels, container and VM bridges, VPN clients, Apple's peer-to-peer Wi-Fi. */
 const virtualNames =
   /^(tun|tap|utun|wg|ppp|ipsec|gif|stf|docker|podman|br-|bridge|veth|virbr|vnet|vmnet|vboxnet|vEthernet|cni|cali|flannel|lxc|lxd|incus|tailscale|zt|nordlynx|proton|awdl|llw)/i
 

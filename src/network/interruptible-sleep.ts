@@ -14,12 +14,12 @@ export class InterruptibleSleep {
     this.#interrupted.abort()
   }
 
-  /** Forgets an interrupt for which nobody slept. */
+  /** Forgets an interrupt that came while nobody slept. */
   clear(): void {
     if (this.#interrupted.signal.aborted) this.#interrupted = new AbortController()
   }
 
-  /** Resolves after the delay, at an interrupt, or when the signal aborts, with whether it was interrupted. */
+  /** Sleeps until the delay is over, an interrupt or the signal's abort; resolves with whether it was interrupted. */
   async for(delayMs: number, signal: AbortSignal): Promise<boolean> {
     await pause(this.#clock, delayMs, AbortSignal.any([this.#interrupted.signal, signal]))
     const isInterrupted = this.#interrupted.signal.aborted

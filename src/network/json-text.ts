@@ -1,12 +1,12 @@
 import { SpacedockError } from '../errors.ts'
 
-/** Deeper values are refused before they are parsed: code that walks a value recursively must not run out of stack. */
+/** Nesting limit, checked before parsing: code that walks a value recursively must not run out of stack. */
 export const maxJsonDepth = 64
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 
-/** UTF-8 JSON text of a value; `undefined` is no bytes at all. Throws `invalid-message` for what JSON cannot express. */
+/** Encodes a value as UTF-8 JSON text; `undefined` as no bytes at all. Throws `invalid-message` for what JSON cannot express. */
 export function encodeJson(value: unknown): Uint8Array {
   if (value === undefined) return new Uint8Array(0)
   let text: string | undefined
@@ -21,7 +21,7 @@ export function encodeJson(value: unknown): Uint8Array {
   return bytes
 }
 
-/** The value of a UTF-8 JSON text; no bytes at all are `undefined`. Throws `invalid-message`. The caller caps the size. */
+/** Decodes UTF-8 JSON text; no bytes at all are `undefined`. Throws `invalid-message`. The caller caps the size. */
 export function decodeJson(bytes: Uint8Array): unknown {
   if (bytes.byteLength === 0) return undefined
   refuseDeepNesting(bytes)
@@ -33,7 +33,7 @@ export function decodeJson(bytes: Uint8Array): unknown {
   }
 }
 
-// The key can also be spelt with escapes, so the cheap test looks for those too.
+// Escapes can spell the key, too, so the cheap test looks for them.
 const mayNamePrototype = /__proto__|\\u005f/i
 
 function refusePrototypeKey(key: string, value: unknown): unknown {

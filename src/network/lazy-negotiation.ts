@@ -2,12 +2,12 @@ import type { MultiaddrConnection, Stream, StreamMuxer, Upgrader } from '@libp2p
 import { UnsupportedProtocolError } from '@libp2p/interface'
 
 /**
- * Lazy negotiation: whoever proposes one protocol only does not wait for the other side's consent before it goes on, which
- * saves a round trip for every stream and every connection (https://github.com/multiformats/multistream-select, and "lazy"
- * in go-multistream and rust's multistream-select). On the wire nothing changes but the time: the consent still has to come,
- * before anything else, and a refusal ends the stream with an UnsupportedProtocolError, later than it would have.
+ * Lazy negotiation: a side that proposes one protocol only does not wait for the other side's consent, which saves a round trip
+ * for every stream and every connection (https://github.com/multiformats/multistream-select, and "lazy" in go-multistream and
+ * rust's multistream-select). On the wire nothing changes but the time: the consent still has to come, before anything else, and
+ * a refusal ends the stream with an UnsupportedProtocolError, later than it would have.
  *
- * js-libp2p cannot do it. So what it waits for is handed to it at once, and taken off what really arrives.
+ * js-libp2p cannot do it. So the consent that it waits for is handed to it at once, and taken off the bytes that really arrive.
  */
 
 /** Opens the streams of this muxer lazily, and takes those that the other side opens like this. */
@@ -16,7 +16,7 @@ export function openStreamsLazily(muxer: StreamMuxer & Acceptor): void {
   muxer.createStream = async (options) => {
     const stream = await createStream(options)
     const { protocol } = options ?? {}
-    // Some muxers agree on it by themselves.
+    // Some muxers agree on the protocol by themselves.
     if (protocol !== undefined && stream.protocol === '') presume(stream, protocol)
     return stream
   }
@@ -28,8 +28,8 @@ export function openStreamsLazily(muxer: StreamMuxer & Acceptor): void {
 }
 
 /**
- * As a libp2p service: connections that this host dials agree on their encryption lazily. Not those that something else is said
- * on first.
+ * Lazy negotiation of encryption on the connections that this host dials, as a libp2p service; not on those whose first bytes are
+ * something else's.
  */
 export function lazyEncryption(
   isProtected: (connection: MultiaddrConnection) => boolean = () => false,
@@ -51,8 +51,8 @@ export function lazyEncryption(
 }
 
 /**
- * Puts the end of what the other side sends off until the protocol is agreed upon. A short question comes together with its
- * proposal and its end, and what libp2p has read of it by then could not be put back into a stream that has ended.
+ * Delays the other side's end-of-stream until the protocol is agreed upon. A short question comes together with its proposal and
+ * its end, and what libp2p has read of it by then could not be put back into a stream that has ended.
  */
 function keepOpenWhileNegotiating(stream: Stream & { onRemoteCloseWrite: () => void }): void {
   const end = stream.onRemoteCloseWrite.bind(stream)
@@ -73,17 +73,17 @@ function keepOpenWhileNegotiating(stream: Stream & { onRemoteCloseWrite: () => v
   })
 }
 
-/** What js-libp2p's muxers call with a stream that the other side has opened. */
+/** Method that js-libp2p's muxers call with each inbound stream. */
 interface Acceptor {
   onRemoteStream(stream: Stream & { onRemoteCloseWrite: () => void }): void
 }
 
-/** What libp2p's streams and connections call with all that arrives; their public type leaves it out. */
+/** Method that libp2p's streams and connections call with all inbound bytes; their public type leaves it out. */
 interface Receiver {
   onData(data: Parameters<Stream['send']>[0]): void
 }
 
-/** Answers the proposal of this protocol in the other side's name, and holds it to that. */
+/** Answers the proposal of this protocol in the other side's name, and checks the real answer against that. */
 function presume(stream: Stream | MultiaddrConnection, protocol: string): void {
   const receiver = receiverOf(stream)
   const receive = receiver.onData.bind(stream)
@@ -105,14 +105,14 @@ function presume(stream: Stream | MultiaddrConnection, protocol: string): void {
   receive(consent)
 }
 
-/** What a multistream-select server sends when it takes what is proposed first. */
+/** Encodes the answer of a multistream-select server that accepts the first proposal. */
 function consentTo(protocol: string): Uint8Array {
   return Buffer.concat(['/multistream/1.0.0\n', `${protocol}\n`].map(prefixedWithLength))
 }
 
 function prefixedWithLength(text: string): Uint8Array {
   const bytes = Buffer.from(text)
-  // An unsigned varint; protocol names have at most 1,024 bytes (multistream-select).
+  // Length as an unsigned varint; protocol names have at most 1,024 bytes (multistream-select).
   const length = bytes.length < 0x80 ? [bytes.length] : [(bytes.length & 0x7f) | 0x80, bytes.length >> 7]
   return Buffer.concat([Uint8Array.from(length), bytes])
 }

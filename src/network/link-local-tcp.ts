@@ -30,7 +30,7 @@ export function linkLocalTcp(init: TCPOptions = {}): (components: TCPComponents)
   }
 }
 
-/** The zone stays in the socket itself, where it is needed; only what the transport reads is changed. */
+/** Hides the zone from the transport; the socket itself keeps it, where it is needed. */
 function hideZone(socket: Socket): void {
   const [address, zone] = socket.remoteAddress?.split('%') ?? []
   if (zone !== undefined) Object.defineProperty(socket, 'remoteAddress', { value: address })

@@ -6,11 +6,11 @@ import { checkPort } from './listen-port.ts'
 
 export interface ListenOptions {
   port: number
-  /** Listen on the addresses of these only. @default all */
+  /** Interfaces to listen on. @default all */
   interfaces?: string[] | undefined
 }
 
-/** Rejects with `port-taken`, `no-network` or `invalid-argument`. */
+/** Builds the listen addresses. Rejects with `port-taken`, `no-network` or `invalid-argument`. */
 export async function listenAddresses({ port, interfaces }: ListenOptions): Promise<string[]> {
   const hosts = interfaces === undefined ? wildcards() : addressesOf(interfaces)
   if (hosts.length === 0) throw noNetwork(interfaces)
@@ -21,7 +21,7 @@ export async function listenAddresses({ port, interfaces }: ListenOptions): Prom
   return hosts.map((host) => `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`)
 }
 
-/** Of addresses that were free: where somebody listens now, which is this host unless another program was faster. */
+/** Counts the addresses that are in use by now, out of some that were free: by this host, unless another program was faster. */
 export async function countTaken(listen: readonly string[]): Promise<number> {
   const states = listen.map(async (address) => {
     const [host, port] = multiaddr(address).getComponents()
@@ -68,7 +68,7 @@ export function portUnusable(port: number, state: 'taken' | 'forbidden'): Spaced
 function addressesOf(names: string[]): string[] {
   return usableInterfaces({ names }).flatMap(({ ipv4, ipv6 }) => [
     ...ipv4,
-    // A link-local address is only good with its zone, which a listener cannot announce.
+    // Link-local addresses work only with their zone, which a listener cannot announce.
     ...ipv6.filter((address) => !address.toLowerCase().startsWith('fe80')),
   ])
 }

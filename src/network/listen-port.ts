@@ -1,14 +1,14 @@
 import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 
-/** Below the range from which Linux, macOS and Windows take the ports of outgoing connections. */
+/** Lowest port chosen at random. The range lies below the ephemeral ports of Linux, macOS and Windows. */
 const lowestPort = 20_000
 const highestPort = 32_000
 
-/** The one to open in a firewall. IANA has assigned it to nobody; below the range of outgoing connections, too. */
+/** Default port, for firewall rules: not assigned by IANA, and below the ephemeral ports, too. */
 export const defaultListenPort = 28_417
 
-/** A random port that nobody listens on now. */
+/** Returns a random port that is free now. */
 export async function chooseRandomPort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
     const port = randomInt(lowestPort, highestPort)
@@ -21,7 +21,7 @@ export async function isPortFree(port: number, host: string): Promise<boolean> {
   return (await checkPort(port, host)) === 'free'
 }
 
-/** `forbidden`: only for administrators. Whatever else is wrong with the address shows when listening. */
+/** Checks a port; `forbidden`: privileged. Other faults of the address show when listening. */
 export async function checkPort(port: number, host: string): Promise<'free' | 'taken' | 'forbidden'> {
   const server = createServer()
   return new Promise((resolve) => {

@@ -1,11 +1,13 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { startDeadline, untilAborted } from './deadline.ts'
 import type { Clock } from '../api.ts'
-/** Every libp2p program agrees upon it or declines it, and either is an answer. */
+/** Protocol that every libp2p program accepts or declines, and either is an answer. */
 const pingProtocol = '/ipfs/ping/1.0.0'
 const pingBytes = 32
 
-/** Whether anybody is at the other end. A connection that is not open any more, or is called off, is no answer. */
+/**
+ * Whether the peer of a connection answers. A connection that is not open any more, or a check that is called off, counts as no.
+ */
 export async function answers(
   connection: Connection,
   { timeoutMs, signal, clock }: { timeoutMs: number; signal?: AbortSignal; clock: Clock },
@@ -16,7 +18,7 @@ export async function answers(
       signal: deadline.signal,
       runOnLimitedConnection: true,
     })
-    // That a stream opens says nothing: the other side is not waited for.
+    // An open stream proves nothing: lazy negotiation does not wait for the other side.
     const answered = firstSign(stream)
     stream.send(new Uint8Array(pingBytes))
     await untilAborted(answered, deadline.signal).finally(() => stream.abort(new Error('that was all')))
@@ -28,7 +30,7 @@ export async function answers(
   }
 }
 
-/** The echo, or the end of a stream that the other side refused. */
+/** Resolves at the echo, or at the end of a stream that the other side refused. */
 function firstSign(stream: Stream): Promise<void> {
   return new Promise((resolve) => {
     for (const type of ['message', 'close'] as const) {

@@ -1,8 +1,8 @@
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**
- * What one customer of an internet provider has: an IPv4 address, or the /64 of an IPv6 address. Peer ids cost nothing,
- * these do, so limits count them.
+ * Network of one customer of an internet provider: an IPv4 address, or the /64 of an IPv6 address. Limits count these, since peer
+ * ids cost nothing.
  */
 export function networkOf(address: Multiaddr): string {
   const ip = address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')
@@ -10,7 +10,7 @@ export function networkOf(address: Multiaddr): string {
   return ip.name === 'ip4' ? ip.value : prefixOf(ip.value)
 }
 
-/** `2001:db8::1` -> `2001:db8:0:0` */
+/** Returns the /64: `2001:db8::1` -> `2001:db8:0:0` */
 function prefixOf(ipv6: string): string {
   const [head = '', tail] = ipv6.toLowerCase().split('::')
   const left = head === '' ? [] : head.split(':')

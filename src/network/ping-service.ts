@@ -68,9 +68,9 @@ function sendBack(stream: Stream, clock: Clock): void {
 }
 
 const protocol = '/ipfs/ping/1.0.0'
-/** Of one connection. Two are enough for whoever pings; streams of pings before may still be closing. */
+/** Limit per connection. Two are enough for a pinger; streams of earlier pings may still be closing. */
 const maxInboundStreams = 8
-/** go-libp2p waits as long for the next ping on a stream; rust-libp2p sends one every 15 s. */
+/** Idle timeout of a stream, as in go-libp2p; rust-libp2p sends a ping every 15 s. */
 const idleMs = 60_000
-/** A ping has 32 bytes. */
+/** Limit of unread bytes; a ping has 32. */
 const maxUnreadBytes = 4_096

@@ -42,7 +42,7 @@ export function requireApplicationName({ name }: { readonly name: string }): voi
 }
 
 /**
- * How a protocol is called in messages, such as `notes/1`.
+ * Returns a protocol's name for messages, such as `notes/1`.
  * @internal
  */
 export function keyOf({ name, version }: { name: string; version: number }): string {
@@ -52,7 +52,7 @@ export function keyOf({ name, version }: { name: string; version: number }): str
 type Checked = 'request' | 'response' | 'event'
 
 /**
- * A value that does not fit its schema. `path` says where, without a word of what is there.
+ * Error of a value that does not fit its schema. `path` says where, without quoting the value.
  * @internal
  */
 export class MisfitError extends SpacedockError {
@@ -67,7 +67,7 @@ export class MisfitError extends SpacedockError {
 }
 
 /**
- * The value as the schema gives it back. Throws `invalid-message`, also when the schema itself throws.
+ * Returns the value as the schema outputs it. Throws `invalid-message`, also when the schema itself throws.
  * @internal
  */
 export async function checkValue<Value>(

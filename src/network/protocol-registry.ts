@@ -11,16 +11,16 @@ import { serve } from './request-response.ts'
 import type { Clock } from '../api.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
-/** A protocol that has libp2p streams to itself. */
+/** Protocol with libp2p streams of its own. */
 export interface StreamProtocol {
-  /** Such as `/spacedock/pairing/1.0.0`. */
+  /** Protocol id, such as `/spacedock/pairing/1.0.0`. */
   protocol: string
-  /** Who may use it: `strangers` too, peers that have a key to prove, or only devices that are trusted. */
+  /** Peers that may use it: `strangers` too, peers that have a key to prove, or only devices that are trusted. */
   access: 'strangers' | 'paired' | 'trusted'
-  /** Streams of one connection at the same time. @default 32 */
+  /** Most concurrent inbound streams of one connection. @default 32 */
   maxInboundStreams?: number
   handle: (stream: Stream, connection: Connection, options: { signal: AbortSignal }) => Promise<void>
-  /** For a peer that may not use it; must not read. @default resets the stream */
+  /** Handles the stream of a peer that may not use it; must not read. @default resets the stream */
   refuse?: (stream: Stream, connection: Connection) => Promise<void>
 }
 
@@ -28,7 +28,7 @@ export interface ProtocolRegistryOptions {
   host: Pick<Libp2p, 'handle' | 'unhandle'>
   /** Whether there is a key that the peer may prove, also of a pairing that is not finished. */
   isPaired: (peerId: PeerId) => boolean
-  /** Known for trusted devices only. */
+  /** Returns the device, for trusted ones only. */
   deviceOf: (peerId: PeerId) => Device | undefined
   clock?: Clock
   log?: Log
@@ -47,7 +47,7 @@ export class ProtocolRegistry {
   /** Streams being handled, oldest first. */
   readonly #strangers = new Set<Stream>()
   readonly #attached = new Set<string>()
-  /** libp2p registers at once but resolves later; this is the end of that line. */
+  /** Settles when libp2p has taken in all registrations so far: it registers at once but resolves later. */
   #settled: Promise<void> = Promise.resolve()
 
   constructor(options: ProtocolRegistryOptions) {
@@ -96,12 +96,12 @@ export class ProtocolRegistry {
     }
   }
 
-  /** Answers what paired devices call for over their sessions. */
+  /** Handler of the calls that paired devices make over their sessions. */
   get calls(): CallHandler {
     return this.#applications
   }
 
-  /** What is served under this name, the newest first. */
+  /** Versions served under this name, the newest first. */
   versionsOf(name: string): number[] {
     return this.#applications.versionsOf(name)
   }
@@ -124,7 +124,7 @@ export class ProtocolRegistry {
     const { protocol, access } = definition
     const peer = peerIdOf(connection.remotePeer)
     const paired = isPaired(peer)
-    // Decided before a byte is read: nothing an unpaired peer sends is ever looked at.
+    // Access is decided before a byte is read: nothing an unpaired peer sends is ever looked at.
     const allowed = access === 'strangers' || (access === 'paired' ? paired : deviceOf(peer) !== undefined)
     try {
       if (!allowed && definition.refuse !== undefined) await definition.refuse(stream, connection)
@@ -154,7 +154,7 @@ export class ProtocolRegistry {
     }
   }
 
-  /** The oldest goes: an honest exchange lasts milliseconds, so it is the ones that dawdle that are reset. */
+  /** Resets the oldest stranger's stream: an honest exchange lasts milliseconds, so the oldest is a dawdler. */
   #makeRoomForStranger(): void {
     if (this.#strangers.size < maxStrangerStreams) return
     const [oldest] = this.#strangers
@@ -192,7 +192,7 @@ export class ProtocolRegistry {
   }
 }
 
-/** The libp2p protocol id of an application protocol. */
+/** Returns the libp2p protocol id of an application protocol. */
 export function applicationProtocolId(name: string, version: number): string {
   return `/spacedock/app/${name}/${version}.0.0`
 }

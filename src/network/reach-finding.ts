@@ -3,38 +3,38 @@ import type { ReachFinding } from '../api.ts'
 import type { DialObstacle } from './dial-obstacle.ts'
 import { classOfAddress } from './addresses/address-class.ts'
 
-/** What is known of one peer: when it was heard on the local network, and what became of dials to it. Monotonic milliseconds. */
+/** Evidence about one peer: sightings on the local network, and results of dials to it. Times are monotonic milliseconds. */
 export interface PeerEvidence {
-  /** When it announced itself, in order; none once it has said goodbye. */
+  /** Times of its announcements, in order; none once it has said goodbye. */
   announcedAtMs: readonly number[]
-  /** The last time; null when it is not there. */
+  /** Time of the last sighting; null when it is not there. */
   heardAtMs: number | null
-  /** Whether there is a connection now, whoever opened it. */
+  /** Whether there is a connection now, in either direction. */
   isConnected: boolean
-  /** One for each address; none for addresses that lead through a relay. */
+  /** Records of dials, one for each direct address. */
   attempts: readonly DialRecord[]
 }
 
 export interface DialRecord {
   /** Multiaddr without a peer id. */
   address: string
-  /** When the first of the dials in a row began. */
+  /** Start of the first of the consecutive dials. */
   sinceMs: number
-  /** How long they have waited for an answer in all, up to now. */
+  /** Time that they have waited for an answer in all, up to now. */
   waitedMs: number
-  /** Of the last one that ended; null while none has. */
+  /** Obstacle of the last dial that ended; null while none has. */
   obstacle: DialObstacle | null
 }
 
-/** How the peer came to be dialled. */
+/** Source of the peer's address. */
 export type Acquaintance = ReachFinding['known']
 
-/** A peer that sends an answer at all does so long before. */
+/** Time without an answer after which a dial counts as unanswered: a peer that answers at all does so long before. */
 const patienceMs = 3_000
 
 /**
- * Turns evidence about one peer into why it is not reached; null when nothing can be said. Who was seen counts only if it
- * was there when it was dialled: one that was switched off has no firewall.
+ * Finds out from evidence about one peer why it is not reached; null when nothing can be said. A seen peer counts only if it was
+ * there when it was dialled: one that was switched off has no firewall.
  */
 export function findObstacle(
   evidence: PeerEvidence,
@@ -44,7 +44,7 @@ export function findObstacle(
   const dialledAtMs = Math.min(...evidence.attempts.map(({ sinceMs }) => sinceMs))
   if (known === 'seen' && (evidence.heardAtMs ?? -Infinity) < dialledAtMs) return null
   const telling = evidence.attempts.flatMap((attempt) => {
-    // A private address in a record may be one of another network: that nobody answers there says nothing.
+    // A private address in a record may belong to another network: no answer there says nothing.
     if (known === 'published' && !isFromAnywhere(attempt.address)) return []
     const cause = causeOf(attempt)
     return cause === null ? [] : [{ cause, known, ...placeOf(attempt.address) }]
@@ -84,7 +84,7 @@ function causeOf({ waitedMs, obstacle }: DialRecord): ReachFinding['cause'] | nu
   }
 }
 
-/** What people know first: IPv4, and no link-local address when there is another. */
+/** Ranks addresses by how well people know them: IPv4 first, a link-local one last. */
 function rank({ cause, address }: Pick<ReachFinding, 'cause' | 'address'>): number {
   const family = address.startsWith('/ip4/') ? 0 : /\/ip6\/fe80:/iu.test(address) ? 2 : 1
   return family * 2 + (cause === 'no-answer' ? 0 : 1)

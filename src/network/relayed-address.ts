@@ -6,7 +6,7 @@ export function isRelayed(address: Multiaddr): boolean {
   return address.getComponents().some(({ code }) => code === CODE_P2P_CIRCUIT)
 }
 
-/** Whether everything on this connection passes a relay. */
+/** Whether the connection runs over a relay. */
 export function isRelayedConnection(connection: Pick<Connection, 'remoteAddr'>): boolean {
   return isRelayed(connection.remoteAddr)
 }

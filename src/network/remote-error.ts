@@ -4,7 +4,7 @@ import { UnknownProtocolError } from '../protocol-error.ts'
 import { decodeJson, encodeJson } from './json-text.ts'
 import { isProtocolVersion, protocolNamePattern } from './session/request-header.ts'
 
-/** What one device may tell another about a failed request. Anything else arrives as `remote-failure`. */
+/** Codes of failures that one device may tell another. Anything else arrives as `remote-failure`. */
 const tellable = [
   'unknown-protocol',
   'invalid-message',
@@ -15,21 +15,21 @@ const tellable = [
 
 export interface RemoteError {
   code: (typeof tellable)[number]
-  /** One line, at most 1,000 characters; no stack. */
+  /** Text of one line, at most 1,000 characters; no stack. */
   message: string
-  /** With `remote-failure`: the error that the protocol declares. */
+  /** Error that the protocol declares; only with `remote-failure`. */
   declared?: Declared
-  /** With `unknown-protocol`: what is served of the same kind under the same name. */
+  /** Versions served of the same kind under the same name; only with `unknown-protocol`. */
   versions?: readonly number[]
 }
 
-/** `data` is JSON text of at most 4 KiB. */
+/** Declared error; `data` is JSON text of at most 4 KiB. */
 export interface Declared {
   code: string
   data?: unknown
 }
 
-/** A failure of a handler that its protocol declares: still a `remote-failure` for whoever does not know the declaration. */
+/** Failure of a handler that its protocol declares; a device that does not know the declaration sees a plain `remote-failure`. */
 export class DeclaredFailure extends SpacedockError {
   readonly declared: Declared
 
@@ -54,7 +54,7 @@ export function encodeRemoteError(error: unknown): Uint8Array {
   return encodeJson(describeError(error))
 }
 
-/** Never throws: an unreadable error is a failure of the other device. */
+/** Decodes an error and never throws: an unreadable one is a failure of the other device. */
 export function decodeRemoteError(payload: Uint8Array): SpacedockError {
   let value: unknown
   try {
@@ -82,7 +82,7 @@ function asRecord(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }
 
-// It is shown in terminals and logs of the other device: no control characters, no bidirectional overrides.
+// Cleans a message for the other device's terminals and logs: no control characters, no bidirectional overrides.
 function oneLine(text: string): string {
   return text
     .slice(0, maxMessageLength)
@@ -91,6 +91,6 @@ function oneLine(text: string): string {
 }
 
 const maxMessageLength = 1_000
-/** With a message of three bytes a character it all fits an `error` frame. */
+/** Limit of an error's data: with a message of three bytes a character, it all fits an `error` frame. */
 export const maxErrorDataBytes = 4 * 1024
 const maxVersions = 32

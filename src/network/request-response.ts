@@ -4,21 +4,24 @@ import { BoundedBuffer } from './bounded-buffer.ts'
 import { abortReason, startDeadline, untilAborted } from './deadline.ts'
 import type { Clock } from '../api.ts'
 /**
- * One question and one answer over a libp2p stream of their own, framed as rust-libp2p's `request_response::json`: the
- * asker writes one text and closes its write side, the answerer reads to the end, writes one text and closes. This file
- * deals in bytes; what they mean is the protocol's own business.
+ * Exchange of one question and one answer over a libp2p stream of its own, framed as rust-libp2p's `request_response::json`: the
+ * asker writes one text and closes its write side, the answerer reads to the end, writes one text and closes. This file deals in
+ * bytes; their meaning is the protocol's business.
  */
 
 export interface RequestOptions {
   /** Cap on the answer. */
   maxBytes: number
-  /** For the whole exchange. @default 30_000 */
+  /** Timeout of the whole exchange. @default 30_000 */
   timeoutMs?: number
   signal?: AbortSignal
   clock?: Clock
 }
 
-/** Rejects with `too-large`, `timed-out`, `interrupted` (reset or lost: also how silence looks), or the signal's reason. */
+/**
+ * Sends a question and returns the answer. Rejects with `too-large`, `timed-out`, `interrupted` (reset, lost, or silence), or the
+ * signal's reason.
+ */
 export async function request(
   stream: Stream,
   bytes: Uint8Array,
@@ -42,15 +45,18 @@ export async function request(
 export interface ServeOptions {
   /** Cap on the question. */
   maxBytes: number
-  /** For the question to arrive completely. @default 10_000 */
+  /** Timeout for the question to arrive completely. @default 10_000 */
   readTimeoutMs?: number
-  /** For the whole exchange, including the peer's reading of the answer. @default 30_000 */
+  /** Timeout of the whole exchange, including the peer's reading of the answer. @default 30_000 */
   timeoutMs?: number
   signal?: AbortSignal
   clock?: Clock
 }
 
-/** `null` is silence: the stream is reset and nothing is sent. The signal aborts when nobody waits for the answer any more. */
+/**
+ * Handles a question; `null` is silence: the stream is reset and nothing is sent. The signal aborts when nobody waits for the
+ * answer any more.
+ */
 export type ServeHandler = (
   question: Uint8Array,
   options: { signal: AbortSignal },
@@ -59,7 +65,10 @@ export type ServeHandler = (
 export type ServeResult =
   { outcome: 'answered' } | { outcome: 'silent' } | { outcome: 'failed'; cause: Error }
 
-/** Never rejects; every outcome but `answered` has reset the stream, with nothing or only part of an answer sent. */
+/**
+ * Serves one exchange and never rejects; every outcome but `answered` has reset the stream, with nothing or only part of an
+ * answer sent.
+ */
 export async function serve(
   stream: Stream,
   options: ServeOptions,
@@ -76,7 +85,7 @@ export async function serve(
     reading.stop()
     stream.addEventListener('close', onClose)
     const answer = await untilAborted(handler(question, { signal: exchange.signal }), exchange.signal)
-    // From here on a close is the normal end of the exchange.
+    // A close from here on is the normal end of the exchange.
     stream.removeEventListener('close', onClose)
     if (answer === null) {
       stream.abort(new Error('no answer'))
@@ -104,8 +113,8 @@ async function sendAndClose(stream: Stream, bytes: Uint8Array, signal: AbortSign
 }
 
 /**
- * Everything up to the peer's half-close. A lost connection also ends the readable side, without an error, and must not
- * be taken for the end of a text: only `remoteCloseWrite` says that the peer finished.
+ * Reads everything up to the peer's half-close. A lost connection also ends the readable side, without an error, and must not be
+ * taken for the end of a text: only `remoteCloseWrite` says that the peer finished.
  */
 function readToEnd(stream: Stream, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
   return new Promise<Uint8Array>((resolve, reject) => {

@@ -31,7 +31,7 @@ function endWithConnection(muxer: YamuxMuxer): void {
     try {
       return send(data)
     } catch (error) {
-      // The end of each stream is something to send, too.
+      // The end of each stream is sent too, and may fail so again.
       hasEnded = true
       muxer.abort(error instanceof Error ? error : new Error(String(error)))
       return false

@@ -1,4 +1,4 @@
-/** How often something may happen: once in so long, on average; several times in a row after a pause. Times are monotonic. */
+/** Rate limit: once per interval on average; several times in a row after a pause. Times are monotonic. */
 export class TokenBucket {
   readonly #everyMs: number
   readonly #inARow: number
@@ -9,7 +9,7 @@ export class TokenBucket {
     this.#inARow = inARow
   }
 
-  /** Whether it may happen now; if so, that counts. */
+  /** Returns whether the event may happen now; if so, counts it. */
   take(nowMs: number): boolean {
     if (this.freeAtMs > nowMs) return false
     this.#takenUntilMs = Math.max(this.#takenUntilMs, nowMs) + this.#everyMs

@@ -1,6 +1,6 @@
 /**
- * The versions of a protocol of ours that a peer has told by identify, when ours is not among them; else none. `own` is a name
- * such as `/spacedock/pairing/1.0.0`.
+ * Versions of a protocol of ours that a peer has told by identify, when ours is not among them; else none. `own` is a name such
+ * as `/spacedock/pairing/1.0.0`.
  */
 export function otherVersionsTold(told: readonly string[], own: string): number[] {
   if (told.includes(own)) return []

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
-import { peerIdColumn, type Database } from './database.ts'
-import { epochMilliseconds } from './epoch-time.ts'
+import type { Database } from './database.ts'
+import { epochMilliseconds, peerIdColumn } from './columns.ts'
 import { databaseDamaged } from './storage-error.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 

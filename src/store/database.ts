@@ -6,12 +6,8 @@ import { SpacedockError } from '../errors.ts'
 import { checkPrivateFile, ensurePrivateFile } from './data-directory.ts'
 import { migrations, schemaVersion } from './schema.ts'
 import { databaseDamaged, toStorageError } from './storage-error.ts'
-import type { PeerId } from '../pairing/peer-id.ts'
 
 export const databaseFileName = 'spacedock.db'
-
-/** A column of peer ids, each of which was one when it was written. */
-export const peerIdColumn = v.custom<PeerId>((value) => typeof value === 'string')
 
 export interface Statement<Row> {
   all(...values: SQLInputValue[]): Row[]

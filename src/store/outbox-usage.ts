@@ -1,7 +1,8 @@
 import * as v from 'valibot'
-import { peerIdColumn, type Database } from './database.ts'
+import type { Database } from './database.ts'
 import type { Amount } from './stored-message.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdColumn } from './columns.ts'
 
 /** How much waits in the outbox, counted as it changes: the table is read only the first time, and after `forget`. */
 export interface OutboxUsage {

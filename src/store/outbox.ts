@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
-import { peerIdColumn, type Database } from './database.ts'
+import type { Database } from './database.ts'
 import type { PersistentClock } from './persistent-clock.ts'
 import { outboxExpiry, type DueMessage, type WaitingMessage } from './outbox-expiry.ts'
 import { outboxUsage } from './outbox-usage.ts'
@@ -14,6 +14,7 @@ import {
   type StoredMessage,
 } from './stored-message.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdColumn } from './columns.ts'
 
 export interface NewMessage extends MessageRecord {
   /** How long it may wait; null: for ever. @default the outbox's own limit */

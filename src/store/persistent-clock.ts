@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { Clock } from '../api.ts'
 import type { Database } from './database.ts'
-import { epochMilliseconds } from './epoch-time.ts'
+import { epochMilliseconds } from './columns.ts'
 
 /** Storage reads the time of day for what people read, and how time passes for how long messages are kept. */
 export type StoreClock = Pick<Clock, 'wall' | 'monotonic' | 'sinceBoot'>

@@ -1,8 +1,7 @@
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
-import { epochMilliseconds } from './epoch-time.ts'
+import { epochMilliseconds, peerIdColumn } from './columns.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { peerIdColumn } from './database.ts'
 
 export type MessageKind = 'text' | 'json'
 

@@ -4,7 +4,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import * as v from 'valibot'
 import { farewellBytes, maxFarewells } from '../pairing/farewell.ts'
 import { fields } from '../pairing/fields.ts'
-import { epochMilliseconds } from './epoch-time.ts'
+import { epochMilliseconds } from './columns.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { parsePeerId } from '../peer-id.ts'
 

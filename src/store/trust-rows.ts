@@ -1,10 +1,11 @@
 import { timingSafeEqual } from 'node:crypto'
 import * as v from 'valibot'
-import { peerIdColumn, type Database } from './database.ts'
+import type { Database } from './database.ts'
 import { databaseDamaged } from './storage-error.ts'
 import { compareRows, slotOf, trustRecordSchema } from './trust-record.ts'
 import type { TrustRecord, TrustSealer, TrustSlot } from './trust-record.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
+import { peerIdColumn } from './columns.ts'
 
 /** The authenticated tables, `trust` and `seal`. */
 export interface TrustRows {

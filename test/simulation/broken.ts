@@ -52,14 +52,14 @@ export const brokenVersions: readonly {
     what: 'the end of sessions and of trust at a revocation',
     patches: [
       {
-        file: 'src/node/devices.ts',
-        find: `        await supervisor.drop(peer, record.farewell)\n`,
+        file: 'src/node/device.ts',
+        find: `        await supervisor.drop(this.#peer, record.farewell)\n`,
         replace: ``,
       },
       {
         file: 'src/node.ts',
         find: `    deviceOf: (peer) => devices.trusted(peer),\n`,
-        replace: `    deviceOf: (peer) => devices.handle(peer),\n`,
+        replace: `    deviceOf: (peer) => devices.of(peer),\n`,
       },
     ],
   },

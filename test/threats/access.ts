@@ -41,12 +41,12 @@ export const threats: Threat[] = [
         what: 'the tombstone',
         patches: [
           {
-            file: 'src/node/devices.ts',
-            find: `      store.registry.revoke(peer)\n`,
+            file: 'src/node/device.ts',
+            find: `      store.registry.revoke(this.#peer)\n`,
             replace: ``,
           },
           {
-            file: 'src/node/devices.ts',
+            file: 'src/node/device.ts',
             find: `if (record?.state === 'revoked') {`,
             replace: `if (record !== undefined) {`,
           },

@@ -1,13 +1,13 @@
 import { BlockList, isIP } from 'node:net'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
-/** Who can use an address, going by its range; the best first. */
+/** Classes of addresses by how many can use them, the widest first. */
 export const addressClasses = [
   /** IPv4: anybody. */
   'public',
-  /** IPv6: anybody whom no firewall on the way turns away. */
+  /** IPv6: reachable unless a firewall on the path drops it. */
   'global-ipv6',
-  /** Leads over a relay: anybody who can reach the relay. */
+  /** Relayed: reachable by anybody who can reach the relay. */
   'relayed',
   /** 100.64.0.0/10: other customers of one provider, or members of one overlay network. */
   'shared',
@@ -15,19 +15,19 @@ export const addressClasses = [
   'private',
   /** fc00::/7, the private ranges of IPv6. */
   'unique-local',
-  /** One cable or one Wi-Fi; in IPv6 only together with a zone. */
+  /** Same link, cable or Wi-Fi; in IPv6 only together with a zone. */
   'link-local',
-  /** This machine itself. */
+  /** Same machine. */
   'loopback',
-  /** IPv4 inside IPv6: what is meant can be said in IPv4. */
+  /** IPv4 inside IPv6: not used, since the IPv4 address says the same. */
   'embedded',
-  /** Nobody's device: this network, multicast, reserved, what a cloud's machine learns about itself and its keys. */
+  /** Address of no device: this network, multicast, reserved ranges, a cloud's metadata service. */
   'never',
 ] as const
 
 export type AddressClass = (typeof addressClasses)[number]
 
-/** A name counts as public; null when the address begins with none of IPv4, IPv6 and a name. */
+/** Class of a multiaddr. A name counts as public; null when the address begins with none of IPv4, IPv6 and a name. */
 export function classOfAddress(address: Multiaddr): AddressClass | null {
   const components = address.getComponents().filter(({ name }) => name !== 'ip6zone')
   const host = components[0]
@@ -37,21 +37,21 @@ export function classOfAddress(address: Multiaddr): AddressClass | null {
   return isRelayed && own !== 'never' ? 'relayed' : own
 }
 
-/** `ip`: without a zone. */
+/** Class of an IP address without a zone. */
 export function classOfIp(ip: string): Exclude<AddressClass, 'relayed'> {
   const family = isIP(ip) === 6 ? 'ipv6' : 'ipv4'
   const found = ranges.find(({ networks }) => networks[family].check(ip, family))
   return found?.class ?? (family === 'ipv6' ? 'global-ipv6' : 'public')
 }
 
-/** Whether it means the same everywhere on the internet; of a name, that is for whoever looks it up to see. */
+/** Whether the address means the same everywhere on the internet; what a name resolves to is checked where it is looked up. */
 export function isPublicClass(kind: AddressClass | null): boolean {
   return kind === 'public' || kind === 'global-ipv6'
 }
 
 const hostNames = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6', 'dnsaddr'])
 
-/** By family: a list for both would take every IPv4 address for one that is mapped into IPv6. */
+/** Networks by family: one list for both would match every IPv4 address as one mapped into IPv6. */
 type Networks = Record<'ipv4' | 'ipv6', BlockList>
 
 function networks(...subnets: string[]): Networks {
@@ -64,7 +64,7 @@ function networks(...subnets: string[]): Networks {
   return lists
 }
 
-/** The first that matches. */
+/** Ranges by class; the first match counts. */
 const ranges = [
   {
     class: 'never',
@@ -76,7 +76,7 @@ const ranges = [
       '240.0.0.0/4',
       '::/128',
       'ff00::/8',
-      // what a virtual machine learns about itself, and its cloud's keys
+      // a cloud's metadata service, which knows the machine's keys
       '169.254.169.254/32',
       '169.254.170.2/32',
       '100.100.100.200/32',

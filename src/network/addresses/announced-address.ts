@@ -3,13 +3,13 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../errors.ts'
 import { classOfIp } from './address-class.ts'
 
-/** An address under which a device says that others reach it: behind a forwarded port, that of the router. Throws `invalid-argument`. */
+/** Parses an address announced by configuration, such as the router's when a port is forwarded. Throws `invalid-argument`. */
 export function parseAnnouncedIp(text: string): Multiaddr {
   const address = parseAnnounced(text, '/ip4/20.3.4.5/tcp/4001')
   const [ip, , ...more] = address.getComponents()
   const kind = ip?.value === undefined || isIP(ip.value) === 0 ? null : classOfIp(ip.value)
   if (kind === null || more.length > 0) {
-    // Other devices take none with a name: it may mean something else in their network.
+    // Other devices reject names: a name may resolve differently in their network.
     throw cannotBeAnnounced(text, 'Give an IP address and a port, such as /ip4/20.3.4.5/tcp/4001.')
   }
   if (['never', 'loopback', 'link-local', 'embedded'].includes(kind))
@@ -17,7 +17,7 @@ export function parseAnnouncedIp(text: string): Multiaddr {
   return address
 }
 
-/** The same for a rendezvous node, which may have a name. `example`: for the hint. */
+/** Parses an announced address of a rendezvous node, which may have a name. `example`: for the hint. */
 export function parseAnnounced(text: string, example: string): Multiaddr {
   try {
     const address = multiaddr(text)
@@ -25,7 +25,7 @@ export function parseAnnounced(text: string, example: string): Multiaddr {
     const isHost = host !== undefined && /^(?:ip[46]|dns[46]?)$/u.test(host.name)
     if (isHost && tcp?.name === 'tcp' && tcp.value !== '0') return address
   } catch {
-    // said below
+    // Thrown below, with a hint.
   }
   throw cannotBeAnnounced(text, `It looks like ${example}.`)
 }

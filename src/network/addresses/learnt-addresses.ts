@@ -22,7 +22,7 @@ export interface LearntAddresses {
   stop(): Promise<void>
 }
 
-/** What others know about the addresses of a host that is up: peers that have reached it, and routers. */
+/** Addresses of a running host that only others know: peers that have reached it, and routers. */
 export function learnAddresses(options: LearntAddressesOptions): LearntAddresses {
   const { libp2p, own, interfaces, isTrusted, mapPort, clock, log } = options
   const observed = new ObservedAddresses({ isTrusted, clock })

@@ -5,32 +5,34 @@ import { networkOf } from '../network-of.ts'
 import { classOfAddress } from './address-class.ts'
 
 export interface ObservedAddressesOptions {
-  /** Whose word is enough. */
+  /** Whether this peer's observation alone confirms an address. */
   isTrusted: (peer: PeerId) => boolean
   clock: Clock
 }
 
 interface Candidate {
   address: Multiaddr
-  /** When each stops counting, by the network of the observer. */
+  /** End of each observation's validity, by the observer's network; monotonic ms. */
   observers: Map<string, number>
 }
 
 /**
- * Addresses at which others have reached this host, by their own word. Whoever dials knows which address he dialled; so what is
- * heard over a connection that came in is an address that leads here, such as that of a router with a forwarded port. The address
- * of a connection that went out leads nowhere: its port is the system's, or a NAT's.
+ * Addresses at which peers have reached this host, as they report them. A dialler knows which address it dialled, so what is
+ * reported over an inbound connection leads here, such as a router's address with a forwarded port. The source address of an
+ * outbound connection leads nowhere: its port is ephemeral, or a NAT's.
  */
 export class ObservedAddresses {
   readonly #options: ObservedAddressesOptions
-  /** By address, the one longest unheard first. */
+  /** Candidates by address, the one longest unheard first. */
   readonly #candidates = new Map<string, Candidate>()
 
   constructor(options: ObservedAddressesOptions) {
     this.#options = options
   }
 
-  /** `observed`: what the peer at the other end says about this end. `port`: on which this host listens. */
+  /**
+   * Records an observation. `observed`: address of this end as the peer reports it. `port`: TCP port on which this host listens.
+   */
   heard(
     connection: Pick<Connection, 'direction' | 'remoteAddr' | 'remotePeer'>,
     observed: Multiaddr,
@@ -39,7 +41,7 @@ export class ObservedAddresses {
     const [ip, tcp, ...more] = observed.getComponents()
     const kind = classOfAddress(observed)
     const isFar = /^ip[46]$/u.test(ip?.name ?? '') && (kind === 'public' || kind === 'global-ipv6')
-    // Through a NAT that was opened from inside comes a connection whose port is good for nobody else.
+    // A connection through a NAT mapping that was opened from inside shows a port that works for no other peer.
     const isListener =
       tcp?.name === 'tcp' && tcp.value === String(port) && more.every(({ name }) => name === 'p2p')
     const isDirect = classOfAddress(connection.remoteAddr) !== 'relayed'
@@ -47,7 +49,7 @@ export class ObservedAddresses {
     this.#count(observed.decapsulateCode(CODE_P2P), this.#networkOf(connection))
   }
 
-  /** Those that one trusted peer, or peers in three networks, have confirmed within a day. */
+  /** Returns the addresses that one trusted peer, or peers in three networks, have confirmed within a day. */
   believed(): Multiaddr[] {
     const now = this.#options.clock.monotonic()
     return [...this.#candidates.values()]

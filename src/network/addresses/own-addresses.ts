@@ -4,7 +4,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { isRelayed } from '../relayed-address.ts'
 import { addressClasses, classOfAddress, type AddressClass } from './address-class.ts'
 
-/** Whence an address of this host is known. */
+/** Origin of an address of this host. */
 export type AddressSource = 'announced' | 'interface' | 'mapped' | 'observed'
 
 export interface KnownAddress {
@@ -15,9 +15,8 @@ export interface KnownAddress {
 }
 
 /**
- * The one rule for what counts as an address of this host: what a person announces, what its interfaces have, whatever the
- * range, because it is there to be seen; and what others say, routers and relays among them, only once it is verified. Best
- * first, none twice.
+ * Decides which addresses count as this host's: announced ones and those of its interfaces, whatever the range, in any case;
+ * those that routers, relays and other peers report only once verified. Best first, without duplicates.
  */
 export function ownAddresses(known: readonly KnownAddress[]): Multiaddr[] {
   const found = new Map<string, { address: Multiaddr; rank: number }>()
@@ -30,13 +29,13 @@ export function ownAddresses(known: readonly KnownAddress[]): Multiaddr[] {
   return [...found.values()].sort((left, right) => left.rank - right.rank).map(({ address }) => address)
 }
 
-/** Those that are of use on another machine; when there is none, all. */
+/** Returns the addresses that are of use on another machine; all of them when there is none. */
 export function usableElsewhere(addresses: readonly Multiaddr[]): Multiaddr[] {
   const far = addresses.filter((address) => !onlyHere.has(classOfAddress(address) ?? 'never'))
   return far.length > 0 ? far : [...addresses]
 }
 
-/** At most `limit` of addresses that are in the order of their worth: the best of each class before the second of any. */
+/** Returns at most `limit` addresses out of a list sorted best first: the best of each class before the second of any. */
 export function someOfEachClass<Address extends Multiaddr>(
   addresses: readonly Address[],
   limit: number,
@@ -58,25 +57,25 @@ const notOwn: ReadonlySet<AddressClass> = new Set(['never', 'embedded'])
 const onlyHere: ReadonlySet<AddressClass> = new Set(['loopback', 'link-local'])
 
 /**
- * What libp2p knows of this host's addresses, by our rule. By its own, the public addresses of interfaces are left out until
- * somebody has confirmed them, which nobody does.
+ * This host's addresses as libp2p sees them, chosen by `ownAddresses`: libp2p itself leaves out public addresses of interfaces
+ * until somebody has confirmed them, which nobody does.
  */
 export class OwnAddresses {
   #components: OwnAddressesComponents | undefined
   readonly #learnt = new Map<AddressSource, () => Multiaddr[]>()
 
-  /** To be given to libp2p as a service, and `all` as its filter of announced addresses. */
+  /** Factory for libp2p's service; `all` is its filter of announced addresses. */
   readonly service = (components: OwnAddressesComponents): OwnAddresses => {
     this.#components = components
     return this
   }
 
-  /** From now on these count, too; they are verified, and name no peer. After a change, `changed` is to be called. */
+  /** Adds a source of verified addresses, which name no peer. `changed` is to be called after each change. */
   learnFrom(source: 'mapped' | 'observed', addresses: () => Multiaddr[]): void {
     this.#learnt.set(source, addresses)
   }
 
-  /** Tells the program, by libp2p's event `self:peer:update`, if they are others than before. */
+  /** Emits libp2p's event `self:peer:update` if the addresses have changed. */
   async changed(): Promise<void> {
     if (this.#components === undefined) return
     const { peerStore, peerId } = this.#components
@@ -93,7 +92,7 @@ export class OwnAddresses {
     return tcp?.value === undefined ? null : Number(tcp.value)
   }
 
-  /** Each ends in /p2p/PEERID. None before the host exists. */
+  /** Returns the addresses, each ending in /p2p/PEERID; none before the host exists. */
   all(): Multiaddr[] {
     return ownAddresses(this.#known())
   }

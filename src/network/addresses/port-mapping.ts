@@ -7,28 +7,28 @@ import type { UsableInterface } from '../interfaces.ts'
 import { classOfIp } from './address-class.ts'
 
 export interface PortMappingOptions {
-  /** TCP, on which this host listens. */
+  /** TCP port on which this host listens. */
   port: number
   interfaces: () => readonly UsableInterface[]
   clock: Clock
   log: Log
-  /** The addresses at which routers pass connections on to this host: called whenever that may have changed. */
+  /** Called with the mapped addresses whenever they may have changed. */
   onMapped: (addresses: Multiaddr[]) => void
-  /** The routers in the local networks that can be asked, until the signal aborts. */
+  /** Yields the routers of the local networks that support UPnP, until the signal aborts. */
   findGateways?: (options: { signal: AbortSignal }) => AsyncIterable<PortGateway>
 }
 
 export type PortGateway = Pick<Gateway, 'host' | 'map' | 'stop'>
 
 /**
- * Asks home routers to pass on what comes in at the port of this host, by UPnP. Everything goes on in the background; whatever
- * fails is tried again later. What a router agreed to ends after an hour unless it is asked again, and with this host.
+ * Maps this host's port on home routers by UPnP, in the background; what fails is tried again later. A mapping ends after an hour
+ * unless it is renewed, and with this host.
  */
 export class PortMapping {
   readonly #options: PortMappingOptions
   readonly #sleep: InterruptibleSleep
   readonly #stop = new AbortController()
-  /** Those that are told when this host stops. */
+  /** Routers whose mappings end when this host stops. */
   #gateways: PortGateway[] = []
   #running: Promise<void> | undefined
 
@@ -41,7 +41,7 @@ export class PortMapping {
     this.#running ??= this.#run()
   }
 
-  /** Another network has another router. */
+  /** Starts over: another network has another router. */
   networkChanged(): void {
     this.#sleep.interrupt()
   }
@@ -56,7 +56,7 @@ export class PortMapping {
   /** Never rejects. */
   async #run(): Promise<void> {
     const { signal } = this.#stop
-    // Whoever starts, pairs or sends now has more urgent things to do.
+    // A start, a pairing or a message sent now comes first.
     await this.#sleep.for(firstPauseMs, signal)
     while (!signal.aborted) {
       const mapped = await this.#mapAll().catch((error: unknown) => {
@@ -85,7 +85,8 @@ export class PortMapping {
       })
       if (address !== null) {
         mapped.push(address)
-        // The library gives back the port of this host, whichever it got: another device's, then.
+        // At its end the library unmaps this host's port number; if the router mapped another number, that would be another
+        // device's.
         if (address.toString().endsWith(`/tcp/${this.#options.port}`)) gateways.push(gateway)
         // The search for more takes seconds.
         this.#options.onMapped([...mapped])
@@ -96,7 +97,7 @@ export class PortMapping {
     return mapped
   }
 
-  /** Null for a router that is in none of our networks, or has no public address itself. */
+  /** Returns null for a router that is in none of our networks, or has no public address itself. */
   async #map(
     gateway: PortGateway,
     networks: readonly UsableInterface[],
@@ -122,7 +123,7 @@ export class PortMapping {
   }
 }
 
-/** Whether all its IPv4 addresses are such as routers translate. */
+/** Whether all IPv4 addresses of the networks are in ranges that routers translate. */
 function needsMapping(networks: readonly UsableInterface[]): boolean {
   const all = networks.flatMap(({ ipv4 }) => ipv4)
   return all.some((ip) => isBehindNat(ip)) && !all.some((ip) => classOfIp(ip) === 'public')
@@ -132,7 +133,7 @@ function isBehindNat(ip: string): boolean {
   return ['private', 'shared'].includes(classOfIp(ip))
 }
 
-/** Loaded only here: it takes longer than all the rest of a start. */
+/** Loads the library only here: that takes longer than the rest of a start. */
 async function* upnpGateways({ signal }: { signal: AbortSignal }): AsyncGenerator<PortGateway> {
   const { upnpNat } = await import('@achingbrain/nat-port-mapper')
   yield* upnpNat({ autoRefresh: false }).findGateways({ signal })
@@ -141,7 +142,7 @@ async function* upnpGateways({ signal }: { signal: AbortSignal }): AsyncGenerato
 const firstPauseMs = 1_000
 const searchMs = 6_000
 const leaveMs = 2_000
-/** The least that the library asks for. */
+/** Least lifetime that the library requests. */
 const lifetimeMs = 3_600_000
 const againMs = 25 * 60_000
 const maxGateways = 2

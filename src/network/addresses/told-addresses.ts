@@ -7,8 +7,8 @@ import { classOfAddress, type AddressClass } from './address-class.ts'
 import { usableElsewhere } from './own-addresses.ts'
 
 /**
- * Of this host's addresses, those that a peer may be told that is seen at an address of this class: those that reach as far, or
- * farther. Nobody on the internet learns of addresses in a home, and nobody in a provider's network.
+ * Returns the own addresses that a peer seen at an address of this class may learn: those of the same scope or a wider one.
+ * Addresses of a home never go to the internet, nor to a provider's network.
  */
 export function addressesFor(own: readonly Multiaddr[], seenAt: AddressClass | null): Multiaddr[] {
   const nearness = seenAt === null ? 0 : nearnessOf[seenAt]
@@ -18,13 +18,13 @@ export function addressesFor(own: readonly Multiaddr[], seenAt: AddressClass | n
   })
 }
 
-/** The same for those of whom nothing is known; a host that has nothing for them tells what it has. */
+/** Returns the addresses that an unknown peer may learn; all of them when none is of wide enough scope. */
 export function addressesForStrangers(own: readonly Multiaddr[]): Multiaddr[] {
   const far = addressesFor(own, 'public')
   return far.length > 0 ? far : usableElsewhere(own)
 }
 
-/** The greater, the fewer can use it. */
+/** Narrowness of each class's scope: the greater, the fewer peers can use it. */
 const nearnessOf: Record<AddressClass, number> = {
   public: 0,
   'global-ipv6': 0,
@@ -34,19 +34,19 @@ const nearnessOf: Record<AddressClass, number> = {
   'unique-local': 2,
   'link-local': 3,
   loopback: 4,
-  // Neither is an own address, and nobody is seen there.
+  // Classes without a use: neither own addresses nor source addresses of peers.
   embedded: 0,
   never: 0,
 }
 
 export interface TellingOptions {
-  /** Best first. */
+  /** Own addresses, best first. */
   own: () => Multiaddr[]
-  /** Who is told all that is of use on another machine, wherever it is seen. */
+  /** Whether the peer learns every address of use on another machine, wherever it is seen. */
   isTrusted: (peer: PeerId) => boolean
 }
 
-/** libp2p's identify, which by itself tells everybody the same. */
+/** Identify service that tells each peer the addresses in its scope; libp2p's tells all peers the same. */
 export function scopedIdentify({
   own,
   isTrusted,
@@ -69,7 +69,7 @@ export function scopedIdentify({
       )
     return create(
       withMembers(components, {
-        // What others observe is judged elsewhere: libp2p would take a relayed address that is told again for one to be doubted.
+        // Observed addresses are judged elsewhere: libp2p would demote a relayed address that is reported again to unverified.
         addressManager: withMembers(addressManager, { getAddresses: told, addObservedAddr: () => {} }),
         registrar: withMembers(registrar, { handle }),
       }),

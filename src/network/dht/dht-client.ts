@@ -4,7 +4,7 @@ import type { KadDHT } from '@libp2p/kad-dht'
 import type { Libp2p } from 'libp2p'
 import { untilAborted } from '../deadline.ts'
 
-/** What devices do with a DHT, whichever host it runs on. */
+/** DHT operations of a device, the same on every host. */
 export interface DhtClient {
   /**
    * Stores the record at the nodes closest to its key; resolves with how many have it. Ends at the signal, with as many as
@@ -12,11 +12,11 @@ export interface DhtClient {
    */
   publish(record: Uint8Array, routingKey: Uint8Array, options: { signal: AbortSignal }): Promise<number>
   /**
-   * The record of every node that has one, as the answers come in: whoever needs one need not wait for all. Their signatures
-   * are checked. Ends when all close nodes have answered, or at the signal.
+   * Yields the record of every node that has one, as the answers come in, so that a caller can use the first. Signatures are
+   * checked. Ends when all close nodes have answered, or at the signal.
    */
   lookup(routingKey: Uint8Array, options: { signal: AbortSignal }): AsyncIterable<Uint8Array>
-  /** How many DHT nodes can be asked. */
+  /** Number of DHT nodes that can be asked. */
   readonly nodes: number
   /** Calls back when there is another node, or one is back; the function returned stops it. */
   onNode(listener: () => void): () => void
@@ -25,7 +25,7 @@ export interface DhtClient {
 /** A host that has the service `dht`. */
 export type DhtHost = Pick<Libp2p<{ dht: KadDHT }>, 'services' | 'addEventListener' | 'removeEventListener'>
 
-/** `protocol`: the one that the host's DHT speaks. */
+/** Client of a host's DHT. `protocol`: the one that this DHT speaks. */
 export function dhtClient(host: DhtHost, protocol: string): DhtClient {
   const { dht } = host.services
   const routingTable = routingTableOf(dht)
@@ -54,7 +54,7 @@ export function dhtClient(host: DhtHost, protocol: string): DhtClient {
     },
 
     onNode(listener) {
-      // A node that comes back has lost what it stored, and is no news to the routing table.
+      // A node that comes back has lost its records, but is not new to the routing table.
       const onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => {
         if (detail.protocols.includes(protocol)) listener()
       }
@@ -75,14 +75,14 @@ function answerTo(question: 'PUT_VALUE' | 'GET_VALUE', event: QueryEvent): Uint8
   return event.record?.value ?? null
 }
 
-/** The events of a query, until it or the signal ends, even when the query itself is stuck; then it is told to end, too. */
+/** Yields a query's events until it or the signal ends, even when the query is stuck; the signal ends the query, too. */
 async function* bounded(
   query: (signal: AbortSignal) => AsyncIterable<QueryEvent>,
   signal: AbortSignal,
 ): AsyncGenerator<QueryEvent> {
   const own = new AbortController()
   const either = AbortSignal.any([signal, own.signal])
-  // Every request of the query listens to it.
+  // Every request of the query adds a listener.
   setMaxListeners(0, either)
   const events = query(either)[Symbol.asyncIterator]()
   try {
@@ -92,7 +92,7 @@ async function* bounded(
       yield next.value
     }
   } catch (error) {
-    // A query ends with an error when a node that is behind does not take the newest record: nothing to worry about here.
+    // A query ends with an error when a node with an older record does not take the newest: harmless here.
     if (!signal.aborted && !(error instanceof Error && error.name === 'QueryError')) throw error
   } finally {
     own.abort()
@@ -100,7 +100,7 @@ async function* bounded(
   }
 }
 
-/** Its type does not say so, but it tells when nodes come. */
+/** Routing table, which its type does not show to be the event target that tells when nodes come. */
 function routingTableOf(dht: KadDHT): EventTarget & { size: number } {
   const table = 'routingTable' in dht ? dht.routingTable : undefined
   if (!(table instanceof EventTarget) || !('size' in table))

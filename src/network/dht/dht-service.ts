@@ -23,7 +23,7 @@ export interface DhtServiceOptions {
   mode: 'client' | 'server'
   network: 'private' | 'public'
   clock: Clock
-  /** Of what a server stores. */
+  /** Limits of a server's record store. */
   limits?: RecordLimits
   /** Whether peers at addresses of private networks count. @default true on a private network, false on the public one */
   privateAddresses?: boolean
@@ -47,7 +47,7 @@ export function dhtService(options: DhtServiceOptions): (components: KadDHTCompo
     initialQuerySelfInterval: 500,
     alpha: parallelRequests,
     disjointPaths,
-    // Whoever does not answer must not hold a query up.
+    // A node that does not answer must not hold up a query.
     networkDialTimeout: { minTimeout: 2_000, maxTimeout: 6_000 },
   })
   return (components) => {
@@ -77,14 +77,14 @@ const namedPeers = {
   private: { perAnswerer: 8, inAll: 48 },
   public: { perAnswerer: 20, inAll: 200 },
 }
-/** A record, and twenty peers with a hundred addresses each. */
+/** Size of a record, and twenty peers with a hundred addresses each. */
 const maxAnswerBytes = 131_072
 /** Kademlia's alpha, for each of the paths. */
 const parallelRequests = 3
 /** Paths that share no node, so that a few hostile nodes do not end a lookup. */
 const disjointPaths = 3
 
-/** Refuses what is too large before it is parsed. */
+/** Refuses an oversized record before it is parsed. */
 async function validate(key: Uint8Array, value: Uint8Array): Promise<void> {
   if (value.length > maxRecordLength) throw new Error('the record is too large')
   await ipnsValidator(key, value)
@@ -92,7 +92,7 @@ async function validate(key: Uint8Array, value: Uint8Array): Promise<void> {
 
 type Registrar = KadDHTComponents['registrar']
 
-/** While a request is handled, the record store can see whose it is. */
+/** Lets the record store see whose request is being handled. */
 function rememberingRegistrar(registrar: Registrar): Registrar {
   return new Proxy(registrar, {
     get(target, name) {

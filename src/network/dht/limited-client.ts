@@ -1,11 +1,11 @@
 import type { DhtClient } from './dht-client.ts'
 
-/** The same DHT, asked by at most so many queries at once: the others wait for their turn. */
+/** Limits a client to so many queries at once; the others wait for their turn. */
 export function limitedClient(client: DhtClient, maxQueries: number): DhtClient {
   let running = 0
   const waiting = new Set<() => void>()
 
-  /** Resolves with whether there is a turn, before the signal aborts. */
+  /** Resolves with true when it is this query's turn, with false when the signal aborts first. */
   const turn = (signal: AbortSignal): Promise<boolean> =>
     new Promise((resolve) => {
       const decide = (): void => {

@@ -2,21 +2,21 @@ import type { PeerId } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
 
 export interface NamedPeersLimits {
-  /** Of one DHT node's names, so many may be unproven at once. */
+  /** Most unproven peers named by one DHT node at a time. */
   perAnswerer: number
-  /** The same of all DHT nodes' names together. */
+  /** Most unproven peers named by all DHT nodes together. */
   inAll: number
 }
 
 /**
- * DHT nodes answer every question with other nodes that are to be asked, too. js-libp2p's DHT remembers and dials all of
- * them, however many: one hostile node could have us dial thousands of addresses of its choice, and keep us from those that
- * matter. So whoever names peers has a few on credit, and gets more as these prove to be there.
+ * Limits dials to peers that DHT nodes name in their answers. js-libp2p's DHT remembers and dials all of them, however many: one
+ * hostile node could have us dial thousands of addresses of its choice, and keep us from those that matter. So each node may name
+ * a few peers on credit, and more as these prove to be there.
  */
 export class NamedPeers {
   readonly #clock: Clock
   readonly #limits: NamedPeersLimits
-  /** Not proven yet, oldest first. */
+  /** Unproven peers, oldest first. */
   readonly #unproven = new Map<string, { answerer: string; untilMs: number }>()
 
   constructor(clock: Clock, limits: NamedPeersLimits) {
@@ -34,7 +34,7 @@ export class NamedPeers {
     return true
   }
 
-  /** This peer is there and speaks the protocol. */
+  /** Ends the credit on a peer that is there and speaks the protocol. */
   proven(peer: string): void {
     this.#unproven.delete(peer)
   }
@@ -48,9 +48,9 @@ export class NamedPeers {
   }
 }
 
-/** How long a peer that does not answer counts against whoever named it. */
+/** Lifetime of the credit on a peer that does not answer. */
 const creditMs = 60_000
-/** More addresses of one peer are left out. */
+/** Most addresses used of one peer; the others are left out. */
 const maxAddresses = 16
 
 interface PeerEvent {
@@ -61,13 +61,13 @@ interface PeerEvent {
 
 type SendRequest = (...args: unknown[]) => AsyncGenerator<PeerEvent>
 
-/** What is used of the DHT's network, which its type does not show. */
+/** Members of the DHT's network that its type does not show. */
 interface DhtNetwork {
   sendRequest: SendRequest
   safeDispatchEvent: (type: string, init?: { detail: unknown }) => boolean
 }
 
-/** Has a DHT hear of named peers only as far as they are admitted; `isConnected` ones are in any case. */
+/** Makes a DHT heed only the named peers that are admitted; `isConnected` ones always are. */
 export function limitNamedPeers(
   dht: object,
   named: NamedPeers,
@@ -76,7 +76,7 @@ export function limitNamedPeers(
   const network = networkOf(dht)
   const sendRequest = network.sendRequest.bind(network)
   const dispatch = network.safeDispatchEvent.bind(network)
-  // It would tell of every peer as soon as the answer is there: the admitted ones are told of below.
+  // The event for every peer of the answer is suppressed; admitted ones are dispatched below.
   network.safeDispatchEvent = (type, init) => type === 'peer' || dispatch(type, init)
   network.sendRequest = async function* (...args) {
     for await (const event of sendRequest(...args)) {

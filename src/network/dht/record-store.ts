@@ -9,13 +9,13 @@ import { maxRecordLength } from '../../pairing/rendezvous-record.ts'
 import { networkOf } from '../network-of.ts'
 import { StoreQuota, type RecordLimits, type Writer } from './store-quota.ts'
 
-/** Whose request is being handled: the DHT does not tell its datastore. */
+/** Connection of the request being handled, which the DHT does not pass to its datastore. */
 export const servedConnection = new AsyncLocalStorage<Connection>()
 
 /**
- * Where a DHT server keeps records; nothing else is kept at all. js-libp2p's DHT compares nothing on a PUT, so an old record
- * would replace a newer one: here it is refused, as is one that is too large, of another kind, or one too many from the same
- * place. Whether the signature is right, the DHT's validator has checked before. PROTOCOL.md, 'Rendezvous record'.
+ * Datastore of a DHT server, for records only. js-libp2p's DHT compares nothing on a PUT, so an old record would replace a newer
+ * one: here it is refused, as is one that is too large, of another kind, or one too many from the same place. The DHT's validator
+ * has checked the signature before. PROTOCOL.md, 'Rendezvous record'.
  */
 export class RecordStore extends BaseDatastore {
   readonly #records = new Map<string, Uint8Array>()
@@ -26,7 +26,7 @@ export class RecordStore extends BaseDatastore {
     this.#quota = new StoreQuota(clock, limits)
   }
 
-  /** How many records there are. */
+  /** Number of records. */
   get size(): number {
     return this.#records.size
   }
@@ -79,7 +79,7 @@ export class RecordStore extends BaseDatastore {
 }
 
 /**
- * Of a record under an Ed25519 key, which is all that is kept. The DHT's own checks are no help here: it looks up the
+ * Parses a record under an Ed25519 key, the only kind that is kept. The DHT's own checks are no help here: it looks up the
  * validator of `/constructor/...` in a plain object, finds one, and stores what it is given.
  */
 function parseRecord(name: string, bytes: Uint8Array): { key: Uint8Array; value: Uint8Array } {
@@ -92,7 +92,7 @@ function parseRecord(name: string, bytes: Uint8Array): { key: Uint8Array; value:
   return { key, value }
 }
 
-/** `/ipns/`, the identity multihash of 36 bytes, the protobuf head of an Ed25519 key of 32 bytes. */
+/** Prefix of a key: `/ipns/`, the identity multihash of 36 bytes, the protobuf head of an Ed25519 key of 32 bytes. */
 const ed25519Key = Uint8Array.from([...Buffer.from('/ipns/'), 0x00, 0x24, 0x08, 0x01, 0x12, 0x20])
 
 function writer(): Writer {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../api.ts'
 
 export interface RecordLimits {
-  /** Records kept, of all together; beyond, the address that has most loses its oldest. @default 20_000 */
+  /** Records kept in all; beyond, the address with the most loses its oldest. @default 20_000 */
   records?: number
   /** Different records that one peer may have here. @default 32 */
   recordsPerPeer?: number
@@ -9,14 +9,14 @@ export interface RecordLimits {
   recordsPerAddress?: number
   /** Writes of one peer in a minute. @default 60 */
   writesPerMinute?: number
-  /** How long a record is kept after it was written. @default 48 h */
+  /** Lifetime of a record after it was written. @default 48 h */
   lifetimeMs?: number
 }
 
-/** Who writes a record. */
+/** Writer of a record. */
 export interface Writer {
   peer: string
-  /** Its network address. */
+  /** IP address. */
   address: string
 }
 
@@ -24,11 +24,11 @@ interface Entry extends Writer {
   atMs: number
 }
 
-/** Who has how many records in the store, since when, and whether they may write another one. */
+/** Accounts for the records of each writer in the store, and decides whether it may write another. */
 export class StoreQuota {
   readonly #clock: Clock
   readonly #limits: Required<RecordLimits>
-  /** Written longest ago first. */
+  /** Entries, the one written longest ago first. */
   readonly #entries = new Map<string, Entry>()
   readonly #perPeer = new Map<string, number>()
   readonly #perAddress = new Map<string, number>()
@@ -45,7 +45,7 @@ export class StoreQuota {
     return this.#entries.size
   }
 
-  /** Counts a record that is about to be written; throws when it may not be. Returns those that have to go for it. */
+  /** Counts a record about to be written; throws when a quota forbids it. Returns the keys of records to evict for it. */
   admit(key: string, { peer, address }: Writer): string[] {
     const { recordsPerPeer, recordsPerAddress, writesPerMinute, records } = this.#limits
     const nowMs = this.#clock.monotonic()
@@ -58,7 +58,7 @@ export class StoreQuota {
       add(this.#writes, peer, 1)
     }
     const before = this.#entries.get(key)
-    // Whoever wrote a record first stays the one it counts for: others may repeat it, and must not use up a quota so.
+    // A record counts for its first writer: repeats by others use up no quota.
     const owner = before ?? { peer, address }
     if (before === undefined && peer !== 'self') {
       if (count(this.#perPeer, peer) >= recordsPerPeer) throw new Error('too many records of this peer')
@@ -83,7 +83,7 @@ export class StoreQuota {
     add(this.#perAddress, entry.address, -1)
   }
 
-  /** Forgets those whose time is over, and returns them. */
+  /** Forgets expired records, and returns their keys. */
   expire(): string[] {
     const expired: string[] = []
     const bornBy = this.#clock.monotonic() - this.#limits.lifetimeMs

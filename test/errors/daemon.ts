@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { createNode } from '../../../src/node.ts'
-import { device, localPlace, type TestDevice } from '../../device.ts'
-import { RunningProcess } from '../../lab/process.ts'
+import { createNode } from '../../src/node.ts'
+import { device, localPlace, type TestDevice } from '../device.ts'
+import { RunningProcess } from '../lab/process.ts'
 import {
   asCommand,
   entryPoint,

@@ -1,6 +1,6 @@
 import { chown } from 'node:fs/promises'
-import { runProcess } from '../../lab/process.ts'
-import { whyNoLab } from '../../lab/requirements.ts'
+import { runProcess } from '../lab/process.ts'
+import { whyNoLab } from '../lab/requirements.ts'
 import { entryPoint } from './situation.ts'
 
 /** What some situations need of the machine, and why it is not there: a sentence, or false when it is. */

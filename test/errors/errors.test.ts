@@ -5,13 +5,13 @@ import { after, describe, test, type TestContext } from 'node:test'
 import { exitCodeOf } from '../../src/cli/exit-codes.ts'
 import { errorCodes } from '../../src/errors.ts'
 import { device, pairDevices } from '../device.ts'
-import { commandLineSituations } from './errors/command-line.ts'
-import { daemonSituations } from './errors/daemon.ts'
-import { dataSituations } from './errors/data.ts'
-import { deviceSituations, Household } from './errors/devices.ts'
-import { whyNoNamespaces } from './errors/machine.ts'
-import { Hosts, networkSituations } from './errors/network.ts'
-import { Couple, pairingSituations } from './errors/pairing.ts'
+import { commandLineSituations } from './command-line.ts'
+import { daemonSituations } from './daemon.ts'
+import { dataSituations } from './data.ts'
+import { deviceSituations, Household } from './devices.ts'
+import { whyNoNamespaces } from './machine.ts'
+import { Hosts, networkSituations } from './network.ts'
+import { Couple, pairingSituations } from './pairing.ts'
 import {
   type Form,
   newDirectory,
@@ -19,9 +19,9 @@ import {
   removeDirectories,
   type Situations,
   spacedock,
-} from './errors/situation.ts'
-import { readTables } from './errors/table.ts'
-import { checkTold } from './errors/told.ts'
+} from './situation.ts'
+import { readTables } from './table.ts'
+import { checkTold } from './told.ts'
 
 /** docs/errors.md is read, and every row of it made to happen with real processes. */
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { device, localPlace, pairDevices, type TestDevice } from '../../device.ts'
+import { device, localPlace, pairDevices, type TestDevice } from '../device.ts'
 import { withDaemon } from './daemon.ts'
 import { atTerminal, inBothForms, type Situation, type Situations, spacedock } from './situation.ts'
 

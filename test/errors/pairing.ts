@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
-import { SpacedockError } from '../../../src/errors.ts'
-import { createNode } from '../../../src/node.ts'
-import { device, localPlace, type TestDevice } from '../../device.ts'
-import { LeapingClock } from '../../leaping-clock.ts'
-import { foreignHost } from '../../network/real-hosts.ts'
+import { SpacedockError } from '../../src/errors.ts'
+import { createNode } from '../../src/node.ts'
+import { device, localPlace, type TestDevice } from '../device.ts'
+import { LeapingClock } from '../leaping-clock.ts'
+import { foreignHost } from '../network/real-hosts.ts'
 import { asCommand, newDirectory, type Situations, spacedock } from './situation.ts'
 
 /** A pairing that comes to nothing. */

@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { SpacedockError } from '../../../src/errors.ts'
-import { localPlace } from '../../device.ts'
-import type { Finished, Place } from '../../lab/process.ts'
+import type { SpacedockError } from '../../src/errors.ts'
+import { localPlace } from '../device.ts'
+import type { Finished, Place } from '../lab/process.ts'
 
 /** `json`: with --json, for programs. `text`: for people. */
 export type Form = 'json' | 'text'
@@ -37,7 +37,7 @@ export interface CommandOptions {
   by?: readonly string[]
 }
 
-export const entryPoint = fileURLToPath(new URL('../../../bin/spacedock.js', import.meta.url))
+export const entryPoint = fileURLToPath(new URL('../../bin/spacedock.js', import.meta.url))
 
 /** Makes a process believe that its standard input is a terminal. */
 export const atTerminal = {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { device } from '../../device.ts'
-import { createLab, type Lab } from '../../lab/lab.ts'
+import { device } from '../device.ts'
+import { createLab, type Lab } from '../lab/lab.ts'
 import { asAnotherUser, whyNoNamespaces, whyNoOtherUser } from './machine.ts'
 import {
   type Form,

@@ -1,7 +1,7 @@
 import { chmod, cp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openStore } from '../../../src/store/store.ts'
-import { activeRecord, alice, execute } from '../../store/fixtures.ts'
+import { openStore } from '../../src/store/store.ts'
+import { activeRecord, alice, execute } from '../store/fixtures.ts'
 import { asAnotherUser, whyNoOtherUser, whyNotRoot } from './machine.ts'
 import {
   asCommand,
@@ -15,7 +15,7 @@ import {
   type Situations,
   spacedock,
 } from './situation.ts'
-import { runProcess } from '../../lab/process.ts'
+import { runProcess } from '../lab/process.ts'
 
 /** A data directory that is damaged, or cannot be used. */
 

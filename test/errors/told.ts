@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { withCommandHint } from '../../../src/cli/command-hints.ts'
-import { exitCodeOf } from '../../../src/cli/exit-codes.ts'
+import { withCommandHint } from '../../src/cli/command-hints.ts'
+import { exitCodeOf } from '../../src/cli/exit-codes.ts'
 import type { Form, Outcome } from './situation.ts'
 
 export interface Expected {

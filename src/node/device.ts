@@ -1,0 +1,282 @@
+import type {
+  ByteStream,
+  CallOptions,
+  Clock,
+  ConnectionPath,
+  Device,
+  DeviceFailure,
+  DeviceInfo,
+  DeviceState,
+  ErrorSchemas,
+  EventProtocol,
+  MessageContent,
+  PingResult,
+  Protocol,
+  RequestOptions,
+  SendOptions,
+  SendResult,
+  StreamProtocol,
+} from '../api.ts'
+import { pause } from '../clock.ts'
+import { SpacedockError } from '../errors.ts'
+import { checkOptions, type OptionNames } from '../known-options.ts'
+import { callProtocol, checkEvent, openProtocolStream } from '../network/application-protocols.ts'
+import { untilAborted } from '../network/deadline.ts'
+import type { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
+import type { Session } from '../network/session/session.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import type { MessagingService } from '../protocols/messaging.ts'
+import { versionsProtocol } from '../protocols/versions.ts'
+import { deviceIdOf } from '../store/device-id.ts'
+import type { Store } from '../store/store.ts'
+
+export interface DeviceParts {
+  /** Throws `closed` when the node is. */
+  requireOpen: () => void
+  store: Store
+  clock: Clock
+  supervisor: ConnectionSupervisor
+  messaging: MessagingService
+  onRenamed: (device: DeviceInfo) => void
+}
+
+const infoKeys = Object.keys({
+  id: true,
+  name: true,
+  peerId: true,
+  state: true,
+  needsPairing: true,
+  path: true,
+  limited: true,
+  address: true,
+  lastSeen: true,
+  roundTripMs: true,
+  connectedSince: true,
+  lastFailure: true,
+} satisfies Record<keyof DeviceInfo, true>) as (keyof DeviceInfo)[]
+
+const callOptionNames: OptionNames<CallOptions> = { signal: true }
+const requestOptionNames: OptionNames<RequestOptions> = { ...callOptionNames, timeoutMs: true }
+const sendOptionNames: OptionNames<SendOptions> = { ...callOptionNames, expiresInMs: true }
+
+/** Longest wait of a call for a device that is only just being connected. */
+const connectPatienceMs = 3_000
+
+/**
+ * One device of this node, as the application has it and all that can be done with it. It looks everything up when asked, so that it
+ * is never out of date. What it says of the device are its own enumerable properties and all that a copy of it holds, whether by
+ * spreading, `structuredClone` or as JSON: a DeviceInfo.
+ */
+export class KnownDevice implements Device {
+  declare readonly id: string
+  declare readonly name: string
+  declare readonly peerId: PeerId
+  declare readonly state: DeviceState
+  declare readonly needsPairing: DeviceInfo['needsPairing']
+  declare readonly path: ConnectionPath | null
+  declare readonly limited: boolean
+  declare readonly address: string | null
+  declare readonly lastSeen: string | null
+  declare readonly roundTripMs: number | null
+  declare readonly connectedSince: string | null
+  declare readonly lastFailure: DeviceFailure | null
+  readonly #peer: PeerId
+  readonly #parts: DeviceParts
+  /** Handover of the event that was emitted last; the next one waits for it. */
+  #emitting: Promise<void> = Promise.resolve()
+
+  constructor(peer: PeerId, parts: DeviceParts) {
+    this.#peer = peer
+    this.#parts = parts
+    for (const key of infoKeys) {
+      Object.defineProperty(this, key, { enumerable: true, get: () => this.#describe()[key] })
+    }
+  }
+
+  async send(content: MessageContent, options: SendOptions = {}): Promise<SendResult> {
+    checkOptions(options, sendOptionNames, 'send')
+    const { signal, expiresInMs } = options
+    this.requirePaired()
+    signal?.throwIfAborted()
+    // The message is kept from here on; calling off means not to wait for it any longer.
+    const connected = (): Promise<void> => this.#untilConnected(signal)
+    return this.#parts.messaging.send(this.#peer, content, { connected, signal, expiresInMs })
+  }
+
+  async request<Request, Response, Errors extends ErrorSchemas>(
+    protocol: Protocol<Request, Response, Errors>,
+    request: Request,
+    options: RequestOptions = {},
+  ): Promise<Response> {
+    checkOptions(options, requestOptionNames, 'request')
+    const { signal, timeoutMs } = options
+    if (timeoutMs !== undefined && !(timeoutMs > 0)) {
+      throw new SpacedockError('invalid-argument', 'A request needs a timeout of more than 0 ms.', {
+        hint: 'Give timeoutMs in milliseconds, or Infinity.',
+      })
+    }
+    await this.#untilReachable(signal)
+    const given = { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) }
+    return callProtocol(protocol, request, async (call) => this.#session().request(call, given))
+  }
+
+  async openStream<Request, Errors extends ErrorSchemas>(
+    protocol: StreamProtocol<Request, Errors>,
+    request: Request,
+    options: CallOptions = {},
+  ): Promise<ByteStream> {
+    checkOptions(options, callOptionNames, 'openStream')
+    const { signal } = options
+    await this.#untilReachable(signal)
+    const given = signal === undefined ? {} : { signal }
+    return openProtocolStream(protocol, request, async (call, translation) =>
+      this.#session().openStream(call, { ...given, ...translation }),
+    )
+  }
+
+  async emit<Event>(protocol: EventProtocol<Event>, event: Event, options: CallOptions = {}): Promise<void> {
+    checkOptions(options, callOptionNames, 'emit')
+    const { signal } = options
+    const before = this.#emitting
+    const handing = (async () => {
+      await this.#untilReachable(signal)
+      const checked = await checkEvent(protocol, event)
+      await before
+      signal?.throwIfAborted()
+      return {
+        sent: this.#session().emit({ name: protocol.name, version: protocol.version, value: checked }),
+      }
+    })()
+    this.#emitting = settled(handing)
+    const { sent } = await handing
+    await (signal === undefined ? sent : untilAborted(sent, signal))
+  }
+
+  async versionsOf(name: string, options: CallOptions = {}): Promise<number[]> {
+    checkOptions(options, callOptionNames, 'versionsOf')
+    const protocol = versionsProtocol(() => [])
+    return this.request(protocol, { name }, options)
+  }
+
+  async ping(options: CallOptions = {}): Promise<PingResult> {
+    checkOptions(options, callOptionNames, 'ping')
+    const { signal } = options
+    await this.#untilReachable(signal)
+    const session = this.#session()
+    const roundTripMs = await session.ping(signal === undefined ? {} : { signal }).catch((error: unknown) => {
+      // No answer came until the session was given up, or at all.
+      const isAway = error instanceof SpacedockError && ['interrupted', 'timed-out'].includes(error.code)
+      throw isAway ? this.#offline(error) : error
+    })
+    const { path, address } = this.#describe()
+    return {
+      roundTripMs,
+      path: path ?? 'direct',
+      address: address ?? session.connection.remoteAddr.toString(),
+    }
+  }
+
+  async rename(name: string): Promise<void> {
+    this.#parts.requireOpen()
+    // A device that does not know this one any more keeps its name, and may be given another.
+    const state = this.#parts.store.trust.get(this.#peer)?.state
+    if (state === undefined || state === 'revoked') throw this.#notPaired()
+    this.#parts.onRenamed(this.#parts.store.registry.rename(this.#peer, name))
+  }
+
+  /** The tombstone is durable and every connection closed when this resolves; a device that is there knows it. */
+  async revoke(): Promise<void> {
+    this.#parts.requireOpen()
+    const { store, supervisor, messaging } = this.#parts
+    try {
+      store.registry.revoke(this.#peer)
+    } finally {
+      // Done also when only the identity's file could not be written after the tombstone.
+      const record = store.trust.get(this.#peer)
+      if (record?.state === 'revoked') {
+        messaging.dropped(this.#peer, this.#notPaired())
+        await supervisor.drop(this.#peer, record.farewell)
+      }
+    }
+  }
+
+  /** Throws `not-paired`, or `closed`. */
+  requirePaired(): void {
+    this.#parts.requireOpen()
+    if (this.#parts.store.trust.get(this.#peer)?.state !== 'active') throw this.#notPaired()
+  }
+
+  #describe(): DeviceInfo {
+    const id = deviceIdOf(this.#peer)
+    const gone: DeviceInfo = {
+      id,
+      name: id,
+      peerId: this.#peer,
+      state: 'revoked',
+      needsPairing: null,
+      path: null,
+      limited: false,
+      address: null,
+      lastSeen: null,
+      roundTripMs: null,
+      connectedSince: null,
+      lastFailure: null,
+    }
+    return this.#parts.store.registry.get(this.#peer) ?? gone
+  }
+
+  #notPaired(): SpacedockError {
+    const { name, needsPairing } = this.#describe()
+    const why =
+      needsPairing === 'revoked'
+        ? `The device "${name}" has ended the pairing.`
+        : needsPairing === 'unknown'
+          ? `The device "${name}" does not know this one any more.`
+          : `The device "${name}" is not paired with this one any more.`
+    return new SpacedockError('not-paired', why, {
+      hint: 'Pair the two devices again.',
+    })
+  }
+
+  /** Rejects with `not-paired`, `closed`, `offline` or the signal's reason. */
+  async #untilReachable(signal: AbortSignal | undefined): Promise<void> {
+    this.requirePaired()
+    signal?.throwIfAborted()
+    await this.#untilConnected(signal)
+    signal?.throwIfAborted()
+    this.#session()
+  }
+
+  /** Session in use at this moment: it may be another one after the next `await`. Throws `closed` or `offline`. */
+  #session(): Session {
+    this.#parts.requireOpen()
+    const session = this.#parts.supervisor.sessionOf(this.#peer)
+    if (session !== undefined) return session
+    throw this.#offline()
+  }
+
+  #offline(cause?: Error): SpacedockError {
+    return new SpacedockError('offline', `The device "${this.#describe().name}" is not connected.`, {
+      hint: 'Check that it is on, that Spacedock runs on it, and that both devices are on the same network.',
+      cause,
+    })
+  }
+
+  /** Waits for a device of which it is not known yet whether it is there: just paired, or this node just started. */
+  async #untilConnected(signal: AbortSignal | undefined): Promise<void> {
+    const { registry } = this.#parts.store
+    if (registry.get(this.#peer)?.state !== 'paired') return
+    const known = new AbortController()
+    const stop = registry.onChange((_, device) => {
+      if (device.peerId === this.#peer && device.state !== 'paired') known.abort()
+    })
+    const ends = signal === undefined ? [known.signal] : [known.signal, signal]
+    await pause(this.#parts.clock, connectPatienceMs, AbortSignal.any(ends))
+    stop()
+  }
+}
+
+/** Resolves when the promise has settled, either way. */
+async function settled(promise: Promise<unknown>): Promise<void> {
+  await Promise.allSettled([promise])
+}
