@@ -35,7 +35,7 @@ export async function* newerRecords(
   try {
     const routingKey = await rendezvousRoutingKey(keys)
     for await (const encoded of client.lookup(routingKey, { signal: looking.signal })) {
-      // Most nodes hold the same.
+      // Copies are skipped: most nodes hold the same record.
       const text = Buffer.from(encoded).toString('base64')
       if (seen.has(text)) continue
       seen.add(text)

@@ -40,7 +40,7 @@ export class ByteReceiver {
         pull: (controller) => this.#pull(controller),
         cancel: (reason) => this.#cancelled(reason),
       },
-      // Nothing is pulled before the application reads, since credit is given for what was read.
+      // Pulls wait for the application to read, since credit is given for what was read.
       { highWaterMark: 0 },
     )
   }

@@ -180,7 +180,7 @@ export class ByteStreams {
     void this.#run(opened, name, version, rest.slice())
   }
 
-  /** Never rejects. */
+  /** Runs the handler of a stream. Never rejects. */
   async #run(opened: ByteChannel, name: string, version: number, body: Uint8Array): Promise<void> {
     const { signal } = opened
     this.#handlers++

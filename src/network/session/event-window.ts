@@ -115,14 +115,14 @@ export class EventWindow {
     if (this.isIdle) this.#options.onIdle()
   }
 
-  /** Never rejects. */
+  /** Waits for an event to be handled, then gives its credit back. Never rejects. */
   async #finishLine(key: string, line: Promise<void>, cost: number): Promise<void> {
     await line
     if (this.#lines.get(key) === line) this.#lines.delete(key)
     this.#handled(cost)
   }
 
-  /** Never rejects. */
+  /** Handles an event after the one before it. Never rejects. */
   async #handle(
     name: string,
     version: number,

@@ -154,7 +154,7 @@ export class InboundRequests {
     void this.#answer(channel, running, body).then(ended.resolve)
   }
 
-  /** Never rejects. */
+  /** Runs the handler and queues its answer. Never rejects. */
   async #answer(channel: number, { controller, ...asked }: Running, body: Uint8Array): Promise<void> {
     const { signal } = controller
     const { name, version } = asked

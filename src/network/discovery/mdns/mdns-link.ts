@@ -14,7 +14,7 @@ export interface LinkOptions {
   clock: Clock
   random: () => number
   send(packet: Packet): void
-  /** Our records; undefined while there is no address to announce. */
+  /** Returns our records; undefined while there is no address to announce. */
   announcement(): Packet | undefined
   /** Peers whose answers this link need not hear again. */
   known(): KnownPeer[]

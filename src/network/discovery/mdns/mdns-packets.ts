@@ -59,7 +59,7 @@ export type HeardPacket =
       kind: 'query'
       asksForPeers: boolean
       asksForServices: boolean
-      /** More known answers follow in the next packet. */
+      /** Whether more known answers follow in the next packet. */
       truncated: boolean
       /** Known answers in the order of the packet. Ours begin with the sender itself, so that one knows whose packet it is. */
       known: KnownPeer[]

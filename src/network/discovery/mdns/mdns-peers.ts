@@ -36,7 +36,7 @@ export class PeerTable {
   heard(name: string, sighting: Sighting, ttlSeconds: number, nowMs: number): void {
     const lifetimeMs = Math.min(ttlSeconds, longestLifetimeSeconds) * 1_000
     const key = `${sighting.interface} ${sighting.peerId}`
-    this.#entries.delete(key) // to the end of the order
+    this.#entries.delete(key) // moves it to the end of the order
     this.#entries.set(key, { ...sighting, name, lifetimeMs, expiresAtMs: nowMs + lifetimeMs })
     if (this.#entries.size <= this.#capacity) return
     const [oldest] = this.#entries.keys()
