@@ -2,17 +2,17 @@ import type { ReadableStream, WritableStream } from 'node:stream/web'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { NodeMetrics } from './metrics.ts'
 
-/** The library's public types. `createNode` in node.ts makes them real. */
+/** Public types of the library. `createNode` in node.ts makes them real. */
 
-/** What `createNode` takes. */
+/** Options of `createNode`. */
 export interface NodeOptions {
   /** Directory for the identity, the trust and the messages; made with mode 0700 when it does not exist. */
   dataDir: string
   /** This device's name as other people's screens show it. Kept; without one, the host name. */
   name?: string
   /**
-   * Names of the network interfaces to use, such as `eth0`: at least one, and none that this system has not. One that is down is used
-   * when it is up. Default: every usable one; loopback only when there is no other.
+   * Names of the network interfaces to use, such as `eth0`: at least one, and none that this system has not. One that is down is
+   * used when it is up. Default: every usable one; loopback only when there is no other.
    */
   interfaces?: string[]
   /** TCP port to listen on. Default: 28417, or a random one where that is taken at the first start; then kept. A port given here that is in use is an error. */
@@ -43,23 +43,23 @@ export interface NodeOptions {
   dht?: 'private' | 'public'
   /** Multiaddrs by which the public DHT is entered. @default libp2p's bootstrap nodes */
   dhtBootstrap?: string[]
-  /** How many messages are kept, and for how long. */
+  /** Limits of the boxes: number of messages, and time they are kept. */
   messages?: MessageLimits
   /**
-   * Called with the node before it connects to any device: what is registered here, handlers, event listeners, subscriptions, misses
-   * nothing. After a restart, other devices may ask within milliseconds; who calls `handle` only when `createNode` has resolved lets
-   * them meet `unknown-protocol`. What it throws, `createNode` rejects with.
+   * Called with the node before it connects to any device: handlers, event listeners and subscriptions registered here miss
+   * nothing. After a restart, other devices may ask within milliseconds; a `handle` called only when `createNode` has resolved
+   * lets them meet `unknown-protocol`. An error thrown here rejects `createNode`.
    */
   setUp?: (node: SpacedockNode) => void
-  /** Where structured log lines go. Never holds words or keys. @default nowhere */
+  /** Receives structured log lines, which never hold words or keys. @default nowhere */
   log?: Log
-  /** For tests. `spacedock/testing` simulates the whole machine, its network and its disk too. @default the system's */
+  /** Clock for tests. `spacedock/testing` simulates the whole machine, its network and its disk too. @default the system's */
   clock?: Clock
 }
 
-/** How many messages a node keeps, and for how long: whole numbers above 0 for messages and bytes, any above 0 for days. */
+/** Limits of a node's messages: whole numbers above 0 for messages and bytes, any above 0 for days. */
 export interface MessageLimits {
-  /** Messages that the inbox keeps; when there are more, the oldest go as new ones arrive. @default 10_000 */
+  /** Number of messages that the inbox keeps; when there are more, the oldest go as new ones arrive. @default 10_000 */
   inboxMessages?: number
   /** Bytes of all of them together, at least 1_048_576. @default 268_435_456 */
   inboxBytes?: number
@@ -69,24 +69,24 @@ export interface MessageLimits {
   outboxDays?: number
 }
 
-/** Where a node gets the time from. */
+/** Source of the time of a node. */
 export interface Clock {
-  /** Monotonic milliseconds: for deadlines and lifetimes. */
+  /** Returns monotonic milliseconds: for deadlines and lifetimes. */
   monotonic(): number
-  /** Wall clock, milliseconds since the epoch: for what people read. */
+  /** Returns the wall clock, milliseconds since the epoch: for what people read. */
   wall(): number
-  /** Monotonic milliseconds that go on while the machine sleeps: how long messages have waited. @default `monotonic` */
+  /** Returns monotonic milliseconds that go on while the machine sleeps: how long messages have waited. @default `monotonic` */
   sinceBoot?(): number
   /** Calls back once after this many milliseconds, unless the function returned is called first. Keeps no process alive. */
   after(delayMs: number, callback: () => void): () => void
 }
 
-/** How much a log line matters, the least first. */
+/** Weight of a log line, the least first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 /** Takes a log line: `event` is a name such as `session.started`, `fields` are its details, fit for JSON but for an `error`. */
 export type Log = (level: LogLevel, event: string, fields?: Record<string, unknown>) => void
 
-/** How things stand with a device. */
+/** State of a device. */
 export type DeviceState =
   /** seen on the network, not paired */
   | 'discovered'
@@ -100,115 +100,124 @@ export type DeviceState =
   | 'needs-pairing'
   | 'revoked'
 
-/** How two devices are connected: `relayed` over a third machine, which sees that they talk and not what is said. */
+/** Connection of two devices: `relayed` over a third machine, which sees that they talk and not what is said. */
 export type ConnectionPath = 'direct' | 'relayed'
 
-/** A plain description of a device, as `devices` prints it. */
+/** Plain description of a device, as `devices` prints it. */
 export interface DeviceInfo {
-  /** 16 characters, derived from the peer id. */
+  /** Device id: 16 characters, derived from the peer id. */
   id: string
-  /** The name that it has here: what it calls itself, another one where two would be the same, or what `rename` said. */
+  /** Name that it has here: the one it calls itself, another one where two would be the same, or the one that `rename` gave. */
   name: string
-  /** libp2p's id of its key, base58btc: what tells it from all others. */
+  /** Peer id of its key in libp2p's form, base58btc: tells it from all others. */
   peerId: string
-  /** How things stand with it. */
+  /** State of the device. */
   state: DeviceState
   /**
-   * Why it needs pairing: it has `revoked` this device, which is final, or says that this one is `unknown` to it, which ends by
-   * itself when it finds its memory again. Null in every other state.
+   * Reason why it needs pairing: it has `revoked` this device, which is final, or says that this one is `unknown` to it, which
+   * ends by itself when it finds its memory again. Null in every other state.
    */
   needsPairing: 'revoked' | 'unknown' | null
-  /** How it is connected now; null when it is not. */
+  /** Present path to it; null when it is not connected. */
   path: ConnectionPath | null
-  /** It is connected over a relay that carries little: what is too large for it waits for a better path, or fails with `too-large`. */
+  /**
+   * Whether it is connected over a relay that carries little: a message too large for it waits for a better path, or fails with
+   * `too-large`.
+   */
   limited: boolean
   /** Multiaddr of the live connection, else the last one that worked, else null. */
   address: string | null
-  /** ISO 8601, or null when never. */
+  /** Time at which it was last seen, ISO 8601, or null when never. */
   lastSeen: string | null
-  /** How long a round trip takes now, in milliseconds, smoothed; null while it is not connected or not measured. */
+  /** Time of a round trip now, in milliseconds, smoothed; null while it is not connected or not measured. */
   roundTripMs: number | null
-  /** ISO 8601: since when it is connected, whichever way; null when it is not. */
+  /** Begin of its connection, whichever way, ISO 8601; null when it is not connected. */
   connectedSince: string | null
-  /** Why it could not be reached, or was lost, the last time since this node started; null when it was always there. */
+  /** Reason why it could not be reached, or was lost, the last time since this node started; null when it was always there. */
   lastFailure: DeviceFailure | null
 }
 
-/** Why a device is not connected. */
+/** Reason why a device is not connected. */
 export interface DeviceFailure {
-  /** ISO 8601 */
+  /** Time of the failure, ISO 8601. */
   at: string
-  /** One of the codes of SpacedockError. */
+  /** Code, one of those of SpacedockError. */
   code: string
-  /** A sentence for a person, such as `No answer at any of its 3 addresses.` */
+  /** Message for a person, such as `No answer at any of its 3 addresses.` */
   message: string
-  /** What a person can do about it, a sentence; null when nothing better than to wait is known. */
+  /** Remedy for a person, a sentence; null when nothing better than to wait is known. */
   hint: string | null
-  /** When it is on the same network and lets nobody in; null otherwise. */
+  /** Finding about a device that is on the same network and lets nobody in; null otherwise. */
   finding: ReachFinding | null
 }
 
-/** Why another device is not reached, going by what dials to it came to. `describeFinding` says it in words. */
+/** Finding about a device that is not reached, from the results of dials to it. `describeFinding` says it in words. */
 export interface ReachFinding {
   /**
-   * Codes that stay the same between versions. `no-answer`: nothing comes back, as behind a firewall that drops; `refused`,
-   * `unreachable`: it or something before it says no, as a firewall that rejects; `reset`: accepted, then cut off.
+   * Cause, the same between versions. `no-answer`: nothing comes back, as behind a firewall that drops; `refused`, `unreachable`:
+   * it or something before it says no, as a firewall that rejects; `reset`: accepted, then cut off.
    */
   cause: 'no-answer' | 'refused' | 'unreachable' | 'reset'
-  /** Base58btc. */
+  /** Peer id, base58btc. */
   peer: string
-  /** Its name, when it is a device that this one knows. */
+  /** Name of the device, when this one knows it. */
   name: string | null
   /**
-   * `seen`: it announces itself on the local network, so it is there. `given`: a person gave its address. `published`: it shows the
-   * code, and says in a DHT that it is at this address.
+   * Source of the address. `seen`: it announces itself on the local network, so it is there. `given`: a person gave its address.
+   * `published`: it shows the code, and says in a DHT that it is at this address.
    */
   known: 'seen' | 'given' | 'published'
   /** Multiaddr at which it was tried, without a peer id. */
   address: string
-  /** The TCP port to be opened there. */
+  /** TCP port to be opened there. */
   port: number
-  /** The TCP port to be opened on this device, if that is easier; null when it listens on none. */
+  /** TCP port to be opened on this device, if that is easier; null when it listens on none. */
   ownPort: number | null
-  /** What helps, the best first. `swap`: show the code on the device that was to join. */
+  /** Remedies, the best first. `swap`: show the code on the device that was to join. */
   remedies: ('open-there' | 'open-here' | 'swap')[]
 }
 
-/** What became of a message by the time that `send` resolved. */
+/** Outcome of a message by the time that `send` resolved. */
 export interface SendResult {
-  /** The message's own, as `message:delivered`, `outbox()` and the receiver's inbox have it. */
+  /** Id of the message, the same in `message:delivered`, `outbox()` and the receiver's inbox. */
   id: string
-  /** `delivered`: durable at the receiver. `queued`: durable here, sent when the device is back, or reached without a relay that is too small. */
+  /**
+   * State of the message. `delivered`: durable at the receiver. `queued`: durable here, sent when the device is back, or reached
+   * without a relay that is too small.
+   */
   status: 'delivered' | 'queued'
 }
 
-/** An answer to a ping. */
+/** Answer to a ping. */
 export interface PingResult {
-  /** How long it took, in milliseconds. */
+  /** Time it took, in milliseconds. */
   roundTripMs: number
-  /** How the device is connected. */
+  /** Path of the connection. */
   path: ConnectionPath
   /** Multiaddr of the connection. */
   address: string
 }
 
-/** What every call that takes time can be given. */
+/** Options of every call that takes time. */
 export interface CallOptions {
   /** Calls it off: it rejects with the signal's reason. */
   signal?: AbortSignal
 }
 
-/** What `request` takes. */
+/** Options of `request`. */
 export interface RequestOptions extends CallOptions {
-  /** How long an answer may take once the device is connected, in milliseconds; Infinity: as long as it stays connected. @default 30_000 */
+  /**
+   * Longest time for an answer once the device is connected, in milliseconds; Infinity: as long as it stays connected. @default
+   * 30_000
+   */
   timeoutMs?: number
 }
 
-/** What `send` takes. When its signal aborts, a message that is queued stays so, and is only not waited for any more. */
+/** Options of `send`. When its signal aborts, a message that is queued stays so, and is only not waited for any more. */
 export interface SendOptions extends CallOptions {
   /**
-   * A message that is not acknowledged in this time is not sent any more: `message:expired`. Time counts while the device is
-   * off or asleep too, and not when its clock is set. Infinity: never. @default as `messages.outboxDays` says
+   * Time in which a message has to be acknowledged; after it, it is not sent any more: `message:expired`. Time counts while the
+   * device is off or asleep too, and not when its clock is set. Infinity: never. @default as `messages.outboxDays` says
    */
   expiresInMs?: number
 }
@@ -225,9 +234,8 @@ export interface Device extends DeviceInfo {
    */
   send(content: MessageContent, options?: SendOptions): Promise<SendResult>
   /**
-   * One request, one answer, both checked against the protocol's schemas. An error
-   * that the protocol declares arrives as a `ProtocolError`; a version that the device does not serve is an
-   * `UnknownProtocolError`, which names those that it does.
+   * Sends one request for one answer, both checked against the protocol's schemas. An error that the protocol declares arrives as
+   * a `ProtocolError`; a version that the device does not serve is an `UnknownProtocolError`, which names those that it does.
    */
   request<Request, Response, Errors extends ErrorSchemas>(
     protocol: Protocol<Request, Response, Errors>,
@@ -235,9 +243,9 @@ export interface Device extends DeviceInfo {
     options?: RequestOptions,
   ): Promise<Response>
   /**
-   * Opens a byte stream: resolves when the device's handler was given it, rejects like `request`. The signal calls the stream
-   * off at any time. It lives as long as the session: one that breaks errors both its ends with `interrupted`. Each side may
-   * have 64 open at once; more wait for their turn. The request is at most 65,000 bytes of JSON text.
+   * Opens a byte stream: resolves when the device's handler was given it, rejects like `request`. The signal calls the stream off
+   * at any time. It lives as long as the session: one that breaks errors both its ends with `interrupted`. Each side may have 64
+   * open at once; more wait for their turn. The request is at most 65,000 bytes of JSON text.
    */
   openStream<Request, Errors extends ErrorSchemas>(
     protocol: StreamProtocol<Request, Errors>,
@@ -250,80 +258,80 @@ export interface Device extends DeviceInfo {
    * order. Awaiting each one keeps pace with a slow device; otherwise `too-large` when 1 MiB waits.
    */
   emit<Event>(protocol: EventProtocol<Event>, event: Event, options?: CallOptions): Promise<void>
-  /** The versions that the device serves of what is called this, the newest first; none when it serves none. */
+  /** Returns the versions that the device serves under this name, the newest first; none when it serves none. */
   versionsOf(name: string, options?: CallOptions): Promise<number[]>
   /** Asks for a sign of life over the live connection. Rejects with `not-paired`, `offline` or `closed`. */
   ping(options?: CallOptions): Promise<PingResult>
   /**
-   * Gives it another name here; the device itself does not learn it. Rejects with `invalid-argument` for one that is taken or
-   * cannot be seen, `not-paired`, `closed`, `disk-full`.
+   * Gives the device another name here; the device itself does not learn it. Rejects with `invalid-argument` for one that is
+   * taken or cannot be seen, `not-paired`, `closed`, `disk-full`.
    */
   rename(name: string): Promise<void>
   /** Closes its connections, forgets its keys and remembers that it is not trusted any more. */
   revoke(): Promise<void>
 }
 
-/** A text, as it is or as `{ text }`; any value that JSON can say goes as `{ json: value }`. */
+/** Content of a message: a text, as it is or as `{ text }`; any value that JSON can say goes as `{ json: value }`. */
 export type MessageContent = string | { text: string } | { json: unknown }
 
 /** A message in the inbox. It has either `text` or `json`. */
 export interface Message {
-  /** The sender's: the same as in its `SendResult`. */
+  /** Id given by the sender: the same as in its `SendResult`. */
   id: string
   /** Position in this device's inbox: grows by arrival. */
   sequence: number
-  /** The device that sent it; `id` as in `DeviceInfo`, `name` as it is called here now. */
+  /** Sender; `id` as in `DeviceInfo`, `name` as it is called here now. */
   from: { id: string; name: string }
-  /** What was sent as a text. */
+  /** Text that was sent. */
   text?: string
-  /** What was sent as `{ json }`; nobody has checked its shape. */
+  /** Value that was sent as `{ json }`; nobody has checked its shape. */
   json?: unknown
-  /** ISO 8601, the sender's clock. */
+  /** Time of sending, ISO 8601, by the sender's clock. */
   at: string
 }
 
 /** A message in the outbox. It has either `text` or `json`. */
 export interface QueuedMessage {
-  /** As in its `SendResult`. */
+  /** Id as in its `SendResult`. */
   id: string
-  /** The device that it is for; `id` as in `DeviceInfo`, `name` as it is called here now. */
+  /** Receiver; `id` as in `DeviceInfo`, `name` as it is called here now. */
   to: { id: string; name: string }
-  /** What is sent as a text. */
+  /** Text that is sent. */
   text?: string
-  /** What is sent as `{ json }`. */
+  /** Value that is sent as `{ json }`. */
   json?: unknown
-  /** ISO 8601: when it was sent, by this device's clock. */
+  /** Time of sending, ISO 8601, by this device's clock. */
   at: string
-  /** `expired`: it was not acknowledged in time and is not sent any more; shown for thirty days, the last hundred. */
+  /** State. `expired`: it was not acknowledged in time and is not sent any more; shown for thirty days, the last hundred. */
   state: 'queued' | 'expired'
   /**
-   * `device`: that it is connected; `better-path`: a direct connection, since it is too large for the relay in between;
-   * `update-here`, `update-there`: a newer version of Spacedock on this device, or on the other one, since the two have no version of
-   * messages in common. Null when it is on its way, or waits for nothing any more.
+   * Obstacle it waits out. `device`: the device is not connected; `better-path`: it is too large for the relay in between;
+   * `update-here`, `update-there`: a newer version of Spacedock is needed on this device, or on the other one, since the two have
+   * no version of messages in common. Null when it is on its way, or waits for nothing any more.
    */
   waitsFor: 'device' | 'better-path' | 'update-here' | 'update-there' | null
-  /** ISO 8601: when its time is over, or was; null when it waits for ever. */
+  /** End of its time, ISO 8601; null when it waits for ever. */
   expiresAt: string | null
 }
 
-/** What a person is asked before two devices are paired. */
+/** Question to a person before two devices are paired. */
 export interface ConfirmationRequest {
-  /** The other device's name, sanitised. */
+  /** Name of the other device, sanitised. */
   name: string
   /** Six decimal digits; equal on both screens unless somebody sits in between. */
   digits: string
-  /** The other device's id. */
+  /** Device id of the other device. */
   id: string
-  /** libp2p's id of the other device's key, base58btc. */
+  /** Peer id of the other device's key, base58btc. */
   peerId: string
 }
 
 /** Asks a person. The signal aborts when the answer is no longer needed. */
 export type Confirm = (request: ConfirmationRequest, options: { signal: AbortSignal }) => Promise<boolean>
 
-/** How a pairing goes on, as `onProgress` and the event `pairing:progress` tell it. */
+/** Progress of a pairing, as `onProgress` and the event `pairing:progress` tell it. */
 export type PairingProgress =
-  /** A way of finding each other changed; `detail` is a short sentence part for people. */
+  /** Change of a way of finding each other; `detail` is a short sentence part for people. */
   | {
       kind: 'source'
       source: 'local-network' | 'internet' | 'connected-peers' | 'addresses'
@@ -331,24 +339,24 @@ export type PairingProgress =
       detail: string
     }
   /**
-   * Another device is there, and the two cannot reach each other: usually a firewall. Not before four seconds have gone by, once
-   * for each device, of at most three; the search goes on.
+   * Another device that is there, while the two cannot reach each other: usually a firewall. Not before four seconds have gone
+   * by, once for each device, of at most three; the search goes on.
    */
   | { kind: 'obstacle'; finding: ReachFinding }
   /**
-   * Somebody is there whose program speaks another version, and so cannot answer or help: of pairing, a device, which need not be the
-   * other one; of the records by which devices find each other across networks, the other device; of the DHT, a rendezvous node. The
-   * older program has to be updated. Once for each version; the search goes on.
+   * Program of another version, which cannot answer or help: of pairing, a device, which need not be the other one; of the
+   * records by which devices find each other across networks, the other device; of the DHT, a rendezvous node. The older program
+   * has to be updated. Once for each version; the search goes on.
    */
   | { kind: 'other-version'; part: 'pairing' | 'records' | 'rendezvous'; theirs: number; ours: number }
-  /** The pairing reached another device that holds the code. */
+  /** Contact with another device that holds the code. */
   | { kind: 'contact' }
-  /** The digits are known: the joiner shows them before it knows the name. */
+  /** Digits known: the joiner shows them before it knows the name. */
   | { kind: 'digits'; digits: string }
   /** Waiting for the person at the other device. */
   | { kind: 'waiting' }
 
-/** What `pair` takes. */
+/** Options of `pair`. */
 export interface PairOptions {
   /** Asks this device's person whether to pair. @default nobody is asked: the code alone decides */
   confirm?: Confirm
@@ -363,9 +371,9 @@ export interface PairOptions {
   peers?: string[]
 }
 
-/** What `join` takes. */
+/** Options of `join`. */
 export interface JoinOptions extends PairOptions {
-  /** How long to look for the code's owner. @default 300_000 */
+  /** Longest search for the code's owner. @default 300_000 */
   timeoutMs?: number
 }
 
@@ -377,7 +385,7 @@ export interface Invitation {
   readonly uri: string
   /** 32 hex digits, the same on both sides; safe to show and log. */
   readonly sessionId: string
-  /** When the code's five minutes are over, by the wall clock. */
+  /** End of the code's five minutes, by the wall clock. */
   readonly expiresAt: Date
   /** Rejects with a SpacedockError: expired, cancelled, declined, burnt, disk-full ... */
   readonly paired: Promise<Device>
@@ -387,14 +395,14 @@ export interface Invitation {
 
 /** Codes of errors (lower case letters, digits, dashes), each with the schema of its data. */
 export type ErrorSchemas = Readonly<Record<string, StandardSchemaV1>>
-/** Of a protocol that declares no errors. */
+/** Errors of a protocol that declares none. */
 export type NoErrors = Readonly<Record<never, StandardSchemaV1>>
-/** What comes with an error of this schema. */
+/** Data that comes with an error of this schema. */
 export type ErrorData<Schema extends StandardSchemaV1> = StandardSchemaV1.InferOutput<Schema>
 
-/** What a handler is given besides the request. */
+/** Context of a handler, besides the request. */
 export interface HandlerContext<Errors extends ErrorSchemas = NoErrors> {
-  /** The one that asks: it is paired. */
+  /** Device that asks: it is paired. */
   device: Device
   /** Aborts when nobody waits for the answer any more, or the stream breaks. */
   signal: AbortSignal
@@ -406,43 +414,46 @@ export interface HandlerContext<Errors extends ErrorSchemas = NoErrors> {
   ) => Error
 }
 
-/** Made by `defineProtocol`. `name` is lower case letters, digits, dashes; `version` a whole number. */
+/**
+ * Protocol of requests and answers, made by `defineProtocol`. `name` is lower case letters, digits, dashes; `version` a whole
+ * number.
+ */
 export interface Protocol<Request, Response, Errors extends ErrorSchemas = NoErrors> {
-  /** Tells it from streams and events. */
+  /** Mark that tells it from streams and events. */
   readonly kind?: never
-  /** 1 to 64 lower case letters, digits and dashes, beginning with a letter. */
+  /** Name: 1 to 64 lower case letters, digits and dashes, beginning with a letter. */
   readonly name: string
-  /** A whole number above 0; devices that talk have to have the same one. */
+  /** Version, a whole number above 0; devices that talk have to have the same one. */
   readonly version: number
-  /** What is asked: a value that JSON can say, checked by both sides. */
+  /** Request: a value that JSON can say, checked by both sides. */
   readonly request: StandardSchemaV1<unknown, Request>
-  /** What is answered: a value that JSON can say, checked by both sides. */
+  /** Answer: a value that JSON can say, checked by both sides. */
   readonly response: StandardSchemaV1<unknown, Response>
   /** The errors that the handler may throw by `context.error`. */
   readonly errors?: Errors
   /**
-   * Answers a request; needed to serve the protocol, not to ask. What else it throws is `remote-failure` to whoever asked, with its
-   * message.
+   * Answers a request; needed to serve the protocol, not to ask. Any other error that it throws is `remote-failure` to the asker,
+   * with its message.
    */
   readonly handler?: (request: Request, context: HandlerContext<Errors>) => Promise<Response> | Response
 }
 
-/** Made by `defineStream`. */
+/** Protocol of byte streams, made by `defineStream`. */
 export interface StreamProtocol<Request, Errors extends ErrorSchemas = NoErrors> {
-  /** Tells it from the others. */
+  /** Mark that tells it from the others. */
   readonly kind: 'stream'
-  /** As of `Protocol`. */
+  /** Name as of a `Protocol`. */
   readonly name: string
-  /** As of `Protocol`. */
+  /** Version as of a `Protocol`. */
   readonly version: number
-  /** What the stream is opened with, checked by both sides. */
+  /** Opening request of the stream, checked by both sides. */
   readonly request: StandardSchemaV1<unknown, Request>
   /** The errors by which the handler may refuse, or break off, the stream. */
   readonly errors?: Errors
   /**
-   * The stream is its own for as long as it runs: when it resolves, what it wrote goes out, its writing side is ended and what
-   * it did not read is not wanted. When it throws, the stream breaks on both sides, and the other one is told; but not when it throws
-   * what its writes were rejected with because the other one reads no more.
+   * Uses the stream, which is its own for as long as it runs: when it resolves, its writes go out, its writing side is ended and
+   * unread bytes are not wanted. When it throws, the stream breaks on both sides, and the other one is told; but not when it
+   * throws what its writes were rejected with because the other one reads no more.
    */
   readonly handler?: (
     request: Request,
@@ -451,25 +462,28 @@ export interface StreamProtocol<Request, Errors extends ErrorSchemas = NoErrors>
   ) => Promise<void> | void
 }
 
-/** Made by `defineEvent`. */
+/** Protocol of events, made by `defineEvent`. */
 export interface EventProtocol<Event> {
-  /** Tells it from the others. */
+  /** Mark that tells it from the others. */
   readonly kind: 'event'
-  /** As of `Protocol`. */
+  /** Name as of a `Protocol`. */
   readonly name: string
-  /** As of `Protocol`. */
+  /** Version as of a `Protocol`. */
   readonly version: number
-  /** What is sent, checked by both sides; what does not fit on arrival is dropped. */
+  /** Event, checked by both sides; one that does not fit on arrival is dropped. */
   readonly event: StandardSchemaV1<unknown, Event>
-  /** One event of a device at a time. One that takes longer than 30 s is not waited for any more. */
+  /** Handles one event of a device at a time. One that takes longer than 30 s is not waited for any more. */
   readonly handler?: (event: Event, context: { device: Device; signal: AbortSignal }) => Promise<void> | void
 }
 
 /** Bytes both ways, each way with back-pressure: what one side does not read, the other can soon not write. */
 export interface ByteStream {
-  /** Cancelling it tells the other side, whose `writable` is errored; this side may go on writing. */
+  /** Readable side. Cancelling it tells the other side, whose `writable` is errored; this side may go on writing. */
   readonly readable: ReadableStream<Uint8Array>
-  /** Closing it ends this direction only; aborting it is `abort`. A chunk must not be changed before its write resolves. */
+  /**
+   * Writable side. Closing it ends this direction only; aborting it is `abort`. A chunk must not be changed before its write
+   * resolves.
+   */
   readonly writable: WritableStream<Uint8Array>
   /** Resolves when both directions have ended; rejects when the stream breaks. May be ignored. */
   readonly closed: Promise<void>
@@ -477,129 +491,130 @@ export interface ByteStream {
   abort(reason?: unknown): void
 }
 
-/** Something published by a device. */
+/** Value published by a device. */
 export interface Publication<Value = unknown> {
-  /** As it was subscribed to. */
+  /** Topic as it was subscribed to. */
   topic: string
-  /** What was published, as the schema gives it back. */
+  /** Value as the schema gives it back. */
   value: Value
-  /** The one that published it. */
+  /** Device that published it. */
   device: Device
-  /** How many before this one were dropped because this subscription was not read fast enough. */
+  /** Number of values before this one that were dropped because this subscription was not read fast enough. */
   missed: number
 }
 
-/** What `subscribe` takes. */
+/** Options of `subscribe`. */
 export interface SubscribeOptions<Value = unknown> {
-  /** What does not fit is dropped, with a line in the log. */
+  /** Schema of the values; one that does not fit is dropped, with a line in the log. */
   schema?: StandardSchemaV1<unknown, Value>
   /** Ends the subscription, without an error. */
   signal?: AbortSignal
-  /** Publications kept for a slow reader; beyond them the oldest goes. 1 to 10,000. @default 256 */
+  /** Number of publications kept for a slow reader; beyond it the oldest goes. 1 to 10,000. @default 256 */
   maxBuffered?: number
 }
 
-/** Which messages of the inbox. */
+/** Selection of the inbox's messages. */
 export interface InboxOptions {
-  /** Only those that came after the message with this `sequence`. @default 0: all */
+  /** Sequence after which messages count. @default 0: all */
   after?: number
 }
 
-/** Which messages, and until when. */
+/** Selection of messages, and the end of their iteration. */
 export interface MessagesOptions extends InboxOptions {
   /** Ends the iteration, without an error. */
   signal?: AbortSignal
 }
 
-/** Which messages are taken out of the inbox. */
+/** Selection of messages to take out of the inbox. */
 export interface ClearInboxOptions {
-  /** Only those up to the message with this `sequence`, it included. @default all */
+  /** Sequence up to which messages are taken out, it included. @default all */
   upTo?: number
 }
 
-/** The events of a node, by type, each with its `detail`. */
+/** Events of a node, by type, each with its `detail`. */
 export interface NodeEvents {
-  /** A device that is not paired was seen on the local network. */
+  /** Sighting of a device that is not paired on the local network. */
   'device:discovered': { peerId: string }
-  /** A pairing was agreed by both sides; the device is connected next. */
+  /** Pairing agreed by both sides; the device is connected next. */
   'device:paired': DeviceInfo
-  /** There was no connection to it, and now there is. */
+  /** First connection to the device. */
   'device:connected': DeviceInfo
-  /** There is no connection to it any more; `lastFailure` says why. */
+  /** Loss of the last connection; `lastFailure` says why. */
   'device:disconnected': DeviceInfo
-  /** It is still connected, but not relayed any more, or not directly any more. */
+  /** Change of path of a connected device: relayed, or direct. */
   'device:path-changed': DeviceInfo
-  /** Another address, a round trip that takes far less or more time, or another reason why it cannot be reached. */
+  /** Change of address, a round trip that takes far less or more time, or another reason why it cannot be reached. */
   'device:updated': DeviceInfo
-  /** It has another name here. */
+  /** Change of its name here. */
   'device:renamed': DeviceInfo
-  /** It says that it has revoked this device, or does not know it: `needsPairing`. */
+  /** Word of the device that it has revoked this one, or does not know it: `needsPairing`. */
   'device:needs-pairing': DeviceInfo
-  /** This device trusts it no more. */
+  /** Revocation: this device trusts it no more. */
   'device:revoked': DeviceInfo
-  /** A message has arrived and is durable in the inbox. */
+  /** Message that has arrived and is durable in the inbox. */
   message: Message
-  /** The receiver has acknowledged the message `id`; `to` is the device's id. */
+  /** Receipt for the message `id`; `to` is the receiver's device id. */
   'message:delivered': { id: string; to: string }
-  /** Its time was over before the receiver acknowledged it: it has not arrived, or only its receipt was lost. */
+  /** End of a message's time before the receiver acknowledged it: it has not arrived, or only its receipt was lost. */
   'message:expired': { id: string; to: string }
-  /** A pairing of this device goes on; `sessionId` as in `Invitation`. */
+  /** Progress of a pairing of this device; `sessionId` as in `Invitation`. */
   'pairing:progress': { sessionId: string; role: 'initiator' | 'joiner'; progress: PairingProgress }
-  /** A pairing of this device has failed; `code` and `message` are those of the error. */
+  /** Failure of a pairing of this device; `code` and `message` are those of the error. */
   'pairing:failed': { sessionId: string; role: 'initiator' | 'joiner'; code: string; message: string }
 }
 
-/** What is called with each event of a type, `event.detail` as `NodeEvents` says. */
+/** Listener called with each event of a type, `event.detail` as `NodeEvents` says. */
 export type NodeEventListener<K extends keyof NodeEvents> =
   ((event: CustomEvent<NodeEvents[K]>) => void) | { handleEvent(event: CustomEvent<NodeEvents[K]>): void }
 
-/** How long an event listener stays. */
+/** Lifetime of an event listener. */
 export interface ListenerOptions {
-  /** It is removed before it is called for the first time. @default false */
+  /** Whether it is removed before it is called for the first time. @default false */
   once?: boolean
-  /** It is removed when this aborts, and not added when it has. @default until `removeEventListener` */
+  /** Removes it when it aborts; an aborted one adds none. @default until `removeEventListener` */
   signal?: AbortSignal
 }
 
-/** How a node is doing. */
+/** State of a node. */
 export interface NodeStatus {
-  /** libp2p's id of this device's key, base58btc. */
+  /** Peer id of this device's key in libp2p's form, base58btc. */
   peerId: string
-  /** 16 characters, derived from the peer id. */
+  /** Device id: 16 characters, derived from the peer id. */
   id: string
-  /** This device's name as it tells it to others. */
+  /** Name of this device as it tells it to others. */
   name: string
-  /** Multiaddrs other devices can dial. */
+  /** Multiaddrs that other devices can dial. */
   listen: string[]
-  /** Paired devices. */
+  /** Number of paired devices. */
   devices: number
   /**
-   * With the public DHT: how many of its nodes can be asked, and the relays that this device is reached over, base58btc. Null without.
+   * State of the public DHT: how many of its nodes can be asked, and the relays that this device is reached over, base58btc. Null
+   * without.
    */
   publicNetwork: { nodes: number; relays: string[] } | null
   /** Milliseconds since start. */
   uptimeMs: number
 }
 
-/** This device, running: made by `createNode`. After `close`, calls reject with `closed`, or throw it. */
+/** Running device, made by `createNode`. After `close`, calls reject with `closed`, or throw it. */
 export interface SpacedockNode {
-  /** libp2p's id of this device's key, base58btc: what others know it by. */
+  /** Peer id of this device's key in libp2p's form, base58btc: others know it by this. */
   readonly peerId: string
-  /** 16 characters, derived from the peer id. */
+  /** Device id: 16 characters, derived from the peer id. */
   readonly id: string
-  /** As it tells it to others; always current. */
+  /** Name as it tells it to others; always current. */
   readonly name: string
-  /** How it is doing now; also of a node that is closed. */
+  /** Returns its state now; also of a node that is closed. */
   status(): NodeStatus
-  /** What was counted since the start, and how much there is of it now. Throws `closed`. */
+  /** Returns the counts since the start, and the amounts now. Throws `closed`. */
   metrics(): NodeMetrics
   /** Shows a new code. Several may be live at once. */
   pair(options?: PairOptions): Promise<Invitation>
   /** Uses a code: twelve words in any usual spelling, or a `spacedock:` URI. Resolves when both sides are paired. */
   join(code: string, options?: JoinOptions): Promise<Device>
-  /** Paired, needs-pairing and revoked devices. */
+  /** Returns the paired, needs-pairing and revoked devices. */
   devices(): Device[]
-  /** By name, id, or a unique prefix of either; rejects `no-device` or `ambiguous-device`. */
+  /** Finds a device by name, id, or a unique prefix of either; rejects `no-device` or `ambiguous-device`. */
   device(reference: string): Device
   /** Gives this device another name, which others are told when they pair. Rejects with `disk-full`, `closed`. */
   rename(name: string): Promise<void>
@@ -613,36 +628,40 @@ export interface SpacedockNode {
   handle<Request, Errors extends ErrorSchemas>(protocol: StreamProtocol<Request, Errors>): () => void
   handle<Event>(protocol: EventProtocol<Event>): () => void
   /**
-   * Hands a value to every paired device that is connected and subscribes to the topic, and resolves to those devices. It is
-   * not kept for others, and a device that is too slow to take it is left out. A topic is 1 to 128 bytes of UTF-8 without
-   * control characters; value and topic are at most 65,000 bytes of JSON text.
+   * Hands a value to every paired device that is connected and subscribes to the topic, and resolves to those devices. It is not
+   * kept for others, and a device that is too slow to take it is left out. A topic is 1 to 128 bytes of UTF-8 without control
+   * characters; value and topic are at most 65,000 bytes of JSON text.
    */
   publish(topic: string, value: unknown): Promise<Device[]>
   /**
-   * What other devices publish from now on; they are told of the subscription within a round trip, also when they come later.
-   * Ends with the signal, with `return()` (as `break` calls it) and with the node. At most 256 topics and 1,024 subscriptions.
+   * Yields the publications of other devices from now on; they are told of the subscription within a round trip, also when they
+   * come later. Ends with the signal, with `return()` (as `break` calls it) and with the node. At most 256 topics and 1,024
+   * subscriptions.
    */
   subscribe<Value = unknown>(
     topic: string,
     options?: SubscribeOptions<Value>,
   ): AsyncIterableIterator<Publication<Value>>
-  /** What the inbox holds after `after` (default: all of it), then what arrives, until the signal aborts or the node closes. */
+  /** Yields the inbox after `after` (default: all of it), then the arrivals, until the signal aborts or the node closes. */
   messages(options?: MessagesOptions): AsyncIterableIterator<Message>
-  /** What the inbox holds, in the order of arrival. */
+  /** Returns the inbox in the order of arrival. */
   inbox(options?: InboxOptions): Message[]
-  /** Takes a message out of the inbox; whether it was there. It does not come back, and its sequence is not used again. */
+  /**
+   * Takes a message out of the inbox; resolves with whether it was there. It does not come back, and its sequence is not used
+   * again.
+   */
   removeMessage(sequence: number): Promise<boolean>
-  /** Takes out all that are there, or those up to a sequence; how many. */
+  /** Takes out all messages, or those up to a sequence; resolves with how many. */
   clearInbox(options?: ClearInboxOptions): Promise<number>
-  /** What waits, and what has expired. */
+  /** Returns the waiting messages, and the expired ones. */
   outbox(): QueuedMessage[]
-  /** As of a DOM EventTarget: the same listener a second time changes nothing. */
+  /** Adds a listener as a DOM EventTarget does: the same listener a second time changes nothing. */
   addEventListener<K extends keyof NodeEvents>(
     type: K,
     listener: NodeEventListener<K>,
     options?: ListenerOptions,
   ): void
-  /** Takes the options as `addEventListener` does; they make no difference. */
+  /** Removes a listener. Takes the options as `addEventListener` does; they make no difference. */
   removeEventListener<K extends keyof NodeEvents>(
     type: K,
     listener: NodeEventListener<K>,
@@ -650,6 +669,6 @@ export interface SpacedockNode {
   ): void
   /** Ends all connections in order and gives back the data directory. May be called more than once. */
   close(): Promise<void>
-  /** As `close`, for `await using`. */
+  /** Closes as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }

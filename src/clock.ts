@@ -1,13 +1,13 @@
 import { uptime } from 'node:os'
 import type { Clock } from './api.ts'
 
-/** The machine's own time. */
+/** Clock of the machine. */
 export const systemClock: Clock = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
   sinceBoot: () => uptime() * 1000,
   after(delayMs, callback) {
-    // A longer delay than a timer can hold would fire at once.
+    // Clamped because a longer delay than a timer can hold would fire at once.
     const timer = setTimeout(callback, Math.min(Math.max(0, delayMs), 2_147_483_647))
     timer.unref()
     return () => clearTimeout(timer)

@@ -1,7 +1,7 @@
 /**
- * Every failure that a person or a program may have to act on. `code` is for programs and stays stable between
- * versions; the message says what happened; `hint` says what to do about it. The table in docs/errors.md lists them
- * all, with the command's exit code for each.
+ * Failures that a person or a program may have to act on. `code` is for programs and stays stable between versions; the message
+ * says what happened; `hint` says what to do about it. The table in docs/errors.md lists them all, with the command's exit code
+ * for each.
  */
 export const errorCodes = [
   'invalid-code', // the words are not a pairing code
@@ -23,14 +23,14 @@ export const errorCodes = [
   'unknown-protocol', // the other device has no handler for it
   'other-version', // the two programs have no version of something in common
   'invalid-message', // a value that does not fit its schema, in either direction
-  'too-large', // over the size cap
+  'too-large', // size cap exceeded
   'timed-out', // no answer within the deadline
   'remote-failure', // the other device's handler failed
   'identity-damaged', // the identity file cannot be trusted
   'database-damaged', // the database cannot be trusted
   'database-newer', // written by a newer version
   'directory-unusable', // the data directory cannot be read or written
-  'disk-full', // nothing more can be stored
+  'disk-full', // no space for more data
   'outbox-full', // too much waits for devices that are away
   'port-taken', // the port asked for is in use
   'no-network', // no usable network interface
@@ -39,18 +39,18 @@ export const errorCodes = [
   'internal', // a defect of ours
 ] as const
 
-/** What a SpacedockError is about; `errorCodes` has them all. */
+/** Subject of a SpacedockError; `errorCodes` has them all. */
 export type ErrorCode = (typeof errorCodes)[number]
 
-/** What a SpacedockError may have besides its code and its message. */
+/** Optional parts of a SpacedockError, besides its code and its message. */
 export interface SpacedockErrorOptions {
-  /** What the person can do about it, one sentence. */
+  /** Remedy for the person, one sentence. */
   hint?: string | undefined
   /** See `SpacedockError.option`. */
   option?: string | undefined
   /** See `SpacedockError.choices`. */
   choices?: readonly string[] | undefined
-  /** What led to it. */
+  /** Error that led to it. */
   cause?: unknown
 }
 
@@ -59,15 +59,18 @@ export interface SpacedockErrorOptions {
  * `ProtocolError`s that a protocol declares.
  */
 export class SpacedockError extends Error {
-  /** For those who cannot use `instanceof`. */
+  /** Name of the class, for code that cannot use `instanceof`. */
   override readonly name = 'SpacedockError'
-  /** For programs; stays the same from version to version. */
+  /** Code for programs; stays the same from version to version. */
   readonly code: ErrorCode
-  /** What the person can do about it, in a sentence that fits any application: it names no command. */
+  /** Remedy for the person, in a sentence that fits any application: it names no command. */
   readonly hint: string | undefined
-  /** The option by which something else could be chosen, as the library calls it: `port`, `dataDir`; of another option's, `messages.inboxDays`. */
+  /**
+   * Option by which something else could be chosen, as the library calls it: `port`, `dataDir`; of another option's,
+   * `messages.inboxDays`.
+   */
   readonly option: string | undefined
-  /** What could be chosen instead, when that is known: names of network interfaces or of paired devices. */
+  /** Choices instead, when they are known: names of network interfaces or of paired devices. */
   readonly choices: readonly string[] | undefined
 
   constructor(code: ErrorCode, message: string, options: SpacedockErrorOptions = {}) {

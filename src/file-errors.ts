@@ -1,8 +1,8 @@
 import { SpacedockError } from './errors.ts'
 
 /**
- * What a failed file operation, on a file in this data directory, means for a person: `disk-full` or
- * `directory-unusable`. Null for what is no failure of the system (errno values, POSIX). Our own errors stay as they are.
+ * Meaning of a failed operation on a file in this data directory for a person: `disk-full` or `directory-unusable`. Null for what
+ * is no failure of the system (errno values, POSIX). Our own errors stay as they are.
  */
 export function fileError(error: unknown, dataDir: string): SpacedockError | null {
   if (error instanceof SpacedockError) return error
@@ -12,7 +12,7 @@ export function fileError(error: unknown, dataDir: string): SpacedockError | nul
   return tooManyFiles(error) ?? directoryUnusable(dataDir, error)
 }
 
-/** Every file, socket and process that is opened counts (EMFILE, ENFILE); null for any other failure. */
+/** Error of too many open files, sockets and processes (EMFILE, ENFILE); null for any other failure. */
 export function tooManyFiles(error: unknown): SpacedockError | null {
   const code = systemCodeOf(error)
   if (code !== 'EMFILE' && code !== 'ENFILE') return null
@@ -38,7 +38,7 @@ export function directoryUnusable(place: string, cause: unknown): SpacedockError
   })
 }
 
-/** What the system's own names for a failure say to a person. */
+/** Meanings of the system's own names for a failure. */
 const reasons: Record<string, string> = {
   EACCES: 'this user may not read or write there',
   EPERM: 'this user may not read or write there',
@@ -51,7 +51,7 @@ const reasons: Record<string, string> = {
   EIO: 'its disk reports an error',
 }
 
-/** `ENOENT` and the like; null for Node's own codes (`ERR_...`) and for none. */
+/** Code such as `ENOENT`; null for Node's own codes (`ERR_...`) and for none. */
 export function systemCodeOf(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null
   return error.code.startsWith('E') && !error.code.startsWith('ERR_') ? error.code : null

@@ -1,9 +1,9 @@
 import type { ReachFinding } from './api.ts'
 
-/** Where a finding is told: beside a code that is shown, where one is typed, or about a device that is paired. */
+/** Place where a finding is told: beside a code that is shown, where one is typed, or about a device that is paired. */
 export type FindingPlace = 'pair' | 'join' | 'device'
 
-/** A finding in two sentences for a person: what happened, and what to do about it. */
+/** Describes a finding in two sentences for a person: what happened, and what to do about it. */
 export function describeFinding(
   finding: ReachFinding,
   place: FindingPlace,
@@ -11,10 +11,7 @@ export function describeFinding(
   return finding.known === 'seen' ? ofSeen(finding, place) : ofAddress(finding, place)
 }
 
-/**
- * In a few words, as a part of a sentence: `TCP port 28417 at 192.168.1.20 does not answer`.
- * @internal
- */
+/** Describes the cause in a few words, as a part of a sentence: `TCP port 28417 at 192.168.1.20 does not answer`. @internal */
 export function describeCause(finding: ReachFinding): string {
   return `TCP port ${finding.port} at ${hostOf(finding)} ${behaviours[finding.cause]}`
 }
@@ -51,7 +48,9 @@ function ofSeen(finding: ReachFinding, place: FindingPlace): { message: string; 
   }
 }
 
-/** Of one that nobody has seen: the address may be out of date, and it may not know how to get here. */
+/**
+ * Describes a finding about a device that nobody has seen: the address may be out of date, and it may not know how to get here.
+ */
 function ofAddress(finding: ReachFinding, place: FindingPlace): { message: string; hint: string } {
   const { port, cause, known } = finding
   const swap =
@@ -74,14 +73,14 @@ function ofAddress(finding: ReachFinding, place: FindingPlace): { message: strin
   }
 }
 
-/** One of the two is enough, because either side may dial. */
+/** Names the ports to open: one of the two is enough, because either side may dial. */
 function openPorts({ port, ownPort }: ReachFinding): string {
   if (ownPort === port) return `allow incoming connections to TCP port ${port} on either of the two`
   const here = ownPort === null ? '' : `, or to TCP port ${ownPort} here`
   return `allow incoming connections to TCP port ${port} there${here}`
 }
 
-/** `/ip6zone/eth0/ip6/fe80::1/tcp/4001` -> `fe80::1` */
+/** Takes the host out of an address: `/ip6zone/eth0/ip6/fe80::1/tcp/4001` -> `fe80::1` */
 function hostOf({ address }: ReachFinding): string {
   return /\/(?:ip4|ip6|dns4|dns6|dns|dnsaddr)\/(?<host>[^/]+)/u.exec(address)?.groups?.['host'] ?? address
 }

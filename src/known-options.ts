@@ -1,12 +1,12 @@
 import { SpacedockError } from './errors.ts'
 import { nearest } from './nearest.ts'
 
-/** Has the names of all options of one kind as its keys: the compiler sees to it that none is missing. */
+/** Names of all options of one kind as keys: the compiler sees to it that none is missing. */
 export type OptionNames<Options> = Readonly<Record<keyof Options, unknown>>
 
 /**
- * Refuses an option that there is not with `invalid-argument`: most likely a typing mistake, by which something would be left
- * undone without a word. `of`: what takes the options. `prefix`: of those inside another option, such as `messages.`.
+ * Refuses an unknown option with `invalid-argument`: most likely a typing mistake, by which something would be left undone
+ * without a word. `of`: the taker of the options. `prefix`: of those inside another option, such as `messages.`.
  */
 export function checkOptions<Options extends object>(
   given: Options,
@@ -27,7 +27,7 @@ export function checkOptions<Options extends object>(
   })
 }
 
-/** The nearest of the names that there are, or else all. */
+/** Suggests the nearest of the names that there are, or else all. */
 export function suggest(unknown: string, choices: readonly string[]): string {
   const meant = nearest(unknown, choices)
   return meant === null ? `There is ${choices.join(', ')}.` : `Did you mean "${meant}"?`

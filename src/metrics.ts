@@ -1,6 +1,6 @@
 /**
- * What a node has counted since it was started. Whole numbers, which only grow until the node is closed; those that are
- * called `open` and `queued` are how many there are at this moment. No device can be told from them.
+ * Counters of a node since its start. Whole numbers, which only grow until the node is closed; those that are called `open` and
+ * `queued` are how many there are at this moment. No device can be told from them.
  */
 export interface NodeMetrics {
   /** Encrypted connections, to devices and rendezvous nodes and from strangers alike. */
@@ -8,11 +8,11 @@ export interface NodeMetrics {
   /** Tries to connect to a device, one for all of its addresses together, and those that failed. */
   dials: { tried: number; failed: number }
   /**
-   * `opened`: with paired devices, also when one takes the place of another. `lost`: how often a connected device was not
-   * connected any more, for whatever reason.
+   * Sessions with paired devices. `opened`: also when one takes the place of another. `lost`: how often a connected device was
+   * not connected any more, for whatever reason.
    */
   sessions: { opened: number; lost: number; open: ByPath }
-  /** Of this device's inbox and outbox. */
+  /** Messages of this device's inbox and outbox. */
   messages: {
     /** accepted for another device: durable here */
     sent: number
@@ -31,21 +31,21 @@ export interface NodeMetrics {
   }
   /** Bytes on the sessions with paired devices: all that they say to each other, before encryption. */
   bytes: { received: number; sent: number }
-  /** What failed and is tried again: connecting to a device, handing over a message. */
+  /** Repeated attempts after a failure: connecting to a device, handing over a message. */
   retries: { connections: number; messages: number }
-  /** How pairings ended, by this device's role in them. */
+  /** Ends of pairings, by this device's role in them. */
   pairings: { initiator: Record<PairingOutcome, number>; joiner: Record<PairingOutcome, number> }
 }
 
 /** A number for connections of each path. */
 export interface ByPath {
-  /** Those without a relay in between. */
+  /** Connections without a relay in between. */
   direct: number
-  /** Those over a relay. */
+  /** Connections over a relay. */
   relayed: number
 }
 
-/** How a pairing ended: `paired`, the code of the error that it ended with, or `failed` for every other error. */
+/** End of a pairing: `paired`, the code of the error that it ended with, or `failed` for every other error. */
 export type PairingOutcome =
   | 'paired'
   | 'cancelled'

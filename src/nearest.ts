@@ -1,6 +1,6 @@
 import { editDistance } from './pairing/edit-distance.ts'
 
-/** The candidate that was most likely meant, or null when none is close. */
+/** Candidate that was most likely meant, or null when none is close. */
 export function nearest(typed: string, candidates: readonly string[]): string | null {
   const [best] = candidates
     .map((candidate) => ({ candidate, distance: editDistance(typed.toLowerCase(), candidate) }))

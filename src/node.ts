@@ -29,8 +29,8 @@ import type { PeerId } from './pairing/peer-id.ts'
 import { peerIdOf } from './peer-id.ts'
 
 /**
- * The composition root: what a node is made of, and the one place where connection, discovery and protocol events
- * become the typed events of the application. Start reading here.
+ * Builds a node: the composition root, and the one place where connection, discovery and protocol events become the typed events
+ * of the application. Start reading here.
  *
  * Rejects with a SpacedockError: `directory-unusable`, `already-running`, `identity-damaged`, `database-damaged`,
  * `database-newer`, `disk-full`, `port-taken`, `no-network`, `invalid-argument`.
@@ -40,10 +40,7 @@ export async function createNode(options: NodeOptions): Promise<SpacedockNode> {
   return startNode(options, thisPlatform(options))
 }
 
-/**
- * The same on a platform that may be another than this one; rejects with what its parts do.
- * @internal
- */
+/** Builds a node on a platform that may be another than this one; rejects with what its parts do. @internal */
 export async function startNode(options: NodeOptions, platform: Platform): Promise<SpacedockNode> {
   const { log = () => {} } = options
   const settings = internetSettings(options)
@@ -133,7 +130,7 @@ async function assemble(
       return live === undefined
         ? null
         : (value, { signal: closed }) => {
-            // What is lost on a path that died is sent again over the one that took its place: the receiver knows it by its id.
+            // A message lost on a path that died is sent again over the one that took its place: the receiver knows it by its id.
             const signal = AbortSignal.any([closed, live.forsaken])
             const { name, version } = messaging.protocol
             return metrics.handedOver(live.request({ name, version, value }, { signal }), { signal: closed })
@@ -259,7 +256,7 @@ async function assemble(
     clock,
   })
   try {
-    // Before any device is connected: the first request of a fast one finds its handler.
+    // The application registers before any device is connected: the first request of a fast one finds its handler.
     options.setUp?.(node)
     await connections.start()
   } catch (error) {

@@ -1,11 +1,11 @@
 import { SpacedockError } from './errors.ts'
 
-/** What two programs of different versions may have no version in common of. */
+/** Part of which two programs of different versions may have no version in common. */
 export type VersionedPart = 'Spacedock’s protocol' | 'pairing' | 'records' | 'messages'
 
-/** The two devices have no version of something in common: one of the two programs is too old for the other. */
+/** Error for two devices without a version of something in common: one of the two programs is too old for the other. */
 export class OtherVersionError extends SpacedockError {
-  /** Those that the other device speaks. */
+  /** Versions that the other device speaks. */
   readonly versions: readonly number[]
 
   constructor(part: VersionedPart, theirs: readonly number[], ours: readonly number[]) {
@@ -20,12 +20,12 @@ export class OtherVersionError extends SpacedockError {
   }
 }
 
-/** Which of the two programs is the older one. */
+/** Side with the older program. */
 export function sideToUpdate(theirs: readonly number[], ours: readonly number[]): 'here' | 'there' {
   return Math.max(...theirs) > Math.max(...ours) ? 'here' : 'there'
 }
 
-/** `version 1`, `versions 1, 2` */
+/** Formats as `version 1`, `versions 1, 2`. */
 export function nameVersions(versions: readonly number[]): string {
   return `version${versions.length === 1 ? '' : 's'} ${versions.toSorted((one, other) => one - other).join(', ')}`
 }

@@ -2,17 +2,17 @@ import type { ErrorSchemas, ErrorData } from './api.ts'
 import { SpacedockError } from './errors.ts'
 
 /**
- * An error that a protocol declares, as its handler threw it: the code and the data have passed the protocol's schemas on
- * both sides. `isProtocolError` tells which one it is.
+ * Error that a protocol declares, as its handler threw it: the code and the data have passed the protocol's schemas on both
+ * sides. `isProtocolError` tells which one it is.
  */
 export class ProtocolError<Code extends string = string, Data = unknown> extends Error {
-  /** For those who cannot use `instanceof`. */
+  /** Name of the class, for code that cannot use `instanceof`. */
   override readonly name = 'ProtocolError'
   /** Name and version of the protocol, such as `notes/1`. */
   readonly protocol: string
-  /** As the protocol declares it. */
+  /** Code as the protocol declares it. */
   readonly code: Code
-  /** As the schema of the code gives it back. */
+  /** Data as the schema of the code gives it back. */
   readonly data: Data
 
   constructor(protocol: string, code: Code, data: Data, message: string) {
@@ -23,7 +23,7 @@ export class ProtocolError<Code extends string = string, Data = unknown> extends
   }
 }
 
-/** The errors that a protocol declares, told apart by `code`. */
+/** Errors that a protocol declares, told apart by `code`. */
 export type ProtocolErrorOf<Errors extends ErrorSchemas> = {
   [Code in keyof Errors & string]: ProtocolError<Code, ErrorData<Errors[Code]>>
 }[keyof Errors & string]
@@ -40,9 +40,9 @@ export function isProtocolError<Errors extends ErrorSchemas>(
   )
 }
 
-/** The other device does not serve this protocol, or not in this version. Its code is `unknown-protocol`. */
+/** Error of a device that does not serve this protocol, or not in this version. Its code is `unknown-protocol`. */
 export class UnknownProtocolError extends SpacedockError {
-  /** Those of the same kind that it serves under the same name, the newest first; none when there are none. */
+  /** Versions that it serves of the same kind under the same name, the newest first; none when there are none. */
   readonly versions: readonly number[]
 
   constructor(message: string, versions: readonly number[]) {

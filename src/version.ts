@@ -1,2 +1,2 @@
-/** This program's version, as package.json has it. Written out, so that the bundled command reads no file to know it. */
+/** Version of this program, as package.json has it. Written out, so that the bundled command reads no file to know it. */
 export const version = '0.1.0'

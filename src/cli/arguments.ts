@@ -4,7 +4,7 @@ import type { Command, OptionSpec, OptionTable } from './command.ts'
 import { GivenOptions, type OptionValue } from './given-options.ts'
 import { nearest } from '../nearest.ts'
 
-/** Allowed with every command. */
+/** Options allowed with every command. */
 export const globalOptions: OptionTable = {
   dir: {
     type: 'string',
@@ -18,7 +18,7 @@ export const globalOptions: OptionTable = {
   version: { type: 'boolean', what: 'show the version' },
 }
 
-/** Allowed with every command that starts the daemon when none runs; they are for that start. */
+/** Options allowed with every command that starts the daemon when none runs; they are for that start. */
 export const startOptions: OptionTable = {
   name: { type: 'string', value: 'NAME', what: 'this device’s name on other screens' },
   interface: {
@@ -77,7 +77,9 @@ export type CommandLine =
   | { kind: 'help'; command: Command | null }
   | { kind: 'version'; json: boolean }
 
-/** Options may stand anywhere, `--` ends them. Throws `invalid-argument` with what was probably meant. */
+/**
+ * Parses the command line. Options may stand anywhere, `--` ends them. Throws `invalid-argument` with what was probably meant.
+ */
 export function parseCommandLine(argv: readonly string[], commands: readonly Command[]): CommandLine {
   const everyOption = Object.assign(
     {},

@@ -1,4 +1,4 @@
-/** `812 B`, `3.4 kB`, `120 MB`: powers of 1000, two or three digits. */
+/** Formats bytes as `812 B`, `3.4 kB`, `120 MB`: powers of 1000, two or three digits. */
 export function describeBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
   let value = bytes

@@ -1,4 +1,4 @@
-/** What `pair` shows: pure, so that tests can read it. */
+/** Screen of `pair`: pure, so that tests can read it. */
 
 const wordsPerRow = 3
 
@@ -14,14 +14,14 @@ export function wordGrid(words: string): string {
   return rows.join('\n')
 }
 
-/** `123456` becomes `123 456`: easier to compare aloud. */
+/** Makes `123 456` of `123456`: easier to compare aloud. */
 export function groupDigits(digits: string): string {
   return digits.replace(/^(\d{3})(\d{3})$/u, '$1 $2')
 }
 
 /**
- * A QR code of two modules to a character, or null when the terminal has no room for it and the lines below it. With
- * colours it is black on white whatever the terminal's own colours are; without, light modules are drawn, which is right
+ * Draws a QR code of two modules to a character, or returns null when the terminal has no room for it and the lines below it.
+ * With colours it is black on white, independent of the terminal's own colours; without, light modules are drawn, which is right
  * on dark terminals.
  */
 export function qrCode(

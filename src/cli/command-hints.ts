@@ -1,8 +1,8 @@
 import { SpacedockError, type ErrorCode } from '../errors.ts'
 
 /**
- * The library's error as the command tells it. Its hint names neither commands nor options, because it may stand in any
- * application's window; here, what does it on the command line is said behind it.
+ * Rewrites the library's error for the command line. Its hint names neither commands nor options, because it may stand in any
+ * application's window; the way to do it on the command line follows it here.
  */
 export function withCommandHint(error: SpacedockError): SpacedockError {
   const { code, message, hint, option, choices, cause } = error
@@ -12,7 +12,7 @@ export function withCommandHint(error: SpacedockError): SpacedockError {
   return new SpacedockError(code, message, { hint: both, option, choices, cause })
 }
 
-/** What the library and the daemon reject with, as the command tells it. */
+/** Rewrites a rejection of the library or the daemon for the command line. */
 export async function told<Value>(promise: Promise<Value>): Promise<Value> {
   return promise.catch((error: unknown) => {
     throw error instanceof SpacedockError ? withCommandHint(error) : error
@@ -21,7 +21,7 @@ export async function told<Value>(promise: Promise<Value>): Promise<Value> {
 
 function additionTo({ code, option, choices }: SpacedockError): string | null {
   if (option !== undefined) return ofOption[option] ?? null
-  // Whoever has devices is told their names.
+  // A person with devices is told their names.
   if (code === 'no-device' && choices?.length !== 0) return null
   return ofCode[code] ?? null
 }
@@ -39,7 +39,7 @@ const ofCode: Partial<Record<ErrorCode, string>> = {
   'no-device': pairBoth,
 }
 
-/** By their names in the library. */
+/** Options of the command line by their names in the library. */
 const ofOption: Record<string, string> = {
   dataDir: 'The option for it is --dir.',
   port: 'The option for it is --port.',

@@ -8,27 +8,27 @@ import type { Person } from './person.ts'
 /** One option of the command line. */
 export interface OptionSpec {
   type: 'boolean' | 'string'
-  /** May be given several times. */
+  /** Whether it may be given several times. */
   multiple?: true
-  /** What stands for its value in the help, such as `NAME`. */
+  /** Placeholder of its value in the help, such as `NAME`. */
   value?: string
   short?: string
-  /** One line for the help; without it the option is not shown there. */
+  /** Line for the help; without it the option is not shown there. */
   what?: string
 }
 
 export type OptionTable = Record<string, OptionSpec>
 
-/** One subcommand: the parser, the help and the run all go by this. */
+/** One subcommand, the source of the parser, the help and the run. */
 export interface Command {
   name: string
   summary: string
-  /** What stands after the name, one entry for each way of calling it. */
+  /** Text after the name, one entry for each way of calling it. */
   usage: string[]
   options: OptionTable
-  /** How many words may stand after the name. */
+  /** Number of words that may stand after the name. */
   positionals: { least: number; most: number }
-  /** Then the options for the daemon's start are allowed too. */
+  /** Whether it starts the daemon, so that the options for that start are allowed too. */
   startsDaemon: boolean
   /** Paragraphs for the help. */
   notes?: string[]
@@ -41,7 +41,7 @@ export interface CommandContext {
   options: GivenOptions
   positionals: string[]
   dataDir: string
-  /** Given for the daemon's start. */
+  /** Settings for the daemon's start. */
   settings: DaemonSettings
   daemon: DaemonSession
   output: Output
@@ -51,10 +51,10 @@ export interface CommandContext {
   environment: CommandEnvironment
 }
 
-/** What a command has from outside of it; tests hand in their own. */
+/** Surroundings of a command; tests hand in their own. */
 export interface CommandEnvironment {
-  /** The script that this process runs, for starting others like it. */
+  /** Script that this process runs, for starting others like it. */
   binPath: string
-  /** Loaded only by the process that becomes the daemon: it is most of the program's weight. */
+  /** Loads the node, only in the process that becomes the daemon: it is most of the program's weight. */
   loadNode: () => Promise<{ createNode: CreateNode }>
 }

@@ -8,7 +8,7 @@ import { pair } from './commands/pair.ts'
 import { rendezvous } from './commands/rendezvous.ts'
 import { service } from './commands/service.ts'
 
-/** In the order in which the help shows them. */
+/** Commands in the order in which the help shows them. */
 export const commands: readonly Command[] = [
   demo,
   pair,

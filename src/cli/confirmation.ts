@@ -19,7 +19,7 @@ export interface Confirming {
 }
 
 /**
- * Who decides whether the other device is the right one. Throws `invalid-argument` when there is nobody: that is to be
+ * Chooses the judge of whether the other device is the right one. Throws `invalid-argument` when there is nobody: that is to be
  * known before a code is shown or used.
  */
 export function chooseConfirming({ options, output, person, signal }: CommandContext): Confirming {
@@ -55,7 +55,7 @@ export function chooseConfirming({ options, output, person, signal }: CommandCon
   return { ask: true, onAsk }
 }
 
-/** The name is the other device's own choice: it is made printable, and proves nothing. The digits do. */
+/** Question to the person. The name is the other device's own choice: it is made printable, and proves nothing. The digits do. */
 export function confirmationQuestion(name: string, digits: string): string {
   return `Pair with "${printableLine(name)}"? Do both screens show ${groupDigits(digits)}?`
 }

@@ -8,14 +8,14 @@ import type { Output } from './output.ts'
 export interface DaemonSessionOptions {
   dataDir: string
   binPath: string
-  /** Given with this command, for the daemon's start. */
+  /** Settings of this command line for the daemon's start. */
   settings: DaemonSettings
   mayStart: boolean
   output: Output
   signal: AbortSignal
 }
 
-/** The daemon as one command sees it: called, and started when the first call finds none. */
+/** Daemon as one command sees it: called, and started when the first call finds none. */
 export class DaemonSession {
   readonly #options: DaemonSessionOptions
   #isKnownToRun = false
@@ -66,7 +66,7 @@ export class DaemonSession {
   }
 }
 
-/** Of settings that are not called like their options. */
+/** Options that are not called like their settings. */
 const optionNames: Record<string, string> = {
   interfaces: 'interface',
   lanOnly: 'lan-only',

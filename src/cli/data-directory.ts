@@ -1,7 +1,9 @@
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 
-/** `--dir` goes before SPACEDOCK_DIR, which goes before the place that the system has for such data. */
+/**
+ * Chooses the data directory: `--dir` goes before SPACEDOCK_DIR, which goes before the place that the system has for such data.
+ */
 export function dataDirectory(
   given: string | undefined,
   environment: NodeJS.ProcessEnv = process.env,
@@ -16,6 +18,6 @@ export function dataDirectory(
 function systemDirectory(environment: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
   if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support')
   if (platform === 'win32') return environment['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local')
-  const data = environment['XDG_DATA_HOME'] // relative ones are invalid: XDG base directory specification
+  const data = environment['XDG_DATA_HOME'] // relative paths are invalid: XDG base directory specification
   return data !== undefined && isAbsolute(data) ? data : join(homedir(), '.local', 'share')
 }

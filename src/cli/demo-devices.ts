@@ -54,7 +54,7 @@ export async function startDemoDevices(binPath: string, signal: AbortSignal): Pr
   throw alice.status === 'rejected' ? alice.reason : bob.status === 'rejected' ? bob.reason : undefined
 }
 
-/** What the commands do too: one call over the device's local socket. */
+/** Calls one method over the device's local socket, as the commands do. */
 export function callDevice<M extends MethodName>(
   device: DemoDevice,
   method: M,
@@ -82,7 +82,7 @@ export async function waitForState(
   }
 }
 
-/** `lo` on Linux, `lo0` on macOS, something longer on Windows. */
+/** Name of the loopback interface: `lo` on Linux, `lo0` on macOS, something longer on Windows. */
 function loopbackInterface(): string {
   const found = Object.entries(networkInterfaces()).find(
     ([, addresses = []]) => addresses.length > 0 && addresses.every(({ internal }) => internal),
@@ -95,11 +95,11 @@ function loopbackInterface(): string {
   return found[0]
 }
 
-/** Only processes that the demo has started and that have not answered to being stopped. */
+/** Kills a process that the demo has started and that has not answered to being stopped. */
 function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {
-    // It is gone, as it should be.
+    // The process is gone, as it should be.
   }
 }

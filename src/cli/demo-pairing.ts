@@ -2,7 +2,7 @@ import { groupDigits, wordGrid } from './code-screen.ts'
 import { callDevice, type DemoDevice } from './demo-devices.ts'
 import { describeTiming } from './durations.ts'
 
-/** Says what happens, to people and to programs. Null: it concerns both devices. */
+/** Tells what happens, to people and to programs. Null: it concerns both devices. */
 export type Tell = (
   who: DemoDevice | null,
   event: { event: string; [field: string]: unknown },
@@ -11,7 +11,7 @@ export type Tell = (
 
 const multicastPatienceMs = 5000
 
-/** Alice shows a code, bob types it, and each person says yes when the digits are the same on both screens. */
+/** Pairs the two: alice shows a code, bob types it, and each person says yes when the digits are the same on both screens. */
 export async function pairDevices(
   alice: DemoDevice,
   bob: DemoDevice,
@@ -57,7 +57,7 @@ export async function pairDevices(
         signal: AbortSignal.any([either, patience]),
         onEvent: (event) => {
           if (event.kind !== 'source') contact()
-          // He sees them before he is asked; alice is asked first, and looks at his screen then.
+          // Bob sees the digits before he is asked; alice is asked first, and looks at his screen then.
           if (event.kind === 'digits') digits.bobSees(event.digits)
         },
         onAsk: (question) => {
@@ -97,7 +97,7 @@ function compareDigits(tell: Tell): ComparedDigits {
   return { aliceSees: alice.resolve, bobSees: bob.resolve, areSame }
 }
 
-/** By multicast; when nobody has answered for a while, at an address. */
+/** Joins by multicast; when nobody has answered for a while, at an address. */
 async function joinSomehow(
   join: (peers: string[], patience: AbortSignal, contact: () => void) => Promise<void>,
   findAddresses: () => Promise<string[]>,

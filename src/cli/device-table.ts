@@ -5,7 +5,7 @@ import { describeTiming } from './durations.ts'
 /** Gives the padded name of a state its colour. */
 export type PaintState = (padded: string, state: string) => string
 
-/** One line for each device, in columns. Names come from other machines: they are made printable here. */
+/** Table of devices, one line each, in columns. Names come from other machines: they are made printable here. */
 export function deviceTable(
   devices: readonly DeviceInfo[],
   now: Date,
@@ -30,7 +30,7 @@ export function deviceTable(
     .join('\n')
 }
 
-/** What to do about devices that are away, a line for each of which that is known; empty when of none. */
+/** Remedies for devices that are away, a line for each of which one is known; empty when there is none. */
 export function deviceRemedies(devices: readonly DeviceInfo[]): string {
   return devices
     .flatMap(({ name, state, lastFailure }) => {
@@ -42,7 +42,7 @@ export function deviceRemedies(devices: readonly DeviceInfo[]): string {
 
 export type ShownState = 'connected' | 'disconnected' | 'needs-pairing' | 'revoked'
 
-/** What a person can do about a device depends on no more than this. */
+/** State that decides on the remedy and nothing more. */
 export function shownState(state: DeviceInfo['state']): ShownState {
   switch (state) {
     case 'connected':
@@ -57,7 +57,7 @@ export function shownState(state: DeviceInfo['state']): ShownState {
   }
 }
 
-/** Columns that a terminal uses: two for East Asian wide characters and emoji, none for what combines. */
+/** Number of columns that a terminal uses: two for East Asian wide characters and emoji, none for what combines. */
 export function displayWidth(text: string): number {
   let width = 0
   for (const { segment } of new Intl.Segmenter().segment(text)) width += wide.test(segment) ? 2 : 1
@@ -84,13 +84,13 @@ function absence({ lastSeen, lastFailure, needsPairing, state }: DeviceInfo, now
   return `${seen}; ${printableLine(lastFailure.message)}`
 }
 
-/** Without the day when it is less than one ago. */
+/** Formats a time without the day when it is less than one ago. */
 function briefTime(at: string, now: Date): string {
   const days = Math.floor((now.getTime() - new Date(at).getTime()) / 86_400_000)
   return days < 1 ? localTime(at).slice(11) : localTime(at)
 }
 
-/** `2026-11-22 20:41` in the time zone of this machine; as it came when it is no date. */
+/** Formats as `2026-11-22 20:41` in the time zone of this machine; a text that is no date stays as it came. */
 export function localTime(at: string): string {
   const date = new Date(at)
   if (Number.isNaN(date.getTime())) return printableLine(at)
@@ -106,7 +106,7 @@ function twoDigits(value: number): string {
   return String(value).padStart(2, '0')
 }
 
-/** An IP address and port as people know them; whatever else is in a multiaddr, the table need not show. */
+/** Shortens to the IP address and port that people know; the table need not show the rest of a multiaddr. */
 export function shortAddress(address: string): string {
   const found = /^\/(?<family>ip4|ip6)\/(?<host>[^/]+)\/tcp\/(?<port>\d+)/u.exec(address)
   if (found?.groups === undefined) return printableLine(address)

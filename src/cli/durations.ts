@@ -1,4 +1,4 @@
-/** Milliseconds of `90s`, `15min`, `2h`, `1.5d` or `3w`; null for anything else. */
+/** Parses `90s`, `15min`, `2h`, `1.5d` or `3w` to milliseconds; null for anything else. */
 export function parseDuration(text: string): number | null {
   const found = /^(?<count>\d{1,9}(?:\.\d{1,3})?) ?(?<unit>s|min|h|d|w)$/u.exec(text.trim())
   if (found?.groups === undefined) return null
@@ -15,7 +15,7 @@ const unitMs: Record<string, number> = {
   w: 7 * 86_400_000,
 }
 
-/** `3 d 4 h`, `12 min 5 s`: the two largest units. */
+/** Formats as `3 d 4 h`, `12 min 5 s`: the two largest units. */
 export function describeDuration(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000))
   const units: [number, string][] = [
@@ -33,13 +33,13 @@ export function describeDuration(milliseconds: number): string {
     .join(' ')
 }
 
-/** `4:59`, as a clock that runs down; never below zero. */
+/** Formats as `4:59`, a clock that runs down; never below zero. */
 export function countdown(milliseconds: number): string {
   const seconds = Math.max(0, Math.ceil(milliseconds / 1000))
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
 }
 
-/** `340 ms`, `2.1 s`: how long something took. */
+/** Formats as `340 ms`, `2.1 s`: how long something took. */
 export function describeTiming(milliseconds: number): string {
   if (milliseconds < 1) return `${milliseconds.toFixed(1)} ms`
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`

@@ -2,7 +2,7 @@ import { SpacedockError } from '../errors.ts'
 
 export type OptionValue = string | boolean | string[]
 
-/** The options of one command line, already checked against the command's table. */
+/** Options of one command line, already checked against the command's table. */
 export class GivenOptions {
   readonly #values: ReadonlyMap<string, OptionValue>
 
@@ -24,7 +24,7 @@ export class GivenOptions {
     return Array.isArray(value) ? value : []
   }
 
-  /** Throws `invalid-argument` for anything else. */
+  /** Returns one of the values. Throws `invalid-argument` for anything else. */
   choice<Value extends string>(name: string, values: readonly Value[]): Value | undefined {
     const text = this.text(name)
     const chosen = values.find((value) => value === text)
@@ -32,7 +32,7 @@ export class GivenOptions {
     throw new SpacedockError('invalid-argument', `The option --${name} takes ${values.join(' or ')}.`)
   }
 
-  /** Rejects what is not a whole number in the range with `invalid-argument`. */
+  /** Returns a whole number in the range. Throws `invalid-argument` for anything else. */
   wholeNumber(name: string, least: number, most: number): number | undefined {
     const text = this.text(name)
     if (text === undefined) return undefined

@@ -1,7 +1,7 @@
 import { globalOptions, startOptions } from './arguments.ts'
 import type { Command, OptionTable } from './command.ts'
 
-/** Everything is made from the table that the parser goes by. */
+/** Help of the program, made from the table that the parser goes by. */
 export function programHelp(commands: readonly Command[]): string {
   return [
     'spacedock: pair your own devices with twelve words and keep them talking.',

@@ -3,16 +3,16 @@ import { exitCodes } from './exit-codes.ts'
 export interface Interruption {
   /** Aborts when the command is to end early. */
   signal: AbortSignal
-  /** What the process ends with then; null as long as nothing has happened. */
+  /** Exit code of the process then; null as long as nothing has happened. */
   readonly exitCode: number | null
-  /** As Ctrl-C does. */
+  /** Interrupts as Ctrl-C does. */
   interrupt: () => void
   stopListening: () => void
 }
 
 /**
- * Ctrl-C, SIGTERM and a closed terminal end a command cleanly; a second one ends it at once. A reader of the output that
- * has gone (`spacedock inbox --follow | head -1`) ends it too, and that is no failure.
+ * Listens for Ctrl-C, SIGTERM and a closed terminal, which end a command cleanly; a second one ends it at once. A reader of the
+ * output that has gone (`spacedock inbox --follow | head -1`) ends it too, and that is no failure.
  */
 export function listenForInterruption(): Interruption {
   const controller = new AbortController()

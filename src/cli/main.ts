@@ -16,7 +16,7 @@ import type { DaemonSettings } from '../daemon/process.ts'
 
 export type { CommandEnvironment } from './command.ts'
 
-/** One run of the command: reads the command line, runs it, says what went wrong. Resolves with the exit code. */
+/** Runs the command once: reads the command line, runs it, tells the error. Resolves with the exit code. */
 export async function main(
   argv: readonly string[],
   environment: Pick<CommandEnvironment, 'binPath'> & Partial<CommandEnvironment>,
@@ -71,7 +71,7 @@ async function run(line: CommandLine & { kind: 'run' }, environment: CommandEnvi
   } catch (error) {
     output.status('')
     const exitCode = interrupted(interruption) ?? reportError(error, output)
-    // Whatever a node that could not start has left open must not keep the process.
+    // Open handles of a node that could not start must not keep the process.
     if (options.flag('foreground')) process.exit(exitCode)
     return exitCode
   } finally {

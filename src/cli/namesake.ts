@@ -5,8 +5,8 @@ import type { CommandContext } from './command.ts'
 import { brief } from './commands/devices.ts'
 
 /**
- * The device whose name a new one would have, were it not taken, when that device is away. It may be the same one before it lost
- * its data: then it will never be seen again, and stands in the way of its own name.
+ * Finds the device, away now, whose name a new one would otherwise have. It may be the same one before it lost its data: then it
+ * will never be seen again, and stands in the way of its own name.
  */
 export function namesakeOf(device: DeviceInfo, devices: readonly DeviceInfo[]): DeviceInfo | undefined {
   return devices.find(
@@ -18,7 +18,7 @@ export function namesakeOf(device: DeviceInfo, devices: readonly DeviceInfo[]): 
   )
 }
 
-/** After a pairing: says how the new device can have the name of the one that it takes the place of. */
+/** Hints, after a pairing, at how the new device can have the name of the one that it takes the place of. */
 export async function hintAtNamesake(
   { daemon, output }: Pick<CommandContext, 'daemon' | 'output'>,
   device: DeviceInfo,
@@ -28,7 +28,7 @@ export async function hintAtNamesake(
     const { devices } = await daemon.call('devices', {})
     namesake = namesakeOf(device, devices)
   } catch {
-    // The two are paired, whatever has happened to the daemon since.
+    // The two are paired, even if the daemon has failed since.
   }
   if (namesake === undefined) return
   const [name, old] = [printableLine(device.name), printableLine(namesake.name)]
@@ -39,7 +39,7 @@ export async function hintAtNamesake(
   )
 }
 
-/** One word for a shell, which sees no more in it than the name: another device has chosen that. */
+/** Quotes one word for a shell, which sees no more in it than the name: another device has chosen that. */
 export function shellWord(text: string): string {
   if (/^[\p{L}\p{N}_.][\p{L}\p{N}_.-]*$/u.test(text)) return text
   if (/^[\p{L}\p{N}_. ()-]+$/u.test(text)) return `"${text}"`

@@ -21,8 +21,8 @@ export interface OutputOptions {
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan'
 
 /**
- * What the command says. Results go to standard output, as text or, with --json, as one JSON object a line and nothing
- * else; progress and hints go to standard error, in the same form.
+ * Output of the command. Results go to standard output, as text or, with --json, as one JSON object a line and nothing else;
+ * progress and hints go to standard error, in the same form.
  */
 export class Output {
   readonly json: boolean
@@ -40,17 +40,17 @@ export class Output {
     this.#environment = environment
   }
 
-  /** A result: `value` for programs, `text` for people. */
+  /** Prints a result: `value` for programs, `text` for people. */
   result(value: object, text: string): void {
     this.#print(this.#stdout, this.json ? printableJson(value) : text)
   }
 
-  /** A result that only people see, such as a heading. */
+  /** Prints a result that only people see, such as a heading. */
   text(text: string): void {
     if (!this.json) this.#print(this.#stdout, text)
   }
 
-  /** How it goes on; not a result. */
+  /** Prints progress, which is not a result. */
   progress(event: { event: string; [field: string]: unknown }, text: string): void {
     if (!this.quiet) this.#print(this.#stderr, this.json ? printableJson({ ...event, message: text }) : text)
   }
@@ -65,7 +65,7 @@ export class Output {
     }
   }
 
-  /** One line at the bottom of a terminal that is rewritten in place; empty to take it away. */
+  /** Rewrites one line at the bottom of a terminal in place; an empty text takes it away. */
   status(line: string): void {
     if (!this.isLively || (line === '' && this.#status === '')) return
     this.#stderr.write(`${clearLine}${line}`)
@@ -77,7 +77,7 @@ export class Output {
     return this.#stderr.isTTY === true && !this.json && !this.quiet && this.#environment['TERM'] !== 'dumb'
   }
 
-  /** The terminal that results are shown on, or null when they go to a file or a program. */
+  /** Size of the terminal that results are shown on, or null when they go to a file or a program. */
   get terminal(): { columns: number; rows: number } | null {
     if (this.#stdout.isTTY !== true || this.json) return null
     return { columns: this.#stdout.columns ?? 80, rows: this.#stdout.rows ?? 24 }

@@ -12,8 +12,8 @@ const sourceNames = {
 } as const
 
 /**
- * Tells how a pairing goes on. The digits are in the question already, for whoever is asked; `otherWay` is what to do
- * when the devices cannot find each other on the local network.
+ * Tells how a pairing goes on. The digits are in the question already, for a person who is asked; `otherWay` is what to do when
+ * the devices cannot find each other on the local network.
  */
 export function showProgress(
   progress: PairingProgress,

@@ -5,16 +5,16 @@ import type { Output } from './output.ts'
 
 export interface PersonOptions {
   stdin: Readable & { isTTY?: boolean }
-  /** Where questions are asked: never among the results. */
+  /** Stream for questions: never among the results. */
   stderr: NodeJS.WritableStream
   output: Output
-  /** False with --no-input. */
+  /** Whether questions are allowed; false with --no-input. */
   mayAsk: boolean
-  /** Ctrl-C at a prompt. */
+  /** Called at Ctrl-C at a prompt. */
   interrupt: () => void
 }
 
-/** Whoever sits at standard input: a person at a terminal, or a program. */
+/** A person at a terminal, or a program, at standard input. */
 export class Person {
   readonly #options: PersonOptions
   #lines: AsyncIterator<string> | null = null
@@ -28,7 +28,7 @@ export class Person {
     return this.#options.mayAsk && this.#options.stdin.isTTY === true
   }
 
-  /** The line typed, or null at the end of the input. Rejects with the signal's reason. */
+  /** Returns the line typed, or null at the end of the input. Rejects with the signal's reason. */
   async ask(question: string, { signal }: { signal: AbortSignal }): Promise<string | null> {
     signal.throwIfAborted()
     const { stdin, stderr, output, interrupt } = this.#options
@@ -53,7 +53,7 @@ export class Person {
     return answer !== null && /^\s*y(?:es)?\s*$/iu.test(answer)
   }
 
-  /** The next line of a program's answers; null at the end. Rejects with the signal's reason. */
+  /** Returns the next line of a program's answers; null at the end. Rejects with the signal's reason. */
   async nextLine({ signal }: { signal: AbortSignal }): Promise<string | null> {
     this.#lines ??= createInterface({ input: this.#options.stdin, terminal: false })[Symbol.asyncIterator]()
     const aborted = Promise.withResolvers<never>()
@@ -69,7 +69,7 @@ export class Person {
     }
   }
 
-  /** All of standard input as text, without the last line break, which is not counted. */
+  /** Reads all of standard input as text, without the last line break, which is not counted. */
   async readAll({ signal, capBytes }: { signal: AbortSignal; capBytes: number }): Promise<string> {
     const chunks: Buffer[] = []
     let length = 0

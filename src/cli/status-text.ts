@@ -7,7 +7,7 @@ import { describeDuration } from './durations.ts'
 
 type Status = Result<'status'>
 
-/** What `status` shows to people. */
+/** Text of `status` for people. */
 export function statusText(found: Status): string {
   const rows = [
     ['name', found.name],
@@ -18,7 +18,7 @@ export function statusText(found: Status): string {
     ...found.listen.slice(1).map((address) => ['', address]),
     ...(found.publicNetwork ? [['DHT', publicNetworkText(found.publicNetwork)]] : []),
     ['running', `for ${describeDuration(found.uptimeMs)}, pid ${found.pid}, version ${found.version}`],
-    // What another version counts, it counts in its own way.
+    // Counters of another version may have another meaning.
     ...(found.metrics === undefined || found.version !== version ? [] : counterRows(found.metrics)),
     ...(found.metricsUrl === undefined || found.metricsUrl === null ? [] : [['metrics', found.metricsUrl]]),
     ...(found.log === undefined ? [] : [['log', found.log ?? 'standard error of its process']]),
@@ -34,7 +34,7 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
-/** Since the start; nothing about what never happened. */
+/** Rows of counters since the start; nothing about what never happened. */
 function counterRows({ sessions, messages, bytes, defects }: DaemonMetrics): string[][] {
   const { direct, relayed } = sessions.open
   const { sent, delivered, received, queued, expired, dropped } = messages

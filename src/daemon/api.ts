@@ -20,7 +20,7 @@ import { errorFields } from './error-line.ts'
  * always stop an old daemon.
  */
 
-/** Most bytes of a message, as UTF-8. */
+/** Largest message, in bytes of UTF-8. */
 export const messageCapBytes = maximumBodyBytes
 /** Longest line that a client may send: a message of the largest size, escaped as JSON. */
 export const requestLineCapBytes = 2 * 1024 * 1024
@@ -138,22 +138,22 @@ export const methods = {
       listen: v.array(v.string()),
       devices: v.number(),
       uptimeMs: v.number(),
-      /** Null when the public network is not used. */
+      /** Relays and nodes; null when the public network is not used. */
       publicNetwork: v.exactOptional(
         v.nullable(v.object({ nodes: v.number(), relays: v.array(v.string()) })),
       ),
-      /** The file in which the log is; null when the daemon writes it to its standard error. */
+      /** File of the log; null when the daemon writes it to its standard error. */
       log: v.exactOptional(v.nullable(v.string())),
-      /** Where a Prometheus on this machine finds the counters; null when nowhere. */
+      /** Address of the counters for a Prometheus on this machine; null when there is none. */
       metricsUrl: v.exactOptional(v.nullable(v.string())),
-      /** Of the shape that this version knows only if `version` is this one. */
+      /** Counters, of the shape that this version knows only if `version` is this one. */
       metrics: v.exactOptional(
         v.custom<DaemonMetrics>((value) => typeof value === 'object' && value !== null),
       ),
     }),
     deadlineMs: 5 * seconds,
   },
-  /** The connection closes when the daemon's process ends. */
+  /** Stops the daemon; the connection closes when its process ends. */
   down: {
     params: v.object({}),
     event: noEvent,
@@ -215,7 +215,7 @@ export const methods = {
     params: v.strictObject({
       device: v.string(),
       content: v.union([v.strictObject({ text: v.string() }), v.strictObject({ json: v.unknown() })]),
-      /** Null: it waits for ever. */
+      /** Lifetime of the message; null: it waits for ever. */
       expiresInMs: v.exactOptional(v.nullable(v.pipe(v.number(), v.minValue(1)))),
     }),
     event: noEvent,
@@ -254,7 +254,7 @@ export function isMethodName(name: string): name is MethodName {
 
 /** A question to the person at this machine. */
 export interface Confirmation {
-  /** The other device's name, and the id that it will have here. */
+  /** Name of the other device, and the id that it will have here. */
   name: string
   deviceId: string
   /** Six decimal digits that have to be the same on both screens. */

@@ -21,17 +21,17 @@ import { version } from '../version.ts'
 export interface CallOptions<M extends MethodName> {
   /** Aborting closes the connection, which calls the whole thing off at the daemon. */
   signal?: AbortSignal
-  /** The next event waits until this one is taken. */
+  /** Called with each event; the next one waits until this one is taken. */
   onEvent?: (event: Event<M>) => void | Promise<void>
-  /** Without it every question is answered with no. */
+  /** Answers a question; without it every question is answered with no. */
   onAsk?: (question: Confirmation, options: { signal: AbortSignal }) => Promise<boolean>
-  /** Only after the connection has closed does the call resolve: for `down`. */
+  /** Whether the call resolves only after the connection has closed: for `down`. */
   untilClosed?: boolean
 }
 
 /**
- * One call to the daemon of a data directory. Rejects with the daemon's error, with `no-daemon` when none runs,
- * `timed-out` when it does not answer, `interrupted` when it ends in the middle, or with the signal's reason.
+ * Calls the daemon of a data directory. Rejects with the daemon's error, with `no-daemon` when none runs, `timed-out` when it
+ * does not answer, `interrupted` when it ends in the middle, or with the signal's reason.
  */
 export async function callDaemon<M extends MethodName>(
   dataDir: string,
@@ -116,7 +116,7 @@ async function readAnswer<M extends MethodName>(
   return result.value
 }
 
-/** Beside the reading of lines, because the daemon may withdraw the question. Never rejects: it ends the call instead. */
+/** Answers beside the reading of lines, because the daemon may withdraw the question. Never rejects: it ends the call instead. */
 async function answerQuestion<M extends MethodName>(
   socket: Socket,
   { id, name, deviceId, digits }: Confirmation & { id: number },

@@ -7,7 +7,7 @@ import { fileError } from '../file-errors.ts'
 import { defaultLogLevel, logLevels } from './log.ts'
 
 /**
- * What was said once when the daemon was started, and holds for later starts: `config.json` in the data directory.
+ * Settings given once when the daemon was started, for later starts too: `config.json` in the data directory.
  *
  *     { "interfaces": ["eth0"], "port": 4001, "rendezvous": ["/dns4/meet.example.org/tcp/4111/p2p/12D3KooW..."],
  *       "messages": { "inboxMessages": 1000, "inboxDays": 30, "outboxDays": 90 } }
@@ -26,14 +26,14 @@ export interface DaemonConfig {
   /** Use none of them, and no DHT. */
   lanOnly?: boolean
   dht?: 'private' | 'public'
-  /** Multiaddrs by which the public DHT is entered, instead of libp2p's. Only to be had by editing the file. */
+  /** Multiaddrs by which the public DHT is entered, instead of libp2p's. Set only by editing the file. */
   dhtBootstrap?: string[]
   /** Whether to be found, and to find others, by multicast DNS. */
   mdns?: boolean
   logLevel?: LogLevel
   /** TCP port of the loopback interface. */
   metricsPort?: number
-  /** Only to be had by editing the file. */
+  /** Limits of the boxes. Set only by editing the file. */
   messages?: MessageLimits
 }
 
@@ -82,8 +82,9 @@ export async function writeConfig(dataDir: string, config: DaemonConfig): Promis
 }
 
 /**
- * What was given now goes before what is kept. `all` interfaces, port 0, the rendezvous node and the
- * announced address `none`, the private DHT, port mapping, multicast DNS and the log level `info` mean: forget the setting. Whoever names rendezvous nodes or a DHT does not want the local network alone any more.
+ * Merges the settings given now over the kept ones. `all` interfaces, port 0, the rendezvous node and the announced address
+ * `none`, the private DHT, port mapping, multicast DNS and the log level `info` mean: forget the setting. A start with rendezvous
+ * nodes or a DHT does not want the local network alone any more.
  */
 export function mergeConfig(kept: DaemonConfig, given: DaemonConfig): DaemonConfig {
   const merged = { ...kept, ...given }
@@ -182,7 +183,7 @@ const settings = v.strictObject({
 })
 
 const configSchema = v.pipe(
-  v.custom<object>((value) => !Array.isArray(value), 'it is a list'), // which the next line would take for an object
+  v.custom<object>((value) => !Array.isArray(value), 'it is a list'), // an array would pass as an object
   settings,
 )
 

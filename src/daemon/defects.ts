@@ -1,23 +1,23 @@
 import type { Log } from '../api.ts'
 
-/** More of them than this within a minute are no accident any more: the process ends, and a service manager starts it anew. */
+/** Limit of defects within a minute: more are no accident, and the process ends for a service manager to start it anew. */
 export const mostDefectsPerMinute = 10
 const windowMs = 60_000
 
 export interface DefectsOptions {
   log: Log
-  /** What the events in the log begin with. */
+  /** Prefix of the events in the log. */
   program: 'daemon' | 'rendezvous'
   /** Called once, when there were too many. */
   onTooMany: () => void
-  /** Monotonic milliseconds. @default performance.now */
+  /** Source of time, monotonic milliseconds. @default performance.now */
   now?: () => number
 }
 
 /**
- * The last resort for what nobody caught: it is logged and counted, and the process stays. Sockets that close at a bad
- * moment have thrown out of libp2p's streams, and that must not end every device's connection. But an exception that
- * comes again and again, or during the start, is told and ends it.
+ * Last resort for uncaught exceptions: each is logged and counted, and the process stays. Sockets that close at a bad moment have
+ * thrown out of libp2p's streams, and that must not end every device's connection. But an exception that comes again and again,
+ * or during the start, is told and ends it.
  */
 export class Defects {
   readonly #options: DefectsOptions
@@ -34,12 +34,12 @@ export class Defects {
     process.on('unhandledRejection', this.#onRejection)
   }
 
-  /** How many there were since the start. */
+  /** Number of defects since the start. */
   get count(): number {
     return this.#count
   }
 
-  /** What nobody caught while the start is under way makes it fail: a program that is half there helps nobody. */
+  /** Fails the start on an exception that nobody caught meanwhile: a program that is half there helps nobody. */
   async guard<Started>(start: Promise<Started>): Promise<Started> {
     const { promise: failed, reject } = Promise.withResolvers<never>()
     this.#failStart = reject
@@ -61,7 +61,7 @@ export class Defects {
 
   #met(kind: 'uncaught-exception' | 'unhandled-rejection', error: unknown): void {
     this.#count++
-    // It ends already: the log shall show what it was, and not only the last of it.
+    // The process ends already: the log shall show what it was, and not only the last of it.
     if (this.#phase === 'too-many') return
     this.#log(kind, { error })
     if (this.#failStart !== null) return this.#failStart(error)
@@ -74,7 +74,10 @@ export class Defects {
     this.#options.onTooMany()
   }
 
-  /** Never throws: there is nobody left to catch it. What was thrown may be anything, also something that cannot be read. */
+  /**
+   * Logs without ever throwing: there is nobody left to catch it. A thrown value may be anything, also something that cannot be
+   * read.
+   */
   #log(event: string, fields: Record<string, unknown>): void {
     const { log, program } = this.#options
     try {

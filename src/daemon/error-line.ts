@@ -12,7 +12,7 @@ export const errorFields = v.object({
 
 export type ErrorFields = v.InferOutput<typeof errorFields>
 
-/** Other errors than ours are defects: what they say is for the log, not for people. */
+/** Describes an error for another process. Errors other than ours are defects: their messages are for the log, not for people. */
 export function describeError(error: unknown): ErrorFields {
   if (error instanceof SpacedockError) {
     const { code, message, hint, option, choices } = error
@@ -31,7 +31,10 @@ export function describeError(error: unknown): ErrorFields {
   }
 }
 
-/** A code of a later version, which this one does not know, becomes `internal`; its message still says what happened. */
+/**
+ * Restores an error. A code of a later version, which this one does not know, becomes `internal`; its message still says what
+ * happened.
+ */
 export function restoreError({ code, message, ...details }: ErrorFields): SpacedockError {
   const known = errorCodes.find((candidate): candidate is ErrorCode => candidate === code)
   return new SpacedockError(known ?? 'internal', message, details)

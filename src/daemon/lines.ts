@@ -5,8 +5,8 @@ const newline = 0x0a
 const slowestReaderMs = 30_000
 
 /**
- * The lines that arrive, without their newline, until the other side ends. Never holds more than the cap: throws
- * `too-large` for a longer line, `invalid-message` for what is not UTF-8 or not finished.
+ * Yields the lines that arrive, without their newline, until the other side ends. Never holds more than the cap: throws
+ * `too-large` for a longer line, `invalid-message` for one that is not UTF-8 or not finished.
  */
 export async function* readLines(
   source: AsyncIterable<Uint8Array>,

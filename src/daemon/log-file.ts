@@ -20,7 +20,7 @@ export function openLogFile(dataDir: string): number {
   return openSync(logPath(dataDir), 'a', 0o600)
 }
 
-/** Whether what is written to this descriptor arrives in this file. */
+/** Whether writes to this descriptor arrive in this file. */
 export function leadsTo(descriptor: number, path: string): boolean {
   try {
     return isSame(fstatSync(descriptor, { bigint: true }), statSync(path, { bigint: true }))
@@ -30,9 +30,9 @@ export function leadsTo(descriptor: number, path: string): boolean {
 }
 
 export interface LogFileLimits {
-  /** A log that would grow beyond this is moved to `daemon.log.1`, the one before to `daemon.log.2` ... @default 2 MiB */
+  /** Size beyond which a log is moved to `daemon.log.1`, the one before to `daemon.log.2` ... @default 2 MiB */
   largestBytes?: number
-  /** That many of them are kept. @default 3 */
+  /** Number of them that are kept. @default 3 */
   oldFiles?: number
 }
 
@@ -50,7 +50,7 @@ export class LogFile {
   readonly #oldFiles: number
   #descriptor: number | null = null
   #lostLines = 0
-  /** The last line broke off in its middle. */
+  /** Whether the last line broke off in its middle. */
   #isTorn = false
 
   constructor(path: string, { largestBytes = 2 * 1024 * 1024, oldFiles = 3 }: LogFileLimits = {}) {
@@ -110,7 +110,7 @@ export class LogFile {
       if (statSync(this.#old(number), { throwIfNoEntry: false }) !== undefined)
         renameSync(this.#old(number), this.#old(number + 1))
     }
-    copyFileSync(this.#path, this.#old(1)) // with its mode
+    copyFileSync(this.#path, this.#old(1)) // copies the mode too
   }
 
   #append(descriptor: number, bytes: Uint8Array): void {

@@ -6,18 +6,18 @@ export const logLevels = ['debug', 'info', 'warn', 'error'] as const satisfies r
 export const defaultLogLevel = 'info'
 
 export interface LogOptions {
-  /** The least that is written. May change while the log is in use. @default 'info' */
+  /** Returns the least level that is written. May change while the log is in use. @default 'info' */
   level?: () => LogLevel
-  /** @default Date.now */
+  /** Source of time. @default Date.now */
   wallClock?: () => number
 }
 
 /**
- * A log of one JSON object a line: time, level, event and the event's own fields.
+ * Writes a log of one JSON object a line: time, level, event and the event's own fields.
  *
- * It cannot hold secrets by accident: only plain scalars and short lists of them are written, bytes and objects never
- * are, fields whose name says that they carry a secret or a person's text are replaced, and so is any string that looks
- * like twelve words or more, a pairing URI or a key (threat 35).
+ * It cannot hold secrets by accident: only plain scalars and short lists of them are written, bytes and objects never are, fields
+ * whose name says that they carry a secret or a person's text are replaced, and so is any string that looks like twelve words or
+ * more, a pairing URI or a key (threat 35).
  */
 export function createLog(
   write: (line: string) => void,
@@ -67,7 +67,7 @@ function scalar(value: unknown): unknown {
   return typeof value === 'number' || typeof value === 'boolean' || value === null ? value : '[omitted]'
 }
 
-/** Where it happened is worth more than all else in a defect's report, and holds no values. */
+/** Describes an error with its place, which is worth more than all else in a defect's report, and holds no values. */
 function describeError(error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : ''
   const [, ...frames] = (error.stack ?? '').split(/\n(?=\s+at )/u)

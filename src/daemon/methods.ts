@@ -2,16 +2,16 @@ import type { Confirm, Device, DeviceInfo, PairingProgress, SpacedockNode } from
 import type { Confirmation, Event, MethodName, Params, Result } from './api.ts'
 import { version } from '../version.ts'
 
-/** What the daemon's process knows and the node does not. */
+/** Facts of the daemon's process that the node does not know. */
 export interface DaemonFacts {
-  /** The file in which the log is; null for standard error. */
+  /** File of the log; null for standard error. */
   log: string | null
   metricsUrl: string | null
   /** See DaemonMetrics. */
   defects: number
 }
 
-/** What a method has of its connection. */
+/** Connection of a call, as far as a method needs it. */
 export interface MethodCall<M extends MethodName> {
   node: SpacedockNode
   about: () => DaemonFacts
@@ -108,7 +108,7 @@ export const methodHandlers: MethodHandlers = {
   ping: async ({ node, params, signal }) => node.device(params.device).ping({ signal }),
 }
 
-/** Plain data of a live device, whose properties may be getters. */
+/** Copies a live device, whose properties may be getters, as plain data. */
 function describe(device: DeviceInfo | Device): DeviceInfo {
   const { id, name, peerId, state, needsPairing, path, limited, address, lastSeen } = device
   const { roundTripMs, connectedSince, lastFailure } = device
@@ -121,13 +121,13 @@ function askAt(
   progress: { sent: () => Promise<void> },
 ): Confirm {
   return async ({ name, digits, id }, options) => {
-    // What led to the question is read before it.
+    // Events that led to the question are read before it.
     await progress.sent()
     return ask({ name, digits, deviceId: id }, options)
   }
 }
 
-/** Progress comes by callback; its lines go out in order, and a client that has gone ends the call by its signal. */
+/** Forwards progress in order, although it comes by callback; a client that has gone ends the call by its signal. */
 function forwardProgress(send: (event: PairingProgress) => Promise<void>): {
   forward: (progress: PairingProgress) => void
   sent: () => Promise<void>

@@ -4,9 +4,9 @@ import type { Log } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 
 export interface MetricsEndpointOptions {
-  /** 0: any that is free. */
+  /** Port to listen on; 0: any that is free. */
   port: number
-  /** The text to answer with. */
+  /** Returns the text to answer with. */
   read: () => string
   log: Log
 }
@@ -20,7 +20,7 @@ const mostConnections = 16
 const requestDeadlineMs = 5000
 
 /**
- * `GET /metrics` for a Prometheus on this machine, over the loopback interface alone; everything else is refused. A web
+ * Serves `GET /metrics` for a Prometheus on this machine, over the loopback interface alone; everything else is refused. A web
  * page that had its own name lead to this machine would be given away by the Host header.
  *
  * Rejects `port-taken`, or `invalid-argument` for a port that is only for administrators.
@@ -85,7 +85,7 @@ function refuse({ headers, method, url, socket }: IncomingMessage): Refusal | nu
   return null
 }
 
-/** DNS rebinding: a name of somebody else's that leads here is in the Host header as it is. */
+/** Whether the Host header names this machine. DNS rebinding shows there: a foreign name that leads here is in it as it is. */
 function isOwnName(host: string | undefined, port: number | undefined): boolean {
   const names = ['127.0.0.1', 'localhost', '[::1]']
   const allowed = names.flatMap((name) => [`${name}:${port}`, ...(port === 80 ? [name] : [])])
@@ -108,7 +108,7 @@ function answer(
   response.end(body)
 }
 
-/** False when this machine has no such address. */
+/** Listens on an address; resolves with false when this machine has none such. */
 async function listen(server: Server, port: number, address: string): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<boolean>()
   const failed = (cause: NodeJS.ErrnoException): void => {

@@ -1,24 +1,24 @@
 import { stripVTControlCharacters } from 'node:util'
 
 /**
- * Text from other devices on its way to a terminal, a log or another program. Every place that prints such text goes
- * through here: control characters move the cursor and change colours, bidirectional controls make a line read
- * differently than it is, and line breaks forge lines that nobody sent (threat 27).
+ * Makes text from other devices fit for a terminal, a log or another program. Every place that prints such text goes through
+ * here: control characters move the cursor and change colours, bidirectional controls make a line read differently than it is,
+ * and line breaks forge lines that nobody sent (threat 27).
  */
 
-/** One line: for names, addresses and reasons. */
+/** Makes one line: for names, addresses and reasons. */
 export function printableLine(text: string): string {
   return printableText(text).replaceAll(/\s+/gu, ' ').trim()
 }
 
-/** Several lines: for the text of messages. Keeps line breaks and tabs and nothing else that is invisible and acts. */
+/** Makes several lines: for the text of messages. Keeps line breaks and tabs and nothing else that is invisible and acts. */
 export function printableText(text: string): string {
   return stripVTControlCharacters(text)
     .replaceAll(/\r\n?|[\u2028\u2029\u0085\v\f]/gu, '\n')
     .replaceAll(acting, (character) => (character === '\n' || character === '\t' ? character : ''))
 }
 
-/** JSON on one line. What acts on a terminal is in it as an escape of JSON's own, so a parser reads the same value. */
+/** Formats JSON on one line. Characters that act on a terminal become JSON's own escapes, so a parser reads the same value. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value).replaceAll(acting, escaped)
 }

@@ -12,7 +12,7 @@ import { errorFields, restoreError } from './error-line.ts'
 import { parseJson, readLines } from './lines.ts'
 import { logPath, openLogFile } from './log-file.ts'
 
-/** Given when the daemon is started; kept for later starts. */
+/** Settings given when the daemon is started; kept for later starts. */
 export interface DaemonSettings {
   name?: string
   interfaces?: string[]
@@ -29,19 +29,19 @@ export interface DaemonSettings {
 
 export interface StartOptions {
   dataDir: string
-  /** The script that the daemon's process runs, as the command itself was started. */
+  /** Script that the daemon's process runs, as the command itself was started. */
   binPath: string
   settings: DaemonSettings
   signal?: AbortSignal
 }
 
 const startDeadlineMs = 30_000
-/** A daemon that is told to stop is gone after this, one way or the other. */
+/** Deadline after which a daemon that is told to stop is gone, one way or the other. */
 export const stopDeadlineMs = 5000
 const startAttempts = 3
-/** A process that holds the directory and has no socket is a daemon that starts or stops, or an application's own node. */
+/** Time that a process may hold the directory without a socket: a daemon that starts or stops, or an application's own node. */
 const otherDeadlineMs = 1500
-/** In the daemon's process; the parent's end of the pipe is `stdio[3]`. */
+/** Descriptor in the daemon's process; the parent's end of the pipe is `stdio[3]`. */
 const reportDescriptor = 3
 
 /**
@@ -85,7 +85,7 @@ async function spawnDaemon(
   const child = spawn(process.execPath, [binPath, ...daemonArguments(dataDir, settings)], {
     detached: true,
     windowsHide: true,
-    cwd: parsePath(dataDir).root, // or it would keep the directory of the command busy
+    cwd: parsePath(dataDir).root, // keeps the directory of the command free
     stdio: ['ignore', log, log, 'pipe'],
   })
   closeSync(log)
@@ -109,7 +109,7 @@ async function spawnDaemon(
   }
 }
 
-/** Whoever gives up on a daemon must not leave it behind. */
+/** Ends a daemon that the command has given up on, so that it is not left behind. */
 async function end(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   const impatience = setTimeout(() => child.kill('SIGKILL'), stopDeadlineMs + 1000)
@@ -130,7 +130,7 @@ async function readReport(report: Readable, dataDir: string): Promise<void> {
   })
 }
 
-/** What a daemon tells the command that started it: one line. */
+/** Report of a daemon to the command that started it: one line. */
 export type DaemonReport = v.InferOutput<typeof reportLine>
 
 const reportLine = v.union([
@@ -148,7 +148,7 @@ function daemonArguments(dataDir: string, settings: DaemonSettings): string[] {
   ]
 }
 
-/** What `up` is told so that it runs a daemon with these settings. */
+/** Arguments of `up` that run a daemon with these settings. */
 export function upArguments(dataDir: string, settings: DaemonSettings): string[] {
   const {
     name,

@@ -1,12 +1,12 @@
 import type { ByPath } from '../metrics.ts'
 import type { DaemonMetrics } from './daemon-metrics.ts'
 
-/** What is told besides the counters. */
+/** Facts told besides the counters. */
 export interface ProcessFacts {
   version: string
-  /** Paired devices. */
+  /** Number of paired devices. */
   devices: number
-  /** Seconds since the epoch. */
+  /** Time of the start, seconds since the epoch. */
   startedAt: number
   residentBytes: number
   cpuSeconds: number
@@ -20,8 +20,8 @@ interface Family {
 }
 
 /**
- * The text exposition format of Prometheus, version 0.0.4. Labels are of closed sets that this file and the counters
- * define: nothing in them tells one device from another.
+ * Formats the text exposition of Prometheus, version 0.0.4. Labels are of closed sets that this file and the counters define:
+ * nothing in them tells one device from another.
  */
 export function exposition(metrics: DaemonMetrics, facts: ProcessFacts): string {
   return families(metrics, facts).map(format).join('')

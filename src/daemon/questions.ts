@@ -2,13 +2,13 @@ import { SpacedockError } from '../errors.ts'
 import type { Confirmation } from './api.ts'
 
 export interface Questions {
-  /** Rejects with the signal's reason when the answer is no longer needed; the client is told. */
+  /** Asks; rejects with the signal's reason when the answer is no longer needed; the client is told. */
   ask: (question: Confirmation, options: { signal: AbortSignal }) => Promise<boolean>
-  /** An answer to a question that is not open, or no longer, is ignored. */
+  /** Takes an answer; one to a question that is not open, or no longer, is ignored. */
   answer: (id: number, value: boolean) => void
 }
 
-/** The questions of one connection to the person behind it. */
+/** Keeps the questions of one connection to the person behind it. */
 export function createQuestions(write: (line: unknown) => Promise<void>): Questions {
   const open = new Map<number, (value: boolean) => void>()
   let lastId = 0

@@ -9,7 +9,7 @@ import { version } from '../version.ts'
 import { Defects } from './defects.ts'
 
 export interface RendezvousOptions {
-  /** Its own identity is in a directory of its own in there, so that a device may use the same one. */
+  /** Directory in which its own identity has a directory of its own, so that a device may use the same one. */
   dataDir: string
   port: number
   interfaces: string[] | undefined
@@ -17,15 +17,15 @@ export interface RendezvousOptions {
   others: readonly string[]
   maxReservations: number | undefined
   log: Log
-  /** Aborts when it is to end. */
+  /** Aborts when the node is to end. */
   signal: AbortSignal
   onListening: (server: RendezvousServer) => void
 }
 
 /**
- * A rendezvous node's whole life in this process: resolves when the signal has aborted and it has been stopped. Rejects with
- * a SpacedockError when it cannot start. It keeps nothing but its identity: records come again within minutes, and devices
- * take their places anew as soon as it is back.
+ * Runs a rendezvous node in this process: resolves when the signal has aborted and it has been stopped. Rejects with a
+ * SpacedockError when it cannot start. It keeps nothing but its identity: records come again within minutes, and devices take
+ * their places anew as soon as it is back.
  */
 export async function runRendezvous(options: RendezvousOptions): Promise<void> {
   const { log, signal } = options

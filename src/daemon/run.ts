@@ -20,13 +20,13 @@ export interface DaemonOptions {
   dataDir: string
   settings: DaemonSettings
   createNode: CreateNode
-  /** A descriptor to which one line says that the daemon is ready, or why not. */
+  /** Descriptor to which one line says that the daemon is ready, or why not. */
   reportDescriptor?: number
 }
 
 /**
- * The daemon's whole life, in a process of its own: resolves with the exit code when it has been stopped, rejects when
- * it cannot start. The process has to be ended then; a second signal, or 5 s of stopping, end it anyway.
+ * Runs the daemon in a process of its own: resolves with the exit code when it has been stopped, rejects when it cannot start.
+ * The process has to be ended then; a second signal, or 5 s of stopping, end it anyway.
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   process.umask(0o077)
@@ -92,7 +92,7 @@ async function start(
       const read = (): string => metricsText(node, defects)
       metrics = await startMetricsEndpoint({ port: metricsPort, read, log })
     }
-    // Only now: a port that is taken must not come back at every later start.
+    // The settings are kept only now: a port that is taken must not come back at every later start.
     if (!sameConfig(kept, config)) await writeConfig(dataDir, config)
     const metricsUrl = metrics === null ? null : `http://127.0.0.1:${metrics.port}/metrics`
     const about = (): DaemonFacts => ({ log: file, metricsUrl, defects: defects.count })
@@ -105,7 +105,9 @@ async function start(
   }
 }
 
-/** A start must not fail because one of the kept network interfaces is unplugged today; when all are, it says so. */
+/**
+ * Drops kept network interfaces that are absent: a start must not fail because one is unplugged today; when all are, it says so.
+ */
 function withoutAbsent(kept: string[] = [], log: Log): { interfaces?: string[] } {
   const known = interfaceNames()
   const there = kept.filter((name) => known.includes(name))
@@ -157,14 +159,14 @@ function listenForSignals(log: Log): Stop {
 
 interface Logging {
   log: Log
-  /** Where it is; null for standard error. */
+  /** Path of the file; null for standard error. */
   file: string | null
   setLevel: (level: LogLevel) => void
 }
 
 /**
- * Standard error belongs to whoever started the daemon: a terminal, or a service manager with a log of its own. When it is
- * `daemon.log` in the data directory, as in the background, the daemon looks after that file itself.
+ * Starts the log. Standard error belongs to the starter of the daemon: a terminal, or a service manager with a log of its own.
+ * When it is `daemon.log` in the data directory, as in the background, the daemon looks after that file itself.
  */
 function startLogging(dataDir: string, given: LogLevel = defaultLogLevel): Logging {
   process.stderr.on('error', () => undefined) // nobody reads it any more: nothing to be done

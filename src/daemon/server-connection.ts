@@ -40,7 +40,7 @@ export async function serveConnection(socket: Socket, options: ConnectionOptions
   try {
     const first = await lines.next()
     clearTimeout(deadline)
-    // Whatever begins otherwise is no client of ours but, say, a web page's HTTP request: no word to it (threat 39).
+    // Anything else is no client of ours but, say, a web page's HTTP request: no word to it (threat 39).
     if (first.done === true || !first.value.startsWith('{')) return
     const request = parse(requestLine, first.value)
     isStop = request.method === 'down'
@@ -91,7 +91,7 @@ async function run(
   return handle({ node, about, params: parsed.output, signal, send, ask: questions.ask })
 }
 
-/** The rest of what the client says are answers. Its end, or a line that makes no sense, ends the call. */
+/** Takes the client's remaining lines as answers. Its end, or a line that makes no sense, ends the call. */
 async function takeAnswers(
   lines: AsyncGenerator<string, void, undefined>,
   questions: Questions,
@@ -108,7 +108,7 @@ async function takeAnswers(
   }
 }
 
-/** A handler that takes long to notice the signal does not keep the connection. */
+/** Waits for work or the signal: a handler that takes long to notice it does not keep the connection. */
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>()
   const abort = (): void => aborted.reject(signal.reason as Error)

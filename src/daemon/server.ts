@@ -10,20 +10,20 @@ import { prepareSocketAddress } from './socket-path.ts'
 export interface DaemonServerOptions {
   node: SpacedockNode
   about: () => DaemonFacts
-  /** The caller holds this directory's lock: an older socket there is stale and is removed. */
+  /** Directory whose lock the caller holds: an older socket there is stale and is removed. */
   dataDir: string
   log: Log
   /** Called when a client asks the daemon to stop. */
   onStop: () => void
-  /** Tests shorten it. @default 5000 */
+  /** Deadline for the first line; tests shorten it. @default 5000 */
   requestDeadlineMs?: number
 }
 
 export interface DaemonServer {
   readonly address: string
-  /** Accepts nobody any more and ends every call; those who asked for the stop stay connected until `release`. */
+  /** Refuses new clients and ends every call; clients that asked for the stop stay connected until `release`. */
   close(): Promise<void>
-  /** Closes what is left. The end of the process does the same. */
+  /** Closes the remaining connections. The end of the process does the same. */
   release(): void
 }
 
@@ -39,7 +39,7 @@ export async function startServer(options: DaemonServerOptions): Promise<DaemonS
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
-    // Never rejects.
+    // The call never rejects.
     const call = serveConnection(socket, {
       node,
       about,
@@ -58,7 +58,7 @@ export async function startServer(options: DaemonServerOptions): Promise<DaemonS
   return {
     address,
     close: async () => {
-      // Removes the socket at once, while the lock is still held: afterwards it could be a successor's.
+      // The socket goes at once, while the lock is still held: afterwards it could be a successor's.
       server.close()
       stopping.abort(
         new SpacedockError('closed', 'The daemon was stopped.', {
@@ -82,7 +82,7 @@ function cannotListen(address: string, cause: Error): Error {
   })
 }
 
-/** The socket is made with mode 0600 from the start: there is no moment in which others could connect. */
+/** Listens on a socket made with mode 0600 from the start: there is no moment in which others could connect. */
 async function listen(server: Server, address: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: Error): void => {

@@ -6,18 +6,18 @@ import { SpacedockError } from '../errors.ts'
 import { fileError } from '../file-errors.ts'
 
 /**
- * Where the daemon of a data directory listens.
+ * Place at which the daemon of a data directory listens.
  *
- * Usually `daemon.sock` in the directory itself. Two cases need another place, and then `daemon.address` in the data
- * directory says where, so that a client finds it whatever its own environment is: a path too long for a Unix socket
- * goes to a private runtime directory; on Windows the socket is a named pipe, whose name is made up anew for each start
- * because any user could take a guessable name first.
+ * Usually `daemon.sock` in the directory itself. Two cases need another place, and then `daemon.address` in the data directory
+ * names it, so that a client finds it independent of its own environment: a path too long for a Unix socket goes to a private
+ * runtime directory; on Windows the socket is a named pipe, whose name is made up anew for each start because any user could take
+ * a guessable name first.
  */
 
-/** 104 bytes on macOS, 108 on Linux, one of them for the terminator. */
+/** Longest path of a socket: 104 bytes on macOS, 108 on Linux, one of them for the terminator. */
 const longestSocketPathBytes = 100
 
-/** Only for the holder of the data directory's lock: removes what an earlier daemon left. */
+/** Prepares the address, for the holder of the data directory's lock alone: removes what an earlier daemon left. */
 export async function prepareSocketAddress(
   dataDir: string,
   platform: NodeJS.Platform = process.platform,
@@ -35,8 +35,8 @@ export async function prepareSocketAddress(
 }
 
 /**
- * Where a client finds the daemon; null when there is none. Rejects `directory-unusable` when the place belongs to
- * somebody else, who could be listening there for the words.
+ * Finds the address of the daemon; null when there is none. Rejects `directory-unusable` when the place belongs to somebody else,
+ * who could be listening there for the words.
  */
 export async function findSocketAddress(
   dataDir: string,
@@ -71,7 +71,10 @@ async function chooseAddress(dataDir: string, platform: NodeJS.Platform): Promis
   })
 }
 
-/** Whether it is there now. The directory above it belongs to the system: when that is missing, so is this way. */
+/**
+ * Makes the directory; returns whether it is there now. The one above it belongs to the system: when that is missing, so is this
+ * way.
+ */
 async function makeDirectory(path: string): Promise<boolean> {
   try {
     await mkdir(path, { mode: 0o700 })
@@ -88,8 +91,8 @@ function runtimeDirectories(): string[] {
 }
 
 /**
- * False when there is no such directory. A data directory may be reached over a link (`stat`); a directory in a place
- * that everybody can write to may not (`lstat`), because a link of somebody else's can be turned after the check.
+ * Whether the directory is ours; false when there is none. A data directory may be reached over a link (`stat`); a directory in a
+ * place that everybody can write to may not (`lstat`), because a link of somebody else's can be turned after the check.
  */
 async function isOurs(directory: string, inspect: typeof stat | typeof lstat): Promise<boolean> {
   try {

@@ -28,12 +28,15 @@ function exists(pid: number): boolean {
   return !isWaitingToBeCollected(pid)
 }
 
-/** In containers whose first process does not collect ended ones, their numbers stay in the table for good. */
+/**
+ * Whether the process has ended uncollected: in containers whose first process does not collect ended ones, their numbers stay in
+ * the table for good.
+ */
 function isWaitingToBeCollected(pid: number): boolean {
   if (process.platform !== 'linux') return false
   try {
     return /^State:\s*Z/mu.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
-    return true // gone in between
+    return true // the process went in between
   }
 }

@@ -66,7 +66,7 @@ export class DialEvidence {
     const before = this.#heard.get(peer)?.announcedAtMs ?? []
     const isSame = nowMs - (before.at(-1) ?? -Infinity) < sameAnnouncementMs
     const announcedAtMs = isSame ? before : [...before, nowMs].slice(-maxAnnouncements)
-    this.#heard.delete(peer) // to the end of the order
+    this.#heard.delete(peer) // moves it to the end of the order
     this.#heard.set(peer, { announcedAtMs, lastAtMs: nowMs })
     dropOldest(this.#heard)
   }
@@ -91,7 +91,7 @@ export class DialEvidence {
 
   #at(peer: PeerId, address: string, nowMs: number): Dialled | null {
     const addresses = this.#dialled.get(peer) ?? new Map<string, Dialled>()
-    this.#dialled.delete(peer) // to the end of the order
+    this.#dialled.delete(peer) // moves it to the end of the order
     this.#dialled.set(peer, addresses)
     dropOldest(this.#dialled)
     const known = addresses.get(address)

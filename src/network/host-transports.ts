@@ -33,7 +33,7 @@ export interface HostTransports {
   readonly dialer: Dialer
   readonly relays: RelayReservations | null
   readonly simultaneousOpen: SimultaneousOpen | null
-  /** For connections over relays of the public network; null when none are used. */
+  /** Veil of connections over relays of the public network; null when none are used. */
   readonly veil: Veil | null
   /** Addresses of this device as seen from outside; see `outerAddresses`. */
   outerAddresses(): Multiaddr[]

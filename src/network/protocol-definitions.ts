@@ -30,7 +30,7 @@ export function defineEvent<Event>(definition: Omit<EventProtocol<Event>, 'kind'
 }
 
 /**
- * Throws `invalid-argument` for a name that only the system's own protocols may have.
+ * Checks a name; throws `invalid-argument` for one that only the system's own protocols may have.
  * @internal
  */
 export function requireApplicationName({ name }: { readonly name: string }): void {

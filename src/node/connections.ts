@@ -40,21 +40,21 @@ export interface ConnectionsParts {
   interfaces: string[] | undefined
   /** Whether to be found, and to find others, on the local network. */
   mdns: boolean
-  /** What comes of dials, and who is heard on the local network. */
+  /** Results of dials, and the devices heard on the local network. */
   evidence: DialEvidence
   /** Null when nothing but the local network is used. */
   settings: InternetSettings | null
-  /** How every session begins, and what is done with what comes over it. */
+  /** Start of every session, and the handling of what comes over it. */
   session: Omit<
     SessionOptions,
     'localPeer' | 'onRoundTrip' | 'countBytes' | 'random' | 'clock' | 'log' | 'signal'
   >
-  /** The device has a session: its first, or one that takes the place of another. */
+  /** Called when the device has a session: its first, or one that takes the place of another. */
   onSession: (peer: PeerId) => void
   onSessionEnded: (peer: PeerId) => void
 }
 
-/** Keeps every paired device connected, by all the ways there are, and writes down what comes of it. */
+/** Keeps every paired device connected, by all the ways there are, and records what comes of it. */
 export class Connections {
   readonly supervisor: ConnectionSupervisor
   /** Null when multicast DNS is switched off. */
@@ -65,7 +65,7 @@ export class Connections {
   readonly #directPaths: DirectPaths
   readonly #firewalled: Firewalled
   readonly #stopListening: (() => void)[] = []
-  /** By device, which version its record is of, that cannot be read here. */
+  /** Version of each device's record that cannot be read here. */
   readonly #unreadRecords = new Map<string, number>()
   #stopped = false
 
@@ -149,7 +149,7 @@ export class Connections {
         clock,
         log,
         devices: () => trusted.pairKeys(),
-        // Over a relay that carries little it has to be found again soon.
+        // A device over a relay that carries little has to be found again soon.
         isConnected: (peer) => this.sessionOf(peer)?.budget === null,
         onNodeConnected: () => this.supervisor.tryAnew(),
         onFound: (peer) => {
@@ -184,7 +184,7 @@ export class Connections {
       }),
       platform.watchNetwork(() => this.#networkChanged()),
     )
-    // First of all: it turns nobody away who comes in while the others start.
+    // First of all: the supervisor turns nobody away who comes in while the others start.
     this.supervisor.start()
     await this.localNetwork?.start()
     this.internet?.start()
@@ -216,7 +216,10 @@ export class Connections {
     }
   }
 
-  /** Where a device was last, where it is seen, and where it says that it is: by turns, so that no way waits for another. */
+  /**
+   * Returns addresses where a device was last, where it is seen, and where it says that it is: by turns, so that no way waits for
+   * another.
+   */
   addressesOf(peer: PeerId): string[] {
     const { registry } = this.#parts.store
     return interleave(registry.addressesOf(peer), this.internet?.presence.addressesOf(peer) ?? [])
@@ -258,7 +261,9 @@ export class Connections {
     store.registry.disconnected(peer, this.#otherVersion(peer) ?? this.#firewalled.explain(peer, failure))
   }
 
-  /** It serves the session, or says where it is, in other versions only: whatever an attempt failed with, that is why. */
+  /**
+   * Error of a device that serves the session, or says where it is, in other versions only: the reason behind any failed attempt.
+   */
   #otherVersion(peer: PeerId): OtherVersionError | null {
     const told = this.#parts.host.toldProtocols(peer)
     const versions = otherVersionsTold(told, sessionProtocol)
@@ -273,7 +278,7 @@ export class Connections {
     if (inUse === id) this.#parts.store.registry.measured(peer, roundTripMs)
   }
 
-  /** There is news of where the device is. */
+  /** Takes news of where the device is. */
   #sighted(peer: PeerId): void {
     this.supervisor.sighting(peer)
     this.#directPaths.hurry(peer)
@@ -285,7 +290,7 @@ export class Connections {
     this.#lookAnew()
   }
 
-  /** The network is another one, or the platform slept: whatever waits, and whoever may be here, is asked now. */
+  /** Asks every waiting part, and every device that may be here, anew: the network is another one, or the platform slept. */
   #lookAnew(): void {
     this.#parts.host.networkChanged()
     this.#directPaths.networkChanged()
@@ -293,7 +298,10 @@ export class Connections {
     this.localNetwork?.look()
   }
 
-  /** So that the device is found again, also when the first connection breaks before it has carried a session. */
+  /**
+   * Remembers the address, so that the device is found again even when the first connection breaks before it has carried a
+   * session.
+   */
   async #rememberAddress(connection: Connection): Promise<void> {
     const { host, store, trusted } = this.#parts
     const peer = peerIdOf(connection.remotePeer)

@@ -2,14 +2,14 @@ import type { DeviceInfo, DeviceState, NodeEvents } from '../api.ts'
 
 export type Emit = <K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]) => void
 
-/** What an application hears of a device whose state is the same. */
+/** Tells an application of a device whose state is the same. */
 export function announceUpdate(what: 'path' | 'details', device: DeviceInfo, emit: Emit): void {
   // Strangers in sight say all day long where they are.
   if (device.state === 'discovered' || device.state === 'pairing') return
   emit(what === 'path' ? 'device:path-changed' : 'device:updated', device)
 }
 
-/** A device that came into another state, as the events an application listens to. */
+/** Tells of a device that came into another state, as the events an application listens to. */
 export function announceChange(before: DeviceState | null, device: DeviceInfo, emit: Emit): void {
   if (before === 'connected') emit('device:disconnected', device)
   switch (device.state) {
@@ -22,7 +22,7 @@ export function announceChange(before: DeviceState | null, device: DeviceInfo, e
     case 'revoked':
       return emit('device:revoked', device)
     case 'disconnected':
-      // Looked for since this node started, for the first time, and not there.
+      // First failure to find the device since this node started.
       if (before === 'paired') emit('device:updated', device)
       return
     case 'pairing':

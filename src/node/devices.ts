@@ -11,7 +11,7 @@ export class Devices {
     this.#parts = parts
   }
 
-  /** Paired, needs-pairing and revoked ones. */
+  /** Paired, needs-pairing and revoked devices. */
   list(): KnownDevice[] {
     return this.#parts.store.trust.list().map(({ peerId }) => this.of(peerId))
   }

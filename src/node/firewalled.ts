@@ -16,7 +16,7 @@ export interface FirewalledParts {
   look: () => void
 }
 
-/** Whether a device that is not reached is there all the same: then a firewall is in between, and which port to open can be said. */
+/** Tells whether a device that is not reached is there all the same, behind a firewall, and which port to open. */
 export class Firewalled {
   readonly #parts: FirewalledParts
   readonly #looks = new TokenBucket({ everyMs: 60_000, inARow: 1 })
@@ -25,7 +25,7 @@ export class Firewalled {
     this.#parts = parts
   }
 
-  /** What is told of a device that could not be connected to. */
+  /** Failure of a connection attempt, with what is known of its cause. */
   explain(peer: PeerId, failure: SpacedockError): Omit<DeviceFailure, 'at'> {
     const { evidence, clock, look } = this.#parts
     const { code, message, hint = null } = failure
@@ -33,7 +33,7 @@ export class Firewalled {
     if (code !== 'offline') return plain
     const finding = this.#finding(peer)
     if (finding !== null) return { code, ...describeFinding(finding, 'device'), finding }
-    // One that was switched off without a goodbye looks the same until it is asked. Once a minute, for all devices together.
+    // A device that was switched off without a goodbye looks the same until it is asked. Once a minute, for all devices together.
     if (evidence.of(peer).heardAtMs !== null && this.#looks.take(clock.monotonic())) look()
     return plain
   }

@@ -15,7 +15,7 @@ import { suite1 } from '../pairing/suite.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
 
-/** Where devices meet that are in different networks. */
+/** Meeting points of devices in different networks. */
 export interface InternetSettings {
   /** Multiaddrs of rendezvous nodes. */
   rendezvous: readonly string[]
@@ -23,7 +23,7 @@ export interface InternetSettings {
   bootstrap?: readonly string[]
 }
 
-/** Null when only the local network is to be used. Throws `invalid-argument`. */
+/** Returns null when only the local network is to be used. Throws `invalid-argument`. */
 export function internetSettings(options: NodeOptions): InternetSettings | null {
   const { rendezvous = [], dht = 'private', lanOnly = false, dhtBootstrap } = options
   if (lanOnly || (rendezvous.length === 0 && dht === 'private')) return null
@@ -32,13 +32,13 @@ export function internetSettings(options: NodeOptions): InternetSettings | null 
   return { rendezvous, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
 }
 
-/** The DHT as a service of the device's own host: only on the private network. */
+/** Returns the DHT as a service of the device's own host: only on the private network. */
 export function ownDht(settings: InternetSettings | null, clock: Clock): HostOptions['dht'] {
   if (settings?.dht !== 'private') return undefined
   return dhtService({ mode: 'client', network: 'private', clock })
 }
 
-/** The relays are the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */
+/** Returns the relays: the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */
 export function relayOptions(
   { rendezvous = [], dht, lanOnly = false, clock = systemClock, log = () => {} }: NodeOptions,
   isPaired: (peer: PeerId) => boolean,
@@ -62,15 +62,15 @@ export interface InternetParts {
   log: Log
   devices: () => readonly PairedDevice[]
   isConnected: (peer: PeerId) => boolean
-  /** A rendezvous node, and its relay with it, is there, for the first time or again. */
+  /** Called when a rendezvous node, and its relay with it, is there, for the first time or again. */
   onNodeConnected: () => void
-  /** A paired device has told where it is now. */
+  /** Called when a paired device has told where it is now. */
   onFound: (peer: PeerId) => void
-  /** It has told it in a way that only another version can read. */
+  /** Called when it has told it in a way that only another version can read. */
   onOtherVersion: (peer: PeerId, version: number) => void
 }
 
-/** What finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */
+/** Finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */
 export class Internet {
   readonly nodes: RendezvousNodes
   readonly rendezvous: CodeRecords
@@ -82,7 +82,7 @@ export class Internet {
 
   constructor({ settings, host, interfaces, clock, log, ...paired }: InternetParts) {
     const { rendezvous, bootstrap } = settings
-    // Whoever names the nodes by which the public DHT is entered may mean one of their own, in a private network.
+    // A setting of the nodes by which the public DHT is entered may mean one of the person's own, in a private network.
     const privateAddresses = bootstrap?.every((address) => !isPublic(address)) ?? false
     this.#log = log
     this.#host = host
@@ -129,7 +129,7 @@ export class Internet {
     this.presence = new PresenceRecords({ records, ...paired, onEpoch: () => this.#renewIdentity() })
   }
 
-  /** Everything that may take long goes on in the background. */
+  /** Starts in the background everything that may take long. */
   start(): void {
     this.#host.libp2p.addEventListener('self:peer:update', this.#onAddressChange)
     this.nodes.start()
@@ -137,7 +137,7 @@ export class Internet {
     this.presence.start()
   }
 
-  /** Interfaces or their addresses came or went. */
+  /** Looks anew when interfaces or their addresses came or went. */
   networkChanged(): void {
     this.nodes.hurry()
     this.#public?.networkChanged()
@@ -146,7 +146,7 @@ export class Internet {
     this.#onAddressChange()
   }
 
-  /** Null when the public network is not used. */
+  /** Returns null when the public network is not used. */
   publicNetwork(): PublicNetworkState | null {
     return this.#public?.state() ?? null
   }
@@ -160,7 +160,7 @@ export class Internet {
     for (const listener of this.#addressListeners) listener()
   }
 
-  /** On the public network, nobody can tell that the one of this epoch was here before. */
+  /** Renews the throwaway identity: nobody on the public network can tell that the one of this epoch was here before. */
   #renewIdentity(): void {
     this.#public?.renew().catch((error: unknown) => {
       this.#log('warn', 'dht.not-entered', { error: String(error) })

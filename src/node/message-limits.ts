@@ -4,7 +4,7 @@ import { checkOptions, type OptionNames } from '../known-options.ts'
 import type { StoreOptions } from '../store/store.ts'
 
 const dayMs = 24 * 3_600_000
-/** A few messages of the largest size: with less, one that comes could push out all others. */
+/** Least size of the inbox, a few messages of the largest size: with less, one that comes could push out all others. */
 const leastInboxBytes = 1024 * 1024
 
 const whole = (value: number): boolean => Number.isInteger(value) && value > 0
@@ -28,7 +28,7 @@ const names: OptionNames<MessageLimits> = {
   outboxDays: true,
 }
 
-/** What an application, or the configuration, says about the boxes. Throws `invalid-argument`. */
+/** Limits of the boxes by the application's options or the configuration. Throws `invalid-argument`. */
 export function boxLimits(limits: MessageLimits = {}): Required<Pick<StoreOptions, 'inbox' | 'outbox'>> {
   checkOptions(limits, names, 'createNode', 'messages.')
   for (const name of Object.keys(names) as (keyof MessageLimits)[]) check(name, limits[name])

@@ -6,12 +6,12 @@ import type { PeerId } from '../pairing/peer-id.ts'
 type Path = keyof ByPath
 type Role = keyof NodeMetrics['pairings']
 
-/** Counts what passes through the composition root. */
+/** Counts the events that pass through the composition root. */
 export class Metrics {
   readonly #connections: ByPath = none()
   readonly #dials = { tried: 0, failed: 0 }
   readonly #sessions = { opened: 0, lost: 0 }
-  /** By peer. */
+  /** Path of each open session, by peer. */
   readonly #openSessions = new Map<string, Path>()
   readonly #messages = { sent: 0, delivered: 0, received: 0, duplicate: 0, expired: 0, dropped: 0 }
   readonly #bytes = { received: 0, sent: 0 }
@@ -44,7 +44,7 @@ export class Metrics {
     this.#bytes[direction] += byteLength
   }
 
-  /** The same inbox, whose arrivals are counted, and what it drops. */
+  /** Returns the same inbox, whose arrivals, and drops, are counted. */
   watchInbox(inbox: Inbox): Inbox {
     inbox.onDropped((count) => {
       this.#messages.dropped += count
@@ -59,7 +59,7 @@ export class Metrics {
     }
   }
 
-  /** The same outbox, in which what is added is counted. */
+  /** Returns the same outbox, in which additions are counted. */
   watchOutbox(outbox: Outbox): Outbox {
     return {
       ...outbox,
@@ -71,7 +71,7 @@ export class Metrics {
     }
   }
 
-  /** A message on its way: when the receipt does not come, it is sent again. */
+  /** Counts a message on its way: when the receipt does not come, it is sent again. */
   async handedOver<Receipt>(
     receipt: Promise<Receipt>,
     { signal }: { signal: AbortSignal },
@@ -97,7 +97,7 @@ export class Metrics {
     this.#pairings[role][pairingOutcomes.find((known) => known === outcome) ?? 'failed']++
   }
 
-  /** A copy. */
+  /** Returns a copy of the counts. */
   read(now: { connections: readonly Path[]; queued: number }): NodeMetrics {
     return {
       connections: { opened: { ...this.#connections }, open: countPaths(now.connections) },

@@ -5,7 +5,7 @@ import { interfaceNames } from '../network/interfaces.ts'
 
 interface Shape {
   fits: (value: unknown) => boolean
-  /** Goes on from "Give". */
+  /** Rest of a sentence that begins with "Give". */
   what: string
 }
 
@@ -39,7 +39,7 @@ const shapes: Readonly<Record<keyof NodeOptions, Shape>> = {
   clock: object,
 }
 
-/** What can be said before anything is opened. Throws `invalid-argument`. */
+/** Checks all that can be checked before anything is opened. Throws `invalid-argument`. */
 export function checkNodeOptions(options: NodeOptions): void {
   checkOptions(options, shapes, 'createNode')
   for (const name of Object.keys(shapes) as (keyof NodeOptions)[]) {

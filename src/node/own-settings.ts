@@ -14,9 +14,9 @@ export function chooseName(settings: Settings, given: string | undefined): void 
 }
 
 /**
- * Listens on the port that was asked for, else on the one that this device has had since its first start: the usual one, or
- * a random one where another device on this machine, or another program, has that. When it is taken today, on another one for this run.
- * Rejects as `listen` does.
+ * Listens on the port that was asked for, else on the one that this device has had since its first start: the usual one, or a
+ * random one where another device on this machine, or another program, has that. When it is taken today, on another one for this
+ * run. Rejects as `listen` does.
  */
 export async function withPort<Host>(
   settings: Settings,
@@ -32,7 +32,7 @@ export async function withPort<Host>(
       if (kept === null && port > 0) settings.update({ port })
       return host
     } catch (error) {
-      // Somebody else has taken it since it was looked at, such as another device that starts at the same moment.
+      // Another program has taken it since it was looked at, such as another device that starts at the same moment.
       const isTaken = error instanceof SpacedockError && error.code === 'port-taken'
       if (!isTaken || attempt === maxAttempts) throw error
     }
@@ -40,9 +40,9 @@ export async function withPort<Host>(
 }
 
 export interface PortOptions {
-  /** What was asked for. */
+  /** Port that was asked for. */
   given: number | undefined
-  /** Nobody but this machine reaches it: there is no firewall to be opened, and others may want the usual port. */
+  /** Whether nobody but this machine reaches it: there is no firewall to be opened, and others may want the usual port. */
   isLocal: boolean
   log: Log
 }

@@ -42,7 +42,7 @@ export interface PairingsParts {
   evidence: DialEvidence
   outreach: Outreach
   clock: Clock
-  /** The name of a device that is known here; null of others. */
+  /** Returns the name of a device that is known here; null for others. */
   nameOf: (peer: PeerId) => string | null
   log: Log
   deviceOf: (peer: PeerId) => Device
@@ -54,9 +54,12 @@ export interface PairingsParts {
 type Role = 'initiator' | 'joiner'
 
 const searchTimeoutMs = 300_000
-/** A QR code with more addresses than this is hard to scan. */
+/** Number of addresses in the URI: a QR code with more is hard to scan. */
 const maxUriAddresses = 3
-/** Devices on which the words of one code are typed, as far as they say so in the DHT: all that they name may be dialled at once. */
+/**
+ * Number of devices on which the words of one code are typed, as far as they say so in the DHT: all that they name may be dialled
+ * at once.
+ */
 const maxJoiners = 3
 
 const pairOptionNames: OptionNames<PairOptions> = {
@@ -106,7 +109,7 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
     .catch((error: unknown) => log('error', 'dht.defect', { error: String(error) }))
 
   const paired = runner.paired.then(deviceOf)
-  // Whoever awaits `paired` gets the error; when nobody does, it is an event and not the end of the process.
+  // A caller of `paired` gets the error; when there is none, it is an event and not the end of the process.
   paired
     .then(
       () => reporter.paired(),
@@ -179,7 +182,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   }
 }
 
-/** By their records, until one of them has shown that it has the words. */
+/** Returns the joiners of the code by their records, until one of them has shown that it has the words. */
 function joiners(
   { rendezvous }: Internet,
   keys: CodeKeys,
@@ -193,14 +196,17 @@ function joiners(
   }
 }
 
-/** By it the initiator, behind its NAT or firewall, finds the joiner. An earlier attempt with the same words may have left one. */
+/**
+ * Leaves the record by which the initiator, behind its NAT or firewall, finds the joiner. An earlier attempt with the same words
+ * may have left one.
+ */
 function leaveRecord({ internet, log }: PairingsParts, keys: CodeKeys, signal: AbortSignal): void {
   internet?.rendezvous
     .publish(joinerKeys(keys), { signal, mayExist: true, onStatus: () => {} })
     .catch((error: unknown) => log('error', 'dht.defect', { error: String(error) }))
 }
 
-/** The same source, of which is remembered whom it has found. */
+/** Returns the same source, with a memory of the peers that it has found. */
 function noting(source: CandidateSource, found: Set<PeerId>): CandidateSource {
   return {
     name: source.name,
@@ -215,7 +221,7 @@ function noting(source: CandidateSource, found: Set<PeerId>): CandidateSource {
   }
 }
 
-/** Once a second: a joiner that cannot get to the initiator is reached by it, and known to be looking. */
+/** Announces once a second: a joiner that cannot get to the initiator is reached by it, and known to be looking. */
 async function stayVisible({ localNetwork, clock }: PairingsParts, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     localNetwork?.announce()
@@ -237,7 +243,7 @@ interface PairingReporter {
   report: (progress: PairingProgress) => void
   paired: () => void
   failed: (error: unknown) => void
-  /** What keeps the other device away, as far as that is known now. */
+  /** Returns the obstacle that keeps the other device away, as far as it is known now. */
   obstacle: () => ReachFinding | null
   versions: VersionWatch
   stop: () => void
@@ -300,7 +306,7 @@ function addressesToShow(host: Host): string[] {
   return addressesToPublish(host.addresses().map(String), options).map((address) => `${address}/p2p/${peer}`)
 }
 
-/** What a QR code says besides the words is a help and no condition: a bad address in it is left out. */
+/** Whether the text is a peer's address: a QR code's addresses are a help and no condition, so a bad one is left out. */
 function isPeerAddress(address: string): boolean {
   try {
     parsePeerAddress(address)

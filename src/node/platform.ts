@@ -18,7 +18,7 @@ import { hasPairKey } from './trusted-peers.ts'
 /** All that a node gets from outside: time, randomness, disk and network. `spacedock/testing` has simulated ones. */
 export interface Platform {
   readonly clock: Clock
-  /** Bytes that nobody can guess. */
+  /** Returns bytes that nobody can guess. */
   readonly random: (length: number) => Uint8Array
   openStore(): Store
   createHost(store: Store, settings: InternetSettings | null): Promise<Host>
@@ -27,7 +27,7 @@ export interface Platform {
   watchNetwork(onChange: () => void): () => void
 }
 
-/** The one on which this program runs. */
+/** Platform on which this program runs. */
 export function thisPlatform(options: NodeOptions): Platform {
   const { clock = systemClock, log = () => {}, interfaces, dataDir } = options
   return {
@@ -52,12 +52,12 @@ export function thisPlatform(options: NodeOptions): Platform {
   }
 }
 
-/** Whether it was chosen so; that there is no other interface just now may change. */
+/** Whether loopback was chosen; that there is no other interface just now may change. */
 function isLoopback(names: string[] | undefined): boolean {
   return names !== undefined && usableInterfaces({ names }).every(({ loopback }) => loopback)
 }
 
-/** In [0, 1). */
+/** Returns a random number in [0, 1). */
 export function fraction(random: Platform['random']): number {
   return new DataView(Uint8Array.from(random(4)).buffer).getUint32(0) / 2 ** 32
 }

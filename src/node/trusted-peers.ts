@@ -12,7 +12,7 @@ import type { PeerId } from '../pairing/peer-id.ts'
 
 const dailyMs = 24 * 3_600_000
 
-/** What pairings and sessions do to the stored trust. */
+/** Changes of the stored trust by pairings and sessions. */
 export class TrustedPeers implements PairingTrust, SessionTrust {
   readonly #store: Store
   readonly #clock: Clock
@@ -33,7 +33,7 @@ export class TrustedPeers implements PairingTrust, SessionTrust {
     this.#cancelTimer()
   }
 
-  /** The keys by which a peer may prove that it is paired, newest first; none for strangers and revoked devices. */
+  /** Returns the keys by which a peer may prove that it is paired, newest first; none for strangers and revoked devices. */
   keysOf(peer: PeerId): PairKey[] {
     const { provisional, settled } = this.#store.registry.pairKeysOf(peer)
     const keys: PairKey[] = []
@@ -43,8 +43,8 @@ export class TrustedPeers implements PairingTrust, SessionTrust {
   }
 
   /**
-   * The peers to keep connected: those trusted, and those with which a pairing is still to be finished. Whoever was there last
-   * is likely to be there again: the others come after.
+   * Returns the peers to keep connected: those trusted, and those with which a pairing is still to be finished. The last to be
+   * there is likely to be there again: the others come after.
    */
   wanted(): PeerId[] {
     const { trust, contacts } = this.#store
@@ -54,13 +54,13 @@ export class TrustedPeers implements PairingTrust, SessionTrust {
     return peers.sort((one, other) => lastSeenMs(other) - lastSeenMs(one))
   }
 
-  /** Whether it is one of `wanted`. */
+  /** Whether the peer is one of `wanted`. */
   isWanted(peer: PeerId): boolean {
     const { trust } = this.#store
     return trust.get(peer)?.state === 'active' || trust.provisional(peer) !== undefined
   }
 
-  /** The peers of `wanted`, each with the key by which it is found again. */
+  /** Returns the peers of `wanted`, each with the key by which it is found again. */
   pairKeys(): { peer: PeerId; pairKey: Uint8Array }[] {
     const { trust } = this.#store
     return this.wanted().flatMap((peer) => {
@@ -98,7 +98,7 @@ export class TrustedPeers implements PairingTrust, SessionTrust {
 
   activateByLastWord(peer: PeerId, acknowledgement: Uint8Array): boolean {
     const waiting = this.#store.trust.provisional(peer)
-    // Killed after it was written and before it was answered: the same word gets the same answer.
+    // The process was killed after the row was written and before it was answered: the same word gets the same answer.
     if (waiting === undefined) return this.#isActive(peer, acknowledgement)
     if (waiting.state !== 'pending' || !isOf(waiting, acknowledgement)) return false
     this.#finish(peer)
@@ -110,7 +110,7 @@ export class TrustedPeers implements PairingTrust, SessionTrust {
     if (isOf(trust.provisional(peer), acknowledgement)) trust.dropProvisional(peer)
   }
 
-  /** An unfinished pairing is finished by it. Throws when the key has been taken away meanwhile. */
+  /** Finishes an unfinished pairing. Throws when the key has been taken away meanwhile. */
   proved(peer: PeerId, { slot }: Pick<PairKey, 'slot'>): void {
     if (slot === 'settled') return this.#trustAgain(peer)
     const acknowledgement = this.#store.trust.provisional(peer)?.acknowledgement ?? null
@@ -141,15 +141,15 @@ export class TrustedPeers implements PairingTrust, SessionTrust {
     this.#store.trust.put({ ...record, state: 'active', changedAtMs: this.#clock.wall() })
   }
 
-  /** What a device that was revoked is told when it comes back; undefined for all others. */
+  /** Returns what a device that was revoked is told when it comes back; undefined for all others. */
   farewellTo(peer: PeerId): Uint8Array | undefined {
     const record = this.#store.trust.get(peer)
     return record?.state === 'revoked' ? record.farewell : undefined
   }
 
   /**
-   * The device says that it has revoked this one. Returns whether that is authentic: then it stays so until the two are paired
-   * again, and the key, which is good for nothing any more, is deleted. What waits for it waits on.
+   * Records that the device says that it has revoked this one. Returns whether that is authentic: then it stays so until the two
+   * are paired again, and the key, which is good for nothing any more, is deleted. Its waiting messages wait on.
    */
   revokedBy(peer: PeerId, farewell: Uint8Array): boolean {
     const { trust, registry, identity } = this.#store
@@ -162,13 +162,13 @@ export class TrustedPeers implements PairingTrust, SessionTrust {
     if (!settled && !provisional) return false
     this.#log('warn', 'device.revoked-us', { peer })
     if (provisional) trust.dropProvisional(peer)
-    // Whoever ends a pairing that was to replace another one has ended both.
+    // A peer that ends a pairing that was to replace another one has ended both.
     registry.markRevokedThere(peer, farewell)
     return true
   }
 
   /**
-   * The device said that it knows none of these keys: shown to its person, never deleted. What was agreed with it since then is
+   * Records that the device knows none of these keys: shown to its person, never deleted. A pairing agreed with it since then is
    * not meant.
    */
   disowned(peer: PeerId, offered: readonly PairKey[]): void {
@@ -186,7 +186,7 @@ export class TrustedPeers implements PairingTrust, SessionTrust {
     }
   }
 
-  /** Unfinished pairings end after seven days, also in a process that runs for months. */
+  /** Ends unfinished pairings after seven days, also in a process that runs for months. */
   #expire(): void {
     const expired = this.#store.trust.expireProvisional(this.#clock.wall())
     for (const peer of expired) this.#log('info', 'pairing.given-up', { peer })

@@ -3,7 +3,7 @@ import { sanitizeDeviceName } from './device-name.ts'
 import { sealedLength } from './messages.ts'
 import { parseStrictJson } from './strict-json.ts'
 
-/** What a device tells about itself, sealed, to the one it pairs with. Its identity is never among it. */
+/** Facts about itself that a device tells, sealed, to the one it pairs with. Its identity is never among them. */
 export interface DeviceDescription {
   name: string
 }
@@ -11,7 +11,7 @@ export interface DeviceDescription {
 const plaintextLength = sealedLength - 16
 const schema = v.strictObject({ name: v.string() })
 
-/** JSON, padded with spaces to one length so that the size of a frame does not tell the length of a name. */
+/** Encodes as JSON, padded with spaces to one length so that the size of a frame does not tell the length of a name. */
 export function encodeDescription(description: DeviceDescription): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify({ name: sanitizeDeviceName(description.name) }))
   const padded = new Uint8Array(plaintextLength).fill(0x20)
@@ -19,7 +19,7 @@ export function encodeDescription(description: DeviceDescription): Uint8Array {
   return padded
 }
 
-/** The name comes out sanitised, whatever the other side sent. Null when it is not a description. */
+/** Decodes and sanitises the name, whatever the other side sent. Null when it is not a description. */
 export function decodeDescription(plaintext: Uint8Array): DeviceDescription | null {
   const json = parseStrictJson(plaintext)
   const parsed = v.safeParse(schema, json?.value)

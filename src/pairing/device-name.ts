@@ -12,9 +12,9 @@ export function sanitizeDeviceName(name: string): string {
     .slice(0, 20 * maxNameLength)
     .replaceAll(/[\p{Zs}\p{Zl}\p{Zp}\t\n\r\v\f]+/gu, ' ')
     .replaceAll(/[\p{C}\p{Default_Ignorable_Code_Point}\u2800\uFFFC\uFFFD]/gu, '')
-    // After the removal, which may have brought together what composes: cleaning twice must change nothing.
+    // Normalisation after the removal, which may have brought together what composes: cleaning twice must change nothing.
     .normalize('NFC')
-    // More than two combining marks on a letter climb over the lines above.
+    // Limit of combining marks: more than two on a letter climb over the lines above.
     .replaceAll(/(\p{M}{2})\p{M}+/gu, '$1')
     .replaceAll(/ {2,}/gu, ' ')
     .trim()

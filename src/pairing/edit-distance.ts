@@ -1,6 +1,5 @@
 /**
- * How far two words are from each other: insertions, deletions, substitutions and swapped neighbours cost one each
- * (optimal string alignment).
+ * Distance of two words: insertions, deletions, substitutions and swapped neighbours cost one each (optimal string alignment).
  */
 export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []

@@ -3,9 +3,9 @@ import { sameMac } from './proofs.ts'
 import { suite1 } from './suite.ts'
 
 /**
- * What a device says to one that it has revoked. Only a holder of the pair key can make it, it says one thing about this one
- * pair key that stays true for ever, and nothing leads back from it to the key: so a tombstone can hold it while the key is
- * gone, and whoever records or steals it can do no more than tell the truth again. PROTOCOL.md, 'Revocation'.
+ * Derives the farewell of a device to one that it has revoked. Only a holder of the pair key can make it, it says one thing about
+ * this one pair key that stays true for ever, and nothing leads back from it to the key: so a tombstone can hold it while the key
+ * is gone, and a thief of it can do no more than tell the truth again. PROTOCOL.md, 'Revocation'.
  *
  * @param pairKey 32 bytes
  * @param from base58btc peer id of the device that revokes
@@ -20,7 +20,9 @@ export function deriveFarewell(pairKey: Uint8Array, from: string, to: string): U
 }
 
 export const farewellBytes = 32
-/** One for each of the two keys that devices may have in common: of a pairing again, and of the one before. */
+/**
+ * Number of farewells, one for each of the two keys that devices may have in common: of a pairing again, and of the one before.
+ */
 export const maxFarewells = 2
 
 /** Whether one of the farewells, one after the other in `said`, is about this key. */

@@ -15,7 +15,7 @@ import type { ProvisionalPair } from './provisional-pair.ts'
 import { commit, transcript } from './transcript.ts'
 import type { PeerId } from './peer-id.ts'
 
-/** What the initiator computes, message by message; when it does so is decided in initiator.ts. */
+/** Computations of the initiator, message by message; initiator.ts decides when it does so. */
 
 /** One peer's use of the code, from its PairingRequest on. */
 export interface Attempt {
@@ -27,7 +27,7 @@ export interface Attempt {
   readonly requested: Uint8Array
   readonly challenged: Uint8Array
   readonly startedAt: number
-  /** The same peer has asked with other bytes since, or called this attempt off: what still comes of it is only late. */
+  /** Whether the same peer has asked with other bytes since, or called this attempt off: what still comes of it is only late. */
   readonly isClosed: boolean
 }
 
@@ -42,14 +42,14 @@ export interface Winner {
   readonly digits: string
 }
 
-/** What follows from a yes. */
+/** Results of a yes. */
 export interface Agreement {
   readonly winner: Winner
   readonly complete: MessageOf<'Complete'>
   readonly pair: ProvisionalPair
 }
 
-/** The transcript after message 1; null unless the sender holds the code and speaks our suite. */
+/** Returns the transcript after message 1; null unless the sender holds the code and speaks our suite. */
 export function verifyRequest(
   context: HandshakeContext,
   peer: PeerId,
@@ -146,7 +146,7 @@ export function makeCancel(context: HandshakeContext, attempt: Attempt): Pairing
   return { type: 'Cancel', mac: cancelMac(context, 'initiator', attempt.requested) }
 }
 
-/** A no to somebody who has only shown that it holds the code. */
+/** Refuses a peer that has only shown that it holds the code. */
 export function refuseRequest(
   context: HandshakeContext,
   requested: Uint8Array,
@@ -155,7 +155,7 @@ export function refuseRequest(
   return { type: 'Refused', reason, mac: requestRefusalMac(context, requested, reason) }
 }
 
-/** A no to somebody whose Response was right. */
+/** Refuses a peer whose Response was right. */
 export function refuseResponse(
   { suite }: HandshakeContext,
   winner: Winner,

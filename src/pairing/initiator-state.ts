@@ -5,7 +5,7 @@ import type { MessageOf, RefusalReason } from './messages.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
 import type { PeerId } from './peer-id.ts'
 
-/** What an invitation can be in, what can happen to it, and what it may want done. initiator.ts says how they follow. */
+/** States, events and effects of an invitation. initiator.ts says how they follow. */
 
 export type InitiatorState = { readonly challenges: number; readonly attempts: readonly Attempt[] } & (
   | { readonly phase: 'open'; readonly expiresAt: number }
@@ -19,13 +19,13 @@ export type InitiatorState = { readonly challenges: number; readonly attempts: r
       readonly phase: 'ended'
       readonly reason: RefusalReason
       readonly winner: Winner | null
-      /** What had been agreed with the winner by then. */
+      /** Pair agreed with the winner by then. */
       readonly pair: ProvisionalPair | null
       readonly endedAt: number
     }
 )
 
-/** `peer` is always the one that the connection authenticated. */
+/** Events of an invitation; `peer` is always the one that the connection authenticated. */
 export type InitiatorEvent =
   | {
       type: 'request'
@@ -50,7 +50,7 @@ export function startInitiator(expiresAt: number): InitiatorState {
   return { phase: 'open', expiresAt, challenges: 0, attempts: [] }
 }
 
-/** When, by the monotonic clock, a `tick` changes something; null when nothing is due. */
+/** Time, by the monotonic clock, at which a `tick` changes something; null when nothing is due. */
 export function initiatorDueAt(state: InitiatorState): number | null {
   switch (state.phase) {
     case 'open':
@@ -108,7 +108,7 @@ export function openAttemptOf(state: InitiatorState, peer: PeerId): Attempt | un
   return attemptsOf(state, peer).find((attempt) => !attempt.isClosed)
 }
 
-/** Closed attempts are remembered: there are `maxTries` of them at most. */
+/** Marks the attempt closed and remembers it: there are `maxTries` of them at most. */
 export function closeAttempt(attempts: readonly Attempt[], closed: Attempt | undefined): Attempt[] {
   return attempts.map((attempt) => (attempt === closed ? { ...attempt, isClosed: true } : attempt))
 }

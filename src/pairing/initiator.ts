@@ -120,11 +120,11 @@ function onResponse(
       : answer(state, refuseResponse(context, verified, reasonFor(state)))
   }
   if (verified === null) {
-    // An honest joiner that has asked anew since, and whose earlier Response was late.
+    // A late Response comes from an honest joiner that has asked anew since.
     const isLate = attemptsOf(state, peer).some(
       (earlier) => earlier.isClosed && opensCommitment(context, earlier, message),
     )
-    // Else the right probe with a wrong opening or proof: somebody stole the code, and it is worth nothing any more.
+    // The right probe with a wrong opening or proof: somebody stole the code, and it is worth nothing any more.
     return isLate ? silence(state) : end(context, state, 'burnt', { type: 'silence' })
   }
   return {
@@ -136,7 +136,7 @@ function onResponse(
   }
 }
 
-/** The same Response always gets the answer that stands now, and changes nothing. */
+/** Repeats the answer that stands now to the same Response, and changes nothing. */
 function repeatAnswer(context: MachineContext, state: InitiatorState, winner: Winner): InitiatorStep {
   switch (state.phase) {
     case 'open':
@@ -173,7 +173,7 @@ function onPersisted(context: MachineContext, state: InitiatorState): InitiatorS
       }
     }
     case 'ended':
-      // Called off while the pending row was being written.
+      // The invitation was called off while the pending row was being written.
       return state.pair === null
         ? unchanged(state)
         : { state, effects: [{ type: 'forget', pair: state.pair }] }
@@ -193,13 +193,16 @@ function onPersistFailed(context: MachineContext, state: InitiatorState): Initia
   return { state: complete(context, state), effects: [] }
 }
 
-/** From now on the Response is answered by Complete, and the joiner's last word is awaited. */
+/** Completes: from now on the Response is answered by Complete, and the joiner's last word is awaited. */
 function complete(context: MachineContext, state: InitiatorState & { agreement: Agreement }): InitiatorState {
   const { agreement } = state
   return { ...tries(state), phase: 'completed', agreement, confirmBy: context.now + confirmationMs }
 }
 
-/** In 'activating' the answer is withheld; the shell brings the same message again once the row is written. */
+/**
+ * Takes the joiner's last word. In 'activating' the answer is withheld; the shell brings the same message again once the row is
+ * written.
+ */
 function onConfirmed(
   context: MachineContext,
   state: InitiatorState,
@@ -225,7 +228,7 @@ function onConfirmed(
         ? answer(state, { type: 'Acknowledged' })
         : silence(state)
     case 'ended':
-      // Called off after the joiner had our Complete: it hears why, and lets go too.
+      // A joiner that has our Complete hears why it was called off, and lets go too.
       return state.winner !== null && state.pair !== null && verifyAcknowledgement(state.pair, peer, message)
         ? answer(state, refuseResponse(context, state.winner, state.reason))
         : silence(state)
@@ -254,12 +257,12 @@ function onCancelled(context: MachineContext, state: InitiatorState): InitiatorS
   return end(context, state, 'cancelled', { type: 'send', peer: winner.attempt.peer, message })
 }
 
-/** Until the joiner's last word is in: after that both sides are paired, and revoking is the way out. */
+/** Whether the joiner's last word is still out: after it both sides are paired, and revoking is the way out. */
 function canBeCalledOff(state: InitiatorState): boolean {
   return state.phase !== 'activating' && state.phase !== 'paired' && state.phase !== 'ended'
 }
 
-/** Expiry itself is decided in `expire`, before any event; a tick is only an occasion for it. */
+/** Handles a tick, which is only an occasion: expiry itself is decided in `expire`, before any event. */
 function onTick(context: MachineContext, state: InitiatorState): InitiatorStep {
   if (state.phase !== 'completed' || context.now < state.confirmBy) return unchanged(state)
   const { agreement } = state
@@ -300,12 +303,12 @@ function finished(state: InitiatorState & { phase: 'ended' }): InitiatorEffect {
   return { type: 'finished', outcome: 'ended', reason: state.reason }
 }
 
-/** A holder of the code who comes too late learns why; nobody else gets this far. */
+/** Reason for a holder of the code who comes too late; nobody else gets this far. */
 function reasonFor(state: InitiatorState): RefusalReason {
   return state.phase === 'ended' ? state.reason : 'used'
 }
 
-/** What every state of an invitation carries on. */
+/** Counts that every state of an invitation carries on. */
 function tries({ challenges, attempts }: InitiatorState): Pick<InitiatorState, 'challenges' | 'attempts'> {
   return { challenges, attempts }
 }

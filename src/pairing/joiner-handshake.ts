@@ -16,7 +16,7 @@ import type { ProvisionalPair } from './provisional-pair.ts'
 import { commit, transcript } from './transcript.ts'
 import type { PeerId } from './peer-id.ts'
 
-/** What the joiner computes, message by message; when it does so is decided in joiner.ts. */
+/** Computations of the joiner, message by message; joiner.ts decides when it does so. */
 
 /** A peer that is being asked whether it is the one. */
 export interface Candidate {
@@ -38,13 +38,13 @@ export interface Exchange {
   readonly digits: string
 }
 
-/** What follows from the initiator's yes. */
+/** Results of the initiator's yes. */
 export interface Agreement {
   readonly exchange: Exchange
   readonly pair: ProvisionalPair
 }
 
-/** The same bytes whenever the same peer is asked within one search, and unrelated ones for every other peer. */
+/** Derives the same bytes whenever the same peer is asked within one search, and unrelated ones for every other peer. */
 export function deriveCandidate(context: HandshakeContext, seed: Uint8Array, peer: PeerId): Candidate {
   const { suite } = context
   const nonce = suite.expand(seed, fields('candidate-nonce', peer), 32)

@@ -4,22 +4,22 @@ import type { MessageOf, PairingMessage, RefusalReason } from './messages.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
 import type { PeerId } from './peer-id.ts'
 
-/** What a join can be in, what can happen to it, and what it may want done. joiner.ts says how they follow. */
+/** States, events and effects of a join. joiner.ts says how they follow. */
 
-/** Why a join came to nothing: the initiator's reason, or one of our own. */
+/** Reason of a join's failure: the initiator's, or one of our own. */
 export type JoinFailure = RefusalReason | 'not-found' | 'interrupted' | 'persist-failed' | 'too-many-tries'
 
 interface Search {
-  /** When to stop looking. */
+  /** End of the search. */
   readonly deadline: number
-  /** Responses sent so far. */
+  /** Number of Responses sent so far. */
   readonly responses: number
 }
 
 export type JoinerState =
   /**
-   * What is said to each candidate follows from the seed, so nothing is kept about them: whoever floods us with peers
-   * can neither fill our memory nor make us ask the honest one differently. Null until the search's first candidate.
+   * Seed of all messages to the candidates, so nothing is kept about them: a flood of peers can neither fill our memory nor make
+   * us ask the honest one differently. Null until the search's first candidate.
    */
   | ({ readonly phase: 'searching'; readonly seed: Uint8Array | null } & Search)
   | ({ readonly phase: 'responding'; readonly exchange: Exchange; readonly respondBy: number } & Search)
@@ -35,7 +35,7 @@ export type JoinerState =
       readonly forgetWhenPersisted: ProvisionalPair | null
     }
 
-/** `peer` is always the one that the connection authenticated. */
+/** Events of a join; `peer` is always the one that the connection authenticated. */
 export type JoinerEvent =
   | {
       type: 'candidate'
@@ -43,7 +43,7 @@ export type JoinerEvent =
       /** 32 fresh random bytes each; those that come with a search's first candidate become its seed. */
       fresh: { nonce: Uint8Array; secret: Uint8Array }
     }
-  /** What a peer answered to our last message to it. */
+  /** Answer of a peer to our last message to it. */
   | { type: 'answered'; peer: PeerId; message: PairingMessage }
   | { type: 'cancel-received'; peer: PeerId; message: MessageOf<'Cancel'> }
   | LocalEvent
@@ -66,7 +66,7 @@ export function startJoiner(deadline: number): JoinerState {
   return { phase: 'searching', seed: null, deadline, responses: 0 }
 }
 
-/** When, by the monotonic clock, a `tick` changes something; null when nothing is due. */
+/** Time, by the monotonic clock, at which a `tick` changes something; null when nothing is due. */
 export function joinerDueAt(state: JoinerState): number | null {
   switch (state.phase) {
     case 'searching':

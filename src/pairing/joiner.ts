@@ -168,10 +168,10 @@ function onCancelReceived(
   const authentic = candidate?.peer === peer && verifyCancel(context, candidate, message)
   if (!authentic) return { state, effects: [{ type: 'silence' }] }
   const noted: JoinerEffect = { type: 'answer', message: { type: 'Acknowledged' } }
-  // Once the initiator has acknowledged, it is paired and cannot take that back by a Cancel.
+  // The initiator, once it has acknowledged, is paired and cannot take that back by a Cancel.
   if (state.phase === 'activating') return { state, effects: [noted] }
   const failed = fail(context, state, 'cancelled')
-  // The one who cancelled need not be told that we let go.
+  // The side that cancelled need not be told that we let go.
   return {
     state: failed.state,
     effects: [noted, ...failed.effects.filter((effect) => effect.type !== 'send')],
@@ -203,7 +203,7 @@ function onPersisted(context: MachineContext, state: JoinerState): JoinerStep {
       return { state: { phase: 'paired', peer }, effects: [{ type: 'finished', outcome: 'paired', peer }] }
     }
     case 'failed': {
-      // Called off while the row was being written.
+      // The join was called off while the row was being written.
       const pair = state.forgetWhenPersisted
       if (pair === null) return unchanged(state)
       return { state: { ...state, forgetWhenPersisted: null }, effects: [{ type: 'forget', pair }] }
@@ -291,7 +291,10 @@ function fail(context: MachineContext, state: JoinerState, reason: JoinFailure):
   }
 }
 
-/** In 'responding' only the initiator itself can end a join for one of its reasons, and then it does not wait. */
+/**
+ * Whether the reason is the initiator's refusal: in 'responding' only the initiator itself can end a join for one of its reasons,
+ * and then it does not wait.
+ */
 function isRefusal(reason: JoinFailure, state: JoinerState): boolean {
   return state.phase === 'responding' && reason !== 'cancelled' && reason !== 'interrupted'
 }

@@ -1,7 +1,7 @@
 import { fields } from './fields.ts'
 import type { Suite } from './suite.ts'
 
-/** Everything that the sixteen bytes of a code lead to, before the two devices have met. PROTOCOL.md, 'Key schedule'. */
+/** Keys that the sixteen bytes of a code lead to, before the two devices have met. PROTOCOL.md, 'Key schedule'. */
 export interface CodeKeys {
   /** 16 bytes, equal on both sides, shown and logged, never sent. */
   sessionId: Uint8Array
@@ -32,7 +32,7 @@ export function deriveCodeKeys(suite: Suite, entropy: Uint8Array): CodeKeys {
   }
 }
 
-/** What both sides share once the X25519 shares are exchanged. */
+/** Keys that both sides share once the X25519 shares are exchanged. */
 export interface AgreedKeys {
   /** MACs the joiner's proof. */
   joinerProof: Uint8Array
@@ -46,7 +46,7 @@ export interface AgreedKeys {
   root: Uint8Array
 }
 
-/** Null when the other side's share is of low order. */
+/** Agrees on the keys; null when the other side's share is of low order. */
 export function agreeKeys(
   suite: Suite,
   authKey: Uint8Array,
@@ -67,14 +67,14 @@ export function agreeKeys(
   }
 }
 
-/** Six decimal digits for people to compare. Everything in `opening` was fixed by the joiner's commitment. */
+/** Derives six decimal digits for people to compare. Everything in `opening` was fixed by the joiner's commitment. */
 export function deriveDigits(suite: Suite, keys: AgreedKeys, opening: Uint8Array): string {
   const output = suite.expand(keys.root, fields('sas', opening), 8)
   const number = new DataView(output.buffer, output.byteOffset, 8).getBigUint64(0)
   return (number % 1_000_000n).toString().padStart(6, '0')
 }
 
-/** 32 bytes that the two devices keep for ever. */
+/** Derives the 32 bytes that the two devices keep for ever. */
 export function derivePairKey(suite: Suite, keys: AgreedKeys, finalTranscript: Uint8Array): Uint8Array {
   return suite.expand(keys.root, fields('pair-key', finalTranscript), 32)
 }

@@ -4,13 +4,13 @@ import type { ProvisionalPair } from './provisional-pair.ts'
 import type { Suite } from './suite.ts'
 import type { PeerId } from './peer-id.ts'
 
-/** What the two machines, initiator.ts and joiner.ts, have in common. */
+/** Common parts of the two machines, initiator.ts and joiner.ts. */
 
-/** What every computation of a pairing needs. */
+/** Inputs that every computation of a pairing needs. */
 export interface HandshakeContext {
   suite: Suite
   keys: CodeKeys
-  /** This device, base58btc. */
+  /** Peer id of this device, base58btc. */
   localPeerId: string
   deviceName: string
 }
@@ -20,24 +20,24 @@ export interface MachineContext extends HandshakeContext {
   now: number
 }
 
-/** What happens on the device itself. */
+/** Events on the device itself. */
 export type LocalEvent =
-  /** Its person said yes or no. */
+  /** The person said yes or no. */
   | { type: 'approved' }
   | { type: 'declined' }
-  /** What the last `persist` effect asked for is durable, or could not be made so. */
+  /** The row of the last `persist` effect is durable, or could not be made so. */
   | { type: 'persisted' }
   | { type: 'persist-failed' }
-  /** Its person, or the program, calls the pairing off. */
+  /** The person, or the program, calls the pairing off. */
   | { type: 'cancelled' }
   /** Time has passed. */
   | { type: 'tick' }
 
-/** What either machine may want done; `Row` is the one it writes before it says yes. */
+/** Effects that either machine may want; `Row` is the one it writes before it says yes. */
 export type CommonEffect<Row extends string> =
-  /** The answer to the exchange that the event came from. */
+  /** Answer the exchange that the event came from. */
   | { type: 'answer'; message: PairingMessage }
-  /** No answer: the exchange is reset, as it is for anybody when there is nothing to answer for. */
+  /** Leave it without an answer: the exchange is reset, as it is for anybody when there is nothing to answer for. */
   | { type: 'silence' }
   /** Tell a peer on an exchange of our own; its answer does not matter. */
   | { type: 'send'; peer: PeerId; message: PairingMessage }

@@ -2,7 +2,7 @@ import { base64urlnopad } from '@scure/base'
 import * as v from 'valibot'
 import { parseStrictJson } from './strict-json.ts'
 
-/** The protocol's version, said in message 1. Only equal versions talk. */
+/** Version of the protocol, said in message 1. Only equal versions talk. */
 export const pairingVersion = 1
 /** Largest encoded message, bytes. */
 export const maxMessageLength = 4096
@@ -25,7 +25,7 @@ function bytes(length: number) {
   )
 }
 
-/** Why an initiator says no to somebody who holds the code. */
+/** Reasons for an initiator's no to a holder of the code. */
 export const refusalReasons = ['declined', 'used', 'expired', 'cancelled', 'burnt', 'failed'] as const
 export type RefusalReason = (typeof refusalReasons)[number]
 
@@ -56,7 +56,7 @@ const pairingMessage = v.variant('type', [
   v.strictObject({ type: v.literal('Cancel'), mac: bytes(32) }),
 ])
 
-/** Everything that two devices say to each other while pairing. PROTOCOL.md, 'Messages'. */
+/** Messages between two devices while they pair. PROTOCOL.md, 'Messages'. */
 export type PairingMessage = v.InferOutput<typeof pairingMessage>
 export type MessageOf<Type extends PairingMessage['type']> = Extract<PairingMessage, { type: Type }>
 
@@ -68,7 +68,7 @@ export function encodeMessage(message: PairingMessage): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)))
 }
 
-/** Null for anything that is not exactly one of the messages: too long, another type, an unknown or repeated field. */
+/** Decodes a message; null for anything that is not exactly one: too long, another type, an unknown or repeated field. */
 export function decodeMessage(encoded: Uint8Array): PairingMessage | null {
   if (encoded.length > maxMessageLength) return null
   const json = parseStrictJson(encoded)

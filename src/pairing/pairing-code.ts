@@ -2,7 +2,7 @@ import { entropyToMnemonic, mnemonicToEntropy } from '@scure/bip39'
 import { wordlist } from '@scure/bip39/wordlists/english.js'
 import { editDistance } from './edit-distance.ts'
 
-/** A pairing code is 16 bytes of entropy, written as twelve English words (BIP39, with its 4-bit checksum). */
+/** Length of a pairing code: 16 bytes of entropy, written as twelve English words (BIP39, with its 4-bit checksum). */
 export const entropyLength = 16
 const wordCount = 12
 
@@ -10,16 +10,16 @@ export type ParsedPairingCode =
   | { ok: true; entropy: Uint8Array; words: string }
   | {
       ok: false
-      /** What is wrong, and what to do about it: a sentence each, for people. */
+      /** Fault, and what to do about it: a sentence each, for people. */
       message: string
       hint: string
-      /** Which word, counted from 1. */
+      /** Position of the wrong word, counted from 1. */
       position?: number
-      /** The words it was most likely meant to be, best first. */
+      /** Words it was most likely meant to be, best first. */
       nearest?: string[]
     }
 
-/** The twelve words, lower case, separated by single spaces. */
+/** Returns the twelve words, lower case, separated by single spaces. */
 export function formatPairingCode(entropy: Uint8Array): string {
   if (entropy.length !== entropyLength)
     throw new RangeError('a pairing code is made from 16 bytes of entropy')
@@ -32,7 +32,7 @@ export function formatPairingCode(entropy: Uint8Array): string {
  * always enough).
  */
 export function parsePairingCode(text: string): ParsedPairingCode {
-  // A code is about 100 characters; whatever is longer is no code, and is not worth looking at.
+  // A code is about 100 characters; a longer text is no code, and is not worth looking at.
   if (text.length > 2_000) return wrongCount(wordCount + 1)
   const typed = text
     .normalize('NFKD')
@@ -75,7 +75,7 @@ function wrongCount(count: number): ParsedPairingCode {
   return { ok: false, message: `A pairing code is twelve words, and ${problem}.`, hint }
 }
 
-/** The word itself, or the only one that starts like this. */
+/** Returns the word itself, or the only one that starts like this. */
 function completeWord(typed: string): string | null {
   if (wordlist.includes(typed)) return typed
   const candidates = wordlist.filter((word) => word.startsWith(typed))

@@ -1,6 +1,6 @@
 import { parsePairingCode, type ParsedPairingCode } from './pairing-code.ts'
 
-/** What a QR code carries: `spacedock:word-word-…-word?peer=MULTIADDR&peer=…` (RFC 3986). */
+/** Formats the content of a QR code: `spacedock:word-word-…-word?peer=MULTIADDR&peer=…` (RFC 3986). */
 export function formatPairingUri(words: string, addresses: readonly string[]): string {
   const query = addresses.map(
     (address) => `peer=${encodeURIComponent(address).replaceAll('%2F', '/').replaceAll('%3A', ':')}`,
@@ -14,7 +14,7 @@ export interface ParsedInvitationText {
   addresses: string[]
 }
 
-/** At most this many addresses are taken from a URI. */
+/** Number of addresses taken from a URI. */
 const maxAddresses = 16
 
 /** Takes either a `spacedock:` URI or plain words. */

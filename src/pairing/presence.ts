@@ -2,7 +2,7 @@ import { fields } from './fields.ts'
 import type { RendezvousKeys } from './rendezvous-record.ts'
 import type { Suite } from './suite.ts'
 
-/** How long one pair of presence keys is used. */
+/** Time that one pair of presence keys is used. */
 export const presenceEpochMs = 6 * 3_600_000
 
 /** The number of the epoch that a wall clock is in. */
@@ -10,16 +10,16 @@ export function presenceEpoch(wallMs: number): number {
   return Math.floor(wallMs / presenceEpochMs)
 }
 
-/** Those under which the other device may have written: its clock may be up to one epoch off. */
+/** Epochs under which the other device may have written: its clock may be up to one epoch off. */
 export function presenceEpochsToRead(wallMs: number): number[] {
   const current = presenceEpoch(wallMs)
   return [current, current - 1, current + 1]
 }
 
 /**
- * Where and how `writerPeerId` leaves the record by which the device it is paired with finds it again. Each direction and
- * each epoch has keys of its own, so that records of different epochs, of the two devices, or of one device's different
- * pairs have nothing in common for whoever lacks the pair key. PROTOCOL.md, 'LiveState'.
+ * Derives the keys of the record by which `writerPeerId` is found again by the device it is paired with. Each direction and each
+ * epoch has keys of its own, so that records of different epochs, of the two devices, or of one device's different pairs have
+ * nothing in common without the pair key. PROTOCOL.md, 'LiveState'.
  *
  * @param pairKey 32 bytes
  * @param writerPeerId base58btc

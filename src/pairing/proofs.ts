@@ -41,7 +41,7 @@ export function cancelMac(
   return suite.mac(keys.probeKey, fields('cancel', sender, request))
 }
 
-/** A refusal after message 3 is bound to everything said so far. */
+/** Binds a refusal after message 3 to everything said so far. */
 export function responseRefusalMac(
   suite: Suite,
   initiatorProofKey: Uint8Array,

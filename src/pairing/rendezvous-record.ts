@@ -15,19 +15,20 @@ import { parseStrictJson } from './strict-json.ts'
 import type { Suite } from './suite.ts'
 
 /**
- * What a device leaves in the DHT so that another one finds it: an IPNS record (https://specs.ipfs.tech/ipns/ipns-record/,
- * V2 only), because that is what every DHT server stores. Only holders of the key can write it, since the DHT checks its
- * signature; only holders of the key can read it, since its value is sealed. PROTOCOL.md, 'Rendezvous record'.
+ * Keys of the record that a device leaves in the DHT so that another one finds it: an IPNS record
+ * (https://specs.ipfs.tech/ipns/ipns-record/, V2 only), because that is what every DHT server stores. Only holders of the key can
+ * write it, since the DHT checks its signature; only holders of the key can read it, since its value is sealed. PROTOCOL.md,
+ * 'Rendezvous record'.
  */
 export interface RendezvousKeys {
-  /** Ed25519 seed: where in the DHT the record is, and who may write it. */
+  /** Ed25519 seed: says where in the DHT the record is, and who may write it. */
   signingSeed: Uint8Array
   /** Seals the value. */
   recordKey: Uint8Array
 }
 
 export interface RendezvousContent {
-  /** Base58btc peer id that answers at the addresses. */
+  /** Peer id, base58btc, that answers at the addresses. */
   peer: string
   /** Multiaddrs, best first. */
   addresses: string[]
@@ -35,15 +36,15 @@ export interface RendezvousContent {
 
 /** Random bytes that make the key of one sealed value. */
 export const recordNonceLength = 32
-/** An encoded record is never longer, bytes. */
+/** Largest encoded record, bytes. */
 export const maxRecordLength = 2_048
 export const maxRecordAddresses = 12
 const plaintextLength = 1_024
 const sealLength = 16
-/** The first byte of what a record says, and all that other versions are known to have in common. */
+/** First byte of the content, and all that other versions are known to have in common. */
 export const recordVersion = 1
 
-/** How long a DHT server that caches records may take one for fresh, ns. It must not delay the next one. */
+/** Time that a DHT server that caches records may take one for fresh, ns. It must not delay the next one. */
 const timeToLiveNs = 60_000_000_000n
 
 const addressSchema = v.pipe(v.string(), v.regex(/^\/[\x21-\x7e]*$/u), v.maxLength(512))
@@ -59,15 +60,15 @@ export async function rendezvousRoutingKey({ signingSeed }: RendezvousKeys): Pro
 }
 
 export interface RecordStamp {
-  /** Grows with every record under the same keys: the highest counts. Anybody can read it. */
+  /** Number that grows with every record under the same keys: the highest counts. Anybody can read it. */
   sequence: bigint
-  /** RFC 3339; anybody can read it. DHT servers drop the record then; it does not end the code. */
+  /** End of validity, RFC 3339; anybody can read it. DHT servers drop the record then; it does not end the code. */
   validUntil: string
   /** 32 fresh random bytes. */
   nonce: Uint8Array
 }
 
-/** An address for which there is no room left, or that is none, is left out. */
+/** Encodes a record; leaves out an address for which there is no room, or that is none. */
 export async function encodeRendezvousRecord(
   suite: Suite,
   keys: RendezvousKeys,
@@ -84,12 +85,12 @@ export async function encodeRendezvousRecord(
   return marshalIPNSRecord(record)
 }
 
-/** What a holder of the keys wrote, or in which other version. */
+/** Content that a holder of the keys wrote, or its other version. */
 export type ReadRecord = { content: RendezvousContent; sequence: bigint } | { otherVersion: number }
 
 /**
- * Null for whatever is not, to the last byte, a record that a holder of the keys wrote. Says nothing about its age: whoever
- * reads compares sequences.
+ * Decodes a record; null unless a holder of the keys wrote it, to the last byte. Says nothing about its age: a reader compares
+ * sequences.
  */
 export async function decodeRendezvousRecord(
   suite: Suite,
@@ -144,7 +145,7 @@ function associatedData(sequence: bigint): Uint8Array {
   return fields('rendezvous-record', sequence.toString())
 }
 
-/** JSON, padded with spaces to one length: how many addresses a device has is nobody's business. */
+/** Encodes as JSON, padded with spaces to one length: how many addresses a device has is nobody's business. */
 function padded({ peer, addresses }: RendezvousContent): Uint8Array {
   let json = encodeJson({ peer, addresses: [] })
   if (json.length > plaintextLength) throw new RangeError('a peer id longer than a record')

@@ -12,7 +12,7 @@ export function parseStrictJson(bytes: Uint8Array): { value: unknown } | null {
   }
 }
 
-/** In valid JSON a string followed by a colon is a key, and nothing else is. */
+/** Counts keys: in valid JSON a string followed by a colon is a key, and nothing else is. */
 function countKeysInText(text: string): number {
   let keys = 0
   for (const match of text.matchAll(/"(?:[^"\\]|\\.)*"[ \t\n\r]*(?<colon>:?)/gu)) {

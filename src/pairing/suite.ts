@@ -9,11 +9,11 @@ import { sha256 } from '@noble/hashes/sha2.js'
  * state with cheap deterministic functions in its place.
  */
 export interface Suite {
-  /** Named in message 1 and bound into the transcript. */
+  /** Name of the suite, said in message 1 and bound into the transcript. */
   readonly name: string
-  /** 32 bytes. */
+  /** Returns 32 bytes. */
   hash(data: Uint8Array): Uint8Array
-  /** 32 bytes. */
+  /** Returns 32 bytes. */
   mac(key: Uint8Array, data: Uint8Array): Uint8Array
   /** HKDF-Extract, RFC 5869 section 2.2. */
   extract(salt: Uint8Array, input: Uint8Array): Uint8Array
@@ -53,7 +53,7 @@ export const suite1: Suite = {
   },
 }
 
-/** Every sealing key is derived for exactly one plaintext, so the nonce is fixed at zero (RFC 8439 section 2.8). */
+/** Cipher with a nonce fixed at zero (RFC 8439 section 2.8): every sealing key is derived for exactly one plaintext. */
 function cipher(key: Uint8Array, associatedData: Uint8Array) {
   return chacha20poly1305(key, new Uint8Array(12), associatedData)
 }

@@ -15,14 +15,14 @@ export const transcript = {
   challenge: (suite: Suite, request: Uint8Array, nonce: Uint8Array, share: Uint8Array) =>
     step(suite, 'challenge', request, nonce, share),
 
-  /** What the digits are made of: nothing in it can be chosen after the commitment. */
+  /** Input of the digits: nothing in it can be chosen after the commitment. */
   opening: (suite: Suite, challenge: Uint8Array, nonce: Uint8Array, share: Uint8Array) =>
     step(suite, 'opening', challenge, nonce, share),
 
   response: (suite: Suite, opening: Uint8Array, sealed: Uint8Array) =>
     step(suite, 'response', opening, sealed),
 
-  /** What the initiator's sealed part is bound to. */
+  /** Data that the initiator's sealed part is bound to. */
   proved: (suite: Suite, response: Uint8Array, joinerProof: Uint8Array) =>
     step(suite, 'proved', response, joinerProof),
 

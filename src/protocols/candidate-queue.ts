@@ -3,24 +3,24 @@ import type { FoundPeer } from '../network/discovery/candidate-sources.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface CandidateQueueOptions {
-  /** Peers being asked at the same moment; the others wait their turn. @default 64 */
+  /** Number of peers asked at the same moment; the others wait their turn. @default 64 */
   maxAsking?: number
-  /** Whoever invents peers must not make us remember them all. @default 1_024 */
+  /** Number of peers remembered, bounded because anybody can invent peers. @default 1_024 */
   maxPeers?: number
 }
 
 const maxAddressesPerPeer = 16
-/** A peer that gave no answer is asked again after this long, twice as long the next time, and so on. */
+/** Wait before a silent peer is asked again; doubled each time. */
 const firstRetryMs = 500
 const longestRetryMs = 8_000
-/** While others wait, a peer has this long for its answer, twice as long the next time. Alone, it has all the time. */
+/** Time that a peer has for its answer while others wait, doubled each time. Alone, it has all the time. */
 const firstPatienceMs = 500
 const longestPatienceMs = 8_000
 
 interface Candidate {
   addresses: string[]
   rank: Rank
-  /** While it is asked; aborts when its time is up. */
+  /** Abort of the question in progress; null while the peer is not asked. */
   question: AbortController | null
   nextPatienceMs: number
   nextRetryMs: number
@@ -28,13 +28,13 @@ interface Candidate {
 }
 
 /**
- * Who is asked first: a peer whose address a person gave; then whoever there is news of; then those that were silent.
- * So invented peers, which only the network names, can hold up others of their kind and never the first.
+ * Order of asking: a peer whose address a person gave; then peers there is news of; then those that were silent. So invented
+ * peers, which only the network names, can hold up others of their kind and never the first.
  */
 const ranks = ['given', 'news', 'silent'] as const
 type Rank = (typeof ranks)[number]
 
-/** In which order, and how often, the peers that may be the right one are asked. */
+/** Order, and frequency, in which the peers that may be the right one are asked. */
 export class CandidateQueue {
   readonly #clock: Clock
   readonly #ask: (peer: PeerId) => void
@@ -64,8 +64,8 @@ export class CandidateQueue {
   }
 
   /**
-   * A peer was found, or seen again: news of it makes it worth asking at once. Returns the addresses that are news of one that
-   * is being asked at others.
+   * Adds a peer that was found, or seen again: news of it makes it worth asking at once. Returns the addresses that are news of
+   * one that is being asked at others.
    */
   add({ peer, addresses, urgent, given = false }: FoundPeer): string[] {
     const known = this.#candidates.get(peer)
@@ -93,7 +93,7 @@ export class CandidateQueue {
     return news
   }
 
-  /** The question to this peer is over, and it was not the one, or not yet. */
+  /** Ends the question to this peer: it was not the one, or not yet. */
   asked(peer: PeerId): void {
     const candidate = this.#candidates.get(peer)
     if (candidate === undefined || candidate.question === null) return
@@ -106,7 +106,7 @@ export class CandidateQueue {
     this.#askNext()
   }
 
-  /** Nobody else is to be asked for now. */
+  /** Stops asking anybody else for now. */
   pause(): void {
     this.#isPaused = true
     for (const candidate of this.#candidates.values()) candidate.cancelTimer()
@@ -124,7 +124,7 @@ export class CandidateQueue {
 
   #enqueue(peer: PeerId): void {
     const candidate = this.#candidates.get(peer)
-    // One that is being asked comes again by itself.
+    // A peer that is being asked comes again by itself.
     if (candidate === undefined || candidate.question !== null) return
     candidate.cancelTimer()
     this.#withdraw(peer)
@@ -148,7 +148,7 @@ export class CandidateQueue {
     }
   }
 
-  /** Looks, when the time is up and from then on, whether somebody waits for the place. */
+  /** Checks, when the time is up and from then on, whether somebody waits for the place. */
   #limit(candidate: Candidate, question: AbortController, patienceMs: number): void {
     candidate.cancelTimer()
     candidate.cancelTimer = this.#clock.after(patienceMs, () => {
@@ -166,7 +166,7 @@ export class CandidateQueue {
     for (const rank of ranks) this.#waiting[rank].delete(peer)
   }
 
-  /** Those that were silent go first, then whoever waits for longest; never one that a person named. */
+  /** Drops silent peers first, then those that have waited for longest; never one that a person named. */
   #makeRoom(): void {
     if (this.#candidates.size < this.#options.maxPeers) return
     let dropped: PeerId | undefined

@@ -17,7 +17,7 @@ import type { PairingComponents, PairingRun } from './pairing-components.ts'
 import { pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
-/** Longest that an answer waits for a person before it says `Waiting`; the asker's patience is 5 s. */
+/** Longest time that an answer waits for a person before it says `Waiting`; the asker's patience is 5 s. */
 const holdMs = 2_000
 
 /** Runs one initiator machine: one live code. */
@@ -41,7 +41,7 @@ export class InvitationRunner {
     this.#run = run
     this.#tell = tell
     this.paired = this.#outcome.promise
-    // Whoever looks at `paired` gets the rejection; when nobody does, it is an event of the node, not a crash.
+    // A caller of `paired` gets the rejection; when there is none, it is an event of the node, not a crash.
     this.paired.catch(() => {})
     this.#machine = new MachineRun<InitiatorState, InitiatorEvent, InitiatorEffect>(components, keys, {
       role: 'initiator',
@@ -97,7 +97,7 @@ export class InvitationRunner {
     return this.#machine.deliver(event)
   }
 
-  /** The first time, the row is written before there is an answer: the same message is then brought again. */
+  /** Writes the row before there is an answer, the first time: the same message is then brought again. */
   onConfirmed(peer: PeerId, message: MessageOf<'Confirmed'>): PairingMessage | null {
     const event: InitiatorEvent = { type: 'confirmed', peer, message }
     const answer = this.#machine.deliver(event)
@@ -113,7 +113,7 @@ export class InvitationRunner {
     await Promise.allSettled(this.#told)
   }
 
-  /** The program ends. What was agreed stays in its row and can be finished after the next start, as after a crash. */
+  /** Ends with the program. What was agreed stays in its row and can be finished after the next start, as after a crash. */
   async close(): Promise<void> {
     const { state } = this.#machine
     if (state.phase === 'completed') this.#finishLater(state.agreement.pair.peer)

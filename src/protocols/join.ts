@@ -16,7 +16,7 @@ import type { JoinRun, PairingComponents, PairingTransport } from './pairing-com
 import { pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
-/** Between two repetitions of the same message. */
+/** Interval between two repetitions of the same message. */
 const repeatMs = 300
 
 /** Runs one joiner machine: finds candidates, asks them, and repeats what must arrive. */
@@ -76,8 +76,8 @@ export class JoinRunner {
   }
 
   /**
-   * Another join responds to this peer, with a newer code. A Response to the older one would burn that, if the peer has
-   * been restarted and does not know its own older Challenge any more.
+   * Yields to another join that responds to this peer with a newer code. A Response to the older one would burn that, if the peer
+   * has been restarted and does not know its own older Challenge any more.
    */
   giveWay(peer: PeerId): void {
     const { state } = this.#machine
@@ -105,7 +105,7 @@ export class JoinRunner {
     this.#peers.asked(peer)
   }
 
-  /** The same bytes again and again, over whatever connection there is, until the machine has moved on. */
+  /** Sends the same bytes again and again, over whatever connection there is, until the machine has moved on. */
   async #repeat(peer: PeerId, message: PairingMessage): Promise<void> {
     const { clock } = this.#components
     const signal = AbortSignal.any([this.#machine.phase, this.#ownTurn.signal])

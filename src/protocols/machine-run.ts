@@ -6,13 +6,13 @@ import type { PairingMessage } from '../pairing/messages.ts'
 import type { PairingComponents } from './pairing-components.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
-/** A pure machine, and what has to be done when it has moved or wants something. */
+/** A pure machine, and the work to be done when it has moved or wants something. */
 export interface Running<State, Event, Effect> {
   role: 'initiator' | 'joiner'
   start: State
   advance: (context: MachineContext, state: State, event: Event | LocalEvent) => Step<State, Effect>
   dueAt: (state: State) => number | null
-  /** Null unless the effect is the answer to the exchange that the event came from. */
+  /** Returns null unless the effect is the answer to the exchange that the event came from. */
   perform: (effect: Effect) => PairingMessage | null
   onPhase: (state: State, before: State) => void
 }
@@ -26,7 +26,7 @@ type Wanted<Type extends CommonEffect<string>['type']> = Extract<
 export class MachineRun<State extends { phase: string }, Event, Effect> {
   /** 32 hex digits. */
   readonly sessionId: string
-  /** What the storage said when a row could not be made durable. */
+  /** Error of the storage when a row could not be made durable. */
   persistError: unknown = null
   #state: State
   #phase = new AbortController()
@@ -49,7 +49,7 @@ export class MachineRun<State extends { phase: string }, Event, Effect> {
     return this.#state
   }
 
-  /** Aborts when the phase changes: what was under way for the old one is of no use. */
+  /** Aborts when the phase changes: work under way for the old one is of no use. */
   get phase(): AbortSignal {
     return this.#phase.signal
   }
@@ -112,7 +112,7 @@ export class MachineRun<State extends { phase: string }, Event, Effect> {
     }
   }
 
-  /** The registry shows with whom a pairing runs. */
+  /** Shows in the registry with whom a pairing runs. */
   showPairing(peer: PeerId | null): void {
     const { onPairing } = this.#components
     if (this.#pairingWith !== null) onPairing(this.#pairingWith, false)

@@ -10,7 +10,7 @@ export interface MessageEntryParts {
 }
 
 /**
- * The way into the outbox: what is given in one turn of the event loop is stored together, which costs one sync of the disk.
+ * The way into the outbox: messages given in one turn of the event loop are stored together, which costs one sync of the disk.
  */
 export class MessageEntry {
   readonly #parts: MessageEntryParts
@@ -43,7 +43,10 @@ export class MessageEntry {
     }
   }
 
-  /** Its device may have been revoked in this very turn: what waited for it is gone, and nothing may come after that. */
+  /**
+   * Checks the device again, which may have been revoked in this very turn: its waiting messages are gone, and none may come
+   * after that.
+   */
   #mayEnter({ message, settle }: { message: NewMessage; settle: (error?: Error) => void }): boolean {
     try {
       this.#parts.requirePaired(message.peerId)

@@ -14,7 +14,7 @@ const envelopeSchema = v.object({
 })
 
 export const deliverySchema = v.object({
-  // Counted before they are looked at: an issue for each of half a million takes seconds.
+  // Length before content: an issue for each of half a million takes seconds.
   messages: v.pipe(v.array(v.unknown()), v.minLength(1), v.maxLength(256), v.array(envelopeSchema)),
 })
 export const receiptSchema = v.object({ stored: v.literal(true) })
@@ -23,7 +23,7 @@ export const receiptSchema = v.object({ stored: v.literal(true) })
 export type Envelope = v.InferOutput<typeof envelopeSchema>
 /** Messages in the order in which they were sent. */
 export type Delivery = v.InferOutput<typeof deliverySchema>
-/** All messages of the delivery are durable at the receiver. */
+/** Receipt for a delivery: all its messages are durable at the receiver. */
 export type Receipt = v.InferOutput<typeof receiptSchema>
 
 export function toEnvelope({ id, kind, body, atMs }: StoredMessage): Envelope {
@@ -33,7 +33,7 @@ export function toEnvelope({ id, kind, body, atMs }: StoredMessage): Envelope {
 
 /** Throws `invalid-argument`. */
 export function encodeContent(content: MessageContent): { kind: MessageKind; body: string } {
-  // Not every caller has types.
+  // Callers without types may give anything.
   const given: unknown = content
   if (typeof given === 'string') return { kind: 'text', body: given }
   if (typeof given === 'object' && given !== null) {
@@ -64,7 +64,7 @@ export function decodeContent({ kind, body }: StoredMessage): { text: string } |
   return kind === 'text' ? { text: body } : { json: JSON.parse(body) as unknown }
 }
 
-/** Whether it is JSON text that can do no harm when it is read: not too deep, and without a key `__proto__`. */
+/** Whether the text is JSON that can do no harm when it is read: not too deep, and without a key `__proto__`. */
 export function isJson(text: string): boolean {
   try {
     decodeJson(new TextEncoder().encode(text))

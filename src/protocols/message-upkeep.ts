@@ -9,7 +9,7 @@ export interface MessageUpkeepParts {
   outbox: Outbox
   clock: Clock
   log: Log
-  /** Of a message that is just being sent, it is not known yet whether it arrives. */
+  /** Whether a message is just being sent: it is not known yet whether it arrives. */
   isUnderWay: (id: string) => boolean
   onExpired: (expired: { id: string; peer: PeerId }) => void
 }
@@ -29,7 +29,7 @@ export class MessageUpkeep {
     void this.#work()
   }
 
-  /** A message was queued whose time may be over sooner than the others'. */
+  /** Looks anew after a message was queued whose time may be over sooner than the others'. */
   expiryChanged(): void {
     if (!this.#isWorking && !this.#isStopped) this.#planNext()
   }
@@ -45,7 +45,7 @@ export class MessageUpkeep {
     this.#isWorking = true
     const { inbox, log } = this.#parts
     let hasFailed = false
-    // Whoever just made the node may still begin to listen.
+    // The maker of the node may still begin to listen.
     await nextTurn()
     try {
       for (let worked = true; worked && !this.#isStopped;) {
@@ -80,9 +80,9 @@ export class MessageUpkeep {
   }
 }
 
-/** Also the longest that an expired message stays when the machine slept over its time. */
+/** Interval of the upkeep, and the longest that an expired message stays when the machine slept over its time. */
 const intervalMs = 10 * 60_000
-/** While a message that is due is just being sent. */
+/** Wait while a message that is due is just being sent. */
 const leastMs = 100
-/** The disk is full, most likely, and will be for a while. */
+/** Wait after a failure: most likely the disk is full, and will be for a while. */
 const afterFailureMs = 60_000

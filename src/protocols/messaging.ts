@@ -26,7 +26,7 @@ import { OneAtATime } from './one-at-a-time.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerOf } from '../peer-id.ts'
 
-/** What a message needs of the rest of the node. */
+/** Parts of the node that messages need. */
 export interface MessagingComponents {
   inbox: Inbox
   outbox: Outbox
@@ -37,7 +37,7 @@ export interface MessagingComponents {
   requestOf: (
     peer: PeerId,
   ) => ((value: Delivery, options: { signal: AbortSignal }) => Promise<unknown>) | null
-  /** What a relay lets pass over the live session with this peer; null when there is no limit, or no session. */
+  /** Returns the limit of a relay on the live session with this peer; null when there is no limit, or no session. */
   budgetOf: (peer: PeerId) => Pick<PathBudget, 'messageBytes' | 'roomBytes'> | null
   /** Throws `not-paired` for a device that is not trusted. */
   requirePaired: (peer: PeerId) => void
@@ -48,19 +48,19 @@ export interface MessagingComponents {
 }
 
 export interface MessageOptions {
-  /** Awaited once the message is safe: when it resolves, it is known whether the device is there. */
+  /** Resolves when it is known whether the device is there; awaited once the message is safe. */
   connected: () => Promise<void>
-  /** Infinity: it waits for ever. @default as the outbox is set */
+  /** Lifetime of the message; Infinity: it waits for ever. @default as the outbox is set */
   expiresInMs?: number | undefined
   signal?: AbortSignal | undefined
 }
 
 const messagesVersion = 1
-/** Longest that `send` waits for the receipt of a connected device before it calls the message queued. */
+/** Longest time that `send` waits for the receipt of a connected device before it calls the message queued. */
 const deliveryPatienceMs = 10_000
-/** After the other side could not store a message (its disk is full, say). */
+/** Wait after the other side could not store a message (its disk is full, say). */
 const retryMs = 5_000
-/** After a session broke: long enough that it is gone from the supervisor. */
+/** Wait after a session broke: long enough that it is gone from the supervisor. */
 const brokenSessionMs = 50
 
 /**
@@ -71,13 +71,13 @@ const brokenSessionMs = 50
 export class MessagingService {
   readonly #components: MessagingComponents
   readonly #delivery = new OneAtATime((peer) => this.#deliver(peer))
-  /** Of messages that `send` waits for. */
+  /** Receipts that `send` awaits, by message id. */
   readonly #receipts = new Map<string, { peer: PeerId; arrived: PromiseWithResolvers<'delivered'> }>()
   readonly #arrivals = new Set<() => void>()
   readonly #entry: MessageEntry
-  /** Ids of what was sent and has no receipt yet. */
+  /** Ids of messages sent without a receipt yet. */
   readonly #underWay = new Set<string>()
-  /** Devices that take messages of other versions only, and whose program has to be updated. */
+  /** Devices that take messages of other versions only, and the side whose program has to be updated. */
   readonly #toUpdate = new Map<string, 'update-here' | 'update-there'>()
   readonly #upkeep: MessageUpkeep
   readonly #closed = new AbortController()
@@ -93,12 +93,12 @@ export class MessagingService {
     })
   }
 
-  /** From now on messages expire and old ones go. */
+  /** Starts the upkeep: messages expire and old ones go. */
   start(): void {
     this.#upkeep.start()
   }
 
-  /** What the protocol registry serves. */
+  /** Protocol that the registry serves. */
   get protocol(): Protocol<Delivery, Receipt> {
     return {
       name: 'spacedock-message',
@@ -115,7 +115,7 @@ export class MessagingService {
     const id = randomId()
     const message = { id, peerId: peer, ...encodeContent(content), atMs: clock.wall() }
     const entered = this.#entry.enter({ ...message, ...lifetime(expiresInMs) })
-    // From the moment it is stored it may be delivered, by whoever serves the peer already, or dropped.
+    // The message may be delivered, by the pump that serves the peer already, or dropped as soon as it is stored.
     const arrived = Promise.withResolvers<'delivered'>()
     arrived.promise.catch(() => {})
     this.#receipts.set(id, { peer, arrived })
@@ -138,12 +138,12 @@ export class MessagingService {
     }
   }
 
-  /** Sends what waits for this peer, in order, as long as there is a session. Called at every new session. */
+  /** Sends the messages that wait for this peer, in order, as long as there is a session. Called at every new session. */
   pump(peer: PeerId): void {
     if (!this.#closed.signal.aborted) this.#delivery.want(peer)
   }
 
-  /** The device was revoked, and what waited for it dropped: so `send` is told. */
+  /** Tells `send` that the device was revoked, and its waiting messages dropped. */
   dropped(peer: PeerId, why: Error): void {
     this.#toUpdate.delete(peer)
     for (const receipt of this.#receipts.values()) if (receipt.peer === peer) receipt.arrived.reject(why)
@@ -170,7 +170,7 @@ export class MessagingService {
     return this.#components.inbox.list(options).map((stored) => this.#describe(stored))
   }
 
-  /** What is there, then what comes. Reads from the database in pages, so a slow reader costs no memory. */
+  /** Yields the stored messages, then those that arrive. Reads from the database in pages, so a slow reader costs no memory. */
   async *messages(after: number, signal?: AbortSignal): AsyncIterableIterator<Message> {
     const end = AbortSignal.any([this.#closed.signal, ...(signal === undefined ? [] : [signal])])
     let last = after
@@ -191,7 +191,7 @@ export class MessagingService {
     return this.#components.inbox.remove(sequence)
   }
 
-  /** Those that are there now, up to this sequence; in steps, between which others have their turn. */
+  /** Removes the messages that are there now, up to this sequence; in steps, between which others have their turn. */
   async clearInbox(upTo = Number.MAX_SAFE_INTEGER): Promise<number> {
     const { inbox } = this.#components
     const last = Math.min(upTo, inbox.lastSequence())
@@ -249,7 +249,7 @@ export class MessagingService {
         this.#toUpdate.delete(peer)
       } catch (error) {
         if (this.#closed.signal.aborted) return
-        // Its message may be the other device's, and that may quote the messages.
+        // The error's message may be the other device's, and that may quote the messages.
         const code = error instanceof SpacedockError ? error.code : 'internal'
         log('warn', 'message.not-delivered', { peer, id: ids[0], count: ids.length, code })
         if (error instanceof UnknownProtocolError) {

@@ -3,16 +3,16 @@ import type { DialEvidence } from '../network/dial-evidence.ts'
 import { findObstacle, isSeeking } from '../network/reach-finding.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
-/** From then on, evidence is looked at, once in so long. */
+/** Delay of the first look at the evidence, and interval of the later ones. */
 const firstLookMs = 4_000
 const lookEveryMs = 500
-/** More devices than this that cannot be reached tell a person nothing new. */
+/** Number of findings told: more devices that cannot be reached tell a person nothing new. */
 const maxFindings = 3
 
 export interface ObstacleWatchOptions {
   evidence: DialEvidence
   clock: Clock
-  /** The initiator hears of those only that are looking for somebody: whoever merely is there may have its firewall. */
+  /** Role of this device: the initiator hears only of devices that look for somebody, since any other may have its firewall. */
   role: 'initiator' | 'joiner'
   /** Peers whose addresses a person gave. */
   given: readonly PeerId[]
@@ -20,11 +20,11 @@ export interface ObstacleWatchOptions {
   published: ReadonlySet<PeerId>
   nameOf: (peer: PeerId) => string | null
   ownPort: () => number | null
-  /** Once for each peer. */
+  /** Called once for each peer. */
   onFinding: (finding: ReachFinding) => void
 }
 
-/** While a pairing waits for the other device: looks whether there is one that cannot be reached. */
+/** Looks, while a pairing waits for the other device, whether there is one that cannot be reached. */
 export class ObstacleWatch {
   readonly #options: ObstacleWatchOptions
   readonly #sinceMs: number
@@ -38,13 +38,13 @@ export class ObstacleWatch {
     this.#cancelTimer = options.clock.after(firstLookMs, () => this.#look())
   }
 
-  /** The other device is there, or nobody waits for it any more: what kept it away does no longer matter. */
+  /** Ends the watch: the other device is there, or nobody waits for it any more. */
   stop(): void {
     this.#isOver = true
     this.#cancelTimer()
   }
 
-  /** What stands in the way now; null when nothing does. */
+  /** Finding that stands in the way now; null when nothing does. */
   current(): ReachFinding | null {
     return this.#isOver ? null : (this.#findings()[0] ?? null)
   }
@@ -80,7 +80,7 @@ export class ObstacleWatch {
   }
 }
 
-/** Whose it is, and what helps. */
+/** Adds to a finding the device's name and the remedies. */
 export function completeFinding(
   found: Pick<ReachFinding, 'cause' | 'known' | 'address' | 'port'>,
   about: Pick<ReachFinding, 'peer' | 'name' | 'ownPort'>,

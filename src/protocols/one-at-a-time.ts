@@ -1,7 +1,7 @@
 import type { PeerId } from '../pairing/peer-id.ts'
 /**
- * Work for each of many peers that never overlaps for one of them: wanted while it runs, it runs once more afterwards. It
- * begins when the turn of the event loop in which it was wanted is over, so whatever is wanted in one turn is one run.
+ * Runs work for each of many peers, never twice at once for one of them: wanted while it runs, it runs once more afterwards. It
+ * begins when the turn of the event loop in which it was wanted is over, so all wishes of one turn are one run.
  */
 export class OneAtATime {
   readonly #running = new Map<PeerId, { again: boolean }>()

@@ -8,31 +8,33 @@ import { TokenBucket } from '../network/token-bucket.ts'
 import { CandidateQueue } from './candidate-queue.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
-/** Whoever invents peers must not have us dial without end: so many are known, and are dialled at a time, and a second. */
+/** Numbers of peers known, and dialled at a time, and a second: bounded because anybody can invent peers. */
 const maxPeers = 64
 const maxDialling = 8
 const dialPace = { everyMs: 100, inARow: 16 }
-/** Beyond those, a peer's addresses are not dialled. */
+/** Number of a peer's addresses that are dialled. */
 const maxAddresses = 8
 const dialTimeoutMs = 8_000
-/** Connections that are kept until the last invitation has ended; beyond them, the oldest goes. */
+/** Number of connections kept until the last invitation has ended; beyond it, the oldest goes. */
 const maxHeld = 128
-/** And then for as long as a joiner repeats what it says: it may have no other way to hear how it ended. */
+/**
+ * Time that they are kept after it, for as long as a joiner repeats its messages: it may have no other way to hear how it ended.
+ */
 const lingerMs = 60_000
 
 export interface OutreachOptions {
   host: Pick<Host, 'peerId' | 'connect'>
   clock: Clock
-  /** These are dialled by somebody else. */
+  /** Whether the peer is dialled by somebody else. */
   isKeptConnected: (peer: PeerId) => boolean
-  /** The connection to this peer is of no more use. */
+  /** Called when the connection to this peer is of no more use. */
   release: (peer: PeerId) => void
 }
 
 /**
- * While an invitation is open, the initiator connects to every peer that it sees: a joiner behind which the firewall is not
- * then asks over that connection, although its own dials get nowhere. Nothing is said over it, and nobody learns of a code.
- * One for all invitations.
+ * Connects the initiator to every peer that it sees while an invitation is open: a joiner behind which the firewall is not then
+ * asks over that connection, although its own dials get nowhere. Nothing is said over it, and nobody learns of a code. One for
+ * all invitations.
  */
 export class Outreach {
   readonly #options: OutreachOptions
@@ -46,7 +48,7 @@ export class Outreach {
     this.#options = options
   }
 
-  /** Until the signal aborts. */
+  /** Connects to the peers of these sources until the signal aborts. */
   open(sources: readonly CandidateSource[], signal: AbortSignal): void {
     if (signal.aborted) return
     this.#queue ??= this.#start()
@@ -98,7 +100,7 @@ export class Outreach {
       if (this.#ended.signal.aborted) this.#options.release(peer)
       else this.#hold(peer)
     } catch {
-      // Nobody is there, or not for us: what it came to is in the evidence of the dial.
+      // A failed dial leaves its result in the evidence.
     } finally {
       deadline.stop()
       queue.asked(peer)
@@ -112,9 +114,9 @@ export class Outreach {
     }
   }
 
-  /** A connection may carry a pairing, so one is not given up because its peer made room for another in the queue. */
+  /** Holds a connection, which may carry a pairing, even when its peer made room for another in the queue. */
   #hold(peer: PeerId): void {
-    this.#held.delete(peer) // to the end of the order
+    this.#held.delete(peer) // moves it to the end of the order
     this.#held.add(peer)
     const [oldest] = this.#held
     if (this.#held.size <= maxHeld || oldest === undefined) return

@@ -7,7 +7,7 @@ import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import type { Suite } from '../pairing/suite.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
-/** What a pairing needs of the rest of the node. */
+/** Parts of the node that pairings need. */
 export interface PairingComponents {
   host: Host
   suite: Suite
@@ -17,25 +17,28 @@ export interface PairingComponents {
   trust: PairingTrust
   deviceName: () => string
   addressesOf: (peer: PeerId) => string[]
-  /** The device id that belongs to a peer id. */
+  /** Returns the device id that belongs to a peer id. */
   idOf: (peer: PeerId) => string
-  /** The connection to this peer is of no more use to a pairing. */
+  /** Called when the connection to this peer is of no more use to a pairing. */
   release: (peer: PeerId) => void
   /** Called when the registry should show, or stop showing, that a pairing with this peer runs. */
   onPairing: (peer: PeerId, running: boolean) => void
-  /** Both sides may have said yes, and the exchanges are over: the next session with this peer finishes it, or ends it. */
+  /**
+   * Called when both sides may have said yes, and the exchanges are over: the next session with this peer finishes it, or ends
+   * it.
+   */
   onUnfinished: (peer: PeerId) => void
 }
 
 /**
- * The rows a pairing writes. Each call is durable when it returns, and throws when it could not be made so. A row is known
- * by its acknowledgement, so that a pairing never finishes or ends the row of another one with the same peer.
+ * Rows that a pairing writes. Each call is durable when it returns, and throws when it could not be made so. A row is known by
+ * its acknowledgement, so that a pairing never finishes or ends the row of another one with the same peer.
  */
 export interface PairingTrust {
   writeProvisional(row: 'pending' | 'confirming', pair: ProvisionalPair): void
   activate(pair: ProvisionalPair): void
   forget(pair: ProvisionalPair): void
-  /** The joiner's last word, for an initiator that was restarted meanwhile: whether a row waited for it, which is active now. */
+  /** Activates by the joiner's last word, for an initiator that was restarted meanwhile. Returns whether a row waited for it. */
   activateByLastWord(peer: PeerId, acknowledgement: Uint8Array): boolean
 }
 
@@ -43,9 +46,9 @@ export interface PairingRun {
   confirm?: Confirm | undefined
   signal?: AbortSignal | undefined
   onProgress: (progress: PairingProgress) => void
-  /** What keeps the other device away, as far as that is known now. */
+  /** Obstacle that keeps the other device away, as far as it is known now. */
   obstacle?: () => ReachFinding | null
-  /** Why it could not come to anything, when a device of another version was there. */
+  /** Error that says why the pairing could not come to anything, when a device of another version was there. */
   otherVersion?: () => SpacedockError | null
 }
 
@@ -57,17 +60,17 @@ export interface JoinRun extends PairingRun {
 
 /** Sends one message on a stream of its own. */
 export interface PairingTransport {
-  /** Null when there is no answer worth having. */
+  /** Resolves with null when there is no answer worth having. */
   exchange(
     peer: PeerId,
     addresses: readonly string[],
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null>
-  /** While an exchange waits for a connection to this peer, it may come about at these addresses as well. */
+  /** Adds addresses to an exchange that waits for a connection to this peer. */
   reachAlsoAt(peer: PeerId, addresses: readonly string[], signal: AbortSignal): void
-  /** This join has found the right peer: what earlier ones still say to it belongs to a code that is out of date. */
+  /** Marks the right peer of this join: messages of earlier ones to it belong to a code that is out of date. */
   claim(peer: PeerId): void
-  /** Its answer does not matter; gives up after three seconds. */
+  /** Sends a message whose answer does not matter; gives up after three seconds. */
   tell(peer: PeerId, message: PairingMessage): Promise<void>
 }

@@ -5,7 +5,7 @@ import type { PairingRun } from './pairing-components.ts'
 
 type Role = 'initiator' | 'joiner'
 
-/** What the person at each side is told, and can do about it. */
+/** Message for the person at each side, and what to do about it. */
 interface Told {
   message: string
   hint: string
@@ -93,7 +93,7 @@ const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = 
   },
 }
 
-/** `known`: what kept the other device away, when that is known. */
+/** Returns the error of a pairing that failed. `known`: the obstacle that kept the other device away, when that is known. */
 export function pairingError(
   reason: JoinFailure,
   role: Role,
@@ -114,15 +114,15 @@ export function pairingError(
   return new SpacedockError(code, `${message.slice(0, -1)}: ${describeCause(obstacle)}.`, { hint })
 }
 
-/** How a pairing ends in which the two have not met. */
+/** Outcome of a pairing in which the two have not met. */
 const neverMet: Record<Role, JoinFailure> = { initiator: 'expired', joiner: 'not-found' }
 
-/** What the storage said about it, when it said anything. */
+/** Returns the storage's own error about it, when there is one. */
 export function storageFailure(cause: unknown): SpacedockError {
   return cause instanceof SpacedockError ? cause : pairingError('persist-failed', 'joiner')
 }
 
-/** Both said yes, and the last word or its answer got lost. */
+/** Returns the error for a yes of both sides whose last word, or the answer to it, got lost. */
 export function unfinishedPairing(cause?: unknown): SpacedockError {
   return new SpacedockError('interrupted', 'The other device has not confirmed the pairing yet.', {
     hint: 'It finishes by itself as soon as both devices are connected; pairing again helps too.',

@@ -21,11 +21,11 @@ import { peerIdOf } from '../peer-id.ts'
 
 export const pairingProtocol = `/spacedock/pairing/${pairingVersion}.0.0`
 
-/** Live and remembered invitations together; more than a person ever has, few enough to try each on every request. */
+/** Number of live and remembered invitations together; more than a person ever has, few enough to try each on every request. */
 const maxInvitations = 32
-/** An exchange of ours: the other side answers within 5 s, or not at all. */
+/** Time for an exchange of ours: the other side answers within 5 s, or not at all. */
 const exchangeTimeoutMs = 8_000
-/** Somebody waits for us to end meanwhile. */
+/** Time for a message that needs no answer: somebody waits for us to end meanwhile. */
 const tellTimeoutMs = 3_000
 
 /** Runs the pure machines: brings them what arrives, does what they say. Any number of invitations and joins at once. */
@@ -35,10 +35,10 @@ export class PairingService {
   readonly #joins = new Set<JoinRunner>()
   /** Peers that are dialled at addresses that were news of them. */
   readonly #reaching = new Set<string>()
-  /** By peer, the last exchange of a join that is under way or waits. */
+  /** The last exchange of a join, under way or waiting, by peer. */
   readonly #turns = new Map<string, Promise<PairingMessage | null>>()
 
-  /** By peer, who waits for a connection to it. */
+  /** Waits for a connection, by peer. */
   readonly #arrivals = new Map<string, Set<(connection: Connection) => void>>()
 
   constructor(components: PairingComponents) {
@@ -99,12 +99,12 @@ export class PairingService {
     }
   }
 
-  /** A session's hello has proved the key of this pairing, which is as good as the joiner's last word. */
+  /** Takes the proof of this pairing's key by a session's hello, which is as good as the joiner's last word. */
   confirmedBySession(peer: PeerId, acknowledgement: Uint8Array): void {
     this.#firstAnswer((invitation) => invitation.onConfirmed(peer, { type: 'Confirmed', acknowledgement }))
   }
 
-  /** Serves `/spacedock/pairing/1.0.0`. Whatever is not for a live invitation or join of ours gets the same silence. */
+  /** Serves `/spacedock/pairing/1.0.0`. A message for no live invitation or join of ours gets the same silence. */
   async handle(stream: Stream, connection: Connection): Promise<void> {
     const peer = peerIdOf(connection.remotePeer)
     await serve(
@@ -152,7 +152,7 @@ export class PairingService {
         }
         return this.#firstAnswer((invitation) => invitation.onCancelReceived(peer, message))
       }
-      // Only ever answers; nobody opens an exchange with one of these.
+      // Answers only: nobody opens an exchange with one of these.
       case 'Challenge':
       case 'Waiting':
       case 'Complete':
@@ -210,7 +210,7 @@ export class PairingService {
       return decodeMessage(await request(stream, encodeMessage(message), options))
     } catch (error) {
       log('debug', 'pairing.no-answer', { peer, error: String(error) })
-      // A dead one would be used again and again; one that carries a session is watched by that.
+      // A dead connection would be used again and again; one that carries a session is watched by that.
       const isSilent = until.aborted && !signal.aborted
       if (isSilent && connection?.streams.length === 0) connection.abort(exchangeTimedOut())
       return null
@@ -219,7 +219,7 @@ export class PairingService {
     }
   }
 
-  /** By a dial of ours, or by one of the other side: firewalls may let only one of the two through. */
+  /** Connects by a dial of ours, or by one of the other side: firewalls may let only one of the two through. */
   async #connect(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
     const { host, addressesOf } = this.#components
     const { promise: arrival, resolve } = Promise.withResolvers<Connection>()
@@ -241,7 +241,7 @@ export class PairingService {
 
   /** Never rejects. */
   async #reachAlsoAt(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<void> {
-    // One such dial at a time: whoever announces new addresses without end must not be dialled without end.
+    // One such dial at a time: a peer that announces new addresses without end must not be dialled without end.
     if (!this.#arrivals.has(peer) || this.#reaching.has(peer)) return
     this.#reaching.add(peer)
     const connection = await this.#components.host.connect(peer, addresses, { signal }).catch(() => null)

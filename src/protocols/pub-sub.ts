@@ -12,7 +12,7 @@ import type { PeerId } from '../pairing/peer-id.ts'
 import { peerOf } from '../peer-id.ts'
 
 export interface PubSubParts {
-  /** Trusted devices. */
+  /** Returns the trusted devices. */
   peers: () => readonly PeerId[]
   sessionOf: (peer: PeerId) => Session | undefined
   deviceOf: (peer: PeerId) => Device
@@ -25,7 +25,7 @@ const maxTopicBytes = 128
 const maxSubscriptions = 1_024
 const defaultBuffered = 256
 const maxBufferedEver = 10_000
-/** After a device could not be told what this one subscribes to. */
+/** Wait after a device could not be told what this one subscribes to. */
 const retryMs = 5_000
 
 const topicSchema = v.pipe(
@@ -42,7 +42,7 @@ type Topics = v.InferOutput<typeof topicsSchema>
 type Told = v.InferOutput<typeof toldSchema>
 type Published = v.InferOutput<typeof publicationSchema>
 
-/** A subscription, whatever its values are. */
+/** A subscription with values of any type. */
 type Reader = Pick<Subscription<unknown>, 'deliver' | 'end'>
 
 /**
@@ -53,9 +53,9 @@ export class PubSub {
   readonly #parts: PubSubParts
   readonly #subscriptions = new Map<string, Set<Reader>>()
   #subscriptionCount = 0
-  /** What the devices that are connected subscribe to. */
+  /** Topics that the connected devices subscribe to. */
   readonly #wanted = new Map<PeerId, ReadonlySet<string>>()
-  /** One after the other for each device, so that the last one told is the last one heard. */
+  /** Announcements of topics, one after the other for each device, so that the last one told is the last one heard. */
   readonly #telling = new OneAtATime((peer) => this.#tell(peer))
   readonly #closed = new AbortController()
 
@@ -89,7 +89,7 @@ export class PubSub {
     }
   }
 
-  /** A session began: what was said in an earlier one is said again, since the other side may have been restarted. */
+  /** Announces the topics in a new session, since the other side may have been restarted. */
   connected(peer: PeerId): void {
     this.#telling.want(peer)
   }
@@ -98,7 +98,7 @@ export class PubSub {
     this.#wanted.delete(peer)
   }
 
-  /** Throws `invalid-argument`, `invalid-message` or `too-large`. The devices that it was handed to. */
+  /** Returns the devices that it was handed to. Throws `invalid-argument`, `invalid-message` or `too-large`. */
   publish(topic: string, value: unknown): Device[] {
     requireTopic(topic)
     const { peers, sessionOf, deviceOf, log } = this.#parts

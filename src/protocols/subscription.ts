@@ -25,7 +25,7 @@ export class Subscription<Value> implements AsyncIterableIterator<Publication<Va
   async deliver(value: unknown, device: Device): Promise<void> {
     const { topic, schema, maxBuffered, log } = this.#options
     const checked = await validate(schema, value)
-    // Looking at it may take a while, and its device be revoked meanwhile.
+    // The check of a value may take a while, and its device be revoked meanwhile.
     if (this.#isEnded || device.state === 'revoked') return
     if (checked === null) {
       log('warn', 'publication.not-valid', { topic, peer: device.peerId })

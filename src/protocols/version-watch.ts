@@ -12,17 +12,17 @@ import { peerIdOf } from '../peer-id.ts'
 
 type Met = Extract<PairingProgress, { kind: 'other-version' }>
 
-/** Anybody can tell any version, and more than this says nothing new to a person. */
+/** Number of versions told: anybody can name any version, and more than this says nothing new to a person. */
 const maxMet = 8
 
 export interface VersionWatchOptions {
   host: Pick<Host, 'libp2p' | 'toldProtocols' | 'onIdentified'>
-  /** Once for each version. */
+  /** Called once for each version. */
   onMet: (met: Met) => void
 }
 
 /**
- * While a pairing waits for the other device: looks whether somebody is there whose program speaks another version, and so
+ * Looks, while a pairing waits for the other device, whether somebody is there whose program speaks another version, and so
  * cannot answer, whichever of the two shows the code.
  */
 export class VersionWatch {
@@ -42,7 +42,7 @@ export class VersionWatch {
     this.#note({ kind: 'other-version', part: 'records', theirs: version, ours: recordVersion })
   }
 
-  /** What a pairing that has come to nothing is told instead of that nobody was there; null when there is nothing to tell. */
+  /** Error of a pairing that has come to nothing, instead of that nobody was there; null when there is nothing to tell. */
   failure(role: 'initiator' | 'joiner'): SpacedockError | null {
     const met = ['records', 'pairing', 'rendezvous'].flatMap((part) => this.#newest(part))[0]
     if (met === undefined) return null

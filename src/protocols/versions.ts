@@ -7,7 +7,7 @@ const answerSchema = v.pipe(v.array(versionSchema), v.maxLength(1_000))
 
 type Question = v.InferOutput<typeof questionSchema>
 
-/** Which versions a device serves of what is called this. */
+/** Returns the protocol that asks which versions a device serves under a name. */
 export function versionsProtocol(versionsOf: (name: string) => number[]): Protocol<Question, number[]> {
   return {
     name: 'spacedock-versions',

@@ -1,15 +1,15 @@
 import type { DeviceInfo, DeviceState } from '../api.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
-/** What there is to tell about a device. `before` is null for a device that was not known. */
+/** News about a device. `before` is null for a device that was not known. */
 export type DeviceNews =
   { kind: 'state'; before: DeviceState | null } | { kind: 'path' } | { kind: 'details' }
 
-/** Remembers what was told about each device last, so that what is no news is not told again. */
+/** Remembers what was told about each device last, so that nothing is told twice. */
 export class ChangeFilter {
   readonly #told = new Map<string, { device: DeviceInfo; roundTripAtMs: number }>()
 
-  /** What is new; from now on it counts as told. */
+  /** Returns what is new; from then on it counts as told. */
   news(device: DeviceInfo, nowMs: number): DeviceNews | null {
     const told = this.#told.get(device.peerId)
     const news = newsSince(told?.device, device, nowMs - (told?.roundTripAtMs ?? Number.NEGATIVE_INFINITY))
@@ -38,7 +38,7 @@ function newsSince(told: DeviceInfo | undefined, device: DeviceInfo, agoMs: numb
   return isNew ? { kind: 'details' } : null
 }
 
-/** It changes with every measurement: news is the first one, and later what a person would notice, now and then. */
+/** Whether the round trip is news: the first one, and later a change that a person would notice, now and then. */
 function hasOtherRoundTrip(told: number | null, now: number | null, agoMs: number): boolean {
   if (now === null) return false
   if (told === null) return true

@@ -4,7 +4,7 @@ import { epochMilliseconds, peerIdColumn } from './columns.ts'
 import { databaseDamaged } from './storage-error.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
-/** Where and when a paired device was last reached. */
+/** Place and time at which a paired device was last reached. */
 export interface Contact {
   /** Multiaddrs that worked, the newest first, at most 8. */
   addresses: string[]

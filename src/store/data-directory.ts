@@ -48,9 +48,8 @@ export function prepareDataDirectory(dataDir: string): string {
 }
 
 /**
- * Whether the file exists. One that others may read or write, or that is no plain file, is refused with
- * `directory-unusable`. Never opens the file: closing it again would drop the locks that SQLite holds on it for this
- * process (POSIX, fcntl).
+ * Whether the file exists. Refuses with `directory-unusable` one that others may read or write, or that is no plain file. Never
+ * opens the file: closing it again would drop the locks that SQLite holds on it for this process (POSIX, fcntl).
  */
 export function checkPrivateFile(path: string): boolean {
   let found
@@ -91,7 +90,7 @@ export function ensurePrivateFile(path: string): boolean {
   return true
 }
 
-/** A new content for a file that is on the disk already, but not yet under its name. */
+/** New content of a file, on the disk already, but not yet under its name. */
 export interface StagedFile {
   /** Replaces the file; durable on return. */
   publish(): void
@@ -106,7 +105,7 @@ export function stageFile(path: string, content: Uint8Array): StagedFile {
   const temporary = `${path}.tmp`
   const discard = (): void => rmSync(temporary, { force: true })
   try {
-    // What a killed process left: not reused, because its mode or kind could be anything.
+    // A killed process may have left one: not reused, because its mode or kind could be anything.
     discard()
     writeFileSync(temporary, content, { flag: 'wx', mode: 0o600, flush: true })
   } catch (error) {

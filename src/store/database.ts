@@ -64,7 +64,7 @@ function checkFiles(path: string, mayCreate: boolean): { closedCleanly: boolean 
   // SQLite gives its companion files the mode of the database, so that is the one to make ourselves.
   if (mayCreate) ensurePrivateFile(path)
   else if (!checkPrivateFile(path)) throw databaseDamaged('it is missing, though this device has had one')
-  // Without a log to replay, all there is stands in the database itself.
+  // The database itself holds everything when there is no log to replay.
   return { closedCleanly: (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0 }
 }
 
@@ -104,7 +104,7 @@ function verify(connection: DatabaseSync, mayCreate: boolean): void {
     throw databaseDamaged('its tables are not the ones that belong there')
 }
 
-/** Closing the connection, which every failure here leads to, rolls back. */
+/** Upgrades the tables; every failure closes the connection, which rolls back. */
 function upgrade(connection: DatabaseSync, to: number): void {
   connection.exec('BEGIN IMMEDIATE')
   const from = numberOf(connection, 'PRAGMA user_version')
@@ -113,7 +113,7 @@ function upgrade(connection: DatabaseSync, to: number): void {
   connection.exec('COMMIT')
 }
 
-/** By version: they do not change while the program runs. */
+/** Expected schemas, by version: they do not change while the program runs. */
 const expectedSchemas = new Map<number, string>()
 
 function expectedSchema(version: number): string {

@@ -21,7 +21,7 @@ export function deviceIdOf(peerId: PeerId): string {
   return id
 }
 
-/** Every message and every line of a list asks for the same few. */
+/** Ids already derived: every message and every line of a list asks for the same few. */
 const knownIds = new Map<string, string>()
 const maxKnownIds = 2_000
 

@@ -1,12 +1,12 @@
 import { SpacedockError } from '../errors.ts'
 import { maxNameLength, sanitizeDeviceName } from '../pairing/device-name.ts'
 
-/** Two names with one key are the same name to a person who types it. */
+/** Key of a name: two names with one key are the same name to a person who types it. */
 export function nameKey(name: string): string {
   return name.normalize('NFKC').toLowerCase()
 }
 
-/** The wanted name, or the first of "name (2)", "name (3)" ... that nobody has. */
+/** Returns the wanted name, or the first of "name (2)", "name (3)" ... that nobody has. */
 export function availableName(wanted: string, taken: Iterable<string>): string {
   const name = sanitizeDeviceName(wanted)
   const takenKeys = new Set([...taken].map(nameKey))
@@ -27,7 +27,7 @@ function numberedName(name: string, number: number): string {
   return `${shortened(name, maxNameLength - suffix.length)}${suffix}`
 }
 
-/** A name that a person chose, sanitised. Error: `invalid-argument` when it is taken or shows nothing. */
+/** Returns a name that a person chose, sanitised. Error: `invalid-argument` when it is taken or shows nothing. */
 export function chosenName(wanted: string, taken: Iterable<string>): string {
   // The placeholder is what sanitising makes of a name without anything visible.
   const placeholder = sanitizeDeviceName('')

@@ -13,12 +13,12 @@ import type { Trust, WallClock } from './trust.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface PairKeys {
-  /** Absent while the device is unknown or revoked. */
+  /** Settled pairing; absent while the device is unknown or revoked. */
   settled?: { key: Uint8Array; state: 'active' | 'needs-pairing' }
   provisional?: { key: Uint8Array; state: 'pending' | 'confirming'; acknowledgement: Uint8Array }
 }
 
-/** Why there is no connection: a SpacedockError, or one with what is known besides. */
+/** Reason for the lack of a connection: a SpacedockError, or one with what is known besides. */
 export interface Failure {
   code: string
   message: string
@@ -26,9 +26,12 @@ export interface Failure {
   finding?: ReachFinding | null
 }
 
-/** `before` is null for a device that was not known. */
+/** Called after a change of state; `before` is null for a device that was not known. */
 export type DeviceListener = (before: DeviceState | null, device: DeviceInfo) => void
-/** `path`: it is still connected, another way. `details`: something else than the state that is worth telling. */
+/**
+ * Called after other changes. `path`: it is still connected, another way. `details`: something else than the state that is worth
+ * telling.
+ */
 export type DeviceUpdateListener = (what: 'path' | 'details', device: DeviceInfo) => void
 
 /**
@@ -39,30 +42,30 @@ export interface DeviceRegistry {
   /** Every device, in the order of the peer ids; the discovered ones last. */
   list(): DeviceInfo[]
   get(peerId: PeerId): DeviceInfo | undefined
-  /** Among paired, needs-pairing and revoked devices. Errors: `no-device`, `ambiguous-device`. */
+  /** Finds one of the paired, needs-pairing and revoked devices. Errors: `no-device`, `ambiguous-device`. */
   find(reference: string): DeviceInfo
-  /** Errors: `invalid-argument` (taken, or nothing to be seen), `no-device`. */
+  /** Gives a device another name. Errors: `invalid-argument` (taken, or nothing to be seen), `no-device`. */
   rename(peerId: PeerId, name: string): DeviceInfo
-  /** Only a trusted device can get there. Returns whether it changed. */
+  /** Marks a trusted device, the only kind that can get there. Returns whether it changed. */
   markNeedsPairing(peerId: PeerId): boolean
-  /** The device has revoked this one, and this is how it has said so: its key is of no use any more. */
+  /** Records the farewell by which the device has revoked this one: its key is of no use any more. */
   markRevokedThere(peerId: PeerId, farewell: Uint8Array): void
   /** Leaves a tombstone without keys, and drops what waits for the device. Error: `no-device`. */
   revoke(peerId: PeerId): DeviceInfo
-  /** The addresses replace the earlier ones. Beyond 1,000 unpaired peers the one not seen for longest is forgotten. */
+  /** Replaces the addresses seen earlier. Beyond 1,000 unpaired peers the one not seen for longest is forgotten. */
   sighted(peerId: PeerId, addresses: string[]): void
   lost(peerId: PeerId): void
-  /** A pairing with the peer begins or ends. */
+  /** Counts the pairings with the peer as they begin or end. */
   pairing(peerId: PeerId, running: boolean): void
-  /** `address` is the other end as it is now. */
+  /** Records a connection; `address` is the other end as it is now. */
   connected(peerId: PeerId, connection: NewConnection): void
-  /** The device, paired or about to be, can be dialled at this address: the first to try next time. */
+  /** Adds an address at which the device, paired or about to be, can be dialled: the first to try next time. */
   reachableAt(peerId: PeerId, address: string): void
-  /** How long a round trip over its connection takes. */
+  /** Records the round trip over its connection. */
   measured(peerId: PeerId, roundTripMs: number): void
-  /** Also says that a trusted device was looked for and not reached, and why. */
+  /** Records the end of the connection, or that a trusted device was looked for and not reached, and why. */
   disconnected(peerId: PeerId, failure?: Failure | null): void
-  /** Where to look for it: addresses that worked and those seen now, by turns, the first of each first. */
+  /** Addresses at which to look for it: those that worked and those seen now, by turns, the first of each first. */
   addressesOf(peerId: PeerId): string[]
   pairKeysOf(peerId: PeerId): PairKeys
   /** Calls the listener after every change of a device's state; the function returned stops it. */
@@ -150,7 +153,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     unlessDiskIsFull(() => contacts.reached(peerId, address, clock.wall()))
   }
 
-  /** An unfinished pairing ended: where a stranger was is nobody's business. */
+  /** Forgets a stranger whose pairing ended unfinished: its address is nobody's business. */
   function forgetStranger(peerId: PeerId): void {
     if (trust.get(peerId) !== undefined || trust.provisional(peerId) !== undefined) return
     if (contacts.get(peerId) !== undefined) unlessDiskIsFull(() => contacts.remove(peerId))
@@ -160,7 +163,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
   const describeAll = (peerIds: PeerId[]): DeviceInfo[] =>
     peerIds.map(describe).filter((device) => device !== undefined)
 
-  /** What was seen of it before it was trusted, or trusted again, says nothing about whether it is there now. */
+  /** Forgets earlier sightings at a pairing, or a new one: they say nothing about whether the device is there now. */
   function startOver(peerId: PeerId): void {
     const isTrusted = trust.get(peerId)?.state === 'active'
     if (isTrusted && !trusted.has(peerId)) presence.startOver(peerId)
@@ -282,7 +285,7 @@ function reasonFor(record: TrustRecord | undefined): DeviceInfo['needsPairing'] 
   return record?.farewell === undefined ? 'unknown' : 'revoked'
 }
 
-/** A full disk must not cost the connection too: what is lost is only where the device was. */
+/** Survives a full disk, which must not cost the connection too: only the device's last address is lost. */
 function unlessDiskIsFull(write: () => void): void {
   try {
     write()

@@ -4,7 +4,7 @@ import { editDistance } from '../pairing/edit-distance.ts'
 import { nameKey } from './device-names.ts'
 
 /**
- * The device that a person means: the exact id, else the exact name (in any case), else the only one whose id or name
+ * Finds the device that a person means: the exact id, else the exact name (in any case), else the only one whose id or name
  * starts so. Revoked devices are looked at only when no other fits.
  *
  * Errors: `no-device`, `ambiguous-device`.

@@ -99,7 +99,7 @@ function readIdentityFile(path: string): IdentityContent {
   try {
     fields = v.parse(fileSchema, JSON.parse(bytes.toString('utf8')))
   } catch {
-    // Without its cause: a parser's message may quote the seed.
+    // No cause: a parser's message may quote the seed.
     throw damaged(path, 'does not hold an identity that this version can read')
   }
   const content = {

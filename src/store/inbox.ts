@@ -17,7 +17,7 @@ export interface Acceptance {
   sequence: number
 }
 
-/** Messages that arrived. When there are more than it keeps, the oldest go; a sequence is never used twice. */
+/** Messages that arrived. The oldest go when there are more than it keeps; a sequence is never used twice. */
 export interface Inbox {
   /**
    * Stores each message unless this sender's id was seen before; durable on return, and one transaction, so that an
@@ -26,11 +26,11 @@ export interface Inbox {
    * stored.
    */
   accept(messages: readonly MessageRecord[]): Acceptance[]
-  /** The oldest first, behind the sequence `after`; all of them without a `limit`. */
+  /** Messages behind the sequence `after`, the oldest first; all of them without a `limit`. */
   list(options?: { after?: number; limit?: number }): StoredMessage[]
-  /** The last that was given to a message, also to one that has gone; 0 when there was none yet. */
+  /** The last sequence that was given to a message, also to one that has gone; 0 when there was none yet. */
   lastSequence(): number
-  /** Whether it was there. Its id is remembered all the same. */
+  /** Takes a message out; returns whether it was there. Its id is remembered all the same. */
   remove(sequence: number): boolean
   /** Takes out some of those up to this sequence, the oldest first; returns how many, 0 when none is left. */
   removeSome(upTo: number): number
@@ -41,13 +41,13 @@ export interface Inbox {
 }
 
 export interface InboxLimits {
-  /** @default 10_000 */
+  /** Number of messages kept. @default 10_000 */
   messages?: number
-  /** Of all bodies together. @default 256 MiB */
+  /** Size of all bodies together. @default 256 MiB */
   bytes?: number
-  /** How long after their arrival. @default for ever */
+  /** Time that they are kept after their arrival. @default for ever */
   keptMs?: number
-  /** Ids remembered per sender, longer than the messages themselves. @default 100_000 */
+  /** Number of ids remembered per sender, longer than the messages themselves. @default 100_000 */
   seenPerDevice?: number
 }
 
@@ -84,7 +84,7 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     'SELECT COUNT(*) AS messages, COALESCE(SUM(length(body)), 0) AS bytes FROM inbox',
     v.object({ messages: v.number(), bytes: v.number() }),
   )
-  /** Counted as it changes; undefined when it has to be read anew. */
+  /** Amount kept, counted as it changes; undefined when it has to be read anew. */
   let kept: Amount | undefined
 
   function lastSequence(): number {
@@ -95,7 +95,7 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     if (kept !== undefined) kept = { messages: kept.messages + messages, bytes: kept.bytes + bytes }
   }
 
-  /** What is counted along the way counts only when all of it holds. */
+  /** Runs work in a transaction; its counting counts only when all of it holds. */
   function counted<Result>(work: () => Result): Result {
     kept ??= measure.get()
     try {
@@ -118,7 +118,7 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     return { outcome: 'new', sequence }
   }
 
-  /** At most so many, and no more than two mebibytes unless one alone is larger. */
+  /** Removes at most so many, and no more than two mebibytes unless one alone is larger. */
   function removeOldest(most: number, isUnwanted: IsUnwanted): number {
     let removed = 0
     let bytes = 0
@@ -159,7 +159,7 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
         clock.keepNowAndThen()
         const before = lastSequence()
         const accepted = messages.map(acceptOne)
-        // As many as came have to go, and a few more, so that it gets there when the limit was lowered.
+        // The number removed exceeds that of the arrivals, so that it gets there when the limit was lowered.
         if (mayBeTooMuch()) {
           const isUnwanted: IsUnwanted = (oldest) => oldest.sequence <= before && isTooMuch(oldest)
           droppedCount = removeOldest(messages.length + 16, isUnwanted)
@@ -183,6 +183,6 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
 
 type IsUnwanted = (oldest: { sequence: number; receivedAtMs: number }) => boolean
 
-/** Of one step: deleted bytes are overwritten and synced, and that must not take long. */
+/** Number of messages in one step: deleted bytes are overwritten and synced, and that must not take long. */
 const stepMessages = 200
 const stepBytes = 2 * 1024 * 1024

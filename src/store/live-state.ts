@@ -1,13 +1,13 @@
 import type { ConnectionPath, DeviceFailure } from '../api.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
-/** What is seen of a peer in this run of the program; nothing of it is kept. */
+/** State of a peer as seen in this run of the program; nothing of it is kept. */
 export interface LiveState {
-  /** How it is connected now. */
+  /** Present connection; null when there is none. */
   readonly connection: LiveConnection | null
-  /** Why there was none, the last time. */
+  /** Reason for the last lack of a connection. */
   readonly lastFailure: DeviceFailure | null
-  /** Pairings with it that are running. */
+  /** Number of pairings with it that are running. */
   readonly pairings: number
   /** Null when it is not seen on the network. At most 8. */
   readonly sightedAddresses: readonly string[] | null
@@ -18,9 +18,9 @@ export interface LiveState {
 export interface LiveConnection {
   readonly path: ConnectionPath
   readonly address: string
-  /** A relay in between carries little. */
+  /** Whether a relay in between carries little. */
   readonly limited: boolean
-  /** Since when the device is connected, over this connection or those before. Milliseconds since the epoch. */
+  /** Begin of the connectedness, over this connection or those before. Milliseconds since the epoch. */
   readonly sinceMs: number
   readonly roundTripMs: number | null
 }
@@ -31,15 +31,15 @@ export type NewConnection = Pick<LiveConnection, 'path' | 'address'> &
 export interface LiveStates {
   get(peerId: PeerId): LiveState
   peerIds(): PeerId[]
-  /** Returns the peers that had to be forgotten for it. */
+  /** Records addresses; returns the peers that had to be forgotten for it. */
   sighted(peerId: PeerId, addresses: string[]): PeerId[]
   lost(peerId: PeerId): void
   pairing(peerId: PeerId, running: boolean): void
   connected(peerId: PeerId, connection: NewConnection, atMs: number): void
-  /** Nothing when it is not connected. */
+  /** Does nothing when it is not connected. */
   measured(peerId: PeerId, roundTripMs: number): void
   disconnected(peerId: PeerId, failure: DeviceFailure | null): void
-  /** As if it had not been looked for yet. */
+  /** Resets the peer, as if it had not been looked for yet. */
   startOver(peerId: PeerId): void
 }
 
@@ -53,9 +53,9 @@ const absent: LiveState = {
   lookedFor: false,
 }
 
-/** The peers that are known are neither counted nor forgotten: anybody can announce the others. */
+/** Live states of peers. Those that are known are neither counted nor forgotten: anybody can announce the others. */
 export function liveStates(isKnown: (peerId: PeerId) => boolean): LiveStates {
-  // In the order of the last sighting, oldest first.
+  // Order of the last sighting, oldest first.
   const peers = new Map<PeerId, LiveState>()
   const strangers = new Set<PeerId>()
 

@@ -3,13 +3,13 @@ import { openDatabase, type Database, type Statement } from './database.ts'
 import { memoryIdentity } from './identity.ts'
 import { storeOn, type Store, type StoreParts } from './store.ts'
 
-/** A disk in memory, for simulations: what was written to it stays, whatever becomes of the store that wrote it. */
+/** A disk in memory, for simulations: it keeps what was written, whatever becomes of the store that wrote it. */
 export interface MemoryDisk {
-  /** The store on it. One that was opened before is cut off. */
+  /** Opens the store on it. One that was opened before is cut off. */
   open(options: Omit<StoreParts, 'database' | 'identity'>): Store
   /**
-   * As by kill -9: what was not written yet never will be. Transactions fail with `closed` from now on, and whatever else is
-   * written is written nowhere.
+   * Cuts the store off, as by kill -9: unwritten data never will be written. Transactions fail with `closed` from now on, and all
+   * other writes go nowhere.
    */
   cutOff(): void
   /**

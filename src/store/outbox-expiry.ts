@@ -6,7 +6,7 @@ import { messageRowSchema, type StoredMessage } from './stored-message.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface WaitingMessage extends StoredMessage {
-  /** When its time is over, or was, by this device's wall clock as it is now; null: never. */
+  /** End of its time by this device's wall clock as it is now; null: never. */
   expiresAtMs: number | null
 }
 
@@ -16,13 +16,13 @@ export interface DueMessage {
   peerId: PeerId
 }
 
-/** When the messages of the outbox expire, and which have. The times in the tables are the lasting clock's. */
+/** Expiry of the outbox's messages. The times in the tables are the lasting clock's. */
 export interface OutboxExpiry {
-  /** The time to write down; null: never. */
+  /** Returns the time to write down; null: never. */
   timeAfter(expiresInMs: number | null): number | null
   waiting(): WaitingMessage[]
   until(): number | null
-  /** Those whose time is over, the one that has been over for longest first; a thousand at most. */
+  /** Messages whose time is over, the one that has been over for longest first; a thousand at most. */
   due(): DueMessage[]
   /** Keeps a copy for `expired`. */
   record(sequence: number): void

@@ -4,12 +4,12 @@ import type { Amount } from './stored-message.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdColumn } from './columns.ts'
 
-/** How much waits in the outbox, counted as it changes: the table is read only the first time, and after `forget`. */
+/** Amount that waits in the outbox, counted as it changes: the table is read only the first time, and after `forget`. */
 export interface OutboxUsage {
   of(peerId: PeerId): Amount
   inAll(): Amount
   change(peerId: PeerId, by: Amount): void
-  /** After a change that is not known, or was rolled back. */
+  /** Forgets the amount, after a change that is not known, or was rolled back. */
   forget(): void
 }
 
@@ -33,7 +33,7 @@ export function outboxUsage(database: Database): OutboxUsage {
     of,
     inAll: () => usage().inAll,
     change(peerId, by) {
-      // What is not known yet is read when it is needed, with this change in it.
+      // An amount not known yet is read when it is needed, with this change in it.
       if (known === undefined) return
       const { inAll, perPeer } = known
       const amount = sum(of(peerId), by)

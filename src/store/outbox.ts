@@ -17,44 +17,44 @@ import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdColumn } from './columns.ts'
 
 export interface NewMessage extends MessageRecord {
-  /** How long it may wait; null: for ever. @default the outbox's own limit */
+  /** Time that it may wait; null: for ever. @default the outbox's own limit */
   expiresInMs?: number | null
 }
 
 /** Messages that wait until their receiver has them, in order, or until their time is over. */
 export interface Outbox {
   /**
-   * All of them in one transaction, durable on return. For each its message, or why it is not kept: `too-large`,
+   * Adds all in one transaction, durable on return. Returns for each its message, or why it is not kept: `too-large`,
    * `invalid-message`, `outbox-full`. Throws `disk-full` and the like, and keeps none then.
    */
   add(messages: readonly NewMessage[]): (StoredMessage | SpacedockError)[]
   /**
-   * The oldest ones for the device whose time is not over, as many as are sent together: 256, and 128 KiB unless one alone is
+   * The oldest messages for the device whose time is not over, as many as are sent together: 256, and 128 KiB unless one alone is
    * larger. Where a path carries less than any message may have, `roomBytes` of JSON, those are passed over that do not fit.
    */
   batch(peerId: PeerId, roomBytes?: number): StoredMessage[]
-  /** All that wait, the oldest first. */
+  /** All waiting messages, the oldest first. */
   list(): WaitingMessage[]
-  /** How many wait. */
+  /** Number of waiting messages. */
   count(): number
-  /** All at once. Returns how many were there. */
+  /** Removes all at once. Returns how many were there. */
   remove(ids: readonly string[]): number
   /** Milliseconds until the time of a message is over, 0 when it is already; null when there is none that will be. */
   untilExpiry(): number | null
-  /** Takes out those whose time is over, a hundred at most, save those that are just being sent. */
+  /** Takes out messages whose time is over, a hundred at most, save those that are just being sent. */
   expire(isUnderWay: (id: string) => boolean): DueMessage[]
   /** The last hundred that expired in the last thirty days. */
   expired(): WaitingMessage[]
-  /** For a device that is not trusted any more, in the transaction of that. Returns how many were dropped. */
+  /** Drops the messages for a device that is not trusted any more, in the transaction of that. Returns how many. */
   dropFor(peerId: PeerId): number
 }
 
 export interface OutboxLimits {
-  /** @default 10,000 messages and 64 MiB */
+  /** Amount kept for one device. @default 10,000 messages and 64 MiB */
   perDevice?: Amount
-  /** @default 100,000 messages and 256 MiB */
+  /** Amount kept for all devices. @default 100,000 messages and 256 MiB */
   inAll?: Amount
-  /** How long a message waits when it does not say itself; null: for ever. @default 365 days */
+  /** Time that a message waits when it does not say itself; null: for ever. @default 365 days */
   expiresInMs?: number | null
 }
 
@@ -114,7 +114,7 @@ export function openOutbox(database: Database, clock: PersistentClock, limits: O
     return removed !== undefined
   }
 
-  /** What is counted along the way counts only when all of it holds. */
+  /** Runs work in a transaction; its counting counts only when all of it holds. */
   function counted<Result>(work: () => Result): Result {
     try {
       return database.transaction(work)
@@ -176,15 +176,15 @@ export function openOutbox(database: Database, clock: PersistentClock, limits: O
   }
 }
 
-/** As in a delivery, with what belongs to it besides its body. */
+/** Size in a delivery: the body and what belongs to it besides. */
 const writtenBytes = `(octet_length(json_quote(CAST(body AS TEXT))) + ${envelopeBytes})`
-/** A delivery of the largest message, or of the largest batch. */
+/** Size of a delivery of the largest message, or of the largest batch. */
 const alwaysEnoughBytes = 1024 * 1024
 const expireAtOnce = 100
 const batchMessages = 256
 const batchBytes = 128 * 1024
 
-/** Of several messages, one that cannot be kept does not stand in the way of the others. */
+/** Returns a refusal as a value: a message that cannot be kept does not stand in the way of the others. */
 function refusalOr<Result>(work: () => Result): Result | SpacedockError {
   try {
     return work()

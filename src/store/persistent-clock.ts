@@ -7,19 +7,22 @@ import { epochMilliseconds } from './columns.ts'
 export type StoreClock = Pick<Clock, 'wall' | 'monotonic' | 'sinceBoot'>
 
 /**
- * How long things have been kept, over all runs of the program. While it runs, the time that passes counts, whatever
- * somebody does to the wall clock; between two runs only the wall clock knows, and it counts when it has gone forward. So
- * a clock that jumps while the program runs neither ages a message nor makes it young. Only a crash with the wall clock set back
- * loses time: what has passed since this was written down, ten minutes at most.
+ * Time that things have been kept, over all runs of the program. While it runs, the time that passes counts, whatever somebody
+ * does to the wall clock; between two runs only the wall clock knows, and it counts when it has gone forward. So a clock that
+ * jumps while the program runs neither ages a message nor makes it young. Only a crash with the wall clock set back loses time:
+ * what has passed since this was written down, ten minutes at most.
  */
 export interface PersistentClock {
   /** Milliseconds; begins as the wall clock's when the database is made. */
   now(): number
   /** The wall clock's time when this clock will show, or has shown, `timeMs`: for people. */
   wallAt(timeMs: number): number
-  /** Writes down where it stands: what passed since then is counted by the wall clock at the next start. */
+  /** Writes down the time: what passed since then is counted by the wall clock at the next start. */
   keep(): void
-  /** The same, when that is a minute ago, or the wall clock was set since: the next start would take that for time that has passed. */
+  /**
+   * Writes it down when that is a minute ago, or the wall clock was set since: the next start would take that for time that has
+   * passed.
+   */
   keepNowAndThen(): void
 }
 
@@ -56,8 +59,8 @@ export function openPersistentClock(database: Database, clock: StoreClock): Pers
   }
 }
 
-/** What a Date can hold. */
+/** Latest time that a Date can hold. */
 export const latestMs = 8.64e15
-/** Clocks that tick a little differently have not been set. */
+/** Tolerance below which a wall clock counts as not set: clocks tick a little differently. */
 const toleranceMs = 60_000
 const keptEveryMs = 60_000

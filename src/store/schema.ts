@@ -1,6 +1,6 @@
 /**
- * Everything that is kept. `trust` and `seal` are authenticated (see trust-rows.ts), the rest is not. Bodies are blobs,
- * because SQLite's text ends for some readers at the first NUL.
+ * All tables. `trust` and `seal` are authenticated (see trust-rows.ts), the rest is not. Bodies are blobs, because SQLite's text
+ * ends for some readers at the first NUL.
  */
 const first = [
   `CREATE TABLE trust (
@@ -79,8 +79,8 @@ const second = [
 ]
 
 /**
- * What each version adds to the one before. They are never changed: a new database goes through all of them as an old one
- * does through the last, so that both end with the same tables.
+ * Additions of each version to the one before. They are never changed: a new database goes through all of them as an old one does
+ * through the last, so that both end with the same tables.
  */
 export const migrations: readonly (readonly string[])[] = [first, second]
 

@@ -8,12 +8,12 @@ import type { PeerId } from '../pairing/peer-id.ts'
  * few hundred of its messages.
  */
 export interface SeenIds {
-  /** The sequence in the inbox that the message got, if it was seen. */
+  /** Returns the sequence in the inbox that the message got, if it was seen. */
   sequenceOf(peerId: PeerId, id: string): number | undefined
   add(peerId: PeerId, id: string, sequence: number): void
 }
 
-/** Per sender, so that one device cannot make us forget what another has sent. */
+/** Seen ids per sender, so that one device cannot make us forget what another has sent. */
 export function seenIds(database: Database, perDevice: number): SeenIds {
   const select = database.query(
     'SELECT sequence FROM seen WHERE peer_id = ? AND id = ?',

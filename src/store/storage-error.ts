@@ -4,7 +4,7 @@ import { SpacedockError } from '../errors.ts'
 import { directoryUnusable, diskFull, fileError, messageOf, systemCodeOf } from '../file-errors.ts'
 
 /**
- * What a failed file or database operation means for a person. Knows SQLite's primary result codes
+ * Meaning of a failed file or database operation for a person. Knows SQLite's primary result codes
  * (https://www.sqlite.org/rescode.html).
  *
  * @param dataDir null for a database in memory
@@ -27,7 +27,9 @@ export function databaseDamaged(what: string, cause?: unknown): SpacedockError {
   return new SpacedockError('database-damaged', `The database cannot be trusted: ${what}.`, { hint, cause })
 }
 
-/** What finds damage often does not know where it is; a person with several data directories has to. */
+/**
+ * Adds the directory to damage: its finder often does not know where it is, and a person with several data directories has to.
+ */
 export function nameDamaged(error: unknown, dataDir: string): unknown {
   if (!(error instanceof SpacedockError) || error.code !== 'database-damaged') return error
   const hint = damagedHint(dataDir)
@@ -72,7 +74,10 @@ function fromSqlite(primaryCode: number, error: unknown, dataDir: string | null)
   }
 }
 
-/** Free-space figures do not know quotas: the only honest question is whether a small file can be written. */
+/**
+ * Whether the disk is full. Free-space figures do not know quotas: the only honest question is whether a small file can be
+ * written.
+ */
 function isFull(dataDir: string): boolean {
   const probe = join(dataDir, 'space-probe.tmp')
   try {

@@ -31,7 +31,7 @@ export interface Store {
 
 export interface StoreOptions {
   dataDir: string
-  /** @default the system's */
+  /** Source of time. @default the system's */
   clock?: StoreClock
   inbox?: InboxLimits
   outbox?: OutboxLimits
@@ -62,7 +62,7 @@ export function openStore({ dataDir, clock = systemClock, inbox, outbox }: Store
 export interface MemoryStoreOptions {
   /** The identity's 32 bytes. @default random */
   seed?: Uint8Array
-  /** @default the system's */
+  /** Source of time. @default the system's */
   clock?: StoreClock
 }
 
@@ -85,7 +85,7 @@ export interface StoreParts {
   outbox?: OutboxLimits | undefined
 }
 
-/** What all stores have in common, whatever their database is on. `release` is called when it is closed. */
+/** Builds what all stores have in common, whatever their database is on. `release` is called when it is closed. */
 export function storeOn(parts: StoreParts, release: () => void): Store {
   const { database, identity, clock } = parts
   try {
@@ -94,7 +94,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       try {
         lastingClock.keep()
       } catch {
-        // A full disk: then the wall clock tells at the next start how long it was.
+        // The disk is full: then the wall clock tells at the next start how long it was.
       }
     }
     const lastingClock = openPersistentClock(database, clock)

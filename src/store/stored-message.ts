@@ -13,21 +13,21 @@ export interface MessageRecord {
   kind: MessageKind
   /** The text, or the JSON text. At most 256 KiB as UTF-8. */
   body: string
-  /** When it was sent, by the sender's clock, milliseconds since the epoch. */
+  /** Time of sending by the sender's clock, milliseconds since the epoch. */
   atMs: number
 }
 
 export interface StoredMessage extends MessageRecord {
-  /** Grows with every message of this box and is never used twice. */
+  /** Position that grows with every message of this box and is never used twice. */
   sequence: number
 }
 
 export const maximumBodyBytes = 256 * 1024
-/** The body as a JSON string, in which a control character is six bytes: it has to fit into one request of a session. */
+/** Size of the body as a JSON string, in which a control character is six bytes: it has to fit into one request of a session. */
 const maximumWrittenBytes = 768 * 1024
-/** Most that a message has in a delivery besides its body. */
+/** Most bytes that a message has in a delivery besides its body. */
 export const envelopeBytes = 256
-/** A body of this size fits whatever it holds. */
+/** Size of a body that fits whatever it holds. */
 const alwaysFitsBytes = maximumWrittenBytes / 6 - 16
 
 const recordSchema = v.object({
@@ -42,10 +42,10 @@ const recordSchema = v.object({
   atMs: v.pipe(v.number(), v.transform(Math.trunc), epochMilliseconds),
 })
 
-// Otherwise a first character U+FEFF would be taken for a byte-order mark and dropped.
+// A first character U+FEFF would otherwise be taken for a byte-order mark and dropped.
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** The columns of both boxes. */
+/** Columns of both boxes. */
 export const messageRowSchema = v.pipe(
   v.object({
     sequence: v.number(),
@@ -65,18 +65,18 @@ export const messageRowSchema = v.pipe(
   })),
 )
 
-/** How many messages, and how many bytes their bodies have together. */
+/** Number of messages, and bytes of their bodies together. */
 export interface Amount {
   messages: number
   bytes: number
 }
 
-/** What a message takes of a delivery, in bytes of JSON. */
+/** Size of a message in a delivery, in bytes of JSON. */
 export function writtenBytesOf({ body }: MessageRecord): number {
   return Buffer.byteLength(JSON.stringify(body)) + envelopeBytes
 }
 
-/** The values of a row, in the order id, peer_id, kind, body, at_ms. Errors: `invalid-message`, `too-large`. */
+/** Values of a row, in the order id, peer_id, kind, body, at_ms. Errors: `invalid-message`, `too-large`. */
 export function messageValues(message: MessageRecord): [string, PeerId, MessageKind, Uint8Array, number] {
   const parsed = v.safeParse(recordSchema, message)
   if (!parsed.success) {

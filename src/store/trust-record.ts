@@ -18,9 +18,9 @@ import { parsePeerId } from '../peer-id.ts'
 export type TrustState = 'pending' | 'confirming' | 'active' | 'needs-pairing' | 'revoked'
 
 export interface TrustRecord {
-  /** As libp2p writes it, base58btc. */
+  /** Peer id as libp2p writes it, base58btc. */
   peerId: PeerId
-  /** Sanitised. Unique among the trusted devices once the pairing is finished. */
+  /** Sanitised name. Unique among the trusted devices once the pairing is finished. */
   name: string
   state: TrustState
   /** 32 bytes; empty for `revoked`, and for `needs-pairing` with a farewell. */
@@ -31,16 +31,16 @@ export interface TrustRecord {
    */
   acknowledgement: Uint8Array | null
   /**
-   * 32 or 64 bytes, see pairing/farewell.ts: in a tombstone what is said to the device when it comes back, with
-   * `needs-pairing` what the device has said.
+   * Farewells of 32 bytes each, one or two, see pairing/farewell.ts: in a tombstone those said to the device when it comes back,
+   * with `needs-pairing` those that the device has said.
    */
   farewell?: Uint8Array
-  /** When both people had agreed, milliseconds since the epoch. */
+  /** Time of the agreement of both people, milliseconds since the epoch. */
   pairedAtMs: number
   changedAtMs: number
 }
 
-/** A pairing again has a row of its own, so that the trust there is stays until the new one is finished. */
+/** Slot of a record: a pairing again has a row of its own, so that the trust there is stays until the new one is finished. */
 export type TrustSlot = 'provisional' | 'settled'
 
 export function slotOf(state: TrustState): TrustSlot {
@@ -93,9 +93,9 @@ export const trustRecordSchema: v.GenericSchema<unknown, TrustRecord> = v.varian
 
 /** HMAC-SHA-256 (RFC 2104) under keys that only the holder of the identity can derive. */
 export interface TrustSealer {
-  /** Over every field of one row. */
+  /** MAC over every field of one row. */
   row(record: TrustRecord): Uint8Array
-  /** Over the generation and the rows' MACs, in the order of `compareRows`. */
+  /** MAC over the generation and the rows' MACs, in the order of `compareRows`. */
   registry(generation: number, rowMacs: Uint8Array[]): Uint8Array
 }
 
@@ -122,7 +122,7 @@ export function trustSealer(identitySeed: Uint8Array): TrustSealer {
   }
 }
 
-/** The canonical order, by UTF-16 code units and not by a locale. */
+/** Canonical order, by UTF-16 code units and not by a locale. */
 export function compareRows(a: TrustRecord, b: TrustRecord): number {
   const [left, right] = [`${a.peerId}/${slotOf(a.state)}`, `${b.peerId}/${slotOf(b.state)}`]
   if (left === right) return 0

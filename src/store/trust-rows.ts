@@ -11,7 +11,7 @@ import { peerIdColumn } from './columns.ts'
 export interface TrustRows {
   write(record: TrustRecord): void
   delete(peerId: PeerId, slot: TrustSlot): void
-  /** To be called in the transaction of every change, with all the records that are there after it. */
+  /** Seals the tables; called in the transaction of every change, with all the records that are there after it. */
   seal(generation: number, records: TrustRecord[]): void
 }
 
@@ -32,7 +32,7 @@ const rowSchema = v.object({
   farewell: v.optional(v.nullable(v.instance(Uint8Array)), null),
 })
 
-/** Everything, checked, from a database of any version. Generation 0: there has never been a registry in it. */
+/** Loads and checks everything, from a database of any version. Generation 0: there has never been a registry in it. */
 export function loadTrust(
   database: Database,
   sealer: TrustSealer,

@@ -13,8 +13,8 @@ import { loadTrust, trustRows } from './trust-rows.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
 /**
- * Who is trusted. Every change is atomic and durable when the call returns; `disk-full` and the like mean that nothing
- * changed (save when the very last step, renaming the identity file, fails: then the change stands).
+ * Registry of trusted devices. Every change is atomic and durable when the call returns; `disk-full` and the like mean that
+ * nothing changed (save when the very last step, renaming the identity file, fails: then the change stands).
  */
 export interface Trust {
   /** The settled record: active, needs-pairing or revoked. */
@@ -70,7 +70,7 @@ export function checkTrust(database: Database, identity: Identity): ReturnType<t
   return loaded
 }
 
-/** Errors: those of `checkTrust`. */
+/** Opens the registry. Errors: those of `checkTrust`. */
 export function openTrust({ database, identity, clock }: TrustParts): Trust {
   const loaded = checkTrust(database, identity)
   const rows = trustRows(database, trustSealer(identity.seed))
@@ -134,7 +134,7 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
     }
   }
 
-  /** For every key that the device may hold, the newest first. */
+  /** Farewells for every key that the device may hold, the newest first. */
   function farewellsTo(peerId: PeerId): Uint8Array[] {
     const own = [records.provisional.get(peerId), records.settled.get(peerId)]
     return own
@@ -193,7 +193,7 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
       try {
         database.forgetDeleted()
       } catch {
-        // The revocation stands; what the log still says is overwritten by later changes or at the next close.
+        // The revocation stands; old rows in the log are overwritten by later changes or at the next close.
       }
     },
     dropProvisional(peerId) {
@@ -238,7 +238,7 @@ function notPaired(peerId: PeerId): SpacedockError {
   })
 }
 
-/** The caller gets bytes of its own: wiping them must not change what is sealed next. */
+/** Copies a record: a caller that wipes its bytes must not change what is sealed next. */
 function copyOf(record: TrustRecord): TrustRecord {
   const acknowledgement = record.acknowledgement && Uint8Array.from(record.acknowledgement)
   const farewell = record.farewell === undefined ? {} : { farewell: Uint8Array.from(record.farewell) }

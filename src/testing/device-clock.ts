@@ -54,7 +54,7 @@ export class DeviceClock implements Clock {
     for (const timer of this.#timers) this.#start(timer)
   }
 
-  /** The process is gone: nothing falls due any more. */
+  /** Stops with the process: nothing falls due any more. */
   stop(): void {
     this.#isStopped = true
     for (const timer of this.#timers) timer.cancel()

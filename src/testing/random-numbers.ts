@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 
-/** The same numbers in [0, 1) for the same seed. Mulberry32. */
+/** Returns the same numbers in [0, 1) for the same seed. Mulberry32. */
 export function randomNumbers(seed: number): () => number {
   let state = seed >>> 0
   return () => {
@@ -11,13 +11,13 @@ export function randomNumbers(seed: number): () => number {
   }
 }
 
-/** Another seed for each purpose, so that what one of them draws changes nothing for the others. */
+/** Derives another seed for each purpose, so that what one of them draws changes nothing for the others. */
 export function seedFor(seed: number, purpose: string): number {
   const hash = sha256(new TextEncoder().encode(`${seed}/${purpose}`))
   return new DataView(hash.buffer, hash.byteOffset).getUint32(0)
 }
 
-/** Bytes for a simulation: whoever knows the seed knows them all. */
+/** Returns bytes for a simulation: the seed gives them all away. */
 export function randomBytesOf(random: () => number): (length: number) => Uint8Array {
   return (length) => Uint8Array.from({ length }, () => Math.floor(random() * 256))
 }

@@ -6,11 +6,11 @@ import {
   type SimulationOptions,
 } from './simulation.ts'
 
-/** What `simulate` takes: of the simulation, and how often. */
+/** Options of `simulate`: those of the simulation, and the number of its stories. */
 export interface SimulateOptions extends Omit<SimulationOptions, 'seed'> {
-  /** How many stories are told, each with another seed. @default 100 */
+  /** Number of stories told, each with another seed. @default 100 */
   seeds?: number
-  /** The first of them. @default 1 */
+  /** Seed of the first story. @default 1 */
   firstSeed?: number
 }
 
@@ -41,7 +41,7 @@ export async function simulate(
       await story(simulation)
       await simulation.close()
     } catch (error) {
-      // What failed is told, not that its devices do not end in order.
+      // A story's own failure is told, not that its devices do not end in order.
       await simulation.close().catch(() => {})
       const why = error instanceof Error ? error.message : String(error)
       throw new Error(`Seed ${seed} (again with SPACEDOCK_SEED=${seed}): ${why}`, { cause: error })

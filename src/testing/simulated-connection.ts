@@ -17,10 +17,10 @@ import type { Attachment, SimulatedNetwork, Way } from './simulated-network.ts'
 import { silent, SimulatedStream, type StreamSignal } from './simulated-stream.ts'
 import { Wire } from './wire.ts'
 
-/** The host at one end of a connection. */
+/** Host at one end of a connection. */
 export interface ConnectionHost {
   readonly peer: PeerId
-  /** Where it listens: a multiaddr that ends with the port. */
+  /** Address at which it listens: a multiaddr that ends with the port. */
   readonly address: string
   readonly attachment: { readonly ip: string }
   handlerOf(protocol: string): StreamHandler | undefined
@@ -71,7 +71,7 @@ export class SimulatedConnection
     return [...this.#streams.values()]
   }
 
-  /** Before anything is sent. */
+  /** Attaches the other end, before anything is sent. */
   attach<Host>(
     other: SimulatedConnection,
     network: SimulatedNetwork<Host>,
@@ -129,12 +129,12 @@ export class SimulatedConnection
     this.#end('aborted', error)
   }
 
-  /** It is gone, by the other side or by the network. */
+  /** Loses the connection, by the other side or by the network. */
   lose(error?: Error): void {
     this.#end(error === undefined ? 'closed' : 'aborted', error)
   }
 
-  /** The process is gone: nobody is told on this side, and the kernel tells the other side. */
+  /** Ends with the process: nobody is told on this side, and the kernel tells the other side. */
   vanish(): void {
     const other = this.#other
     if (this.status !== 'open') return
@@ -182,6 +182,6 @@ export class SimulatedConnection
 }
 
 const transientPort = 50_000
-/** Of nobody: packets over the relay pass it without being seen there. */
+/** Address that belongs to nobody: packets over the relay pass it without being seen there. */
 export const relayAddress =
   '/ip4/10.255.255.1/tcp/4001/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp/p2p-circuit'

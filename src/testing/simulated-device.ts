@@ -11,11 +11,11 @@ import { SimulatedHost } from './simulated-host.ts'
 import { SimulatedLocalNetwork } from './simulated-local-network.ts'
 import type { Attachment, SimulatedNetwork } from './simulated-network.ts'
 
-/** What a simulated device is made with. */
+/** Options of a simulated device. */
 export interface DeviceOptions {
-  /** As of `createNode`, at every start: registers what the application serves and listens to. */
+  /** Registers what the application serves and listens to, at every start, as `setUp` of `createNode` does. */
   setUp?: (node: SpacedockNode) => void
-  /** As of `createNode`. */
+  /** Limits as those of `createNode`. */
   messages?: NodeOptions['messages']
 }
 
@@ -26,14 +26,14 @@ export const deviceOptionNames: OptionNames<DeviceOptions> = { setUp: true, mess
 export interface DeviceSurroundings {
   network: SimulatedNetwork<SimulatedHost>
   stations: Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>
-  /** This device's own. */
+  /** Random numbers of this device alone. */
   random: () => number
   log: Log
 }
 
 /** A device whose machine, disk and network are simulated; all the rest of it is real. */
 export class SimulatedDevice {
-  /** Its name in the simulation, and the one that it tells others. */
+  /** Name in the simulation, and the one that it tells others. */
   readonly name: string
   /** @internal */
   readonly attachment: Attachment<SimulatedHost>
@@ -54,7 +54,7 @@ export class SimulatedDevice {
     this.#disk = memoryDisk(randomBytesOf(surroundings.random)(32))
   }
 
-  /** Of the process that runs now. Throws `closed` while none does. */
+  /** Node of the process that runs now. Throws `closed` while none does. */
   get node(): SpacedockNode {
     const node = this.#process?.node
     if (node === undefined)
@@ -67,7 +67,7 @@ export class SimulatedDevice {
     return this.#process !== undefined
   }
 
-  /** After a crash or a stop: a new process, on the same disk. Does nothing more when that crashes before it is up. */
+  /** Starts a new process after a crash or a stop, on the same disk. Does nothing more when that crashes before it is up. */
   async restart(): Promise<void> {
     if (this.isRunning)
       throw new SpacedockError('invalid-argument', `The device "${this.name}" runs already.`)
@@ -108,7 +108,7 @@ export class SimulatedDevice {
     if (this.#process === running) this.#process = undefined
   }
 
-  /** As by kill -9: nothing that was not written is kept, and nothing more is done or said. */
+  /** Crashes as by kill -9: unwritten data is lost, and nothing more is done or said. */
   crash(): void {
     const running = this.#process
     this.#process = undefined
@@ -142,7 +142,7 @@ export class SimulatedDevice {
   }
 
   /**
-   * At the end of the simulation, when it does not run: gives back the memory of its disk, and of processes that crashed.
+   * Gives back the memory of its disk, and of processes that crashed, at the end of the simulation when it does not run.
    * @internal
    */
   discard(): void {

@@ -20,7 +20,7 @@ export interface SimulatedHostOptions {
   clock: Clock
 }
 
-/** What libp2p over TCP is on a real network. */
+/** libp2p over TCP, as on a real network. */
 export class SimulatedHost implements Host, ConnectionHost {
   readonly libp2p: SimulatedLibp2p
   readonly dht = null
@@ -34,7 +34,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   readonly #attemptListeners: ((attempt: DialAttempt) => void)[] = []
   readonly #connectionListeners: ((connection: Connection) => void)[] = []
   readonly #identifiedListeners = new Set<(connection: Connection) => void>()
-  /** Where peers have told that they listen. */
+  /** Addresses at which peers have told that they listen. */
   readonly #told = new Map<PeerId, Multiaddr[]>()
   #isGone = false
 
@@ -115,7 +115,7 @@ export class SimulatedHost implements Host, ConnectionHost {
     return this.#told.get(peer) ?? []
   }
 
-  /** Nothing that anybody could not know: all devices of a simulated network run the same program. */
+  /** Protocols that nobody needs to be told: all devices of a simulated network run the same program. */
   toldProtocols(): readonly string[] {
     return [...this.libp2p.handlers.keys()]
   }
@@ -158,7 +158,7 @@ export class SimulatedHost implements Host, ConnectionHost {
     this.#leave()
   }
 
-  /** The process is killed. */
+  /** Kills the process. */
   vanish(): void {
     this.#leave()
     for (const connection of this.libp2p.connections) connection.vanish()
@@ -207,7 +207,7 @@ export class SimulatedHost implements Host, ConnectionHost {
     return untilAborted(promise, signal)
   }
 
-  /** The packet that asks for a connection has arrived: the other end is open, this one when the answer is here. */
+  /** Opens the other end, since the packet that asks for a connection has arrived; this one opens when the answer is here. */
   #meet(
     remote: SimulatedHost,
     way: Way,
@@ -226,7 +226,7 @@ export class SimulatedHost implements Host, ConnectionHost {
       this.#opened(own)
       return onOpen(own)
     })
-    // As identify does: both say where they listen.
+    // Both say where they listen, as identify does.
     const here = this.addresses()
     const there = remote.addresses()
     theirs.tell(() => this.#identified(own, there))
@@ -249,10 +249,10 @@ export class SimulatedHost implements Host, ConnectionHost {
 
 const port = 4_001
 const dialTimeoutMs = 10_000
-/** RFC 6298: a connection's first packet is sent again after a second. */
+/** Wait before a connection's first packet is sent again: a second (RFC 6298). */
 const firstKnockMs = 1_000
 
-/** Without the peer's id at its end. */
+/** Returns the address without the peer's id at its end. */
 function targetOf(address: string): string | null {
   if (isOverRelay(address)) return relayAddress
   return /^\/ip4\/[\d.]+\/tcp\/\d+/u.exec(address)?.[0] ?? null

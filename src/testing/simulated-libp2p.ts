@@ -3,7 +3,7 @@ import { TypedEventEmitter } from 'main-event'
 import type { HostLibp2p } from '../network/host.ts'
 import type { SimulatedConnection } from './simulated-connection.ts'
 
-/** As much of libp2p as a node asks for itself. */
+/** Part of libp2p that a node asks for itself. */
 export class SimulatedLibp2p extends TypedEventEmitter<Libp2pEvents> implements HostLibp2p {
   readonly peerId: PeerId
   readonly connections = new Set<SimulatedConnection>()

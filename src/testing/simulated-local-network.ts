@@ -11,11 +11,11 @@ export interface SimulatedLocalNetworkOptions extends LocalNetworkOptions {
   attachment: Attachment<SimulatedHost>
   clock: DeviceClock
   random: () => number
-  /** Who hears multicast packets, by where they are attached. */
+  /** Hearers of multicast packets, by where they are attached. */
   stations: Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>
 }
 
-/** What multicast DNS does: everybody says where he is, at times and when asked, in packets that may be lost. */
+/** Multicast DNS: everybody says where he is, at times and when asked, in packets that may be lost. */
 export class SimulatedLocalNetwork implements LocalDiscovery {
   readonly name = 'local-network'
   readonly #options: SimulatedLocalNetworkOptions
@@ -39,7 +39,7 @@ export class SimulatedLocalNetwork implements LocalDiscovery {
     this.vanish()
   }
 
-  /** The process is killed. */
+  /** Kills the process. */
   vanish(): void {
     const { stations, attachment } = this.#options
     this.#stopped.abort(new Error('stopped'))
@@ -68,7 +68,7 @@ export class SimulatedLocalNetwork implements LocalDiscovery {
     listener('ready', 'a simulated network')
   }
 
-  /** Often at first (RFC 6762, 8.3 and 5.2), then once a minute. */
+  /** Announces often at first (RFC 6762, 8.3 and 5.2), then once a minute. */
   async #keepAnnouncing(): Promise<void> {
     const { signal } = this.#stopped
     for (let delayMs = firstDelayMs; !signal.aborted; delayMs = Math.min(3 * delayMs, longestDelayMs)) {
@@ -96,7 +96,7 @@ export class SimulatedLocalNetwork implements LocalDiscovery {
     if (this.#known.delete(peer)) this.#options.onLost(peer)
   }
 
-  /** Not all at once. */
+  /** Answers after a random wait, so that not all do at once. */
   #asked(): void {
     const { clock, random } = this.#options
     clock.after(20 + random() * 100, () => this.announce())

@@ -2,38 +2,35 @@ import { SpacedockError } from '../errors.ts'
 import { checkOptions, type OptionNames } from '../known-options.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
-/** What the network does to packets, in both directions. */
+/** Faults of the network, which happen to packets in both directions. */
 export interface Faults {
-  /** How long a packet takes: so many milliseconds, or evenly spread between two numbers of them. @default [1, 5] */
+  /** Time that a packet takes: so many milliseconds, or evenly spread between two numbers of them. @default [1, 5] */
   delayMs?: number | readonly [number, number]
-  /** The share of packets that are lost, from 0 to 0.9. What goes over a connection is then sent again. @default 0 */
+  /** Share of packets that are lost, from 0 to 0.9. Data on a connection is then sent again. @default 0 */
   drop?: number
-  /** The share of packets that arrive twice, from 0 to 1. @default 0 */
+  /** Share of packets that arrive twice, from 0 to 1. @default 0 */
   duplicate?: number
 }
 
-/** `drop`: connections from outside get no answer; `reject`: they are refused. Those that the device itself opens work. */
+/**
+ * Kind of firewall. `drop`: connections from outside get no answer; `reject`: they are refused. Those that the device itself
+ * opens work.
+ */
 export type Firewall = 'open' | 'drop' | 'reject'
 
-/**
- * How a packet goes from one device to another. A relay takes twice as long.
- * @internal
- */
+/** Way of a packet from one device to another. A relay takes twice as long. @internal */
 export type Way = 'direct' | 'relay'
 
-/**
- * Where a device is attached to the network: it stays through crashes and restarts.
- * @internal
- */
+/** Place at which a device is attached to the network: it stays through crashes and restarts. @internal */
 export interface Attachment<Host = unknown> {
   readonly name: string
   /** An IPv4 address. */
   ip: string
-  /** A machine that sleeps sends and hears nothing. */
+  /** Whether the machine sleeps: then it sends and hears nothing. */
   isAsleep: boolean
-  /** What becomes of connections that others want to open to it; multicast gets in. */
+  /** Treatment of connections that others want to open to it; multicast gets in. */
   firewall: Firewall
-  /** Who hears packets there; null while nobody does. */
+  /** Hearer of packets there; null while nobody is. */
   host: Host | null
 }
 
@@ -70,7 +67,7 @@ export class SimulatedNetwork<Host> {
     return attachment
   }
 
-  /** Another address, as in another network; packets to the old one are lost. */
+  /** Moves to another address, as in another network; packets to the old one are lost. */
   move(attachment: Attachment<Host>): void {
     attachment.ip = this.#newAddress()
   }
@@ -86,7 +83,10 @@ export class SimulatedNetwork<Host> {
     this.#faults = next
   }
 
-  /** Devices of different groups do not reach each other; those that are in none reach everybody. Replaces earlier groups. */
+  /**
+   * Splits the network: devices of different groups do not reach each other; those that are in none reach everybody. Replaces
+   * earlier groups.
+   */
   partition(groups: readonly (readonly Attachment<Host>[])[]): void {
     this.#groups.clear()
     for (const [number, group] of groups.entries()) {
@@ -94,7 +94,7 @@ export class SimulatedNetwork<Host> {
     }
   }
 
-  /** Packets between the two are lost, unless they go over the relay. */
+  /** Loses all packets between the two, unless they go over the relay. */
   block(one: Attachment<Host>, other: Attachment<Host>): void {
     for (const [from, to] of [
       [one, other],
@@ -119,7 +119,7 @@ export class SimulatedNetwork<Host> {
     return one === undefined || other === undefined || one === other
   }
 
-  /** One packet. Calls `arrive` each time it arrives; `lost` when no copy of it ever will. */
+  /** Sends one packet. Calls `arrive` each time it arrives; `lost` when no copy of it ever will. */
   transmit(
     from: Attachment<Host>,
     to: Attachment<Host>,
@@ -143,7 +143,7 @@ export class SimulatedNetwork<Host> {
     }
   }
 
-  /** To everybody else. */
+  /** Sends to everybody else. */
   multicast(from: Attachment<Host>, arrive: (to: Attachment<Host>) => void): void {
     for (const to of this.#attachments) {
       if (to !== from) this.transmit(from, to, { arrive: () => arrive(to) })

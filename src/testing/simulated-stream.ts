@@ -1,10 +1,10 @@
 import type { AbortOptions, Logger, Stream } from '@libp2p/interface'
 import { AbstractStream } from '@libp2p/utils'
 
-/** What a stream says to its other end; delivered in order. */
+/** Signals of a stream to its other end; delivered in order. */
 export type StreamSignal =
   | { kind: 'data'; bytes: Uint8Array }
-  /** So many bytes were taken out of the other end's buffer. */
+  /** Bytes taken out of the other end's buffer. */
   | { kind: 'credit'; byteLength: number }
   | { kind: 'close-write' }
   | { kind: 'close-read' }
@@ -78,7 +78,7 @@ export class SimulatedStream extends AbstractStream {
     this.#send({ kind: 'close-read' })
   }
 
-  /** The window does it. */
+  /** Does nothing: the window does it. */
   sendPause(): void {}
   sendResume(): void {}
 }

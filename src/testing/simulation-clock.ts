@@ -1,17 +1,17 @@
 import { SpacedockError } from '../errors.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
-/** The simulation's time for the application under test: what it does later, and what it reads from a clock. */
+/** Time of the simulation for the application under test: its timers and its clock. */
 export interface SimulationClock {
   /** Milliseconds since the epoch, as the wall clock of a device whose clock was not set. */
   readonly now: () => number
-  /** Like the global one, in the simulation's time: only `pass` and `until` let it come to it. */
+  /** Starts a timer like the global one, in the simulation's time: only `pass` and `until` let it come to it. */
   readonly setTimeout: StartTimer
-  /** Like the global one, in the simulation's time. */
+  /** Starts an interval like the global one, in the simulation's time. */
   readonly setInterval: StartTimer
-  /** Like the global one, of timers of this clock. */
+  /** Stops a timer of this clock, like the global one. */
   readonly clearTimeout: ClearTimer
-  /** Like the global one, of timers of this clock. */
+  /** Stops an interval of this clock, like the global one. */
   readonly clearInterval: ClearTimer
   /**
    * Puts these in the place of the global `setTimeout`, `setInterval`, `clearTimeout`, `clearInterval` and `Date`, for applications
@@ -30,9 +30,9 @@ export type StartTimer = <Arguments extends unknown[]>(
 /** Stops a timer, as the global `clearTimeout` and `clearInterval` do; anything else is left alone. */
 export type ClearTimer = (timer?: SimulatedTimer | number | string | null) => void
 
-/** What `setTimeout` returns, with as much of Node's as programs use. */
+/** Timer that `setTimeout` returns, with as much of Node's as programs use. */
 export class SimulatedTimer {
-  /** Unique in the simulation. */
+  /** Number unique in the simulation. */
   readonly id: number
   readonly #start: (timer: SimulatedTimer) => () => void
   #cancel: () => void
@@ -44,7 +44,7 @@ export class SimulatedTimer {
     this.#cancel = start(this)
   }
 
-  /** A simulation keeps no process alive. */
+  /** Does nothing: a simulation keeps no process alive. */
   ref(): this {
     return this
   }
@@ -54,7 +54,7 @@ export class SimulatedTimer {
     return this
   }
 
-  /** Always false. */
+  /** Always false: a simulation keeps no process alive. */
   hasRef(): boolean {
     return false
   }
@@ -72,7 +72,7 @@ export class SimulatedTimer {
     return this
   }
 
-  /** Its id. */
+  /** Id of the timer. */
   [Symbol.toPrimitive](): number {
     return this.id
   }
@@ -83,17 +83,14 @@ export class SimulatedTimer {
   }
 }
 
-/**
- * What a callback throws is thrown by the `pass` or `until` that let its time come.
- * @internal
- */
+/** Makes a clock. An error of a callback is thrown by the `pass` or `until` that let its time come. @internal */
 export function simulationClock(time: VirtualClock): SimulationClock & { close(): void } {
   const timers = new Map<number, SimulatedTimer>()
   let lastId = 0
   let installed: { restore(): void } | undefined
 
   function add(delayMs: number | undefined, run: (timer: SimulatedTimer) => void): SimulatedTimer {
-    // As the global one does: whatever is no delay is the shortest one.
+    // A delay that is none is the shortest one, as with the global function.
     const afterMs = delayMs !== undefined && delayMs >= 1 && delayMs <= longestDelayMs ? delayMs : 1
     const timer = new SimulatedTimer(++lastId, (started) => {
       timers.set(started.id, started)
@@ -160,7 +157,7 @@ export function simulationClock(time: VirtualClock): SimulationClock & { close()
   }
 }
 
-/** Returns what puts back those that are still in place. */
+/** Replaces globals; returns a function that restores those that are still in place. */
 function replaceGlobals(replacements: Record<string, unknown>): () => void {
   const before = new Map(
     Object.keys(replacements).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]),

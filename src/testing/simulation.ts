@@ -9,15 +9,15 @@ import { SimulatedNetwork, type Attachment, type Faults, type Firewall } from '.
 import { simulationClock, type SimulationClock } from './simulation-clock.ts'
 import { turns, virtualClock } from './virtual-clock.ts'
 
-/** What `createSimulation` takes. */
+/** Options of `createSimulation`. */
 export interface SimulationOptions {
-  /** Whatever is left to chance follows from it: the same seed is the same run. @default 1 */
+  /** Seed of everything that is left to chance: the same seed is the same run. @default 1 */
   seed?: number
-  /** What the network does to packets. @default a delay of 1 to 5 ms */
+  /** Faults of the network. @default a delay of 1 to 5 ms */
   faults?: Faults
   /** Whether there is a relay, over which devices that are blocked from each other talk. @default false */
   relay?: boolean
-  /** What the devices log, with the simulation's time in milliseconds. @default nowhere */
+  /** Called with each log line of the devices, with the simulation's time in milliseconds. @default nowhere */
   log?: (line: SimulationLogLine) => void
 }
 
@@ -25,23 +25,23 @@ export interface SimulationOptions {
 export interface SimulationLogLine {
   /** Milliseconds since the simulation's beginning. */
   atMs: number
-  /** The device's name. */
+  /** Name of the device. */
   device: string
-  /** One of `LogLevel`. */
+  /** Level, one of `LogLevel`. */
   level: string
-  /** Its name, such as `session.started`. */
+  /** Name of the event, such as `session.started`. */
   event: string
-  /** Its details. */
+  /** Details of the event. */
   fields: Record<string, unknown>
 }
 
 /** Devices in a network of their own, in which time passes only when it is told to. */
 export interface Simulation extends AsyncDisposable {
-  /** As it was given. */
+  /** Seed as it was given. */
   readonly seed: number
-  /** Numbers in [0, 1) that follow from the seed, for what the test itself leaves to chance. */
+  /** Returns numbers in [0, 1) that follow from the seed, for what the test itself leaves to chance. */
   random(): number
-  /** Milliseconds since the beginning. */
+  /** Returns the milliseconds since the beginning. */
   now(): number
   /** Timers and a wall clock for the application under test. */
   readonly clock: SimulationClock
@@ -52,15 +52,18 @@ export interface Simulation extends AsyncDisposable {
   onTime(listener: (passedMs: number) => void, options?: { everyMs?: number }): () => void
   /** Makes a device and starts it. Names are unique. */
   device(name: string, options?: DeviceOptions): Promise<SimulatedDevice>
-  /** With twelve words, as people do. Resolves when the two are connected: what each is for the other. */
+  /** Pairs two with twelve words, as people do. Resolves when they are connected: with each as the other sees it. */
   pair(one: SimulatedDevice, other: SimulatedDevice): Promise<{ seenByOne: Device; seenByOther: Device }>
-  /** From now on; replaces earlier ones. */
+  /** Sets the faults from now on; replaces earlier ones. */
   faults(faults: Faults): void
-  /** Devices of different groups do not reach each other; those in no group reach everybody. Replaces earlier groups. */
+  /**
+   * Splits the network: devices of different groups do not reach each other; those in no group reach everybody. Replaces earlier
+   * groups.
+   */
   partition(...groups: SimulatedDevice[][]): void
-  /** From now on, a firewall on this device lets in what it asked for, and multicast. @default 'drop' */
+  /** Puts a firewall on this device from now on, which lets in answers to its own requests, and multicast. @default 'drop' */
   firewall(device: SimulatedDevice, kind?: Firewall): void
-  /** Nothing gets through between the two any more, unless it goes over the relay: as by a firewall on the way. */
+  /** Blocks everything between the two, unless it goes over the relay: as by a firewall on the way. */
   block(one: SimulatedDevice, other: SimulatedDevice): void
   /** Ends all partitions and blocks. */
   heal(): void
@@ -78,7 +81,7 @@ export interface Simulation extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** @internal */
+/** Names of the options. @internal */
 export const simulationOptionNames: OptionNames<SimulationOptions> = {
   seed: true,
   faults: true,
@@ -219,5 +222,5 @@ export function createSimulation(options: SimulationOptions = {}): Simulation {
   }
 }
 
-/** Enough for what one event leads to without waiting for the clock; what is left has its turn at the next one. */
+/** Number of turns for what one event leads to without waiting for the clock; the rest has its turn at the next one. */
 const turnsPerStep = 4

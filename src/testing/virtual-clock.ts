@@ -3,7 +3,7 @@ import type { Clock } from '../api.ts'
 export interface VirtualClock extends Clock {
   /** Lets time pass, running what falls due in order and letting the event loop turn after each. */
   pass(durationMs: number): Promise<void>
-  /** The same for code that waits for nothing but the clock: without a turn of the event loop. */
+  /** Lets time pass for code that waits for nothing but the clock: without a turn of the event loop. */
   advance(durationMs: number): void
   /**
    * Goes to what falls due next and runs it, when that is before `untilMs`; otherwise goes there. Returns whether anything
@@ -15,14 +15,14 @@ export interface VirtualClock extends Clock {
   pending(): number
 }
 
-/** Time that stands still until a test lets it pass, and goes by whole milliseconds: delays are rounded up. */
+/** Makes a clock that stands still until a test lets time pass, and goes by whole milliseconds: delays are rounded up. */
 export function virtualClock(): VirtualClock {
   let now = 0
   let wallOffset = 1_700_000_000_000
   let stepsAtOnce = 0
   const timers = new Set<{ at: number; run: () => void }>()
 
-  /** The first of those that are due first: a set keeps the order in which they were set. */
+  /** Runs the first of the timers that are due first: a set keeps the order in which they were set. */
   function step(until: number): boolean {
     let next: { at: number; run: () => void } | undefined
     for (const timer of timers) if (timer.at <= until && timer.at < (next?.at ?? Infinity)) next = timer
@@ -65,13 +65,13 @@ export function virtualClock(): VirtualClock {
   }
 }
 
-/** Something sets timers for this very moment again and again, and no test would ever end. */
+/** Limit of timers at one moment: with ones set again and again, no test would ever end. */
 const maxStepsAtOnce = 100_000
 
-/** A test may fake it, and then nobody would turn the event loop any more. */
+/** Original function: a test may fake it, and then nobody would turn the event loop any more. */
 const realImmediate = setImmediate
 
-/** Several turns of the event loop: enough for what runs on promises and immediates alone. */
+/** Waits several turns of the event loop: enough for what runs on promises and immediates alone. */
 export async function turns(count = 10): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => realImmediate(resolve))
 }

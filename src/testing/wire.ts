@@ -5,10 +5,10 @@ export interface WireOptions<Host> {
   from: Attachment<Host>
   to: Attachment<Host>
   way: Way
-  /** Whether whoever sends, or receives, still knows of the connection. */
+  /** Whether the sender, or the receiver, still knows of the connection. */
   isSending: () => boolean
   isReceiving: () => boolean
-  /** The receiver's machine knows no such connection any more, and said so. */
+  /** Called when the receiver's machine knows no such connection any more, and said so. */
   onRefused: () => void
 }
 
@@ -19,7 +19,7 @@ export interface WireOptions<Host> {
 export class Wire<Host> {
   readonly #options: WireOptions<Host>
   readonly #addresses: readonly [string, string]
-  /** Arrived before what comes first. */
+  /** Packets that arrived before what comes first. */
   readonly #early = new Map<number, () => void>()
   #sent = 0
   #received = 0
@@ -70,6 +70,6 @@ export class Wire<Host> {
   }
 }
 
-/** RFC 6298, without its slow extremes. */
+/** First wait of RFC 6298, without its slow extremes. */
 const firstRepetitionMs = 200
 const longestRepetitionMs = 3_200

@@ -103,7 +103,7 @@ async function runInForeground({ options, dataDir, settings, environment }: Comm
   ])
   const report = reportDescriptor === undefined ? {} : { reportDescriptor }
   const exitCode = await told(runDaemon({ dataDir, settings, createNode, ...report }))
-  // The node is closed; whatever a library still holds open must not keep the process.
+  // The node is closed; open handles of a library must not keep the process.
   process.exit(exitCode)
 }
 

@@ -68,7 +68,7 @@ async function play({ alice, bob }: DemoDevices, tell: Tell, signal: AbortSignal
   tell(bob, { event: 'disconnected' }, 'is cut off.')
 }
 
-/** Sends, and waits until it is acknowledged here and has arrived there. */
+/** Sends, and waits until the message is acknowledged here and has arrived there. */
 async function deliver(
   from: DemoDevice,
   to: DemoDevice,
@@ -107,7 +107,7 @@ function isConnected({ state }: DeviceInfo): boolean {
   return state === 'connected'
 }
 
-/** Each line begins with the time since the start. */
+/** Tells each step on a line that begins with the time since the start. */
 function narrator({ output }: CommandContext): Tell {
   const began = performance.now()
   return (who, event, text) => {

@@ -119,7 +119,7 @@ export const ping: Command = {
   },
 }
 
-/** The part of a device that stays the same: what events carry. */
+/** Constant part of a device, the content of events. */
 export function brief({ id, name, peerId }: DeviceInfo): { id: string; name: string; peerId: string } {
   return { id, name, peerId }
 }

@@ -6,7 +6,7 @@ import { exitCodes } from '../exit-codes.ts'
 import { showProgress } from '../pairing-progress.ts'
 import { brief } from './devices.ts'
 
-/** Far more than twelve words or a URI with addresses. */
+/** Longest code read: far more than twelve words or a URI with addresses. */
 const longestCodeBytes = 64 * 1024
 
 const otherWay = 'Give an address of the other device with --peer: "spacedock status" shows them there.'
@@ -62,7 +62,7 @@ export const join: Command = {
   },
 }
 
-/** The words, which make sense before anybody is asked anything (threat 17). */
+/** Reads the words, and checks them before anybody is asked anything (threat 17). */
 async function readCode(context: CommandContext): Promise<string> {
   const { positionals, options, person, output, signal } = context
   if (positionals.length > 0 && !(positionals.length === 1 && positionals[0] === '-')) {
@@ -104,7 +104,7 @@ async function checked(code: string): Promise<string> {
   throw new SpacedockError('invalid-code', problem.message, { hint: problem.hint })
 }
 
-/** Null when the words are a pairing code, by themselves or in a `spacedock:` URI. */
+/** Problem of the words; null when they are a pairing code, by themselves or in a `spacedock:` URI. */
 async function problemOf(text: string): Promise<{ message: string; hint: string } | null> {
   const { parseInvitationText } = await import('../../pairing/pairing-uri.ts')
   const { code } = parseInvitationText(text)

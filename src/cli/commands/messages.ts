@@ -161,7 +161,7 @@ function outboxText(message: QueuedMessage): string {
   return messageText(message, `to ${to.name}${note}${waitsFor === null ? '' : reasons[waitsFor]}`)
 }
 
-/** That the device is away goes without saying. */
+/** Reasons for the wait, in words; that the device is away goes without saying. */
 const reasons: Record<NonNullable<QueuedMessage['waitsFor']>, string> = {
   device: '',
   'better-path': ', waits for a direct connection (too large for the relay)',
@@ -173,7 +173,7 @@ function contentOf({ text, json }: { text?: string; json?: unknown }): object {
   return text === undefined ? { json } : { text }
 }
 
-/** Further lines of a text are indented, so that no text can look like another message. */
+/** Text of a message, with further lines indented, so that no text can look like another message. */
 export function messageText(message: { at: string; text?: string; json?: unknown }, who: string): string {
   const content = message.text === undefined ? (JSON.stringify(message.json) ?? '') : message.text
   return `${localTime(message.at)}  ${printableLine(who)}: ${printableText(content).replaceAll('\n', '\n    ')}`

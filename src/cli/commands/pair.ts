@@ -92,7 +92,7 @@ async function showCode({ words, uri, sessionId, expiresAt }: Code, output: Outp
   )
 }
 
-/** Shows how long the code is still good, once a second, where lines can change. */
+/** Shows once a second how long the code is still good, where lines can change. */
 function startClock(output: Output): { runTo: (end: Date) => void; stop: () => void } {
   let timer: NodeJS.Timeout | undefined
   const stop = (): void => {

@@ -62,7 +62,7 @@ export const rendezvous: Command = {
     const maxReservations = options.wholeNumber('max-devices', 0, 100_000)
     const interfaces = options.list('interface')
     const logLevel = options.choice('log-level', logLevels) ?? defaultLogLevel
-    // Only here: it is most of the program's weight.
+    // Loaded only here: it is most of the program's weight.
     const { runRendezvous } = await import('../../daemon/rendezvous.ts')
     await told(
       runRendezvous({

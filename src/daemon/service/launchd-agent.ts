@@ -6,7 +6,7 @@ export function launchdLabel({ name }: Pick<ServicePlan, 'name'>): string {
 }
 
 /**
- * A launchd agent (launchd.plist(5)). launchd keeps no log: what goes to standard error is the daemon's own file, which the
+ * Formats a launchd agent (launchd.plist(5)). launchd keeps no log: standard error goes to the daemon's own file, which the
  * daemon keeps from growing.
  */
 export function launchdAgent(plan: ServicePlan): string {

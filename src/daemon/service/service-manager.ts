@@ -8,28 +8,28 @@ import { systemdUnit } from './systemd-unit.ts'
 
 /** systemd or launchd, as far as one service needs it. Every method rejects with `service-failed`. */
 export interface ServiceManager {
-  /** How the service is called there. */
+  /** Name of the service there. */
   readonly service: string
-  /** The file that describes it. */
+  /** Path of the file that describes it. */
   readonly path: string
   readonly file: string
   /** A command that shows its state, and one that shows its log. */
   readonly showState: string
   readonly showLog: string
-  /** What a person should know besides. */
+  /** Note for the person besides. */
   readonly note: string | null
-  /** Rejects when the manager cannot be used here, with what else to do. */
+  /** Rejects when the manager cannot be used here, with the alternative. */
   check(purpose: 'install' | 'remove'): Promise<void>
   isActive(): Promise<boolean>
   /** Reads the file, and starts the service now and at every login; one that runs is started anew. */
   start(): Promise<void>
   /** Stops it, and forgets that it starts at login. */
   stop(): Promise<void>
-  /** After the file has gone. */
+  /** Forgets the service, after the file has gone. */
   forget(): Promise<void>
 }
 
-/** Throws `service-failed` where there is neither of the two. */
+/** Chooses the manager. Throws `service-failed` where there is neither of the two. */
 export function serviceManager(
   plan: ServicePlan,
   platform: NodeJS.Platform = process.platform,
@@ -43,7 +43,7 @@ export function serviceManager(
 
 function systemd(plan: ServicePlan): ServiceManager {
   const service = `${plan.name}.service`
-  const config = process.env['XDG_CONFIG_HOME'] // relative ones are invalid: XDG base directory specification
+  const config = process.env['XDG_CONFIG_HOME'] // relative paths are invalid: XDG base directory specification
   const directory = config !== undefined && isAbsolute(config) ? config : join(homedir(), '.config')
   const path = join(directory, 'systemd', 'user', service)
   const must = async (...args: string[]): Promise<void> => succeed(await systemctl(...args), plan)

@@ -2,20 +2,20 @@ import { createHash } from 'node:crypto'
 import { SpacedockError } from '../../errors.ts'
 import { type DaemonSettings, upArguments } from '../process.ts'
 
-/** What a service manager is told, whichever it is. */
+/** Plan of a service, the same for every service manager. */
 export interface ServicePlan {
-  /** `spacedock`, or `spacedock-` and eight hex digits for another data directory than the usual one. */
+  /** Name `spacedock`, or `spacedock-` and eight hex digits for another data directory than the usual one. */
   name: string
-  /** Absolute. */
+  /** Absolute path. */
   dataDir: string
   /** The program with its arguments; the first is an absolute path. */
   command: string[]
 }
 
 export interface ServiceOptions {
-  /** Absolute. */
+  /** Absolute path. */
   dataDir: string
-  /** Where the daemon's data is when nobody says otherwise: its service has the plain name. */
+  /** Directory of the daemon's data by default: its service has the plain name. */
   usualDataDir: string
   /** Absolute path of Node. */
   nodePath: string
@@ -24,7 +24,9 @@ export interface ServiceOptions {
   settings: DaemonSettings
 }
 
-/** One service per data directory, each a device of its own. Throws `invalid-argument` for what no service file can hold. */
+/**
+ * Plans one service per data directory, each a device of its own. Throws `invalid-argument` for what no service file can hold.
+ */
 export function planService(options: ServiceOptions): ServicePlan {
   const { dataDir, usualDataDir, nodePath, binPath, settings } = options
   const command = [nodePath, binPath, 'up', '--foreground', ...upArguments(dataDir, settings)]
@@ -39,5 +41,5 @@ export function planService(options: ServiceOptions): ServicePlan {
   return { name: dataDir === usualDataDir ? 'spacedock' : `spacedock-${suffix}`, dataDir, command }
 }
 
-/** Line breaks among them; lone surrogates are no UTF-8. */
+/** Characters that no service file can hold: line breaks among them; lone surrogates are no UTF-8. */
 const unspeakable = /[\p{Cc}\p{Cs}]/u

@@ -7,7 +7,7 @@ import { stopDaemon } from '../stop.ts'
 import type { ServiceManager } from './service-manager.ts'
 
 export interface Installed {
-  /** `unchanged`: it was installed like this, and runs. */
+  /** Result of the installation. `unchanged`: it was installed like this, and runs. */
   outcome: 'installed' | 'updated' | 'unchanged'
 }
 
@@ -29,7 +29,7 @@ export async function installService(
   if (isSame && (await manager.isActive()) && (await isDaemonRunning(dataDir)))
     return { outcome: 'unchanged' }
   try {
-    // Here the daemon's log may have to be made before the daemon is.
+    // The daemon's log may have to be made before the daemon is.
     await mkdir(dataDir, { recursive: true, mode: 0o700 })
     if (!isSame) await replaceFile(manager.path, manager.file)
   } catch (error) {
@@ -77,7 +77,7 @@ async function readText(path: string): Promise<string | null> {
   }
 }
 
-/** The manager may read it at any moment: it is there as a whole or not at all. */
+/** Replaces the file as a whole or not at all: the manager may read it at any moment. */
 async function replaceFile(path: string, content: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   const temporary = `${path}.new`

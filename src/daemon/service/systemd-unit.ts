@@ -2,9 +2,9 @@ import { SpacedockError } from '../../errors.ts'
 import type { ServicePlan } from './service-plan.ts'
 
 /**
- * A unit for the user's own systemd (systemd.service(5), systemd.exec(5)).
+ * Formats a unit for the user's own systemd (systemd.service(5), systemd.exec(5)).
  *
- * Of the hardening, only what needs no privileges and no namespaces, which user units do not have everywhere. Node compiles
+ * Hardening is limited to what needs no privileges and no namespaces, which user units do not have everywhere. Node compiles
  * JavaScript at run time, so memory must be both writable and executable: no MemoryDenyWriteExecute. AF_NETLINK is how the
  * network interfaces are listed.
  *
@@ -39,7 +39,7 @@ WantedBy=default.target
 `
 }
 
-/** systemd replaces variables in all but the program itself, and would take "$$" in that one as it is. */
+/** Quotes a command line: systemd replaces variables in all but the program itself, and would take "$$" in that one as it is. */
 function commandLine([program = '', ...args]: readonly string[]): string {
   if (/["'\\]/u.test(program)) {
     throw new SpacedockError(

@@ -15,9 +15,9 @@ export const addressClasses = [
   'private',
   /** fc00::/7, the private ranges of IPv6. */
   'unique-local',
-  /** Same link, cable or Wi-Fi; in IPv6 only together with a zone. */
+  /** Link-local: one cable or one Wi-Fi; in IPv6 only together with a zone. */
   'link-local',
-  /** Same machine. */
+  /** Loopback: this machine itself. */
   'loopback',
   /** IPv4 inside IPv6: not used, since the IPv4 address says the same. */
   'embedded',

@@ -53,7 +53,7 @@ export class PortMapping {
     await Promise.allSettled(this.#gateways.map((gateway) => gateway.stop({ signal })))
   }
 
-  /** Never rejects. */
+  /** Maps the port, and renews the mapping, until the host stops. Never rejects. */
   async #run(): Promise<void> {
     const { signal } = this.#stop
     // A start, a pairing or a message sent now comes first.

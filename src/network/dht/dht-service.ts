@@ -72,7 +72,7 @@ export function dhtService(options: DhtServiceOptions): (components: KadDHTCompo
   }
 }
 
-/** On the public network many honest nodes name peers that cannot be reached. */
+/** Limits of unproven peers, wider on the public network: many honest nodes there name peers that cannot be reached. */
 const namedPeers = {
   private: { perAnswerer: 8, inAll: 48 },
   public: { perAnswerer: 20, inAll: 200 },

@@ -7,18 +7,18 @@ import { parseVeiledAddress } from '../public/veiled-address.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 
 export interface AddressFilterOptions {
-  /** Base58btc: whose addresses these are said to be. */
+  /** Peer id, base58btc, whose addresses these are said to be. */
   peer: PeerId
-  /** Only for a host that itself uses no other interface. */
+  /** Whether loopback addresses pass: only for a host that itself uses no other interface. */
   allowLoopback: boolean
-  /** More are left out, the last first. @default 12 */
+  /** Most addresses returned; the last are left out. @default 12 */
   limit?: number
 }
 
 /**
- * Of addresses that came from a DHT, or go into one, those that somebody elsewhere can use: `/ip4` or `/ip6` with `/tcp`, direct
- * or through a relay. Addresses of private networks are among them, because the two devices may share one. The result names no
- * peer at its end; whoever answers there has to prove to be `peer`.
+ * Filters addresses that come from a DHT, or go into one, for those that another device can use: `/ip4` or `/ip6` with `/tcp`,
+ * direct or relayed. Private addresses pass, because the two devices may share a network. The result names no peer at its end;
+ * the dialled host has to prove to be `peer`.
  */
 export function filterAddresses(
   addresses: readonly string[],
@@ -34,7 +34,7 @@ export function filterAddresses(
   return [...kept]
 }
 
-/** Of the own addresses, which come best first, those that are worth telling: some of each class when there are many. */
+/** Selects the own addresses, listed best first, that are worth publishing: some of each class when there are many. */
 export function addressesToPublish(addresses: readonly string[], options: AddressFilterOptions): string[] {
   const all = filterAddresses(addresses, { ...options, limit: addresses.length })
   const kept = all.map((address) => multiaddr(address))
@@ -49,8 +49,8 @@ export function isPublic(text: string): boolean {
 }
 
 /**
- * Whether nobody's device is there, whatever the circumstances: the machine's cloud, everybody, nobody; or no IP network at all, such as
- * a socket in the file system, to which libp2p's TCP would connect, too.
+ * Whether an address leads to no device under any circumstances: a metadata service, broadcast, unspecified; or to no IP network
+ * at all, such as a socket in the file system, to which libp2p's TCP would connect, too.
  */
 export function isNeverDialled(address: Multiaddr): boolean {
   const kind = classOfAddress(address)
@@ -68,14 +68,14 @@ function isUsable(address: Multiaddr, peer: PeerId, allowLoopback: boolean): boo
   if (!isRelayed && !isOuter && !/^ip[46]\/tcp(?:\/p2p)?$/u.test(form)) return false
   const last = components.at(-1)
   if (last?.name === 'p2p' && last.value !== peer) return false
-  // Through the peer itself leads no way to it.
+  // A path through the peer itself leads nowhere.
   if (isRelayed && components[2]?.value === peer) return false
   if (isIP(host.value) === 0) return isPublicName(host.value)
   const kind = classOfIp(host.value)
   return kind === 'loopback' ? allowLoopback : !['never', 'link-local', 'embedded'].includes(kind)
 }
 
-/** A relay may have a name, but none that means the reader's own machine or network. */
+/** Whether a relay's name is acceptable: not one that means the reader's own machine or network. */
 function isPublicName(name: string): boolean {
   return (
     /^(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}$/iu.test(name) &&

@@ -1,8 +1,8 @@
 import type { PeerId } from '../../pairing/peer-id.ts'
 /**
- * How a joiner finds the initiator: every source is asked at the same time, and whoever any of them yields is a
- * candidate. Being found proves nothing, the pairing protocol does that; so it does not matter which source was
- * first, and none can delay or fail another.
+ * Finds the initiator for a joiner: every source is asked at the same time, and each peer that any of them yields is a candidate.
+ * Being found proves nothing, the pairing protocol does that; so it does not matter which source was first, and none can delay or
+ * fail another.
  */
 export function findCandidates(sources: readonly CandidateSource[], search: CandidateSearch): void {
   for (const source of sources) {
@@ -28,12 +28,12 @@ export interface CandidateSearch {
 }
 
 export interface FoundPeer {
-  /** Base58btc peer id; whoever answers at the addresses must prove to be it. */
+  /** Peer id, base58btc; the dialled host must prove to be it. */
   peer: PeerId
   /** Multiaddrs; empty when it is connected already. */
   addresses: readonly string[]
-  /** A sighting is news: somebody at that peer may have just opened an invitation, so ask now. */
+  /** Whether the sighting is news, such as an invitation just opened at that peer: then it is asked now. */
   urgent: boolean
-  /** A person gave its address. */
+  /** Whether a person gave its address. */
   given?: boolean
 }

@@ -12,21 +12,21 @@ type OnStatus = (status: 'ready' | 'unavailable', detail: string) => void
 export interface PublishOptions {
   signal: AbortSignal
   onStatus: OnStatus
-  /** Whether there may be a record under the same keys already, which this one is to follow. @default false */
+  /** Whether there may be a record under the same keys already, whose sequence this one must exceed. @default false */
   mayExist?: boolean
 }
 
 export interface SourceOptions {
-  /** Whose record it is. */
+  /** Writer of the record. */
   awaits: 'initiator' | 'joiner'
-  /** There is one that this version cannot read. */
+  /** Called when a record has a version that this program cannot read. */
   onOtherVersion?: (version: number) => void
 }
 
-/** How the two devices of a code find each other through a DHT: each publishes a record and looks up the other's. */
+/** Lets the two devices of a code find each other through a DHT: each publishes a record and looks up the other's. */
 export class CodeRecords {
   readonly #parts: RecordParts
-  /** Of those who look. */
+  /** Pauses of the lookups under way. */
   readonly #sleeps = new Set<InterruptibleSleep>()
 
   constructor(parts: RecordParts) {
@@ -43,12 +43,12 @@ export class CodeRecords {
     )
   }
 
-  /** Whoever left a record under the keys. */
+  /** Yields the writers of records under the keys. */
   source(keys: RendezvousKeys, options: SourceOptions): CandidateSource {
     return { name: 'internet', find: (search) => this.#find(keys, options, search) }
   }
 
-  /** This device is somewhere else now, or has been away: whoever looks does so at once, and is in a hurry again. */
+  /** Starts all lookups over, with short pauses: this device has changed networks, or has slept. */
   look(): void {
     for (const sleep of this.#sleeps) sleep.interrupt()
   }
@@ -66,7 +66,7 @@ export class CodeRecords {
     let newest = -1n
     let pauseMs = firstPauseMs
     let nodes = 0
-    // The first node that comes is asked at once; later ones came to answer this very lookup.
+    // The first node is asked at once; later ones joined to answer this very lookup.
     const stopNodes = client.onNode(() => {
       if (nodes === 0) sleep.interrupt()
     })
@@ -115,18 +115,18 @@ export class CodeRecords {
   }
 }
 
-/** Between two lookups, give or take half: twice as long each time. */
+/** Pause between two lookups, give or take half: twice as long each time. */
 const firstPauseMs = 500
 /**
- * The initiator's record is there before a person can type the words. The joiner's comes when that has been done, and mostly the joiner
- * reaches the initiator without it.
+ * Longest pauses. The initiator's record is there before a person can type the words. The joiner's comes when that has been done,
+ * and mostly the joiner reaches the initiator without it.
  */
 const longestPausesMs = { initiator: 4_000, joiner: 15_000 }
-/** The same, when a record was found: the first one of a device that has just started lacks the addresses at its relays. */
+/** Longest pause once a record was found: the first one of a device that has just started lacks its relayed addresses. */
 const longestLaterMs = 10_000
 const republishMs = 180_000
 
-/** Says the same thing once. */
+/** Reports a status only when it differs from the one before. */
 function changesOnly(onStatus: OnStatus): OnStatus {
   let last = ''
   return (status, detail) => {

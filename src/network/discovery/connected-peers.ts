@@ -4,7 +4,7 @@ import type { CandidateSource } from './candidate-sources.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { peerIdOf } from '../../peer-id.ts'
 
-/** Whoever we have a connection with already can be asked at once, except those that are known to be no device. */
+/** Yields peers that are connected already, except those known to be no device. */
 export function connectedPeers(
   libp2p: Pick<Libp2p, 'getPeers' | 'addEventListener' | 'removeEventListener'>,
   isNoDevice: (peer: PeerId) => boolean = () => false,
@@ -15,7 +15,7 @@ export function connectedPeers(
       const found = (peer: PeerId, urgent: boolean): void => {
         if (!isNoDevice(peer)) onCandidate({ peer, addresses: [], urgent })
       }
-      // It may have come because this device cannot get there: then this is the first time that it can be asked.
+      // The connection may have come because this device cannot dial the peer: then this is its first chance to ask.
       const onConnect = (event: CustomEvent<Libp2pPeerId>): void => found(peerIdOf(event.detail), true)
       libp2p.addEventListener('peer:connect', onConnect)
       signal.addEventListener('abort', () => libp2p.removeEventListener('peer:connect', onConnect), {

@@ -1,7 +1,7 @@
 import type { CandidateSource } from './candidate-sources.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 
-/** The same source, of which only the first peers count: whoever may write into it could name new ones without end. */
+/** Limits a source to its first peers: anybody who may write into it could name new ones without end. */
 export function fewPeers(source: CandidateSource, maxPeers: number): CandidateSource {
   return {
     name: source.name,

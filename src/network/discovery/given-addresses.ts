@@ -27,10 +27,10 @@ function groupByPeer(addresses: readonly string[]): Map<PeerId, string[]> {
   return peers
 }
 
-/** The option in which an address was given. */
+/** Option in which an address was given. */
 type AddressOption = 'peers' | 'rendezvous' | 'dhtBootstrap'
 
-/** A multiaddr that names the peer it leads to, so that nobody else can answer there. Throws `invalid-argument`. */
+/** Parses a multiaddr that names its peer, so that nobody else can answer there. Throws `invalid-argument`. */
 export function parsePeerAddress(
   text: string,
   option: AddressOption = 'peers',

@@ -14,21 +14,21 @@ export interface LocalNetworkOptions {
   log: Log
 }
 
-/** Who else is on the local network: a source of candidates, and of news about devices that are paired already. */
+/** Discovery on the local network: a source of candidates, and of news about devices that are paired already. */
 export interface LocalDiscovery extends CandidateSource {
   readonly name: 'local-network'
   start(): Promise<void>
-  /** Says goodbye. */
+  /** Says goodbye and stops. */
   stop(): Promise<void>
-  /** An invitation was opened: whoever waits for one asks at once. */
+  /** Announces at once that an invitation was opened, so that waiting joiners ask now. */
   announce(): void
-  /** Everybody may be somewhere else now: whoever is here says so. */
+  /** Announces this device and queries the others anew, since everybody may have changed networks. */
   look(): void
   /** Calls back now and at each change, until the signal aborts. */
   watchStatus(listener: (status: 'ready' | 'unavailable', detail: string) => void, signal: AbortSignal): void
 }
 
-/** By multicast DNS. */
+/** Discovery by multicast DNS. */
 export class LocalNetwork implements LocalDiscovery {
   readonly name = 'local-network'
   readonly #mdns: Mdns

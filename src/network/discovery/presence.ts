@@ -10,14 +10,14 @@ import type { PeerId } from '../../pairing/peer-id.ts'
 
 export interface PresenceOptions {
   records: RecordParts
-  /** The devices that are trusted. */
+  /** Trusted devices. */
   devices: () => readonly PairedDevice[]
   isConnected: (peer: PeerId) => boolean
-  /** A device has told where it is now. */
+  /** Called when a device has published new addresses. */
   onFound: (peer: PeerId) => void
-  /** A device has told it in a way that only another version can read. */
+  /** Called when a device's record has a version that this program cannot read. */
   onOtherVersion: (peer: PeerId, version: number) => void
-  /** The keys have changed: whoever publishes may take a new identity, so that nobody sees that it is the same. */
+  /** Called when the keys have changed: the public network may take a new identity then, so that nobody can link the two. */
   onEpoch?: () => void
 }
 
@@ -32,16 +32,16 @@ interface Followed {
   pairKey: Uint8Array
   stop: AbortController
   sleep: InterruptibleSleep
-  /** It was looked for when no DHT node was known. */
+  /** Whether a lookup failed because no DHT node was known. */
   missedNodes: boolean
   tasks: Promise<unknown>
-  /** What the device told last; the epoch counts before the sequence. */
+  /** Newest content of the device's record; the epoch counts before the sequence. */
   newest: { epoch: number; sequence: bigint; addresses: string[] }
 }
 
 /**
- * How paired devices find each other again after both have moved: each keeps a record in the DHT for each other one, under
- * keys that only the two can compute and that change every six hours. PROTOCOL.md, 'LiveState'.
+ * Lets paired devices find each other again after both have moved: each keeps a record in the DHT for each other one, under keys
+ * that only the two can compute and that change every six hours. PROTOCOL.md, 'LiveState'.
  */
 export class PresenceRecords {
   readonly #options: PresenceOptions
@@ -75,7 +75,7 @@ export class PresenceRecords {
     await Promise.all([...this.#followed.keys()].map((peer) => this.#unfollow(peer)))
   }
 
-  /** Devices were paired, or their trust has ended. */
+  /** Follows a change of the set of trusted devices. */
   devicesChanged(): void {
     if (!this.#isRunning) return
     const wanted = new Map(this.#options.devices().map((device) => [device.peer, device]))
@@ -86,14 +86,14 @@ export class PresenceRecords {
     for (const device of wanted.values()) if (!this.#followed.has(device.peer)) this.#follow(device)
   }
 
-  /** There is reason to believe that this device, or every device, is somewhere else now: looks at once. */
+  /** Looks at once, since this device, or every device, may have changed networks. */
   look(peer?: PeerId): void {
     this.#checkEpoch()
     for (const [followed, { sleep }] of this.#followed)
       if (peer === undefined || followed === peer) sleep.interrupt()
   }
 
-  /** Where the device said last that it is; multiaddrs. */
+  /** Multiaddrs that the device published last. */
   addressesOf(peer: PeerId): readonly string[] {
     return this.#followed.get(peer)?.newest.addresses ?? []
   }
@@ -134,7 +134,7 @@ export class PresenceRecords {
         const sinceMs = wallMs - epoch * presenceEpochMs
         return {
           keys: presenceKeys(suite, pairKey, peer, epoch),
-          // Grows over a restart, and tells nobody how far off this clock is.
+          // Sequence that grows over a restart, and tells nobody how far off this clock is.
           sequence: BigInt(Math.floor(sinceMs / sequenceUnitMs)),
           changesInMs: presenceEpochMs - sinceMs,
         }
@@ -177,7 +177,7 @@ export class PresenceRecords {
   #take(peer: PeerId, followed: Followed, epoch: number, { content, sequence }: FoundRecord): void {
     const { newest } = followed
     const isNewer = epoch > newest.epoch || (epoch === newest.epoch && sequence > newest.sequence)
-    // Nobody but the device itself can have written it, and it can only speak for itself.
+    // Only the device itself can have written the record, and it can only speak for itself.
     if (!isNewer || content.peer !== peer) return
     const allowLoopback = this.#records.usesOnlyLoopback()
     const addresses = filterAddresses(content.addresses, { peer, allowLoopback })
@@ -194,7 +194,7 @@ export class PresenceRecords {
     })
   }
 
-  /** Also where no timer has told: a timer stands still while the machine sleeps, and a clock may be set. */
+  /** Follows a change of epoch that no timer has told: a timer stands still while the machine sleeps, and a clock may be set. */
   #checkEpoch(): void {
     const epoch = presenceEpoch(this.#records.clock.wall())
     if (!this.#isRunning || epoch === this.#epoch) return
@@ -203,10 +203,10 @@ export class PresenceRecords {
   }
 }
 
-/** Devices behind one network ask one DHT: not all at once. */
+/** Limit of concurrent queries: devices behind one network ask one DHT, and not all at once. */
 const maxQueries = 4
 const republishMs = 600_000
-/** Between two looks for a device that is not connected: doubled each time. */
+/** Pause between two looks for a device that is not connected: doubled each time. */
 const firstPauseMs = 2_000
 const longestPauseMs = 300_000
 const sequenceUnitMs = 10_000

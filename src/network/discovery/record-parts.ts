@@ -3,25 +3,25 @@ import type { Suite } from '../../pairing/suite.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 
-/** What it takes to leave records in a DHT, and to find them. */
+/** Dependencies of publishing records in a DHT, and of looking them up. */
 export interface RecordParts {
   client: DhtClient
   suite: Suite
   clock: Clock
-  /** Random bytes. */
+  /** Returns random bytes. */
   random: (length: number) => Uint8Array
-  /** This device's peer id, base58btc. */
+  /** Peer id of this device, base58btc. */
   peer: PeerId
-  /** Multiaddrs at which this device can be dialled. */
+  /** Returns the multiaddrs at which this device can be dialled. */
   addresses: () => readonly string[]
-  /** Calls back when they may have changed; the function returned stops it. */
+  /** Calls back when the addresses may have changed; the function returned stops it. */
   onAddressChange: (listener: () => void) => () => void
   /** Whether this device uses the loopback interface and no other. */
   usesOnlyLoopback: () => boolean
   log: Log
 }
 
-/** In [0, 1). */
+/** Returns a random number in [0, 1). */
 export function randomFraction({ random }: Pick<RecordParts, 'random'>): number {
   return Buffer.from(random(4)).readUInt32BE() / 2 ** 32
 }

@@ -13,26 +13,26 @@ import { addressesToPublish } from './address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { newerRecords } from './record-search.ts'
 
-/** A record that is to be in the DHT. */
+/** Record to keep in the DHT. */
 export interface Publication {
-  /** What to publish now: asked before each time. */
+  /** Returns the present content; called before each publication. */
   current: () => {
     keys: RendezvousKeys
-    /** The least sequence; a record under the same keys gets a higher one than the one before in any case. */
+    /** Least sequence; a record under the same keys gets a higher one than the one before in any case. */
     sequence: bigint
-    /** When there will be other keys, ms from now. */
+    /** Time until the keys change, in ms. */
     changesInMs: number
   }
   /** Whether an earlier run of this device may have published under the same keys. */
   mayExist: boolean
-  /** Published again after this long, give or take a quarter. */
+  /** Interval of republication, give or take a quarter. */
   intervalMs: number
   onStatus: (status: 'ready' | 'unavailable', detail: string) => void
 }
 
 /**
- * Publishes at once, when addresses or DHT nodes come or go, and again and again, until the signal aborts. After a failure it
- * tries again, later each time.
+ * Publishes at once, when addresses or DHT nodes come or go, and at intervals, until the signal aborts. After a failure it tries
+ * again, later each time.
  */
 export async function keepPublished(
   parts: RecordParts,
@@ -79,7 +79,7 @@ export async function keepPublished(
       const random = randomFraction(parts)
       const regularMs = publication.intervalMs * (0.75 + random / 2)
       const delayMs = stored > 0 ? regularMs : isStarting ? graceMs : backoff.next()
-      // What changes, changes several times: let it settle. Then the rings that count are those for what was not known yet.
+      // Changes come in bursts: they settle first. Interrupts are dropped then, except for nodes and addresses not yet known.
       if (stored > 0) await pause(clock, settleMs, signal)
       sleep.clear()
       const knowsMore = client.nodes > nodes && stored < enoughNodes
@@ -96,10 +96,10 @@ export function countNodes(count: number): string {
   return count === 1 ? '1 node' : `${count} nodes`
 }
 
-/** How long it may take to know a first DHT node before that is worth a word. */
+/** Time to learn of a first DHT node, before its lack is reported. */
 export const graceMs = 4_000
 
-/** A restart may come within the unit of the sequence, and a clock may be set back. */
+/** Finds the highest published sequence: a restart may come within the unit of the sequence, and a clock may be set back. */
 async function highestSequence(
   parts: RecordParts,
   keys: RendezvousKeys,
@@ -136,7 +136,7 @@ function ownAddresses({ addresses, peer, usesOnlyLoopback }: RecordParts): strin
   return addressesToPublish(addresses(), { peer, allowLoopback: usesOnlyLoopback() })
 }
 
-/** 42 to 48 h ahead, and rounded: everybody can read it, and an exact time would tell how far off a device's clock is. */
+/** Validity of 42 to 48 h, rounded: everybody can read it, and an exact time would tell how far off a device's clock is. */
 function validUntil(wallMs: number): string {
   const unitMs = 6 * 3_600_000
   return new Date((Math.floor(wallMs / unitMs) + 8) * unitMs).toISOString()
@@ -149,9 +149,9 @@ function reason(client: DhtClient, addresses: string[]): string {
     : 'no rendezvous node took the record'
 }
 
-/** A record at this many nodes survives without the next node that comes. */
+/** Number of nodes with which a record survives without the next node that comes. */
 const enoughNodes = 5
 const publishTimeoutMs = 20_000
 const settleMs = 500
-/** Records whose keys end at the same time are not replaced at the same moment. */
+/** Spread of replacements, for records whose keys end at the same time. */
 const spreadMs = 120_000

@@ -15,13 +15,13 @@ export interface FoundRecord {
 export interface RecordSearchOptions {
   above: bigint
   signal: AbortSignal
-  /** A holder of the keys has written a record that this version cannot read. May be called again for the same one. */
+  /** Called when a holder of the keys has written a record that this version cannot read; may be repeated for the same one. */
   onOtherVersion?: ((version: number) => void) | undefined
 }
 
 /**
- * Looks once for a record with a higher sequence than `above`: the first that a holder of the keys wrote, and what comes
- * within a moment and is newer still. What else the DHT holds under this key is passed over.
+ * Looks once for a record with a higher sequence than `above`: yields the first that a holder of the keys wrote, and newer ones
+ * that come within a moment. Anything else that the DHT holds under this key is passed over.
  */
 export async function* newerRecords(
   { client, suite, clock, log }: Pick<RecordParts, 'client' | 'suite' | 'clock' | 'log'>,
@@ -35,7 +35,7 @@ export async function* newerRecords(
   try {
     const routingKey = await rendezvousRoutingKey(keys)
     for await (const encoded of client.lookup(routingKey, { signal: looking.signal })) {
-      // Most nodes hold the same.
+      // Copies are skipped: most nodes hold the same record.
       const text = Buffer.from(encoded).toString('base64')
       if (seen.has(text)) continue
       seen.add(text)
@@ -55,5 +55,5 @@ export async function* newerRecords(
 }
 
 const lookupTimeoutMs = 20_000
-/** After the first record, how long a newer one may take. */
+/** Time to wait for a newer record after the first. */
 const watchMs = 1_500

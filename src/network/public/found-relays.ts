@@ -28,17 +28,17 @@ interface FoundRelaysComponents {
   registrar: Registrar
 }
 
-/** A node that was met and says that it is a relay. */
+/** Connected node that offers itself as a relay. */
 interface Candidate {
   peerId: PeerId
   connection: Connection
-  /** How it sees this end of the connection. */
+  /** Address of this end as the node sees it. */
   observed: Multiaddr | undefined
 }
 
 /**
- * Holds places at a few relays among the nodes that a host meets: any that says that it is one will do, since none is trusted.
- * One that refuses, falls silent or goes is replaced by another.
+ * Holds reservations at a few relays among the nodes that a host meets: any that offers itself will do, since none is trusted. A
+ * relay that refuses, falls silent or goes is replaced by another.
  */
 export class FoundRelays implements Startable {
   readonly #components: FoundRelaysComponents
@@ -46,9 +46,9 @@ export class FoundRelays implements Startable {
   readonly #watch: RelayWatch
   readonly #candidates = new Map<string, Candidate>()
   readonly #held = new Map<string, Candidate>()
-  /** Asked for a place at this moment. */
+  /** Relays with a reservation request under way. */
   readonly #asked = new Set<string>()
-  /** Refused, until when. */
+  /** End of each relay's exclusion after a refusal; monotonic ms. */
   readonly #refused = new Map<string, number>()
   #stop = new AbortController()
 
@@ -83,7 +83,7 @@ export class FoundRelays implements Startable {
     return [...this.#held].map(([relay, { connection, observed }]) => ({ relay, connection, observed }))
   }
 
-  /** Whether there are as many places as wanted. */
+  /** Whether there are as many reservations as wanted. */
   get isFull(): boolean {
     return this.#held.size >= wantedPlaces
   }
@@ -93,7 +93,7 @@ export class FoundRelays implements Startable {
     const isUsable = connection.direction === 'outbound' && !isRelayedConnection(connection)
     if (!isUsable || !protocols.includes(RELAY_V2_HOP_CODEC)) return
     const peer = peerId.toString()
-    // It may say again and again who it is, over this connection or another.
+    // A node may identify itself again and again, over this connection or another.
     if (this.#candidates.has(peer) || this.#candidates.size >= maxCandidates) return
     this.#candidates.set(peer, { peerId, connection, observed: observedAddr })
     connection.addEventListener('close', () => this.#gone(peer), { once: true })
@@ -113,7 +113,10 @@ export class FoundRelays implements Startable {
     }
   }
 
-  /** One in another network than those that are held, where there is one: who has many addresses in one has few in all. */
+  /**
+   * Chooses a candidate, if possible in another network than the relays held: an operator with many addresses in one network has
+   * few in all.
+   */
   #next(): Candidate | undefined {
     const nowMs = this.#options.clock.monotonic()
     for (const [peer, untilMs] of this.#refused) if (untilMs <= nowMs) this.#refused.delete(peer)
@@ -126,7 +129,7 @@ export class FoundRelays implements Startable {
     return (free.find(([, candidate]) => !used.has(networkOf(candidate))) ?? free[0])?.[1]
   }
 
-  /** Never rejects. */
+  /** Reserves at a relay and watches over it. Never rejects. */
   async #take(candidate: Candidate): Promise<void> {
     const { places, clock, log, onChange } = this.#options
     const { peerId, connection } = candidate
@@ -149,7 +152,7 @@ export class FoundRelays implements Startable {
     const signal = AbortSignal.any([over.signal, this.#stop.signal])
     const lost = (): void => over.abort()
     connection.addEventListener('close', lost, { once: true })
-    // A place that could not be renewed is lost while the connection lives.
+    // A reservation that could not be renewed is lost while the connection lives.
     const onRemoved = (event: Event): void => {
       const removed = event as CustomEvent<{ relay: PeerId }>
       if (removed.detail.relay.equals(peerId)) lost()
@@ -172,14 +175,14 @@ export class FoundRelays implements Startable {
   }
 }
 
-/** One that goes leaves two; more would be more places than a device needs of others. */
+/** Number of reservations: losing one leaves two, and more would burden others without need. */
 const wantedPlaces = 3
 const maxCandidates = 64
 const refusedMs = 600_000
-/** Some hundred addresses: a relay says its own. */
+/** Limit of an identify answer: some hundred addresses, since a relay tells its own. */
 const maxAnswerBytes = 16_384
 
-/** `20.3` of 20.3.4.5, the first 32 bits of an IPv6 address. */
+/** Returns `20.3` of 20.3.4.5, the first 32 bits of an IPv6 address. */
 function networkOf(candidate: Candidate | undefined): string | undefined {
   const [host] = candidate?.connection.remoteAddr.getComponents() ?? []
   return host?.value?.split(/[.:]/u).slice(0, 2).join()

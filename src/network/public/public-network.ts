@@ -6,30 +6,30 @@ import { createThrowawayHost, type ThrowawayHost } from './throwaway-host.ts'
 import { longestCarriedMs, type Veil } from './veil.ts'
 
 export interface PublicNetworkOptions {
-  /** Multiaddrs by which the network is entered. @default libp2p's bootstrap nodes */
+  /** Multiaddrs of the bootstrap nodes. @default libp2p's bootstrap nodes */
   bootstrap?: readonly string[] | undefined
-  /** How connections of the device come and go over relays of this network; without it no relays are used. */
+  /** Veil of the device's connections over relays of this network; without it no relays are used. */
   veil?: Veil | null
-  /** Random bytes. */
+  /** Returns random bytes. */
   random: (length: number) => Uint8Array
   clock: Clock
   log: Log
   /** Whether DHT nodes in private networks count. @default false */
   privateAddresses?: boolean
-  /** The veiled addresses are others now. */
+  /** Called when the veiled addresses have changed. */
   onAddressChange?: () => void
 }
 
-/** What a person is told about it. */
+/** State of the public network, as shown to a person. */
 export interface PublicNetworkState {
-  /** DHT nodes that can be asked. */
+  /** Number of DHT nodes that can be asked. */
   nodes: number
-  /** Relays that this device can be reached over; base58btc. */
+  /** Relays that this device can be reached over, as peer ids in base58btc. */
   relays: string[]
 }
 
 /**
- * The public DHT and its relays, used by a host whose identity is made for the purpose, listens nowhere and is thrown away: the
+ * Public DHT and its relays, used by a host whose identity is made for the purpose, listens nowhere and is thrown away: the
  * device's own peer id is never seen there. A new identity takes over from the one before without a gap.
  */
 export class PublicNetwork implements DhtClient {
@@ -63,7 +63,7 @@ export class PublicNetwork implements DhtClient {
     this.#current?.networkChanged()
   }
 
-  /** The identity of the moment. */
+  /** Peer id of the current identity. */
   get peerId(): string | undefined {
     return this.#current?.peerId
   }
@@ -76,7 +76,7 @@ export class PublicNetwork implements DhtClient {
     return { nodes: this.nodes, relays: this.#current?.relays() ?? [] }
   }
 
-  /** Where this device can be reached over relays of this network; veiled. */
+  /** Veiled addresses of this device over relays of this network. */
   addresses(): string[] {
     return this.#current?.addresses() ?? []
   }
@@ -102,8 +102,8 @@ export class PublicNetwork implements DhtClient {
   }
 
   /**
-   * What the next identity is to write, or to ask before it writes, must not come from the one before: keys that both use would show that
-   * they belong together. Never rejects.
+   * Waits for a change of identity under way: whatever the next identity is to write or look up must not come from the one
+   * before, since keys that both use would link them. Never rejects.
    */
   async #changed(signal: AbortSignal): Promise<void> {
     await untilAborted(this.#change, signal).catch(() => {})
@@ -141,7 +141,7 @@ export class PublicNetwork implements DhtClient {
     this.#retire(old)
   }
 
-  /** Until the new one can do what the old one can, or a minute has passed. */
+  /** Waits until the new host can do what the old one can, or a minute has passed. */
   async #entered(next: ThrowawayHost, old: ThrowawayHost, news: InterruptibleSleep): Promise<void> {
     const { clock } = this.#options
     const { signal } = this.#stop
@@ -153,7 +153,7 @@ export class PublicNetwork implements DhtClient {
     }
   }
 
-  /** Queries under way and connections over its relays end first, if they do so in time. */
+  /** Stops the old host after queries under way and connections over its relays, if these end in time. */
   #retire(old: ThrowawayHost): void {
     const { clock, log } = this.#options
     const end = async (): Promise<void> => {
@@ -175,12 +175,12 @@ export class PublicNetwork implements DhtClient {
 }
 
 const entryTimeoutMs = 60_000
-/** A query takes no longer. */
+/** Interval of checks; longer than any query. */
 const retirementCheckMs = 30_000
-/** Sessions have moved before: a connection that it carries counts as running out sooner. */
+/** Limit of an old host's life: sessions have moved before, since the connections that it carries count as running out sooner. */
 const longestRetirementMs = longestCarriedMs + 120_000
 
-/** https://github.com/ipfs/kubo/blob/master/config/bootstrap_peers.go */
+/** Bootstrap nodes from https://github.com/ipfs/kubo/blob/master/config/bootstrap_peers.go */
 const publicBootstrap = [
   '/dnsaddr/bootstrap.libp2p.io/p2p/QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN',
   '/dnsaddr/bootstrap.libp2p.io/p2p/QmQCU2EcMqAqQPR2i9bChDtGNJchTbq5TbXJJ16u19uLTa',

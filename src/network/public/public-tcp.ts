@@ -6,8 +6,9 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { classOfAddress, classOfIp, isPublicClass } from '../addresses/address-class.ts'
 
 /**
- * A TCP transport that dials what is the same everywhere on the internet, and nothing else: strangers say in the DHT where they are, and
- * would have this device knock at doors of its own network, or of its own machine. Names are dialled as far as they lead to such addresses.
+ * TCP transport that dials only addresses that mean the same everywhere on the internet: strangers publish addresses in the DHT,
+ * and could have this device connect to hosts of its own network, or to itself. Names are dialled as far as they resolve to such
+ * addresses.
  *
  * @param exempt - IP addresses and names that may be anywhere
  */
@@ -33,7 +34,7 @@ function mayBeDialled(address: Multiaddr, exempt: ReadonlySet<string>): boolean 
   return exempt.has(hostOf(address) ?? '') || isPublicClass(classOfAddress(address))
 }
 
-/** As the system does it, without what it finds in other networks; nothing is looked up a second time for the connection. */
+/** Resolves a name as the system does, without its addresses in other networks; the connection uses just these results. */
 export const lookUpPublic: LookupFunction = (name, options, callback) => {
   resolve(name, { ...options, all: true }, (error, found) => {
     if (error !== null) return callback(error, [])

@@ -25,32 +25,32 @@ import type { Cover, Veil } from './veil.ts'
 import { formatVeiledAddress } from './veiled-address.ts'
 
 export interface ThrowawayHostOptions {
-  /** Multiaddrs by which the network is entered. */
+  /** Multiaddrs of the bootstrap nodes. */
   bootstrap: readonly string[]
-  /** Null when no relays are used. */
+  /** Veil; null when no relays are used. */
   veil: Veil | null
-  /** Random bytes. */
+  /** Returns random bytes. */
   random: (length: number) => Uint8Array
   clock: Clock
   log: Log
   /** Whether DHT nodes in private networks count. */
   privateAddresses: boolean
-  /** The places at relays are others now. */
+  /** Called when the reservations at relays have changed. */
   onPlaces: () => void
 }
 
-/** A host with an identity of its own that is made for the public network, listens nowhere, and is thrown away. */
+/** Host with an identity of its own that is made for the public network, listens nowhere, and is thrown away. */
 export interface ThrowawayHost {
   readonly peerId: string
   readonly dht: DhtClient
   readonly cover: Cover | null
-  /** Relays at which it has a place; base58btc. */
+  /** Relays that hold a reservation for it, as peer ids in base58btc. */
   relays(): string[]
   /** Veiled addresses over these relays. */
   addresses(): string[]
-  /** Connections of the device that it carries. */
+  /** Number of the device's connections that it carries. */
   carries(): number
-  /** Nodes that could not be reached are tried again now, and relays must show that they are there. */
+  /** Follows a change of network: unreachable nodes are tried again, and relays must show that they are there. */
   networkChanged(): void
   stop(): Promise<void>
 }
@@ -128,7 +128,7 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
   }
 }
 
-/** The person who names a node may mean one in a private network. */
+/** Hosts named by a person, who may mean nodes in a private network. */
 function hostsOf(addresses: readonly string[]): Set<string> {
   return new Set(addresses.flatMap((address) => multiaddr(address).getComponents()[0]?.value ?? []))
 }
@@ -137,7 +137,7 @@ interface Search {
   host: { services: { dht: { getClosestPeers: ClosestPeers } } }
   dht: DhtClient
   relays: FoundRelays
-  /** Rings when a place is missing. */
+  /** Interrupted when a reservation is missing. */
   sleep: InterruptibleSleep
   random: (length: number) => Uint8Array
   clock: Clock
@@ -146,10 +146,13 @@ interface Search {
 
 type ClosestPeers = (key: Uint8Array, options: { signal: AbortSignal }) => AsyncIterable<unknown>
 
-/** Walks through the DHT, where most nodes are relays, too, for as long as places are missing; ever more rarely. Never rejects. */
+/**
+ * Walks through the DHT, where most nodes are relays, too, for as long as reservations are missing; ever more rarely. Never
+ * rejects.
+ */
 async function searchRelays(search: Search, signal: AbortSignal): Promise<void> {
   const { dht, relays, sleep, clock } = search
-  // What other queries meet is heard of in any case: only the first node is news.
+  // Other queries meet nodes without this: only the first node is news.
   const stopNodes = dht.onNode(() => {
     if (!hasNodes) sleep.interrupt()
   })
@@ -164,7 +167,7 @@ async function searchRelays(search: Search, signal: AbortSignal): Promise<void> 
       pauseMs = Math.min(longestPauseMs, pauseMs * 2)
     } else {
       await sleep.for(longestPauseMs, signal)
-      // A relay that was met may give the place that is missing.
+      // A relay that is known already may grant the missing reservation.
       await pause(clock, settleMs, signal)
       pauseMs = firstPauseMs
     }
@@ -172,7 +175,7 @@ async function searchRelays(search: Search, signal: AbortSignal): Promise<void> 
   stopNodes()
 }
 
-/** What it meets is heard of as it is identified. Never rejects. */
+/** Walks once; FoundRelays hears of each node as it is identified. Never rejects. */
 async function walk({ host, relays, random, clock, log }: Search, signal: AbortSignal): Promise<void> {
   const deadline = startDeadline(walkTimeoutMs, () => new Error('the walk took too long'), { signal, clock })
   try {

@@ -15,24 +15,24 @@ import { isRelayed } from '../relayed-address.ts'
 import type { MappedPort } from '../relay/mapped-ports.ts'
 import { parseVeiledAddress } from './veiled-address.ts'
 
-/** A throwaway host, as far as the device's own host needs it. */
+/** Throwaway host as the device's own host sees it. */
 export interface Cover {
-  /** Dials over relays, as the throwaway host. */
+  /** Transport that dials over relays with the throwaway identity. */
   circuit: Transport
   ports: () => readonly MappedPort[]
 }
 
 /**
- * Carries connections of the device's own host over relays to which only throwaway hosts are connected. What passes the relay
- * is encrypted by a key that only those have who may know whose place it is: so neither the relay nor a stranger who connects
- * over it gets as far as Noise, in which the side that is called tells its identity to whoever calls. PROTOCOL.md, 'Veiled
+ * Carries connections of the device's own host over relays to which only throwaway hosts are connected. The traffic over the
+ * relay is encrypted by a key that only peers have who may know whose address it is: so neither the relay nor a stranger who
+ * connects over it gets as far as Noise, in which the responder tells its identity to any initiator. PROTOCOL.md, 'Veiled
  * addresses'.
  */
 export class Veil {
   readonly #clock: Clock
-  /** Of connections that are veiled. */
+  /** Keys of the veiled connections. */
   readonly #keys = new WeakMap<object, Uint8Array>()
-  /** How many are open over the relays of each throwaway host, by its key. */
+  /** Number of open connections over the relays of each throwaway host, by its key. */
   readonly #carried = new Map<Uint8Array, number>()
   #upgrader: Upgrader | null = null
   #cover: Cover | null = null
@@ -41,17 +41,17 @@ export class Veil {
     this.#clock = clock
   }
 
-  /** Over whom connections are made from now on; null for nobody. */
+  /** Sets the throwaway host for new connections; null for none. */
   use(cover: Cover | null): void {
     this.#cover = cover
   }
 
-  /** How NATs on the way map ports of this device. */
+  /** Port mappings that NATs on the path make for this device. */
   ports(): readonly MappedPort[] {
     return this.#cover?.ports() ?? []
   }
 
-  /** For the device's host: dials veiled addresses, and all others over relays that are none of its own. */
+  /** Transport of the device's host: dials veiled addresses, and all others over relays that are none of its own. */
   transport(
     isOwnRelay: (peer: string) => boolean,
   ): (components: Pick<CircuitRelayTransportComponents, 'upgrader'>) => Transport {
@@ -68,7 +68,7 @@ export class Veil {
     return this.#keys.has(connection)
   }
 
-  /** For the device's host: encrypts what is veiled, and leaves all other connections as they are. */
+  /** Protector of the device's host: encrypts veiled connections, and leaves all others as they are. */
   protector(): ConnectionProtector {
     return {
       protect: async (connection, options) => {
@@ -79,12 +79,12 @@ export class Veil {
     }
   }
 
-  /** How many connections go over the relays of the throwaway host with this key. */
+  /** Number of connections over the relays of the throwaway host with this key. */
   carriedOver(key: Uint8Array): number {
     return this.#carried.get(key) ?? 0
   }
 
-  /** For a throwaway host: what comes in over its relays is for the device's own host, and so is what it is asked to dial. */
+  /** Relay transport of a throwaway host: it passes inbound connections to the device's own host, and dials on its behalf. */
   circuit(key: Uint8Array): (components: CircuitRelayTransportComponents) => Transport {
     return (components) => {
       const create = circuitRelayTransport({
@@ -116,7 +116,7 @@ export class Veil {
     }
     const veiled: Pick<Upgrader, 'upgradeInbound' | 'upgradeOutbound'> = {
       upgradeInbound: (connection, options) => {
-        // The throwaway identity at the other end says nothing about who it is: Noise will.
+        // The throwaway identity at the other end does not name the peer: Noise will.
         this.#count(key, connection)
         this.#prepare(connection, withoutPeers(connection.remoteAddr), key)
         return upgrader().upgradeInbound(connection, { ...options, limits: this.#limited(options?.limits) })
@@ -138,7 +138,10 @@ export class Veil {
     })
   }
 
-  /** A throwaway host at either end is given up some time: sessions move in time, whatever the relay grants. */
+  /**
+   * Limits a connection's lifetime, whatever the relay grants, so that sessions move before a throwaway host at either end is
+   * given up.
+   */
   #limited(granted: ConnectionLimits | undefined): ConnectionLimits {
     const endsAtMs = this.#clock.monotonic() + longestCarriedMs
     const limits: ConnectionLimits = {}
@@ -166,7 +169,7 @@ export class Veil {
   }
 }
 
-/** Who is called, for the device's host: over the address that is called, somebody else is. */
+/** Target of a dial by the device's host; the throwaway host behind the dialled address is another peer. */
 interface Called {
   address: Multiaddr
   key: Uint8Array | undefined
@@ -189,14 +192,14 @@ class VeiledTransport {
   }
 }
 
-/** Relays are chosen, not discovered: to the transport's own search, every peer is one that it has tried already. */
+/** Empty search: relays are chosen, not discovered, so the transport must take every peer for one that it has tried already. */
 const none = { has: () => true, add: () => {}, remove: () => {} }
-/** Less than a throwaway host stays for what it carries. */
+/** Longest life of a carried connection; a throwaway host outlives it. */
 export const longestCarriedMs = 480_000
-/** Connections that come in over one relay at a time. */
+/** Limit of concurrent inbound connections over one relay. */
 const maxInboundStopStreams = 16
 
-/** https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md */
+/** Encodes a key file: https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md */
 function keyFile(key: Uint8Array): Uint8Array {
   return Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${Buffer.from(key).toString('hex')}`)
 }
@@ -207,7 +210,7 @@ function relayOf(address: Multiaddr): string | undefined {
   return components[circuit - 1]?.value
 }
 
-/** `/ip4/20.3.4.5/tcp/4001/p2p/RELAY/p2p-circuit/p2p/THROWAWAY` -> `/ip4/20.3.4.5/tcp/4001/p2p-circuit` */
+/** Strips peer ids: `/ip4/20.3.4.5/tcp/4001/p2p/RELAY/p2p-circuit/p2p/THROWAWAY` -> `/ip4/20.3.4.5/tcp/4001/p2p-circuit` */
 function withoutPeers(address: Multiaddr): Multiaddr {
   const kept = address.getComponents().filter(({ code }) => code !== CODE_P2P)
   return multiaddr(
@@ -215,7 +218,7 @@ function withoutPeers(address: Multiaddr): Multiaddr {
   )
 }
 
-/** Connections are shown and logged: the key is for nobody's eyes. */
+/** Strips the key from an address that will be shown and logged. */
 function withoutKey(address: Multiaddr): Multiaddr {
   return multiaddr(address.toString().replace(/\/certhash\/[^/]+/u, ''))
 }

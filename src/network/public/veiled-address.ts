@@ -1,20 +1,20 @@
 import { base64urlnopad } from '@scure/base'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 
-/** Where a device can be reached over a relay that does not learn whose place it is. PROTOCOL.md, 'Veiled addresses'. */
+/** Relayed address of a device whose identity the relay does not learn. PROTOCOL.md, 'Veiled addresses'. */
 export interface VeiledAddress {
   /** `/ip4/20.3.4.5/tcp/4001/p2p/RELAY/p2p-circuit/p2p/THROWAWAY` */
   circuit: Multiaddr
-  /** 32 bytes, known only to those who may know whose place it is. */
+  /** Key of 32 bytes, known only to peers that may know whose address it is. */
   key: Uint8Array
 }
 
-/** `CIRCUIT/certhash/KEY`: the key as an identity multihash in multibase. */
+/** Formats `CIRCUIT/certhash/KEY`: the key as an identity multihash in multibase. */
 export function formatVeiledAddress({ circuit, key }: VeiledAddress): string {
   return `${circuit.toString()}/certhash/u${base64urlnopad.encode(Uint8Array.of(...identityMultihash, ...key))}`
 }
 
-/** Also with the device's own peer id behind it; null for another address. */
+/** Parses a veiled address, with or without the device's own peer id behind it; null for another address. */
 export function parseVeiledAddress(address: Multiaddr): (VeiledAddress & { peer: string | null }) | null {
   const components = address.getComponents()
   const form = components.map(({ name }) => name).join('/')
@@ -31,7 +31,7 @@ export function isVeiled(address: Multiaddr): boolean {
   return /\/p2p-circuit\/p2p\/[^/]+\/(?:certhash|p2p)\//u.test(address.toString())
 }
 
-/** Code 0, 32 bytes. https://github.com/multiformats/multihash */
+/** Prefix of an identity multihash: code 0, 32 bytes. https://github.com/multiformats/multihash */
 const identityMultihash = [0x00, 0x20]
 const keyLength = 32
 

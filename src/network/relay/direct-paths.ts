@@ -9,22 +9,22 @@ import type { PeerId } from '../../pairing/peer-id.ts'
 import { peerIdOf } from '../../peer-id.ts'
 
 export interface DirectPathsOptions {
-  /** The session in use with this peer. */
+  /** Session in use with this peer. */
   sessionOf: (peer: PeerId) => Session | undefined
   connectionsTo: (peer: PeerId) => readonly Connection[]
-  /** Where the peer says that it is. */
+  /** Addresses that the peer has told or published. */
   addressesOf: (peer: PeerId) => Promise<readonly Multiaddr[]>
-  /** A new connection. */
+  /** Dials a new connection. */
   dial: (
     peer: PeerId,
     addresses: readonly Multiaddr[],
     options: { signal: AbortSignal },
   ) => Promise<Connection>
-  /** Through the NATs on the way. */
+  /** Opens a connection through the NATs on the path. */
   openThroughNats: (relayed: Connection, options: { signal: AbortSignal }) => Promise<Connection>
-  /** Only one of two devices arranges for it, and moves the session: whether that is this one. */
+  /** Whether this device of the two arranges for it, and moves the session. */
   isAsker: (peer: PeerId) => boolean
-  /** Lets the session go on over this connection. */
+  /** Moves the session to this connection. */
   moveSession: (connection: Connection, options: { signal: AbortSignal }) => Promise<void>
   clock: Clock
   log: Log
@@ -38,8 +38,8 @@ interface Search {
 }
 
 /**
- * Looks for a direct way to every device whose session goes over a relay, and moves the session there. It tries at once, then
- * ever more rarely, and at once again when there is news. That nothing is found is normal and says nothing.
+ * Searches for a direct path to every device whose session is relayed, and moves the session there. It tries at once, then ever
+ * more rarely, and at once again when there is news. Failures are normal and are not reported.
  */
 export class DirectPaths {
   readonly #options: DirectPathsOptions
@@ -56,7 +56,7 @@ export class DirectPaths {
     await Promise.all([...this.#searches.values()].map(({ done }) => done))
   }
 
-  /** A session is in use: one over a relay is to be replaced. The search for the one that it takes the place of is over. */
+  /** Follows a session that comes into use: a relayed one is to be replaced, and the search for the one before ends. */
   sessionStarted(session: Session): void {
     const peer = session.remotePeer
     const before = this.#searches.get(peer)
@@ -66,7 +66,7 @@ export class DirectPaths {
     const over = new AbortController()
     void session.closed.then(() => over.abort(new Error('the session has ended')))
     const sleep = new InterruptibleSleep(this.#options.clock)
-    // One after the other: two openings with one device at the same time would undo each other.
+    // Searches run one after the other: two openings with one device at the same time would undo each other.
     const done = Promise.resolve(before?.done)
       .then(() => this.#search(session, sleep, AbortSignal.any([over.signal, this.#stop.signal])))
       .finally(() => {
@@ -75,24 +75,24 @@ export class DirectPaths {
     this.#searches.set(peer, { session, sleep, over, done })
   }
 
-  /** The device was seen in this network, or told new addresses. */
+  /** Searches at once: the device was seen in this network, or told new addresses. */
   hurry(peer: PeerId): void {
     this.#searches.get(peer)?.sleep.interrupt()
   }
 
-  /** Addresses of this device came or went. */
+  /** Searches at once for all devices: this one's addresses have changed. */
   networkChanged(): void {
     for (const { sleep } of this.#searches.values()) sleep.interrupt()
   }
 
-  /** A connection came up, whoever dialled. */
+  /** Uses a direct connection that came up, in either direction. */
   connectionOpened(connection: Connection): void {
     const search = this.#searches.get(peerIdOf(connection.remotePeer))
     if (search === undefined || isRelayedConnection(connection)) return
     void this.#move(search.session, connection)
   }
 
-  /** Never rejects. */
+  /** Searches until the signal aborts. Never rejects. */
   async #search(session: Session, sleep: InterruptibleSleep, signal: AbortSignal): Promise<void> {
     for (let tries = 0; !signal.aborted; tries++) {
       await this.#try(session, signal)
@@ -118,7 +118,7 @@ export class DirectPaths {
       const causes = error instanceof AggregateError ? error.errors.map(String) : [String(error)]
       log('debug', 'direct-path.not-found', { peer: remotePeer, errors: causes })
     } finally {
-      // The other way is called off.
+      // The slower path is aborted.
       deadline.abort(new Error('the try is over'))
     }
   }
@@ -128,7 +128,7 @@ export class DirectPaths {
     return addresses.filter((address) => !isRelayed(address)).slice(0, maxAddresses)
   }
 
-  /** Never rejects. */
+  /** Moves the session. Never rejects. */
   async #move(session: Session, connection: Connection): Promise<void> {
     const { isAsker, moveSession, sessionOf, log } = this.#options
     const peer = session.remotePeer

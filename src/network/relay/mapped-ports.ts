@@ -2,16 +2,16 @@ import type { Connection } from '@libp2p/interface'
 import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
 import type { OwnPorts } from './own-port.ts'
 
-/** A port of this device, and under which address and port the other side of its NAT sees it. */
+/** Port of this device, and its mapping at a NAT as the peer sees it. */
 export interface MappedPort {
   port: number
-  /** `/ip4/203.0.113.7/tcp/23456` */
+  /** Mapped address, such as `/ip4/203.0.113.7/tcp/23456` */
   seenAs: Multiaddr
-  /** Where it was dialled to, and who has told. Ends in /p2p/PEERID. */
+  /** Dialled address of the peer that reported it. Ends in /p2p/PEERID. */
   seenBy: Multiaddr
 }
 
-/** Connections that this device has dialled show what NATs make of its ports: whoever is at the other end has told. */
+/** Returns the mappings of this device's ports, as the peers that it has dialled report them. */
 export function mappedPortsOf(
   dialled: readonly { connection: Connection; observed: Multiaddr | undefined }[],
   ownPorts: OwnPorts,
@@ -24,8 +24,8 @@ export function mappedPortsOf(
 }
 
 /**
- * Whether a NAT keeps the ports, as most of those show that were seen at one address: `/ip4/203.0.113.7` -> true. What most agree
- * upon comes first: one who tells a lie is not to take the place of the others.
+ * Finds out whether a NAT keeps ports, by the majority of the mappings seen at one address: `/ip4/203.0.113.7` -> true. The
+ * address with the clearest majority comes first: a single lying peer is not to take the place of the others.
  */
 export function portKeepingByHost(
   mapped: readonly Pick<MappedPort, 'port' | 'seenAs'>[],
@@ -39,14 +39,14 @@ export function portKeepingByHost(
   return new Map(sorted.map(([host, count]) => [host, count > 0]))
 }
 
-/** `/ip4/203.0.113.7/tcp/23456` -> `/ip4/203.0.113.7` and 23456 */
+/** Splits an address: `/ip4/203.0.113.7/tcp/23456` -> `/ip4/203.0.113.7` and 23456 */
 export function hostAndPort(address: Multiaddr): { host: string; port: number } | null {
   const [ip, tcp] = address.getComponents()
   if ((ip?.name !== 'ip4' && ip?.name !== 'ip6') || tcp?.name !== 'tcp') return null
   return { host: `/${ip.name}/${ip.value}`, port: Number(tcp.value) }
 }
 
-/** `/ip4/203.0.113.7/tcp/23456/p2p/12D3...` -> `/ip4/203.0.113.7/tcp/23456` */
+/** Strips the peer id: `/ip4/203.0.113.7/tcp/23456/p2p/12D3...` -> `/ip4/203.0.113.7/tcp/23456` */
 export function withoutPeer(address: Multiaddr): Multiaddr | null {
   const components = address.getComponents()
   if (components.some(({ name }) => name === 'p2p-circuit')) return null

@@ -2,7 +2,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { hostAndPort, portKeepingByHost, type MappedPort } from './mapped-ports.ts'
 import { maxEnds, maxPorts, type OwnEnd } from './opening-agreement.ts'
 
-/** Dials from this port of the device, and tells how it is seen where that leads to; null when that is not told. */
+/** Dials from this port of the device; resolves with its address as the peer sees it, or null when that is not told. */
 export type Probe = (
   port: number,
   to: Multiaddr,
@@ -10,17 +10,17 @@ export type Probe = (
 ) => Promise<Multiaddr | null>
 
 export interface NatKindOptions {
-  /** A port of this device that nothing uses; 0 for none. */
+  /** Returns a port of this device that nothing uses; 0 for none. */
   freshPort: () => Promise<number>
   probe: Probe
   signal: AbortSignal
 }
 
 /**
- * How this device can be met from outside, once, by what its connections show of the NATs on the way. Where ports are kept, fresh ones
- * are named: a router that has refused a packet between two ports refuses what comes after it, too. Elsewhere two more connections
- * tell more, to two nodes if there are two: a NAT that gives one port the same number everywhere, one that counts, or one of
- * whose next number nothing can be said, and then there is no end. Terms: RFC 4787, section 4.1.
+ * Finds the ends at which this device can be met from outside, valid once, from the mappings that its connections show. Where a
+ * NAT keeps ports, fresh ones are named: a router that has refused a packet between two ports refuses what comes after it, too.
+ * Elsewhere two more connections, to two nodes if there are two, tell mappings that are endpoint-independent, sequential, or
+ * unpredictable; the last have no end. Terms: RFC 4787, section 4.1.
  */
 export async function ownEnds(seen: readonly MappedPort[], options: NatKindOptions): Promise<OwnEnd[]> {
   const hosts = [...portKeepingByHost(seen)]
@@ -37,7 +37,7 @@ async function keptEnd(host: string, { freshPort }: NatKindOptions): Promise<Own
   return ports.length === 0 ? null : { end: { host, ports, kind: 'certain' }, localPorts: ports }
 }
 
-/** At a NAT that does not keep ports. All that is given was seen at one address. */
+/** Probes a NAT that does not keep ports. All mappings given were seen at one address. */
 async function probedEnd(
   seen: readonly MappedPort[],
   { freshPort, probe, signal }: NatKindOptions,
@@ -45,7 +45,7 @@ async function probedEnd(
   const [held] = seen
   const heldAt = held === undefined ? null : hostAndPort(held.seenAs)
   if (held === undefined || heldAt === null) return null
-  // Addresses, not ports: some NATs give one port the same number for all ports of one address.
+  // Addresses have to differ, not ports: some NATs keep a mapping for all ports of one address.
   const elsewhere = seen.find(({ seenBy }) => hostAndPort(seenBy)?.host !== hostAndPort(held.seenBy)?.host)
   const to = (elsewhere ?? held).seenBy
   const [one, other] = await Promise.all([freshPort(), freshPort()])
@@ -62,11 +62,11 @@ async function probedEnd(
   const next = nextPorts(first.port, second.port)
   if (next.length > 0)
     return { end: { host: heldAt.host, ports: next, kind: 'counted' }, localPorts: [await freshPort()] }
-  // With a single node nobody can tell one that gives every port a number of its own from one that does so for every connection.
+  // A single node cannot tell a mapping per local port from one per connection.
   return elsewhere === undefined ? { end: { ...mapped, kind: 'unproven' }, localPorts: [held.port] } : null
 }
 
-/** After two connections that were made at the same time; none when these numbers are no neighbours. */
+/** Predicts the next ports after two simultaneous connections; none when their ports are not close to each other. */
 function nextPorts(first: number, second: number): number[] {
   if (first === second || Math.abs(first - second) > maxStep) return []
   const last = Math.max(first, second)
@@ -74,6 +74,6 @@ function nextPorts(first: number, second: number): number[] {
   return next.filter((port) => port <= 65_535)
 }
 
-/** Others at home make connections, too. */
+/** Largest gap between the two: others at home make connections, too. */
 const maxStep = 4
 const maxCounted = 4

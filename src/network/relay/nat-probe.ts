@@ -11,8 +11,8 @@ import { withoutPeer } from './mapped-ports.ts'
 import type { Probe } from './nat-kind.ts'
 
 /**
- * Runs with a probe that makes each connection as somebody who was never there before and is gone afterwards: to a relay, a
- * second connection of the device itself would be a reason to give it another place.
+ * Runs with a probe that gives each connection a fresh identity and closes it afterwards: to a relay, a second connection of the
+ * device itself would be a reason to give it another reservation.
  */
 export async function withProbe<Result>(run: (probe: Probe) => Promise<Result>): Promise<Result> {
   let transport: Transport | undefined

@@ -2,15 +2,15 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import * as v from 'valibot'
 import { isNeverDialled } from '../discovery/address-filter.ts'
 
-/** What two devices agree upon before a simultaneous open. PROTOCOL.md, 'Direct through NATs'. */
+/** Agreement of two devices before a simultaneous open. PROTOCOL.md, 'Direct through NATs'. */
 
-/** How one of them can be met from outside. */
+/** End at which a device can be met from outside. */
 export type End = v.InferOutput<typeof endSchema>
 
-/** An end of this device's, and the ports that stand behind it. */
+/** End of this device, and the local ports behind it. */
 export interface OwnEnd {
   end: End
-  /** One for each of the end's ports; of an end that is counted, the one from which its dials go out. */
+  /** Local port for each of the end's ports; of a `counted` end, the one from which its dials go out. */
   localPorts: readonly number[]
 }
 
@@ -19,18 +19,18 @@ export interface Agreement {
   theirs: End
 }
 
-/** One dial: from a port of this device to `/ip4/203.0.113.7/tcp/23456`. */
+/** Dial from a port of this device to an address such as `/ip4/203.0.113.7/tcp/23456`. */
 export interface PortPair {
   port: number
   address: string
 }
 
-/** Also the most addresses that a device dials for one agreement. */
+/** Limit of an end's ports, and of the addresses that a device dials for one agreement. */
 export const maxPorts = 8
 export const maxEnds = 4
 
 const endSchema = v.object({
-  /** `/ip4/203.0.113.7` */
+  /** Multiaddr of the IP address, such as `/ip4/203.0.113.7` */
   host: v.pipe(v.string(), v.maxLength(100)),
   ports: v.pipe(
     v.array(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
@@ -38,8 +38,8 @@ const endSchema = v.object({
     v.maxLength(maxPorts),
   ),
   /**
-   * `certain`: these are the ports. `counted`: the NAT gives each new connection the next one, and these are next.
-   * `unproven`: seen so by one other, and perhaps by nobody else. Whatever a later version may say is `unknown`.
+   * Kind of the ports. `certain`: these are the ports. `counted`: the NAT gives each new connection the next one, and these are
+   * next. `unproven`: seen so by one other, and perhaps by nobody else. `unknown`: any kind of a later version.
    */
   kind: v.fallback(v.picklist(['certain', 'counted', 'unproven', 'unknown']), 'unknown'),
 })
@@ -53,12 +53,12 @@ export const questionSchema = v.union([
 export type Answer = v.InferOutput<typeof answerSchema>
 
 export const answerSchema = v.object({
-  /** Which of the asker's ends will be dialled, by its place in the list. */
+  /** Index of the asker's end that will be dialled. */
   yours: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(maxEnds - 1))),
   mine: v.nullable(endSchema),
 })
 
-/** The IP version of an end at which a device can be met; null for any other. */
+/** IP version of an end at which a device can be met; null for any other. */
 function familyOf({ host, ports, kind }: End): 'ip4' | 'ip6' | null {
   if (kind === 'unknown') return null
   let addresses: Multiaddr[]
@@ -72,7 +72,7 @@ function familyOf({ host, ports, kind }: End): 'ip4' | 'ip6' | null {
   return addresses.some(isNeverDialled) ? null : ip.name
 }
 
-/** The first pair of ends that fit each other, with the place of theirs in the list; null when none do. */
+/** Returns the first pair of ends that fit each other, with the index of theirs; null when none do. */
 export function agree(
   own: readonly OwnEnd[],
   theirs: readonly End[],
@@ -87,8 +87,9 @@ export function agree(
 }
 
 /**
- * What one side dials. Ports that are certain meet in pairs, in the order of the lists. Whoever's NAT counts dials once for each port
- * of the other's, so that the first of its dials gets the first number; the other one tries all the numbers that it may get.
+ * Returns the dials of one side. Certain ports meet in pairs, in the order of the lists. A device whose NAT counts dials once for
+ * each port of the other's, so that the first of its dials gets the first number; the other one tries all the numbers that it may
+ * get.
  */
 export function pairsOf({ own, theirs }: Agreement, most: number): PortPair[] {
   const [from] = own.localPorts

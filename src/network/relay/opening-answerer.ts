@@ -21,14 +21,14 @@ export interface OpeningAnswererOptions {
   log: Log
 }
 
-/** The side of a simultaneous open that is asked. */
+/** Answering side of a simultaneous open. */
 export class OpeningAnswerer {
   readonly #options: OpeningAnswererOptions
-  /** Peers with which an agreement is being made. */
+  /** Agreements being made, by peer. */
   readonly #agreeing = new Map<string, AbortController>()
-  /** What was agreed upon with a peer that may now say when. */
+  /** Agreements made, by the peer that may now say when. */
   readonly #agreed = new Map<string, Agreement>()
-  /** What others asked for: one at a time with each. */
+  /** Attempts that other devices asked for, one at a time for each. */
   readonly #running = new Map<string, { stop: AbortController; done: Promise<void> }>()
   readonly #asked = new Map<string, { sinceMs: number; count: number }>()
   readonly #stop = new AbortController()
@@ -43,7 +43,7 @@ export class OpeningAnswerer {
     this.#agreed.clear()
   }
 
-  /** Null is silence. */
+  /** Answers a question; null is silence. */
   async answer(
     peer: PeerId,
     question: Uint8Array,
@@ -55,7 +55,7 @@ export class OpeningAnswerer {
     if ('go' in asked.output) return this.#go(peer, asked.output.go) ? encodeJson({}) : null
     if ('ready' in asked.output) return this.#agreed.has(id) ? encodeJson({}) : null
     if (!this.#isWithinLimit(id)) return null
-    // Whoever asks again does not wait for the answer to the question before.
+    // A newer question of the same peer cancels the one before.
     this.#agreeing.get(id)?.abort(new Error('there is a newer question'))
     const newer = new AbortController()
     this.#agreeing.set(id, newer)
@@ -75,14 +75,14 @@ export class OpeningAnswerer {
     return { yours: agreement.yours, mine: agreement.own.end }
   }
 
-  /** Whether it begins. */
+  /** Starts the agreed attempt; returns whether it begins. */
   #go(peer: PeerId, most: number): boolean {
     const id = peer.toString()
     const agreement = this.#agreed.get(id)
-    // Once only.
+    // An agreement is good for one attempt.
     this.#agreed.delete(id)
     if (agreement === undefined) return false
-    // The attempt before has failed: it is the other side that asks for the next.
+    // The attempt before has failed, since the other side asks for the next.
     this.#running.get(id)?.stop.abort(new Error('there is a newer attempt'))
     this.#running.delete(id)
     if (this.#running.size >= maxAtOnce) return false
@@ -96,7 +96,10 @@ export class OpeningAnswerer {
     return true
   }
 
-  /** A paired device can name any address: it must not have many of them dialled, nor many connections made to find ports. */
+  /**
+   * Whether the peer may ask again: a paired device can name any address, and must not have many of them dialled, nor many
+   * connections made to find ports.
+   */
   #isWithinLimit(id: string): boolean {
     const nowMs = this.#options.clock.monotonic()
     const before = this.#asked.get(id)
@@ -107,7 +110,7 @@ export class OpeningAnswerer {
     return ++before.count <= maxAsked
   }
 
-  /** Never rejects: whoever asked will see whether it worked. */
+  /** Dials and never rejects: the asker will see whether it worked. */
   async #run(peer: PeerId, pairs: readonly PortPair[], signal: AbortSignal): Promise<void> {
     const { connect, log } = this.#options
     try {
@@ -121,8 +124,8 @@ export class OpeningAnswerer {
   }
 }
 
-/** At once. */
+/** Limit of concurrent attempts. */
 const maxAtOnce = 8
-/** By one device within that time. */
+/** Limit of questions by one device within `limitMs`. */
 const maxAsked = 48
 const limitMs = 60_000

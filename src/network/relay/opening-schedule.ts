@@ -1,27 +1,28 @@
 import { maxPorts, pairsOf, type Agreement, type PortPair } from './opening-agreement.ts'
 
-/** When to dial what, in one attempt. */
+/** Schedule of the dials in one attempt. */
 export interface Schedule {
-  /** Of the pairs of ports, on both sides. */
+  /** Limit of the pairs of ports, on both sides. */
   most: number
   pairs: PortPair[]
-  /** From the moment at which the other side is told to begin. */
+  /** Delay after the other side is told to begin. */
   waitMs: number
   spacingMs: number
   windowMs: number
-  /** How many of them are worth their while. */
+  /** Number of attempts that are worth their time. */
   attempts: number
 }
 
 /**
- * Both sides' packets have to be under way at the same time. On a short way that is for less time than programs take to send one
- * when they should: there, several are sent one after the other, around the moment at which the other side sends all of its own.
+ * Schedules an attempt so that both sides' packets cross on the path. On a short path they do so for less time than programs take
+ * to send one when they should: there, several are sent one after the other, around the moment at which the other side sends all
+ * of its own.
  */
 export function scheduleOf(agreement: Agreement, roundTripMs: number, isShort: boolean): Schedule {
   const kinds = [agreement.own.end.kind, agreement.theirs.kind]
   const isSpread = isShort && kinds.every((kind) => kind === 'certain')
   const most = isSpread ? maxPorts : 1
-  // The same port again would end as before.
+  // A second attempt with the same port would end as the first.
   const attempts = kinds.includes('unproven') ? 1 : isShort ? maxShortAttempts : maxAttempts
   return {
     most,
@@ -34,8 +35,8 @@ export function scheduleOf(agreement: Agreement, roundTripMs: number, isShort: b
 }
 
 const maxAttempts = 6
-/** They take little time each, and fewer of them are exact enough. */
+/** Limit on short paths: attempts take little time there, and fewer of them are exact enough. */
 const maxShortAttempts = 16
 export const shortRoundTripMs = 60
-/** For what is slow on either machine. A packet that was lost is not waited for: another attempt is faster. */
+/** Allowance for slow machines. A lost packet is not waited for: another attempt is faster. */
 const patienceMs = 300

@@ -3,9 +3,10 @@ import { classOfIp, isPublicClass } from '../addresses/address-class.ts'
 import { portKeepingByHost, type MappedPort } from './mapped-ports.ts'
 
 /**
- * `/ip4/20.3.4.5/tcp/23456/tcp/23456`: how a device behind a NAT is seen from outside when it dials from that port. Nobody listens
- * there. Two devices that dial each other's such address, each from the port of its own, have one connection as soon as the
- * second one has begun. The second `tcp` keeps everybody from dialling it who does not know that. PROTOCOL.md, 'Outer addresses'.
+ * Returns addresses such as `/ip4/20.3.4.5/tcp/23456/tcp/23456`: those of a device behind a NAT as seen from outside when it
+ * dials from that port. Nobody listens there. Two devices that dial each other's outer address, each from the port of its own,
+ * have one connection as soon as the second one has begun. The second `tcp` keeps programs that do not know this from dialling
+ * it. PROTOCOL.md, 'Outer addresses'.
  */
 export function outerAddresses(
   mapped: readonly Pick<MappedPort, 'port' | 'seenAs'>[],
@@ -18,7 +19,7 @@ export function outerAddresses(
   return hosts.slice(0, maxOuterAddresses).map((host) => multiaddr(`${host}/tcp/${port}/tcp/${port}`))
 }
 
-/** The plain address behind an outer one, with the peer at its end if it names one; null for any other address. */
+/** Returns the plain address behind an outer one, with the peer at its end if it names one; null for any other address. */
 export function behindOuterAddress(address: Multiaddr): Multiaddr | null {
   const [ip, first, second, peer, ...more] = address.getComponents()
   if (ip?.code !== CODE_IP4 && ip?.code !== CODE_IP6) return null

@@ -17,16 +17,16 @@ interface OuterDialsComponents {
 }
 
 interface OuterDial {
-  /** Base58btc. */
+  /** Peer id, base58btc. */
   peer: string
   result: Promise<Connection>
-  /** Monotonic. */
+  /** End of the dial; monotonic ms. */
   untilMs: number
 }
 
 /**
- * Dials outer addresses, all from one port. A dial goes on for a while after whoever asked for it has given up: the path opens in
- * the moment in which the other device dials, too, and that may be later.
+ * Dials outer addresses, all from one port. A dial goes on for a while after its caller has given up: the path opens when the
+ * other device dials, too, and that may be later.
  */
 export class OuterDials implements Startable {
   readonly #clock: Clock
@@ -35,13 +35,13 @@ export class OuterDials implements Startable {
   readonly #stop = new AbortController()
   #port = 0
 
-  /** `ports`: what is seen of the ports of this device, from outside. */
+  /** Takes `ports`, the mappings of this device's ports as seen from outside. */
   constructor(clock: Clock, ports: () => readonly Pick<MappedPort, 'port' | 'seenAs'>[] = () => []) {
     this.#clock = clock
     this.#ports = ports
   }
 
-  /** From which all of them are dialled; 0 before the start. */
+  /** Local port of all dials; 0 before the start. */
   get port(): number {
     return this.#port
   }
@@ -55,7 +55,7 @@ export class OuterDials implements Startable {
     await Promise.allSettled([...this.#dials.values()].map(({ result }) => result))
   }
 
-  /** Beside the one for TCP, which this one dials through. */
+  /** Transport for outer addresses, which dials through the one for TCP. */
   transport(tcp: () => Transport): (components: OuterDialsComponents) => Transport {
     return (components) =>
       new OuterTransport((address, upgrader, signal) => {
@@ -84,7 +84,7 @@ export class OuterDials implements Startable {
     return dial.result
   }
 
-  /** Behind a NAT that is known not to keep ports, all dials would come from where nobody expects them. */
+  /** Whether the other device can expect a dial from here: a NAT known not to keep ports would send it from another one. */
   #mayBeMet(address: Multiaddr): boolean {
     const [ip] = address.getComponents()
     const known = [...portKeepingByHost(this.#ports())].filter(([host]) => host.startsWith(`/${ip?.name}/`))
@@ -120,7 +120,7 @@ export class OuterDials implements Startable {
       } finally {
         deadline.stop()
       }
-      // One that was refused comes again later each time; one without an answer at once.
+      // A refused dial is repeated later each time; an unanswered one at once.
       const wasRefused = this.#clock.monotonic() - startedAtMs < dialMs / 2
       if (wasRefused) await pause(this.#clock, pauseMs, signal)
       if (wasRefused) pauseMs = Math.min(longestPauseMs, pauseMs * 2)
@@ -132,7 +132,7 @@ export class OuterDials implements Startable {
 interface Target {
   address: Multiaddr
   plain: Multiaddr
-  /** Base58btc. */
+  /** Peer id, base58btc. */
   peer: string
 }
 
@@ -164,12 +164,12 @@ class OuterTransport {
   }
 }
 
-/** Longer than the supervisor's longest pause between two tries. */
+/** Lifetime of a dial after its caller gave up: longer than the supervisor's longest pause between two tries. */
 const lingerMs = 90_000
-/** The system sends the first packet again after 1, 3 and 7 s. */
+/** Timeout of one TCP dial: the system sends the first packet again after 1, 3 and 7 s. */
 const dialMs = 15_000
 const firstPauseMs = 1_000
 const longestPauseMs = 30_000
 const maxAtOnce = 32
-/** A device has two; after a change of networks, those of before are still dialled for a while. */
+/** Limit per peer: a device has two; after a change of networks, the earlier ones are still dialled for a while. */
 const maxOfPeer = 4

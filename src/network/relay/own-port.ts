@@ -2,19 +2,19 @@ import type { Connection, Transport } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { chooseRandomPort } from '../listen-port.ts'
 
-/** Connections that were dialled from a port of our choice, and which port that was. */
+/** Local ports of connections that were dialled from a port of our choice. */
 export class OwnPorts {
   readonly #ports = new WeakMap<Connection, number>()
 
-  /** Undefined for a connection that came in, or was dialled from whatever port the system had. */
+  /** Returns undefined for an inbound connection, or one dialled from an ephemeral port. */
   portOf(connection: Connection): number | undefined {
     return this.#ports.get(connection)
   }
 
   /**
-   * A TCP transport that dials these addresses from a port of its own each time. Because the port was chosen, another
-   * connection can be opened from it later (SO_REUSEADDR, which Node sets on sockets that are bound to a port), and a NAT that
-   * maps by source lets that one appear under the address that the first one had.
+   * TCP transport that dials these addresses from a port of its own each time. Because the port was chosen, another connection
+   * can be opened from it later (SO_REUSEADDR, which Node sets on sockets that are bound to a port), and a NAT with
+   * endpoint-independent mapping lets that one appear under the address that the first one had.
    */
   transport<Components>(
     create: (components: Components) => Transport,
@@ -26,7 +26,7 @@ export class OwnPorts {
       transport.dial = async (address, options) => {
         if ('localPort' in options || !isWanted(address)) return dial(address, options)
         const localPort = await chooseRandomPort()
-        // The transport spreads these options over those of `net.connect`. Port 0 is: any.
+        // The transport spreads these options over those of `net.connect`. Port 0 is any.
         const bound = { ...options, localPort }
         const connection = await dial(address, bound)
         if (localPort > 0) this.#ports.set(connection, localPort)

@@ -10,9 +10,9 @@ import { dialSimultaneously, type Role } from './simultaneous-dial.ts'
 
 export interface ConnectPairsOptions {
   role: Role
-  /** Until a TCP connection is open. */
+  /** Timeout of the TCP connection. */
   windowMs: number
-  /** Between each dial and the next. */
+  /** Delay between each dial and the next. */
   spacingMs: number
   clock: Clock
   signal: AbortSignal
@@ -27,7 +27,7 @@ export async function connectPairs(
 ): Promise<Connection> {
   const deadline = startDeadline(windowMs + upgradeTimeoutMs, timedOut, { signal, clock })
   const closeWindow = clock.after(windowMs, () => deadline.abort(timedOut()))
-  // What takes time is done before the first packet leaves.
+  // Slow preparation is done before the first packet leaves.
   const dials = pairs.map(({ port, address }): Dial => {
     const target = multiaddr(`${address}/p2p/${peer.toString()}`)
     const transport = transportManager.dialTransportForMultiaddr(target)
@@ -57,8 +57,9 @@ export async function connectPairs(
 type Dial = (options: { signal: AbortSignal; onOpen: () => void }) => Promise<Connection>
 
 /**
- * Several dials of which one connection comes. Whoever has the dialler's part settles which: the first that opens; the other one
- * cannot know that, and keeps all of them until one is a connection. Rejects with what the first of them has met, when all have failed.
+ * Makes several dials, of which one connection comes. The side with the dialler's part settles which: the first that opens; the
+ * other one cannot know that, and keeps all of them until one is a connection. When all have failed, rejects with the error of
+ * the first.
  */
 async function dialCrossing(
   dials: readonly Dial[],

@@ -4,21 +4,21 @@ import type { Clock } from '../../api.ts'
 import { ByteAllowance, meter } from './relay-meter.ts'
 
 export interface RelayLimits {
-  /** Devices that can be reached over this relay at the same time. @default 1_024 */
+  /** Limit of devices that can be reached over this relay at the same time. @default 1_024 */
   reservations?: number
-  /** Those of them behind one IPv4 address, or in one IPv6 /64. @default 64 */
+  /** Limit of such devices behind one IPv4 address, or in one IPv6 /64. @default 64 */
   reservationsPerAddress?: number
-  /** What one peer may ask in a minute: reservations and connections to others. @default 60 */
+  /** Requests of one peer in a minute: reservations and connections to others. @default 60 */
   requestsPerMinute?: number
-  /** Connections that one peer may have through the relay at a time, opened by it. @default 16 */
+  /** Concurrent connections through the relay that one peer has opened. @default 16 */
   connectionsPerPeer?: number
-  /** What one peer may send through the relay, in the long run. @default 2 MiB */
+  /** Long-run rate of one peer's bytes through the relay. @default 2 MiB */
   bytesPerSecond?: number
-  /** And at once. @default 16 MiB */
+  /** Burst beyond that rate. @default 16 MiB */
   burstBytes?: number
-  /** Both directions of one relayed connection together. @default 16 GiB */
+  /** Bytes of one relayed connection, both directions together. @default 16 GiB */
   bytesPerConnection?: number
-  /** @default 24 h */
+  /** Lifetime of one relayed connection. @default 24 h */
   connectionLifetimeMs?: number
 }
 
@@ -37,14 +37,14 @@ export const defaultRelayLimits: Required<RelayLimits> = {
 const lingerMs = 5_000
 
 interface Guest {
-  /** Relayed connections that it is an end of. */
+  /** Number of relayed connections that it is an end of. */
   ends: number
-  /** Those of them that it opened. */
+  /** Number of these that it opened. */
   opened: number
   allowance: ByteAllowance
 }
 
-/** A CONNECT request that is being handled. */
+/** CONNECT request being handled. */
 interface Asker {
   peer: string
   stream: Stream
@@ -68,12 +68,12 @@ export class RelayGuard {
     this.#limits = limits
   }
 
-  /** Relayed connections that are open. */
+  /** Number of open relayed connections. */
   get connections(): number {
     return [...this.#guests.values()].reduce((sum, { opened }) => sum + opened, 0)
   }
 
-  /** Around the handler of the relay's protocol: a peer that asks too often is not heard. */
+  /** Wraps the handler of the relay's protocol: requests of a peer that asks too often are refused unread. */
   guard(handle: StreamHandler): StreamHandler {
     return (stream, connection) => {
       const peer = connection.remotePeer.toString()
@@ -82,7 +82,7 @@ export class RelayGuard {
     }
   }
 
-  /** For the stream from the relay to the peer that is called: from here on the two streams belong together. */
+  /** Joins the stream from the relay to the called peer with the caller's: from here on they belong together. */
   join: StreamMiddleware = (called, connection, next) => {
     const asker = this.#asking.getStore()
     if (asker !== undefined) this.#meterBoth(asker, called, connection.remotePeer)
@@ -128,7 +128,7 @@ export class RelayGuard {
       for (const stop of stops) stop()
       this.#leave(peer, from, 1)
       this.#leave(calledPeer.toString(), to, 0)
-      // What is still on its way may arrive; then one end without the other is of no use.
+      // Bytes still under way may arrive; after that, one end without the other is of no use.
       clock.after(lingerMs, () => end('the other end of the relayed connection is gone'))
     }
     stream.addEventListener('close', leave, { once: true })
@@ -152,7 +152,7 @@ export class RelayGuard {
     guest.ends--
     guest.opened -= opened
     if (guest.ends > 0) return
-    // Not at once: with a new connection, it would get all of its allowance anew.
+    // Removal waits until the allowance is full again, since a new connection starts with a full one.
     const { burstBytes, bytesPerSecond } = this.#limits
     this.#clock.after((burstBytes / bytesPerSecond) * 1000, () => {
       if (guest.ends === 0 && this.#guests.get(peer) === guest) this.#guests.delete(peer)

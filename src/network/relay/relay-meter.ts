@@ -1,7 +1,7 @@
 import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
 
-/** So many bytes a second in the long run, and so many at once. */
+/** Token bucket of bytes: a long-run rate, and a burst. */
 export class ByteAllowance {
   readonly #clock: Clock
   readonly #bytesPerSecond: number
@@ -17,7 +17,7 @@ export class ByteAllowance {
     this.#atMs = clock.monotonic()
   }
 
-  /** Takes them in any case; returns for how many milliseconds nothing more may be taken. */
+  /** Takes the bytes in any case; returns the milliseconds for which nothing more may be taken. */
   take(bytes: number): number {
     const nowMs = this.#clock.monotonic()
     const earned = ((nowMs - this.#atMs) / 1000) * this.#bytesPerSecond
@@ -29,20 +29,20 @@ export class ByteAllowance {
 
 export interface MeterOptions {
   clock: Clock
-  /** Of the peer that sends on the stream. */
+  /** Allowance of the peer that sends on the stream. */
   allowance: ByteAllowance
-  /** Called with every number of bytes that arrive. */
+  /** Called with the number of bytes at each arrival. */
   onBytes: (bytes: number) => void
 }
 
-/** Above this, nothing more is read for a receiver that does not keep up. */
+/** Backlog above which nothing more is read for a slow receiver. */
 const maxBacklogBytes = 1024 * 1024
 const backlogCheckMs = 50
 
 /**
- * Watches one direction of a relayed connection, from the stream on which bytes arrive to the one on which they leave. The
- * relay of js-libp2p reads without bound from a sender for a receiver that is slow: here the sender is paused instead, as it
- * is when it has used up its allowance. Returns what ends the watching.
+ * Meters one direction of a relayed connection, from the stream on which bytes arrive to the one on which they leave. js-libp2p's
+ * relay reads without bound from a sender for a receiver that is slow: here the sender is paused instead, as it is when it has
+ * used up its allowance. Returns a function that stops it.
  */
 export function meter(from: Stream, to: Stream, { clock, allowance, onBytes }: MeterOptions): () => void {
   const holds = new Set<'allowance' | 'backlog'>()
@@ -73,7 +73,7 @@ export function meter(from: Stream, to: Stream, { clock, allowance, onBytes }: M
     if (waitMs > 0) hold('allowance', waitMs, () => release('allowance'))
     checkBacklog()
   }
-  // What the relay has not passed on yet is in a queue of its own that nobody else can see.
+  // Bytes that the relay has not passed on yet are in an internal queue of its own, so they are counted here.
   to.send = (data) => {
     underWay = Math.max(0, underWay - data.byteLength)
     return send(data)

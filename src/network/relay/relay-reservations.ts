@@ -22,22 +22,22 @@ import { RelayWatch } from './relay-watch.ts'
 import { takeCallsOnlyFrom } from './relayed-calls.ts'
 
 export interface RelayClientOptions {
-  /** Whether this peer is one of the relays to be reachable over. */
+  /** Whether this peer is one of the relays to reserve at. */
   isRelay: (peer: string) => boolean
   clock: Clock
   log: Log
-  /** In [0, 1). @default Math.random */
+  /** Returns a random number in [0, 1). @default Math.random */
   random?: () => number
 }
 
 export interface RelayClient {
-  /** Dials over relays, and takes the connections that come in over ours. */
+  /** Transport that dials over relays, and accepts inbound connections over ours. */
   transport: (components: CircuitRelayTransportComponents) => Transport
-  /** Keeps the places at our relays. */
+  /** Service that keeps the reservations at our relays. */
   service: (components: RelayReservationsComponents) => RelayReservations
 }
 
-/** The device's side of a relay. Our relays are connected by somebody else: whenever one is, it is asked for a place. */
+/** Client side of circuit relay. RendezvousNodes connects to our relays; each connection gets a reservation. */
 export function relayClient(options: RelayClientOptions): RelayClient {
   let places: Places | undefined
   return {
@@ -56,7 +56,7 @@ export function relayClient(options: RelayClientOptions): RelayClient {
   }
 }
 
-/** Relays are chosen, not discovered: to the transport's own search, every peer is one that it has tried already. */
+/** Empty search: relays are chosen, not discovered, so the transport must take every peer for one that it has tried already. */
 const none = { has: () => true, add: () => {}, remove: () => {} }
 
 interface RelayReservationsComponents {
@@ -65,20 +65,20 @@ interface RelayReservationsComponents {
   addressManager: AddressManager
 }
 
-/** A place at a relay. */
+/** Reservation at a relay. */
 export interface Reservation {
-  /** Base58btc. */
+  /** Peer id of the relay, base58btc. */
   relay: string
   connection: Connection
-  /** Where others reach this device over the relay; ends in /p2p-circuit. */
+  /** Address of this device over the relay; ends in /p2p-circuit. */
   address: Multiaddr
-  /** How the relay sees this end of the connection: behind a NAT, that of the NAT. */
+  /** Address of this end as the relay sees it: behind a NAT, that of the NAT. */
   observed: Multiaddr | undefined
 }
 
 /**
- * Holds a place at every relay that is connected, and looks after the connection: a relay that falls silent is let go within
- * half a minute, and the address over it is withdrawn. libp2p tells who is connected about a change of addresses, and its event
+ * Holds a reservation at every connected relay, and watches the connection: a silent relay is disconnected within half a minute,
+ * and the address over it is withdrawn. libp2p tells connected peers about a change of addresses, and its event
  * `self:peer:update` tells the program.
  */
 export class RelayReservations implements Startable {
@@ -86,7 +86,7 @@ export class RelayReservations implements Startable {
   readonly #options: RelayClientOptions
   readonly #reserve: (relay: PeerId) => Promise<unknown>
   readonly #held = new Map<string, Reservation>()
-  /** How relays see this end of the connections to them, with a place or without. */
+  /** Addresses of this end as relays see it, with a reservation or without. */
   readonly #seenAs = new Map<Connection, Multiaddr | undefined>()
   readonly #watch: RelayWatch
   readonly #running = new Set<Promise<unknown>>()
@@ -103,7 +103,7 @@ export class RelayReservations implements Startable {
     this.#watch = new RelayWatch(options.clock)
   }
 
-  /** Addresses of this device came or went: connections from an address that is gone look as if nothing had happened. */
+  /** Checks all connections: one from an address that is gone looks as if nothing had happened. */
   networkChanged(): void {
     this.#watch.networkChanged()
   }
@@ -112,7 +112,7 @@ export class RelayReservations implements Startable {
     return [...this.#held.values()]
   }
 
-  /** Also of relays that have no place for this device. */
+  /** Connections to relays, those without a reservation included. */
   dialled(): { connection: Connection; observed: Multiaddr | undefined }[] {
     return [...this.#seenAs].map(([connection, observed]) => ({ connection, observed }))
   }
@@ -138,13 +138,13 @@ export class RelayReservations implements Startable {
     const closed = new AbortController()
     connection.addEventListener('close', () => closed.abort(), { once: true })
     const signal = AbortSignal.any([closed.signal, this.#stop.signal])
-    // From the start: one that falls silent before it is a relay would be kept for ever.
+    // The watch starts before the reservation: a node that falls silent before it is a relay would be kept for ever.
     const running = Promise.all([this.#watch.watch(connection, signal), this.#hold(connection, signal)])
     this.#running.add(running)
     void running.finally(() => this.#running.delete(running))
   }
 
-  /** Takes a place, and gives it up when the connection is gone. Never rejects. */
+  /** Reserves, and withdraws the address when the connection is gone. Never rejects. */
   async #hold(connection: Connection, signal: AbortSignal): Promise<void> {
     const { log } = this.#options
     const { addressManager } = this.#components
@@ -163,14 +163,14 @@ export class RelayReservations implements Startable {
     addressManager.confirmObservedAddr(address, { type: 'observed' })
     log('info', 'relay.place-taken', { relay })
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-    // By now there may be another connection to it, with the same address.
+    // Another connection to the relay may have replaced this one, with the same address.
     if (this.#held.get(relay)?.connection !== connection) return
     this.#held.delete(relay)
     addressManager.removeObservedAddr(address)
     log('info', 'relay.place-lost', { relay })
   }
 
-  /** What the relay tells about itself, as libp2p asks every peer; null when it does not. */
+  /** Resolves with the result of libp2p's identify; null when there is none. */
   #identified(connection: Connection, signal: AbortSignal): Promise<IdentifyResult | null> {
     const { events } = this.#components
     return new Promise((resolve) => {
@@ -190,7 +190,7 @@ export class RelayReservations implements Startable {
     })
   }
 
-  /** Asks until there is room, or the connection is gone. */
+  /** Asks for a reservation until there is room, or the connection is gone. */
   async #takePlace(connection: Connection, signal: AbortSignal): Promise<void> {
     const { clock, log, random } = this.#options
     const backoff = new Backoff(random)
@@ -208,12 +208,12 @@ export class RelayReservations implements Startable {
 
 const identifyMs = 10_000
 
-/** The reservations of a transport for relays. */
+/** Reservation store of a relay transport. */
 export interface Places extends EventTarget {
   addRelay(relay: PeerId, type: 'configured'): Promise<unknown>
 }
 
-/** The transport's type does not say so, but it is a public part of it. */
+/** Returns the reservation store, which the transport's type does not show although it is public. */
 export function placesOf(transport: Transport): Places {
   const places = 'reservationStore' in transport ? transport.reservationStore : undefined
   if (typeof places !== 'object' || places === null || !('addRelay' in places)) {

@@ -3,7 +3,7 @@ import type { Clock } from '../../api.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { answers } from '../liveness-check.ts'
 
-/** Looks after connections to relays: one that falls silent is ended within half a minute. */
+/** Watches connections to relays: a silent one is closed within half a minute. */
 export class RelayWatch {
   readonly #clock: Clock
   readonly #suspicions = new Set<Suspicion>()
@@ -12,12 +12,12 @@ export class RelayWatch {
     this.#clock = clock
   }
 
-  /** Addresses of this device came or went: connections from an address that is gone look as if nothing had happened. */
+  /** Checks all connections: one from an address that is gone looks as if nothing had happened. */
   networkChanged(): void {
     for (const suspicion of this.#suspicions) suspicion.raise()
   }
 
-  /** Until the signal aborts, which is when the connection is gone. Never rejects. */
+  /** Watches until the signal aborts, which is when the connection is gone. Never rejects. */
   async watch(connection: Connection, signal: AbortSignal): Promise<void> {
     const suspicion = new Suspicion(this.#clock)
     this.#suspicions.add(suspicion)
@@ -31,12 +31,12 @@ export class RelayWatch {
   }
 }
 
-/** Also keeps the NATs on the way from forgetting the connection. */
+/** Interval of checks, short enough to keep NAT mappings on the path alive. */
 const checkMs = 15_000
 const answerMs = 10_000
 const suspectedAnswerMs = 2_000
 
-/** When to look after a connection next. */
+/** Time of the next check of a connection, and whether it is under suspicion. */
 class Suspicion {
   readonly #sleep: InterruptibleSleep
   #raised = false
@@ -50,7 +50,7 @@ class Suspicion {
     this.#sleep.interrupt()
   }
 
-  /** Resolves when it is time; whether there is a reason to doubt the connection. */
+  /** Resolves when a check is due, with whether there is a reason to doubt the connection. */
   async wait(signal: AbortSignal): Promise<boolean> {
     await this.#sleep.for(checkMs, signal)
     const raised = this.#raised

@@ -2,8 +2,8 @@ import { RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
 import type { Registrar } from '@libp2p/interface-internal'
 
 /**
- * Takes calls over relays of one's own only. libp2p would ask whoever brings a call for a place, and announce the address: anybody
- * could make a host do that. After the relay transport has been started.
+ * Accepts relayed connections over chosen relays only. libp2p would request a reservation at any peer that brings one, and
+ * announce the address: anybody could make a host do that. To be called after the relay transport has been started.
  */
 export async function takeCallsOnlyFrom(
   registrar: Registrar,

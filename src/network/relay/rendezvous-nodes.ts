@@ -10,13 +10,13 @@ import { parsePeerAddress } from '../discovery/given-addresses.ts'
 
 export interface RendezvousNodesOptions {
   libp2p: Pick<Libp2p, 'dial' | 'getConnections' | 'addEventListener' | 'removeEventListener'>
-  /** Multiaddrs, each ending in /p2p/PEERID. */
+  /** Multiaddrs of the nodes, each ending in /p2p/PEERID. */
   addresses: readonly string[]
   clock: Clock
-  /** In [0, 1). @default Math.random */
+  /** Returns a random number in [0, 1). @default Math.random */
   random?: () => number
   log: Log
-  /** A node was connected, for the first time or again. */
+  /** Called when a node was connected, for the first time or again. */
   onConnected?: (peer: string) => void
 }
 
@@ -48,7 +48,7 @@ export class RendezvousNodes {
     }
   }
 
-  /** Resolves at once. */
+  /** Starts and resolves at once. */
   start(): void {
     if (this.#tasks.length > 0) return
     this.#options.libp2p.addEventListener('peer:disconnect', this.#onDisconnect)
@@ -61,7 +61,7 @@ export class RendezvousNodes {
     await Promise.all(this.#tasks)
   }
 
-  /** Those that are not connected are tried now. */
+  /** Tries unconnected nodes now. */
   hurry(): void {
     for (const { sleep } of this.#nodes.values()) sleep.interrupt()
   }
@@ -70,7 +70,7 @@ export class RendezvousNodes {
     return this.#nodes.has(peer)
   }
 
-  /** The peer ids of those that are connected. */
+  /** Peer ids of the connected nodes. */
   connected(): string[] {
     return [...this.#nodes.values()].filter((node) => this.#isConnected(node)).map(({ peer }) => peer)
   }
@@ -119,5 +119,5 @@ export class RendezvousNodes {
 }
 
 const dialTimeoutMs = 10_000
-/** A disconnection is an event; looking now and then costs nothing. */
+/** Interval of checks; a disconnection is an event, so they only make sure. */
 const checkMs = 60_000

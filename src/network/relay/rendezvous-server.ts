@@ -28,32 +28,32 @@ export interface RendezvousServerOptions {
   /** 32 bytes, Ed25519. */
   seed: Uint8Array
   port: number
-  /** Listen on the addresses of these only. */
+  /** Names of the interfaces to listen on. */
   interfaces?: string[] | undefined
   /** Multiaddrs under which others reach it, when those of its interfaces are not the right ones. */
   announce?: readonly string[]
-  /** Other rendezvous nodes, each with its /p2p/PEERID: together they are one DHT. */
+  /** Multiaddrs of other rendezvous nodes, each with its /p2p/PEERID: together they are one DHT. */
   others?: readonly string[]
   relay?: RelayLimits
   records?: RecordLimits
-  /** Connections in all. @default 4_096 */
+  /** Limit of connections. @default 4_096 */
   maxConnections?: number
   agent: string
   clock?: Clock
   log?: Log
 }
 
-/** What devices meet through: a DHT server that keeps their records, and a relay for those that cannot be reached. */
+/** Rendezvous node for devices: a DHT server that keeps their records, and a relay for those that cannot be reached. */
 export interface RendezvousServer {
   readonly peerId: string
-  /** Those that others can use, the best first, each ending in /p2p/PEERID. */
+  /** Addresses that others can use, the best first, each ending in /p2p/PEERID. */
   addresses(): string[]
-  /** What it is used for now. */
+  /** Current load. */
   usage(): { reservations: number; relayedConnections: number; peers: number }
   stop(): Promise<void>
 }
 
-/** Rejects with `port-taken`, `no-network` or `invalid-argument`. */
+/** Creates a rendezvous node. Rejects with `port-taken`, `no-network` or `invalid-argument`. */
 export async function createRendezvousServer(options: RendezvousServerOptions): Promise<RendezvousServer> {
   const { seed, announce = [], others = [], maxConnections = 4_096, records, agent } = options
   const { clock = systemClock, log = () => {} } = options
@@ -68,14 +68,14 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     addresses: {
       listen: await listenAddresses(options),
       announce: [...announce],
-      // A relay tells these to whoever has a place there.
+      // A relay tells these addresses to every device with a reservation.
       announceFilter: () => addressesForStrangers(own.all()),
     },
     transports: [
       tcp({ inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }),
     ],
     connectionEncrypters: [noise()],
-    // The larger the window, the more a paused sender has already on its way.
+    // A larger window lets a paused sender have more under way.
     streamMuxers: [streamMuxer({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
     services: {
       identify: scopedIdentify({ own: () => own.all(), isTrusted: () => false }),
@@ -90,7 +90,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
       relay: circuitRelayServer({
         reservations: {
           maxReservations: limits.reservations,
-          // Its limits end a connection; ours slow it down. See RelayGuard.
+          // The default limits end a connection; ours slow it down. See RelayGuard.
           applyDefaultLimit: false,
           reservationTtl: reservationLifetimeMs,
         },
@@ -127,8 +127,8 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   libp2p.addEventListener('peer:disconnect', ({ detail }) => giveUpReservation(relay, detail))
 
   /**
-   * A device that comes anew may have changed networks: its connection from before looks open, and the relay would go on
-   * calling it there.
+   * Drops older connections of a device that do not answer: it may have changed networks, and the relay would go on calling it
+   * over them.
    */
   async function dropSilent(newcomer: Connection): Promise<void> {
     const older = libp2p.getConnections(newcomer.remotePeer).filter((one) => one !== newcomer)
@@ -138,7 +138,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     }
   }
 
-  /** Whether enough devices of this one's network are reachable over the relay already. */
+  /** Whether enough devices of the peer's network have a reservation already. */
   function isCrowded(peer: PeerId): boolean {
     const [connection] = libp2p.getConnections(peer)
     if (connection === undefined) return true
@@ -151,7 +151,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   const stopping = new AbortController()
   const keeping = otherNodes.map(({ address }) => keepConnected(address))
 
-  /** Several nodes are one DHT for as long as each knows one of the others. */
+  /** Keeps another node connected: the nodes are one DHT for as long as each knows one of the others. */
   async function keepConnected(address: Multiaddr): Promise<void> {
     const { signal } = stopping
     const { peer } = parsePeerAddress(address.toString())
@@ -187,27 +187,27 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   }
 }
 
-/** Devices look after their relays every few seconds; who says nothing for this long is gone. */
+/** Idle timeout: devices check their relays every few seconds, so a silent one is gone. */
 const idleSocketMs = 2 * 60_000
 const answerMs = 2_000
 const dialTimeoutMs = 10_000
 const otherNodesCheckMs = 10_000
-/** To one device. */
+/** Limit of relayed connections to one device. */
 const maxStopStreams = 64
 /**
- * A reservation lives as long as its connection. js-libp2p would end one at the second renewal, when it forgets to take back
- * the first one's timer; so none is ever renewed. Longer than this no timer can be.
+ * Lifetime of a reservation, as long as its connection's: the longest that a timer can have, so that none is ever renewed.
+ * js-libp2p would end one at the second renewal, when it forgets to clear the first one's timer.
  */
 const reservationLifetimeMs = 20 * 24 * 3_600_000
 
 async function putUnderGuard(registrar: Registrar, guard: RelayGuard): Promise<void> {
   const { handler, options } = registrar.getHandler(RELAY_V2_HOP_CODEC)
-  // Not as middleware: for streams that come in, libp2p adds the handler to its list of middleware every time.
+  // The guard is no middleware: libp2p adds the handler of inbound streams to its list of middleware every time.
   await registrar.handle(RELAY_V2_HOP_CODEC, guard.guard(handler), { ...options, force: true })
   registrar.use(RELAY_V2_STOP_CODEC, [guard.join])
 }
 
-/** The relay itself would keep the place for a device that is gone. */
+/** Removes the reservation of a device that is gone, which the relay itself would keep. */
 function giveUpReservation(relay: CircuitRelayService, peer: PeerId): void {
   relay.reservations.get(peer)?.signal.clear()
   relay.reservations.delete(peer)

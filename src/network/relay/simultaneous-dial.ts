@@ -8,11 +8,11 @@ export interface SimultaneousDialOptions {
   role: Role
   upgrader: Upgrader
   signal: AbortSignal
-  /** The TCP connection is open; it is not encrypted yet. */
+  /** Called when the TCP connection is open, before it is encrypted. */
   onOpen?: () => void
 }
 
-/** Both ends dial: which of them has the dialler's part afterwards is settled by their ids, and told to the upgrader here. */
+/** Dials at the same time as the other end; the role of each is settled by their ids, and told to the upgrader here. */
 export function dialSimultaneously(
   transport: Transport,
   address: Multiaddr,

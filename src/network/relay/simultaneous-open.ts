@@ -20,13 +20,13 @@ import { connectPairs } from './port-pairs.ts'
 export const simultaneousOpenProtocol = '/spacedock/simultaneous-open/1.0.0'
 
 export interface SimultaneousOpenOptions {
-  /** What is seen of the ports of this device, from outside. */
+  /** Mappings of this device's ports as seen from outside. */
   ports: () => readonly MappedPort[]
-  /** A port of this device that nothing uses. @default a random one */
+  /** Returns a port of this device that nothing uses. @default a random one */
   freshPort?: () => Promise<number>
-  /** @default with an identity made for it */
+  /** Runs with a probe. @default with an identity made for it */
   withProbe?: typeof withProbe
-  /** Whether this peer may ask for it: addresses are told to paired devices only. */
+  /** Whether this peer may ask: addresses are told to paired devices only. */
   isAllowed: (peer: PeerId) => boolean
   clock: Clock
   log: Log
@@ -39,7 +39,7 @@ interface SimultaneousOpenComponents {
   upgrader: Upgrader
 }
 
-/** As a libp2p service; see SimultaneousOpen. */
+/** Creates SimultaneousOpen as a libp2p service. */
 export function simultaneousOpen(
   options: SimultaneousOpenOptions,
 ): (components: SimultaneousOpenComponents) => SimultaneousOpen {
@@ -47,13 +47,13 @@ export function simultaneousOpen(
 }
 
 /**
- * A direct connection between two devices that are each behind a NAT, by a TCP simultaneous open (RFC 9293, figure 8; RFC 5128,
- * section 3.4): both dial the other's public address at the same moment, from the very port that this address stands for. Each
- * NAT lets the other's packet in, because to it that is the answer to its own device's. It works with NATs that map one port of
- * a device to the same public port whoever is talked to; with others it comes to nothing, and the relayed connection stays.
+ * Opens a direct connection between two devices that are each behind a NAT, by a TCP simultaneous open (RFC 9293, figure 8; RFC
+ * 5128, section 3.4): both dial the other's public address at the same moment, from the very port behind that address. Each NAT
+ * lets the other's packet in, because to it that is the answer to its own device's. It works with NATs of endpoint-independent
+ * mapping; with others it fails, and the relayed connection stays.
  *
- * The device with the smaller peer id asks for it, over the relayed connection, and has the dialler's part afterwards, in
- * Noise and Yamux. PROTOCOL.md, 'Direct through NATs'.
+ * The device with the smaller peer id asks for it, over the relayed connection, and has the dialler's part afterwards, in Noise
+ * and Yamux. PROTOCOL.md, 'Direct through NATs'.
  */
 export class SimultaneousOpen implements Startable {
   readonly #components: SimultaneousOpenComponents
@@ -95,14 +95,14 @@ export class SimultaneousOpen implements Startable {
     await this.#answerer?.stop()
   }
 
-  /** Whether it is for this device to ask. */
+  /** Whether this device of the two asks. */
   isAsker(peer: PeerId): boolean {
     return this.#components.peerId.toString() < peer.toString()
   }
 
   /**
-   * A new, direct connection to the peer at the other end of this one. Only for the asker. Rejects when there is no pair of
-   * addresses to try it with, when a few attempts have come to nothing, or with the signal's reason.
+   * Opens a new, direct connection to the peer of the relayed one. Only for the asker. Rejects when no pair of addresses fits,
+   * when a few attempts have failed, or with the signal's reason.
    */
   async open(relayed: Connection, { signal }: { signal: AbortSignal }): Promise<Connection> {
     const { clock, log } = this.#options
@@ -110,7 +110,7 @@ export class SimultaneousOpen implements Startable {
     for (let attempt = 1; ; attempt++) {
       const agreement = await this.#agree(relayed, signal)
       const roundTripMs = await this.#measure(relayed, signal)
-      // One that took long was a program's, not the way's.
+      // The shortest round trip is the path's; a longer one was a program's delay.
       shortestMs = Math.min(shortestMs, roundTripMs)
       const isShort = shortestMs < shortRoundTripMs
       const { most, pairs, waitMs, attempts, ...timing } = scheduleOf(agreement, roundTripMs, isShort)
@@ -147,7 +147,7 @@ export class SimultaneousOpen implements Startable {
     return agreement
   }
 
-  /** Once both have their ports, so that nothing is left to be done on the way but the way itself. */
+  /** Measures the round trip, once both have their ports, so that it contains the path only. */
   async #measure(relayed: Connection, signal: AbortSignal): Promise<number> {
     const { clock } = this.#options
     const startedAtMs = clock.monotonic()
@@ -155,7 +155,7 @@ export class SimultaneousOpen implements Startable {
     return clock.monotonic() - startedAtMs
   }
 
-  /** Resolves when it is on its way. */
+  /** Tells the other side to begin; resolves when that is under way. */
   async #say(relayed: Connection, most: number, signal: AbortSignal): Promise<void> {
     const stream = await this.#openStream(relayed, signal)
     const said = request(stream, encodeJson({ go: most }), { maxBytes, signal })
@@ -187,7 +187,7 @@ export class SimultaneousOpen implements Startable {
 
   async #answer(stream: Stream, connection: Connection): Promise<void> {
     const { remotePeer } = connection
-    // Decided before a byte is read, as for everything that is for paired devices.
+    // Access is decided before a byte is read, as for every protocol of paired devices.
     if (
       !this.#options.isAllowed(remotePeer) ||
       this.isAsker(remotePeer) ||
@@ -206,7 +206,7 @@ export class SimultaneousOpen implements Startable {
 
 const maxBytes = 4_096
 const exchangeTimeoutMs = 10_000
-/** The asker comes with the next attempt earlier, or not at all. */
+/** Window of the answerer; the asker's next attempt comes earlier, or not at all. */
 const answererWindowMs = 5_000
 
 function timedOut(): SpacedockError {

@@ -6,25 +6,25 @@ import { ByteSender } from './byte-sender.ts'
 import type { Frame } from './frames.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
 
-/** A frame that belongs to a stream which has begun. */
+/** Frame of a stream that has begun. */
 export type StreamFrame = Frame & { type: 'accept' | 'data' | 'end' | 'credit' | 'stop' | 'reset' }
 
 export interface ByteChannelOptions {
   channel: number
-  /** `opener`: this side asked for it. */
+  /** Role of this side; `opener`: it asked for the stream. */
   side: 'opener' | 'server'
   outgoing: OutgoingQueue
   flush: () => void
   widen: (bytes: number) => boolean
-  /** Makes the error of the other side's handler one that the application knows. */
+  /** Translates the error of the other side's handler into one that the application knows. */
   translateError?: ((error: Error) => Promise<Error>) | undefined
-  /** Both sides have said that it is over: the channel means nothing any more. */
+  /** Called when both sides have ended the stream: its channel may be used again. */
   onFinished: () => void
 }
 
 /**
- * One byte stream of a session. It is over when both sides have sent `end`, or both have sent `reset`: whoever gets a
- * `reset` for a stream that is not over answers with one, so that each side knows when nothing can come any more.
+ * Byte stream of a session. It is over when both sides have sent `end`, or both have sent `reset`: a side that gets a `reset` for
+ * a stream that is not over answers with one, so that each knows when no frame can come any more.
  */
 export class ByteChannel {
   readonly api: ByteStream
@@ -33,7 +33,7 @@ export class ByteChannel {
   readonly #receiver: ByteReceiver
   readonly #controller = new AbortController()
   readonly #closed = Promise.withResolvers<void>()
-  /** `opening`: only `accept` and `reset` may come. `reset`: this side has said so, and the other has not yet. */
+  /** State of the stream; `opening`: only `accept` and `reset` may come; `reset`: sent by this side, not yet by the other. */
   #phase: 'opening' | 'open' | 'reset' | 'finished' = 'opening'
 
   constructor(options: ByteChannelOptions) {
@@ -66,7 +66,7 @@ export class ByteChannel {
     })
   }
 
-  /** Aborts when the stream breaks, with what broke it. */
+  /** Aborts when the stream breaks, with the error as its reason. */
   get signal(): AbortSignal {
     return this.#controller.signal
   }
@@ -75,7 +75,7 @@ export class ByteChannel {
     return this.#phase === 'opening'
   }
 
-  /** Lets the other side begin. Throws what has broken the stream in the meantime. */
+  /** Accepts the stream. Throws the error that has broken it in the meantime. */
   accept(): ByteStream {
     this.signal.throwIfAborted()
     this.#sendControl('accept')
@@ -83,7 +83,7 @@ export class ByteChannel {
     return this.api
   }
 
-  /** Throws what ends the session. */
+  /** Handles a frame. Throws an error that ends the session. */
   receive(frame: StreamFrame): void {
     if (frame.type === 'reset') return this.#receiveReset(frame.payload)
     if (frame.type === 'accept') return this.#receiveAccept()
@@ -97,20 +97,20 @@ export class ByteChannel {
     return this.#noticeEnds()
   }
 
-  /** The handler is done: what it wrote goes out, what it did not read is not wanted. */
+  /** Ends the stream after its handler: written bytes are sent, unread ones are dropped. */
   finish(): void {
     if (this.#phase !== 'open') return
     this.#sender.finish().catch(() => {})
     this.#receiver.cancel()
   }
 
-  /** The handler threw. Having been stopped is no failure: it is as if it had returned. */
+  /** Resets the stream after its handler threw. A handler that was stopped counts as one that returned. */
   handlerFailed(thrown: unknown): void {
     if (this.#sender.isStop(thrown)) this.finish()
     else this.reset(thrown)
   }
 
-  /** Ends both ways at once; the other side is told why. */
+  /** Ends both directions at once, and tells the other side why. */
   reset(reason: unknown): void {
     if (this.#phase === 'reset' || this.#phase === 'finished') return
     this.#options.outgoing.drop(this.#options.channel)
@@ -120,7 +120,7 @@ export class ByteChannel {
     this.#noticeEnds()
   }
 
-  /** The session is over, or the other side was never told of the stream. */
+  /** Ends the stream on this side only: the session is over, or the other side was never told of the stream. */
   fail(error: Error): void {
     if (this.#phase === 'finished') return
     const isReset = this.#phase === 'reset'
@@ -129,7 +129,7 @@ export class ByteChannel {
   }
 
   #receiveAccept(): void {
-    // Crossed with our reset.
+    // The frame crossed with our reset.
     if (this.#phase === 'reset' && this.#options.side === 'opener') return
     if (this.#phase !== 'opening' || this.#options.side === 'server') {
       throw new SpacedockError('invalid-message', 'The other device accepted a stream out of turn.')
@@ -177,7 +177,7 @@ export class ByteChannel {
     this.#controller.abort(error)
   }
 
-  /** What a handler says is its failure; what the one who asked says is that it is called off. */
+  /** Decodes a reset: from a handler it is a failure, from the opener a cancellation. */
   #decodeError(payload: Uint8Array): SpacedockError {
     const error = decodeRemoteError(payload)
     return this.#options.side === 'opener' ? error : asCancelled(error)

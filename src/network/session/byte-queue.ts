@@ -1,6 +1,6 @@
 /**
- * Bytes in the order they came. It copies into blocks: a one-byte view would otherwise keep alive the whole packet it came
- * in, and very many tiny pieces would cost far more than their bytes.
+ * Queue of bytes. It copies into blocks: a one-byte view would otherwise keep alive the whole packet it came in, and very many
+ * tiny pieces would cost far more than their bytes.
  */
 export class ByteQueue {
   #blocks: { bytes: Uint8Array; from: number; to: number }[] = []
@@ -25,7 +25,7 @@ export class ByteQueue {
     this.#blocks.push({ bytes: block, from: 0, to: rest.byteLength })
   }
 
-  /** Up to so many bytes of the first block, which are the caller's from then on; undefined when there are none. */
+  /** Removes up to so many bytes of the first block, which are the caller's from then on; undefined when there are none. */
   take(maxBytes: number = Number.POSITIVE_INFINITY): Uint8Array | undefined {
     const [head] = this.#blocks
     if (head === undefined || maxBytes <= 0) return undefined

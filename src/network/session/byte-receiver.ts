@@ -3,26 +3,26 @@ import type { ReadableStreamDefaultController } from 'node:stream/web'
 import { SpacedockError } from '../../errors.ts'
 import { ByteQueue } from './byte-queue.ts'
 
-/** What each side may send before the first credit. */
+/** Bytes that each side may send before the first credit. */
 export const initialWindowBytes = 256 * 1024
-/** What a stream may have under way once its reader has read as much as the first window. */
+/** Largest window of a stream, once its reader has read as much as the first window. */
 export const largestWindowBytes = 1024 * 1024
 
 export interface ByteReceiverOptions {
-  /** Lets the other side send so many bytes more. */
+  /** Grants the other side credit for so many more bytes. */
   grant: (bytes: number) => void
-  /** Whether the session has room for a larger window; what is taken is given back with a negative number. */
+  /** Whether the session has room for a larger window; a negative number gives room back. */
   widen: (bytes: number) => boolean
-  /** The application wants no more. */
+  /** Called when the application stops reading. */
   onCancelled: (reason: unknown) => void
 }
 
-/** What this side reads from a byte stream: never more is held than credit was given for. */
+/** Receiving half of a byte stream: never more is buffered than credit was given for. */
 export class ByteReceiver {
   readonly readable: ReadableStream<Uint8Array>
   readonly #options: ByteReceiverOptions
   readonly #unread = new ByteQueue()
-  /** What the other side may still send. */
+  /** Remaining credit of the other side. */
   #allowedBytes = initialWindowBytes
   #windowBytes = initialWindowBytes
   #readBytes = 0
@@ -40,18 +40,18 @@ export class ByteReceiver {
         pull: (controller) => this.#pull(controller),
         cancel: (reason) => this.#cancelled(reason),
       },
-      // Nothing is taken before it is asked for: what was read is what credit is given for.
+      // Pulls wait for the application to read, since credit is given for what was read.
       { highWaterMark: 0 },
     )
   }
 
-  /** The other side has sent its end. */
+  /** Whether the other side has sent its end. */
   get isEnded(): boolean {
     return this.#isEnded
   }
   #isEnded = false
 
-  /** Throws `too-large` when the other side had no credit for it, `invalid-message` after its end. */
+  /** Takes bytes from the other side. Throws `too-large` beyond its credit, `invalid-message` after its end. */
   receive(payload: Uint8Array): void {
     if (this.#isEnded) {
       throw new SpacedockError('invalid-message', 'The other device sent data after the end of a stream.')
@@ -75,7 +75,7 @@ export class ByteReceiver {
     this.#wake?.()
   }
 
-  /** Reads no more on behalf of an application that has left something unread. */
+  /** Cancels reading on behalf of an application that has left something unread. */
   cancel(): void {
     if (this.#phase !== 'open') return
     if (this.readable.locked) this.#controller?.error(closed())

@@ -11,16 +11,16 @@ export interface ByteSenderOptions {
   channel: number
   outgoing: OutgoingQueue
   flush: () => void
-  /** The end has left. */
+  /** Called when the end has left. */
   onEnded: () => void
-  /** The application gave up, or wrote something that is no bytes. */
+  /** Called when the application aborted, or wrote something that is no bytes. */
   onAborted: (reason: unknown) => void
 }
 
 /**
- * What this side writes to a byte stream. It holds 64 KiB and, without copying it, the chunk that is being written; a
- * `write` resolves when its chunk has left or fits what may wait. The WritableStream's own queue is 64 KiB, for a writer
- * that heeds `ready` as `pipeTo` does.
+ * Sending half of a byte stream. It holds 64 KiB and, without copying it, the chunk that is being written; a `write` resolves
+ * when its chunk has left or fits the buffer. The WritableStream's own queue is 64 KiB, for a writer that heeds `ready` as
+ * `pipeTo` does.
  */
 export class ByteSender implements OutgoingStream {
   readonly channel: number
@@ -32,7 +32,7 @@ export class ByteSender implements OutgoingStream {
   #phase: 'open' | 'closing' | 'ended' | 'failed' = 'open'
   readonly #ended = Promise.withResolvers<void>()
   #controller: WritableStreamDefaultController | undefined
-  /** Written by the application, and not given to `#write` yet. */
+  /** Chunks that the application has written, and the WritableStream not yet passed to `#write`. */
   #queuedChunks = 0
   #finishing = false
   #stoppedWith: Error | undefined
@@ -64,13 +64,13 @@ export class ByteSender implements OutgoingStream {
     return this.#phase === 'ended'
   }
 
-  /** Whether this is the error of a write that the other side wanted no more, itself or as the cause of a handler's failure. */
+  /** Whether this is the error of a write after the other side's stop, itself or as the cause of a handler's failure. */
   isStop(error: unknown): boolean {
     if (this.#stoppedWith === undefined) return false
     return error === this.#stoppedWith || (error instanceof Error && error.cause === this.#stoppedWith)
   }
 
-  /** False when it is more than anybody could have received. */
+  /** Adds credit; returns false when the sum exceeds what any receiver can have granted. */
   addCredit(bytes: number): boolean {
     this.#credit += bytes
     this.#offer()
@@ -89,12 +89,12 @@ export class ByteSender implements OutgoingStream {
     if (this.#phase !== 'closing' || this.#hasUnsent()) return undefined
     this.#phase = 'ended'
     this.#ended.resolve()
-    // After the frame is on its way: what follows may forget the channel.
+    // The callback may forget the channel, so it runs after the frame is queued.
     queueMicrotask(this.#options.onEnded)
     return { frame: { type: 'end', more: false, channel: this.channel, payload: nothing }, isReady: false }
   }
 
-  /** Ends it in order on behalf of an application that did not close it. */
+  /** Ends the direction in order on behalf of an application that did not close it. */
   async finish(): Promise<void> {
     if (this.#phase === 'open' && !this.writable.locked) return this.writable.close()
     this.#finishing = true
@@ -102,7 +102,7 @@ export class ByteSender implements OutgoingStream {
     return this.#ended.promise
   }
 
-  /** The other side reads no more: what was not sent is dropped, and the end follows. */
+  /** Stops sending, since the other side reads no more: unsent bytes are dropped, and the end follows. */
   stop(error: Error): void {
     if (this.#phase === 'ended' || this.#phase === 'failed') return
     this.#discard(error)
@@ -112,7 +112,7 @@ export class ByteSender implements OutgoingStream {
     this.#offer()
   }
 
-  /** Nothing more is sent. */
+  /** Fails all writes; nothing more is sent. */
   fail(error: Error): void {
     if (this.#phase === 'failed') return
     if (this.#phase !== 'ended') this.#controller?.error(error)
@@ -143,7 +143,7 @@ export class ByteSender implements OutgoingStream {
     return promise
   }
 
-  /** Whoever still has a writer may have written what the WritableStream holds: that goes first. */
+  /** Closes once the WritableStream's queue is empty: a writer that still holds its lock may have written to it. */
   #closeWhenWritten(): void {
     if (this.#finishing && this.#queuedChunks === 0 && this.#phase === 'open') {
       this.#close().catch(() => {})

@@ -18,23 +18,23 @@ export interface ByteStreamsOptions {
   calls: CallHandler
   peerId: PeerId
   clock: Clock
-  /** Called when fewer are under way than before. */
+  /** Called when fewer streams are under way than before. */
   onIdle: () => void
 }
 
 export interface OpenStreamOptions {
-  /** Calls off the opening, and ends the stream afterwards. */
+  /** Aborts the opening, and ends the stream afterwards. */
   signal?: AbortSignal
-  /** Makes what the other side's handler failed with an error that the application knows. */
+  /** Translates the error of the other side's handler into one that the application knows. */
   translateError?: (error: Error) => Promise<Error>
 }
 
-/** The byte streams of one session, opened by either side. */
+/** Byte streams of one session, opened by either side. */
 export class ByteStreams {
   readonly #options: ByteStreamsOptions
   readonly #ours = new Map<number, ByteChannel>()
   readonly #theirs = new Map<number, ByteChannel>()
-  /** Told when one of ours is accepted. */
+  /** Listeners for the accept of our streams, by channel. */
   readonly #onAccepted = new Map<number, () => void>()
   readonly #waiting = new Set<() => void>()
   #over: Error | undefined
@@ -49,7 +49,7 @@ export class ByteStreams {
     return this.#theirs.size === 0 && this.isOwnIdle
   }
 
-  /** Nothing that this side opened is under way. */
+  /** Whether no stream that this side opened is under way. */
   get isOwnIdle(): boolean {
     return this.#ours.size === 0 && this.#waiting.size === 0
   }
@@ -58,7 +58,10 @@ export class ByteStreams {
     return this.#theirs.has(channel)
   }
 
-  /** Resolves when the other side has accepted. Rejects with what it says, `too-large`, `timed-out`, or the signal's reason. */
+  /**
+   * Opens a stream; resolves when the other side has accepted. Rejects with its error, `too-large`, `timed-out`, or the signal's
+   * reason.
+   */
   async open(
     { name, version, value }: Call,
     { signal, translateError }: OpenStreamOptions = {},
@@ -83,13 +86,13 @@ export class ByteStreams {
     }
   }
 
-  /** Throws what ends the session. */
+  /** Handles a frame. Throws an error that ends the session. */
   receive(frame: StreamFrame): void {
     const { channel, type } = frame
     const isOurs = this.#options.channels.isOurs(channel)
     const known = (isOurs ? this.#ours : this.#theirs).get(channel)
     if (known === undefined) {
-      // These may cross with the end of the stream; the others cannot.
+      // These types may cross with the end of the stream; the others cannot.
       if (type === 'credit' || type === 'stop' || type === 'reset') return
       throw new SpacedockError(
         'invalid-message',
@@ -100,7 +103,7 @@ export class ByteStreams {
     if (type === 'accept') this.#onAccepted.get(channel)?.()
   }
 
-  /** The session is over. */
+  /** Fails all streams when the session is over. */
   failAll(reason: Error): void {
     const all = [...this.#ours.values(), ...this.#theirs.values()]
     this.#over = reason
@@ -110,7 +113,7 @@ export class ByteStreams {
     for (const wake of this.#waiting) wake()
   }
 
-  /** Waits until one of ours is over. */
+  /** Waits until one of our streams is over. */
   async #turn(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
       const wake = (): void => {
@@ -161,7 +164,7 @@ export class ByteStreams {
     })
   }
 
-  /** An `open` frame, on a channel of the other side. Throws what ends the session. */
+  /** Handles an `open` frame, on a channel of the other side. Throws an error that ends the session. */
   receiveOpen({ channel, payload }: Frame): void {
     if (this.#theirs.has(channel)) {
       throw new SpacedockError('invalid-message', 'The other device opened a stream on a channel in use.')
@@ -173,11 +176,11 @@ export class ByteStreams {
     const opened = this.#channel(channel, 'server', undefined)
     this.#theirs.set(channel, opened)
     if (this.#handlers >= maxHandlers) return opened.reset(busy())
-    // The payload is a view of what came in one piece with it.
+    // The payload is a view into the received chunk, which it would keep alive.
     void this.#run(opened, name, version, rest.slice())
   }
 
-  /** Never rejects. */
+  /** Runs the handler of a stream. Never rejects. */
   async #run(opened: ByteChannel, name: string, version: number, body: Uint8Array): Promise<void> {
     const { signal } = opened
     this.#handlers++
@@ -228,12 +231,12 @@ function resetOnAbort(channel: ByteChannel, signal: AbortSignal): void {
   channel.api.closed.then(stop, stop)
 }
 
-/** That each side may have open at once. */
+/** Limit of open streams, for each side. */
 export const maxStreams = 64
-/** Unread bytes of a session at the very most: the first windows of all streams, and what is lent to those that are read. */
+/** Limit of a session's unread bytes: the first windows of all streams, and the widening of those that are read. */
 export const maxUnreadBytes = 2 * maxStreams * initialWindowBytes + 16 * 1024 * 1024
 const maxWidenedBytes = maxUnreadBytes - 2 * maxStreams * initialWindowBytes
-// More than streams: a handler may outlive its stream.
+// Limit of running handlers, above that of streams: a handler may outlive its stream.
 const maxHandlers = 128
 const openTimeoutMs = 30_000
 

@@ -1,4 +1,4 @@
-/** The channels that this side uses for what it asks and for the streams it opens: odd for the dialer, even for the listener. */
+/** Allocates channels for this side's requests and streams: odd for the dialer, even for the listener. */
 export class ChannelNumbers {
   readonly #first: number
   readonly #used = new Set<number>()

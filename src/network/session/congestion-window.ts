@@ -1,21 +1,21 @@
 /**
- * How many bytes may be on their way when more of byte streams and large messages is sent: what the connection carries in
- * fifty milliseconds, or in two of its round trips where those are longer. More than that would only wait in buffers of the
- * systems on the way, and whatever is said next with it. Now and then a ping follows what was sent; its answer tells how much has
- * arrived, and how fast. As BBR does it (draft-ietf-ccwg-bbr), for what one session sends. Times are monotonic milliseconds.
+ * Limits the bytes in flight when more of byte streams and large messages is sent: to what the connection carries in fifty
+ * milliseconds, or in two of its round trips where those are longer. More than that would only wait in buffers of the systems on
+ * the way, and later messages behind it. Now and then a ping follows what was sent; its answer tells how much has arrived, and
+ * how fast. As BBR does it (draft-ietf-ccwg-bbr), for what one session sends. Times are monotonic milliseconds.
  */
 export class CongestionWindow {
   #limitBytes = initialBytes
   #sentBytes = 0
   #arrivedBytes = 0
   #markedBytes = 0
-  /** The pings that are under way, the oldest first. */
+  /** Pings under way, the oldest first. */
   readonly #marks: { sentBytes: number; arrivedBytes: number; sentAtMs: number }[] = []
-  /** Bytes in a millisecond, of the last few answers. */
+  /** Delivery rates of the last few answers, in bytes per millisecond. */
   readonly #rates: number[] = []
   #shortestRoundTripMs = Number.POSITIVE_INFINITY
 
-  /** How much may be sent now besides small messages. */
+  /** Bytes that may be sent now besides small messages. */
   get freeBytes(): number {
     return Math.max(0, this.#limitBytes - (this.#sentBytes - this.#arrivedBytes))
   }
@@ -30,13 +30,13 @@ export class CongestionWindow {
     return unmarkedBytes >= this.#limitBytes / marksInWindow
   }
 
-  /** A ping follows what has been sent so far. */
+  /** Marks the bytes sent so far by a ping that follows them. */
   mark(nowMs: number): void {
     this.#markedBytes = this.#sentBytes
     this.#marks.push({ sentBytes: this.#sentBytes, arrivedBytes: this.#arrivedBytes, sentAtMs: nowMs })
   }
 
-  /** The oldest of the marks was answered. */
+  /** Takes the answer to the oldest mark. */
   markAnswered(nowMs: number): void {
     const mark = this.#marks.shift()
     if (mark === undefined) return
@@ -49,14 +49,14 @@ export class CongestionWindow {
     this.#limitBytes = Math.min(mostBytes, Math.max(leastBytes, Math.round(bytes)))
   }
 
-  /** Something that had nothing before it took so long. */
+  /** Takes the round trip of a ping that no queued bytes preceded. */
   roundTrip(tookMs: number): void {
     this.#shortestRoundTripMs = Math.min(this.#shortestRoundTripMs, tookMs)
   }
 }
 
 const initialBytes = 256 * 1024
-/** One frame. */
+/** Smallest window: one frame. */
 const leastBytes = 64 * 1024
 const mostBytes = 8 * 1024 * 1024
 const usualMs = 50

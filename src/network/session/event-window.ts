@@ -9,13 +9,13 @@ import type { PeerId } from '../../pairing/peer-id.ts'
 export interface EventWindowOptions {
   /** Queues one event; `onTaken` is called when it leaves. */
   send: (body: Uint8Array, onTaken: () => void) => void
-  /** Lets the other side send so many bytes more. */
+  /** Grants the other side credit for so many more bytes. */
   grant: (bytes: number) => void
   flush: () => void
   calls: CallHandler
   peerId: PeerId
   clock: Clock
-  /** Called when nothing waits to be sent any more. */
+  /** Called when no event waits to be sent any more. */
   onIdle: () => void
 }
 
@@ -24,19 +24,19 @@ interface Waiting {
   sent: PromiseWithResolvers<void>
 }
 
-/** Events both ways with credit of their own: a slow handler holds back those of the same window, and nothing else. */
+/** Events both ways with credit of their own: a slow handler delays those of the same window, and nothing else. */
 export class EventWindow {
   readonly #options: EventWindowOptions
-  /** For want of credit. */
+  /** Events without credit yet. */
   readonly #waiting = new Set<Waiting>()
-  /** In the queue of the session. */
+  /** Events in the queue of the session. */
   readonly #leaving = new Set<Waiting>()
   #unsentBytes = 0
   #credit = windowBytes
-  /** What the other side may still send. */
+  /** Remaining credit of the other side. */
   #allowedBytes = windowBytes
   #handledBytes = 0
-  /** The last event of each name and version, which the next one waits for. */
+  /** Last event of each name and version, which the next one waits for. */
   readonly #lines = new Map<string, Promise<void>>()
   readonly #over = new AbortController()
 
@@ -64,7 +64,7 @@ export class EventWindow {
     return waiting.sent.promise
   }
 
-  /** Throws what ends the session. */
+  /** Handles an event. Throws an error that ends the session. */
   receive({ name, version, rest }: RequestHeader, payloadBytes: number): void {
     const cost = payloadBytes + perEventBytes
     if (cost > this.#allowedBytes) {
@@ -78,7 +78,7 @@ export class EventWindow {
     void this.#finishLine(key, line, cost)
   }
 
-  /** Throws what ends the session. */
+  /** Takes credit. Throws an error that ends the session. */
   receiveCredit(bytes: number): void {
     this.#credit += bytes
     if (bytes === 0 || this.#credit > windowBytes) {
@@ -87,7 +87,7 @@ export class EventWindow {
     this.#send()
   }
 
-  /** The session is over. */
+  /** Rejects all unsent events when the session is over. */
   end(reason: Error): void {
     this.#over.abort(reason)
     for (const { sent } of [...this.#leaving, ...this.#waiting]) sent.reject(reason)
@@ -115,14 +115,14 @@ export class EventWindow {
     if (this.isIdle) this.#options.onIdle()
   }
 
-  /** Never rejects. */
+  /** Waits for an event to be handled, then gives its credit back. Never rejects. */
   async #finishLine(key: string, line: Promise<void>, cost: number): Promise<void> {
     await line
     if (this.#lines.get(key) === line) this.#lines.delete(key)
     this.#handled(cost)
   }
 
-  /** Never rejects. */
+  /** Handles an event after the one before it. Never rejects. */
   async #handle(
     name: string,
     version: number,
@@ -138,7 +138,7 @@ export class EventWindow {
       const handling = calls.event({ name, version, value: decodeJson(body) }, { peerId, signal })
       await untilAborted(handling, signal)
     } catch {
-      // Nobody asked for an answer; the application's own log has it.
+      // Events have no answer; the application's own log has the failure.
     } finally {
       deadline.stop()
     }
@@ -154,11 +154,11 @@ export class EventWindow {
   }
 }
 
-/** What each side may send before the first credit, and has under way at the most. */
+/** Window of each side: its credit at the start, and the most that it has under way. */
 const windowBytes = 256 * 1024
-/** Accepted by `emit` and not sent yet. */
+/** Limit of events accepted by `emit` and not sent yet. */
 const maxUnsentBytes = 1024 * 1024
-/** Counted besides the payload, so that very many tiny ones are not free. */
+/** Cost added to each payload, so that very many tiny events are not free. */
 const perEventBytes = 256
 const handleTimeoutMs = 30_000
 

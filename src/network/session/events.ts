@@ -13,13 +13,13 @@ export interface EventsOptions {
   calls: CallHandler
   peerId: PeerId
   clock: Clock
-  /** Called when nothing waits to be sent any more. */
+  /** Called when no event waits to be sent any more. */
   onIdle: () => void
 }
 
 /**
- * One-way events. Those of applications and those of the system, which are publications, have a window each: a handler of an
- * application that hangs holds up no publication.
+ * Carries one-way events. Those of applications and those of the system, which are publications, have a window each: a handler of
+ * an application that hangs delays no publication.
  */
 export class Events {
   readonly #windows: Readonly<Record<RequestClass, EventWindow>>
@@ -44,26 +44,26 @@ export class Events {
   }
 
   /**
-   * Throws `too-large` when the event is, or when too many wait already: then it was not taken. Resolves when it has left,
-   * after all of its class that were emitted before; rejects with `interrupted` when the session ends first.
+   * Sends an event. Throws `too-large` when it is, or when too many wait already: then it was not taken. Resolves when it has
+   * left, after all of its class that were emitted before; rejects with `interrupted` when the session ends first.
    */
   emit(call: Call): Promise<void> {
     return this.#windows[classOf(call.name)].emit(call)
   }
 
-  /** An `event` frame. Throws what ends the session. */
+  /** Handles an `event` frame. Throws an error that ends the session. */
   receive({ payload }: Frame): void {
     const header = decodeRequestHeader(payload)
     this.#windows[classOf(header.name)].receive(header, payload.byteLength)
   }
 
-  /** An `eventCredit` frame, or `systemEventCredit`. Throws what ends the session. */
+  /** Handles an `eventCredit` or `systemEventCredit` frame. Throws an error that ends the session. */
   receiveCredit({ type, payload }: Frame): void {
     const bytes = new DataView(payload.buffer, payload.byteOffset).getUint32(0)
     this.#windows[type === 'eventCredit' ? 'application' : 'system'].receiveCredit(bytes)
   }
 
-  /** The session is over. */
+  /** Rejects all unsent events when the session is over. */
   end(reason: Error): void {
     for (const window of Object.values(this.#windows)) window.end(reason)
   }

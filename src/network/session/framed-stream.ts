@@ -6,7 +6,7 @@ import { encodeFrames, FrameParser } from './frames.ts'
 import { CongestionWindow } from './congestion-window.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
 
-/** Told of all bytes that pass, frame headers among them. */
+/** Called with the number of all bytes that pass, frame headers included. */
 export type CountBytes = (direction: 'received' | 'sent', byteLength: number) => void
 
 /**
@@ -15,19 +15,19 @@ export type CountBytes = (direction: 'received' | 'sent', byteLength: number) =>
  * and `send` accepts without bound. What is queued in one turn of the event loop leaves in one `send`.
  */
 export class FramedStream {
-  /** After pushing to it, call `flush`. */
+  /** Queue of frames to send; `flush` is to be called after each push. */
   readonly outgoing = new OutgoingQueue()
   readonly congestionWindow = new CongestionWindow()
-  /** Told once why nothing can come any more; undefined when the other side closed in order. */
+  /** Called once when no frame can come any more; the error is undefined when the other side closed in order. */
   onEnd: ((error: Error | undefined) => void) | undefined
-  /** Told whenever bytes arrive or leave. */
+  /** Called whenever bytes arrive or leave. */
   onReceived: (() => void) | undefined
   onSent: (() => void) | undefined
   readonly #stream: Stream
   readonly #count: CountBytes
   readonly #parser = new FrameParser()
   #receiver: ((frame: Frame) => void) | undefined
-  /** The other side has closed its write side, and all that it sent is in the parser. */
+  /** Whether the other side has closed its write side, and all its bytes are in the parser. */
   #isComplete = false
   #ended: { error: Error | undefined } | undefined
   #flush: NodeJS.Immediate | undefined
@@ -59,7 +59,7 @@ export class FramedStream {
     if (this.#receiver !== undefined && this.#stream.readStatus === 'paused') this.#stream.resume()
   }
 
-  /** The next frame alone. Rejects when the stream ends first. */
+  /** Resolves with the next frame alone. Rejects when the stream ends first. */
   nextFrame(signal: AbortSignal): Promise<Frame> {
     return new Promise<Frame>((resolve, reject) => {
       const onAbort = (): void => settle(() => reject(abortReason(signal)))
@@ -102,11 +102,11 @@ export class FramedStream {
     this.#flush = undefined
     const stream = this.#stream
     while (this.#ended === undefined && !this.outgoing.isEmpty) {
-      // #onWritable comes back to it.
+      // Sending goes on in #onWritable.
       if (stream.writableNeedsDrain || stream.writeBufferLength > 0) return
       try {
         const frames = this.outgoing.take(batchBytes, this.congestionWindow.freeBytes)
-        // What is left may not leave before more has arrived.
+        // The congestion window is full: sending goes on when more has arrived.
         if (frames.length === 0) return
         const bytes = encodeFrames(frames)
         stream.send(bytes)
@@ -154,7 +154,7 @@ export class FramedStream {
   }
 
   readonly #onReadEnd = (): void => {
-    // Also emitted by a reset and by a lost connection, which their own event explains.
+    // A reset and a lost connection emit this, too; their own event explains them.
     if (this.#stream.status !== 'open' && this.#stream.status !== 'closing') return
     this.#isComplete = true
     this.#deliver()

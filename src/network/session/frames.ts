@@ -1,12 +1,12 @@
 import { SpacedockError } from '../../errors.ts'
 
 /**
- * The frames of a session stream: 4 bytes payload length, 1 byte type, 4 bytes channel, payload; numbers big-endian. The
- * high bit of the type says that more frames of the same message follow. What a frame may be is checked when its nine
- * header bytes are there, before a byte of payload is kept.
+ * Frames of a session stream: 4 bytes payload length, 1 byte type, 4 bytes channel, payload; numbers big-endian. The high bit of
+ * the type says that more frames of the same message follow. Each header is checked as soon as its nine bytes are there, before a
+ * byte of payload is kept.
  *
- * Types 0x20 to 0x2f are for byte streams and events, those from 0x60 on are optional: whoever does not know one skips it.
- * Any other unknown type ends the session.
+ * Types 0x20 to 0x2f are for byte streams and events, those from 0x60 on are optional: a reader skips an unknown one. Any other
+ * unknown type ends the session.
  */
 export const frameTypes = {
   dialerHello: 0x01,
@@ -38,14 +38,14 @@ export type FrameType = keyof typeof frameTypes
 
 export interface Frame {
   type: FrameType
-  /** More frames of this message follow; only `request` and `response` are ever continued. */
+  /** Whether more frames of this message follow; only `request` and `response` are ever continued. */
   more: boolean
-  /** Chosen by the side that asks: odd for the dialer of the stream, even for the listener; 0 where there is none. */
+  /** Channel chosen by the side that asks: odd for the dialer of the stream, even for the listener; 0 where there is none. */
   channel: number
   payload: Uint8Array
 }
 
-/** From here on a reader passes over what it does not know, so that later programs can say more to older ones. */
+/** First of the types that a reader skips when unknown, so that later programs can say more to older ones. */
 const firstOptionalType = 0x60
 
 export const maxPayloadBytes = 64 * 1024
@@ -53,13 +53,13 @@ export const headerBytes = 9
 
 export interface FrameRule {
   payloadBytes: readonly [min: number, max: number]
-  /** The length is a multiple of it. @default 1 */
+  /** Divisor of the payload length. @default 1 */
   unitBytes?: number
   onChannel: boolean
   continued: boolean
 }
 
-/** What a frame of each type may be: PROTOCOL.md, 'Frames'. */
+/** Rules for the frames of each type: PROTOCOL.md, 'Frames'. */
 export const frameRules: Record<FrameType, FrameRule> = {
   dialerHello: { payloadBytes: [1, 256], onChannel: false, continued: false },
   listenerHello: { payloadBytes: [1, 256], onChannel: false, continued: false },
@@ -73,7 +73,7 @@ export const frameRules: Record<FrameType, FrameRule> = {
   cancel: { payloadBytes: [0, 0], onChannel: true, continued: false },
   ping: { payloadBytes: [8, 8], onChannel: false, continued: false },
   pong: { payloadBytes: [8, 8], onChannel: false, continued: false },
-  // Its payload has no meaning yet.
+  // Payload reserved for later versions.
   goodbye: { payloadBytes: [0, 64], onChannel: false, continued: false },
   open: { payloadBytes: [1, maxPayloadBytes], onChannel: true, continued: false },
   accept: { payloadBytes: [0, 0], onChannel: true, continued: false },
@@ -92,7 +92,7 @@ const typeOfByte = new Map<number, FrameType>(
 )
 const moreBit = 0x80
 
-/** The bytes of all the frames in one piece, so that they cost one send. */
+/** Encodes all frames in one piece, so that they cost one send. */
 export function encodeFrames(frames: readonly Frame[]): Uint8Array {
   const total = frames.reduce((sum, frame) => sum + headerBytes + frame.payload.byteLength, 0)
   const bytes = new Uint8Array(total)
@@ -114,26 +114,26 @@ interface Header {
   channel: number
 }
 
-/** Frames out of chunks of any size: `push` a chunk, then call `next` until it returns undefined. */
+/** Parses frames out of chunks of any size: `push` a chunk, then call `next` until it returns undefined. */
 export class FrameParser {
   readonly #header = new Uint8Array(headerBytes)
   #headerFilled = 0
   #chunk: Uint8Array = new Uint8Array(0)
   #pending: (Header & { payload: Uint8Array; filled: number }) | undefined
-  /** Bytes of an optional frame that are still to be passed over. */
+  /** Remaining bytes of an optional frame to skip. */
   #skipBytes = 0
 
-  /** Bytes held: what of the last chunk was not asked for yet, and the frame that is not complete. */
+  /** Bytes held: the unparsed rest of the last chunk, and the incomplete frame. */
   get bufferedBytes(): number {
     return this.#chunk.byteLength + this.#headerFilled + (this.#pending?.payload.byteLength ?? 0)
   }
 
-  /** Copies nothing when `next` has returned undefined before. */
+  /** Adds a chunk; copies nothing when `next` has returned undefined before. */
   push(chunk: Uint8Array): void {
     this.#chunk = this.#chunk.byteLength === 0 ? chunk : concatenate(this.#chunk, chunk)
   }
 
-  /** Throws `too-large` or `invalid-message`; the stream has to be reset then. */
+  /** Returns the next frame. Throws `too-large` or `invalid-message`; the stream has to be reset then. */
   next(): Frame | undefined {
     if (this.#pending === undefined) {
       const read = this.#nextHeader()
@@ -154,7 +154,7 @@ export class FrameParser {
     return { type, more, channel, payload }
   }
 
-  /** Of the next frame that is not to be skipped. */
+  /** Parses the header of the next frame that is not skipped. */
   #nextHeader(): (Header & { length: number }) | undefined {
     for (;;) {
       const skipped = Math.min(this.#skipBytes, this.#chunk.byteLength)

@@ -18,14 +18,14 @@ export interface InboundRequestsOptions {
   peerId: PeerId
   clock: Clock
   log?: Log | undefined
-  /** Called when nothing is under way any more. */
+  /** Called when no request is under way any more. */
   onIdle: () => void
 }
 
 interface Asked {
   name: string
   version: number
-  /** Gives its place to another request. */
+  /** Releases its slot for another request. */
   release: () => void
 }
 
@@ -33,24 +33,24 @@ type Running = Asked & { phase: 'running'; controller: AbortController; ended: P
 
 type Channel =
   | (Asked & { phase: 'receiving'; body: BoundedBuffer })
-  /** Was answered with an error before it was complete; the rest of it is dropped. */
+  /** Answered with an error before it was complete; the rest of it is dropped. */
   | { phase: 'refused' }
-  /** Complete, and waits until some of the answers before it have left. */
+  /** Complete, and waiting until some of the answers before it have left. */
   | (Asked & { phase: 'ready'; body: Uint8Array })
   | Running
   | (Asked & { phase: 'answering'; answerBytes: number })
 
-/** The requests that the other side made: puts them together, has them handled, queues the answers. */
+/** Requests of the other side: reassembles them, has them handled, queues the answers. */
 export class InboundRequests {
   readonly #options: InboundRequestsOptions
   readonly #channels = new Map<number, Channel>()
   readonly #slots = new RequestSlots()
   readonly #over = new AbortController()
-  /** Of requests that are not handled yet. */
+  /** Bytes of requests that are not handled yet. */
   #bufferedBytes = 0
-  /** Of answers that have not left yet. */
+  /** Bytes of answers that have not left yet. */
   #answerBytes = 0
-  /** Handlers of cancelled requests that still run, and whose places were given to others. */
+  /** Handlers of cancelled requests that still run, and whose slots were given to others. */
   #forgotten = 0
 
   constructor(options: InboundRequestsOptions) {
@@ -65,7 +65,7 @@ export class InboundRequests {
     return this.#channels.has(channel)
   }
 
-  /** A `request` frame. Throws what ends the session. */
+  /** Handles a `request` frame. Throws an error that ends the session. */
   receive({ channel, payload, more }: Frame): void {
     const known = this.#channels.get(channel)
     if (known === undefined) return this.#begin(channel, payload, more)
@@ -79,7 +79,7 @@ export class InboundRequests {
     return this.#append(channel, known, payload, more)
   }
 
-  /** A `cancel` frame; it may cross with the answer. */
+  /** Handles a `cancel` frame; it may cross with the answer. */
   cancel(channel: number): void {
     const known = this.#channels.get(channel)
     if (known === undefined) return
@@ -95,7 +95,7 @@ export class InboundRequests {
     if (this.isIdle) this.#options.onIdle()
   }
 
-  /** The session is over. */
+  /** Aborts all handlers when the session is over. */
   abortAll(reason: Error): void {
     this.#over.abort(reason)
     for (const known of this.#channels.values()) {
@@ -143,7 +143,7 @@ export class InboundRequests {
   #runReady(channel: number): void {
     const known = this.#channels.get(channel)
     if (known?.phase !== 'ready') return
-    // The system's own answers are small, and must not wait until an application's have left.
+    // Answers of the system are small, and must not wait until an application's have left.
     if (this.#answerBytes > answersBeforeWaitingBytes && !isSystemProtocol(known.name)) return
     const { name, version, release, body } = known
     this.#bufferedBytes -= body.byteLength
@@ -154,7 +154,7 @@ export class InboundRequests {
     void this.#answer(channel, running, body).then(ended.resolve)
   }
 
-  /** Never rejects. */
+  /** Runs the handler and queues its answer. Never rejects. */
   async #answer(channel: number, { controller, ...asked }: Running, body: Uint8Array): Promise<void> {
     const { signal } = controller
     const { name, version } = asked
@@ -177,8 +177,8 @@ export class InboundRequests {
   }
 
   /**
-   * Whoever ignores that it was called off uses memory all the same, and keeps its place for a while; not for ever, or a few
-   * that hang would keep out all that follow. Never rejects.
+   * Lets a cancelled handler keep its slot for a while, since it still uses memory; not for ever, or a few that hang would keep
+   * out all later requests. Never rejects.
    */
   async #abandon({ name, version, release, controller, ended }: Running): Promise<void> {
     const { clock, log } = this.#options
@@ -232,14 +232,14 @@ export class InboundRequests {
   }
 }
 
-/** Those that are being refused among them. */
+/** Limit of channels, those being refused included. */
 const maxChannels = 2 * (maxInFlight.application + maxInFlight.system)
 const graceMs = 30_000
-/** What hangs after that is bounded too: the next ones keep their places until they end. */
+/** Limit of hanging handlers without a slot: further ones keep theirs until they end. */
 const maxForgotten = 1_024
 const maxBufferedBytes = 16 * 1024 * 1024
 const answersBeforeWaitingBytes = 4 * 1024 * 1024
-// Reached only when very many handlers, started before, finish with large answers at once.
+// Limit reached only when very many handlers, started before, finish with large answers at once.
 const maxAnswerBytes = 64 * 1024 * 1024
 
 function busy(): SpacedockError {

@@ -25,13 +25,13 @@ export interface LiveSessionOptions {
   remoteInstance: string
   clock: Clock
   log?: Log | undefined
-  /** Called at every answer to a ping with the time that it takes, smoothed. */
+  /** Called at every answer to a ping with the smoothed round trip. */
   onRoundTrip?: ((roundTripMs: number) => void) | undefined
-  /** Whether it is true that the other side has revoked this device. */
+  /** Whether the farewell proves that the other side has revoked this device. */
   isFarewell: (farewell: Uint8Array) => boolean
 }
 
-/** A session after its hello: routes frames, watches that the other side is there, and ends exactly once. */
+/** Runs a session after its hello: routes frames, watches that the other side is there, and ends exactly once. */
 export function startLiveSession(options: LiveSessionOptions): Session {
   const { framed, connection, opener, calls, clock } = options
   const { outgoing } = framed
@@ -45,7 +45,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
   let isDraining = false
   let onChange: (() => void) | undefined
   const flush = (): void => framed.flush()
-  /** What the other side asked before it heard our goodbye is still on its way until we hear its own. */
+  /** Requests that the other side sent before it heard our goodbye are still on their way until we hear its own. */
   const isIdle = (): boolean =>
     heardGoodbye && inbound.isIdle && outbound.isIdle && streams.isIdle && events.isIdle
   const noticeIdle = (): void => {
@@ -102,7 +102,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
       finish({ reason: 'silent' }, new SpacedockError('offline', 'The other device fell silent.')),
   })
 
-  /** Ends all that is under way, on this side. */
+  /** Ends everything under way on this side. */
   function callOff(cause: Error): void {
     // Requests see one code whatever ended the session; the cause says which.
     const interrupted = new SpacedockError(
@@ -121,7 +121,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     if (phase === 'ended') return
     phase = 'ended'
     liveness.stop()
-    // First, so that whoever tries again when what it waits for fails is not given this session once more.
+    // The session ends first, so that a caller whose request fails and who tries again is not given it once more.
     ended.resolve(end)
     callOff(error)
     framed.abort(error)
@@ -227,7 +227,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
         await framed.close(deadline.signal)
         await untilAborted(ended.promise, deadline.signal)
       } catch {
-        // Said goodbye, waited: what follows is the same either way.
+        // The goodbye is said and waited for: both outcomes go on alike.
       } finally {
         deadline.stop()
       }
@@ -240,14 +240,14 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     if (phase === 'ended') return
     phase = 'closing'
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')
-    // Nothing that it sends is heard any more, and nothing is sent to it but this.
+    // Frames from the other side are ignored from here on, and only the farewell is sent.
     framed.receive(() => {})
     callOff(revoked)
     outgoing.clear()
     outgoing.pushControl({ type: 'revoked', more: false, channel: 0, payload: farewell })
     flush()
     const deadline = startDeadline(farewellTimeoutMs, closeTimedOut, { clock })
-    // It hangs up as soon as it has heard it.
+    // The other side hangs up as soon as it has heard the farewell.
     await untilAborted(ended.promise, deadline.signal).catch(() => {})
     deadline.stop()
     finish({ reason: 'aborted', cause: revoked }, revoked)
@@ -321,7 +321,7 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     close,
     forsake() {
       const before = forsaken
-      // It may answer again, and be used again, for what begins then.
+      // The session may answer again: calls that begin then get a new signal.
       forsaken = new AbortController()
       before.abort(givenUp())
     },

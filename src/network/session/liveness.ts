@@ -3,26 +3,25 @@ export interface LivenessOptions {
   clock: Clock
   /** Sends something that the other side answers at once. */
   ping: () => void
-  /** How long an answer takes over this connection, in milliseconds; undefined while none has come. */
+  /** Smoothed round trip of this connection, in milliseconds; undefined before the first answer. */
   roundTripMs?: () => number | undefined
-  /** An answer is overdue, or something was heard again after all. */
+  /** Called when an answer is overdue, or something was heard again after all. */
   onDoubt?: (isDoubtful: boolean) => void
   /** Called once when the other side has been silent for too long. */
   onSilent: () => void
 }
 
 /**
- * Notices a peer that is gone without a word: pings when nothing came for three seconds, doubts it when the answer takes
- * much longer than answers do, gives up six seconds after the ping. It
- * also pings when nothing was sent for three seconds, so that a side that only receives stays audible to a sender whose
- * own pings wait behind what it is sending.
+ * Detects a silent peer: pings when nothing came for three seconds, doubts it when the answer takes much longer than answers do,
+ * gives up six seconds after the ping. It also pings when nothing was sent for three seconds, so that a side that only receives
+ * stays audible to a sender whose own pings wait behind what it is sending.
  */
 export class Liveness {
   readonly #options: LivenessOptions
   #receivedAt: number
   #sentAt: number
   #pingedAt: number | undefined
-  /** While a ping is unanswered: when its answer is overdue. */
+  /** Time at which the answer to the unanswered ping is overdue. */
   #doubtAt = 0
   #plannedAt = 0
   #graceGiven = false
@@ -40,7 +39,7 @@ export class Liveness {
     return this.#isDoubtful
   }
 
-  /** Asks now, without waiting for it to be quiet: there is reason to doubt that the other side is there. */
+  /** Pings now, since there is reason to doubt that the other side is there. */
   check(): void {
     if (this.#pingedAt !== undefined) return
     this.#pinged(this.#options.clock.monotonic())
@@ -87,7 +86,7 @@ export class Liveness {
     const { clock } = this.#options
     this.#cancelTimer()
     this.#plannedAt = atMs
-    // At least a little later, also when a timer came a moment too early.
+    // A delay of at least 1 ms, in case a timer fired a moment too early.
     this.#cancelTimer = clock.after(Math.max(1, atMs - clock.monotonic()), () => this.#check())
   }
 
@@ -123,5 +122,5 @@ const quietMs = 3_000
 const answerMs = 6_000
 const lateMs = 1_000
 const graceMs = 2_000
-/** Longer than it takes to repeat what was lost once or twice. */
+/** Shortest patience: longer than one or two retransmissions take. */
 const leastPatienceMs = 1_000

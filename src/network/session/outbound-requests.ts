@@ -17,13 +17,13 @@ export interface OutboundRequestsOptions {
   flush: () => void
   channels: ChannelNumbers
   clock: Clock
-  /** Called when nothing is under way any more. */
+  /** Called when no request is under way any more. */
   onIdle: () => void
 }
 
 export interface SessionRequestOptions {
   signal?: AbortSignal
-  /** @default 30_000 */
+  /** Timeout of the answer. @default 30_000 */
   timeoutMs?: number
 }
 
@@ -32,20 +32,20 @@ interface Pending {
   body: Uint8Array
   answer: BoundedBuffer
   deadline: Deadline
-  /** Gives its place to another request, once it has one. */
+  /** Releases its slot, once it has one. */
   release: () => void
   resolve: (value: unknown) => void
   reject: (error: Error) => void
 }
 
-/** The requests that this side made. As many as the other side accepts are under way; the rest wait their turn. */
+/** Requests of this side. As many as the other side accepts are under way; the rest wait their turn. */
 export class OutboundRequests {
   readonly #options: OutboundRequestsOptions
-  /** By name: the names take turns. */
+  /** Waiting requests by name: the names take turns. */
   readonly #waiting = new Map<string, Set<Pending>>()
   readonly #slots = new RequestSlots()
   readonly #channels = new Map<number, Pending>()
-  /** Of requests without an answer yet. */
+  /** Bytes of requests without an answer yet. */
   readonly #bytesInFlight = { application: 0, system: 0 }
 
   constructor(options: OutboundRequestsOptions) {
@@ -56,7 +56,7 @@ export class OutboundRequests {
     return this.#channels.size === 0 && this.#waiting.size === 0
   }
 
-  /** Rejects with what the other side says, `too-large`, `timed-out`, `interrupted`, or the signal's reason. */
+  /** Sends a request. Rejects with the other side's error, `too-large`, `timed-out`, `interrupted`, or the signal's reason. */
   async request(
     { name, version, value }: Call,
     { signal, timeoutMs = requestTimeoutMs }: SessionRequestOptions = {},
@@ -85,7 +85,7 @@ export class OutboundRequests {
     })
   }
 
-  /** A `response` frame. One for a request that was called off is ignored: the two may have crossed. */
+  /** Handles a `response` frame. One for a cancelled request is ignored: the two may have crossed. */
   receiveResponse({ channel, payload, more }: Frame): void {
     const pending = this.#channels.get(channel)
     if (pending === undefined) return
@@ -107,7 +107,7 @@ export class OutboundRequests {
     }
   }
 
-  /** An `error` frame. */
+  /** Handles an `error` frame. */
   receiveError({ channel, payload }: Frame): void {
     const pending = this.#channels.get(channel)
     if (pending === undefined) return
@@ -115,7 +115,7 @@ export class OutboundRequests {
     pending.reject(decodeRemoteError(payload))
   }
 
-  /** The session is over. */
+  /** Rejects all requests when the session is over. */
   rejectAll(reason: Error): void {
     const all = [...this.#channels.values(), ...[...this.#waiting.values()].flatMap((line) => [...line])]
     this.#channels.clear()
@@ -127,7 +127,7 @@ export class OutboundRequests {
   }
 
   #startWaiting(): void {
-    // A Map goes on to what is put back at its end: each name starts one, until none can.
+    // Iteration of a Map reaches entries put back at its end: each name starts one request, until none can.
     for (const [name, line] of this.#waiting) {
       const pending = this.#nextOf(name, line)
       const release = pending && this.#slots.take(name)
@@ -144,7 +144,7 @@ export class OutboundRequests {
     this.#options.flush()
   }
 
-  /** The first that is not too large for what is under way. */
+  /** Returns the first waiting request that fits beside those under way. */
   #nextOf(name: string, line: ReadonlySet<Pending>): Pending | undefined {
     const requestClass = classOf(name)
     const isFull = this.#bytesInFlight[requestClass] >= maxBytesInFlight[requestClass]
@@ -182,7 +182,8 @@ export class OutboundRequests {
 }
 
 const requestTimeoutMs = 30_000
-// Together well below what the other side buffers: 8 MiB of large requests, and small ones that need not wait for them. Of
+// Limits well below what the other side buffers: 8 MiB of large requests, and small ones that need not wait for them. The
+// system's own have room beside that for one large request, that of the messages.
 // the system's own, which have room beside that, one large one is under way: that of the messages.
 const maxBytesInFlight = { application: 8 * 1024 * 1024, system: 1024 * 1024 }
 const alwaysFitsBytes = 16 * 1024

@@ -1,27 +1,27 @@
 import type { Frame } from './frames.ts'
 import { maxPayloadBytes } from './frames.ts'
 
-/** One message before it is cut into frames; `open` and `event` always fit one. */
+/** Message before it is cut into frames; `open` and `event` always fit one. */
 export interface OutgoingMessage {
   type: 'request' | 'response' | 'open' | 'event'
-  /** 0 for events. */
+  /** Channel; 0 for events. */
   channel: number
   body: Uint8Array
   /** Called when its last frame was taken. */
   onTaken?: () => void
 }
 
-/** The writing side of a byte stream. */
+/** Sending half of a byte stream. */
 export interface OutgoingStream {
   readonly channel: number
-  /** The next frame, whose payload is only valid until the turn ends, and whether another one could follow it. */
+  /** Returns the next frame, whose payload is only valid until the turn ends, and whether another one could follow it. */
   takeFrame(): { frame: Frame; isReady: boolean } | undefined
 }
 
 /**
- * Decides what goes out next. Control frames and credits go first; messages that fit one frame keep their order among
- * themselves; larger ones and byte streams take turns, a frame each, and let at least as many bytes of small ones pass
- * between two turns. Only a few large messages are under way at a time, so that the receiver never holds parts of many.
+ * Schedules outgoing frames. Control frames and credits go first; messages that fit one frame keep their order among themselves;
+ * larger ones and byte streams take turns, a frame each, and let at least as many bytes of small ones pass between two turns.
+ * Only a few large messages are under way at a time, so that the receiver never holds parts of many.
  */
 export class OutgoingQueue {
   readonly #control: Frame[] = []
@@ -29,7 +29,7 @@ export class OutgoingQueue {
   readonly #small = new Map<number, OutgoingMessage>()
   readonly #large = new Map<number, { message: OutgoingMessage; sentBytes: number }>()
   readonly #waiting = new Map<number, OutgoingMessage>()
-  /** Those that have something to send and may. */
+  /** Streams that have something to send, and credit. */
   readonly #streams = new Map<number, OutgoingStream>()
   #isStreamsTurn = false
   #smallAllowanceBytes = maxPayloadBytes
@@ -51,7 +51,7 @@ export class OutgoingQueue {
     return this.#control.length
   }
 
-  /** Of messages; control frames are few and tiny, and streams hold what they have to send themselves. */
+  /** Bytes of queued messages; control frames are few and tiny, and streams hold their unsent bytes themselves. */
   get queuedBytes(): number {
     return this.#queuedBytes
   }
@@ -60,7 +60,7 @@ export class OutgoingQueue {
     this.#control.push(frame)
   }
 
-  /** Credit for a byte stream, or with channel 0 for events; what has not left yet is added up. */
+  /** Queues credit for a byte stream, or with channel 0 for events; unsent credit is added up. */
   pushCredit(channel: number, bytes: number): void {
     this.#credits.set(channel, (this.#credits.get(channel) ?? 0) + bytes)
   }
@@ -75,12 +75,12 @@ export class OutgoingQueue {
     }
   }
 
-  /** The stream has something to send and may; it is asked until it says that it is not ready any more. */
+  /** Adds a stream that has something to send, and credit; it is asked for frames until it is not ready any more. */
   pushStream(stream: OutgoingStream): void {
     this.#streams.set(stream.channel, stream)
   }
 
-  /** Forgets what of a message, or for a byte stream, was not taken yet. */
+  /** Drops the frames of a message or a byte stream that were not taken yet. */
   drop(channel: number): void {
     const small = this.#small.get(channel)
     const large = this.#large.get(channel)
@@ -96,7 +96,7 @@ export class OutgoingQueue {
     this.#admitWaiting()
   }
 
-  /** Forgets everything that was not taken yet. */
+  /** Drops all frames that were not taken yet. */
   clear(): void {
     for (const part of [this.#small, this.#large, this.#waiting, this.#streams, this.#credits]) part.clear()
     this.#control.length = 0
@@ -104,8 +104,8 @@ export class OutgoingQueue {
   }
 
   /**
-   * The next frames: all control frames and credits, then others until `budgetBytes` of payload are reached, and of them large
-   * messages and byte streams until `bulkBytes` are.
+   * Takes the next frames: all control frames and credits, then others until `budgetBytes` of payload are reached, and of them
+   * large messages and byte streams until `bulkBytes` are.
    */
   take(budgetBytes: number, bulkBytes = Number.POSITIVE_INFINITY): Frame[] {
     this.#bulkLeftBytes = bulkBytes
@@ -145,7 +145,7 @@ export class OutgoingQueue {
     const { message, sentBytes } = large
     this.#large.delete(message.channel)
     const frame = this.#takeFrom(message, sentBytes)
-    // Back to the end of the line.
+    // A message with more frames goes back to the end of the line.
     if (frame.more)
       this.#large.set(message.channel, { message, sentBytes: sentBytes + frame.payload.byteLength })
     else this.#admitWaiting()
@@ -186,5 +186,5 @@ function creditFrame(channel: number, bytes: number): Frame {
 }
 
 const maxLargeAtOnce = 8
-// Keeps a flood of empty messages from counting as nothing.
+// Cost added to each frame, so that a flood of empty messages does not count as nothing.
 const perFrameCostBytes = 64

@@ -2,23 +2,23 @@ import type { Connection } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { encodeJson } from '../json-text.ts'
 
-/** What a relay lets pass over one connection. Relays of others end it when that is used up. */
+/** Limits of one relayed connection. Public relays end it when they are used up. */
 export interface PathBudget {
   /** Largest request, event or message, in bytes of JSON. */
   readonly messageBytes: number
-  /** What may be sent at this moment; less than `messageBytes` when little is left. */
+  /** Bytes that may be sent now; less than `messageBytes` when little is left. */
   readonly roomBytes: number
-  /** It is time for another connection. */
+  /** Whether it is time for another connection. */
   readonly isRunningOut: boolean
 }
 
-/** Null for a connection without limits. Both directions count together, since libp2p counts them so. */
+/** Returns null for a connection without limits. Both directions count together, since libp2p counts them so. */
 export function pathBudget({ limits }: Pick<Connection, 'limits'>): PathBudget | null {
   if (limits === undefined) return null
   const leftBytes = (): number => (limits.bytes === undefined ? Infinity : Number(limits.bytes))
   const leftSeconds = (): number => limits.seconds ?? Infinity
   const [firstBytes, firstSeconds] = [leftBytes(), leftSeconds()]
-  // What is left when the next connection is asked for still holds one message and its reserve.
+  // The bytes left when the next connection is asked for still hold one message and its reserve.
   const messageBytes = Math.floor(firstBytes / 4)
   const reserveBytes = firstBytes / 16
   return {
@@ -36,7 +36,7 @@ export function pathBudget({ limits }: Pick<Connection, 'limits'>): PathBudget |
   }
 }
 
-/** Throws `too-large`. */
+/** Throws `too-large` when the value exceeds the budget. */
 export function requireFitting(budget: PathBudget | null, value: unknown): void {
   if (budget === null || budget.messageBytes === Infinity) return
   const { byteLength } = encodeJson(value)

@@ -6,14 +6,14 @@ import type { Frame } from './frames.ts'
 import type { Clock } from '../../api.ts'
 export interface PingOptions {
   signal?: AbortSignal
-  /** @default 10_000 */
+  /** Timeout of the answer. @default 10_000 */
   timeoutMs?: number
 }
 
 export interface PingsOptions {
   framed: FramedStream
   clock: Clock
-  /** Called at every answer with how long one takes, smoothed. */
+  /** Called at every answer with the smoothed round trip. */
   onRoundTrip?: ((roundTripMs: number) => void) | undefined
 }
 
@@ -24,17 +24,17 @@ interface PendingPing {
   reject: (error: Error) => void
 }
 
-/** Round trips over a session. A ping carries eight bytes, which the pong repeats. */
+/** Measures round trips over a session. A ping carries eight bytes, which the pong repeats. */
 export class Pings {
   readonly #framed: FramedStream
   readonly #clock: Clock
   readonly #pending = new Map<bigint, PendingPing>()
   readonly #onRoundTrip: (roundTripMs: number) => void
   #lastId = 0n
-  /** Nobody waits for its answer; one is enough. */
+  /** Keepalive ping whose answer nobody awaits; one at a time is enough. */
   #keepalive: { id: bigint; sentAt: number } | undefined
   #smoothedMs: number | undefined
-  /** Pings that follow what fills the window; their answers come in order. */
+  /** Pings that mark the bytes in flight; their answers come in order. */
   readonly #marks = new Set<bigint>()
 
   constructor({ framed, clock, onRoundTrip = () => {} }: PingsOptions) {
@@ -43,12 +43,12 @@ export class Pings {
     this.#onRoundTrip = onRoundTrip
   }
 
-  /** How long one takes, smoothed; undefined while none was answered. */
+  /** Smoothed round trip in milliseconds; undefined before the first answer. */
   get roundTripMs(): number | undefined {
     return this.#smoothedMs
   }
 
-  /** Milliseconds until the answer. */
+  /** Pings; resolves with the milliseconds until the answer. */
   ping({ signal, timeoutMs = pingTimeoutMs }: PingOptions = {}): Promise<number> {
     const id = ++this.#lastId
     return new Promise<number>((resolve, reject) => {
@@ -70,7 +70,7 @@ export class Pings {
     this.#send(this.#keepalive.id)
   }
 
-  /** Called when something has left: from time to time a ping follows it. */
+  /** Called when bytes have left: from time to time a mark follows them. */
   sent(): void {
     const { congestionWindow } = this.#framed
     if (!congestionWindow.wantsMark) return
@@ -90,7 +90,7 @@ export class Pings {
     if (this.#marks.delete(id)) {
       this.#framed.congestionWindow.markAnswered(this.#clock.monotonic())
       this.#framed.flush()
-      // The window may be a smaller one now, and what is on its way have no mark behind it.
+      // The window may have shrunk, and the bytes in flight may have no mark behind them.
       this.sent()
       return
     }
@@ -106,16 +106,16 @@ export class Pings {
     pending?.resolve(roundTripMs)
   }
 
-  /** As TCP does it (RFC 6298, 2). */
+  /** Smooths round trips as TCP does (RFC 6298, 2). */
   #measured(roundTripMs: number): void {
-    // An answer that lay there while this machine slept says nothing about the way.
+    // An answer that lay in the socket while this machine slept says nothing about the path.
     if (roundTripMs > pingTimeoutMs) return
     const before = this.#smoothedMs
     this.#smoothedMs = before === undefined ? roundTripMs : before + (roundTripMs - before) / 8
     this.#onRoundTrip(this.#smoothedMs)
   }
 
-  /** The session is over. */
+  /** Rejects all pings when the session is over. */
   rejectAll(reason: Error): void {
     for (const { deadline, reject } of this.#pending.values()) {
       deadline.stop()

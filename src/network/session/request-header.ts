@@ -6,10 +6,10 @@ export const maxMessageBytes = 1024 * 1024
 /** Cap on the JSON text of an event, and of the request that opens a stream: it fits one frame, with its header. */
 export const maxSingleFrameTextBytes = 65_000
 
-/** Lower case letters, digits and dashes, a letter first, at most 64. */
+/** Pattern of names: lower case letters, digits and dashes, a letter first, at most 64. */
 export const protocolNamePattern = /^[a-z][a-z0-9-]{0,63}$/
 
-/** What the system itself says: messages, topics, publications, versions. No application may have such a name. */
+/** Whether a protocol is the system's own: messages, topics, publications, versions. No application may have such a name. */
 export function isSystemProtocol(name: string): boolean {
   return name.startsWith('spacedock-')
 }
@@ -18,7 +18,7 @@ export function isProtocolVersion(version: unknown): version is number {
   return Number.isInteger(version) && Number(version) >= 1 && Number(version) <= 0xffff_ffff
 }
 
-/** What a request starts with, before its JSON text: 1 byte length of the name, the name, 4 bytes version. */
+/** Encodes the start of a request, then its JSON text: 1 byte length of the name, the name, 4 bytes version. */
 export function encodeRequest(name: string, version: number, body: Uint8Array): Uint8Array {
   const nameBytes = new TextEncoder().encode(name)
   const bytes = new Uint8Array(1 + nameBytes.byteLength + 4 + body.byteLength)
@@ -32,11 +32,11 @@ export function encodeRequest(name: string, version: number, body: Uint8Array): 
 export interface RequestHeader {
   name: string
   version: number
-  /** What follows it. */
+  /** Bytes after the header. */
   rest: Uint8Array
 }
 
-/** Throws `invalid-message`; the header is always whole in the first frame. */
+/** Decodes the header, which is always whole in the first frame. Throws `invalid-message`. */
 export function decodeRequestHeader(payload: Uint8Array): RequestHeader {
   const nameLength = payload[0] ?? 0
   const headerLength = 1 + nameLength + 4

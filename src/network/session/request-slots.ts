@@ -3,19 +3,19 @@ import { isSystemProtocol } from './request-header.ts'
 /** Requests of the system itself never wait for those of applications. */
 export type RequestClass = 'application' | 'system'
 
-/** At the same time, for each session and each side. */
+/** Limit of concurrent requests, for each session and each side. */
 export const maxInFlight: Readonly<Record<RequestClass, number>> = { application: 256, system: 16 }
 
 export function classOf(name: string): RequestClass {
   return isSystemProtocol(name) ? 'system' : 'application'
 }
 
-/** The places for requests under way. One name gets half of those of its class at most, so that it cannot keep out all others. */
+/** Slots of the requests under way. One name gets half of those of its class at most, so that it cannot keep out all others. */
 export class RequestSlots {
   readonly #ofClass = { application: 0, system: 0 }
   readonly #ofName = new Map<string, number>()
 
-  /** Gives the place back when what is returned is called, however often; undefined when there is none. */
+  /** Takes a slot; the function returned releases it, however often it is called. Undefined when none is free. */
   take(name: string): (() => void) | undefined {
     const requestClass = classOf(name)
     const most = maxInFlight[requestClass]

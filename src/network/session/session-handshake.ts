@@ -17,7 +17,7 @@ import { libp2pPeer } from '../../peer-id.ts'
 export interface HandshakeOptions {
   localPeer: PeerId
   remotePeer: PeerId
-  /** 16 random bytes made once at process start. */
+  /** Instance: 16 random bytes made once at process start. */
   instance: Uint8Array
   trust: SessionTrust
   random?: (length: number) => Uint8Array
@@ -25,7 +25,7 @@ export interface HandshakeOptions {
 }
 
 /**
- * The hello from the side that opened the stream; resolves to the other side's instance. Rejects with `not-paired` only
+ * Performs the hello of the side that opened the stream; resolves to the other side's instance. Rejects with `not-paired` only
  * when the device that was dialled says that it does not know this one, or proves that it has revoked it.
  */
 export async function greetAsDialer(framed: FramedStream, options: HandshakeOptions): Promise<Uint8Array> {
@@ -39,7 +39,7 @@ export async function greetAsDialer(framed: FramedStream, options: HandshakeOpti
   const answer = await framed.nextFrame(signal)
   if (answer.type === 'unknownDevice' || answer.type === 'revoked') {
     const isRevoked = answer.type === 'revoked' && options.trust.revokedBy(remotePeer, answer.payload)
-    // What fits no key that we hold says no more than that ours is not known there.
+    // A farewell that fits none of our keys says no more than that ours are unknown there.
     if (!isRevoked) options.trust.disowned(remotePeer, keys)
     throw refused(isRevoked, keys, options.trust.keysOf(remotePeer))
   }
@@ -62,7 +62,7 @@ function refused(isRevoked: boolean, offered: readonly PairKey[], now: readonly 
   return new SpacedockError('not-paired', why, { hint: 'Pair the two devices again.' })
 }
 
-/** The hello from the side that accepted the stream; resolves to the other side's instance. */
+/** Performs the hello of the side that accepted the stream; resolves to the other side's instance. */
 export async function greetAsListener(framed: FramedStream, options: HandshakeOptions): Promise<Uint8Array> {
   const { localPeer, remotePeer, signal, random = randomBytes } = options
   const peers: HelloPeers = { dialer: idBytes(remotePeer), listener: idBytes(localPeer) }
@@ -93,7 +93,7 @@ export async function greetAsListener(framed: FramedStream, options: HandshakeOp
   return dialer.instance
 }
 
-/** A hello that this side cannot read: both sides tell what they speak. What the dialer does not tell, its hello shows. */
+/** Exchanges versions after a hello that this side cannot read. If the dialer tells none, its hello shows one. */
 async function askVersions(
   framed: FramedStream,
   dialerHello: Uint8Array,
@@ -127,7 +127,7 @@ export async function refuseDevice(
   const deadline = startDeadline(refusalMs, refusalTimedOut, { clock })
   const { signal } = deadline
   try {
-    // What it sends piles up in libp2p until the stream is gone.
+    // Inbound bytes pile up in libp2p until the stream is gone.
     stream.maxReadBufferLength = maxUnreadBytes
     const closed = new Promise<void>((resolve) => {
       stream.addEventListener('close', () => resolve(), { once: true })

@@ -5,43 +5,43 @@ import { fields } from '../../pairing/fields.ts'
 import { sameMac } from '../../pairing/proofs.ts'
 
 /**
- * How two devices prove to each other that they hold the same pair key, in three frames:
+ * Mutual proof of two devices that they hold the same pair key, in three frames:
  *
  *     dialer   -> dialerHello    version, instance, nonce, ids of the keys it holds for this peer
  *     listener -> listenerHello  version, instance, nonce, proof
  *     dialer   -> dialerProof    proof
  *
- * A proof is an HMAC-SHA256, under a key expanded from the pair key, over the role of who proves, both peer ids (from
- * the authenticated connection, never from a message) and both hellos as they were sent. The role keeps a proof from
- * being echoed, the nonces from being replayed, the hellos from being altered.
+ * A proof is an HMAC-SHA256, under a key expanded from the pair key, over the prover's role, both peer ids (from the
+ * authenticated connection, never from a message) and both hellos as they were sent. The role keeps a proof from being echoed,
+ * the nonces from being replayed, the hellos from being altered.
  *
- * A side holds up to two keys for a peer, newest first: the one of a pairing that is not finished, and a settled one. A
- * key id is a MAC over the dialer's nonce, so it says which key is meant to nobody who lacks the key, and never repeats.
- * Pure: nonces and instance ids are passed in.
+ * A side holds up to two keys for a peer, newest first: the one of a pairing that is not finished, and a settled one. A key id is
+ * a MAC over the dialer's nonce, so it says which key is meant to nobody who lacks the key, and never repeats. Pure: nonces and
+ * instance ids are passed in.
  */
 
 export interface PairKey {
   /** 32 bytes. */
   key: Uint8Array
-  /** Whether the pairing it comes from was finished. */
+  /** Slot of the key: whether the pairing it comes from was finished. */
   slot: 'provisional' | 'settled'
 }
 
 export interface HelloPeers {
-  /** The multihash bytes of the peer id that opened the stream. */
+  /** Peer id of the side that opened the stream, as multihash bytes. */
   dialer: Uint8Array
   listener: Uint8Array
 }
 
 export interface HelloSecrets {
-  /** 16 random bytes made once at process start: a new one says that the device was restarted. */
+  /** Instance: 16 random bytes made once at process start, so a new one shows a restart. */
   instance: Uint8Array
   /** 32 fresh random bytes. */
   nonce: Uint8Array
 }
 
 export const helloVersion = 1
-/** What is told to a device that speaks another one, the newest first. */
+/** Versions told to a device that speaks another one, the newest first. */
 export const helloVersions: readonly number[] = [helloVersion]
 export const instanceBytes = 16
 export const nonceBytes = 32
@@ -66,12 +66,12 @@ export interface DialerHello {
   keyIds: Uint8Array[]
 }
 
-/** Of any hello: whatever a version may change, its first byte stays. */
+/** Reads the version of any hello: the first byte stays, whatever a version may change. */
 export function versionOf(hello: Uint8Array): number {
   return hello[0] ?? 0
 }
 
-/** Null for anything that is not a hello of this version. */
+/** Decodes a hello; null when it is not one of this version. */
 export function decodeDialerHello(payload: Uint8Array): DialerHello | null {
   const count = (payload.byteLength - openingBytes) / keyIdBytes
   if (payload[0] !== helloVersion || !Number.isInteger(count) || count < 1 || count > maxKeys) return null
@@ -81,7 +81,7 @@ export function decodeDialerHello(payload: Uint8Array): DialerHello | null {
   return { ...decodeOpening(payload), keyIds }
 }
 
-/** The newest of our keys that the dialer also holds. */
+/** Returns the newest of our keys that the dialer also holds. */
 export function chooseKey(
   peers: HelloPeers,
   hello: DialerHello,
@@ -103,7 +103,7 @@ export function encodeListenerHello(
   return join([opening, prove('listener', key, peers, dialerHello, opening)])
 }
 
-/** The instance and the key under which the listener's proof holds; null when none, or the frame is not a hello. */
+/** Returns the instance and the key under which the listener's proof holds; null when none does, or the frame is not a hello. */
 export function verifyListenerHello(
   peers: HelloPeers,
   dialerHello: Uint8Array,

@@ -12,7 +12,7 @@ import { systemClock } from '../../clock.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { peerIdOf } from '../../peer-id.ts'
 
-/** Of the frames; that of the hello is said in it. */
+/** Version of the frames; the hello carries its own. */
 export const sessionVersion = 1
 export const sessionProtocol = `/spacedock/session/${sessionVersion}.0.0`
 
@@ -20,20 +20,20 @@ export type { Session, SessionEnd } from './session-contract.ts'
 
 export interface SessionOptions {
   localPeer: PeerId
-  /** 16 random bytes made once at process start. */
+  /** Instance: 16 random bytes made once at process start. */
   instance: Uint8Array
   trust: SessionTrust
-  /** Answers what the other side calls for. */
+  /** Handler of the other side's calls. */
   calls: CallHandler
-  /** Told of all bytes that pass. */
+  /** Called with the number of all bytes that pass. */
   countBytes?: CountBytes
-  /** 32 random bytes when asked for 32. @default node:crypto */
+  /** Source of randomness: 32 bytes when asked for 32. @default node:crypto */
   random?: (length: number) => Uint8Array
-  /** Called at every answer to a ping with how long one takes over this connection, in milliseconds, smoothed. */
+  /** Called at every answer to a ping with the smoothed round trip of this connection, in milliseconds. */
   onRoundTrip?: (connection: Connection, roundTripMs: number) => void
   clock?: Clock
   log?: Log
-  /** Calls off the opening; has no effect on the session once it is open. */
+  /** Aborts the opening; has no effect on the session once it is open. */
   signal?: AbortSignal
 }
 
@@ -44,7 +44,7 @@ export interface SessionOptions {
 export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
   const deadline = startDeadline(helloTimeoutMs, timedOut, options)
   try {
-    // runOnLimitedConnection: relayed connections carry sessions too.
+    // Relayed connections carry sessions too, hence runOnLimitedConnection.
     const stream = await connection.newStream(sessionProtocol, {
       runOnLimitedConnection: true,
       signal: deadline.signal,
@@ -59,7 +59,7 @@ export async function openSession(connection: Connection, options: SessionOption
   }
 }
 
-/** The other end of `openSession`; the caller has checked that the peer is paired. */
+/** Accepts the other side's `openSession`; the caller has checked that the peer is paired. */
 export async function acceptSession(
   stream: Stream,
   connection: Connection,

@@ -5,11 +5,11 @@ import type { Clock } from '../../api.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 export interface AttemptScheduleOptions {
   clock: Clock
-  /** In [0, 1). */
+  /** Returns a random number in [0, 1). */
   random: () => number
   /**
-   * One try at a device; never rejects, says whether there has to be another. `dialSignal` aborts when dialling should
-   * start over or make place for others, `signal` when the attempt is not wanted any more.
+   * Tries a device once; never rejects, resolves with whether there has to be another try. `dialSignal` aborts when dialling
+   * should start over or make room for others, `signal` when the attempt is not wanted any more.
    */
   attempt: (peerId: PeerId, signals: AttemptSignals) => Promise<'retry' | 'enough'>
 }
@@ -22,7 +22,7 @@ export interface AttemptSignals {
 interface Due {
   kind: 'due'
   atMs: number
-  /** There is reason to believe that the device is there. */
+  /** Whether there is reason to believe that the device is there. */
   urgent: boolean
 }
 
@@ -30,7 +30,7 @@ interface Running {
   kind: 'running'
   urgent: boolean
   startedAtMs: number
-  /** What it has to be followed by. */
+  /** Kind of attempt that has to follow. */
   again: 'no' | 'routine' | 'urgent'
   whole: AbortController
   dial: AbortController
@@ -40,15 +40,15 @@ interface Running {
 interface Entry {
   peerId: PeerId
   backoff: Backoff
-  /** How long its dial may take while others wait for the place. */
+  /** Time that its dial may take while others wait for the slot. */
   patienceMs: number
   plan: { kind: 'idle' } | Due | Running
 }
 
 /**
- * Decides which device is tried when: one timer, a bounded number of attempts at once and a bounded number of repetitions a
+ * Decides which device is tried when: one timer, a bounded number of concurrent attempts and a bounded number of retries a
  * minute, however many devices there are and however few of them answer. Devices known to be there come first, then those that
- * were tried in vain least often, then those that have waited for longest; who does not answer gives up the place to them.
+ * failed least often, then those that have waited longest; one that does not answer gives up its slot to them.
  */
 export class AttemptSchedule {
   readonly #options: AttemptScheduleOptions
@@ -62,30 +62,30 @@ export class AttemptSchedule {
     this.#options = options
   }
 
-  /** In this order, as soon as there are places: their waiting times are over, and dials under way start over. */
+  /** Tries these devices in order, as slots are free: their waiting times are over, and dials under way start over. */
   restart(peerIds: readonly PeerId[]): void {
     for (const peerId of peerIds) this.#advance(this.#entry(peerId), 'routine')
     this.#startDue()
   }
 
-  /** At once and before others: its waiting time is over. A dial that began without this knowledge starts over. */
+  /** Tries a device at once and before others: its waiting time is over. A dial that began without this knowledge starts over. */
   hurry(peerId: PeerId): void {
     this.#advance(this.#entry(peerId), 'urgent')
     this.#startDue()
   }
 
-  /** After a failure: later every time. Nothing when it is planned already. */
+  /** Plans a retry after a failure, later every time; none when one is planned already. */
   retry(peerId: PeerId): void {
     this.#planRetry(this.#entry(peerId))
     this.#startDue()
   }
 
-  /** It has shown to be well: the next waiting time is a short one. */
+  /** Resets the waiting times of a device that has proved stable. */
   forgive(peerId: PeerId): void {
     this.#entry(peerId).backoff.reset()
   }
 
-  /** No attempt is wanted for now; one that runs is left to finish. */
+  /** Cancels the planned attempt; one that runs is left to finish. */
   pause(peerId: PeerId): void {
     const entry = this.#entry(peerId)
     entry.patienceMs = firstPatienceMs
@@ -93,7 +93,7 @@ export class AttemptSchedule {
     else entry.plan = { kind: 'idle' }
   }
 
-  /** Ends the attempt that runs; resolves when it has ended. */
+  /** Ends the running attempt; resolves when it has ended. */
   async forget(peerId: PeerId, reason: Error): Promise<void> {
     const entry = this.#entries.get(peerId)
     this.#entries.delete(peerId)
@@ -172,7 +172,7 @@ export class AttemptSchedule {
     }
   }
 
-  /** Somebody waits: dials that have had their time are called off. When the next one will have had it. */
+  /** Aborts dials that have used up their time while others wait. Returns when the next one will have. */
   #makePlace(now: number): number {
     let nextMs = Number.POSITIVE_INFINITY
     for (const { entry, plan } of this.#running) {
@@ -228,12 +228,12 @@ function rank({ entry, plan }: { entry: Entry; plan: Due }): number {
   return plan.urgent ? -1 : Math.min(entry.backoff.failures, manyFailures)
 }
 
-/** At the same time. Neither the urgent ones nor the others ever take all the places. */
+/** Limit of concurrent attempts. Neither the urgent ones nor the others ever take all the slots. */
 const maxAttempts = 16
 const maxOfAKind = 12
-/** Longer than it takes to begin with all addresses of most devices (`address-race.ts`); twice as long the next time. */
+/** Patience of a first dial: time to begin with all addresses of most devices (`address-race.ts`); doubled each time. */
 const firstPatienceMs = 3_000
 const longestPatienceMs = 24_000
-/** With fewer than a hundred devices, their waiting times alone keep below it. */
+/** Rate of retries, which fewer than a hundred devices never reach: their waiting times alone keep below it. */
 const repetitionPace = { everyMs: 250, inARow: 50 }
 const manyFailures = 8

@@ -1,4 +1,4 @@
-/** Which of the sessions with one device new work goes to. Pure. */
+/** Choice of the session with one device that new work goes to. Pure. */
 
 export interface Candidate {
   isLeaving: boolean
@@ -7,8 +7,8 @@ export interface Candidate {
 }
 
 /**
- * The newest, because whoever opened it had a reason; but one that answers before one that does not, and a direct one before a
- * relayed one. `candidates` are in the order in which they were opened. While none answers there is nothing to be gained by leaving
+ * Chooses the newest, because it was opened for a reason; but one that answers before one that does not, and a direct one before
+ * a relayed one. `candidates` are in the order in which they were opened. While none answers, nothing is gained by leaving
  * `current`.
  */
 export function choose<Each extends Candidate>(

@@ -8,21 +8,21 @@ import type { Session } from '../session/session.ts'
 import type { Clock } from '../../api.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 export interface AttemptMeans {
-  /** Where a device may be reached; empty when nothing is known. */
+  /** Addresses at which a device may be reached; empty when nothing is known. */
   addressesOf: (peerId: PeerId) => readonly Multiaddr[] | Promise<readonly Multiaddr[]>
-  /** May return a connection that is already open, unless it is to be a new one. */
+  /** Dials. May return a connection that is already open, unless it is to be a new one. */
   dial: (
     peerId: PeerId,
     addresses: readonly Multiaddr[],
     options: { signal: AbortSignal; anew: boolean },
   ) => Promise<Connection>
   openSession: (connection: Connection, options: { signal: AbortSignal }) => Promise<Session>
-  /** All open connections to a peer. */
+  /** Open connections to a peer. */
   connectionsTo: (peerId: PeerId) => readonly Connection[]
 }
 
 /**
- * One try to reach a device: dials it and opens a session. Undefined when the session was not needed any more once the
+ * Tries once to reach a device: dials it and opens a session. Undefined when the session was not needed any more once the
  * connection was up. Rejects with a SpacedockError whose message tells a person why: `offline`, `no-network`, `timed-out`,
  * `cancelled` when the dial is to start over, or what `openSession` rejects with.
  */

@@ -18,23 +18,23 @@ import { peerIdOf } from '../../peer-id.ts'
 
 export interface ConnectionSupervisorOptions extends AttemptMeans {
   localPeer: PeerId
-  /** The devices to keep connected, in the order in which they are tried. */
+  /** Devices to keep connected, in the order in which they are tried. */
   devices: () => readonly PeerId[]
-  /** Whether it is one of them. */
+  /** Whether the peer is one of these devices. */
   isDevice: (peerId: PeerId) => boolean
-  /** A session is in use: the device's first, or one that takes the place of another. */
+  /** Called when a session comes into use: the device's first, or one that replaces another. */
   onSession: (session: Session) => void
-  /** The device has no session any more. `failure` tells a person why; null when this side ended it, in order. */
+  /** Called when the device has no session any more. `failure` tells a person why; null when this side ended it, in order. */
   onSessionEnded: (peerId: PeerId, end: SessionEnd, failure: SpacedockError | null) => void
-  /** The message tells a person why. */
+  /** Called when an attempt has failed; the message tells a person why. */
   onAttemptFailed?: (peerId: PeerId, failure: SpacedockError) => void
-  /** The device says that it does not know this one, or has revoked it: it is not tried again before `connectNow`. */
+  /** Called when the device says that it does not know this one, or has revoked it: it is not tried again before `connectNow`. */
   onUnknownDevice: (peerId: PeerId, failure: SpacedockError) => void
-  /** The relay is about to end the connection, and no other came up. */
+  /** Called when the relay is about to end the connection, and no other came up. */
   onRenewalFailed?: (peerId: PeerId, error: unknown) => void
-  /** The machine slept: what else waits for something may look at once. */
+  /** Called when the machine has slept, so that other waiting parts may look at once. */
   onWake?: () => void
-  /** In [0, 1). @default Math.random */
+  /** Returns a random number in [0, 1). @default Math.random */
   random?: () => number
   clock?: Clock
 }
@@ -43,12 +43,12 @@ interface Kept {
   peerId: PeerId
   sessions: DeviceSessions
   renewal: PathRenewal
-  /** When the session in use became that. */
+  /** Time at which the session in use became that. */
   usedSinceMs: number
   needsPairing: boolean
 }
 
-/** Keeps every paired device connected, for ever, with one session each for whatever is new. */
+/** Keeps every paired device connected, for ever, with one session each for new work. */
 export class ConnectionSupervisor {
   readonly #options: ConnectionSupervisorOptions
   readonly #clock: Clock
@@ -68,7 +68,7 @@ export class ConnectionSupervisor {
     })
   }
 
-  /** Starts to connect to every device. */
+  /** Starts connecting to every device. */
   start(): void {
     if (this.#phase !== 'new') return
     this.#phase = 'running'
@@ -94,7 +94,7 @@ export class ConnectionSupervisor {
     return this.#kept.get(peerId)?.sessions.used
   }
 
-  /** The device was seen on the network: its waiting time is over. */
+  /** Ends the device's waiting time: it was seen on the network. */
   sighting(peerId: PeerId): void {
     const kept = this.#kept.get(peerId)
     if (this.#phase !== 'running' || kept === undefined) return
@@ -109,14 +109,14 @@ export class ConnectionSupervisor {
     if (this.#lacksSession(kept)) this.#attempts.hurry(peerId)
   }
 
-  /** Addresses came or went: everybody is tried anew, and the sessions must show that they are alive. */
+  /** Follows a change of addresses: every device is tried anew, and the sessions must show that they are alive. */
   networkChanged(): void {
     if (this.#phase !== 'running') return
     for (const { sessions } of this.#kept.values()) sessions.check()
     this.tryAnew()
   }
 
-  /** There is a new way to everybody: those without a session that answers are tried now, and dials under way start over. */
+  /** Tries devices without an answering session now, and starts their dials over: there is a new path to everybody. */
   tryAnew(): void {
     if (this.#phase !== 'running') return
     const missing = this.#options.devices().filter((peerId) => {
@@ -126,7 +126,7 @@ export class ConnectionSupervisor {
     this.#attempts.restart(missing)
   }
 
-  /** Takes in a session, whoever opened it. `refused`: it was ended, for want of trust. */
+  /** Admits a session, opened by either side. `refused`: it was ended, for want of trust. */
   admit(session: Session): 'kept' | 'refused' {
     if (this.#phase !== 'running' || !this.#options.isDevice(session.remotePeer)) {
       session.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
@@ -136,14 +136,14 @@ export class ConnectionSupervisor {
     return 'kept'
   }
 
-  /** The device came, and no session came of it, for a reason that a person must hear of. */
+  /** Reports that the device came, and no session came of it, for a reason that a person must hear of. */
   refused(peerId: PeerId, failure: SpacedockError): void {
     const kept = this.#kept.get(peerId)
     if (kept !== undefined && this.#isWanted(kept) && kept.sessions.used === undefined)
       this.#options.onAttemptFailed?.(peerId, failure)
   }
 
-  /** Opens a session over a better connection for whatever is new; the one before ends when what is under way on it has ended. */
+  /** Opens a session over a better connection for new work; the one before ends when what is under way on it has ended. */
   async moveTo(connection: Connection, { signal }: { signal: AbortSignal }): Promise<void> {
     const kept = this.#kept.get(peerIdOf(connection.remotePeer))
     if (kept === undefined || !this.#isWanted(kept)) return
@@ -153,12 +153,12 @@ export class ConnectionSupervisor {
   }
 
   /**
-   * Trust is withdrawn: when this resolves, nothing connects the two devices any more. `devices` and `keysOf` must not know
-   * the device by now, or what is half open could still come up. A device that is there is told first.
+   * Withdraws trust: when this resolves, nothing connects the two devices any more. `devices` and `keysOf` must not know the
+   * device by now, or a half-open session could still come up. A connected device is told first.
    */
   async drop(peerId: PeerId, farewell?: Uint8Array): Promise<void> {
     const key = peerId
-    // Whoever comes second must not hang up before it is told.
+    // A second call waits for the first, and must not hang up before the device is told.
     const dropping = this.#dropping.get(key) ?? this.#drop(peerId, farewell)
     this.#dropping.set(key, dropping)
     await dropping.finally(() => this.#dropping.delete(key))
@@ -200,7 +200,7 @@ export class ConnectionSupervisor {
     return kept
   }
 
-  /** Or has one that may be dead: another one would be of use. */
+  /** Whether a device has no session, or only one that may be dead, so that another would be of use. */
   #lacksSession({ sessions, needsPairing }: Kept): boolean {
     return !needsPairing && (sessions.used === undefined || sessions.used.isDoubtful)
   }
@@ -220,7 +220,7 @@ export class ConnectionSupervisor {
       () => undefined,
       (error: unknown) => dialFailure(error, 1),
     )
-    // Meanwhile it came by itself, or said that it has revoked this device: that is not to be covered by what failed here.
+    // The device came by itself meanwhile, or has revoked this one: a failure here must not hide that.
     if (!this.#isWanted(kept) || !this.#lacksSession(kept)) return 'enough'
     if (failure?.code === 'not-paired') {
       kept.needsPairing = true
@@ -228,7 +228,7 @@ export class ConnectionSupervisor {
       this.#options.onUnknownDevice(peerId, failure)
       return 'enough'
     }
-    // A dial that starts over has not failed, and one beside a session is not what the device is judged by.
+    // A dial that starts over has not failed, and one beside a session says nothing about the device.
     if (failure !== undefined && failure.code !== 'cancelled' && kept.sessions.used === undefined)
       this.#options.onAttemptFailed?.(peerId, failure)
     return 'retry'
@@ -236,7 +236,7 @@ export class ConnectionSupervisor {
 
   async #connect(kept: Kept, signals: AttemptSignals): Promise<void> {
     const isNeeded = (): boolean => this.#lacksSession(kept)
-    // The connections that are there carry sessions already, and are what is in doubt.
+    // Open connections carry sessions already, and those are in doubt.
     const anew = kept.sessions.all.length > 0
     const session = await attemptConnection(kept.peerId, signals, {
       ...this.#options,
@@ -270,12 +270,12 @@ export class ConnectionSupervisor {
     this.#options.onSessionEnded(kept.peerId, end, endFailure(end))
   }
 
-  /** Of two devices one says goodbye on sessions, and renews paths. */
+  /** Whether it is this device of the two that says goodbye on sessions, and renews paths. */
   #isChooser(peerId: PeerId): boolean {
     return this.#options.localPeer < peerId
   }
 
-  /** Over a relay once more; a direct way is looked for elsewhere. Never rejects. */
+  /** Renews a relayed connection; direct paths are searched for elsewhere. Never rejects. */
   async #renew(kept: Kept): Promise<void> {
     const { addressesOf, dial } = this.#options
     const deadline = startDeadline(renewalTimeoutMs, renewalTimedOut, { clock: this.#clock })
@@ -291,20 +291,20 @@ export class ConnectionSupervisor {
     }
   }
 
-  /** Another way is looked for while the session in use does not answer, and only as long. */
+  /** Looks for another path while, and only while, the session in use does not answer. */
   #doubtChanged(kept: Kept): void {
     if (!this.#isWanted(kept) || kept.sessions.used === undefined) return
     if (this.#lacksSession(kept)) this.#attempts.restart([kept.peerId])
     else this.#attempts.pause(kept.peerId)
   }
 
-  /** The ways to everybody may be others by now. */
+  /** Follows a wake-up: the paths to every device may have changed. */
   #wake(): void {
     this.networkChanged()
     this.#options.onWake?.()
   }
 
-  /** Waits for what is being ended, but not for ever. */
+  /** Waits for work to end, up to a limit. */
   async #within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
     const deadline = startDeadline(timeoutMs, stopTimedOut, { clock: this.#clock })
     await untilAborted(work, deadline.signal).catch(() => {})

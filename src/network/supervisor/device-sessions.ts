@@ -7,29 +7,29 @@ import { choose, type Candidate } from './choice.ts'
 
 export interface DeviceSessionsOptions {
   clock: Clock
-  /** Whether it is this device that says goodbye on all sessions but one; the other one follows. */
+  /** Whether this device says goodbye on all sessions but one; the other one follows. */
   isChooser: boolean
-  /** All connections to the device. */
+  /** Connections to the device. */
   connections: () => readonly Connection[]
-  /** New work goes to this one from now on. */
+  /** Called when new work goes to another session. */
   onUsed: (session: Session) => void
-  /** There is none for new work any more; what ended, or was left, last. */
+  /** Called when there is none for new work any more, with the end of the last. */
   onNone: (end: SessionEnd) => void
-  /** The one in use is in doubt, or is not any more. */
+  /** Called when the session in use comes into doubt, or out of it. */
   onDoubt: () => void
 }
 
 /**
- * All sessions with one device. New work goes to one of them; whatever was begun on another ends there, in its own time. So a
- * session is never cut because there is a better one: only silence ends it, or the loss of its connection.
+ * Sessions with one device. New work goes to one of them; calls begun on another end there, in their own time. So a session is
+ * never cut because there is a better one: only silence ends it, or the loss of its connection.
  */
 export class DeviceSessions {
   readonly #options: DeviceSessionsOptions
-  /** In the order in which they were opened. */
+  /** Sessions in the order in which they were opened. */
   #sessions: Held[] = []
   #used: Held | undefined
   #wasDoubtful = false
-  /** What it is that ends the last one when somebody says goodbye on it. */
+  /** End that is reported when somebody says goodbye on the last one. */
   #farewell: SessionEnd = { reason: 'remote-closed' }
   #cancelTidying: () => void = () => {}
 
@@ -37,7 +37,7 @@ export class DeviceSessions {
     this.#options = options
   }
 
-  /** The one that new work goes to. */
+  /** Session that new work goes to. */
   get used(): Session | undefined {
     return this.#used?.session
   }
@@ -46,7 +46,7 @@ export class DeviceSessions {
     return this.#sessions.map(({ session }) => session)
   }
 
-  /** Takes one in, whoever opened it. */
+  /** Adds a session, opened by either side. */
   add(session: Session): void {
     const { remoteInstance, connection } = session
     const stale = this.#sessions.filter((each) => each.session.remoteInstance !== remoteInstance)
@@ -57,11 +57,11 @@ export class DeviceSessions {
     this.#endOldest()
     this.#reconsider()
     for (const each of stale) endDead(each.session, connection)
-    // Whether the one in use is alive decides what becomes of the new one.
+    // The new session's fate depends on whether the one in use is alive.
     if (this.used !== session) void this.#settle()
   }
 
-  /** There is reason to doubt that they are alive. */
+  /** Checks all of them: there is reason to doubt that they are alive. */
   check(): void {
     for (const { session } of this.#sessions) session.check()
   }
@@ -83,8 +83,8 @@ export class DeviceSessions {
   }
 
   /**
-   * Both sides may have dialled at once, and a relay's bandwidth is not ours: what carries nothing beside the connection of the
-   * session in use is closed, in a while, when nobody is about to use it any more.
+   * Closes connections that carry nothing, beside that of the session in use, after a while, when nobody is about to use them any
+   * more: both sides may have dialled at once, and a relay's bandwidth is not ours.
    */
   tidySoon(): void {
     this.#cancelTidying()
@@ -185,6 +185,9 @@ function tooMany(): SpacedockError {
   return new SpacedockError('interrupted', 'The connection was replaced too many times.')
 }
 
-/** More than the paths change while a stream lasts: one who opens sessions without end does not keep them all. */
+/**
+ * Limit of sessions beside the one in use: more than path changes during a stream, but a peer that opens sessions without end
+ * does not keep them all.
+ */
 const maxBeside = 16
 const tidyingMs = 2_000

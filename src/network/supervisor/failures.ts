@@ -3,8 +3,8 @@ import { dialObstacle } from '../dial-obstacle.ts'
 import type { SessionEnd } from '../session/session.ts'
 
 /**
- * Why a device could not be reached at its addresses, in a sentence for a person; what the dial rejected with is its cause.
- * What is such a sentence already comes back as it is.
+ * Explains why a device could not be reached at its addresses, in a sentence for a person; the dial's error is its cause. An
+ * error that is such a sentence already is returned unchanged.
  */
 export function dialFailure(error: unknown, addressCount: number): SpacedockError {
   const cause = { cause: error }
@@ -29,7 +29,7 @@ export function dialFailure(error: unknown, addressCount: number): SpacedockErro
   }
 }
 
-/** Why a device has no session any more; null when this side ended it, in order. */
+/** Explains why a device has no session any more; null when this side ended it, in order. */
 export function endFailure(end: SessionEnd): SpacedockError | null {
   switch (end.reason) {
     case 'closed':
@@ -54,7 +54,7 @@ export function endFailure(end: SessionEnd): SpacedockError | null {
   }
 }
 
-/** What lies behind a failure, for the log. */
+/** Lists the causes behind a failure, for the log. */
 export function failureCauses({ cause }: SpacedockError): string[] {
   return cause === undefined ? [] : causesOf(cause).map(String)
 }

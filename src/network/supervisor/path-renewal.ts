@@ -8,8 +8,8 @@ export interface PathRenewalOptions {
 }
 
 /**
- * Moves the session in use to a new connection before the relay ends the one that it runs over. Where that fails, the session
- * goes on as long as it may, and it is tried again.
+ * Moves the session in use to a new connection before the relay ends the present one. Where that fails, the session goes on as
+ * long as it may, and it is tried again.
  */
 export class PathRenewal {
   readonly #options: PathRenewalOptions
@@ -20,7 +20,7 @@ export class PathRenewal {
     this.#options = options
   }
 
-  /** This one is in use now, and none before. */
+  /** Watches the session now in use, in place of the one before. */
   watch(session: Session): void {
     this.stop()
     if (session.budget !== null) this.#look(session)
@@ -42,5 +42,5 @@ export class PathRenewal {
 }
 
 const lookMs = 1_000
-/** Four times a minute at most. */
+/** Shortest interval: four times a minute at most. */
 const leastIntervalMs = 15_000

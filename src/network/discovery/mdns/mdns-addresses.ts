@@ -33,10 +33,10 @@ export function onLink({ subnets, zone }: UsableInterface): OnLink {
 }
 
 /**
- * What to announce on an interface, out of the addresses the host listens on: TCP ones of this interface, wildcards
+ * Returns what to announce on an interface, out of the addresses the host listens on: TCP ones of this interface, wildcards
  * (`/ip4/0.0.0.0`, `/ip6/::`) expanded to its addresses. IPv4 first, link-local IPv6 last, without zones: they mean nothing on
- * another machine. Only Spacedock can dial those, and many programs keep what they hear first: so where an interface has
- * nothing else, the addresses of the host's other interfaces come before them.
+ * another machine. Only Spacedock can dial those, and many programs keep what they hear first: so where an interface has nothing
+ * else, the addresses of the host's other interfaces come before them.
  */
 export function announcedAddresses(
   listening: Multiaddr[],
@@ -53,12 +53,12 @@ export function announcedAddresses(
   return [...elsewhere.sort(byUsefulness).slice(0, maximumFromElsewhere), ...own]
 }
 
-/** Whether somebody who knows nothing of zones can dial it. */
+/** Whether a program that knows nothing of zones can dial it. */
 export function isUsable({ host }: AnnouncedAddress): boolean {
   return !isLinkLocalIpv6(host)
 }
 
-/** So that the interface's own still fit into the packet. */
+/** Most addresses of other interfaces, so that the interface's own still fit into the packet. */
 const maximumFromElsewhere = 4
 
 function addressesOn(
@@ -82,8 +82,8 @@ function addressesOn(
 }
 
 /**
- * The peer and the addresses that a stranger's TXT strings name, as far as they could be dialled from this interface.
- * A link-local IPv6 address gets the interface's zone (`/ip6zone/eth0/ip6/fe80::1/...`): it is only good there.
+ * Parses the peer and the addresses in a stranger's TXT strings, as far as they could be dialled from this interface. A
+ * link-local IPv6 address gets the interface's zone (`/ip6zone/eth0/ip6/fe80::1/...`): it is only good there.
  */
 export function heardAddresses(
   texts: string[],
@@ -126,7 +126,7 @@ function parseText(text: string): { peerId: PeerId; endpoint: Endpoint; address:
   }
 }
 
-/** The host and port of `/ip4|ip6/HOST/tcp/PORT[/p2p/PEERID]`; undefined for any other address. */
+/** Parses the host and port of `/ip4|ip6/HOST/tcp/PORT[/p2p/PEERID]`; undefined for any other address. */
 function readEndpoint(address: Multiaddr): Endpoint | undefined {
   const [ip, tcp, peer, ...more] = address.getComponents()
   const port = Number(tcp?.value)
@@ -144,7 +144,10 @@ never.ipv6.addSubnet('::', 96, 'ipv6') // unspecified, loopback (let through bel
 never.ipv6.addSubnet('::ffff:0:0', 96, 'ipv6') // IPv4-mapped: would walk around the rules for IPv4
 never.ipv6.addSubnet('ff00::', 8, 'ipv6') // multicast
 
-/** A stranger must not send us to ourselves, to a group, or to a cloud's metadata service at 169.254.169.254. */
+/**
+ * Whether an address may be dialled: no stranger must send us to ourselves, to a group, or to a cloud's metadata service at
+ * 169.254.169.254.
+ */
 function dialable({ family, host }: Endpoint, link: UsableInterface, networks: OnLink): boolean {
   if (family === 'ipv6') {
     if (host === '::1') return link.loopback

@@ -22,9 +22,9 @@ export interface ChannelOptions {
 }
 
 /**
- * Multicast on one interface and one IP family, that knows whether it works: a system hands multicast packets back to
- * the machine that sent them, so when none of ours comes back within two seconds, something swallows them. Then, and
- * after an error, the socket is opened anew, and the next scheduled packet tries again.
+ * Multicast on one interface and one IP family that detects its own failure: a system loops multicast packets back to the machine
+ * that sent them, so when none of ours comes back within two seconds, something swallows them. Then, and after an error, the
+ * socket is opened anew, and the next scheduled packet tries again.
  */
 export class Channel {
   readonly #options: ChannelOptions
@@ -42,7 +42,7 @@ export class Channel {
     return this.#state
   }
 
-  /** Never rejects: what fails becomes the state. */
+  /** Opens the socket and never rejects: a failure becomes the state. */
   async open(): Promise<void> {
     this.#work = this.#reopen(this.#work)
     await this.#work
@@ -63,14 +63,14 @@ export class Channel {
     })
   }
 
-  /** A packet that we sent was received. */
+  /** Notes that a packet of our own was received. */
   cameBack(): void {
     this.#cancelVerdict?.()
     this.#cancelVerdict = undefined
     this.#report({ state: 'ready' })
   }
 
-  /** Resolves when what was sent has left. */
+  /** Closes the socket; resolves when all packets have left. */
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelVerdict?.()
@@ -89,7 +89,7 @@ export class Channel {
       interface: link,
       family,
       port,
-      // A socket gets what arrives for its group over any interface; the sender's address tells which it was.
+      // A socket gets packets of its group from any interface; the sender's address tells which it was.
       onPacket: (packet, from) => {
         if (!this.#closed && networks.includes(from.address)) onPacket(packet)
       },
@@ -108,7 +108,7 @@ export class Channel {
   }
 }
 
-/** A sentence part. A firewall of this machine itself does not swallow packets, it refuses them. */
+/** Describes a failure as a sentence part. A firewall of this machine itself does not swallow packets, it refuses them. */
 function whatFailed(error: Error, port: number): string {
   const code = 'code' in error ? error.code : undefined
   if (code === 'EPERM' || code === 'EACCES') {

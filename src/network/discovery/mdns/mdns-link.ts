@@ -14,12 +14,12 @@ export interface LinkOptions {
   clock: Clock
   random: () => number
   send(packet: Packet): void
-  /** Our records; undefined while there is no address to announce. */
+  /** Returns our records; undefined while there is no address to announce. */
   announcement(): Packet | undefined
-  /** Whose answers this link need not hear again. */
+  /** Peers whose answers this link need not hear again. */
   known(): KnownPeer[]
   onPeer(peer: HeardPeer): void
-  /** A packet of our own came back: multicast works here, in both directions. */
+  /** Called when a packet of our own came back: multicast works here, in both directions. */
   onOwnPacket(): void
 }
 
@@ -27,7 +27,7 @@ export interface LinkOptions {
 export class Link {
   readonly #options: LinkOptions
   readonly #schedule: LinkSchedule
-  /** Queries of which more packets are to come, by sender. */
+  /** Truncated queries, whose other packets are to come, by sender. */
   readonly #incomplete = new Map<string, { known: KnownPeer[]; cancel: () => void }>()
   #cancelTimer: () => void = () => {}
   #cancelServiceList: (() => void) | undefined
@@ -38,7 +38,7 @@ export class Link {
     this.#schedule = new LinkSchedule(options.random)
   }
 
-  /** Says where we are, and asks who else is there. Announcing first lets the others answer us by name. */
+  /** Announces us, then asks who else is there: after the announcement, others answer us by name. */
   start(): void {
     this.#schedule.announce(this.#now)
     this.refresh()
@@ -54,7 +54,7 @@ export class Link {
     this.#act()
   }
 
-  /** Ends with a goodbye, unless the interface is gone. */
+  /** Stops, with a goodbye unless the interface is gone. */
   stop({ goodbye }: { goodbye: boolean }): void {
     this.#stopped = true
     this.#cancelTimer()
@@ -101,7 +101,7 @@ export class Link {
     const { ownName } = this.#options
     const ours = new Set(this.#options.known().map(({ name }) => name))
     const aboutUs = theirs.find(({ name }) => name === ownName)
-    // Only an answer whose lifetime is at least half left is known well enough (RFC 6762, 7.1).
+    // Known answers count only with at least half of their lifetime left (RFC 6762, 7.1).
     if (aboutUs === undefined || aboutUs.ttlSeconds < recordLifetimeSeconds / 2) {
       this.#schedule.questionHeard(this.#now, ours.size)
     }
@@ -110,7 +110,7 @@ export class Link {
     this.#act()
   }
 
-  /** RFC 6762, 7.2: the rest of a query's known answers comes within 400 to 500 ms, or not at all. */
+  /** Waits for the rest of a query's known answers: it comes within 400 to 500 ms, or not at all (RFC 6762, 7.2). */
   #awaitMore(sender: string, known: KnownPeer[]): void {
     if (this.#incomplete.size >= maximumIncompleteQueries || known.length > maximumKnownAnswers) {
       this.#questionHeard(sender, known)
@@ -123,7 +123,10 @@ export class Link {
     this.#incomplete.set(sender, { known, cancel })
   }
 
-  /** Everybody on the link has the same answer: who hears another give it keeps silent (RFC 6762, 7.4). */
+  /**
+   * Schedules the answer that is the same for everybody on the link: a host that hears another give it keeps silent (RFC 6762,
+   * 7.4).
+   */
   #scheduleServiceList(): void {
     this.#cancelServiceList ??= this.#options.clock.after(20 + this.#options.random() * 100, () => {
       this.#cancelServiceList = undefined
@@ -150,6 +153,6 @@ export class Link {
   }
 }
 
-/** Eight packets full; whoever is beyond answers once more than needed. */
+/** Known answers of eight packets; a peer beyond them answers once more than needed. */
 const maximumKnownAnswers = 136
 const maximumIncompleteQueries = 32

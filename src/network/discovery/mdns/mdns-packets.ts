@@ -1,8 +1,8 @@
 import type multicastDns from 'multicast-dns'
 
 /**
- * The DNS packets of libp2p's mDNS (https://github.com/libp2p/specs/blob/master/discovery/mdns.md), made and read.
- * Pure. What each field has to look like so that the other implementations read it:
+ * DNS packets of libp2p's mDNS (https://github.com/libp2p/specs/blob/master/discovery/mdns.md), made and read.
+ * Pure. Requirements of the other implementations on each field:
  * - rust-libp2p reads TXT records in the additional section only, js-libp2p in both, so that is where they go;
  * - go-libp2p drops a peer without SRV and address records, and keeps only the last TXT record: one, of many strings;
  * - rust-libp2p answers under a new random name each time, and leaves the service's name off it;
@@ -10,9 +10,9 @@ import type multicastDns from 'multicast-dns'
  * - nobody but us compresses, suppresses or splits: packets stay below 1,400 bytes.
  */
 
-/** What `multicast-dns` can encode. */
+/** Packet as `multicast-dns` encodes it. */
 export type Packet = Partial<multicastDns.FullPacket>
-/** As it decodes it. */
+/** Packet as `multicast-dns` decodes it. */
 export type DecodedPacket = Packet & { questions: Question[]; answers: Answer[]; additionals: Answer[] }
 type Question = multicastDns.QueryOutgoingPacket['questions'][number]
 type Answer = multicastDns.ResponseOutgoingPacket['answers'][number]
@@ -20,7 +20,7 @@ type Answer = multicastDns.ResponseOutgoingPacket['answers'][number]
 export const serviceName = '_p2p._udp.local'
 const serviceListName = '_services._dns-sd._udp.local'
 
-/** Six minutes, as rust-libp2p, which asks only every five. */
+/** Lifetime of six minutes, as in rust-libp2p, which asks only every five. */
 export const recordLifetimeSeconds = 360
 export const maximumPacketBytes = 1_400
 
@@ -31,15 +31,15 @@ const truncatedFlag = 1 << 9
 const authoritativeFlag = 1 << 10
 
 export interface KnownPeer {
-  /** The peer's service instance, lower case: a random label, for most followed by the service's name. */
+  /** Service instance name of the peer, lower case: a random label, for most followed by the service's name. */
   name: string
-  /** What is left of the record's lifetime. */
+  /** Remaining lifetime of the record. */
   ttlSeconds: number
 }
 
 /** An address to announce: the TXT string's multiaddr, and the parts for the SRV and A or AAAA records. */
 export interface AnnouncedAddress {
-  /** With /p2p/ at its end. */
+  /** Multiaddr with /p2p/ at its end. */
   multiaddr: string
   family: 'ipv4' | 'ipv6'
   host: string
@@ -48,7 +48,7 @@ export interface AnnouncedAddress {
 
 export interface HeardPeer {
   name: string
-  /** 0: it says goodbye. */
+  /** Lifetime of the record; 0 is a goodbye. */
   ttlSeconds: number
   /** TXT strings, unchecked. */
   texts: string[]
@@ -59,14 +59,14 @@ export type HeardPacket =
       kind: 'query'
       asksForPeers: boolean
       asksForServices: boolean
-      /** More known answers follow in the next packet. */
+      /** Whether more known answers follow in the next packet. */
       truncated: boolean
-      /** In the order of the packet. Ours begin with the sender itself, so that one knows whose packet it is. */
+      /** Known answers in the order of the packet. Ours begin with the sender itself, so that one knows whose packet it is. */
       known: KnownPeer[]
     }
   | { kind: 'response'; peers: HeardPeer[]; listsService: boolean }
 
-/** The query, in as many packets as the known answers need (RFC 6762, 7.1 and 7.2). Names are service instances. */
+/** Encodes the query, in as many packets as the known answers need (RFC 6762, 7.1 and 7.2). Names are service instances. */
 export function encodeQuery(ownName: string, known: KnownPeer[]): Packet[] {
   const self = pointer({ name: ownName, ttlSeconds: recordLifetimeSeconds })
   const room = maximumPacketBytes - headerBytes - nameBytes(serviceName) - 4 - answerBytes(self)
@@ -88,7 +88,7 @@ export function encodeQuery(ownName: string, known: KnownPeer[]): Packet[] {
   }))
 }
 
-/** Where we are. Addresses beyond what fits one packet are left out, so the most useful come first. */
+/** Encodes our records. Addresses beyond what fits one packet are left out, so the most useful come first. */
 export function encodeAnnouncement(ownName: string, addresses: AnnouncedAddress[]): Packet | undefined {
   const [first] = addresses
   if (first === undefined) return undefined
@@ -114,19 +114,19 @@ export function encodeAnnouncement(ownName: string, addresses: AnnouncedAddress[
   return { type: 'response', flags: authoritativeFlag, answers, additionals: [text, service, ...hosts] }
 }
 
-/** We leave (RFC 6762, 10.1). */
+/** Encodes our goodbye (RFC 6762, 10.1). */
 export function encodeGoodbye(ownName: string): Packet {
   return { type: 'response', flags: authoritativeFlag, answers: [pointer({ name: ownName, ttlSeconds: 0 })] }
 }
 
-/** The answer to "which services are there?" (RFC 6763, 9), which the libp2p specification asks for. */
+/** Encodes the answer to "which services are there?" (RFC 6763, 9), which the libp2p specification asks for. */
 export function encodeServiceList(): Packet {
   const data = serviceName
   const answer: Answer = { name: serviceListName, type: 'PTR', class: 'IN', ttl: recordLifetimeSeconds, data }
   return { type: 'response', flags: authoritativeFlag, answers: [answer] }
 }
 
-/** What a packet says about libp2p peers; everything else in it is skipped. Its content is anybody's invention. */
+/** Reads what a packet says about libp2p peers, and skips everything else. Its content is anybody's invention. */
 export function readPacket(packet: DecodedPacket): HeardPacket {
   const { answers } = packet
   if (packet.type !== 'response') {
@@ -156,7 +156,7 @@ export function readPacket(packet: DecodedPacket): HeardPacket {
   }
 }
 
-/** Plain label characters only: a stranger's name is sent on in our queries, and must not be able to break them. */
+/** Label of plain characters only: a stranger's name is sent on in our queries, and must not be able to break them. */
 const plainName = /^[a-z0-9_-]{1,63}(\._p2p\._udp\.local)?$/
 
 function readPointer(answer: Answer): KnownPeer[] {
@@ -173,7 +173,7 @@ function textsOf(peerName: string, records: Answer[]): string[] {
   return [...new Set(texts.slice(0, maximumTextsPerPeer * 2).map(String))].slice(0, maximumTextsPerPeer)
 }
 
-/** The decoder knows the type ANY, its types do not. */
+/** Whether the type is ANY, which the decoder knows and its types do not. */
 function isAny(type: string): boolean {
   return type === 'ANY'
 }

@@ -3,7 +3,7 @@ import { serviceName } from './mdns-packets.ts'
 import type { KnownPeer } from './mdns-packets.ts'
 import type { PeerId } from '../../../pairing/peer-id.ts'
 
-/** Somebody who is, or was a moment ago, on the local network. */
+/** Peer that is, or was a moment ago, on the local network. */
 export interface Sighting {
   peerId: PeerId
   /** TCP addresses, each ending in /p2p/PEERID; at most 16. */
@@ -18,7 +18,7 @@ interface Entry extends Sighting {
   expiresAtMs: number
 }
 
-/** Who was heard on which interface, and until when that holds. Bounded; the entry longest unheard goes first. */
+/** Peers heard, by interface, until their records expire. Bounded; the entry longest unheard goes first. */
 export class PeerTable {
   readonly #entries = new Map<string, Entry>()
   readonly #onLost: (peerId: PeerId) => void
@@ -29,11 +29,14 @@ export class PeerTable {
     this.#capacity = capacity
   }
 
-  /** One entry per interface and peer: one that restarted has another name, and its old addresses are worth nothing. */
+  /**
+   * Records a sighting, one entry per interface and peer: a restarted peer has another name, and its old addresses are worth
+   * nothing.
+   */
   heard(name: string, sighting: Sighting, ttlSeconds: number, nowMs: number): void {
     const lifetimeMs = Math.min(ttlSeconds, longestLifetimeSeconds) * 1_000
     const key = `${sighting.interface} ${sighting.peerId}`
-    this.#entries.delete(key) // to the end of the order
+    this.#entries.delete(key) // moves it to the end of the order
     this.#entries.set(key, { ...sighting, name, lifetimeMs, expiresAtMs: nowMs + lifetimeMs })
     if (this.#entries.size <= this.#capacity) return
     const [oldest] = this.#entries.keys()
@@ -60,12 +63,12 @@ export class PeerTable {
     return next
   }
 
-  /** Whom a query need not ask again: more than half of the record's lifetime is left (RFC 6762, 7.1). Freshest first. */
+  /** Peers that a query need not ask again: more than half of the record's lifetime is left (RFC 6762, 7.1). Freshest first. */
   known(interfaceName: string, nowMs: number): KnownPeer[] {
     const known: KnownPeer[] = []
     for (const { interface: heardOn, name, lifetimeMs, expiresAtMs } of this.#entries.values()) {
       const leftMs = expiresAtMs - nowMs
-      const lasting = name.endsWith(`.${serviceName}`) // else it is another one in the next answer
+      const lasting = name.endsWith(`.${serviceName}`) // other names change with every answer
       if (lasting && heardOn === interfaceName && leftMs > lifetimeMs / 2) {
         known.push({ name, ttlSeconds: Math.floor(leftMs / 1_000) })
       }
@@ -98,5 +101,5 @@ export class PeerTable {
   }
 }
 
-/** RFC 6762, 10: 75 minutes for what is not a host's address. A stranger does not get to stay longer. */
+/** Longest lifetime accepted from a stranger: 75 minutes, as RFC 6762, 10 has it for records other than host addresses. */
 const longestLifetimeSeconds = 4_500

@@ -1,15 +1,15 @@
 import { TokenBucket } from '../../token-bucket.ts'
 
 /**
- * When one link's packets are due. Pure: time and randomness are handed in. Times are monotonic milliseconds.
+ * Schedule of one link's packets. Pure: time and randomness are handed in. Times are monotonic milliseconds.
  *
- * What 100 devices on one link cost, as long as nothing gets lost (mdns-quiet.test.ts counts it on simulated time):
- * - all starting within a second: about 400 packets in that second (from each a query, its announcement and two answers
- *   to the others), about 630 in the first minute;
- * - then about one query a minute in all, in seven packets (16 known answers fit one), because whoever hears a query
- *   that asks for what he would have asked counts it as his own; and one answer from each every three to four minutes,
- *   when half of its record's lifetime is over. Together 0.6 packets a second. (If everybody asked every ten seconds,
- *   and everybody answered everybody, it would be a thousand.)
+ * Traffic of 100 devices on one link, as long as nothing gets lost (mdns-quiet.test.ts counts it on simulated time):
+ * - all starting within a second: about 400 packets in that second (from each a query, its announcement and two answers to the
+ *   others), about 630 in the first minute;
+ * - then about one query a minute in all, in seven packets (16 known answers fit one), because a host counts another's query as
+ *   its own if it asks the same; and one answer from each every three to four minutes, when half of its record's lifetime is
+ *   over. Together 0.6 packets a second. (If everybody asked every ten seconds, and everybody answered everybody, it would be a
+ *   thousand.)
  */
 export class LinkSchedule {
   readonly #random: () => number
@@ -26,13 +26,13 @@ export class LinkSchedule {
     this.#random = random
   }
 
-  /** Our records are to be multicast now, and once more a second later, in case the first got lost (RFC 6762, 8.3). */
+  /** Schedules a multicast of our records now, and another a second later, in case the first got lost (RFC 6762, 8.3). */
   announce(nowMs: number): void {
     this.#answerAtMs = Math.min(this.#answerAtMs, nowMs)
     this.#repeatAtMs = nowMs + announcementRepeatMs
   }
 
-  /** Ask everybody, also those we know, now, and start over with short intervals. */
+  /** Schedules a query to everybody, known peers too, now, and starts over with short intervals. */
   refresh(nowMs: number): void {
     this.#queryIntervalMs = firstQueryIntervalMs
     this.#queryAtMs = nowMs
@@ -40,8 +40,8 @@ export class LinkSchedule {
   }
 
   /**
-   * Somebody asked, and does not know us. Answers are spread over 20 to 120 ms (RFC 6762, 6) where there are many to
-   * answer, and over less where there are few: two devices alone should not wait for a crowd that is not there.
+   * Schedules an answer to a querier that does not know us. Answers are spread over 20 to 120 ms (RFC 6762, 6) where there are
+   * many to answer, and over less where there are few: two devices alone should not wait for a crowd that is not there.
    */
   questionHeard(nowMs: number, knownPeers: number): void {
     const spread = Math.min(1, knownPeers / crowd)
@@ -49,12 +49,12 @@ export class LinkSchedule {
     this.#answerAtMs = Math.min(this.#answerAtMs, nowMs + delayMs)
   }
 
-  /** Somebody asked what we would have asked: its answers will do for us too (RFC 6762, 7.3). */
+  /** Counts another host's query as ours: its answers will do for us too (RFC 6762, 7.3). */
   sameQuestionHeard(nowMs: number): void {
     if (!this.#afresh) this.#scheduleQuery(nowMs)
   }
 
-  /** What has to be sent now. Calling it counts as sending. */
+  /** Returns what has to be sent now, and counts it as sent. */
   due(nowMs: number): { answer: boolean; query: 'afresh' | 'routine' | undefined } {
     if (this.#repeatAtMs <= nowMs) {
       this.#answerAtMs = Math.min(this.#answerAtMs, nowMs)
@@ -78,7 +78,10 @@ export class LinkSchedule {
     return Math.min(this.#answerAtMs, this.#repeatAtMs, this.#queryAtMs)
   }
 
-  /** 1 s, 2 s, 4 s, ... 64 s, each lengthened by up to a fifth, so that a crowd does not ask in chorus. */
+  /**
+   * Schedules the next query after 1 s, 2 s, 4 s, ... 64 s, each lengthened by up to a fifth, so that a crowd does not ask in
+   * chorus.
+   */
   #scheduleQuery(nowMs: number): void {
     this.#queryAtMs = nowMs + this.#queryIntervalMs * (1 + this.#random() / 5)
     this.#queryIntervalMs = Math.min(this.#queryIntervalMs * 2, longestQueryIntervalMs)
@@ -88,13 +91,13 @@ export class LinkSchedule {
 const firstQueryIntervalMs = 1_000
 const longestQueryIntervalMs = 64_000
 const announcementRepeatMs = 1_000
-/** From this many known peers on, answers are spread as widely as the RFC says. */
+/** Number of known peers from which on answers are spread as widely as the RFC says. */
 const crowd = 20
 const shortestCrowdDelayMs = 20
 const crowdJitterMs = 95
 
 /**
- * Once a second, on average; three times in a row after a silence. The RFC's strict second would make a device that
+ * Packet rate: once a second on average; three times in a row after a silence. The RFC's strict second would make a device that
  * starts right after we announced ourselves wait for it, and that is just when two people sit side by side.
  */
 const packetPace = { everyMs: 1_000, inARow: 3 }

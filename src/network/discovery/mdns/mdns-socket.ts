@@ -8,22 +8,22 @@ export interface MulticastSocketOptions {
   interface: UsableInterface
   family: 'ipv4' | 'ipv6'
   port: number
-  /** Every packet that parses as DNS. On most systems also those that came in over other interfaces. */
+  /** Called with every packet that parses as DNS; on most systems also with those from other interfaces. */
   onPacket: (packet: DecodedPacket, from: RemoteInfo) => void
-  /** Opening or sending failed; the socket is still to be closed by its owner. */
+  /** Called when opening or sending failed; the owner still has to close the socket. */
   onError: (error: Error) => void
 }
 
 export interface MulticastSocket {
-  /** Multicasts on this interface. Never throws; what goes wrong comes through onError. */
+  /** Multicasts on this interface. Never throws; failures come through onError. */
   send(packet: Packet): void
-  /** Resolves when what was sent has left and the socket is closed. */
+  /** Resolves when all packets have left and the socket is closed. */
   close(): Promise<void>
 }
 
 /**
- * A socket that sends and receives multicast DNS on one interface and with one IP family, whatever the routing table
- * says: no default route is needed. It shares the port with other mDNS programs.
+ * Opens a socket that sends and receives multicast DNS on one interface and with one IP family, whatever the routing table says:
+ * no default route is needed. It shares the port with other mDNS programs.
  */
 export async function openMulticastSocket(options: MulticastSocketOptions): Promise<MulticastSocket> {
   const { family, port, onPacket, onError } = options
@@ -31,8 +31,8 @@ export async function openMulticastSocket(options: MulticastSocketOptions): Prom
   const type = family === 'ipv4' ? 'udp4' : 'udp6'
   const socket = createSocket({ type, reuseAddr: true, ipv6Only: family === 'ipv6' })
   socket.on('error', onError)
-  // multicast-dns adds encoding and decoding. Groups are joined here: it would do so in a timer, and when that fails
-  // send through whichever interface the routing table likes.
+  // multicast-dns adds encoding and decoding. Groups are joined here: it would do so in a timer, and on failure send through
+  // whichever interface the routing table likes.
   const mdns = multicastDns({
     type,
     ip: group,
@@ -42,11 +42,11 @@ export async function openMulticastSocket(options: MulticastSocketOptions): Prom
     bind: false,
     multicast: false,
   })
-  mdns.on('error', () => {}) // the socket's own, reported above; without a listener it would be thrown
+  mdns.on('error', () => {}) // the socket's own errors, reported above; without a listener they would be thrown
   let usable = false
   const sending = new Set<Promise<void>>()
 
-  // Bound to the wildcard: a socket bound to the interface's own address gets no multicast on Linux and macOS.
+  // The socket is bound to the wildcard: bound to the interface's own address, it gets no multicast on Linux and macOS.
   await new Promise<void>((resolve) => {
     socket.once('error', () => resolve())
     try {

@@ -4,15 +4,15 @@ import { Channel } from './mdns-channel.ts'
 import { Link } from './mdns-link.ts'
 import type { HeardPeer, KnownPeer, Packet } from './mdns-packets.ts'
 
-/** Where mDNS is spoken by itself: one interface, one IP family. */
+/** Place with an mDNS conversation of its own: one interface, one IP family. */
 export interface Place {
   network: UsableInterface
   family: 'ipv4' | 'ipv6'
 }
 
-/** The conversation at one place, and the socket it is held over. */
+/** Conversation at one place, and its socket. */
 export interface Station {
-  /** As it is now: its addresses may change while the station stands. */
+  /** Current state of the interface: its addresses may change while the station stands. */
   network: UsableInterface
   readonly link: Link
   readonly channel: Channel
@@ -49,7 +49,7 @@ export function createStation(options: StationOptions): Station {
     clock,
     onPacket: (packet) => link.receive(packet),
     onState: (state) => {
-      // What was said while it did not work, nobody heard.
+      // Announcements and queries sent during the failure reached nobody.
       if (state.state === 'ready' && failed) link.start()
       failed = state.state === 'unavailable'
       onState()
@@ -59,7 +59,7 @@ export function createStation(options: StationOptions): Station {
   return station
 }
 
-/** The places of an interface, by keys that change when the address or zone through which it multicasts does. */
+/** Places of an interface, by keys that change when the address or zone through which it multicasts does. */
 export function placesOf(network: UsableInterface): [string, Place][] {
   const { name, ipv4, ipv6, zone } = network
   const places: [string, Place][] = []

@@ -16,7 +16,7 @@ import type { PeerId } from '../../../pairing/peer-id.ts'
 
 export type { Sighting } from './mdns-peers.ts'
 
-/** How multicast fares on one interface; either IP family working is enough. */
+/** State of multicast on one interface; either IP family working is enough. */
 export type MdnsStatus =
   | { interface: string; state: 'ready' }
   /** `blocked`: nothing comes back of what is sent. `error`: the system refuses. `detail` is a sentence part for people. */
@@ -25,41 +25,41 @@ export type MdnsStatus =
   | { interface: string; state: 'gone' }
 
 export interface MdnsOptions {
-  /** Ours. */
+  /** Peer id of this host. */
   peerId: PeerId
   /**
-   * What the host listens on, with the real port, wildcards unresolved if it listens on wildcards: `/ip4/0.0.0.0` and
-   * `/ip6/::` stand for all addresses of each interface, link-local ones included. Asked at every announcement.
+   * Listen addresses of the host, with the real port, wildcards unresolved: `/ip4/0.0.0.0` and `/ip6/::` stand for all addresses
+   * of each interface, link-local ones included. Called at every announcement.
    */
   addresses: () => Multiaddr[]
   /** Names of the interfaces to use. Default: every usable one; loopback only when there is no other. */
   interfaces?: string[] | undefined
-  /** A peer was heard: the first time, and each time it announces itself or answers anybody. */
+  /** Called when a peer was heard: the first time, and each time it announces itself or answers anybody. */
   onSighting: (sighting: Sighting) => void
-  /** A peer said goodbye on the last interface it was heard on, or was not heard for its records' lifetime. */
+  /** Called when a peer said goodbye on the last interface it was heard on, or was not heard for its records' lifetime. */
   onLost: (peerId: PeerId) => void
   onStatus: (status: MdnsStatus) => void
   log?: Log | undefined
   /** UDP port. @default 5353 */
   port?: number | undefined
-  /** How often to look for changed interfaces. @default 3_000 */
+  /** Interval of looks for changed interfaces. @default 3_000 */
   scanIntervalMs?: number | undefined
-  /** Injected by tests. */
+  /** Clock, for tests. */
   clock?: Clock | undefined
   random?: (() => number) | undefined
   list?: ListInterfaces | undefined
 }
 
 export interface Mdns {
-  /** Resolves when the sockets are open and the first packets are on their way. What fails goes to onStatus. */
+  /** Resolves when the sockets are open and the first packets are under way. Failures go to onStatus. */
   start(): Promise<void>
   /** Says goodbye and closes everything. */
   stop(): Promise<void>
-  /** Multicasts our records now (at most three times in a row, then once a second): something is worth coming for. */
+  /** Multicasts our records now (at most three times in a row, then once a second), such as when an invitation was opened. */
   announce(): void
-  /** Asks everybody now, also those already known, and looks at the interfaces again: a join starts, or we woke up. */
+  /** Asks everybody now, known peers too, and looks at the interfaces again: a join starts, or the machine woke up. */
   refresh(): void
-  /** Who is known now, once per interface. */
+  /** Peers known now, once per interface. */
   peers(): Sighting[]
 }
 
@@ -106,7 +106,7 @@ export function createMdns(options: MdnsOptions): Mdns {
   async function rescan(found: UsableInterface[]): Promise<void> {
     const before = interfaces
     interfaces = found
-    // Others keep what a name's first packet said, for as long as its records live: a better one needs another name.
+    // Other programs keep the first packet of a name while its records live: better addresses need another name.
     const isRenamed = !before.some(canBeDialled) && found.some(canBeDialled) && before.length > 0
     if (isRenamed) ownName = newName()
     const wanted = new Map<string, Place>(
@@ -132,7 +132,7 @@ export function createMdns(options: MdnsOptions): Mdns {
     await Promise.all(changes)
   }
 
-  /** Whether it has an address that every program can dial. */
+  /** Whether the interface has an address that every program can dial. */
   function canBeDialled(network: UsableInterface): boolean {
     return announcedAddresses(options.addresses(), network, [], peerId).some(isUsable)
   }
@@ -228,7 +228,7 @@ export function createMdns(options: MdnsOptions): Mdns {
   }
 }
 
-/** Fresh at every start, so that nobody can follow a device by it. */
+/** Returns a new random name; one for each start, so that nobody can follow a device by it. */
 function newName(): string {
   const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
   const label = Array.from(randomBytes(32), (byte) => alphabet.charAt(byte % alphabet.length)).join('')
