@@ -2,7 +2,6 @@ import type { Result } from '../daemon/api.ts'
 import type { DaemonMetrics } from '../daemon/daemon-metrics.ts'
 import { printableLine } from '../daemon/printable.ts'
 import { version } from '../version.ts'
-import { describeBytes } from './byte-count.ts'
 import { describeDuration } from './durations.ts'
 
 type Status = Result<'status'>
@@ -45,4 +44,16 @@ function counterRows({ sessions, messages, bytes, defects }: DaemonMetrics): str
     ['messages', `${sent} sent, ${delivered} delivered, ${received} received, ${queued} waiting${lost}`],
     ...(defects === 0 ? [] : [['defects', `${defects} survived; please report them, with the log`]]),
   ]
+}
+
+/** Formats bytes as `812 B`, `3.4 kB`, `120 MB`: powers of 1000, two or three digits. */
+function describeBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+  let value = bytes
+  let unit = 0
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit === 0 || value >= 9.95 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
 }

@@ -4,7 +4,7 @@ import type { DaemonMetrics } from './daemon-metrics.ts'
 import { errorFields } from './error-line.ts'
 
 /**
- * What the daemon does for the command, and for any other program of the same user, over its local socket.
+ * Methods of the daemon for the command, and for any other program of the same user, over its local socket.
  *
  * One connection is one call, in lines of JSON:
  *
@@ -118,7 +118,7 @@ const code = v.object({
   words: v.string(),
   uri: v.string(),
   sessionId: v.string(),
-  /** ISO 8601 */
+  /** End of the code, ISO 8601. */
   expiresAt: v.string(),
 })
 
