@@ -125,18 +125,7 @@ async function assemble(
     clock,
     log,
     randomId: () => Buffer.from(random(16)).toString('base64url'),
-    requestOf: (peer) => {
-      const live = connections.sessionOf(peer)
-      return live === undefined
-        ? null
-        : (value, { signal: closed }) => {
-            // A message lost on a path that died is sent again over the one that took its place: the receiver knows it by its id.
-            const signal = AbortSignal.any([closed, live.forsaken])
-            const { name, version } = messaging.protocol
-            return metrics.handedOver(live.request({ name, version, value }, { signal }), { signal: closed })
-          }
-    },
-    budgetOf: (peer) => connections.sessionOf(peer)?.budget ?? null,
+    sessions: connections.supervisor,
     requirePaired: (peer) => devices.of(peer).requirePaired(),
     nameOf: (peer) => ({ id: deviceIdOf(peer), name: store.registry.get(peer)?.name ?? deviceIdOf(peer) }),
     onMessage: (message) => emit('message', message),
@@ -148,11 +137,12 @@ async function assemble(
       metrics.messageExpired()
       emit('message:expired', { id: expired.id, to: deviceIdOf(expired.to) })
     },
+    onRetry: () => metrics.messageRetried(),
   })
 
   const pubSub = new PubSub({
     peers: () => devices.trustedPeers(),
-    sessionOf: (peer) => connections.sessionOf(peer),
+    sessions: connections.supervisor,
     deviceOf: (peer) => devices.of(peer),
     clock,
     log,

@@ -71,17 +71,9 @@ export class Metrics {
     }
   }
 
-  /** Counts a message on its way: when the receipt does not come, it is sent again. */
-  async handedOver<Receipt>(
-    receipt: Promise<Receipt>,
-    { signal }: { signal: AbortSignal },
-  ): Promise<Receipt> {
-    try {
-      return await receipt
-    } catch (error) {
-      if (!signal.aborted) this.#retries.messages++
-      throw error
-    }
+  /** Counts a delivery whose receipt did not come: it is sent again. */
+  messageRetried(): void {
+    this.#retries.messages++
   }
 
   messageDelivered(): void {

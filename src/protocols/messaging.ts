@@ -5,7 +5,6 @@ import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { sideToUpdate } from '../other-version.ts'
 import { UnknownProtocolError } from '../protocol-error.ts'
-import type { PathBudget } from '../network/session/path-budget.ts'
 import type { Inbox } from '../store/inbox.ts'
 import type { NewMessage, Outbox } from '../store/outbox.ts'
 import type { WaitingMessage } from '../store/outbox-expiry.ts'
@@ -20,6 +19,7 @@ import {
   type Delivery,
   type Receipt,
 } from './message-envelope.ts'
+import type { Session } from '../network/session/session.ts'
 import { MessageEntry } from './message-entry.ts'
 import { MessageUpkeep } from './message-upkeep.ts'
 import { OneAtATime } from './one-at-a-time.ts'
@@ -33,18 +33,20 @@ export interface MessagingComponents {
   clock: Clock
   log: Log
   randomId: () => string
-  /** Asks over the live session with this peer; null when there is none. */
-  requestOf: (
-    peer: PeerId,
-  ) => ((value: Delivery, options: { signal: AbortSignal }) => Promise<unknown>) | null
-  /** Returns the limit of a relay on the live session with this peer; null when there is no limit, or no session. */
-  budgetOf: (peer: PeerId) => Pick<PathBudget, 'messageBytes' | 'roomBytes'> | null
+  sessions: MessageSessions
   /** Throws `not-paired` for a device that is not trusted. */
   requirePaired: (peer: PeerId) => void
   nameOf: (peer: PeerId) => { id: string; name: string }
   onMessage: (message: Message) => void
   onDelivered: (delivered: { id: string; to: PeerId }) => void
   onExpired: (expired: { id: string; to: PeerId }) => void
+  /** Called when a delivery failed and its messages are to be sent again. */
+  onRetry: () => void
+}
+
+/** Sessions as far as messages need them. */
+interface MessageSessions {
+  sessionOf(peer: PeerId): Pick<Session, 'request' | 'forsaken' | 'budget'> | undefined
 }
 
 export interface MessageOptions {
@@ -111,7 +113,7 @@ export class MessagingService {
 
   async send(peer: PeerId, content: MessageContent, options: MessageOptions): Promise<SendResult> {
     const { connected, signal, expiresInMs } = options
-    const { clock, randomId, requestOf } = this.#components
+    const { clock, randomId, sessions } = this.#components
     const id = randomId()
     const message = { id, peerId: peer, ...encodeContent(content), atMs: clock.wall() }
     const entered = this.#entry.enter({ ...message, ...lifetime(expiresInMs) })
@@ -123,7 +125,7 @@ export class MessagingService {
     try {
       await entered
       await connected()
-      if (requestOf(peer) === null || this.#waitsFor(message) !== null)
+      if (sessions.sessionOf(peer) === undefined || this.#waitsFor(message) !== null)
         return { id, status: await Promise.race([arrived.promise, Promise.resolve('queued' as const)]) }
 
       const patience = [ended.signal, this.#closed.signal, ...(signal === undefined ? [] : [signal])]
@@ -235,20 +237,24 @@ export class MessagingService {
   }
 
   async #drain(peer: PeerId): Promise<void> {
-    const { outbox, requestOf, budgetOf, onDelivered, log, clock } = this.#components
+    const { outbox, sessions, onDelivered, onRetry, log, clock } = this.#components
     for (;;) {
-      const request = requestOf(peer)
-      const batch = outbox.batch(peer, budgetOf(peer)?.roomBytes)
-      if (request === null || batch.length === 0 || this.#closed.signal.aborted) return
+      const session = sessions.sessionOf(peer)
+      const batch = outbox.batch(peer, session?.budget?.roomBytes)
+      if (session === undefined || batch.length === 0 || this.#closed.signal.aborted) return
       const ids = batch.map(({ id }) => id)
       for (const id of ids) this.#underWay.add(id)
       try {
-        const messages = batch.map(toEnvelope)
-        v.parse(receiptSchema, await request({ messages }, { signal: this.#closed.signal }))
+        const { name, version } = this.protocol
+        // A delivery lost on a path that died is sent again over the one that took its place: the receiver knows it by its ids.
+        const signal = AbortSignal.any([this.#closed.signal, session.forsaken])
+        const call = { name, version, value: { messages: batch.map(toEnvelope) } }
+        v.parse(receiptSchema, await session.request(call, { signal }))
         outbox.remove(ids)
         this.#toUpdate.delete(peer)
       } catch (error) {
         if (this.#closed.signal.aborted) return
+        onRetry()
         // The error's message may be the other device's, and that may quote the messages.
         const code = error instanceof SpacedockError ? error.code : 'internal'
         log('warn', 'message.not-delivered', { peer, id: ids[0], count: ids.length, code })
@@ -273,11 +279,11 @@ export class MessagingService {
   }
 
   #waitsFor(message: MessageRecord): QueuedMessage['waitsFor'] {
-    const { requestOf, budgetOf } = this.#components
-    if (requestOf(message.peerId) === null) return 'device'
+    const session = this.#components.sessions.sessionOf(message.peerId)
+    if (session === undefined) return 'device'
     const update = this.#toUpdate.get(message.peerId)
     if (update !== undefined) return update
-    const budget = budgetOf(message.peerId)
+    const { budget } = session
     return budget !== null && writtenBytesOf(message) > budget.messageBytes ? 'better-path' : null
   }
 

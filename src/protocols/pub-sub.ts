@@ -5,7 +5,7 @@ import { SpacedockError } from '../errors.ts'
 import { UnknownProtocolError } from '../protocol-error.ts'
 import { encodeJson } from '../network/json-text.ts'
 import { maxSingleFrameTextBytes } from '../network/session/request-header.ts'
-import type { Session } from '../network/session/session.ts'
+import type { Sessions } from '../network/session/session.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 import { Subscription } from './subscription.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -14,7 +14,7 @@ import { peerOf } from '../peer-id.ts'
 export interface PubSubParts {
   /** Returns the trusted devices. */
   peers: () => readonly PeerId[]
-  sessionOf: (peer: PeerId) => Session | undefined
+  sessions: Sessions
   deviceOf: (peer: PeerId) => Device
   clock: Clock
   log: Log
@@ -101,7 +101,7 @@ export class PubSub {
   /** Returns the devices that it was handed to. Throws `invalid-argument`, `invalid-message` or `too-large`. */
   publish(topic: string, value: unknown): Device[] {
     requireTopic(topic)
-    const { peers, sessionOf, deviceOf, log } = this.#parts
+    const { peers, sessions, deviceOf, log } = this.#parts
     const { name, version } = this.publications
     const published: Published = { topic, value }
     if (encodeJson(published).byteLength > maxSingleFrameTextBytes) {
@@ -113,7 +113,7 @@ export class PubSub {
     const reached: Device[] = []
     for (const peer of peers()) {
       if (this.#wanted.get(peer)?.has(topic) !== true) continue
-      const session = sessionOf(peer)
+      const session = sessions.sessionOf(peer)
       if (session === undefined) continue
       try {
         session
@@ -182,10 +182,10 @@ export class PubSub {
 
   /** Never rejects. */
   async #tell(peer: PeerId): Promise<'done' | 'again'> {
-    const { sessionOf, clock, log } = this.#parts
+    const { sessions, clock, log } = this.#parts
     const { name, version } = this.topics
     const { signal } = this.#closed
-    const session = sessionOf(peer)
+    const session = sessions.sessionOf(peer)
     if (session === undefined || signal.aborted) return 'done'
     try {
       const topics = { topics: [...this.#subscriptions.keys()] }
@@ -199,7 +199,7 @@ export class PubSub {
         code: error instanceof SpacedockError ? error.code : 'internal',
       })
       // A broken session has a successor sooner or later, which is told anew; so has one with a program that knows no topics.
-      if (sessionOf(peer) !== session || error instanceof UnknownProtocolError) return 'done'
+      if (sessions.sessionOf(peer) !== session || error instanceof UnknownProtocolError) return 'done'
       await pause(clock, retryMs, signal)
       return 'again'
     }

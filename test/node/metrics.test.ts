@@ -103,17 +103,6 @@ test('a message that arrives twice is one that was received and one duplicate', 
   store.close()
 })
 
-test('a message that was not acknowledged is counted as tried again, unless this side stopped', async () => {
-  const metrics = new Metrics()
-  const stopped = new AbortController()
-  const failure = new Error('the session broke')
-  const handOver = (): Promise<unknown> => metrics.handedOver(Promise.reject(failure), stopped)
-  await assert.rejects(handOver(), failure)
-  stopped.abort()
-  await assert.rejects(handOver(), failure)
-  assert.equal(metrics.read({ connections: [], queued: 0 }).retries.messages, 1)
-})
-
 test('what an outcome is not known by is a failure', () => {
   const metrics = new Metrics()
   for (const outcome of ['burnt', 'disk-full', 'internal']) metrics.pairingEnded('joiner', outcome)

@@ -9,6 +9,7 @@ import { openMemoryStore, type Store } from '../../src/store/store.ts'
 import { turns, virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
 import { asPeer } from '../peers.ts'
 import type { PeerId } from '../../src/pairing/peer-id.ts'
+import type { PathBudget } from '../../src/network/session/path-budget.ts'
 
 /** Two services over real boxes in memory; what lies between them is in the test's hand. */
 
@@ -21,10 +22,13 @@ interface Side {
   arrived: Message[]
   delivered: string[]
   expired: string[]
+  retries: number
   /** How the other side is reached; null while there is no session. */
   transport: Transport | null
   budget: { messageBytes: number; roomBytes: number } | null
 }
+
+const never = new AbortController().signal
 
 function makeSide(time: VirtualClock): Side {
   const store = openMemoryStore({ clock: time })
@@ -35,6 +39,7 @@ function makeSide(time: VirtualClock): Side {
     arrived: [],
     delivered: [],
     expired: [],
+    retries: 0,
     transport: null,
     budget: null,
     service: new MessagingService({
@@ -44,11 +49,18 @@ function makeSide(time: VirtualClock): Side {
       clock: time,
       log: () => undefined,
       randomId: () => `message-${String(nextId++).padStart(8, '0')}`,
-      requestOf: () => {
-        const { transport } = side
-        return transport === null ? null : (delivery, { signal }) => transport(delivery, signal)
+      sessions: {
+        sessionOf: () => {
+          const { transport, budget } = side
+          if (transport === null) return undefined
+          return {
+            request: ({ value }, { signal } = {}) => transport(value as Delivery, signal ?? never),
+            forsaken: never,
+            budget: budget as PathBudget | null,
+          }
+        },
       },
-      budgetOf: () => side.budget,
+      onRetry: () => side.retries++,
       nameOf: (peer) => ({ id: peer.slice(-16), name: 'the other one' }),
       onMessage: (message) => side.arrived.push(message),
       onDelivered: ({ id }) => side.delivered.push(id),
@@ -224,6 +236,7 @@ describe('sending', () => {
     await time.pass(1)
     await sending
     assert.deepEqual(asked, ['one two', 'one two'])
+    assert.equal(alice.retries, 1)
     assert.deepEqual(textsOf(bob), ['one', 'two'])
   })
 

@@ -40,7 +40,7 @@ export const brokenVersions: readonly {
       {
         file: 'src/protocols/messaging.ts',
         find: `      await entered\n      await connected()\n`,
-        replace: `      void entered.catch(() => {})\n      if (requestOf(peer) === null) return { id, status: 'queued' }\n      await connected()\n`,
+        replace: `      void entered.catch(() => {})\n      if (sessions.sessionOf(peer) === undefined) return { id, status: 'queued' }\n      await connected()\n`,
       },
     ],
   },

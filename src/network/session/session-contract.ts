@@ -62,6 +62,12 @@ export interface Session {
   abort(error: Error): void
 }
 
+/** Sessions of this device, by the device at the other end. */
+export interface Sessions {
+  /** Returns the session that new work goes to; undefined while there is none. */
+  sessionOf(peer: PeerId): Session | undefined
+}
+
 export type SessionEnd =
   /** ended by this side, in order */
   | { reason: 'closed' }

@@ -16,7 +16,7 @@ import { peerIdOf } from '../../peer-id.ts'
 export const sessionVersion = 1
 export const sessionProtocol = `/spacedock/session/${sessionVersion}.0.0`
 
-export type { Session, SessionEnd } from './session-contract.ts'
+export type { Session, SessionEnd, Sessions } from './session-contract.ts'
 
 export interface SessionOptions {
   localPeer: PeerId

@@ -9,7 +9,7 @@ import { DeviceSessions } from './device-sessions.ts'
 import { dialFailure, endFailure } from './failures.ts'
 import { isRelayed } from '../relayed-address.ts'
 import { PathRenewal } from './path-renewal.ts'
-import type { Session, SessionEnd } from '../session/session.ts'
+import type { Session, SessionEnd, Sessions } from '../session/session.ts'
 import { watchForSleep } from './sleep-watch.ts'
 import type { Clock } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
@@ -49,7 +49,7 @@ interface Kept {
 }
 
 /** Keeps every paired device connected, for ever, with one session each for new work. */
-export class ConnectionSupervisor {
+export class ConnectionSupervisor implements Sessions {
   readonly #options: ConnectionSupervisorOptions
   readonly #clock: Clock
   readonly #attempts: AttemptSchedule
