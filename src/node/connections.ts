@@ -104,16 +104,9 @@ export class Connections {
       clock,
     })
     this.#directPaths = new DirectPaths({
-      sessionOf: (peer) => this.supervisor.sessionOf(peer),
-      connectionsTo: (peer) => host.connectionsTo(peer),
-      addressesOf: async (peer) => [...this.#dialable(peer), ...(await host.toldAddresses(peer))],
-      dial: (peer, addresses, { signal }) => host.dial(peer, addresses, { signal }),
-      openThroughNats: async (relayed, { signal }) => {
-        if (host.simultaneousOpen === null) throw new Error('this host uses no relays')
-        return host.simultaneousOpen.open(relayed, { signal })
-      },
-      isAsker: (peer) => host.peerId < peer,
-      moveSession: (connection, { signal }) => this.supervisor.moveTo(connection, { signal }),
+      host,
+      supervisor: this.supervisor,
+      addressesOf: (peer) => this.#dialable(peer),
       clock,
       log,
     })

@@ -5,27 +5,27 @@ import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { startDeadline } from '../deadline.ts'
 import { isRelayed, isRelayedConnection } from '../relayed-address.ts'
 import type { Session } from '../session/session.ts'
+import type { ConnectionSupervisor } from '../supervisor/connection-supervisor.ts'
+import type { SimultaneousOpen } from './simultaneous-open.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { peerIdOf } from '../../peer-id.ts'
 
+/** Host as far as a direct path needs one. */
+export interface DirectPathHost {
+  readonly peerId: PeerId
+  /** Null when the host uses no relays. */
+  readonly simultaneousOpen: Pick<SimultaneousOpen, 'open'> | null
+  connectionsTo(peer: PeerId): readonly Connection[]
+  /** Opens a new connection. */
+  dial(peer: PeerId, addresses: readonly Multiaddr[], options: { signal: AbortSignal }): Promise<Connection>
+  toldAddresses(peer: PeerId): Promise<readonly Multiaddr[]>
+}
+
 export interface DirectPathsOptions {
-  /** Session in use with this peer. */
-  sessionOf: (peer: PeerId) => Session | undefined
-  connectionsTo: (peer: PeerId) => readonly Connection[]
-  /** Addresses that the peer has told or published. */
-  addressesOf: (peer: PeerId) => Promise<readonly Multiaddr[]>
-  /** Dials a new connection. */
-  dial: (
-    peer: PeerId,
-    addresses: readonly Multiaddr[],
-    options: { signal: AbortSignal },
-  ) => Promise<Connection>
-  /** Opens a connection through the NATs on the path. */
-  openThroughNats: (relayed: Connection, options: { signal: AbortSignal }) => Promise<Connection>
-  /** Whether this device of the two arranges for it, and moves the session. */
-  isAsker: (peer: PeerId) => boolean
-  /** Moves the session to this connection. */
-  moveSession: (connection: Connection, options: { signal: AbortSignal }) => Promise<void>
+  host: DirectPathHost
+  supervisor: Pick<ConnectionSupervisor, 'sessionOf' | 'moveTo'>
+  /** Returns the addresses that are known of a device, besides those that it has told. */
+  addressesOf: (peer: PeerId) => readonly Multiaddr[]
   clock: Clock
   log: Log
 }
@@ -101,17 +101,21 @@ export class DirectPaths {
   }
 
   async #try(session: Session, signal: AbortSignal): Promise<void> {
-    const { connectionsTo, dial, openThroughNats, isAsker, clock, log } = this.#options
+    const { host, clock, log } = this.#options
     const { remotePeer, connection: relayed } = session
-    const open = connectionsTo(remotePeer).find((one) => one.status === 'open' && !isRelayedConnection(one))
+    const open = host
+      .connectionsTo(remotePeer)
+      .find((one) => one.status === 'open' && !isRelayedConnection(one))
     if (open !== undefined) return this.#move(session, open)
     const deadline = startDeadline(tryTimeoutMs, () => new Error('no direct way in time'), {
       signal,
       clock,
     })
     try {
-      const ways = [this.#directAddresses(remotePeer).then((found) => dial(remotePeer, found, deadline))]
-      if (isAsker(remotePeer)) ways.push(openThroughNats(relayed, deadline))
+      const ways = [this.#directAddresses(remotePeer).then((found) => host.dial(remotePeer, found, deadline))]
+      // Through the NATs on the way.
+      if (host.simultaneousOpen !== null && this.#isAsker(remotePeer))
+        ways.push(host.simultaneousOpen.open(relayed, deadline))
       const connection = await Promise.any(ways)
       await this.#move(session, connection)
     } catch (error) {
@@ -124,19 +128,25 @@ export class DirectPaths {
   }
 
   async #directAddresses(peer: PeerId): Promise<Multiaddr[]> {
-    const addresses = await this.#options.addressesOf(peer)
+    const { host, addressesOf } = this.#options
+    const addresses = [...addressesOf(peer), ...(await host.toldAddresses(peer))]
     return addresses.filter((address) => !isRelayed(address)).slice(0, maxAddresses)
+  }
+
+  /** Whether this one of the two devices arranges a simultaneous open, and moves the session. */
+  #isAsker(peer: PeerId): boolean {
+    return this.#options.host.peerId < peer
   }
 
   /** Moves the session. Never rejects. */
   async #move(session: Session, connection: Connection): Promise<void> {
-    const { isAsker, moveSession, sessionOf, log } = this.#options
+    const { supervisor, log } = this.#options
     const peer = session.remotePeer
-    if (!isAsker(session.remotePeer) || this.#moving.has(peer)) return
-    if (sessionOf(session.remotePeer) !== session) return
+    if (!this.#isAsker(peer) || this.#moving.has(peer)) return
+    if (supervisor.sessionOf(peer) !== session) return
     this.#moving.add(peer)
     try {
-      await moveSession(connection, { signal: this.#stop.signal })
+      await supervisor.moveTo(connection, { signal: this.#stop.signal })
     } catch (error) {
       log('debug', 'direct-path.not-used', { peer, error: String(error) })
     } finally {

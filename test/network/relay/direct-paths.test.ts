@@ -8,6 +8,7 @@ import { DirectPaths } from '../../../src/network/relay/direct-paths.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { libp2pPeer, peerIdOf } from '../../../src/peer-id.ts'
+import { asPeer } from '../../peers.ts'
 
 const peer = peerIdOf(peerIdFromPrivateKey(await generateKeyPair('Ed25519')))
 const relayedAddress = `/ip4/203.0.113.1/tcp/4111/p2p/${peer}/p2p-circuit`
@@ -122,19 +123,26 @@ function setUp({ isAsker, address = relayedAddress, told = [], dial, openThrough
   const dialled: string[] = []
   let opened = 0
   const paths = new DirectPaths({
-    sessionOf: () => session,
-    connectionsTo: () => [session.connection],
-    addressesOf: async () => told.map((one) => multiaddr(one)),
-    dial: (_, addresses) => {
-      dialled.push(...addresses.map(String))
-      return (dial ?? nothing)()
+    host: {
+      peerId: asPeer(isAsker ? '' : '~'),
+      connectionsTo: () => [session.connection],
+      toldAddresses: async () => told.map((one) => multiaddr(one)),
+      dial: (_, addresses) => {
+        dialled.push(...addresses.map(String))
+        return (dial ?? nothing)()
+      },
+      simultaneousOpen: {
+        open: (_, { signal }) => {
+          opened++
+          return (openThroughNats ?? nothing)(signal)
+        },
+      },
     },
-    openThroughNats: (_, { signal }) => {
-      opened++
-      return (openThroughNats ?? nothing)(signal)
+    supervisor: {
+      sessionOf: () => session,
+      moveTo: async ({ remoteAddr }) => void moved.push(remoteAddr.toString()),
     },
-    isAsker: () => isAsker,
-    moveSession: async ({ remoteAddr }) => void moved.push(remoteAddr.toString()),
+    addressesOf: () => [],
     clock: clock,
     log: () => {},
   })
