@@ -186,7 +186,7 @@ async function assemble(
   protocols.register(pubSub.publications)
 
   const devices = new Devices({
-    requireOpen: () => lifetime.requireOpen(),
+    lifetime,
     store,
     clock,
     supervisor: connections.supervisor,

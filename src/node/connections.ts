@@ -66,7 +66,7 @@ export class Connections {
   readonly #firewalled: Firewalled
   readonly #stopListening: (() => void)[] = []
   /** Version of each device's record that cannot be read here. */
-  readonly #unreadRecords = new Map<string, number>()
+  readonly #unreadRecords = new Map<PeerId, number>()
   #stopped = false
 
   constructor(parts: ConnectionsParts) {
@@ -96,7 +96,7 @@ export class Connections {
       onAttemptFailed: (peer, failure) => this.#failed(peer, failure),
       onUnknownDevice: (peer, failure) => store.registry.disconnected(peer, failure),
       onRenewalFailed: (peer, error) => {
-        log('debug', 'session.not-renewed', { peer: peer, error: String(error) })
+        log('debug', 'session.not-renewed', { peer, error: String(error) })
         this.internet?.presence.look(peer)
       },
       onWake: () => this.#lookAnew(),
@@ -224,8 +224,7 @@ export class Connections {
 
   #started(session: Session): void {
     const { store, metrics, log, onSession } = this.#parts
-    const { remotePeer, connection } = session
-    const peer = remotePeer
+    const { remotePeer: peer, connection } = session
     const address = connection.remoteAddr.toString()
     const path = pathOf(connection)
     this.#unreadRecords.delete(peer)
@@ -283,7 +282,7 @@ export class Connections {
     this.#lookAnew()
   }
 
-  /** Asks every waiting part, and every device that may be here, anew: the network is another one, or the platform slept. */
+  /** Asks every waiting part, and every device that may be here, anew: the network is another one, or the machine slept. */
   #lookAnew(): void {
     this.#parts.host.networkChanged()
     this.#directPaths.networkChanged()

@@ -29,10 +29,10 @@ import type { MessagingService } from '../protocols/messaging.ts'
 import { versionsProtocol } from '../protocols/versions.ts'
 import { deviceIdOf } from '../store/device-id.ts'
 import type { Store } from '../store/store.ts'
+import type { Lifetime } from './lifetime.ts'
 
 export interface DeviceParts {
-  /** Throws `closed` when the node is. */
-  requireOpen: () => void
+  lifetime: Lifetime
   store: Store
   clock: Clock
   supervisor: ConnectionSupervisor
@@ -177,7 +177,7 @@ export class KnownDevice implements Device {
   }
 
   async rename(name: string): Promise<void> {
-    this.#parts.requireOpen()
+    this.#parts.lifetime.requireOpen()
     // A device that does not know this one any more keeps its name, and may be given another.
     const state = this.#parts.store.trust.get(this.#peer)?.state
     if (state === undefined || state === 'revoked') throw this.#notPaired()
@@ -186,7 +186,7 @@ export class KnownDevice implements Device {
 
   /** The tombstone is durable and every connection closed when this resolves; a device that is there knows it. */
   async revoke(): Promise<void> {
-    this.#parts.requireOpen()
+    this.#parts.lifetime.requireOpen()
     const { store, supervisor, messaging } = this.#parts
     try {
       store.registry.revoke(this.#peer)
@@ -202,7 +202,7 @@ export class KnownDevice implements Device {
 
   /** Throws `not-paired`, or `closed`. */
   requirePaired(): void {
-    this.#parts.requireOpen()
+    this.#parts.lifetime.requireOpen()
     if (this.#parts.store.trust.get(this.#peer)?.state !== 'active') throw this.#notPaired()
   }
 
@@ -249,7 +249,7 @@ export class KnownDevice implements Device {
 
   /** Session in use at this moment: it may be another one after the next `await`. Throws `closed` or `offline`. */
   #session(): Session {
-    this.#parts.requireOpen()
+    this.#parts.lifetime.requireOpen()
     const session = this.#parts.supervisor.sessionOf(this.#peer)
     if (session !== undefined) return session
     throw this.#offline()

@@ -285,13 +285,17 @@ async function poison(scene: Scene): Promise<Verdict> {
   const content = { peer: alice.peerId, addresses: [bareAddressOf(alice)] }
   const writer = hostile[0]
   await writer?.put(address, routingKey, await honestRecord(keys, content, 1n))
+  const dialled = (): number[] => ['1', '2', '3'].map((place) => dialsTo(dials, `${nowhere}.${place}.`))
   if (dialsTo(dials, `${nowhere}.`) > 0) {
-    // The verdict is out, but for how many are dialled.
-    await pause(2_000)
+    const isVerdictOut = (): boolean => {
+      const [unsigned = 0, unsealed = 0, many = 0] = dialled()
+      return unsigned > 0 || unsealed > 0 || many > maxDialsOfOneRecord
+    }
+    await until(isVerdictOut, 'bob dials what he believes', 20_000)
     enough.abort()
   }
   const outcome = outcomeOf(await joining)
-  const [unsigned, unsealed, many] = ['1', '2', '3'].map((place) => dialsTo(dials, `${nowhere}.${place}.`))
+  const [unsigned, unsealed, many] = dialled()
   return unless(
     {
       'the addresses of a record with another signer are dialled': unsigned !== 0,
