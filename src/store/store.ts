@@ -8,7 +8,7 @@ import { databaseFileName, openDatabase, type Database } from './database.ts'
 import { openRegistry, type DeviceRegistry } from './device-registry.ts'
 import { loadOrCreateIdentity, memoryIdentity, type Identity } from './identity.ts'
 import { openInbox, type Inbox, type InboxLimits } from './inbox.ts'
-import { openPersistentClock, type StoreClock } from './persistent-clock.ts'
+import { openPersistentClock, type PersistentClock, type StoreClock } from './persistent-clock.ts'
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
 import { openSettings, type Settings } from './settings.ts'
@@ -25,6 +25,8 @@ export interface Store {
   readonly inbox: Inbox
   readonly settings: Settings
   readonly contacts: Contacts
+  /** Time by which things end after days, whatever becomes of the wall clock. */
+  readonly lastingClock: PersistentClock
   /** May be called more than once. Afterwards everything that touches the database fails with `closed`. */
   close(): void
 }
@@ -106,6 +108,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       trust,
       contacts,
       outbox,
+      lastingClock,
       registry: openRegistry({ trust, contacts, outbox, clock }),
       inbox: openInbox(database, lastingClock, parts.inbox),
       settings: openSettings(database),
@@ -113,6 +116,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
         if (isClosed) return
         isClosed = true
         try {
+          lastingClock.close()
           keepTime()
           database.close()
         } finally {
