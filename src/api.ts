@@ -617,7 +617,7 @@ export interface NodeStatus {
    * without.
    */
   publicNetwork: { nodes: number; relays: string[] } | null
-  /** Amount in the inbox, and the devices of which no more fits into it. */
+  /** Amount in the inbox, and the devices of which no more fits into it; nothing when the node is closed. */
   inbox: { messages: number; bytes: number; fullFor: { id: string; name: string }[] }
   /** Milliseconds since start. */
   uptimeMs: number

@@ -53,7 +53,7 @@ export class Metrics {
       ...inbox,
       accept: (messages) => {
         const acceptances = inbox.accept(messages)
-        if (acceptances === 'full') return acceptances
+        if (!Array.isArray(acceptances)) return acceptances
         for (const { outcome } of acceptances) this.#messages[outcome === 'new' ? 'received' : 'duplicate']++
         return acceptances
       },

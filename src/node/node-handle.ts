@@ -64,6 +64,7 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
       listen: host.addresses().map(String),
       devices: records.trustedPeers().length,
       publicNetwork: connections.internet?.publicNetwork() ?? null,
+      inbox: messaging.received.amount(),
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),
     metrics: () =>

@@ -1,36 +1,33 @@
 import type { Amount } from './stored-message.ts'
 
-/** Bounds of the whole inbox. */
-export type InboxBounds = Amount
-
 /**
  * Share of one sender in the inbox: it may have as much there as is still free for all. So one alone gets half of it, each that
- * fills it leaves half of the rest, and nobody ever finds it taken by another; and nobody has to know how many senders there are.
+ * fills its share leaves as much again to the others, and nobody ever finds it taken; and nobody has to know how many senders there
+ * are.
  */
 export class InboxShares {
-  readonly #bounds: InboxBounds
+  readonly #bounds: Amount
 
-  constructor(bounds: InboxBounds) {
+  /** Takes the bounds of the whole inbox. */
+  constructor(bounds: Amount) {
     this.#bounds = bounds
   }
 
-  /** Whether a sender that has `held` of it may add something; one delivery may take it beyond its share. */
-  hasRoom(held: Amount, inAll: Amount): boolean {
-    const free = this.#free(inAll)
-    return held.messages < free.messages && held.bytes < free.bytes
-  }
-
-  /** Whether a sender has more than it could have come to by adding one message at a time. */
-  isExceeded(held: Amount, inAll: Amount): boolean {
-    const free = this.#free(inAll)
-    return held.messages > free.messages + 1 || held.bytes > Math.max(0, free.bytes)
+  /** Amount that a sender may add that has `held` of the `inAll`. */
+  room(held: Amount, inAll: Amount): Amount {
+    const freeMessages = this.#bounds.messages - inAll.messages
+    const freeBytes = this.#bounds.bytes - inAll.bytes
+    return {
+      messages: Math.max(0, Math.floor((freeMessages - held.messages + 1) / 2)),
+      bytes: Math.max(0, Math.floor((freeBytes - held.bytes) / 2)),
+    }
   }
 
   isOverfull({ messages, bytes }: Amount): boolean {
     return messages > this.#bounds.messages || bytes > this.#bounds.bytes
   }
+}
 
-  #free(inAll: Amount): Amount {
-    return { messages: this.#bounds.messages - inAll.messages, bytes: this.#bounds.bytes - inAll.bytes }
-  }
+export function fits(amount: Amount, room: Amount): boolean {
+  return amount.messages <= room.messages && amount.bytes <= room.bytes
 }

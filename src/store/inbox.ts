@@ -3,10 +3,11 @@ import { SpacedockError } from '../errors.ts'
 import type { Database } from './database.ts'
 import { boxUsage } from './box-usage.ts'
 import { peerIdColumn } from './columns.ts'
-import { InboxShares } from './inbox-shares.ts'
+import { fits, InboxShares } from './inbox-shares.ts'
 import type { PersistentClock } from './persistent-clock.ts'
 import { seenIds } from './seen-ids.ts'
 import {
+  maximumBodyBytes,
   messageRowSchema,
   messageValues,
   type Amount,
@@ -19,6 +20,11 @@ export interface Acceptance {
   outcome: 'new' | 'duplicate'
   /** Position in the inbox; of a duplicate, the one its first arrival got. */
   sequence: number
+}
+
+/** Refusal of messages for which the share of their sender is too small. */
+export interface NoRoom {
+  room: Amount
 }
 
 /** Reason for which a message was taken out: by a rule that this device's person or application chose. */
@@ -35,17 +41,17 @@ export interface Dropped {
 export interface Inbox {
   /**
    * Stores each message of one sender unless its id was seen before; durable on return, and one transaction, so that an
-   * acknowledged message is neither lost nor doubled. `full`: none is stored, for the sender's share is taken up; one delivery may
-   * exceed it. Errors: `too-large`, `invalid-message`, `disk-full`; then none is stored.
+   * acknowledged message is neither lost nor doubled. None is stored when they do not fit into the sender's share: then it says how
+   * much does. Errors: `too-large`, `invalid-message`, `disk-full`; then none is stored.
    */
-  accept(messages: readonly MessageRecord[]): Acceptance[] | 'full'
+  accept(messages: readonly MessageRecord[]): Acceptance[] | NoRoom
   /** Messages behind the sequence `after`, the oldest first; all of them without a `limit`. */
   list(options?: { after?: number; limit?: number }): StoredMessage[]
   /** The last sequence that was given to a message, also to one that has gone; 0 when there was none yet. */
   lastSequence(): number
   /** Amount of all messages that are there. */
   amount(): Amount
-  /** Whether the sender's share is taken up. */
+  /** Whether a message of the largest size would not fit into the sender's share. */
   isFullFor(peerId: PeerId): boolean
   /** Takes a message out; returns whether it was there. Its id is remembered all the same. */
   remove(sequence: number): boolean
@@ -96,7 +102,7 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     oldestSchema,
   )
   const selectOldestOf = database.query(
-    `SELECT ${columns} FROM inbox WHERE peer_id = ? AND sequence <= ? ORDER BY sequence LIMIT ?`,
+    `SELECT ${columns} FROM inbox WHERE peer_id = ? ORDER BY sequence LIMIT ?`,
     oldestSchema,
   )
   const selectLast = database.query(
@@ -134,14 +140,18 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     return { outcome: 'new', sequence }
   }
 
-  const isFullFor = (peerId: PeerId): boolean =>
-    whenFull === 'wait' && !shares.hasRoom(usage.of(peerId), usage.inAll())
+  /** Room of the sender; where its own oldest make way, what it has takes none. */
+  function roomOf(peerId: PeerId): Amount {
+    const held = usage.of(peerId)
+    const { messages, bytes } = usage.inAll()
+    if (whenFull === 'wait') return shares.room(held, { messages, bytes })
+    return shares.room(nothing, { messages: messages - held.messages, bytes: bytes - held.bytes })
+  }
 
-  /** Whether a delivery holds anything that is not there yet, and its sender's share is taken up. */
-  function doesNotFit(messages: readonly MessageRecord[]): boolean {
-    const [first] = messages
-    if (first === undefined || !isFullFor(first.peerId)) return false
-    return messages.some(({ peerId, id }) => seen.sequenceOf(peerId, id) === undefined)
+  /** Amount of those that are not there yet. */
+  function newAmount(messages: readonly MessageRecord[]): Amount {
+    const fresh = messages.filter(({ peerId, id }) => seen.sequenceOf(peerId, id) === undefined)
+    return { messages: fresh.length, bytes: fresh.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0) }
   }
 
   /** Removes these in their order, as long as they are to go, and no more than two mebibytes unless one alone is larger. */
@@ -164,16 +174,19 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     return removed !== undefined
   }
 
-  function removeAged(most: number, upTo: number): number {
+  function removeAged(most: number): number {
     if (keptMs === Number.POSITIVE_INFINITY) return 0
-    return removeWhile(selectOldest.all(upTo, most), (row) => clock.now() - row.received_at_ms > keptMs)
+    return removeWhile(selectOldest.all(Number.MAX_SAFE_INTEGER, most), (row) => clock.now() - row.received_at_ms > keptMs)
   }
 
-  /** Removes the oldest of a sender that has more than its share, when that is the rule. */
-  function removeExcess(peerId: PeerId, most: number, upTo: number): number {
-    const isExcess = (): boolean => shares.isExceeded(usage.of(peerId), usage.inAll())
-    if (whenFull === 'wait' || !isExcess()) return 0
-    return removeWhile(selectOldestOf.all(peerId, upTo, most), isExcess)
+  /** Removes the oldest of a sender until what it sends now fits into its share, where that is the rule. */
+  function makeWay(peerId: PeerId, arriving: Amount): number {
+    const isTooMuch = (): boolean => !fits(arriving, shares.room(usage.of(peerId), usage.inAll()))
+    if (whenFull === 'wait' || arriving.messages === 0 || !isTooMuch()) return 0
+    let removed = 0
+    for (let step = 1; step > 0 && isTooMuch(); removed += step)
+      step = removeWhile(selectOldestOf.all(peerId, stepMessages), isTooMuch)
+    return removed
   }
 
   /** Removes the oldest of whoever has most, when the limits were lowered and that is the rule. */
@@ -181,7 +194,7 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     const isOverfull = (): boolean => shares.isOverfull(usage.inAll())
     const largest = whenFull === 'drop-oldest' && isOverfull() ? usage.largest() : undefined
     if (largest === undefined) return 0
-    return removeWhile(selectOldestOf.all(largest, Number.MAX_SAFE_INTEGER, stepMessages), isOverfull)
+    return removeWhile(selectOldestOf.all(largest, stepMessages), isOverfull)
   }
 
   function dropped(rule: Dropped['rule'], messages: number): number {
@@ -191,18 +204,18 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
 
   return {
     accept(messages) {
-      if (doesNotFit(messages)) return 'full'
+      const [first] = messages
+      if (first === undefined) return []
+      const arriving = newAmount(messages)
+      const room = roomOf(first.peerId)
+      if (arriving.messages > 0 && !fits(arriving, room)) return { room }
       let aged = 0
       let excess = 0
       const acceptances = counted(() => {
         clock.keepNowAndThen()
-        const before = lastSequence()
-        const accepted = messages.map(acceptOne)
-        // The number removed exceeds that of the arrivals, so that it gets there when the limit was lowered.
-        const most = messages.length + 16
-        aged = removeAged(most, before)
-        excess = messages[0] === undefined ? 0 : removeExcess(messages[0].peerId, most, before)
-        return accepted
+        aged = removeAged(messages.length + 16)
+        excess = makeWay(first.peerId, arriving)
+        return messages.map(acceptOne)
       })
       dropped('age', aged)
       dropped('share', excess)
@@ -211,12 +224,12 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     list: ({ after = 0, limit = -1 } = {}) => select.all(after, limit),
     lastSequence,
     amount: () => usage.inAll(),
-    isFullFor,
+    isFullFor: (peerId) => !fits(largestMessage, roomOf(peerId)),
     remove: (sequence) => counted(() => removeOne(sequence)),
     removeSome: (upTo) => counted(() => removeWhile(selectOldest.all(upTo, stepMessages), () => true)),
     prune() {
       const { aged, excess } = counted(() => ({
-        aged: removeAged(stepMessages, Number.MAX_SAFE_INTEGER),
+        aged: removeAged(stepMessages),
         excess: removeOverfull(),
       }))
       return dropped('age', aged) + dropped('share', excess)
@@ -231,6 +244,8 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
 const oldestSchema = v.object({ sequence: v.number(), bytes: v.number(), received_at_ms: v.number() })
 type Oldest = v.InferOutput<typeof oldestSchema>
 
+const nothing: Amount = { messages: 0, bytes: 0 }
+const largestMessage: Amount = { messages: 1, bytes: maximumBodyBytes }
 /** Number of messages in one step: deleted bytes are overwritten and synced, and that must not take long. */
 const stepMessages = 200
 const stepBytes = 2 * 1024 * 1024

@@ -66,17 +66,19 @@ export interface MemoryStoreOptions {
   seed?: Uint8Array
   /** Source of time. @default the system's */
   clock?: StoreClock
+  inbox?: InboxLimits
 }
 
 /** A store that ends with the process: the same code over a database in memory, for the tests of applications. */
 export function openMemoryStore({
   seed = new Uint8Array(randomBytes(32)),
   clock = systemClock,
+  inbox,
 }: MemoryStoreOptions = {}): Store {
   if (seed.length !== 32)
     throw new SpacedockError('invalid-argument', 'The seed of an identity has 32 bytes.')
   const database = openDatabase(':memory:', { mayCreate: true })
-  return storeOn({ database, identity: memoryIdentity(seed), clock }, () => undefined)
+  return storeOn({ database, identity: memoryIdentity(seed), clock, inbox }, () => undefined)
 }
 
 export interface StoreParts {

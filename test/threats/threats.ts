@@ -30,6 +30,8 @@ const groups = [
   'dht',
   'answers',
   'tracking',
+  'boxes',
+  'clocks',
 ] as const
 
 /** A threat, and where a process of its own finds it again. */
