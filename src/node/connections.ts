@@ -20,6 +20,7 @@ import { ConnectionSupervisor } from '../network/supervisor/connection-superviso
 import { failureCauses } from '../network/supervisor/failures.ts'
 import { otherVersionsTold } from '../network/told-versions.ts'
 import { recordVersion } from '../pairing/rendezvous-record.ts'
+import type { PairingConnections } from '../protocols/pairing-components.ts'
 import type { Store } from '../store/store.ts'
 import { interleave } from '../store/interleave.ts'
 import { Firewalled } from './firewalled.ts'
@@ -55,7 +56,7 @@ export interface ConnectionsParts {
 }
 
 /** Keeps every paired device connected, by all the ways there are, and records what comes of it. */
-export class Connections {
+export class Connections implements PairingConnections {
   readonly supervisor: ConnectionSupervisor
   /** Null when multicast DNS is switched off. */
   readonly localNetwork: LocalDiscovery | null
@@ -197,6 +198,11 @@ export class Connections {
 
   connectNow(peer: PeerId): void {
     this.supervisor.connectNow(peer)
+  }
+
+  release(peer: PeerId): void {
+    const { trusted, host } = this.#parts
+    if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
   }
 
   /** Serves the session protocol: the other device opens one. */
