@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import * as v from 'valibot'
 import type { Clock, Log, Message, MessageContent, Protocol, QueuedMessage, SendResult } from '../api.ts'
@@ -301,11 +302,11 @@ export class MessagingService {
     const { promise, resolve } = Promise.withResolvers<void>()
     const wake = (): void => {
       this.#arrivals.delete(wake)
-      signal.removeEventListener('abort', wake)
+      listening[Symbol.dispose]()
       resolve()
     }
     this.#arrivals.add(wake)
-    signal.addEventListener('abort', wake, { once: true })
+    const listening = addAbortListener(signal, wake)
     return { promise, ignore: wake }
   }
 }
