@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { pause } from '../clock.ts'
 import {
   initiatorDueAt,
@@ -30,6 +31,7 @@ export class InvitationRunner implements MachineWork<InitiatorState, InitiatorEf
   readonly #run: PairingRun
   readonly #transport: PairingTransport
   readonly #told: Promise<void>[] = []
+  readonly #listening: Disposable | undefined
 
   constructor(components: PairingComponents, keys: CodeKeys, run: PairingRun, transport: PairingTransport) {
     this.#components = components
@@ -46,8 +48,8 @@ export class InvitationRunner implements MachineWork<InitiatorState, InitiatorEf
       machine,
       this,
     )
-    run.signal?.addEventListener('abort', this.#onAbort, { once: true })
-    if (run.signal?.aborted === true) this.#onAbort()
+    const { signal } = run
+    this.#listening = signal && addAbortListener(signal, () => this.#machine.deliver({ type: 'cancelled' }))
   }
 
   get sessionId(): string {
@@ -113,10 +115,6 @@ export class InvitationRunner implements MachineWork<InitiatorState, InitiatorEf
     this.#machine.stop()
   }
 
-  readonly #onAbort = (): void => {
-    this.#machine.deliver({ type: 'cancelled' })
-  }
-
   perform(effect: InitiatorEffect): PairingMessage | null {
     switch (effect.type) {
       case 'answer':
@@ -149,7 +147,7 @@ export class InvitationRunner implements MachineWork<InitiatorState, InitiatorEf
   }
 
   #finish(effect: Extract<InitiatorEffect, { type: 'finished' }>): void {
-    this.#run.signal?.removeEventListener('abort', this.#onAbort)
+    this.#listening?.[Symbol.dispose]()
     switch (effect.outcome) {
       case 'paired':
         return this.#outcome.resolve(effect.peer)

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { pause } from '../clock.ts'
 import { findCandidates } from '../network/discovery/candidate-sources.ts'
 import {
@@ -55,9 +56,8 @@ export class JoinRunner implements MachineWork<JoinerState, JoinerEffect> {
     const { signal, sources, observer } = this.#run
     const { host, connections } = this.#components
     const onAbort = (): void => void this.#machine.deliver({ type: 'cancelled' })
-    signal?.addEventListener('abort', onAbort, { once: true })
+    using _listening = signal && addAbortListener(signal, onAbort)
     try {
-      if (signal?.aborted === true) onAbort()
       findCandidates(sources, {
         signal: this.#ended.signal,
         onCandidate: (found) => {
@@ -69,7 +69,6 @@ export class JoinRunner implements MachineWork<JoinerState, JoinerEffect> {
       })
       return await this.#outcome.promise
     } finally {
-      signal?.removeEventListener('abort', onAbort)
       this.#ended.abort()
       this.#machine.stop()
       this.#peers.close()
