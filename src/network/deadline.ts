@@ -47,6 +47,17 @@ export function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal
   return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', onAbort))
 }
 
+/** Resolves when the promise has settled, either way, and after this time at the latest. */
+export async function settledWithin(
+  timeoutMs: number,
+  promise: Promise<unknown>,
+  clock: Clock,
+): Promise<void> {
+  const deadline = startDeadline(timeoutMs, () => new Error('it did not end in time'), { clock })
+  await untilAborted(promise, deadline.signal).catch(() => {})
+  deadline.stop()
+}
+
 /** Returns the reason of an aborted signal, wrapped if it is no Error: callers may abort with anything. */
 export function abortReason(signal: AbortSignal): Error {
   const reason: unknown = signal.reason
