@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { SpacedockError } from '../../errors.ts'
 import { TokenBucket } from '../token-bucket.ts'
 import type { Clock } from '../../api.ts'
@@ -165,7 +166,7 @@ export class AttemptSchedule {
   #start(peer: TriedPeer, urgent: boolean): void {
     const whole = new AbortController()
     const dial = new AbortController()
-    whole.signal.addEventListener('abort', () => dial.abort(whole.signal.reason), { once: true })
+    addAbortListener(whole.signal, () => dial.abort(whole.signal.reason))
     const done = Promise.resolve()
     const state: Running = {
       kind: 'running',

@@ -6,14 +6,18 @@ import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { startDeadline } from '../deadline.ts'
 import { isRelayed, isRelayedConnection } from '../addresses/relayed-address.ts'
 import type { Session } from '../session/session.ts'
-import type { SimultaneousOpen } from './simultaneous-open.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
+
+/** Way through the NATs between two devices that talk over a relay. */
+export interface SimultaneousOpener {
+  open(relayed: Connection, options: { signal: AbortSignal }): Promise<Connection>
+}
 
 /** Host as far as a direct path needs one. */
 export interface DirectPathHost {
   readonly peerId: PeerId
   /** Null when the host uses no relays. */
-  readonly simultaneousOpen: Pick<SimultaneousOpen, 'open'> | null
+  readonly simultaneousOpen: SimultaneousOpener | null
   connectionsTo(peer: PeerId): readonly Connection[]
   /** Opens a new connection. */
   dial(peer: PeerId, addresses: readonly Multiaddr[], options: { signal: AbortSignal }): Promise<Connection>
