@@ -20,7 +20,7 @@ import type {
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { checkOptions, type OptionNames } from '../known-options.ts'
-import { callProtocol, checkEvent, openProtocolStream } from '../network/application-protocols.ts'
+import { callProtocol, checkEvent, openProtocolStream } from '../network/application/application-protocols.ts'
 import { untilAborted } from '../network/deadline.ts'
 import type { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import type { Session } from '../network/session/session.ts'

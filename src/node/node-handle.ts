@@ -10,9 +10,9 @@ import type {
   SubscribeOptions,
 } from '../api.ts'
 import { checkOptions, type OptionNames } from '../known-options.ts'
-import type { Host } from '../network/host.ts'
-import { requireApplicationName } from '../network/protocol-definitions.ts'
-import type { ProtocolRegistry } from '../network/protocol-registry.ts'
+import type { Host } from '../network/host/host.ts'
+import { requireApplicationName } from '../network/application/protocol-definitions.ts'
+import type { ProtocolRegistry } from '../network/application/protocol-registry.ts'
 import type { MessagingService } from '../protocols/messaging.ts'
 import type { PubSub } from '../protocols/pub-sub.ts'
 import { deviceIdOf } from '../store/device-id.ts'

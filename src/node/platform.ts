@@ -6,7 +6,7 @@ import {
   type LocalDiscovery,
   type LocalNetworkOptions,
 } from '../network/discovery/local-network.ts'
-import { createHost, type Host } from '../network/host.ts'
+import { createHost, type Host } from '../network/host/host.ts'
 import { usableInterfaces, watchInterfaces } from '../network/interfaces.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { version } from '../version.ts'

@@ -8,15 +8,12 @@ import {
 import { ipnsSelector } from 'ipns/selector'
 import { ipnsValidator } from 'ipns/validator'
 import type { PeerInfo } from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../../api.ts'
 import { maxRecordLength } from '../../pairing/rendezvous-record.ts'
-import { classOfAddress } from '../addresses/address-class.ts'
-import { addressesFor } from '../addresses/told-addresses.ts'
-import { limitFirstMessage } from '../answer-limit.ts'
+import { limitFirstMessage } from './answer-limit.ts'
 import type { Members } from './members.ts'
 import { storeOfMembers } from './members-store.ts'
-import { limitNamedPeers, NamedPeers } from './named-peers.ts'
+import { limitNamedPeers, NamedPeers, usableAddresses } from './named-peers.ts'
 import { RecordStore, servedConnection } from './record-store.ts'
 import type { RecordLimits } from './store-quota.ts'
 
@@ -87,8 +84,7 @@ export function dhtService(options: DhtServiceOptions): (components: KadDHTCompo
       isConnected: (peer) => connectionManager.getConnections(peer).length > 0,
       usable: (addresses, answerer) => {
         const seenAt = connectionManager.getConnections(answerer)[0]?.remoteAddr
-        const reaching = seenAt === undefined ? [] : addressesFor(addresses, classOfAddress(seenAt))
-        return reaching.filter(isOverTcp).slice(0, maxAddresses)
+        return seenAt === undefined ? [] : usableAddresses(addresses, seenAt)
       },
     })
     return dht
@@ -100,19 +96,6 @@ function peersOf(options: DhtServiceOptions): (peer: PeerInfo) => PeerInfo {
   if (options.network === 'public')
     return options.privateAddresses === true ? passthroughMapper : removePrivateAddressesMapper
   return (peer) => (options.members.has(peer.id.toString()) ? peer : { ...peer, multiaddrs: [] })
-}
-
-/** Most addresses used of one named peer; the others are left out. */
-const maxAddresses = 4
-
-/** Whether a device could dial the address: public nodes list those of other transports, too. */
-function isOverTcp(address: Multiaddr): boolean {
-  return /^(?:ip4|ip6|dns|dns4|dns6)\/tcp(?:\/p2p)?$/u.test(
-    address
-      .getComponents()
-      .map(({ name }) => name)
-      .join('/'),
-  )
 }
 
 /** Limits of unproven peers, wider on the public network: many honest nodes there name peers that cannot be reached. */

@@ -1,6 +1,8 @@
 import type { PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../../api.ts'
+import { classOfAddress } from '../addresses/address-class.ts'
+import { addressesFor } from '../addresses/told-addresses.ts'
 import type { Members } from './members.ts'
 
 export interface NamedPeersLimits {
@@ -52,6 +54,23 @@ export class NamedPeers {
 
 /** Lifetime of the credit on a peer that does not answer. */
 const creditMs = 60_000
+
+/** Most addresses used of one named peer; the others are left out. */
+const maxAddresses = 4
+
+/**
+ * Returns the addresses at which a named peer may be dialled: a few, over TCP, that reach as far as the place where the node is
+ * seen that names them. So one on the internet cannot mean this device's own machine, or its neighbours.
+ */
+export function usableAddresses(addresses: readonly Multiaddr[], seenAt: Multiaddr): Multiaddr[] {
+  return addressesFor(addresses, classOfAddress(seenAt)).filter(isOverTcp).slice(0, maxAddresses)
+}
+
+/** Whether a device could dial the address: public nodes list those of other transports, too. */
+function isOverTcp(address: Multiaddr): boolean {
+  const names = address.getComponents().map(({ name }) => name)
+  return /^(?:ip4|ip6|dns|dns4|dns6)\/tcp(?:\/p2p)?$/u.test(names.join('/'))
+}
 
 interface NamedPeer {
   id: PeerId

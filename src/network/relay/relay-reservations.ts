@@ -17,7 +17,7 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
 import { Backoff } from '../backoff.ts'
-import { isRelayedConnection } from '../relayed-address.ts'
+import { isRelayedConnection } from '../addresses/relayed-address.ts'
 import { RelayWatch } from './relay-watch.ts'
 import { takeCallsOnlyFrom } from './relayed-calls.ts'
 

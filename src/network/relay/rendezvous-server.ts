@@ -13,15 +13,16 @@ import { SpacedockError } from '../../errors.ts'
 import { parseAnnounced } from '../addresses/announced-address.ts'
 import { OwnAddresses, usableElsewhere } from '../addresses/own-addresses.ts'
 import { addressesForStrangers, scopedIdentify } from '../addresses/told-addresses.ts'
-import { answers } from '../liveness-check.ts'
+import { answers } from './liveness-check.ts'
 import { dhtService } from '../dht/dht-service.ts'
+import { Members } from '../dht/members.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
-import { parsePeerAddress } from '../discovery/given-addresses.ts'
-import { listenAddresses } from '../listen-addresses.ts'
-import { lazyEncryption } from '../lazy-negotiation.ts'
-import { streamMuxer } from '../stream-muxer.ts'
-import { networkOf } from '../network-of.ts'
-import { pingService } from '../ping-service.ts'
+import { parsePeerAddress } from '../addresses/peer-address.ts'
+import { listenAddresses } from '../transport/listen-addresses.ts'
+import { lazyEncryption } from '../transport/lazy-negotiation.ts'
+import { streamMuxer } from '../transport/stream-muxer.ts'
+import { networkOf } from '../addresses/network-of.ts'
+import { pingService } from '../transport/ping-service.ts'
 import { defaultRelayLimits, RelayGuard, type RelayLimits } from './relay-limits.ts'
 import type { Clock } from '../../api.ts'
 export interface RendezvousServerOptions {
@@ -85,6 +86,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
         mode: 'server',
         network: 'private',
         clock,
+        members: new Members(new Set(otherNodes.map(({ peer }) => peer))),
         ...(records === undefined ? {} : { limits: records }),
       }),
       relay: circuitRelayServer({

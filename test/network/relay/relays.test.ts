@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
 import type { Connection } from '@libp2p/interface'
-import { createHost, type Host, type NetworkHost } from '../../../src/network/host.ts'
+import { createHost, type Host, type NetworkHost } from '../../../src/network/host/host.ts'
 import type { RelayLimits } from '../../../src/network/relay/relay-limits.ts'
 import { RendezvousNodes } from '../../../src/network/relay/rendezvous-nodes.ts'
 import {
