@@ -149,7 +149,10 @@ export class HostileDht {
         } else if (type === types.get) {
           this.overheard.push({ peer, routingKey, value: null })
           await messages.write(answerMessage(routingKey, await answer(routingKey)))
-        } else await messages.write(answerMessage(routingKey, type === types.findNode ? await answer(routingKey) : {}, type))
+        } else
+          await messages.write(
+            answerMessage(routingKey, type === types.findNode ? await answer(routingKey) : {}, type),
+          )
       }
     } catch {
       // The other side has heard enough.

@@ -13,7 +13,8 @@ const namedFile = 'src/network/dht/named-peers.ts'
 export const threats: Threat[] = [
   {
     row: 45,
-    title: 'a stranger who claims to be a node of a private DHT is asked nothing, neither by nodes nor by devices',
+    title:
+      'a stranger who claims to be a node of a private DHT is asked nothing, neither by nodes nor by devices',
     attack: claimToBeANode,
     seconds: 6,
     without: [
@@ -42,7 +43,8 @@ export const threats: Threat[] = [
   },
   {
     row: 45,
-    title: 'a node on the internet that names 100 addresses, those of the own machine first, has four dialled, public ones',
+    title:
+      'a node on the internet that names 100 addresses, those of the own machine first, has four dialled, public ones',
     attack: nameAddresses,
     without: [
       {
@@ -69,7 +71,9 @@ async function claimToBeANode(scene: Scene): Promise<Verdict> {
     ['alice', 'bob'].map((name) => scene.node(name, { rendezvous: [address] })),
   )
   if (alice === undefined || bob === undefined) throw new Error('there are two nodes')
-  const strangers = await Promise.all(Array.from({ length: 4 }, () => HostileDht.start({ answer: () => ({}) })))
+  const strangers = await Promise.all(
+    Array.from({ length: 4 }, () => HostileDht.start({ answer: () => ({}) })),
+  )
   let dialled = 0
   for (const stranger of strangers) {
     scene.after(() => stranger.stop())
@@ -136,7 +140,10 @@ function nameAddresses(): Promise<Verdict> {
   const inside = used.filter((address) => forbidden.some((ip) => address.includes(`/${ip}/`)))
   return Promise.resolve(
     unless(
-      { [`dialled: ${inside.join(', ')}`]: inside.length > 0, [`${used.length} are dialled`]: used.length > 4 },
+      {
+        [`dialled: ${inside.join(', ')}`]: inside.length > 0,
+        [`${used.length} are dialled`]: used.length > 4,
+      },
       `${used.length} of ${named.length} addresses`,
     ),
   )

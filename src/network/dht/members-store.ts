@@ -1,5 +1,5 @@
 import { NotFoundError, type Peer, type PeerId, type PeerInfo, type PeerStore } from '@libp2p/interface'
-import { classOfAddress } from '../addresses/address-class.ts'
+import { classOfAddress, type AddressClass } from '../addresses/address-class.ts'
 import { addressesFor } from '../addresses/told-addresses.ts'
 import type { Members } from './members.ts'
 import { servedConnection } from './record-store.ts'
@@ -11,10 +11,6 @@ import { servedConnection } from './record-store.ts'
 export function storeOfMembers(store: PeerStore, members: Members): PeerStore {
   const known = (peer: PeerId): void => {
     if (!members.has(peer.toString())) throw new NotFoundError('not a node of this DHT')
-  }
-  const asker = (): ReturnType<typeof classOfAddress> | undefined => {
-    const connection = servedConnection.getStore()
-    return connection === undefined ? undefined : classOfAddress(connection.remoteAddr)
   }
   const replaced: Partial<PeerStore> = {
     async get(peer, options): Promise<Peer> {
@@ -45,4 +41,10 @@ export function storeOfMembers(store: PeerStore, members: Members): PeerStore {
       return typeof member === 'function' ? member.bind(target) : member
     },
   })
+}
+
+/** Class of the address at which the peer is seen whose question is being answered; undefined when none is. */
+function asker(): AddressClass | null | undefined {
+  const connection = servedConnection.getStore()
+  return connection === undefined ? undefined : classOfAddress(connection.remoteAddr)
 }

@@ -18,10 +18,7 @@ export function privateDhtClient(host: DhtHost, members: Members): DhtClient {
   const nodes = (): PeerId[] => routingTable.closestPeers(new Uint8Array(32), { count: maxNodes })
 
   /** Yields the answers as they come, until all are there or the signal aborts; null for a node that gave none. */
-  async function* askAll(
-    question: Question,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array | null> {
+  async function* askAll(question: Question, signal: AbortSignal): AsyncGenerator<Uint8Array | null> {
     const enough = new AbortController()
     const either = AbortSignal.any([signal, enough.signal])
     // Every request adds a listener.

@@ -194,11 +194,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     relay === undefined
       ? null
       : learnAddresses({ libp2p, own, interfaces, isTrusted: relay.isPaired, mapPort, ...relay })
-  return wrap(
-    libp2p,
-    { listen, ways, learnt },
-    options.dht?.client(libp2p as unknown as DhtHost) ?? null,
-  )
+  return wrap(libp2p, { listen, ways, learnt }, options.dht?.client(libp2p as unknown as DhtHost) ?? null)
 }
 
 /** Factory, as libp2p takes all of its parts. */
