@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import type { Clock } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
@@ -54,7 +55,7 @@ export class Outreach {
     this.#queue ??= this.#start()
     const queue = this.#queue
     this.#open.add(signal)
-    signal.addEventListener('abort', () => this.#close(signal), { once: true })
+    addAbortListener(signal, () => this.#close(signal))
     findCandidates(sources, {
       signal,
       onCandidate: (found) => {
