@@ -69,15 +69,15 @@ export class ApplicationEvents implements MessageListener {
   }
 
   messagesHeld(to: PeerId): void {
-    this.emit('message:held', { to: deviceIdOf(to), waitsFor: 'inbox-full' })
+    this.#emit('message:held', { to: deviceIdOf(to), waitsFor: 'inbox-full' })
   }
 
   inboxFull(from: PeerId): void {
-    this.emit('inbox:full', { from: deviceIdOf(from) })
+    this.#emit('inbox:full', { from: deviceIdOf(from) })
   }
 
   inboxDropped({ messages, rule }: Dropped): void {
-    this.emit('inbox:dropped', { messages, rule })
+    this.#emit('inbox:dropped', { messages, rule })
   }
 
   messagesRetried(): void {

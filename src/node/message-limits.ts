@@ -61,7 +61,7 @@ function check(name: NumberName, value: number | undefined): void {
 
 function checkRule(rule: MessageLimits['inboxFull']): void {
   if (rule === undefined || rules.includes(rule)) return
-  throw new SpacedockError('invalid-argument', `The rule "inboxFull" cannot be ${String(rule)}.`, {
+  throw new SpacedockError('invalid-argument', `The rule "inboxFull" cannot be ${rule as string}.`, {
     hint: `Give "wait" or "drop-oldest".`,
     option: 'messages.inboxFull',
   })

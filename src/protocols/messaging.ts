@@ -55,7 +55,10 @@ export class MessagingService {
   readonly #components: MessagingComponents
   readonly #delivery = new OneAtATime((peer) => this.#deliver(peer))
   /** Receipts that `send` awaits, by message id. */
-  readonly #receipts = new Map<string, { peer: PeerId; arrived: PromiseWithResolvers<SendResult['status']> }>()
+  readonly #receipts = new Map<
+    string,
+    { peer: PeerId; arrived: PromiseWithResolvers<SendResult['status']> }
+  >()
   readonly #entry: MessageEntry
   /** Ids of messages sent without a receipt yet. */
   readonly #underWay = new Set<string>()

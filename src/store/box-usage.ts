@@ -37,7 +37,8 @@ export function boxUsage(database: Database, box: 'inbox' | 'outbox'): BoxUsage 
   return {
     of,
     inAll: () => usage().inAll,
-    largest: () => [...usage().perPeer].toSorted(([, one], [, other]) => other.messages - one.messages)[0]?.[0],
+    largest: () =>
+      [...usage().perPeer].toSorted(([, one], [, other]) => other.messages - one.messages)[0]?.[0],
     change(peerId, by) {
       // An amount not known yet is read when it is needed, with this change in it.
       if (known === undefined) return

@@ -151,7 +151,10 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
   /** Amount of those that are not there yet. */
   function newAmount(messages: readonly MessageRecord[]): Amount {
     const fresh = messages.filter(({ peerId, id }) => seen.sequenceOf(peerId, id) === undefined)
-    return { messages: fresh.length, bytes: fresh.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0) }
+    return {
+      messages: fresh.length,
+      bytes: fresh.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0),
+    }
   }
 
   /** Removes these in their order, as long as they are to go, and no more than two mebibytes unless one alone is larger. */
@@ -176,7 +179,10 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
 
   function removeAged(most: number): number {
     if (keptMs === Number.POSITIVE_INFINITY) return 0
-    return removeWhile(selectOldest.all(Number.MAX_SAFE_INTEGER, most), (row) => clock.now() - row.received_at_ms > keptMs)
+    return removeWhile(
+      selectOldest.all(Number.MAX_SAFE_INTEGER, most),
+      (row) => clock.now() - row.received_at_ms > keptMs,
+    )
   }
 
   /** Removes the oldest of a sender until what it sends now fits into its share, where that is the rule. */

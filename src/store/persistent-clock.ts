@@ -36,7 +36,9 @@ export function openPersistentClock(database: Database, clock: StoreClock): Pers
   const kept = select.get()
   const startedAt = passed()
   const openedAtMs =
-    kept === undefined ? wall() : kept.time_ms + timeBetween(kept, { bootId, sinceBootMs: startedAt, wallMs: wall() })
+    kept === undefined
+      ? wall()
+      : kept.time_ms + timeBetween(kept, { bootId, sinceBootMs: startedAt, wallMs: wall() })
   const now = (): number => openedAtMs + Math.max(0, passed() - startedAt)
 
   let keptLead = (kept?.wall_ms ?? wall()) - (kept?.time_ms ?? wall())
@@ -74,22 +76,22 @@ function timeBetween(kept: Kept, { bootId, sinceBootMs, wallMs }: Moment): numbe
   return Math.min(mostBelievedMs, Math.max(0, wallMs - kept.wall_ms))
 }
 
-/** Looks every few seconds, for as long as nothing is written a set clock is told by nothing else. Returns the stop. */
-function watch({ after }: StoreClock, look: () => void): () => void {
-  let cancel = (): void => {}
-  const plan = (): void => {
-    cancel = after?.(watchedEveryMs, again) ?? cancel
-  }
+/**
+ * Looks every few seconds: while nothing is written, nothing else tells that the wall clock was set. Without timers it does not.
+ * Returns the stop.
+ */
+function watch(clock: StoreClock, look: () => void): () => void {
+  let cancel: (() => void) | undefined
   const again = (): void => {
-    plan()
+    cancel = clock.after?.(watchedEveryMs, again)
     try {
       look()
     } catch {
       // The disk is full: it is tried again.
     }
   }
-  plan()
-  return () => cancel()
+  again()
+  return () => cancel?.()
 }
 
 const keptSchema = v.object({

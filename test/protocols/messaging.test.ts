@@ -35,7 +35,10 @@ interface Side {
 const never = new AbortController().signal
 
 function makeSide(time: VirtualClock, inbox: InboxLimits = {}): Side {
-  const store = openMemoryStore({ clock: { wall: time.wall, monotonic: time.monotonic }, inbox })
+  const store = openMemoryStore({
+    clock: { wall: () => time.wall(), monotonic: () => time.monotonic() },
+    inbox,
+  })
   let nextId = 0
   const side: Side = {
     peer: store.identity.peerId,
@@ -93,12 +96,19 @@ async function handOver(to: Side, fromPeer: string, value: unknown): Promise<unk
   try {
     return await handler(checked.value, { device, signal: never, error: () => new Error() })
   } catch (error) {
-    if (error instanceof ProtocolError) throw new DeclaredFailure(error.message, { code: error.code, data: error.data })
+    if (error instanceof ProtocolError)
+      throw new DeclaredFailure(error.message, { code: error.code, data: error.data })
     throw error
   }
 }
 
-function scene(inbox: InboxLimits = {}): { time: VirtualClock; alice: Side; bob: Side; connect: () => void; send: Send } {
+function scene(inbox: InboxLimits = {}): {
+  time: VirtualClock
+  alice: Side
+  bob: Side
+  connect: () => void
+  send: Send
+} {
   const time = virtualClock()
   const [alice, bob] = [makeSide(time), makeSide(time, inbox)]
   return {
@@ -482,16 +492,25 @@ describe('an inbox that is full', () => {
     const waiting = await send('10')
     assert.equal(waiting.status, 'queued')
     for (let number = 11; number < 30; number++) assert.equal((await send(`${number}`)).status, 'queued')
-    assert.deepEqual(alice.service.queued().map(({ waitsFor }) => waitsFor), Array(20).fill('inbox-full'))
+    assert.deepEqual(
+      alice.service.queued().map(({ waitsFor }) => waitsFor),
+      Array(20).fill('inbox-full'),
+    )
     assert.deepEqual([alice.held, bob.full, alice.retries], [1, 1, 0])
-    assert.deepEqual(bob.service.received.amount().fullFor.map(({ id }) => id), [alice.peer.slice(-16)])
+    assert.deepEqual(
+      bob.service.received.amount().fullFor.map(({ id }) => id),
+      [alice.peer.slice(-16)],
+    )
     await time.pass(600_000)
     assert.equal(textsOf(bob).length, 10)
     assert.deepEqual([alice.held, bob.full], [1, 1])
     await bob.service.received.clear()
     assert.deepEqual(bob.service.received.amount(), { messages: 0, bytes: 0, fullFor: [] })
     await time.pass(60_000)
-    assert.deepEqual(textsOf(bob), Array.from({ length: 10 }, (_, index) => `${index + 10}`))
+    assert.deepEqual(
+      textsOf(bob),
+      Array.from({ length: 10 }, (_, index) => `${index + 10}`),
+    )
     assert.deepEqual(
       alice.service.queued().map(({ text, waitsFor }) => [text, waitsFor]),
       Array.from({ length: 10 }, (_, index) => [`${index + 20}`, 'inbox-full']),
@@ -499,7 +518,10 @@ describe('an inbox that is full', () => {
     assert.deepEqual([alice.held, bob.full], [2, 2])
     await bob.service.received.clear()
     await time.pass(60_000)
-    assert.deepEqual(textsOf(bob), Array.from({ length: 10 }, (_, index) => `${index + 20}`))
+    assert.deepEqual(
+      textsOf(bob),
+      Array.from({ length: 10 }, (_, index) => `${index + 20}`),
+    )
     assert.deepEqual(alice.service.queued(), [])
   })
 

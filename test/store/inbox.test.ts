@@ -253,7 +253,9 @@ test('a sequence is never used again, neither after the last message was removed
 })
 
 test('however long a sender was away and whatever was removed, what it repeats is known', async () => {
-  const { inbox, time } = boxes({ inbox: { messages: 600, whenFull: 'drop-oldest', keptMs: 1, seenPerDevice: 300 } })
+  const { inbox, time } = boxes({
+    inbox: { messages: 600, whenFull: 'drop-oldest', keptMs: 1, seenPerDevice: 300 },
+  })
   const sent = Array.from({ length: 256 }, (_, number) => message(`m${number}`, alice))
   inbox.accept(sent)
   for (let number = 0; number < 5_000; number++) accept(inbox, message(`n${number}`, bob))

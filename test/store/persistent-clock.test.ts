@@ -147,6 +147,6 @@ test('a wall clock that is set is noticed when it is set, though nothing is writ
   await time.pass(5_000)
   clock.close()
   assert.equal(time.pending(), 0)
-  const again = openPersistentClock(database, { wall: time.wall, monotonic: () => 0 })
+  const again = openPersistentClock(database, { wall: () => time.wall(), monotonic: () => 0 })
   assert.equal(again.now(), start + 5_000)
 })

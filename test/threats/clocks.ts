@@ -33,7 +33,9 @@ export const threats: Threat[] = [
       },
       {
         what: 'the doubt about how long the machine was off',
-        patches: [{ file: persistentClock, find: `Math.min(mostBelievedMs, `, replace: `Math.min(Infinity, ` }],
+        patches: [
+          { file: persistentClock, find: `Math.min(mostBelievedMs, `, replace: `Math.min(Infinity, ` },
+        ],
       },
       {
         what: 'the seven days by the lasting clock',
@@ -112,7 +114,9 @@ async function play(scene: Scene, course: Course, jumpMs: number): Promise<strin
 }
 
 async function sendAndWait(from: SpacedockNode, to: SpacedockNode, text: string): Promise<void> {
-  const arrived = new Promise<void>((resolve) => to.addEventListener('message', () => resolve(), { once: true }))
+  const arrived = new Promise<void>((resolve) =>
+    to.addEventListener('message', () => resolve(), { once: true }),
+  )
   await from.device(to.id).send(text)
   await arrived
 }
