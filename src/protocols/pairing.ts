@@ -1,5 +1,6 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../errors.ts'
+import { Semaphore } from '../semaphore.ts'
 import { startDeadline } from '../network/deadline.ts'
 import { request, serve } from '../network/request-response.ts'
 import { invitationLifetimeMs } from '../pairing/limits.ts'
@@ -35,8 +36,8 @@ export class PairingService {
   readonly #joins = new Set<JoinRunner>()
   /** Peers that are dialled at addresses that were news of them. */
   readonly #reaching = new Set<string>()
-  /** The last exchange of a join, under way or waiting, by peer. */
-  readonly #turns = new Map<string, Promise<PairingMessage | null>>()
+  /** Exchanges of joins: those with the same peer one after the other, so that one gives way before it speaks again. */
+  readonly #exchanges = new Semaphore(1)
 
   /** Waits for a connection, by peer. */
   readonly #arrivals = new Map<string, Set<(connection: Connection) => void>>()
@@ -84,7 +85,7 @@ export class PairingService {
     const keys = deriveCodeKeys(this.#components.suite, entropy)
     const runner = new JoinRunner(this.#components, keys, options, {
       exchange: (peer, addresses, message, signal) =>
-        this.#inTurn(peer, () => this.#exchange(peer, addresses, message, signal)),
+        this.#exchanges.run(() => this.#exchange(peer, addresses, message, signal), { key: peer }),
       reachAlsoAt: (peer, addresses, signal) => void this.#reachAlsoAt(peer, addresses, signal),
       claim: (peer) => {
         for (const other of this.#joins) if (other !== runner) other.giveWay(peer)
@@ -178,17 +179,6 @@ export class PairingService {
     }
     log('info', 'pairing.finished-after-restart', { peer })
     return { type: 'Acknowledged' }
-  }
-
-  /** Joins talk to the same peer one after the other, so that one gives way before it speaks again. */
-  #inTurn(peer: PeerId, exchange: () => Promise<PairingMessage | null>): Promise<PairingMessage | null> {
-    const turn = (this.#turns.get(peer) ?? Promise.resolve()).then(exchange)
-    this.#turns.set(peer, turn)
-    const forget = (): void => {
-      if (this.#turns.get(peer) === turn) this.#turns.delete(peer)
-    }
-    turn.then(forget, forget)
-    return turn
   }
 
   /** Sends one message on a stream of its own and brings the answer; null when there is none worth having. */
