@@ -30,6 +30,7 @@ const groups = [
   'dht',
   'answers',
   'tracking',
+  'people',
 ] as const
 
 /** A threat, and where a process of its own finds it again. */
