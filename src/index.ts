@@ -1,5 +1,5 @@
 export { createNode } from './node.ts'
-export { defineEvent, defineProtocol, defineStream } from './network/protocol-definitions.ts'
+export { defineEvent, defineProtocol, defineStream } from './network/application/protocol-definitions.ts'
 export {
   isProtocolError,
   ProtocolError,

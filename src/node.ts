@@ -1,14 +1,14 @@
-import { TypedEventEmitter } from 'main-event'
 import type { Log, NodeOptions, SpacedockNode } from './api.ts'
-import { DialEvidence } from './network/dial-evidence.ts'
-import type { Host } from './network/host.ts'
-import { ProtocolRegistry } from './network/protocol-registry.ts'
+import { DialEvidence } from './network/reachability/dial-evidence.ts'
+import type { Host } from './network/host/host.ts'
+import { ProtocolRegistry } from './network/application/protocol-registry.ts'
 import { refuseDevice } from './network/session/session-handshake.ts'
 import { sessionProtocol } from './network/session/session.ts'
 import { Connections } from './node/connections.ts'
-import { nodeHandle, type EventMap } from './node/node-handle.ts'
+import { nodeHandle } from './node/node-handle.ts'
 import { Lifetime } from './node/lifetime.ts'
-import { announceChange, announceUpdate, type Emit } from './node/device-events.ts'
+import { ApplicationEvents } from './node/application-events.ts'
+import { DeviceRecords } from './node/device-records.ts'
 import { Devices } from './node/devices.ts'
 import { internetSettings, type InternetSettings } from './node/internet.ts'
 import { thisPlatform, type Platform } from './node/platform.ts'
@@ -29,8 +29,7 @@ import type { PeerId } from './pairing/peer-id.ts'
 import { peerIdOf } from './peer-id.ts'
 
 /**
- * Builds a node: the composition root, and the one place where connection, discovery and protocol events become the typed events
- * of the application. Start reading here.
+ * Builds a node: the composition root. Start reading here.
  *
  * Rejects with a SpacedockError: `directory-unusable`, `already-running`, `identity-damaged`, `database-damaged`,
  * `database-newer`, `disk-full`, `port-taken`, `no-network`, `invalid-argument`.
@@ -72,18 +71,18 @@ async function assemble(
   { platform, store, host, settings, log }: Base,
 ): Promise<SpacedockNode> {
   const { clock, random } = platform
-  const events = new TypedEventEmitter<EventMap>()
-  const emit: Emit = (type, detail) => void events.safeDispatchEvent(type, { detail })
   const metrics = new Metrics()
+  const events = new ApplicationEvents(metrics)
   const lifetime = new Lifetime()
+  const records = new DeviceRecords(store, lifetime)
 
   const trusted = new TrustedPeers(store, clock, log, (peer) => {
     connections.connectNow(peer)
     const device = store.registry.get(peer)
-    if (device !== undefined) emit('device:paired', device)
+    if (device !== undefined) events.devicePaired(device)
   })
-  store.registry.onChange((before, device) => announceChange(before, device, emit))
-  store.registry.onUpdate((what, device) => announceUpdate(what, device, emit))
+  store.registry.onChange((before, device) => events.deviceChanged(before, device))
+  store.registry.onUpdate((what, device) => events.deviceUpdated(what, device))
 
   const protocols = new ProtocolRegistry({
     host: host.libp2p,
@@ -124,24 +123,14 @@ async function assemble(
     outbox: metrics.watchOutbox(store.outbox),
     clock,
     log,
-    randomId: () => Buffer.from(random(16)).toString('base64url'),
+    random,
     sessions: connections.supervisor,
-    requirePaired: (peer) => devices.of(peer).requirePaired(),
-    nameOf: (peer) => ({ id: deviceIdOf(peer), name: store.registry.get(peer)?.name ?? deviceIdOf(peer) }),
-    onMessage: (message) => emit('message', message),
-    onDelivered: (delivered) => {
-      metrics.messageDelivered()
-      emit('message:delivered', { id: delivered.id, to: deviceIdOf(delivered.to) })
-    },
-    onExpired: (expired) => {
-      metrics.messageExpired()
-      emit('message:expired', { id: expired.id, to: deviceIdOf(expired.to) })
-    },
-    onRetry: () => metrics.messageRetried(),
+    devices: records,
+    listener: events,
   })
 
   const pubSub = new PubSub({
-    peers: () => devices.trustedPeers(),
+    peers: () => records.trustedPeers(),
     sessions: connections.supervisor,
     deviceOf: (peer) => devices.of(peer),
     clock,
@@ -191,7 +180,8 @@ async function assemble(
     clock,
     supervisor: connections.supervisor,
     messaging,
-    onRenamed: (device) => emit('device:renamed', device),
+    records,
+    listener: events,
   })
   const pairings: PairingsParts = {
     pairing,
@@ -214,7 +204,7 @@ async function assemble(
     },
     log,
     deviceOf: (peer) => devices.of(peer),
-    emit,
+    emit: (type, detail) => events.emit(type, detail),
     onEnded: (role, outcome) => metrics.pairingEnded(role, outcome),
   }
 
@@ -237,6 +227,7 @@ async function assemble(
     metrics,
     connections,
     devices,
+    records,
     messaging,
     pubSub,
     protocols,

@@ -1,4 +1,6 @@
+import { addAbortListener } from 'node:events'
 import { createInterface, type Interface } from 'node:readline'
+import { untilAborted } from '../abort.ts'
 import { SpacedockError } from '../errors.ts'
 import type { Output } from './output.ts'
 import { discardTypeahead, type TypeaheadInput } from './typeahead.ts'
@@ -84,8 +86,7 @@ export class Person {
     const chunks: Buffer[] = []
     let length = 0
     const { stdin } = this.#options
-    const stop = (): void => void stdin.destroy()
-    signal.addEventListener('abort', stop)
+    using _listening = addAbortListener(signal, () => stdin.destroy())
     try {
       for await (const chunk of stdin as AsyncIterable<Buffer>) {
         length += chunk.length
@@ -98,8 +99,6 @@ export class Person {
     } catch (error) {
       signal.throwIfAborted()
       throw error
-    } finally {
-      signal.removeEventListener('abort', stop)
     }
     signal.throwIfAborted()
     try {
@@ -127,14 +126,8 @@ async function answerTo(prompt: Interface, question: string, signal: AbortSignal
 }
 
 async function nextLineOf(lines: Interface, signal: AbortSignal): Promise<string | null> {
-  const { promise, resolve, reject } = Promise.withResolvers<string | null>()
-  const abort = (): void => reject(signal.reason as Error)
-  signal.addEventListener('abort', abort)
+  const { promise, resolve } = Promise.withResolvers<string | null>()
   lines.once('line', resolve)
   lines.once('close', () => resolve(null))
-  try {
-    return await promise
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
+  return await untilAborted(promise, signal)
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { untilAborted } from '../abort.ts'
 
 /** Silence after which what was typed or pasted ahead has all arrived: far below the time in which a person reads a question. */
 const quietMs = 250
@@ -20,22 +21,19 @@ export async function discardTypeahead(
 ): Promise<void> {
   signal.throwIfAborted()
   if (input.readableEnded || input.destroyed) return
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const { promise, resolve } = Promise.withResolvers<void>()
   const quiet = setTimeout(resolve, quietMs)
   const discard = (chunk: Buffer | string): void => {
     quiet.refresh()
     // A terminal gives an unfinished line only in raw mode, in which it makes no signal of Ctrl-C.
     if (input.isTTY === true && Buffer.from(chunk).includes(ctrlC)) interrupt()
   }
-  const abort = (): void => reject(signal.reason as Error)
-  signal.addEventListener('abort', abort)
   input.on('data', discard).once('end', resolve).once('close', resolve).resume()
   if (input.isTTY === true) input.setRawMode?.(true)
   try {
-    await promise
+    await untilAborted(promise, signal)
   } finally {
     clearTimeout(quiet)
-    signal.removeEventListener('abort', abort)
     input.off('data', discard).off('end', resolve).off('close', resolve).pause()
     if (input.isTTY === true) input.setRawMode?.(false)
   }

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import { BlockList } from 'node:net'
 import { networkInterfaces, platform } from 'node:os'
 import type { NetworkInterfaceInfo } from 'node:os'
 
@@ -122,4 +123,30 @@ function describe(name: string, infos: NetworkInterfaceInfo[]): UsableInterface[
 function rank({ loopback, virtual }: UsableInterface): number {
   if (loopback) return 2
   return virtual ? 1 : 0
+}
+
+/** The networks that one interface is part of. */
+export interface OnLink {
+  includes(address: string): boolean
+}
+
+export function onLink({ subnets, zone }: UsableInterface): OnLink {
+  const networks = { ipv4: new BlockList(), ipv6: new BlockList() }
+  for (const subnet of subnets) {
+    const [address = '', bits = ''] = subnet.split('/')
+    const family = familyOf(address)
+    networks[family].addSubnet(address, Number(bits), family)
+  }
+  return {
+    includes: (address) => {
+      const [host = '', hostZone] = address.split('%')
+      if (hostZone !== undefined) return hostZone === zone
+      const family = familyOf(host)
+      return networks[family].check(host, family)
+    },
+  }
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return address.includes(':') ? 'ipv6' : 'ipv4'
 }

@@ -4,10 +4,10 @@ import type { ConnectionPath, Log } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
 import { OtherVersionError } from '../other-version.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
-import type { DialEvidence } from '../network/dial-evidence.ts'
-import type { Host } from '../network/host.ts'
+import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
+import type { Host } from '../network/host/host.ts'
 import { DirectPaths } from '../network/relay/direct-paths.ts'
-import { isRelayedConnection } from '../network/relayed-address.ts'
+import { isRelayedConnection } from '../network/addresses/relayed-address.ts'
 import {
   acceptSession,
   openSession,

@@ -23,12 +23,7 @@ export class Devices {
 
   /** Undefined for a peer that is not trusted. */
   trusted(peer: PeerId): KnownDevice | undefined {
-    return this.#parts.store.trust.get(peer)?.state === 'active' ? this.of(peer) : undefined
-  }
-
-  trustedPeers(): PeerId[] {
-    const active = this.#parts.store.trust.list().filter(({ state }) => state === 'active')
-    return active.map(({ peerId }) => peerId)
+    return this.#parts.records.isTrusted(peer) ? this.of(peer) : undefined
   }
 
   of(peer: PeerId): KnownDevice {

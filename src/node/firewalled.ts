@@ -1,9 +1,9 @@
 import type { Clock, DeviceFailure, ReachFinding } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
-import type { DialEvidence } from '../network/dial-evidence.ts'
+import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import { describeFinding } from '../finding-text.ts'
 import { TokenBucket } from '../network/token-bucket.ts'
-import { findObstacle } from '../network/reach-finding.ts'
+import { findObstacle } from '../network/reachability/reach-finding.ts'
 import { completeFinding } from '../protocols/obstacle-watch.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 

@@ -1,38 +1,37 @@
-import type { TypedEventEmitter } from 'main-event'
 import type {
   ClearInboxOptions,
   Clock,
   InboxOptions,
   MessagesOptions,
-  NodeEvents,
   Protocol,
   SpacedockNode,
   SubscribeOptions,
 } from '../api.ts'
 import { checkOptions, type OptionNames } from '../known-options.ts'
-import type { Host } from '../network/host.ts'
-import { requireApplicationName } from '../network/protocol-definitions.ts'
-import type { ProtocolRegistry } from '../network/protocol-registry.ts'
+import type { Host } from '../network/host/host.ts'
+import { requireApplicationName } from '../network/application/protocol-definitions.ts'
+import type { ProtocolRegistry } from '../network/application/protocol-registry.ts'
 import type { MessagingService } from '../protocols/messaging.ts'
 import type { PubSub } from '../protocols/pub-sub.ts'
 import { deviceIdOf } from '../store/device-id.ts'
 import type { Store } from '../store/store.ts'
 import { pathOf, type Connections } from './connections.ts'
+import type { ApplicationEvents } from './application-events.ts'
+import type { DeviceRecords } from './device-records.ts'
 import type { Devices } from './devices.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { Metrics } from './metrics.ts'
 import { chooseName } from './own-settings.ts'
 import { join, pair, type PairingsParts } from './pairings.ts'
 
-export type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
-
 export interface NodeHandleParts {
   store: Store
   host: Host
-  events: TypedEventEmitter<EventMap>
+  events: ApplicationEvents
   metrics: Metrics
   connections: Connections
   devices: Devices
+  records: DeviceRecords
   messaging: MessagingService
   pubSub: PubSub
   protocols: ProtocolRegistry
@@ -45,7 +44,7 @@ export interface NodeHandleParts {
 /** A node as the application has it: checks the options of each call, and that the node is open, and hands the call to its part. */
 export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
   const { store, host, events, metrics, connections, devices, messaging, pubSub, protocols, pairings } = parts
-  const { lifetime, close, clock } = parts
+  const { records, lifetime, close, clock } = parts
   const startedAtMs = clock.monotonic()
   const ownName = (): string => store.settings.get().name ?? ''
   const whileOpen = <Result>(run: () => Result): Result => {
@@ -63,7 +62,7 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
       id: deviceIdOf(host.peerId),
       name: ownName(),
       listen: host.addresses().map(String),
-      devices: devices.trustedPeers().length,
+      devices: records.trustedPeers().length,
       publicNetwork: connections.internet?.publicNetwork() ?? null,
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),
@@ -93,22 +92,22 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
     messages(messagesOptions = {}) {
       checkOptions(messagesOptions, messagesOptionNames, 'messages')
       const { after = 0, signal } = messagesOptions
-      return messaging.messages(after, signal)
+      return messaging.received.listen(after, signal)
     },
     inbox: (inboxOptions = {}) =>
       whileOpen(() => {
         checkOptions(inboxOptions, inboxOptionNames, 'inbox')
-        return messaging.inboxMessages(inboxOptions.after ?? 0)
+        return messaging.received.list(inboxOptions.after ?? 0)
       }),
-    removeMessage: async (sequence) => whileOpen(() => messaging.removeFromInbox(sequence)),
+    removeMessage: async (sequence) => whileOpen(() => messaging.received.remove(sequence)),
     clearInbox: async (clearOptions = {}) =>
       whileOpen(() => {
         checkOptions(clearOptions, clearInboxOptionNames, 'clearInbox')
-        return messaging.clearInbox(clearOptions.upTo)
+        return messaging.received.clear(clearOptions.upTo)
       }),
-    outbox: () => whileOpen(() => messaging.outboxMessages()),
-    addEventListener: (...listening) => events.addEventListener(...listening),
-    removeEventListener: (type, listener) => events.removeEventListener(type, listener),
+    outbox: () => whileOpen(() => messaging.queued()),
+    addEventListener: (...listening) => events.target.addEventListener(...listening),
+    removeEventListener: (type, listener) => events.target.removeEventListener(type, listener),
     close,
     [Symbol.asyncDispose]: close,
   }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import type { Log } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
-import { chooseRandomPort, defaultListenPort, isPortFree } from '../network/listen-port.ts'
+import { chooseRandomPort, defaultListenPort, isPortFree } from '../network/transport/listen-port.ts'
 import { maxNameLength, sanitizeDeviceName } from '../pairing/device-name.ts'
 import type { Settings } from '../store/settings.ts'
 

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { pause } from '../clock.ts'
 import {
   initiatorDueAt,
@@ -30,6 +31,7 @@ export class InvitationRunner {
   readonly #run: PairingRun
   readonly #tell: (peer: PeerId, message: PairingMessage) => Promise<void>
   readonly #told: Promise<void>[] = []
+  readonly #listening: Disposable | undefined
 
   constructor(
     components: PairingComponents,
@@ -54,8 +56,8 @@ export class InvitationRunner {
         if (!this.isLive) this.#machine.showPairing(null)
       },
     })
-    run.signal?.addEventListener('abort', this.#onAbort, { once: true })
-    if (run.signal?.aborted === true) this.#onAbort()
+    const { signal } = run
+    this.#listening = signal && addAbortListener(signal, () => this.#machine.deliver({ type: 'cancelled' }))
   }
 
   get sessionId(): string {
@@ -121,10 +123,6 @@ export class InvitationRunner {
     this.#machine.stop()
   }
 
-  readonly #onAbort = (): void => {
-    this.#machine.deliver({ type: 'cancelled' })
-  }
-
   #perform(effect: InitiatorEffect): PairingMessage | null {
     switch (effect.type) {
       case 'answer':
@@ -152,7 +150,7 @@ export class InvitationRunner {
   }
 
   #finish(effect: Extract<InitiatorEffect, { type: 'finished' }>): void {
-    this.#run.signal?.removeEventListener('abort', this.#onAbort)
+    this.#listening?.[Symbol.dispose]()
     switch (effect.outcome) {
       case 'paired':
         return this.#outcome.resolve(effect.peer)

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { pause } from '../clock.ts'
 import { findCandidates } from '../network/discovery/candidate-sources.ts'
 import {
@@ -52,9 +53,8 @@ export class JoinRunner {
     const { signal, sources, onProgress } = this.#options
     const { host, release } = this.#components
     const onAbort = (): void => void this.#machine.deliver({ type: 'cancelled' })
-    signal?.addEventListener('abort', onAbort, { once: true })
+    using _listening = signal && addAbortListener(signal, onAbort)
     try {
-      if (signal?.aborted === true) onAbort()
       findCandidates(sources, {
         signal: this.#ended.signal,
         onCandidate: (found) => {
@@ -66,7 +66,6 @@ export class JoinRunner {
       })
       return await this.#outcome.promise
     } finally {
-      signal?.removeEventListener('abort', onAbort)
       this.#ended.abort()
       this.#machine.stop()
       this.#peers.close()

@@ -1,6 +1,6 @@
 import type { Clock, ReachFinding } from '../api.ts'
-import type { DialEvidence } from '../network/dial-evidence.ts'
-import { findObstacle, isSeeking } from '../network/reach-finding.ts'
+import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
+import { findObstacle, isSeeking } from '../network/reachability/reach-finding.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
 /** Delay of the first look at the evidence, and interval of the later ones. */

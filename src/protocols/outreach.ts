@@ -1,9 +1,10 @@
+import { addAbortListener } from 'node:events'
 import type { Clock } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { startDeadline } from '../network/deadline.ts'
 import { findCandidates, type CandidateSource } from '../network/discovery/candidate-sources.ts'
-import type { Host } from '../network/host.ts'
+import type { Host } from '../network/host/host.ts'
 import { TokenBucket } from '../network/token-bucket.ts'
 import { CandidateQueue } from './candidate-queue.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -54,7 +55,7 @@ export class Outreach {
     this.#queue ??= this.#start()
     const queue = this.#queue
     this.#open.add(signal)
-    signal.addEventListener('abort', () => this.#close(signal), { once: true })
+    addAbortListener(signal, () => this.#close(signal))
     findCandidates(sources, {
       signal,
       onCandidate: (found) => {

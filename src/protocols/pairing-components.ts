@@ -1,7 +1,7 @@
 import type { Clock, Confirm, Log, PairingProgress, ReachFinding } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
 import type { CandidateSource } from '../network/discovery/candidate-sources.ts'
-import type { Host } from '../network/host.ts'
+import type { Host } from '../network/host/host.ts'
 import type { PairingMessage } from '../pairing/messages.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import type { Suite } from '../pairing/suite.ts'

@@ -1,6 +1,6 @@
 import type { Connection, Libp2pEvents, PeerId, StreamHandler } from '@libp2p/interface'
 import { TypedEventEmitter } from 'main-event'
-import type { HostLibp2p } from '../network/host.ts'
+import type { HostLibp2p } from '../network/host/host.ts'
 import type { SimulatedConnection } from './simulated-connection.ts'
 
 /** Part of libp2p that a node asks for itself. */

@@ -4,7 +4,11 @@ import { deserialize, serialize } from 'node:v8'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import * as v from 'valibot'
 import type { DeviceInfo } from '../../src/api.ts'
-import { defineEvent, defineProtocol, defineStream } from '../../src/network/protocol-definitions.ts'
+import {
+  defineEvent,
+  defineProtocol,
+  defineStream,
+} from '../../src/network/application/protocol-definitions.ts'
 import { nextEvent, pairOfSuite, TestNodes, untilState } from './nodes.ts'
 
 const sum = { name: 'sum', version: 1, request: v.array(v.number()), response: v.number() }

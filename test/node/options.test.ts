@@ -3,7 +3,11 @@ import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import * as v from 'valibot'
 import type { NodeOptions, SpacedockNode } from '../../src/api.ts'
-import { defineEvent, defineProtocol, defineStream } from '../../src/network/protocol-definitions.ts'
+import {
+  defineEvent,
+  defineProtocol,
+  defineStream,
+} from '../../src/network/application/protocol-definitions.ts'
 import { createNode } from '../../src/node.ts'
 import { createSimulation, simulate } from '../../src/testing/index.ts'
 import { nextEvent, TestNodes } from './nodes.ts'

@@ -18,8 +18,11 @@ export const brokenVersions: readonly {
     patches: [
       {
         file: 'src/protocols/messaging.ts',
-        find: `    const acceptances = inbox.accept(records)\n`,
-        replace: `    const acceptances = []\n    this.#components.clock.after(20, () => inbox.accept(records))\n`,
+        find: `=> this.received.receive(peerOf(device), delivery),`,
+        replace: `=> {
+        this.#components.clock.after(20, () => this.received.receive(peerOf(device), delivery))
+        return { stored: true }
+      },`,
       },
     ],
   },

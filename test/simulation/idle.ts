@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import * as v from 'valibot'
 import type { SpacedockNode } from '../../src/api.ts'
-import { defineStream } from '../../src/network/protocol-definitions.ts'
+import { defineStream } from '../../src/network/application/protocol-definitions.ts'
 import type { Simulation } from '../../src/testing/index.ts'
 
 const idle = defineStream({ name: 'idle', version: 1, request: v.null() })

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import * as v from 'valibot'
 import type { ByteStream, Device, SpacedockNode } from '../../src/api.ts'
-import { defineEvent, defineProtocol, defineStream } from '../../src/network/protocol-definitions.ts'
+import {
+  defineEvent,
+  defineProtocol,
+  defineStream,
+} from '../../src/network/application/protocol-definitions.ts'
 import type { SimulatedDevice, Simulation } from '../../src/testing/index.ts'
 import { Undertakings } from './undertakings.ts'
 

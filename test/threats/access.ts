@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Stream } from '@libp2p/interface'
 import * as v from 'valibot'
-import { defineProtocol } from '../../src/network/application-protocols.ts'
+import { defineProtocol } from '../../src/network/application/application-protocols.ts'
 import type { SpacedockNode } from '../../src/index.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { openSessionByHand } from './hand-session.ts'
@@ -63,7 +63,7 @@ export const threats: Threat[] = [
         what: 'the question who it is before anything is read',
         patches: [
           {
-            file: 'src/network/protocol-registry.ts',
+            file: 'src/network/application/protocol-registry.ts',
             find: `(access === 'paired' ? paired : deviceOf(peer) !== undefined)`,
             replace: `(paired || access !== 'strangers')`,
           },

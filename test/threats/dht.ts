@@ -2,7 +2,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net'
 import { join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import { publicDhtProtocol } from '../../src/network/dht/dht-service.ts'
-import { chooseRandomPort } from '../../src/network/listen-port.ts'
+import { chooseRandomPort } from '../../src/network/transport/listen-port.ts'
 import {
   honestRecord,
   oversizedRecord,
@@ -19,7 +19,7 @@ import { unless, type Patch, type Threat, type Verdict } from './threat.ts'
 
 const recordFile = 'src/pairing/rendezvous-record.ts'
 const dhtFile = 'src/network/dht/dht-service.ts'
-const filterFile = 'src/network/discovery/address-filter.ts'
+const filterFile = 'src/network/addresses/address-filter.ts'
 
 const noRecordCapInDht: Patch = {
   file: dhtFile,
@@ -74,7 +74,7 @@ export const threats: Threat[] = [
             replace: `const maxAddressesPerPeer = 10_000`,
           },
           {
-            file: 'src/network/host.ts',
+            file: 'src/network/host/host-dials.ts',
             find: `const maxAddressesPerPeer = 16`,
             replace: `const maxAddressesPerPeer = 10_000`,
           },
@@ -226,13 +226,13 @@ export const threats: Threat[] = [
         what: 'the peer id in what is dialled',
         patches: [
           {
-            file: 'src/network/host.ts',
+            file: 'src/network/host/host-dials.ts',
             find: '  return /\\/p2p\\/[^/]+$/u.test(address) ? address : `${address}${suffix}`',
             replace: '  return suffix === address ? suffix : address',
           },
           {
-            file: 'src/network/host.ts',
-            find: `        .filter((address) => address.endsWith(suffix))\n`,
+            file: 'src/network/host/host-dials.ts',
+            find: `      .filter((address) => address.endsWith(suffix))\n`,
             replace: ``,
           },
         ],

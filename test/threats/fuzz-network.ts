@@ -1,5 +1,6 @@
 import { wire } from '../network/discovery/mdns/simulated-lan.ts'
-import { heardAddresses, onLink } from '../../src/network/discovery/mdns/mdns-addresses.ts'
+import { heardAddresses } from '../../src/network/discovery/mdns/mdns-addresses.ts'
+import { onLink } from '../../src/network/interfaces.ts'
 import {
   encodeAnnouncement,
   encodeQuery,
@@ -9,7 +10,7 @@ import {
 } from '../../src/network/discovery/mdns/mdns-packets.ts'
 import { encodeFrames, FrameParser, maxPayloadBytes } from '../../src/network/session/frames.ts'
 import { decodeJson, encodeJson } from '../../src/network/json-text.ts'
-import { decodeRemoteError } from '../../src/network/remote-error.ts'
+import { decodeRemoteError } from '../../src/network/session/remote-error.ts'
 import { decodeRequestHeader, encodeRequest } from '../../src/network/session/request-header.ts'
 import * as hello from '../../src/network/session/session-hello.ts'
 import { fakePeerId } from './fake-peer-id.ts'

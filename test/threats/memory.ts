@@ -124,12 +124,12 @@ export const threats: Threat[] = [
         what: 'the forgetting of streams (and the bound on them)',
         patches: [
           {
-            file: 'src/network/protocol-registry.ts',
+            file: 'src/network/application/protocol-registry.ts',
             find: `this.#strangers.delete(stream)\n    }`,
             replace: `this.#attached.has(definition.protocol)\n    }`,
           },
           {
-            file: 'src/network/protocol-registry.ts',
+            file: 'src/network/application/protocol-registry.ts',
             find: `if (this.#strangers.size < maxStrangerStreams) return`,
             replace: `if (this.#strangers.size < 10_000_000) return`,
           },

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { defineProtocol } from '../../src/network/application-protocols.ts'
+import { defineProtocol } from '../../src/network/application/application-protocols.ts'
 import { SpacedockError } from '../../src/errors.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { openSessionByHand } from './hand-session.ts'

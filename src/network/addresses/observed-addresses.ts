@@ -1,7 +1,7 @@
 import type { Connection, PeerId } from '@libp2p/interface'
 import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../../api.ts'
-import { networkOf } from '../network-of.ts'
+import { networkOf } from './network-of.ts'
 import { classOfAddress } from './address-class.ts'
 
 export interface ObservedAddressesOptions {

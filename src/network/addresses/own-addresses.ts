@@ -1,7 +1,7 @@
 import type { PeerId, PeerStore } from '@libp2p/interface'
 import type { AddressManager, AddressType } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { isRelayed } from '../relayed-address.ts'
+import { isRelayed } from './relayed-address.ts'
 import { addressClasses, classOfAddress, type AddressClass } from './address-class.ts'
 
 /** Origin of an address of this host. */

@@ -2,8 +2,7 @@ import type { Gateway } from '@achingbrain/nat-port-mapper'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
-import { onLink } from '../discovery/mdns/mdns-addresses.ts'
-import type { UsableInterface } from '../interfaces.ts'
+import { onLink, type UsableInterface } from '../interfaces.ts'
 import { classOfIp } from './address-class.ts'
 
 export interface PortMappingOptions {

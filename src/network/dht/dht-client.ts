@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { IdentifyResult } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import type { Libp2p } from 'libp2p'
-import { untilAborted } from '../deadline.ts'
+import { untilAborted } from '../../abort.ts'
 
 /** DHT operations of a device, the same on every host. */
 export interface DhtClient {

@@ -6,7 +6,7 @@ import { Key, type Pair } from 'interface-datastore'
 import { ipnsSelector } from 'ipns/selector'
 import type { Clock } from '../../api.ts'
 import { maxRecordLength } from '../../pairing/rendezvous-record.ts'
-import { networkOf } from '../network-of.ts'
+import { networkOf } from '../addresses/network-of.ts'
 import { StoreQuota, type RecordLimits, type Writer } from './store-quota.ts'
 
 /** Connection of the request being handled, which the DHT does not pass to its datastore. */

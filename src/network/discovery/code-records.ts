@@ -1,6 +1,6 @@
 import type { RendezvousContent, RendezvousKeys } from '../../pairing/rendezvous-record.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
-import { filterAddresses } from './address-filter.ts'
+import { filterAddresses } from '../addresses/address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { countNodes, graceMs, keepPublished } from './record-publication.ts'
 import { newerRecords } from './record-search.ts'

@@ -2,7 +2,7 @@ import { presenceEpoch, presenceEpochMs, presenceEpochsToRead, presenceKeys } fr
 import { sameMac } from '../../pairing/proofs.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { limitedClient } from '../dht/limited-client.ts'
-import { filterAddresses } from './address-filter.ts'
+import { filterAddresses } from '../addresses/address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { keepPublished, type Publication } from './record-publication.ts'
 import { newerRecords, type FoundRecord } from './record-search.ts'

@@ -9,7 +9,7 @@ import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { Backoff } from '../backoff.ts'
 import { startDeadline } from '../deadline.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
-import { addressesToPublish } from './address-filter.ts'
+import { addressesToPublish } from '../addresses/address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { newerRecords } from './record-search.ts'
 

@@ -12,17 +12,17 @@ import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { startDeadline } from '../deadline.ts'
 import { dhtClient, type DhtClient } from '../dht/dht-client.ts'
 import { dhtService, publicDhtProtocol } from '../dht/dht-service.ts'
-import { isNeverDialled } from '../discovery/address-filter.ts'
-import { lazyEncryption } from '../lazy-negotiation.ts'
-import { streamMuxer } from '../stream-muxer.ts'
-import { OwnPorts } from '../relay/own-port.ts'
+import { isNeverDialled } from '../addresses/address-filter.ts'
+import { lazyEncryption } from '../transport/lazy-negotiation.ts'
+import { streamMuxer } from '../transport/stream-muxer.ts'
+import { mappedPortsOf, OwnPorts } from '../relay/own-port.ts'
 import { placesOf } from '../relay/relay-reservations.ts'
 import { RendezvousNodes } from '../relay/rendezvous-nodes.ts'
-import { mappedPortsOf } from '../relay/mapped-ports.ts'
+
 import { FoundRelays } from './found-relays.ts'
 import { publicTcp } from './public-tcp.ts'
 import type { Cover, Veil } from './veil.ts'
-import { formatVeiledAddress } from './veiled-address.ts'
+import { formatVeiledAddress } from '../addresses/veiled-address.ts'
 
 export interface ThrowawayHostOptions {
   /** Multiaddrs of the bootstrap nodes. */

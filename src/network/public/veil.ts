@@ -11,9 +11,9 @@ import { transportSymbol } from '@libp2p/interface'
 import { preSharedKey } from '@libp2p/pnet'
 import { CODE_P2P, CODE_P2P_CIRCUIT, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../../api.ts'
-import { isRelayed } from '../relayed-address.ts'
-import type { MappedPort } from '../relay/mapped-ports.ts'
-import { parseVeiledAddress } from './veiled-address.ts'
+import { isRelayed } from '../addresses/relayed-address.ts'
+import type { MappedPort } from '../addresses/mapped-ports.ts'
+import { parseVeiledAddress } from '../addresses/veiled-address.ts'
 
 /** Throwaway host as the device's own host sees it. */
 export interface Cover {

@@ -1,5 +1,5 @@
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { hostAndPort, portKeepingByHost, type MappedPort } from './mapped-ports.ts'
+import { hostAndPort, portKeepingByHost, type MappedPort } from '../addresses/mapped-ports.ts'
 import { maxEnds, maxPorts, type OwnEnd } from './opening-agreement.ts'
 
 /** Dials from this port of the device; resolves with its address as the peer sees it, or null when that is not told. */

@@ -5,9 +5,9 @@ import { tcp } from '@libp2p/tcp'
 
 import { createLibp2p } from 'libp2p'
 import { startDeadline } from '../deadline.ts'
-import { lazyEncryption } from '../lazy-negotiation.ts'
-import { streamMuxer } from '../stream-muxer.ts'
-import { withoutPeer } from './mapped-ports.ts'
+import { lazyEncryption } from '../transport/lazy-negotiation.ts'
+import { streamMuxer } from '../transport/stream-muxer.ts'
+import { withoutPeer } from '../addresses/mapped-ports.ts'
 import type { Probe } from './nat-kind.ts'
 
 /**

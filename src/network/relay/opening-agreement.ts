@@ -1,6 +1,6 @@
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import * as v from 'valibot'
-import { isNeverDialled } from '../discovery/address-filter.ts'
+import { isNeverDialled } from '../addresses/address-filter.ts'
 
 /** Agreement of two devices before a simultaneous open. PROTOCOL.md, 'Direct through NATs'. */
 

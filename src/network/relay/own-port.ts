@@ -1,6 +1,7 @@
 import type { Connection, Transport } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { chooseRandomPort } from '../listen-port.ts'
+import { withoutPeer, type MappedPort } from '../addresses/mapped-ports.ts'
+import { chooseRandomPort } from '../transport/listen-port.ts'
 
 /** Local ports of connections that were dialled from a port of our choice. */
 export class OwnPorts {
@@ -35,4 +36,16 @@ export class OwnPorts {
       return transport
     }
   }
+}
+
+/** Returns the mappings of this device's ports, as the peers that it has dialled report them. */
+export function mappedPortsOf(
+  dialled: readonly { connection: Connection; observed: Multiaddr | undefined }[],
+  ownPorts: OwnPorts,
+): MappedPort[] {
+  return dialled.flatMap(({ connection, observed }) => {
+    const port = ownPorts.portOf(connection)
+    const seenAs = observed === undefined ? null : withoutPeer(observed)
+    return port === undefined || seenAs === null ? [] : [{ port, seenAs, seenBy: connection.remoteAddr }]
+  })
 }

@@ -1,7 +1,7 @@
 import type { Connection } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
-import { answers } from '../liveness-check.ts'
+import { answers } from './liveness-check.ts'
 
 /** Watches connections to relays: a silent one is closed within half a minute. */
 export class RelayWatch {

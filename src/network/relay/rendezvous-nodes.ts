@@ -6,7 +6,7 @@ import type { Clock, Log } from '../../api.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { Backoff } from '../backoff.ts'
 import { startDeadline } from '../deadline.ts'
-import { parsePeerAddress } from '../discovery/given-addresses.ts'
+import { parsePeerAddress } from '../addresses/peer-address.ts'
 
 export interface RendezvousNodesOptions {
   libp2p: Pick<Libp2p, 'dial' | 'getConnections' | 'addEventListener' | 'removeEventListener'>

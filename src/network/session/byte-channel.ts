@@ -1,6 +1,6 @@
 import type { ByteStream } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
-import { decodeRemoteError, encodeRemoteError } from '../remote-error.ts'
+import { decodeRemoteError, encodeRemoteError } from './remote-error.ts'
 import { ByteReceiver } from './byte-receiver.ts'
 import { ByteSender } from './byte-sender.ts'
 import type { Frame } from './frames.ts'

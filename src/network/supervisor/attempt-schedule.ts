@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { SpacedockError } from '../../errors.ts'
 import { Backoff } from '../backoff.ts'
 import { TokenBucket } from '../token-bucket.ts'
@@ -190,7 +191,7 @@ export class AttemptSchedule {
   #start(entry: Entry, urgent: boolean): void {
     const whole = new AbortController()
     const dial = new AbortController()
-    whole.signal.addEventListener('abort', () => dial.abort(whole.signal.reason), { once: true })
+    addAbortListener(whole.signal, () => dial.abort(whole.signal.reason))
     const done = Promise.resolve()
     const plan: Running = {
       kind: 'running',

@@ -1,7 +1,7 @@
 import type { Connection } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
-import { isRelayedConnection } from '../relayed-address.ts'
+import { isRelayedConnection } from '../addresses/relayed-address.ts'
 import type { Session, SessionEnd } from '../session/session.ts'
 import { choose, type Candidate } from './choice.ts'
 

@@ -1,5 +1,5 @@
 import { SpacedockError } from '../../errors.ts'
-import { dialObstacle } from '../dial-obstacle.ts'
+import { dialObstacle } from '../reachability/dial-obstacle.ts'
 import type { SessionEnd } from '../session/session.ts'
 
 /**

@@ -2,35 +2,12 @@ import { BlockList } from 'node:net'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { isLinkLocalIpv6 } from '../../interfaces.ts'
-import type { UsableInterface } from '../../interfaces.ts'
+import { isLinkLocalIpv6, type OnLink, type UsableInterface } from '../../interfaces.ts'
 import type { AnnouncedAddress } from './mdns-packets.ts'
 import type { PeerId } from '../../../pairing/peer-id.ts'
 import { peerIdOf } from '../../../peer-id.ts'
 
 export const maximumAddressesPerPeer = 16
-
-/** The networks that one interface is part of. */
-export interface OnLink {
-  includes(address: string): boolean
-}
-
-export function onLink({ subnets, zone }: UsableInterface): OnLink {
-  const networks = { ipv4: new BlockList(), ipv6: new BlockList() }
-  for (const subnet of subnets) {
-    const [address = '', bits = ''] = subnet.split('/')
-    const family = familyOf(address)
-    networks[family].addSubnet(address, Number(bits), family)
-  }
-  return {
-    includes: (address) => {
-      const [host = '', hostZone] = address.split('%')
-      if (hostZone !== undefined) return hostZone === zone
-      const family = familyOf(host)
-      return networks[family].check(host, family)
-    },
-  }
-}
 
 /**
  * Returns what to announce on an interface, out of the addresses the host listens on: TCP ones of this interface, wildcards
@@ -156,10 +133,6 @@ function dialable({ family, host }: Endpoint, link: UsableInterface, networks: O
   if (host.startsWith('127.')) return link.loopback
   if (host.startsWith('169.254.')) return networks.includes(host)
   return !never.ipv4.check(host, 'ipv4')
-}
-
-function familyOf(address: string): 'ipv4' | 'ipv6' {
-  return address.includes(':') ? 'ipv6' : 'ipv4'
 }
 
 function byUsefulness(left: AnnouncedAddress, right: AnnouncedAddress): number {

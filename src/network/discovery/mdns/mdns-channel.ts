@@ -1,6 +1,6 @@
-import type { UsableInterface } from '../../interfaces.ts'
+import { onLink, type UsableInterface } from '../../interfaces.ts'
 import type { Clock } from '../../../api.ts'
-import { onLink } from './mdns-addresses.ts'
+
 import type { DecodedPacket, Packet } from './mdns-packets.ts'
 import { openMulticastSocket } from './mdns-socket.ts'
 import type { MulticastSocket } from './mdns-socket.ts'

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
-import {
-  announcedAddresses,
-  heardAddresses,
-  onLink,
-} from '../../../../src/network/discovery/mdns/mdns-addresses.ts'
-import type { UsableInterface } from '../../../../src/network/interfaces.ts'
+import { announcedAddresses, heardAddresses } from '../../../../src/network/discovery/mdns/mdns-addresses.ts'
+import { onLink, type UsableInterface } from '../../../../src/network/interfaces.ts'
 import { asPeer } from '../../../peers.ts'
 
 const peerId = asPeer('12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5')
