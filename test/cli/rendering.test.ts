@@ -34,7 +34,7 @@ test('the question groups the digits and shows a hostile name harmlessly', () =>
   assert.equal(question, 'Pair with "phone "? yes"? Do both screens show 012 345?')
   assert.equal(
     digitsQuestion('\u001b[2Kphone\r\n"? \u202e'),
-    'Pair with "phone "? "? Type the six digits on its screen: ',
+    'Pair with "phone "?"? Type the six digits on its screen: ',
   )
 })
 
