@@ -7,7 +7,7 @@ import type {
   NodeEvents,
   PairingProgress,
   PairOptions,
-  ReachFinding,
+  ReachabilityFinding,
 } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
@@ -245,7 +245,7 @@ interface PairingReporter {
   paired: () => void
   failed: (error: unknown) => void
   /** Returns the obstacle that keeps the other device away, as far as it is known now. */
-  obstacle: () => ReachFinding | null
+  obstacle: () => ReachabilityFinding | null
   versions: VersionWatch
   stop: () => void
 }

@@ -201,7 +201,7 @@ async function startDevice(
     trust: {
       keysOf: (peerId: PeerId) => keys.get(peerId) ?? [],
       proved: () => {},
-      farewellTo: () => undefined,
+      noticeTo: () => undefined,
       revokedBy: () => false,
       disowned: () => {},
     },
