@@ -31,8 +31,8 @@ export interface TrustRecord {
    */
   acknowledgement: Uint8Array | null
   /**
-   * Revocation notices of 32 bytes each, one or two, see pairing/revocation-notice.ts: in a tombstone those said to the device when it comes back,
-   * with `needs-pairing` those that the device has said.
+   * Revocation notices of 32 bytes each, one or two, see pairing/revocation-notice.ts: in a tombstone those said to the device when
+   * it comes back, with `needs-pairing` those that the device has said.
    */
   revocationNotice?: Uint8Array
   /** Time of the agreement of both people, milliseconds since the epoch. */
