@@ -1,5 +1,7 @@
+import { addAbortListener } from 'node:events'
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { untilAborted } from '../abort.ts'
 import { SpacedockError } from '../errors.ts'
 import type { Output } from './output.ts'
 
@@ -56,17 +58,8 @@ export class Person {
   /** Returns the next line of a program's answers; null at the end. Rejects with the signal's reason. */
   async nextLine({ signal }: { signal: AbortSignal }): Promise<string | null> {
     this.#lines ??= createInterface({ input: this.#options.stdin, terminal: false })[Symbol.asyncIterator]()
-    const aborted = Promise.withResolvers<never>()
-    const abort = (): void => aborted.reject(signal.reason as Error)
-    signal.addEventListener('abort', abort)
-    if (signal.aborted) abort()
-    try {
-      const line = await Promise.race([this.#lines.next(), aborted.promise])
-      return line.done === true ? null : line.value
-    } finally {
-      signal.removeEventListener('abort', abort)
-      aborted.promise.catch(() => undefined)
-    }
+    const line = await untilAborted(this.#lines.next(), signal)
+    return line.done === true ? null : line.value
   }
 
   /** Reads all of standard input as text, without the last line break, which is not counted. */
@@ -74,8 +67,7 @@ export class Person {
     const chunks: Buffer[] = []
     let length = 0
     const { stdin } = this.#options
-    const stop = (): void => void stdin.destroy()
-    signal.addEventListener('abort', stop)
+    using _listening = addAbortListener(signal, () => stdin.destroy())
     try {
       for await (const chunk of stdin as AsyncIterable<Buffer>) {
         length += chunk.length
@@ -88,8 +80,6 @@ export class Person {
     } catch (error) {
       signal.throwIfAborted()
       throw error
-    } finally {
-      signal.removeEventListener('abort', stop)
     }
     signal.throwIfAborted()
     try {
@@ -110,14 +100,8 @@ export class Person {
 }
 
 async function answerTo(prompt: Interface, question: string, signal: AbortSignal): Promise<string | null> {
-  const { promise, resolve, reject } = Promise.withResolvers<string | null>()
-  const abort = (): void => reject(signal.reason as Error)
-  signal.addEventListener('abort', abort)
+  const { promise, resolve } = Promise.withResolvers<string | null>()
   prompt.on('close', () => resolve(null))
   prompt.question(question, resolve)
-  try {
-    return await promise
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
+  return await untilAborted(promise, signal)
 }

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { SpacedockError } from '../errors.ts'
 import type { Confirmation } from './api.ts'
 
@@ -25,13 +26,12 @@ export function createQuestions(write: (line: unknown) => Promise<void>): Questi
       write({ withdrawn: { id } }).catch(() => undefined) // the client has gone: nobody is being asked any more
     }
     open.set(id, resolve)
-    signal.addEventListener('abort', withdraw)
+    using _listening = addAbortListener(signal, withdraw)
     try {
       const [answer] = await Promise.all([promise, write({ ask: { id, kind: 'confirm', ...question } })])
       return answer
     } finally {
       open.delete(id)
-      signal.removeEventListener('abort', withdraw)
     }
   }
 

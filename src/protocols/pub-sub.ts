@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import * as v from 'valibot'
 import type { Clock, Device, EventProtocol, Log, Protocol, Publication, SubscribeOptions } from '../api.ts'
 import { pause } from '../clock.ts'
@@ -148,9 +149,9 @@ export class PubSub {
       })
     }
     const all = known ?? new Set<Reader>()
-    const onAbort = (): void => subscription.end()
+    let listening: Disposable | undefined
     const onEnded = (): void => {
-      signal?.removeEventListener('abort', onAbort)
+      listening?.[Symbol.dispose]()
       this.#subscriptionCount--
       all.delete(subscription)
       if (all.size > 0 || this.#subscriptions.get(topic) !== all) return
@@ -164,7 +165,7 @@ export class PubSub {
     this.#subscriptions.set(topic, all)
     if (known === undefined) this.#changed()
     if (signal?.aborted === true || this.#closed.signal.aborted) subscription.end()
-    else signal?.addEventListener('abort', onAbort, { once: true })
+    else if (signal !== undefined) listening = addAbortListener(signal, () => subscription.end())
     return subscription
   }
 

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Log, Message } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
@@ -102,11 +103,11 @@ export class ReceivedMessages {
     const { promise, resolve } = Promise.withResolvers<void>()
     const wake = (): void => {
       this.#arrivals.delete(wake)
-      signal.removeEventListener('abort', wake)
+      listening[Symbol.dispose]()
       resolve()
     }
     this.#arrivals.add(wake)
-    signal.addEventListener('abort', wake, { once: true })
+    const listening = addAbortListener(signal, wake)
     return { promise, ignore: wake }
   }
 }

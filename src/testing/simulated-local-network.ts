@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { pause } from '../clock.ts'
 import type { LocalDiscovery, LocalNetworkOptions } from '../network/discovery/local-network.ts'
 import type { CandidateSearch } from '../network/discovery/candidate-sources.ts'
@@ -59,7 +60,7 @@ export class SimulatedLocalNetwork implements LocalDiscovery {
   async find({ signal, onCandidate }: CandidateSearch): Promise<void> {
     const search = (peer: PeerId, addresses: string[]): void => onCandidate({ peer, addresses, urgent: true })
     this.#searches.add(search)
-    signal.addEventListener('abort', () => this.#searches.delete(search), { once: true })
+    addAbortListener(signal, () => this.#searches.delete(search))
     for (const [peer, addresses] of this.#known) search(peer, addresses)
     this.look()
   }

@@ -111,8 +111,18 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/dht/named-peers.ts',
-            find: `isConnected(id) || named.admit(answerer, id.toString())`,
-            replace: `isConnected(id) || !id.toString().startsWith(answerer)`,
+            find: `(multiaddrs.length > 0 && named.admit(answerer, peer))`,
+            replace: `!peer.startsWith(answerer)`,
+          },
+          {
+            file: 'src/network/dht/members.ts',
+            find: `      if (kept.size === maxNamedByOne) break\n`,
+            replace: ``,
+          },
+          {
+            file: 'src/network/dht/members.ts',
+            find: `      if (isNew && others.size + kept.size >= maxNamedInAll) continue\n`,
+            replace: ``,
           },
         ],
       },

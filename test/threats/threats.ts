@@ -28,6 +28,7 @@ const groups = [
   'crashes',
   'decoders',
   'dht',
+  'private-dht',
   'answers',
   'tracking',
 ] as const

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import type { DhtClient } from './dht-client.ts'
 
 /** Limits a client to so many queries at once; the others wait for their turn. */
@@ -8,15 +9,16 @@ export function limitedClient(client: DhtClient, maxQueries: number): DhtClient 
   /** Resolves with true when it is this query's turn, with false when the signal aborts first. */
   const turn = (signal: AbortSignal): Promise<boolean> =>
     new Promise((resolve) => {
+      let listening: Disposable | undefined
       const decide = (): void => {
         waiting.delete(decide)
-        signal.removeEventListener('abort', decide)
+        listening?.[Symbol.dispose]()
         if (!signal.aborted) running++
         resolve(!signal.aborted)
       }
       if (running < maxQueries || signal.aborted) return decide()
       waiting.add(decide)
-      signal.addEventListener('abort', decide, { once: true })
+      listening = addAbortListener(signal, decide)
     })
   const over = (): void => {
     running--

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Log } from '../../api.ts'
 import { usableInterfaces } from '../interfaces.ts'
@@ -75,7 +76,7 @@ export class LocalNetwork implements LocalDiscovery {
     const search = ({ peerId, addresses }: Sighting): void =>
       onCandidate({ peer: peerId, addresses: addresses.map(String), urgent: true })
     this.#searches.add(search)
-    signal.addEventListener('abort', () => this.#searches.delete(search), { once: true })
+    addAbortListener(signal, () => this.#searches.delete(search))
     for (const sighting of this.#mdns.peers()) search(sighting)
     this.#mdns.refresh()
   }
@@ -92,7 +93,7 @@ export class LocalNetwork implements LocalDiscovery {
       listener(status, detail)
     }
     this.#statusListeners.add(tell)
-    signal.addEventListener('abort', () => this.#statusListeners.delete(tell), { once: true })
+    addAbortListener(signal, () => this.#statusListeners.delete(tell))
     if (this.#interfaces.size > 0) tell()
   }
 

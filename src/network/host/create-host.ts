@@ -1,7 +1,7 @@
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Identify } from '@libp2p/identify'
 import { FaultTolerance, type ConnectionProtector, type PeerId } from '@libp2p/interface'
-import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
+import type { KadDHT } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import type { Ping } from '@libp2p/ping'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
@@ -11,8 +11,8 @@ import { parseAnnouncedIp } from '../addresses/announced-address.ts'
 import { learnAddresses } from '../addresses/learnt-addresses.ts'
 import { OwnAddresses } from '../addresses/own-addresses.ts'
 import { scopedIdentify } from '../addresses/told-addresses.ts'
-import { dhtClient, type DhtHost } from '../dht/dht-client.ts'
-import { privateDhtProtocol } from '../dht/dht-service.ts'
+import type { DhtHost } from '../dht/dht-client.ts'
+import type { PrivateDht } from '../dht/private-dht.ts'
 import type { Veil } from '../public/veil.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
 import {
@@ -33,8 +33,7 @@ export interface HostOptions extends ListenOptions {
   seed: Uint8Array
   /** Agent version in identify. */
   agent: string
-  /** The private DHT, as a service of this host. */
-  dht?: ((components: KadDHTComponents) => KadDHT) | undefined
+  dht?: PrivateDht | undefined
   /** Multiaddrs of IP and TCP port under which others reach this host, besides those of its interfaces. */
   announce?: readonly string[] | undefined
   /** Ask the router to pass on what comes in at this host's port. Only together with `relay`. @default false */
@@ -89,7 +88,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     relay === undefined
       ? null
       : learnAddresses({ libp2p, own, interfaces, isTrusted: relay.isPaired, mapPort, ...relay })
-  const dht = options.dht === undefined ? null : dhtClient(libp2p as unknown as DhtHost, privateDhtProtocol)
+  const dht = options.dht?.client(libp2p as unknown as DhtHost) ?? null
   return new Libp2pHost(libp2p, { listen, ways, learnt, dht })
 }
 
@@ -123,7 +122,10 @@ function servicesOf(
   const isTrusted = (peer: PeerId): boolean => relay?.isPaired(peer) === true
   const services = { identify: scopedIdentify({ own: () => own.all(), isTrusted }), ping: pingService() }
   if (dht === undefined) return services
-  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = { ...services, dht }
+  const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = {
+    ...services,
+    dht: dht.service,
+  }
   return withDht as unknown as ServiceFactoryMap<Record<string, unknown>>
 }
 

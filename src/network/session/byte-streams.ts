@@ -1,6 +1,8 @@
+import { addAbortListener } from 'node:events'
 import type { ByteStream, Clock } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
-import { abortReason, startDeadline } from '../deadline.ts'
+import { abortReason } from '../../abort.ts'
+import { startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import { initialWindowBytes } from './byte-receiver.ts'
 import { ByteChannel, type StreamFrame } from './byte-channel.ts'
@@ -118,11 +120,11 @@ export class ByteStreams {
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         this.#waiting.delete(wake)
-        signal.removeEventListener('abort', wake)
+        listening[Symbol.dispose]()
         resolve()
       }
       this.#waiting.add(wake)
-      signal.addEventListener('abort', wake, { once: true })
+      const listening = addAbortListener(signal, wake)
     })
     if (signal.aborted) throw abortReason(signal)
     if (this.#over !== undefined) throw this.#over
@@ -146,8 +148,7 @@ export class ByteStreams {
     return new Promise<ByteChannel>((resolve, reject) => {
       const settle = (act: () => void): void => {
         this.#onAccepted.delete(number)
-        signal.removeEventListener('abort', onAbort)
-        opening.signal.removeEventListener('abort', onBroken)
+        for (const each of listening) each[Symbol.dispose]()
         act()
       }
       const onBroken = (): void => settle(() => reject(abortReason(opening.signal)))
@@ -159,8 +160,7 @@ export class ByteStreams {
         return this.#forget(number, 'opener')
       }
       this.#onAccepted.set(number, () => settle(() => resolve(opening)))
-      opening.signal.addEventListener('abort', onBroken, { once: true })
-      signal.addEventListener('abort', onAbort, { once: true })
+      const listening = [addAbortListener(opening.signal, onBroken), addAbortListener(signal, onAbort)]
     })
   }
 
@@ -224,10 +224,8 @@ export class ByteStreams {
 }
 
 function resetOnAbort(channel: ByteChannel, signal: AbortSignal): void {
-  const onAbort = (): void => channel.reset(abortReason(signal))
-  const stop = (): void => signal.removeEventListener('abort', onAbort)
-  signal.addEventListener('abort', onAbort, { once: true })
-  if (signal.aborted) onAbort()
+  const listening = addAbortListener(signal, () => channel.reset(abortReason(signal)))
+  const stop = (): void => listening[Symbol.dispose]()
   channel.api.closed.then(stop, stop)
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
-import { startDeadline, untilAborted } from '../deadline.ts'
+import { untilAborted } from '../../abort.ts'
+import { startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import type { Call, CallHandler } from './call.ts'
 import { type RequestHeader, encodeRequest, maxSingleFrameTextBytes } from './request-header.ts'

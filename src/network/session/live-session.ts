@@ -1,6 +1,7 @@
 import type { Connection } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
-import { startDeadline, untilAborted } from '../deadline.ts'
+import { untilAborted } from '../../abort.ts'
+import { startDeadline } from '../deadline.ts'
 import type { FramedStream } from './framed-stream.ts'
 import type { Frame } from './frames.ts'
 import { ByteStreams } from './byte-streams.ts'
