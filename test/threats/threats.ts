@@ -33,6 +33,7 @@ const groups = [
   'tracking',
   'boxes',
   'clocks',
+  'people',
 ] as const
 
 /** A threat, and where a process of its own finds it again. */
