@@ -208,7 +208,7 @@ export class Connections implements PairingConnections {
       protocol: sessionProtocol,
       access: 'paired',
       refuse: (stream, { remotePeer }) =>
-        refuseDevice(stream, trusted.farewellTo(peerIdOf(remotePeer)), platform.clock),
+        refuseDevice(stream, trusted.noticeTo(peerIdOf(remotePeer)), platform.clock),
       handle: (stream, connection, { signal }) => this.#accept(stream, connection, signal),
     }
   }
