@@ -20,6 +20,7 @@ import type { ApplicationEvents } from './application-events.ts'
 import type { Devices } from './devices.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { Metrics } from './metrics.ts'
+import { Notices } from './notices.ts'
 import { chooseName } from './own-settings.ts'
 import type { Pairings } from './pairings.ts'
 
@@ -43,6 +44,7 @@ export interface NodeHandleParts {
 export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
   const { store, host, events, metrics, connections, devices, messaging, pubSub, protocols, pairings } = parts
   const { lifetime, close, clock } = parts
+  const notices = new Notices(store)
   const startedAtMs = clock.monotonic()
   const ownName = (): string => store.settings.get().name ?? ''
   const whileOpen = <Result>(run: () => Result): Result => {
@@ -62,6 +64,7 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
       listen: host.addresses().map(String),
       devices: devices.paired().length,
       publicNetwork: connections.internet?.publicNetwork() ?? null,
+      notices: notices.list(),
       inbox: messaging.received.amount(),
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),

@@ -159,6 +159,12 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     if (contacts.get(peerId) !== undefined) unlessDiskIsFull(() => contacts.remove(peerId))
   }
 
+  /** Forgets what waits for a device, and where it was. */
+  function forget(peerId: PeerId): void {
+    outbox.dropFor(peerId)
+    contacts.remove(peerId)
+  }
+
   const settledDevices = (): DeviceInfo[] => describeAll(trust.list().map(({ peerId }) => peerId))
   const describeAll = (peerIds: PeerId[]): DeviceInfo[] =>
     peerIds.map(describe).filter((device) => device !== undefined)
@@ -172,6 +178,8 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
   }
 
   for (const { peerId } of [...trust.list(), ...trust.provisionals()]) announce(peerId)
+  // A tombstone that was written into the last of the disk's space left this for later.
+  for (const { peerId, state } of trust.list()) if (state === 'revoked') unlessDiskIsFull(() => forget(peerId))
   trust.onChange(startOver)
   trust.onChange(announce)
   trust.onChange(forgetStranger)
@@ -209,10 +217,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
       trust.put({ ...record, ...gone, revocationNotice, changedAtMs: clock.wall() })
     },
     revoke(peerId) {
-      trust.revoke(peerId, () => {
-        outbox.dropFor(peerId)
-        contacts.remove(peerId)
-      })
+      trust.revoke(peerId, () => forget(peerId))
       return requireDevice(peerId)
     },
     sighted(peerId, addresses) {
