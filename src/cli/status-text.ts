@@ -23,7 +23,9 @@ export function statusText(found: Status): string {
     ...(found.metricsUrl === undefined || found.metricsUrl === null ? [] : [['metrics', found.metricsUrl]]),
     ...(found.log === undefined ? [] : [['log', found.log ?? 'standard error of its process']]),
   ]
-  const notices = (found.notices ?? []).map(({ message, hint }) => printableLine(`Attention: ${message} ${hint}`))
+  const notices = (found.notices ?? []).map(({ message, hint }) =>
+    printableLine(`Attention: ${message} ${hint}`),
+  )
   const lines = rows.map(([label = '', value = '']) => `${label.padEnd(10)}${printableLine(value)}`)
   return [...notices, ...lines].join('\n')
 }

@@ -143,7 +143,9 @@ export const methods = {
         v.nullable(v.object({ nodes: v.number(), relays: v.array(v.string()) })),
       ),
       /** Matters that a person should know of. */
-      notices: v.exactOptional(v.array(v.object({ code: v.string(), message: v.string(), hint: v.string() }))),
+      notices: v.exactOptional(
+        v.array(v.object({ code: v.string(), message: v.string(), hint: v.string() })),
+      ),
       /** Amount in the inbox, and the devices of which no more fits into it. */
       inbox: v.exactOptional(
         v.object({ messages: v.number(), bytes: v.number(), fullFor: v.array(nameAndId) }),

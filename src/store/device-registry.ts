@@ -179,7 +179,8 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
 
   for (const { peerId } of [...trust.list(), ...trust.provisionals()]) announce(peerId)
   // A tombstone that was written into the last of the disk's space left this for later.
-  for (const { peerId, state } of trust.list()) if (state === 'revoked') unlessDiskIsFull(() => forget(peerId))
+  for (const { peerId, state } of trust.list())
+    if (state === 'revoked') unlessDiskIsFull(() => forget(peerId))
   trust.onChange(startOver)
   trust.onChange(announce)
   trust.onChange(forgetStranger)

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 
 /** Space of the disk that is kept for what must be written when there is no other. */
 export interface Reserve {
-  /** Gives it back to the disk; returns whether there was any. */
-  release(): boolean
+  /** Gives it back to the disk. */
+  release(): void
   /** Takes it again, if there is space. */
   refill(): void
 }
@@ -20,29 +20,26 @@ export function openReserve(dataDir: string): Reserve {
       // Random: some file systems keep no space for zeros.
       writeFileSync(path, randomBytes(reserveBytes), { flag: 'wx', mode: 0o600, flush: true })
     } catch {
-      rmSync(path, { force: true })
+      // There is no space: a part of it would be worth little.
+      release()
     }
   }
-  try {
-    refill()
-  } catch {
-    // The disk is read-only, too.
+  const release = (): void => {
+    try {
+      rmSync(path, { force: true })
+    } catch {
+      // The disk is read-only: the write that this is for fails, too, and says so.
+    }
   }
+  refill()
   return {
     refill,
-    release() {
-      try {
-        rmSync(path)
-        return true
-      } catch {
-        return false
-      }
-    },
+    release,
   }
 }
 
 /** For a store that is not on a disk. */
-export const noReserve: Reserve = { release: () => false, refill: () => {} }
+export const noReserve: Reserve = { release: () => {}, refill: () => {} }
 
 /** Size of a few changed pages of the database, of its index in memory, and of a new identity file. */
 const reserveBytes = 128 * 1024

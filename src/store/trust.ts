@@ -1,19 +1,15 @@
 import * as v from 'valibot'
 import type { Clock } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
-import {
-  deriveRevocationNotice,
-  revocationNoticesIn,
-  maxRevocationNotices,
-} from '../pairing/revocation-notice.ts'
 import { provisionalLifetimeMs } from '../pairing/limits.ts'
 import type { Database } from './database.ts'
 import { availableName } from './device-names.ts'
 import type { Identity } from './identity.ts'
+import { tombstoneOf } from './tombstone.ts'
 import { noReserve, type Reserve } from './reserve.ts'
 import { isDiskFailure, notWrittenDown, UnwrittenRevocations } from './unwritten-revocations.ts'
 import { databaseDamaged } from './storage-error.ts'
-import { compareRows, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'
+import { compareRows, copyOf, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'
 import type { TrustRecord, TrustSlot } from './trust-record.ts'
 import { loadTrust, trustRows } from './trust-rows.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -103,12 +99,11 @@ export function openTrust({ database, identity, clock, reserve = noReserve }: Tr
     newDeletes: { peerId: PeerId; slot: TrustSlot }[],
     alongside?: () => void,
   ): void {
-    const owed = unwritten.besides([...newWrites, ...newDeletes].filter(isSettled).map(({ peerId }) => peerId))
+    const owed = unwritten.besides(
+      [...newWrites, ...newDeletes].filter(isSettled).map(({ peerId }) => peerId),
+    )
     const writes = [...owed, ...newWrites]
-    const deletes = [
-      ...owed.map(({ peerId }) => ({ peerId, slot: 'provisional' as const })),
-      ...newDeletes,
-    ]
+    const deletes = [...owed.map(({ peerId }) => ({ peerId, slot: 'provisional' as const })), ...newDeletes]
     const next = { provisional: new Map(records.provisional), settled: new Map(records.settled) }
     for (const { peerId, slot } of deletes) next[slot].delete(peerId)
     for (const record of writes) next[slotOf(record.state)].set(record.peerId, record)
@@ -140,60 +135,40 @@ export function openTrust({ database, identity, clock, reserve = noReserve }: Tr
     for (const peerId of new Set(peerIds)) for (const listener of listeners) listener(peerId)
   }
 
-  /** Writes a tombstone, into the space that is kept for it if need be, or keeps it in memory for now. */
-  function bury(tombstone: TrustRecord, alongside: (() => void) | undefined): void {
-    const { peerId } = tombstone
+  /** Writes a tombstone, into the space that is kept for it if need be; at worst it is kept in memory for now. */
+  function bury(tombstone: TrustRecord, alongside: () => void = () => {}): void {
+    const { peerId, name } = tombstone
     const isWritten = (): boolean => records.settled.get(peerId) === tombstone
     try {
-      return write(tombstone, alongside)
+      write(tombstone, alongside)
     } catch (error) {
       if (!isDiskFailure(error) || isWritten()) throw error
-      try {
-        // What goes with it may need far more space than there is: it goes later.
-        if (error.code === 'disk-full' && reserve.release()) return write(tombstone)
-      } catch {
-        if (isWritten()) throw error
-      }
+      if (error.code === 'disk-full' && buryInReserve(tombstone, alongside)) return
       unwritten.add(tombstone, alongside)
       records.settled.set(peerId, tombstone)
       records.provisional.delete(peerId)
       announce([peerId])
-      throw notWrittenDown(tombstone.name, error)
+      throw notWrittenDown(name, error)
+    }
+  }
+
+  /** Writes a tombstone alone: what goes with it may need far more space, and goes later. Returns whether there was space. */
+  function buryInReserve(tombstone: TrustRecord, alongside: () => void): boolean {
+    reserve.release()
+    try {
+      write(tombstone)
+      database.transaction(alongside)
+    } catch {
+      // Which of the two it was shows below.
     } finally {
       reserve.refill()
     }
+    return records.settled.get(tombstone.peerId) === tombstone
   }
 
   function write(record: TrustRecord, alongside?: () => void): void {
     const { peerId, state } = record
     commit([record], state === 'revoked' ? [{ peerId, slot: 'provisional' }] : [], alongside)
-  }
-
-  function tombstoneOf(known: TrustRecord, notices: Uint8Array[]): TrustRecord {
-    const { name, pairedAtMs } = known
-    return {
-      peerId: known.peerId,
-      name,
-      state: 'revoked',
-      pairKey: new Uint8Array(),
-      acknowledgement: null,
-      ...(notices.length === 0 ? {} : { revocationNotice: new Uint8Array(Buffer.concat(notices)) }),
-      pairedAtMs,
-      changedAtMs: nowMs(),
-    }
-  }
-
-  /** Revocation notices for every key that the device may hold, the newest first. */
-  function revocationNoticesTo(peerId: PeerId): Uint8Array[] {
-    const own = [records.provisional.get(peerId), records.settled.get(peerId)]
-    return own
-      .flatMap((record) => {
-        if (record?.state === 'revoked')
-          return revocationNoticesIn(record.revocationNotice ?? new Uint8Array())
-        if (record === undefined || record.pairKey.length === 0) return []
-        return [deriveRevocationNotice(record.pairKey, identity.peerId, peerId)]
-      })
-      .slice(0, maxRevocationNotices)
   }
 
   const listOf = (slot: TrustSlot): TrustRecord[] =>
@@ -235,11 +210,12 @@ export function openTrust({ database, identity, clock, reserve = noReserve }: Tr
       return copyOf(active)
     },
     revoke(peerId, alongside) {
-      const known = records.settled.get(peerId) ?? records.provisional.get(peerId)
+      const own = [records.provisional.get(peerId), records.settled.get(peerId)]
+      const known = own[1] ?? own[0]
       if (known === undefined) {
         throw new SpacedockError('no-device', `No device with the peer id ${peerId} is known.`)
       }
-      bury(tombstoneOf(known, revocationNoticesTo(peerId)), alongside)
+      bury(tombstoneOf(known, own, { localPeer: identity.peerId, nowMs: nowMs() }), alongside)
       try {
         database.forgetDeleted()
       } catch {
@@ -294,14 +270,4 @@ function notPaired(peerId: PeerId): SpacedockError {
   return new SpacedockError('not-paired', `The device ${peerId} is not trusted.`, {
     hint: 'Pair the two devices again.',
   })
-}
-
-/** Copies a record: a caller that wipes its bytes must not change what is sealed next. */
-function copyOf(record: TrustRecord): TrustRecord {
-  const acknowledgement = record.acknowledgement && Uint8Array.from(record.acknowledgement)
-  const revocationNotice =
-    record.revocationNotice === undefined
-      ? {}
-      : { revocationNotice: Uint8Array.from(record.revocationNotice) }
-  return { ...record, pairKey: Uint8Array.from(record.pairKey), acknowledgement, ...revocationNotice }
 }

@@ -35,10 +35,9 @@ export class UnwrittenRevocations {
   }
 }
 
-/** Whether writing failed for want of a disk that takes it, and not because of what was to be written. */
+/** Whether writing failed, and not because the store was closed. */
 export function isDiskFailure(error: unknown): error is SpacedockError {
-  const codes = ['disk-full', 'directory-unusable', 'already-running', 'database-damaged', 'internal']
-  return error instanceof SpacedockError && codes.includes(error.code)
+  return error instanceof SpacedockError && error.code !== 'closed'
 }
 
 export function notWrittenDown(name: string, cause: SpacedockError): SpacedockError {

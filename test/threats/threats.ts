@@ -33,6 +33,7 @@ const groups = [
   'tracking',
   'boxes',
   'clocks',
+  'full-disks',
   'people',
 ] as const
 
