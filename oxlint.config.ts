@@ -123,6 +123,13 @@ export default defineConfig({
       },
     },
     {
+      files: ['src/**'],
+      rules: {
+        'max-lines-per-function': ['error', { max: 70, skipComments: true, skipBlankLines: true }],
+        'max-lines': ['error', { max: 250, skipComments: true, skipBlankLines: true }],
+      },
+    },
+    {
       files: ['test/**', 'examples/**', 'bench/**'],
       rules: {
         'typescript/no-floating-promises': [

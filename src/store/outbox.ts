@@ -66,6 +66,7 @@ const defaults: Required<OutboxLimits> = {
   expiresInMs: 365 * dayMs,
 }
 
+// oxlint-disable-next-line max-lines-per-function -- an object of closures: they are short, and share what it keeps
 export function openOutbox(database: Database, clock: PersistentClock, limits: OutboxLimits = {}): Outbox {
   const { perDevice, inAll, expiresInMs: usualMs } = { ...defaults, ...limits }
   const insert = database.query(
