@@ -1,4 +1,4 @@
-import type { DeviceInfo, DeviceState, ReachFinding } from '../api.ts'
+import type { DeviceInfo, DeviceState, ReachabilityFinding } from '../api.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { NewConnection } from './live-state.ts'
 
@@ -13,7 +13,7 @@ export interface Failure {
   code: string
   message: string
   hint?: string | null | undefined
-  finding?: ReachFinding | null
+  finding?: ReachabilityFinding | null
 }
 
 /** Called after a change of state; `before` is null for a device that was not known. */
@@ -38,8 +38,8 @@ export interface DeviceRegistry {
   rename(peerId: PeerId, name: string): DeviceInfo
   /** Marks a trusted device, the only kind that can get there. Returns whether it changed. */
   markNeedsPairing(peerId: PeerId): boolean
-  /** Records the farewell by which the device has revoked this one: its key is of no use any more. */
-  markRevokedThere(peerId: PeerId, farewell: Uint8Array): void
+  /** Records the revocation notice by which the device has revoked this one: its key is of no use any more. */
+  markRevokedThere(peerId: PeerId, revocationNotice: Uint8Array): void
   /** Leaves a tombstone without keys, and drops what waits for the device. Error: `no-device`. */
   revoke(peerId: PeerId): DeviceInfo
   /** Replaces the addresses seen earlier. Beyond 1,000 unpaired peers the one not seen for longest is forgotten. */

@@ -111,11 +111,11 @@ export class StoredRegistry implements DeviceRegistry {
     return true
   }
 
-  markRevokedThere(peerId: PeerId, farewell: Uint8Array): void {
+  markRevokedThere(peerId: PeerId, revocationNotice: Uint8Array): void {
     const record = this.#trust.get(peerId)
     if (record?.state !== 'active' && record?.state !== 'needs-pairing') return
     const gone = { state: 'needs-pairing', pairKey: new Uint8Array(), acknowledgement: null } as const
-    this.#trust.put({ ...record, ...gone, farewell, changedAtMs: this.#clock.wall() })
+    this.#trust.put({ ...record, ...gone, revocationNotice, changedAtMs: this.#clock.wall() })
   }
 
   revoke(peerId: PeerId): DeviceInfo {
@@ -262,7 +262,7 @@ export class StoredRegistry implements DeviceRegistry {
 }
 
 function reasonFor(record: TrustRecord | undefined): DeviceInfo['needsPairing'] {
-  return record?.farewell === undefined ? 'unknown' : 'revoked'
+  return record?.revocationNotice === undefined ? 'unknown' : 'revoked'
 }
 
 /** Survives a full disk, which must not cost the connection too: only the device's last address is lost. */
