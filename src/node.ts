@@ -65,7 +65,6 @@ interface Base {
   log: Log
 }
 
-// oxlint-disable-next-line max-lines-per-function -- the composition root: every part once, in the order in which they need each other
 async function assemble(
   options: NodeOptions,
   { platform, store, host, settings, log }: Base,

@@ -67,7 +67,6 @@ export class Connections implements PairingConnections {
   readonly #unreadRecords = new Map<PeerId, number>()
   #stopped = false
 
-  // oxlint-disable-next-line max-lines-per-function -- a composition: every part once, in the order in which they need each other
   constructor(parts: ConnectionsParts) {
     this.#parts = parts
     const { store, host, trusted, metrics, platform, log, interfaces, mdns, settings, evidence } = parts
