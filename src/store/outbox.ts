@@ -3,7 +3,7 @@ import { SpacedockError } from '../errors.ts'
 import type { Database } from './database.ts'
 import type { PersistentClock } from './persistent-clock.ts'
 import { outboxExpiry, type DueMessage, type WaitingMessage } from './outbox-expiry.ts'
-import { outboxUsage, type OutboxUsage } from './outbox-usage.ts'
+import { boxUsage, type BoxUsage } from './box-usage.ts'
 import {
   envelopeBytes,
   messageRowSchema,
@@ -76,7 +76,7 @@ class StoredOutbox implements Outbox {
   readonly #limits: Required<OutboxLimits>
   readonly #queries: ReturnType<typeof prepare>
   readonly #expiry: ReturnType<typeof outboxExpiry>
-  readonly #usage: OutboxUsage
+  readonly #usage: BoxUsage
 
   constructor(database: Database, clock: PersistentClock, limits: OutboxLimits) {
     this.#database = database
@@ -84,7 +84,7 @@ class StoredOutbox implements Outbox {
     this.#limits = { ...defaults, ...limits }
     this.#queries = prepare(database)
     this.#expiry = outboxExpiry(database, clock)
-    this.#usage = outboxUsage(database)
+    this.#usage = boxUsage(database, 'outbox')
   }
 
   add(messages: readonly NewMessage[]): (StoredMessage | SpacedockError)[] {

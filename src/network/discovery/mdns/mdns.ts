@@ -68,7 +68,6 @@ export interface Mdns {
  * (https://github.com/libp2p/specs/blob/master/discovery/mdns.md) over RFC 6762, on every interface by itself. It
  * only reports; it never dials.
  */
-// oxlint-disable-next-line max-lines-per-function -- an object of closures: they are short, and share what it keeps
 export function createMdns(options: MdnsOptions): Mdns {
   const { peerId, port = 5353, clock = systemClock, random = Math.random, log = () => {} } = options
   const stations = new Map<string, Station>()
