@@ -31,6 +31,9 @@ export function memoryDisk(seed: Uint8Array): MemoryDisk {
   const identity = memoryIdentity(seed)
   let plugged = { isCutOff: false }
   let isFull = false
+  const requireSpace = (): void => {
+    if (isFull) throw diskFull('memory', undefined)
+  }
   let watcher: ((moment: 'before' | 'after') => void) | null = null
 
   function plugIn(): Database {
@@ -40,9 +43,6 @@ export function memoryDisk(seed: Uint8Array): MemoryDisk {
     let isInTransaction = false
     const requirePower = (): void => {
       if (cable.isCutOff) throw new SpacedockError('closed', 'The simulated device was killed.')
-    }
-    const requireSpace = (): void => {
-      if (isFull) throw diskFull('memory', undefined)
     }
     const statement = <Row>(real: Statement<Row>): Statement<Row> => ({
       all: (...values) => real.all(...values),
