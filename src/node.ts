@@ -111,11 +111,6 @@ async function assemble(
       trust: trusted,
       calls: protocols.calls,
     },
-    onSession: (peer) => {
-      messaging.pump(peer)
-      pubSub.connected(peer)
-    },
-    onSessionEnded: (peer) => pubSub.disconnected(peer),
   })
 
   const messaging = new MessagingService({
@@ -135,6 +130,14 @@ async function assemble(
     deviceOf: (peer) => devices.of(peer),
     clock,
     log,
+  })
+
+  connections.supervisor.listen({
+    sessionStarted: ({ id }) => {
+      messaging.pump(id)
+      pubSub.connected(id)
+    },
+    sessionEnded: ({ id }) => pubSub.disconnected(id),
   })
 
   const release = (peer: PeerId): void => {

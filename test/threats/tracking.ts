@@ -61,8 +61,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/node/connections.ts',
-            find: `mdns ? localNetwork() : null`,
-            replace: `localNetwork()`,
+            find: `mdns ? this.#discoverLocally() : null`,
+            replace: `this.#discoverLocally()`,
           },
         ],
       },

@@ -1,4 +1,3 @@
-import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import type { SpacedockError } from '../../errors.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
@@ -13,11 +12,14 @@ export interface WantedPeers {
   /** In the order in which they are tried. */
   wanted(): readonly PeerId[]
   isWanted(peer: PeerId): boolean
+  /** Key of each pairing, 32 bytes, by which the device is found again. */
+  pairKeys(): readonly { peer: PeerId; pairKey: Uint8Array }[]
 }
 
 /** Addresses at which a device may be reached. */
 export interface AddressBook {
-  addressesOf(peer: PeerId): readonly Multiaddr[]
+  /** Returns multiaddrs, `published` among them: those that the device has published itself. */
+  addressesOf(peer: PeerId, published: readonly string[]): readonly string[]
 }
 
 /** Listener to what becomes of the devices. */
@@ -30,8 +32,6 @@ export interface PeerListener {
   attemptFailed(peer: Peer, failure: SpacedockError): void
   /** Called when the device says that it does not know this one, or has revoked it: it is not tried again before it is wanted. */
   unknownDevice(peer: Peer, failure: SpacedockError): void
-  /** Called when the relay is about to end the connection, and no other came up. */
-  renewalFailed(peer: Peer): void
 }
 
 export interface PeerParts {
