@@ -9,6 +9,7 @@ import { ConnectionSupervisor } from '../network/supervisor/connection-superviso
 import { OtherVersionError } from '../other-version.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
+import type { PairingConnections } from '../protocols/pairing-components.ts'
 import type { Store } from '../store/store.ts'
 import { KnownAddresses } from './address-book.ts'
 import { ConnectionRecorder, pathOf } from './connection-recorder.ts'
@@ -37,7 +38,7 @@ export interface ConnectionsParts {
 }
 
 /** Keeps every paired device connected, by all the ways there are: makes the parts that do, and joins them. */
-export class Connections {
+export class Connections implements PairingConnections {
   readonly supervisor: ConnectionSupervisor
   /** Null when multicast DNS is switched off. */
   readonly localNetwork: LocalDiscovery | null
@@ -113,6 +114,11 @@ export class Connections {
 
   connectNow(peer: PeerId): void {
     this.supervisor.connectNow(peer)
+  }
+
+  release(peer: PeerId): void {
+    const { trusted, host } = this.#parts
+    if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
   }
 
   /** Serves the session protocol: the other device opens one. */

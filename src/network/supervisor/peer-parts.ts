@@ -7,8 +7,8 @@ import type { AttemptSchedule } from './attempt-schedule.ts'
 import type { DialingHost, SessionOpener } from './connection-attempt.ts'
 import type { Peer } from './peer.ts'
 
-/** Devices that are to be kept connected. */
-export interface WantedPeers {
+/** Trust decisions that say which devices are to be kept connected. */
+export interface PeerTrust {
   /** In the order in which they are tried. */
   wanted(): readonly PeerId[]
   isWanted(peer: PeerId): boolean
@@ -36,7 +36,7 @@ export interface PeerListener {
 
 export interface PeerParts {
   host: DialingHost & DirectPathHost
-  trusted: WantedPeers
+  trusted: PeerTrust
   book: AddressBook
   opener: SessionOpener
   schedule: AttemptSchedule
