@@ -1,11 +1,11 @@
-import type { Clock, DeviceFailure, ReachFinding } from '../api.ts'
+import type { Clock, DeviceFailure, ReachabilityFinding } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { Host } from '../network/host/host.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import { describeFinding } from '../finding-text.ts'
 import { TokenBucket } from '../network/token-bucket.ts'
-import { findObstacle } from '../network/reachability/reach-finding.ts'
+import { findObstacle } from '../network/reachability/reachability-finding.ts'
 import { completeFinding } from '../protocols/obstacle-watch.ts'
 import type { DeviceRegistry } from '../store/device-registry.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -41,7 +41,7 @@ export class Firewalled {
     return plain
   }
 
-  #finding(peer: PeerId): ReachFinding | null {
+  #finding(peer: PeerId): ReachabilityFinding | null {
     const { evidence, registry, host } = this.#parts
     const found = findObstacle(evidence.of(peer), 'seen')
     if (found === null) return null

@@ -1,6 +1,6 @@
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { sameMac } from '../../pairing/proofs.ts'
-import { limitedClient } from '../dht/limited-client.ts'
+import { LimitedClient } from '../dht/limited-client.ts'
 import { PeerPresence, type FollowedPeer } from './peer-presence.ts'
 import { PresenceEpochs } from './presence-epochs.ts'
 import type { RecordParts } from './record-parts.ts'
@@ -26,7 +26,7 @@ export class PresenceRecords {
   #stopNodes: () => void = () => {}
 
   constructor({ records, peers, onEpoch }: PresenceOptions) {
-    this.#records = { ...records, client: limitedClient(records.client, maxQueries) }
+    this.#records = { ...records, client: new LimitedClient(records.client, maxQueries) }
     this.#peers = peers
     this.#epochs = new PresenceEpochs(records.clock, onEpoch)
   }
