@@ -1,10 +1,12 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import type { ConnectionPath, Log } from '../api.ts'
+import type { StreamProtocol } from '../network/application/protocol-registry.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { Host } from '../network/host/host.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import { SessionEndpoint } from '../network/session/session-endpoint.ts'
-import type { Session, SessionOptions } from '../network/session/session.ts'
+import { refuseDevice } from '../network/session/session-handshake.ts'
+import { sessionProtocol, type Session, type SessionOptions } from '../network/session/session.ts'
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { OtherVersionError } from '../other-version.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -121,13 +123,15 @@ export class Connections implements PairingConnections {
     if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
   }
 
-  /** Serves the session protocol: the other device opens one. */
-  async accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
-    try {
-      this.supervisor.admit(await this.#sessions.accept(stream, connection, { signal }))
-    } catch (error) {
-      if (error instanceof OtherVersionError) this.supervisor.refused(peerIdOf(connection.remotePeer), error)
-      throw error
+  /** Session protocol, which the registry serves: the other device opens a session. */
+  get protocol(): StreamProtocol {
+    const { trusted, platform } = this.#parts
+    return {
+      protocol: sessionProtocol,
+      access: 'paired',
+      refuse: (stream, { remotePeer }) =>
+        refuseDevice(stream, trusted.noticeTo(peerIdOf(remotePeer)), platform.clock),
+      handle: (stream, connection, { signal }) => this.#accept(stream, connection, signal),
     }
   }
 
@@ -140,6 +144,15 @@ export class Connections implements PairingConnections {
   sessionPaths(): ConnectionPath[] {
     const peers = [...this.supervisor.peers.values()]
     return peers.flatMap(({ session }) => (session === undefined ? [] : [pathOf(session.connection)]))
+  }
+
+  async #accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
+    try {
+      this.supervisor.admit(await this.#sessions.accept(stream, connection, { signal }))
+    } catch (error) {
+      if (error instanceof OtherVersionError) this.supervisor.refused(peerIdOf(connection.remotePeer), error)
+      throw error
+    }
   }
 
   #discoverLocally(): LocalDiscovery {
