@@ -3,7 +3,7 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { ConnectionPath, Log } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
 import { OtherVersionError } from '../other-version.ts'
-import type { LocalDiscovery } from '../network/discovery/local-network.ts'
+import type { LocalDiscovery, LocalListener } from '../network/discovery/local-network.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import type { Host } from '../network/host/host.ts'
 import { DirectPaths } from '../network/relay/direct-paths.ts'
@@ -55,7 +55,7 @@ export interface ConnectionsParts {
 }
 
 /** Keeps every paired device connected, by all the ways there are, and records what comes of it. */
-export class Connections {
+export class Connections implements LocalListener {
   readonly supervisor: ConnectionSupervisor
   /** Null when multicast DNS is switched off. */
   readonly localNetwork: LocalDiscovery | null
@@ -110,23 +110,7 @@ export class Connections {
       clock,
       log,
     })
-    const localNetwork = (): LocalDiscovery =>
-      platform.localNetwork({
-        peerId: host.peerId,
-        listening: () => host.listening(),
-        interfaces,
-        log,
-        onSighting: (peer, addresses) => {
-          evidence.heard(peer)
-          store.registry.sighted(peer, addresses)
-          this.#sighted(peer)
-        },
-        onLost: (peer) => {
-          evidence.lost(peer)
-          store.registry.lost(peer)
-        },
-      })
-    this.localNetwork = mdns ? localNetwork() : null
+    this.localNetwork = mdns ? platform.localNetwork(this, { host, interfaces, log }) : null
     this.#firewalled = new Firewalled({
       evidence,
       clock,
@@ -197,6 +181,19 @@ export class Connections {
 
   connectNow(peer: PeerId): void {
     this.supervisor.connectNow(peer)
+  }
+
+  deviceSighted(peer: PeerId, addresses: readonly string[]): void {
+    const { evidence, store } = this.#parts
+    evidence.heard(peer)
+    store.registry.sighted(peer, addresses)
+    this.#sighted(peer)
+  }
+
+  deviceLost(peer: PeerId): void {
+    const { evidence, store } = this.#parts
+    evidence.lost(peer)
+    store.registry.lost(peer)
   }
 
   /** Serves the session protocol: the other device opens one. */

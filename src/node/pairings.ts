@@ -21,6 +21,7 @@ import { givenAddresses } from '../network/discovery/given-addresses.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { CandidateSource } from '../network/discovery/candidate-sources.ts'
 import type { Host } from '../network/host/host.ts'
+import type { MarkedPairing } from '../pairing/announcement-mark.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
 import type { RendezvousKeys } from '../pairing/rendezvous-record.ts'
 import { formatPairingUri, parseInvitationText } from '../pairing/pairing-uri.ts'
@@ -91,13 +92,14 @@ export async function pair(parts: PairingsParts, options: PairOptions): Promise<
   const sessionId = sessionIdOf(keys)
   const reporter = progressReporter(parts, 'initiator', sessionId, options)
   const onOtherVersion = (version: number): void => reporter.versions.metRecord(version)
-  // A joiner that started earlier hears this and asks at once.
-  localNetwork?.announce()
   const publishing = new AbortController()
+  const marked: MarkedPairing = { key: keys.announcementKey, role: 'initiator' }
+  // A joiner that started earlier hears this and asks at once.
+  localNetwork?.mark(marked, publishing.signal)
   outreach.open(
     [
       given,
-      ...(localNetwork === null ? [] : [localNetwork]),
+      ...(localNetwork === null ? [] : [localNetwork.source(marked)]),
       ...(internet === null ? [] : [joiners(internet, keys, { contact: contact.signal, onOtherVersion })]),
     ],
     publishing.signal,
@@ -149,6 +151,8 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
   const reporter = progressReporter(parts, 'joiner', sessionIdOf(keys), { ...options, peers, published })
   const onOtherVersion = (version: number): void => reporter.versions.metRecord(version)
   const looking = new AbortController()
+  const marked: MarkedPairing = { key: keys.announcementKey, role: 'joiner' }
+  localNetwork?.mark(marked, looking.signal)
   void stayVisible(parts, looking.signal)
   leaveRecord(parts, keys, looking.signal)
   try {
@@ -157,7 +161,7 @@ export async function join(parts: PairingsParts, text: string, options: JoinOpti
       sources: [
         connectedPeers(host.libp2p, (peer) => internet?.nodes.has(peer) === true),
         given,
-        ...(localNetwork === null ? [] : [localNetwork]),
+        ...(localNetwork === null ? [] : [localNetwork.source(marked)]),
         ...(internet === null
           ? []
           : [
