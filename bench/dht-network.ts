@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { KadDHT } from '@libp2p/kad-dht'
-import { dhtClient, type DhtClient } from '../src/network/dht/dht-client.ts'
-import { privateDhtProtocol } from '../src/network/dht/dht-service.ts'
+import { publicDhtClient, type DhtClient } from '../src/network/dht/dht-client.ts'
+import { publicDhtProtocol } from '../src/network/dht/dht-service.ts'
 import { dhtNode, findNeighbours, testRecord, type DhtNode } from '../test/network/dht/dht-network.ts'
 import { until } from '../test/network/real-hosts.ts'
 
@@ -59,8 +59,11 @@ await network.stop()
 // What either library still has running is of no interest any more.
 process.exit(0)
 
+/** Network that is too large to be asked whole: a private one never is. */
+const walked = { network: 'public', privateAddresses: true } as const
+
 async function spacedock(count: number): Promise<Network> {
-  const servers = [await dhtNode()]
+  const servers = [await dhtNode(walked)]
   const bootstrap = servers[0]?.libp2p.getMultiaddrs() ?? []
   while (servers.length < count) {
     const next = Math.min(5, count - servers.length)
@@ -72,7 +75,7 @@ async function spacedock(count: number): Promise<Network> {
   for (const node of servers) await Promise.allSettled([findNeighbours(node)])
 
   async function enter(mode: 'client' | 'server'): Promise<DhtNode> {
-    const node = await dhtNode({ mode })
+    const node = await dhtNode({ ...walked, mode })
     await persistently(async () => node.libp2p.dial(bootstrap))
     await until(() => node.client.nodes > 0, 'it knows a node', 180_000)
     // As it would by itself after half a second, and as hyperdht's nodes do when they start.
@@ -145,7 +148,7 @@ function countQueries({ libp2p, dht }: DhtNode): { client: DhtNode['client']; qu
     addEventListener: libp2p.addEventListener.bind(libp2p),
     removeEventListener: libp2p.removeEventListener.bind(libp2p),
   }
-  return { client: dhtClient(host, privateDhtProtocol), queries: () => queries }
+  return { client: publicDhtClient(host, publicDhtProtocol), queries: () => queries }
 }
 
 async function hyperdht(count: number): Promise<Network> {

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { uptime } from 'node:os'
 import type { Clock } from './api.ts'
 
@@ -18,12 +19,13 @@ export const systemClock: Clock = {
 export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve()
-    const done = (): void => {
-      cancel()
-      signal.removeEventListener('abort', done)
+    const cancel = clock.after(delayMs, () => {
+      listening[Symbol.dispose]()
       resolve()
-    }
-    const cancel = clock.after(delayMs, done)
-    signal.addEventListener('abort', done, { once: true })
+    })
+    const listening = addAbortListener(signal, () => {
+      cancel()
+      resolve()
+    })
   })
 }

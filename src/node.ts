@@ -1,36 +1,31 @@
-import { TypedEventEmitter } from 'main-event'
-import type { Log, NodeOptions, SpacedockNode } from './api.ts'
-import { DialEvidence } from './network/reachability/dial-evidence.ts'
-import type { Host } from './network/host/host.ts'
+import type { Clock, Log, NodeOptions, SpacedockNode } from './api.ts'
 import { ProtocolRegistry } from './network/application/protocol-registry.ts'
-import { refuseDevice } from './network/session/session-handshake.ts'
-import { sessionProtocol } from './network/session/session.ts'
+import type { Host } from './network/host/host.ts'
+import { DialEvidence } from './network/reachability/dial-evidence.ts'
+import { ApplicationEvents } from './node/application-events.ts'
 import { Connections } from './node/connections.ts'
-import { nodeHandle, type EventMap } from './node/node-handle.ts'
-import { Lifetime } from './node/lifetime.ts'
-import { announceChange, announceUpdate, type Emit } from './node/device-events.ts'
+import { DeviceRecords } from './node/device-records.ts'
 import { Devices } from './node/devices.ts'
 import { internetSettings, type InternetSettings } from './node/internet.ts'
-import { thisPlatform, type Platform } from './node/platform.ts'
+import { Lifetime } from './node/lifetime.ts'
 import { Metrics } from './node/metrics.ts'
+import { nodeHandle } from './node/node-handle.ts'
 import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
-import type { PairingsParts } from './node/pairings.ts'
-import { hasPairKey, TrustedPeers } from './node/trusted-peers.ts'
+import { Pairings } from './node/pairings.ts'
+import { thisPlatform, type Platform } from './node/platform.ts'
+import { TrustedPeers } from './node/trusted-peers.ts'
 import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { Outreach } from './protocols/outreach.ts'
-import { pairingProtocol, PairingService } from './protocols/pairing.ts'
+import { PairingService } from './protocols/pairing.ts'
 import { PubSub } from './protocols/pub-sub.ts'
 import { versionsProtocol } from './protocols/versions.ts'
-import { deviceIdOf } from './store/device-id.ts'
+import type { DeviceRegistry } from './store/device-registry.ts'
 import type { Store } from './store/store.ts'
-import type { PeerId } from './pairing/peer-id.ts'
-import { peerIdOf } from './peer-id.ts'
 
 /**
- * Builds a node: the composition root, and the one place where connection, discovery and protocol events become the typed events
- * of the application. Start reading here.
+ * Builds a node: the composition root. Start reading here.
  *
  * Rejects with a SpacedockError: `directory-unusable`, `already-running`, `identity-damaged`, `database-damaged`,
  * `database-newer`, `disk-full`, `port-taken`, `no-network`, `invalid-argument`.
@@ -43,13 +38,18 @@ export async function createNode(options: NodeOptions): Promise<SpacedockNode> {
 /** Builds a node on a platform that may be another than this one; rejects with what its parts do. @internal */
 export async function startNode(options: NodeOptions, platform: Platform): Promise<SpacedockNode> {
   const { log = () => {} } = options
-  const settings = internetSettings(options)
+  const meetingPoints = internetSettings(options)
   const store = platform.openStore()
   let host: Host | undefined
   try {
     chooseName(store.settings, options.name)
-    host = await platform.createHost(store, settings)
-    const node = await assemble(options, { platform, store, host, settings, log })
+    host = await platform.createHost(store, meetingPoints)
+    const { clock, random } = platform
+    const { registry } = store
+    const parts = makeParts({ options, meetingPoints, platform, clock, random, log, store, registry, host })
+    subscribeParts(parts)
+    serveProtocols(parts)
+    const node = await openNode(parts)
     log('info', 'node.started', { peerId: host.peerId, listen: host.listening().map(String) })
     return node
   } catch (error) {
@@ -59,193 +59,98 @@ export async function startNode(options: NodeOptions, platform: Platform): Promi
   }
 }
 
+/** What is there before the parts, and what all of them may have. */
 interface Base {
+  options: NodeOptions
+  /** Null when nothing but the local network is used. */
+  meetingPoints: InternetSettings | null
   platform: Platform
-  store: Store
-  host: Host
-  settings: InternetSettings | null
+  clock: Clock
+  random: Platform['random']
   log: Log
+  store: Store
+  registry: DeviceRegistry
+  host: Host
 }
 
-async function assemble(
-  options: NodeOptions,
-  { platform, store, host, settings, log }: Base,
-): Promise<SpacedockNode> {
-  const { clock, random } = platform
-  const events = new TypedEventEmitter<EventMap>()
-  const emit: Emit = (type, detail) => void events.safeDispatchEvent(type, { detail })
-  const metrics = new Metrics()
+type Parts = ReturnType<typeof makeParts>
+
+/** Makes the parts, each after those that it needs. */
+function makeParts(base: Base) {
+  const { options, meetingPoints, random, clock, log, store, host } = base
   const lifetime = new Lifetime()
-
-  const trusted = new TrustedPeers(store, clock, log, (peer) => {
-    connections.connectNow(peer)
-    const device = store.registry.get(peer)
-    if (device !== undefined) emit('device:paired', device)
-  })
-  store.registry.onChange((before, device) => announceChange(before, device, emit))
-  store.registry.onUpdate((what, device) => announceUpdate(what, device, emit))
-
-  const protocols = new ProtocolRegistry({
-    host: host.libp2p,
-    isPaired: (peer) => hasPairKey(store, peer),
-    deviceOf: (peer) => devices.trusted(peer),
-    log,
-    clock,
-  })
-
+  const metrics = new Metrics()
+  const events = new ApplicationEvents(metrics)
+  const records = new DeviceRecords(store, lifetime)
+  const trusted = new TrustedPeers(store, clock, log)
+  const protocols = new ProtocolRegistry({ host: host.libp2p, trust: trusted, clock, log })
   const evidence = new DialEvidence(clock, (peer) =>
     host.connectionsTo(peer).some(({ status }) => status === 'open'),
   )
   const connections = new Connections({
-    evidence,
-    store,
-    host,
+    ...base,
     trusted,
     metrics,
-    platform,
-    log,
+    evidence,
+    settings: meetingPoints,
     interfaces: options.interfaces,
     mdns: options.mdns !== false,
-    settings,
-    session: {
-      instance: random(16),
-      trust: trusted,
-      calls: protocols.calls,
-    },
-    onSession: (peer) => {
-      messaging.pump(peer)
-      pubSub.connected(peer)
-    },
-    onSessionEnded: (peer) => pubSub.disconnected(peer),
+    session: { instance: random(16), trust: trusted, calls: protocols.calls },
   })
-
+  const { supervisor, localNetwork, internet } = connections
   const messaging = new MessagingService({
+    ...base,
     inbox: metrics.watchInbox(store.inbox),
     outbox: metrics.watchOutbox(store.outbox),
-    clock,
-    log,
-    randomId: () => Buffer.from(random(16)).toString('base64url'),
-    sessions: connections.supervisor,
-    requirePaired: (peer) => devices.of(peer).requirePaired(),
-    nameOf: (peer) => ({ id: deviceIdOf(peer), name: store.registry.get(peer)?.name ?? deviceIdOf(peer) }),
-    onMessage: (message) => emit('message', message),
-    onDelivered: (delivered) => {
-      metrics.messageDelivered()
-      emit('message:delivered', { id: delivered.id, to: deviceIdOf(delivered.to) })
-    },
-    onExpired: (expired) => {
-      metrics.messageExpired()
-      emit('message:expired', { id: expired.id, to: deviceIdOf(expired.to) })
-    },
-    onRetry: () => metrics.messageRetried(),
+    devices: records,
+    sessions: supervisor,
+    listener: events,
   })
+  const devices = new Devices({ ...base, records, supervisor, messaging, listener: events, lifetime })
+  const pubSub = new PubSub({ devices, sessions: supervisor, clock, log })
+  const { settings } = store
+  const pairing = new PairingService({ ...base, suite: suite1, trust: trusted, connections, settings })
+  const outreach = new Outreach({ ...base, wanted: trusted, connections })
+  const search = { outreach, localNetwork, internet, evidence }
+  const pairings = new Pairings({ ...base, ...search, pairing, devices, events })
+  const made = { lifetime, metrics, events, trusted, protocols, connections }
+  return { ...base, ...made, messaging, devices, pubSub, pairing, pairings }
+}
 
-  const pubSub = new PubSub({
-    peers: () => devices.trustedPeers(),
-    sessions: connections.supervisor,
-    deviceOf: (peer) => devices.of(peer),
-    clock,
-    log,
+/** Subscribes the parts to one another. */
+function subscribeParts(parts: Parts): void {
+  const { registry, trusted, connections, messaging, pubSub, pairing, events } = parts
+  registry.onChange((before, device) => events.deviceChanged(before, device))
+  registry.onUpdate((what, device) => events.deviceUpdated(what, device))
+  trusted.whenPaired((peer) => {
+    connections.connectNow(peer)
+    const device = registry.get(peer)
+    if (device !== undefined) events.devicePaired(device)
   })
-
-  const release = (peer: PeerId): void => {
-    if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
-  }
-  const pairing = new PairingService({
-    host,
-    suite: suite1,
-    clock,
-    log,
-    random,
-    trust: trusted,
-    deviceName: () => store.settings.get().name ?? '',
-    addressesOf: (peer) => connections.addressesOf(peer),
-    idOf: deviceIdOf,
-    release,
-    onPairing: (peer, running) => store.registry.pairing(peer, running),
-    onUnfinished: (peer) => connections.connectNow(peer),
-  })
-
   trusted.whenConfirmed((peer, acknowledgement) => pairing.confirmedBySession(peer, acknowledgement))
-  protocols.attach({
-    protocol: pairingProtocol,
-    access: 'strangers',
-    handle: (stream, connection) => pairing.handle(stream, connection),
-  })
-  protocols.attach({
-    protocol: sessionProtocol,
-    access: 'paired',
-    refuse: (stream, connection) =>
-      refuseDevice(stream, trusted.farewellTo(peerIdOf(connection.remotePeer)), clock),
-    handle: (stream, connection, { signal }) => connections.accept(stream, connection, signal),
-  })
+  connections.onSession((peer) => messaging.pump(peer))
+  connections.onSession((peer) => pubSub.connected(peer))
+  connections.onSessionEnded((peer) => pubSub.disconnected(peer))
+}
+
+/** Serves what strangers, paired peers and trusted devices may ask of this device. */
+function serveProtocols(parts: Parts): void {
+  const { protocols, connections, devices, messaging, pubSub, pairing } = parts
+  protocols.serveTo(devices)
+  protocols.attach(pairing.protocol)
+  protocols.attach(connections.protocol)
   protocols.register(messaging.protocol)
-  messaging.start()
   protocols.register(versionsProtocol((name) => protocols.versionsOf(name)))
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
+}
 
-  const devices = new Devices({
-    lifetime,
-    store,
-    clock,
-    supervisor: connections.supervisor,
-    messaging,
-    onRenamed: (device) => emit('device:renamed', device),
-  })
-  const pairings: PairingsParts = {
-    pairing,
-    host,
-    localNetwork: connections.localNetwork,
-    internet: connections.internet,
-    evidence,
-    outreach: new Outreach({
-      host,
-      clock,
-      isKeptConnected: (peer) => trusted.isWanted(peer),
-      release: (peer) => {
-        if (store.registry.get(peer)?.state !== 'pairing') release(peer)
-      },
-    }),
-    clock,
-    nameOf: (peer) => {
-      const device = store.registry.get(peer)
-      return device === undefined || device.name === device.id ? null : device.name
-    },
-    log,
-    deviceOf: (peer) => devices.of(peer),
-    emit,
-    onEnded: (role, outcome) => metrics.pairingEnded(role, outcome),
-  }
-
-  async function shutDown(): Promise<void> {
-    await pairing.close()
-    messaging.close()
-    pubSub.close()
-    await connections.stop()
-    await protocols.close()
-    await host.stop()
-    trusted.close()
-    store.close()
-    log('info', 'node.closed')
-  }
-
-  const node = nodeHandle({
-    store,
-    host,
-    events,
-    metrics,
-    connections,
-    devices,
-    messaging,
-    pubSub,
-    protocols,
-    pairings,
-    lifetime,
-    close: () => lifetime.end(shutDown),
-    clock,
-  })
+/** Hands the node to the application, then connects its devices. */
+async function openNode(parts: Parts): Promise<SpacedockNode> {
+  const { options, lifetime, messaging, connections } = parts
+  const node = nodeHandle({ ...parts, close: () => lifetime.end(() => shutDown(parts)) })
   try {
+    messaging.start()
     // The application registers before any device is connected: the first request of a fast one finds its handler.
     options.setUp?.(node)
     await connections.start()
@@ -254,4 +159,17 @@ async function assemble(
     throw error
   }
   return node
+}
+
+async function shutDown(parts: Parts): Promise<void> {
+  const { store, host, trusted, protocols, connections, messaging, pubSub, pairing, log } = parts
+  await pairing.close()
+  messaging.close()
+  pubSub.close()
+  await connections.stop()
+  await protocols.close()
+  await host.stop()
+  trusted.close()
+  store.close()
+  log('info', 'node.closed')
 }

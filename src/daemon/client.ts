@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
@@ -57,10 +58,9 @@ export async function callDaemon<M extends MethodName>(
   const deadline =
     deadlineMs === null ? undefined : setTimeout(() => ended.abort(noAnswer(deadlineMs)), deadlineMs)
   const signal = options.signal === undefined ? ended.signal : AbortSignal.any([options.signal, ended.signal])
-  const hangUp = (): void => void socket.destroy()
-  signal.addEventListener('abort', hangUp)
-  if (signal.aborted) hangUp()
+  using _listening = addAbortListener(signal, () => socket.destroy())
   try {
+    signal.throwIfAborted()
     socket.write(request)
     return await readAnswer(socket, method, options, ended)
   } catch (error) {
@@ -68,7 +68,6 @@ export async function callDaemon<M extends MethodName>(
     throw error
   } finally {
     clearTimeout(deadline)
-    signal.removeEventListener('abort', hangUp)
     ended.abort(new SpacedockError('cancelled', 'The call is over.'))
     socket.destroy()
   }

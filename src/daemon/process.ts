@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { parse as parsePath, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import * as v from 'valibot'
+import { untilAborted } from '../abort.ts'
 import type { LogLevel } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { fileError, tooManyFiles } from '../file-errors.ts'
@@ -95,11 +96,7 @@ async function spawnDaemon(
   if (child.pid === undefined) return failed // then it has no pipes either
   const report = child.stdio[reportDescriptor] as Readable
   try {
-    const aborted = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-      signal.throwIfAborted()
-    })
-    await Promise.race([readReport(report, dataDir), failed, aborted])
+    await untilAborted(Promise.race([readReport(report, dataDir), failed]), signal)
   } catch (error) {
     await end(child)
     throw error

@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { join } from 'node:path'
 import type { Log } from '../api.ts'
 import { createRendezvousServer, type RendezvousServer } from '../network/relay/rendezvous-server.ts'
@@ -63,10 +64,7 @@ export async function runRendezvous(options: RendezvousOptions): Promise<void> {
 const usageIntervalMs = 10 * 60_000
 
 function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+  return new Promise((resolve) => void addAbortListener(signal, () => resolve()))
 }
 
 function tooManyDefects(): SpacedockError {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import * as v from 'valibot'
+import { untilAborted } from '../abort.ts'
 import type { Log, SpacedockNode } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import {
@@ -105,21 +106,6 @@ async function takeAnswers(
     gone.abort(new SpacedockError('cancelled', 'The command that asked for it has gone.'))
   } catch (error) {
     gone.abort(error)
-  }
-}
-
-/** Waits for work or the signal: a handler that takes long to notice it does not keep the connection. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>()
-  const abort = (): void => aborted.reject(signal.reason as Error)
-  signal.addEventListener('abort', abort)
-  if (signal.aborted) abort()
-  try {
-    return await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', abort)
-    work.catch(() => undefined)
-    aborted.promise.catch(() => undefined)
   }
 }
 

@@ -1,7 +1,9 @@
+import { addAbortListener } from 'node:events'
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import { SpacedockError } from '../errors.ts'
 import { BoundedBuffer } from './bounded-buffer.ts'
-import { abortReason, startDeadline, untilAborted } from './deadline.ts'
+import { abortReason, untilAborted } from '../abort.ts'
+import { startDeadline } from './deadline.ts'
 import type { Clock } from '../api.ts'
 /**
  * Exchange of one question and one answer over a libp2p stream of its own, framed as rust-libp2p's `request_response::json`: the
@@ -119,6 +121,7 @@ async function sendAndClose(stream: Stream, bytes: Uint8Array, signal: AbortSign
 function readToEnd(stream: Stream, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
   return new Promise<Uint8Array>((resolve, reject) => {
     const buffer = new BoundedBuffer(maxBytes)
+    let listening: Disposable | undefined
     let finished = stream.status === 'open' && stream.remoteWriteStatus === 'closed'
 
     const onMessage = (event: StreamMessageEvent): void => {
@@ -137,7 +140,7 @@ function readToEnd(stream: Stream, maxBytes: number, signal: AbortSignal): Promi
       stream.removeEventListener('remoteCloseWrite', onRemoteCloseWrite)
       stream.removeEventListener('end', onEnd)
       stream.removeEventListener('close', onClose)
-      signal.removeEventListener('abort', onAbort)
+      listening?.[Symbol.dispose]()
       if (error === undefined) resolve(buffer.take())
       else reject(error)
     }
@@ -150,7 +153,7 @@ function readToEnd(stream: Stream, maxBytes: number, signal: AbortSignal): Promi
     stream.addEventListener('remoteCloseWrite', onRemoteCloseWrite)
     stream.addEventListener('end', onEnd)
     stream.addEventListener('close', onClose)
-    signal.addEventListener('abort', onAbort, { once: true })
+    listening = addAbortListener(signal, onAbort)
     stream.addEventListener('message', onMessage)
     return undefined
   })

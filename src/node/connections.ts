@@ -5,21 +5,22 @@ import type { SpacedockError } from '../errors.ts'
 import { OtherVersionError } from '../other-version.ts'
 import type { LocalDiscovery, LocalListener } from '../network/discovery/local-network.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
+import type { StreamProtocol } from '../network/application/protocol-registry.ts'
 import type { Host } from '../network/host/host.ts'
-import { DirectPaths } from '../network/relay/direct-paths.ts'
 import { isRelayedConnection } from '../network/addresses/relayed-address.ts'
+import { SessionEndpoint } from '../network/session/session-endpoint.ts'
 import {
-  acceptSession,
-  openSession,
   sessionProtocol,
   sessionVersion,
   type Session,
   type SessionOptions,
 } from '../network/session/session.ts'
+import { refuseDevice } from '../network/session/session-handshake.ts'
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { failureCauses } from '../network/supervisor/failures.ts'
 import { otherVersionsTold } from '../network/told-versions.ts'
 import { recordVersion } from '../pairing/rendezvous-record.ts'
+import type { PairingConnections } from '../protocols/pairing-components.ts'
 import type { Store } from '../store/store.ts'
 import { interleave } from '../store/interleave.ts'
 import { Firewalled } from './firewalled.ts'
@@ -49,22 +50,20 @@ export interface ConnectionsParts {
     SessionOptions,
     'localPeer' | 'onRoundTrip' | 'countBytes' | 'random' | 'clock' | 'log' | 'signal'
   >
-  /** Called when the device has a session: its first, or one that takes the place of another. */
-  onSession: (peer: PeerId) => void
-  onSessionEnded: (peer: PeerId) => void
 }
 
 /** Keeps every paired device connected, by all the ways there are, and records what comes of it. */
-export class Connections implements LocalListener {
+export class Connections implements PairingConnections, LocalListener {
   readonly supervisor: ConnectionSupervisor
   /** Null when multicast DNS is switched off. */
   readonly localNetwork: LocalDiscovery | null
   readonly internet: Internet | null
   readonly #parts: ConnectionsParts
-  readonly #session: SessionOptions
-  readonly #directPaths: DirectPaths
+  readonly #sessions: SessionEndpoint
   readonly #firewalled: Firewalled
   readonly #stopListening: (() => void)[] = []
+  readonly #sessionListeners: ((peer: PeerId) => void)[] = []
+  readonly #sessionEndListeners: ((peer: PeerId) => void)[] = []
   /** Version of each device's record that cannot be read here. */
   readonly #unreadRecords = new Map<PeerId, number>()
   #stopped = false
@@ -73,7 +72,7 @@ export class Connections implements LocalListener {
     this.#parts = parts
     const { store, host, trusted, metrics, platform, log, interfaces, mdns, settings, evidence } = parts
     const { clock, random } = platform
-    this.#session = {
+    this.#sessions = new SessionEndpoint({
       ...parts.session,
       localPeer: host.peerId,
       onRoundTrip: (connection, roundTripMs) => this.#measured(connection, roundTripMs),
@@ -81,34 +80,23 @@ export class Connections implements LocalListener {
       random,
       clock,
       log,
-    }
+    })
     this.supervisor = new ConnectionSupervisor({
-      localPeer: host.peerId,
-      devices: () => trusted.wanted(),
-      isDevice: (peer) => trusted.isWanted(peer),
-      addressesOf: (peer) => this.#dialable(peer),
-      connectionsTo: (peer) => host.connectionsTo(peer),
-      dial: (peer, addresses, { signal, anew }) =>
-        anew ? host.dial(peer, addresses, { signal }) : host.connect(peer, addresses, { signal }),
-      openSession: (connection, { signal }) => openSession(connection, { ...this.#session, signal }),
-      onSession: (session) => this.#started(session),
-      onSessionEnded: (peer, { reason }, failure) => this.#ended(peer, reason, failure),
-      onAttemptFailed: (peer, failure) => this.#failed(peer, failure),
-      onUnknownDevice: (peer, failure) => store.registry.disconnected(peer, failure),
-      onRenewalFailed: (peer, error) => {
-        log('debug', 'session.not-renewed', { peer, error: String(error) })
-        this.internet?.presence.look(peer)
-      },
-      onWake: () => this.#lookAnew(),
+      host,
+      trusted,
+      book: { addressesOf: (peer) => this.#dialable(peer) },
+      opener: this.#sessions,
       random: () => fraction(random),
       clock,
-    })
-    this.#directPaths = new DirectPaths({
-      host,
-      supervisor: this.supervisor,
-      addressesOf: (peer) => this.#dialable(peer),
-      clock,
       log,
+    })
+    this.supervisor.listen({
+      sessionStarted: (_peer, session) => this.#started(session),
+      sessionEnded: ({ id }, { reason }, failure) => this.#ended(id, reason, failure),
+      attemptFailed: ({ id }, failure) => this.#failed(id, failure),
+      unknownDevice: ({ id }, failure) => store.registry.disconnected(id, failure),
+      renewalFailed: ({ id }) => this.internet?.presence.look(id),
+      woke: () => this.#lookAnew(),
     })
     this.localNetwork = mdns ? platform.localNetwork(this, { host, interfaces, log }) : null
     this.#firewalled = new Firewalled({
@@ -132,7 +120,7 @@ export class Connections implements LocalListener {
         onFound: (peer) => {
           this.#unreadRecords.delete(peer)
           log('info', 'presence.found', { peer })
-          this.#sighted(peer)
+          this.supervisor.sighting(peer)
         },
         onOtherVersion: (peer, version) => {
           this.#unreadRecords.set(peer, version)
@@ -147,7 +135,7 @@ export class Connections implements LocalListener {
     const { host, store, metrics, platform, evidence } = this.#parts
     host.onConnection((connection) => {
       metrics.connectionOpened(pathOf(connection))
-      this.#directPaths.connectionOpened(connection)
+      this.supervisor.connectionOpened(connection)
     })
     host.onDial((result) => metrics.dialled(result))
     host.onAttempt((attempt) => evidence.dialling(attempt))
@@ -170,9 +158,18 @@ export class Connections implements LocalListener {
   async stop(): Promise<void> {
     this.#stopped = true
     for (const stop of this.#stopListening) stop()
-    await this.#directPaths.stop()
     await this.supervisor.stop()
     await Promise.allSettled([this.localNetwork?.stop(), this.internet?.stop()])
+  }
+
+  /** Calls back when a device has a session: its first, or one that takes the place of another. */
+  onSession(listener: (peer: PeerId) => void): void {
+    this.#sessionListeners.push(listener)
+  }
+
+  /** Calls back when a device has no session any more. */
+  onSessionEnded(listener: (peer: PeerId) => void): void {
+    this.#sessionEndListeners.push(listener)
   }
 
   sessionOf(peer: PeerId): Session | undefined {
@@ -187,7 +184,7 @@ export class Connections implements LocalListener {
     const { evidence, store } = this.#parts
     evidence.heard(peer)
     store.registry.sighted(peer, addresses)
-    this.#sighted(peer)
+    this.supervisor.sighting(peer)
   }
 
   deviceLost(peer: PeerId): void {
@@ -196,13 +193,20 @@ export class Connections implements LocalListener {
     store.registry.lost(peer)
   }
 
-  /** Serves the session protocol: the other device opens one. */
-  async accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
-    try {
-      this.supervisor.admit(await acceptSession(stream, connection, { ...this.#session, signal }))
-    } catch (error) {
-      if (error instanceof OtherVersionError) this.supervisor.refused(peerIdOf(connection.remotePeer), error)
-      throw error
+  release(peer: PeerId): void {
+    const { trusted, host } = this.#parts
+    if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
+  }
+
+  /** Session protocol, which the registry serves: the other device opens a session. */
+  get protocol(): StreamProtocol {
+    const { trusted, platform } = this.#parts
+    return {
+      protocol: sessionProtocol,
+      access: 'paired',
+      refuse: (stream, { remotePeer }) =>
+        refuseDevice(stream, trusted.noticeTo(peerIdOf(remotePeer)), platform.clock),
+      handle: (stream, connection, { signal }) => this.#accept(stream, connection, signal),
     }
   }
 
@@ -215,12 +219,21 @@ export class Connections implements LocalListener {
     return interleave(registry.addressesOf(peer), this.internet?.presence.addressesOf(peer) ?? [])
   }
 
+  async #accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
+    try {
+      this.supervisor.admit(await this.#sessions.accept(stream, connection, { signal }))
+    } catch (error) {
+      if (error instanceof OtherVersionError) this.supervisor.refused(peerIdOf(connection.remotePeer), error)
+      throw error
+    }
+  }
+
   #dialable(peer: PeerId): Multiaddr[] {
     return this.addressesOf(peer).map((address) => multiaddr(address))
   }
 
   #started(session: Session): void {
-    const { store, metrics, log, onSession } = this.#parts
+    const { store, metrics, log } = this.#parts
     const { remotePeer: peer, connection } = session
     const address = connection.remoteAddr.toString()
     const path = pathOf(connection)
@@ -229,16 +242,15 @@ export class Connections implements LocalListener {
     store.registry.connected(peer, { path, address, limited: session.budget !== null })
     metrics.sessionOpened(peer, path)
     void this.#rememberAddress(connection)
-    this.#directPaths.sessionStarted(session)
-    onSession(peer)
+    for (const listener of this.#sessionListeners) listener(peer)
   }
 
   #ended(peer: PeerId, reason: string, failure: SpacedockError | null): void {
-    const { store, metrics, log, onSessionEnded } = this.#parts
+    const { store, metrics, log } = this.#parts
     log('info', 'session.ended', { peer, reason })
     metrics.sessionLost(peer)
     store.registry.disconnected(peer, failure)
-    onSessionEnded(peer)
+    for (const listener of this.#sessionEndListeners) listener(peer)
     this.internet?.presence.look(peer)
   }
 
@@ -267,12 +279,6 @@ export class Connections implements LocalListener {
     if (inUse === id) this.#parts.store.registry.measured(peer, roundTripMs)
   }
 
-  /** Takes news of where the device is. */
-  #sighted(peer: PeerId): void {
-    this.supervisor.sighting(peer)
-    this.#directPaths.hurry(peer)
-  }
-
   #networkChanged(): void {
     this.#parts.log('info', 'network.changed')
     this.supervisor.networkChanged()
@@ -282,7 +288,6 @@ export class Connections implements LocalListener {
   /** Asks every waiting part, and every device that may be here, anew: the network is another one, or the machine slept. */
   #lookAnew(): void {
     this.#parts.host.networkChanged()
-    this.#directPaths.networkChanged()
     this.internet?.networkChanged()
     this.localNetwork?.look()
   }

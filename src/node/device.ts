@@ -20,15 +20,17 @@ import type {
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { checkOptions, type OptionNames } from '../known-options.ts'
+import { Semaphore } from '../semaphore.ts'
 import { callProtocol, checkEvent, openProtocolStream } from '../network/application/application-protocols.ts'
-import { untilAborted } from '../network/deadline.ts'
+import { untilAborted } from '../abort.ts'
 import type { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import type { Session } from '../network/session/session.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { MessagingService } from '../protocols/messaging.ts'
 import { versionsProtocol } from '../protocols/versions.ts'
-import { deviceIdOf } from '../store/device-id.ts'
 import type { Store } from '../store/store.ts'
+import type { ApplicationEvents } from './application-events.ts'
+import type { DeviceRecords } from './device-records.ts'
 import type { Lifetime } from './lifetime.ts'
 
 export interface DeviceParts {
@@ -37,7 +39,8 @@ export interface DeviceParts {
   clock: Clock
   supervisor: ConnectionSupervisor
   messaging: MessagingService
-  onRenamed: (device: DeviceInfo) => void
+  records: DeviceRecords
+  listener: Pick<ApplicationEvents, 'deviceRenamed'>
 }
 
 const infoKeys = Object.keys({
@@ -82,8 +85,8 @@ export class KnownDevice implements Device {
   declare readonly lastFailure: DeviceFailure | null
   readonly #peer: PeerId
   readonly #parts: DeviceParts
-  /** Handover of the event that was emitted last; the next one waits for it. */
-  #emitting: Promise<void> = Promise.resolve()
+  /** Events on their way to the session, in the order in which they were emitted. */
+  readonly #emitting = new Semaphore(1)
 
   constructor(peer: PeerId, parts: DeviceParts) {
     this.#peer = peer
@@ -96,7 +99,7 @@ export class KnownDevice implements Device {
   async send(content: MessageContent, options: SendOptions = {}): Promise<SendResult> {
     checkOptions(options, sendOptionNames, 'send')
     const { signal, expiresInMs } = options
-    this.requirePaired()
+    this.#parts.records.requirePaired(this.#peer)
     signal?.throwIfAborted()
     // The message is kept from here on; calling off means not to wait for it any longer.
     const connected = (): Promise<void> => this.#untilConnected(signal)
@@ -137,18 +140,14 @@ export class KnownDevice implements Device {
   async emit<Event>(protocol: EventProtocol<Event>, event: Event, options: CallOptions = {}): Promise<void> {
     checkOptions(options, callOptionNames, 'emit')
     const { signal } = options
-    const before = this.#emitting
-    const handing = (async () => {
-      await this.#untilReachable(signal)
-      const checked = await checkEvent(protocol, event)
-      await before
+    // The wait for a connection begins at once: many events wait for it no longer than one.
+    const ready = this.#untilReachable(signal).then(() => checkEvent(protocol, event))
+    ready.catch(() => {}) // it is looked at when it is this event's turn
+    const { sent } = await this.#emitting.run(async () => {
+      const value = await ready
       signal?.throwIfAborted()
-      return {
-        sent: this.#session().emit({ name: protocol.name, version: protocol.version, value: checked }),
-      }
-    })()
-    this.#emitting = settled(handing)
-    const { sent } = await handing
+      return { sent: this.#session().emit({ name: protocol.name, version: protocol.version, value }) }
+    })
     await (signal === undefined ? sent : untilAborted(sent, signal))
   }
 
@@ -180,67 +179,33 @@ export class KnownDevice implements Device {
     this.#parts.lifetime.requireOpen()
     // A device that does not know this one any more keeps its name, and may be given another.
     const state = this.#parts.store.trust.get(this.#peer)?.state
-    if (state === undefined || state === 'revoked') throw this.#notPaired()
-    this.#parts.onRenamed(this.#parts.store.registry.rename(this.#peer, name))
+    if (state === undefined || state === 'revoked') throw this.#parts.records.notPaired(this.#peer)
+    this.#parts.listener.deviceRenamed(this.#parts.store.registry.rename(this.#peer, name))
   }
 
   /** The tombstone is durable and every connection closed when this resolves; a device that is there knows it. */
   async revoke(): Promise<void> {
     this.#parts.lifetime.requireOpen()
-    const { store, supervisor, messaging } = this.#parts
+    const { store, supervisor, messaging, records } = this.#parts
     try {
       store.registry.revoke(this.#peer)
     } finally {
       // Done also when only the identity's file could not be written after the tombstone.
       const record = store.trust.get(this.#peer)
       if (record?.state === 'revoked') {
-        messaging.dropped(this.#peer, this.#notPaired())
-        await supervisor.drop(this.#peer, record.farewell)
+        messaging.dropped(this.#peer, records.notPaired(this.#peer))
+        await supervisor.drop(this.#peer, record.revocationNotice)
       }
     }
   }
 
-  /** Throws `not-paired`, or `closed`. */
-  requirePaired(): void {
-    this.#parts.lifetime.requireOpen()
-    if (this.#parts.store.trust.get(this.#peer)?.state !== 'active') throw this.#notPaired()
-  }
-
   #describe(): DeviceInfo {
-    const id = deviceIdOf(this.#peer)
-    const gone: DeviceInfo = {
-      id,
-      name: id,
-      peerId: this.#peer,
-      state: 'revoked',
-      needsPairing: null,
-      path: null,
-      limited: false,
-      address: null,
-      lastSeen: null,
-      roundTripMs: null,
-      connectedSince: null,
-      lastFailure: null,
-    }
-    return this.#parts.store.registry.get(this.#peer) ?? gone
-  }
-
-  #notPaired(): SpacedockError {
-    const { name, needsPairing } = this.#describe()
-    const why =
-      needsPairing === 'revoked'
-        ? `The device "${name}" has ended the pairing.`
-        : needsPairing === 'unknown'
-          ? `The device "${name}" does not know this one any more.`
-          : `The device "${name}" is not paired with this one any more.`
-    return new SpacedockError('not-paired', why, {
-      hint: 'Pair the two devices again.',
-    })
+    return this.#parts.records.describe(this.#peer)
   }
 
   /** Rejects with `not-paired`, `closed`, `offline` or the signal's reason. */
   async #untilReachable(signal: AbortSignal | undefined): Promise<void> {
-    this.requirePaired()
+    this.#parts.records.requirePaired(this.#peer)
     signal?.throwIfAborted()
     await this.#untilConnected(signal)
     signal?.throwIfAborted()
@@ -274,9 +239,4 @@ export class KnownDevice implements Device {
     await pause(this.#parts.clock, connectPatienceMs, AbortSignal.any(ends))
     stop()
   }
-}
-
-/** Resolves when the promise has settled, either way. */
-async function settled(promise: Promise<unknown>): Promise<void> {
-  await Promise.allSettled([promise])
 }

@@ -1,9 +1,11 @@
 import { peerOf } from '../peer-id.ts'
+import type { ServedDevices } from '../network/application/application-protocols.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
+import type { PubSubDevices } from '../protocols/pub-sub.ts'
 import { KnownDevice, type DeviceParts } from './device.ts'
 
 /** The devices of a node, one object each. */
-export class Devices {
+export class Devices implements ServedDevices, PubSubDevices {
   readonly #parts: DeviceParts
   readonly #devices = new Map<PeerId, KnownDevice>()
 
@@ -21,14 +23,14 @@ export class Devices {
     return this.of(peerOf(this.#parts.store.registry.find(reference)))
   }
 
-  /** Undefined for a peer that is not trusted. */
-  trusted(peer: PeerId): KnownDevice | undefined {
-    return this.#parts.store.trust.get(peer)?.state === 'active' ? this.of(peer) : undefined
+  /** Returns the trusted devices. */
+  paired(): KnownDevice[] {
+    return this.#parts.records.trustedPeers().map((peer) => this.of(peer))
   }
 
-  trustedPeers(): PeerId[] {
-    const active = this.#parts.store.trust.list().filter(({ state }) => state === 'active')
-    return active.map(({ peerId }) => peerId)
+  /** Undefined for a peer that is not trusted. */
+  trusted(peer: PeerId): KnownDevice | undefined {
+    return this.#parts.records.isTrusted(peer) ? this.of(peer) : undefined
   }
 
   of(peer: PeerId): KnownDevice {

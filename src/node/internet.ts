@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock, Log, NodeOptions } from '../api.ts'
 import { systemClock } from '../clock.ts'
-import { dhtService } from '../network/dht/dht-service.ts'
+import { privateDht } from '../network/dht/private-dht.ts'
 import { PublicNetwork, type PublicNetworkState } from '../network/public/public-network.ts'
 import { isPublic } from '../network/addresses/address-filter.ts'
 import { parsePeerAddress } from '../network/addresses/peer-address.ts'
 import { CodeRecords } from '../network/discovery/code-records.ts'
 import { PresenceRecords, type PairedDevice } from '../network/discovery/presence.ts'
 import type { RecordParts } from '../network/discovery/record-parts.ts'
-import type { Host, HostOptions } from '../network/host/host.ts'
+import type { HostOptions } from '../network/host/create-host.ts'
+import type { Host } from '../network/host/host.ts'
 import { usableInterfaces } from '../network/interfaces.ts'
 import { RendezvousNodes } from '../network/relay/rendezvous-nodes.ts'
 import { suite1 } from '../pairing/suite.ts'
@@ -32,10 +33,10 @@ export function internetSettings(options: NodeOptions): InternetSettings | null 
   return { rendezvous, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
 }
 
-/** Returns the DHT as a service of the device's own host: only on the private network. */
+/** Returns the DHT that the device's own host takes part in: only on the private network. */
 export function ownDht(settings: InternetSettings | null, clock: Clock): HostOptions['dht'] {
   if (settings?.dht !== 'private') return undefined
-  return dhtService({ mode: 'client', network: 'private', clock })
+  return privateDht(new Set(settings.rendezvous.map((address) => parsePeerAddress(address).peer)), clock)
 }
 
 /** Returns the relays: the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */

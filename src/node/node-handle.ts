@@ -1,10 +1,8 @@
-import type { TypedEventEmitter } from 'main-event'
 import type {
   ClearInboxOptions,
   Clock,
   InboxOptions,
   MessagesOptions,
-  NodeEvents,
   Protocol,
   SpacedockNode,
   SubscribeOptions,
@@ -18,25 +16,24 @@ import type { PubSub } from '../protocols/pub-sub.ts'
 import { deviceIdOf } from '../store/device-id.ts'
 import type { Store } from '../store/store.ts'
 import { pathOf, type Connections } from './connections.ts'
+import type { ApplicationEvents } from './application-events.ts'
 import type { Devices } from './devices.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { Metrics } from './metrics.ts'
 import { chooseName } from './own-settings.ts'
-import { join, pair, type PairingsParts } from './pairings.ts'
-
-export type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
+import type { Pairings } from './pairings.ts'
 
 export interface NodeHandleParts {
   store: Store
   host: Host
-  events: TypedEventEmitter<EventMap>
+  events: ApplicationEvents
   metrics: Metrics
   connections: Connections
   devices: Devices
   messaging: MessagingService
   pubSub: PubSub
   protocols: ProtocolRegistry
-  pairings: PairingsParts
+  pairings: Pairings
   lifetime: Lifetime
   close: () => Promise<void>
   clock: Clock
@@ -63,7 +60,7 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
       id: deviceIdOf(host.peerId),
       name: ownName(),
       listen: host.addresses().map(String),
-      devices: devices.trustedPeers().length,
+      devices: devices.paired().length,
       publicNetwork: connections.internet?.publicNetwork() ?? null,
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),
@@ -74,8 +71,8 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
           queued: store.outbox.count(),
         }),
       ),
-    pair: async (pairOptions = {}) => whileOpen(() => pair(pairings, pairOptions)),
-    join: async (code, joinOptions = {}) => whileOpen(() => join(pairings, code, joinOptions)),
+    pair: async (pairOptions = {}) => whileOpen(() => pairings.pair(pairOptions)),
+    join: async (code, joinOptions = {}) => whileOpen(() => pairings.join(code, joinOptions)),
     devices: () => whileOpen(() => devices.list()),
     device: (reference) => whileOpen(() => devices.find(reference)),
     rename: async (name) => whileOpen(() => chooseName(store.settings, name)),
@@ -93,22 +90,22 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
     messages(messagesOptions = {}) {
       checkOptions(messagesOptions, messagesOptionNames, 'messages')
       const { after = 0, signal } = messagesOptions
-      return messaging.messages(after, signal)
+      return messaging.received.listen(after, signal)
     },
     inbox: (inboxOptions = {}) =>
       whileOpen(() => {
         checkOptions(inboxOptions, inboxOptionNames, 'inbox')
-        return messaging.inboxMessages(inboxOptions.after ?? 0)
+        return messaging.received.list(inboxOptions.after ?? 0)
       }),
-    removeMessage: async (sequence) => whileOpen(() => messaging.removeFromInbox(sequence)),
+    removeMessage: async (sequence) => whileOpen(() => messaging.received.remove(sequence)),
     clearInbox: async (clearOptions = {}) =>
       whileOpen(() => {
         checkOptions(clearOptions, clearInboxOptionNames, 'clearInbox')
-        return messaging.clearInbox(clearOptions.upTo)
+        return messaging.received.clear(clearOptions.upTo)
       }),
-    outbox: () => whileOpen(() => messaging.outboxMessages()),
-    addEventListener: (...listening) => events.addEventListener(...listening),
-    removeEventListener: (type, listener) => events.removeEventListener(type, listener),
+    outbox: () => whileOpen(() => messaging.queued()),
+    addEventListener: (...listening) => events.target.addEventListener(...listening),
+    removeEventListener: (type, listener) => events.target.removeEventListener(type, listener),
     close,
     [Symbol.asyncDispose]: close,
   }

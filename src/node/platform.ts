@@ -7,7 +7,8 @@ import {
   type LocalListener,
   type LocalNetworkOptions,
 } from '../network/discovery/local-network.ts'
-import { createHost, type Host } from '../network/host/host.ts'
+import { createHost } from '../network/host/create-host.ts'
+import type { Host } from '../network/host/host.ts'
 import { usableInterfaces, watchInterfaces } from '../network/interfaces.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { version } from '../version.ts'

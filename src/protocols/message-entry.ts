@@ -1,12 +1,12 @@
 import { SpacedockError } from '../errors.ts'
 import type { NewMessage, Outbox } from '../store/outbox.ts'
-import type { PeerId } from '../pairing/peer-id.ts'
+import type { MessageUpkeep } from './message-upkeep.ts'
+import type { MessageDevices } from './messaging-components.ts'
 
 export interface MessageEntryParts {
   outbox: Outbox
-  /** Throws `not-paired` for a device that is not trusted. */
-  requirePaired: (peer: PeerId) => void
-  onStored: () => void
+  devices: Pick<MessageDevices, 'requirePaired'>
+  upkeep: MessageUpkeep
 }
 
 /**
@@ -29,7 +29,7 @@ export class MessageEntry {
   }
 
   #store(): void {
-    const { outbox, onStored } = this.#parts
+    const { outbox, upkeep } = this.#parts
     const entering = this.#entering.splice(0).filter((one) => this.#mayEnter(one))
     try {
       const outcomes = outbox.add(entering.map(({ message }) => message))
@@ -37,7 +37,7 @@ export class MessageEntry {
         const outcome = outcomes[index]
         settle(outcome instanceof SpacedockError ? outcome : undefined)
       }
-      onStored()
+      upkeep.expiryChanged()
     } catch (error) {
       for (const { settle } of entering) settle(asError(error))
     }
@@ -49,7 +49,7 @@ export class MessageEntry {
    */
   #mayEnter({ message, settle }: { message: NewMessage; settle: (error?: Error) => void }): boolean {
     try {
-      this.#parts.requirePaired(message.peerId)
+      this.#parts.devices.requirePaired(message.peerId)
       return true
     } catch (error) {
       settle(asError(error))

@@ -73,3 +73,8 @@ export function isJson(text: string): boolean {
     return false
   }
 }
+
+/** Returns the time as messages show it. */
+export function isoTime(timeMs: number): string {
+  return new Date(timeMs).toISOString()
+}

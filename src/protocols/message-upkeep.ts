@@ -2,16 +2,16 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock, Log } from '../api.ts'
 import type { Inbox } from '../store/inbox.ts'
 import type { Outbox } from '../store/outbox.ts'
-import type { PeerId } from '../pairing/peer-id.ts'
+import type { MessageListener } from './messaging-components.ts'
 
 export interface MessageUpkeepParts {
   inbox: Inbox
   outbox: Outbox
   clock: Clock
   log: Log
-  /** Whether a message is just being sent: it is not known yet whether it arrives. */
-  isUnderWay: (id: string) => boolean
-  onExpired: (expired: { id: string; peer: PeerId }) => void
+  /** Ids of messages that are just being sent: it is not known yet whether they arrive. */
+  underWay: ReadonlySet<string>
+  listener: Pick<MessageListener, 'messageExpired'>
 }
 
 /** Takes messages out of the boxes when their time is over, a few at a time: nobody has to wait for it. */
@@ -63,11 +63,11 @@ export class MessageUpkeep {
   }
 
   #expire(): number {
-    const { outbox, isUnderWay, onExpired, log } = this.#parts
-    const expired = outbox.expire(isUnderWay)
+    const { outbox, underWay, listener, log } = this.#parts
+    const expired = outbox.expire((id) => underWay.has(id))
     for (const { id, peerId } of expired) {
       log('info', 'message.expired', { id, peer: peerId })
-      onExpired({ id, peer: peerId })
+      listener.messageExpired(id, peerId)
     }
     return expired.length
   }

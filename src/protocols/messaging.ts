@@ -1,53 +1,29 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import * as v from 'valibot'
-import type { Clock, Log, Message, MessageContent, Protocol, QueuedMessage, SendResult } from '../api.ts'
+import type { MessageContent, Protocol, QueuedMessage, SendResult } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { sideToUpdate } from '../other-version.ts'
 import { UnknownProtocolError } from '../protocol-error.ts'
-import type { Inbox } from '../store/inbox.ts'
-import type { NewMessage, Outbox } from '../store/outbox.ts'
+import type { NewMessage } from '../store/outbox.ts'
 import type { WaitingMessage } from '../store/outbox-expiry.ts'
-import { writtenBytesOf, type MessageRecord, type StoredMessage } from '../store/stored-message.ts'
+import { writtenBytesOf, type MessageRecord } from '../store/stored-message.ts'
 import {
   decodeContent,
   deliverySchema,
   encodeContent,
-  isJson,
+  isoTime,
   receiptSchema,
   toEnvelope,
   type Delivery,
   type Receipt,
 } from './message-envelope.ts'
-import type { Session } from '../network/session/session.ts'
 import { MessageEntry } from './message-entry.ts'
 import { MessageUpkeep } from './message-upkeep.ts'
+import type { MessagingComponents } from './messaging-components.ts'
 import { OneAtATime } from './one-at-a-time.ts'
+import { ReceivedMessages } from './received-messages.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerOf } from '../peer-id.ts'
-
-/** Parts of the node that messages need. */
-export interface MessagingComponents {
-  inbox: Inbox
-  outbox: Outbox
-  clock: Clock
-  log: Log
-  randomId: () => string
-  sessions: MessageSessions
-  /** Throws `not-paired` for a device that is not trusted. */
-  requirePaired: (peer: PeerId) => void
-  nameOf: (peer: PeerId) => { id: string; name: string }
-  onMessage: (message: Message) => void
-  onDelivered: (delivered: { id: string; to: PeerId }) => void
-  onExpired: (expired: { id: string; to: PeerId }) => void
-  /** Called when a delivery failed and its messages are to be sent again. */
-  onRetry: () => void
-}
-
-/** Sessions as far as messages need them. */
-interface MessageSessions {
-  sessionOf(peer: PeerId): Pick<Session, 'request' | 'forsaken' | 'budget'> | undefined
-}
 
 export interface MessageOptions {
   /** Resolves when it is known whether the device is there; awaited once the message is safe. */
@@ -71,11 +47,11 @@ const brokenSessionMs = 50
  * whatever is killed in between. Only one that is too large for the path, over a relay with limits, is passed by others.
  */
 export class MessagingService {
+  readonly received: ReceivedMessages
   readonly #components: MessagingComponents
   readonly #delivery = new OneAtATime((peer) => this.#deliver(peer))
   /** Receipts that `send` awaits, by message id. */
   readonly #receipts = new Map<string, { peer: PeerId; arrived: PromiseWithResolvers<'delivered'> }>()
-  readonly #arrivals = new Set<() => void>()
   readonly #entry: MessageEntry
   /** Ids of messages sent without a receipt yet. */
   readonly #underWay = new Set<string>()
@@ -86,13 +62,9 @@ export class MessagingService {
 
   constructor(components: MessagingComponents) {
     this.#components = components
-    components.inbox.onDropped((messages) => components.log('info', 'inbox.pruned', { messages }))
-    this.#entry = new MessageEntry({ ...components, onStored: () => this.#upkeep.expiryChanged() })
-    this.#upkeep = new MessageUpkeep({
-      ...components,
-      isUnderWay: (id) => this.#underWay.has(id),
-      onExpired: ({ id, peer }) => components.onExpired({ id, to: peer }),
-    })
+    this.received = new ReceivedMessages(components)
+    this.#upkeep = new MessageUpkeep({ ...components, underWay: this.#underWay })
+    this.#entry = new MessageEntry({ ...components, upkeep: this.#upkeep })
   }
 
   /** Starts the upkeep: messages expire and old ones go. */
@@ -107,14 +79,14 @@ export class MessagingService {
       version: messagesVersion,
       request: deliverySchema,
       response: receiptSchema,
-      handler: (delivery, { device }) => this.#receive(peerOf(device), delivery),
+      handler: (delivery, { device }) => this.received.receive(peerOf(device), delivery),
     }
   }
 
   async send(peer: PeerId, content: MessageContent, options: MessageOptions): Promise<SendResult> {
     const { connected, signal, expiresInMs } = options
-    const { clock, randomId, sessions } = this.#components
-    const id = randomId()
+    const { clock, random, sessions } = this.#components
+    const id = Buffer.from(random(16)).toString('base64url')
     const message = { id, peerId: peer, ...encodeContent(content), atMs: clock.wall() }
     const entered = this.#entry.enter({ ...message, ...lifetime(expiresInMs) })
     // The message may be delivered, by the pump that serves the peer already, or dropped as soon as it is stored.
@@ -151,13 +123,14 @@ export class MessagingService {
     for (const receipt of this.#receipts.values()) if (receipt.peer === peer) receipt.arrived.reject(why)
   }
 
-  outboxMessages(): QueuedMessage[] {
-    const { outbox, nameOf } = this.#components
+  /** Messages that wait, behind the last of those that waited too long. */
+  queued(): QueuedMessage[] {
+    const { outbox, devices } = this.#components
     const describe =
       (state: QueuedMessage['state']) =>
       (stored: WaitingMessage): QueuedMessage => ({
         id: stored.id,
-        to: nameOf(stored.peerId),
+        to: devices.nameOf(stored.peerId),
         ...decodeContent(stored),
         at: isoTime(stored.atMs),
         state,
@@ -167,64 +140,10 @@ export class MessagingService {
     return [...outbox.expired().map(describe('expired')), ...outbox.list().map(describe('queued'))]
   }
 
-  inboxMessages(after = 0, limit?: number): Message[] {
-    const options = limit === undefined ? { after } : { after, limit }
-    return this.#components.inbox.list(options).map((stored) => this.#describe(stored))
-  }
-
-  /** Yields the stored messages, then those that arrive. Reads from the database in pages, so a slow reader costs no memory. */
-  async *messages(after: number, signal?: AbortSignal): AsyncIterableIterator<Message> {
-    const end = AbortSignal.any([this.#closed.signal, ...(signal === undefined ? [] : [signal])])
-    let last = after
-    while (!end.aborted) {
-      const arrival = this.#nextArrival(end)
-      const page = this.inboxMessages(last, 100)
-      if (page.length === 0) await arrival.promise
-      else arrival.ignore()
-      for (const message of page) {
-        if (end.aborted) return
-        last = message.sequence
-        yield message
-      }
-    }
-  }
-
-  removeFromInbox(sequence: number): boolean {
-    return this.#components.inbox.remove(sequence)
-  }
-
-  /** Removes the messages that are there now, up to this sequence; in steps, between which others have their turn. */
-  async clearInbox(upTo = Number.MAX_SAFE_INTEGER): Promise<number> {
-    const { inbox } = this.#components
-    const last = Math.min(upTo, inbox.lastSequence())
-    let removed = 0
-    for (;;) {
-      const step = inbox.removeSome(last)
-      if (step === 0) return removed
-      removed += step
-      await nextTurn()
-    }
-  }
-
   close(): void {
     this.#upkeep.stop()
     this.#closed.abort()
-  }
-
-  #receive(peer: PeerId, { messages }: Delivery): Receipt {
-    const { inbox, onMessage, log } = this.#components
-    if (messages.some(({ kind, body }) => kind === 'json' && !isJson(body)))
-      throw new SpacedockError('invalid-message', 'The message is not valid JSON.')
-    const records = messages.map(({ at, ...message }) => ({ ...message, peerId: peer, atMs: at }))
-    const acceptances = inbox.accept(records)
-    for (const [index, { outcome, sequence }] of acceptances.entries()) {
-      const record = records[index]
-      if (record === undefined) continue
-      log('debug', 'message.received', { peer, id: record.id, outcome })
-      if (outcome === 'new') onMessage(this.#describe({ ...record, sequence }))
-    }
-    for (const wake of this.#arrivals) wake()
-    return { stored: true }
+    this.received.close()
   }
 
   async #deliver(peer: PeerId): Promise<'done'> {
@@ -237,7 +156,7 @@ export class MessagingService {
   }
 
   async #drain(peer: PeerId): Promise<void> {
-    const { outbox, sessions, onDelivered, onRetry, log, clock } = this.#components
+    const { outbox, sessions, listener, log, clock } = this.#components
     for (;;) {
       const session = sessions.sessionOf(peer)
       const batch = outbox.batch(peer, session?.budget?.roomBytes)
@@ -254,7 +173,7 @@ export class MessagingService {
         this.#toUpdate.delete(peer)
       } catch (error) {
         if (this.#closed.signal.aborted) return
-        onRetry()
+        listener.messagesRetried()
         // The error's message may be the other device's, and that may quote the messages.
         const code = error instanceof SpacedockError ? error.code : 'internal'
         log('warn', 'message.not-delivered', { peer, id: ids[0], count: ids.length, code })
@@ -273,7 +192,7 @@ export class MessagingService {
       }
       for (const id of ids) {
         this.#receipts.get(id)?.arrived.resolve('delivered')
-        onDelivered({ id, to: peer })
+        listener.messageDelivered(id, peer)
       }
     }
   }
@@ -286,28 +205,6 @@ export class MessagingService {
     const { budget } = session
     return budget !== null && writtenBytesOf(message) > budget.messageBytes ? 'better-path' : null
   }
-
-  #describe(stored: StoredMessage): Message {
-    return {
-      id: stored.id,
-      sequence: stored.sequence,
-      from: this.#components.nameOf(stored.peerId),
-      ...decodeContent(stored),
-      at: isoTime(stored.atMs),
-    }
-  }
-
-  #nextArrival(signal: AbortSignal): { promise: Promise<void>; ignore: () => void } {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const wake = (): void => {
-      this.#arrivals.delete(wake)
-      signal.removeEventListener('abort', wake)
-      resolve()
-    }
-    this.#arrivals.add(wake)
-    signal.addEventListener('abort', wake, { once: true })
-    return { promise, ignore: wake }
-  }
 }
 
 function lifetime(expiresInMs: number | undefined): Pick<NewMessage, 'expiresInMs'> {
@@ -317,8 +214,4 @@ function lifetime(expiresInMs: number | undefined): Pick<NewMessage, 'expiresInM
   throw new SpacedockError('invalid-argument', 'A message needs a time to live of more than 0 ms.', {
     hint: 'Give expiresInMs in milliseconds, or Infinity.',
   })
-}
-
-function isoTime(timeMs: number): string {
-  return new Date(timeMs).toISOString()
 }

@@ -12,7 +12,7 @@ import type {
 } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { TypedEventEmitter } from 'main-event'
-import { untilAborted } from '../network/deadline.ts'
+import { untilAborted } from '../abort.ts'
 import type { Attachment, SimulatedNetwork, Way } from './simulated-network.ts'
 import { silent, SimulatedStream, type StreamSignal } from './simulated-stream.ts'
 import { Wire } from './wire.ts'

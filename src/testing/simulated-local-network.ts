@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { pause } from '../clock.ts'
 import type {
   LocalDiscovery,
@@ -69,7 +70,7 @@ export class SimulatedLocalNetwork implements LocalDiscovery {
     if (signal.aborted) return
     const mark = markText(role, key)
     this.#marks.add(mark)
-    signal.addEventListener('abort', () => this.#marks.delete(mark), { once: true })
+    addAbortListener(signal, () => this.#marks.delete(mark))
     this.announce()
   }
 
@@ -90,7 +91,7 @@ export class SimulatedLocalNetwork implements LocalDiscovery {
     const search = (peer: PeerId, { addresses, marks }: Heard): void =>
       onCandidate({ peer, addresses, urgent: true, sender: peer, marked: marks.has(expected) })
     this.#searches.add(search)
-    signal.addEventListener('abort', () => this.#searches.delete(search), { once: true })
+    addAbortListener(signal, () => this.#searches.delete(search))
     for (const [peer, heard] of this.#known) search(peer, heard)
     this.look()
   }

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -138,8 +139,7 @@ function announcement(peers: { name: string; peer: string; addresses: string[] }
 
 /** Address of the LAN at which nobody is. */
 function wrongAddress(): string {
-  const random = (below: number): number => Math.floor(Math.random() * below)
-  return `/ip4/10.1.0.${150 + random(100)}/tcp/${1_024 + random(60_000)}`
+  return `/ip4/10.1.0.${randomInt(150, 250)}/tcp/${randomInt(1_024, 61_024)}`
 }
 
 function pick<Item>(items: readonly Item[], at: number): Item {

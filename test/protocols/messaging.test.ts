@@ -43,12 +43,15 @@ function makeSide(time: VirtualClock): Side {
     transport: null,
     budget: null,
     service: new MessagingService({
-      requirePaired: () => {},
+      devices: {
+        requirePaired: () => {},
+        nameOf: (peer) => ({ id: peer.slice(-16), name: 'the other one' }),
+      },
       inbox: store.inbox,
       outbox: store.outbox,
       clock: time,
       log: () => undefined,
-      randomId: () => `message-${String(nextId++).padStart(8, '0')}`,
+      random: (length) => new TextEncoder().encode(String(nextId++).padStart(length)),
       sessions: {
         sessionOf: () => {
           const { transport, budget } = side
@@ -60,11 +63,12 @@ function makeSide(time: VirtualClock): Side {
           }
         },
       },
-      onRetry: () => side.retries++,
-      nameOf: (peer) => ({ id: peer.slice(-16), name: 'the other one' }),
-      onMessage: (message) => side.arrived.push(message),
-      onDelivered: ({ id }) => side.delivered.push(id),
-      onExpired: ({ id }) => side.expired.push(id),
+      listener: {
+        messageReceived: (message) => side.arrived.push(message),
+        messageDelivered: (id) => side.delivered.push(id),
+        messageExpired: (id) => side.expired.push(id),
+        messagesRetried: () => side.retries++,
+      },
     }),
   }
   return side
@@ -104,7 +108,7 @@ type Send = (
 const interrupted = new SpacedockError('interrupted', 'The session ended.')
 
 function textsOf(side: Side): (string | undefined)[] {
-  return side.service.inboxMessages().map(({ text }) => text)
+  return side.service.received.list().map(({ text }) => text)
 }
 
 describe('sending', () => {
@@ -114,7 +118,7 @@ describe('sending', () => {
     const { id, status } = await send('hello')
     assert.equal(status, 'delivered')
     assert.deepEqual(alice.delivered, [id])
-    assert.deepEqual(alice.service.outboxMessages(), [])
+    assert.deepEqual(alice.service.queued(), [])
     assert.deepEqual(
       bob.arrived.map((message) => [message.id, message.text, message.sequence]),
       [[id, 'hello', 1]],
@@ -140,7 +144,7 @@ describe('sending', () => {
     circular.push(circular)
     for (const json of [circular, 5n, () => 5])
       await assert.rejects(send({ json }), { code: 'invalid-argument', message: /JSON/ })
-    assert.deepEqual(alice.service.outboxMessages(), [])
+    assert.deepEqual(alice.service.queued(), [])
   })
 
   test('what is neither a text nor { json } is refused with what can be sent', async () => {
@@ -153,14 +157,14 @@ describe('sending', () => {
         hint: /\{ json: value \}/,
       })
     }
-    assert.deepEqual(alice.service.outboxMessages(), [])
+    assert.deepEqual(alice.service.queued(), [])
   })
 
   test('without a session messages are queued, and go out in order as soon as there is one', async () => {
     const { alice, bob, connect, send } = scene()
     for (const text of ['one', 'two', 'three']) assert.equal((await send(text)).status, 'queued')
     assert.deepEqual(
-      alice.service.outboxMessages().map(({ text, to }) => [text, to.name]),
+      alice.service.queued().map(({ text, to }) => [text, to.name]),
       [
         ['one', 'the other one'],
         ['two', 'the other one'],
@@ -170,7 +174,7 @@ describe('sending', () => {
     connect()
     await turns()
     assert.deepEqual(textsOf(bob), ['one', 'two', 'three'])
-    assert.deepEqual(alice.service.outboxMessages(), [])
+    assert.deepEqual(alice.service.queued(), [])
   })
 
   test('a device that does not answer within ten seconds makes it "queued", and it stays queued', async () => {
@@ -181,7 +185,7 @@ describe('sending', () => {
     assert.equal(await Promise.race([sending, turns().then(() => 'still waiting')]), 'still waiting')
     await time.pass(1)
     assert.equal((await sending).status, 'queued')
-    assert.equal(alice.service.outboxMessages().length, 1)
+    assert.equal(alice.service.queued().length, 1)
   })
 
   test('a caller that has no more time gets "queued" at once', async () => {
@@ -295,7 +299,7 @@ describe('sending', () => {
     assert.ok(wasAborted)
     await time.pass(60_000)
     assert.equal(time.pending(), 0, 'a timer was left behind')
-    assert.equal(alice.service.outboxMessages().length, 1)
+    assert.equal(alice.service.queued().length, 1)
   })
 })
 
@@ -312,7 +316,7 @@ describe('a message that is given a time to live', () => {
     await time.pass(1)
     assert.deepEqual(alice.expired, [id])
     assert.deepEqual(
-      alice.service.outboxMessages().map(({ text, state, expiresAt }) => [text, state, expiresAt]),
+      alice.service.queued().map(({ text, state, expiresAt }) => [text, state, expiresAt]),
       [
         ['too late', 'expired', new Date(time.wall()).toISOString()],
         ['in time', 'queued', new Date(time.wall() + 55_000).toISOString()],
@@ -382,7 +386,7 @@ describe('a message that is given a time to live', () => {
     for (const expiresInMs of [0, -1, Number.NaN, Number.NEGATIVE_INFINITY]) {
       await assert.rejects(send('hello', { expiresInMs }), { code: 'invalid-argument' })
     }
-    assert.deepEqual(alice.service.outboxMessages(), [])
+    assert.deepEqual(alice.service.queued(), [])
   })
 })
 
@@ -432,7 +436,7 @@ describe('receiving', () => {
         JSON.stringify(value),
       )
     }
-    assert.deepEqual(bob.service.inboxMessages(), [])
+    assert.deepEqual(bob.service.received.list(), [])
   })
 
   test('a field that only a later version knows is passed over, and gets nowhere', async () => {
@@ -440,7 +444,7 @@ describe('receiving', () => {
     const later = { messages: [{ ...envelope, from: 'somebody else' }], more: [1, 2] }
     assert.deepEqual(await handOver(bob, alice.peer, later), { stored: true })
     assert.deepEqual(
-      bob.service.inboxMessages().map(({ text, from }) => [text, from.id]),
+      bob.service.received.list().map(({ text, from }) => [text, from.id]),
       [['hello', alice.peer.slice(-16)]],
     )
     alice.transport = async () => ({ stored: true, at: 'a place that later versions tell' })
@@ -460,7 +464,7 @@ describe('reading', () => {
   test('what is there comes first, over any number of pages, then what arrives', async () => {
     const { alice, bob } = scene()
     await receive(bob, alice, 250)
-    const messages = bob.service.messages(0)
+    const messages = bob.service.received.listen(0)
     assert.deepEqual(await take(messages, 250), numbers(0, 250))
     const next = take(messages, 2)
     await turns()
@@ -471,16 +475,18 @@ describe('reading', () => {
   test('it begins behind the sequence that was given', async () => {
     const { alice, bob } = scene()
     await receive(bob, alice, 5)
-    assert.deepEqual(await take(bob.service.messages(3), 2), ['3', '4'])
+    assert.deepEqual(await take(bob.service.received.listen(3), 2), ['3', '4'])
     assert.deepEqual(
-      bob.service.inboxMessages(3).map(({ sequence }) => sequence),
+      bob.service.received.list(3).map(({ sequence }) => sequence),
       [4, 5],
     )
   })
 
   test('every reader gets every message', async () => {
     const { alice, bob } = scene()
-    const readers = [bob.service.messages(0), bob.service.messages(0)].map((messages) => take(messages, 3))
+    const readers = [bob.service.received.listen(0), bob.service.received.listen(0)].map((messages) =>
+      take(messages, 3),
+    )
     await turns()
     await receive(bob, alice, 3)
     assert.deepEqual(await Promise.all(readers), [numbers(0, 3), numbers(0, 3)])
@@ -490,13 +496,13 @@ describe('reading', () => {
     const { alice, bob } = scene()
     await receive(bob, alice, 2)
     const end = new AbortController()
-    const messages = bob.service.messages(0, end.signal)
+    const messages = bob.service.received.listen(0, end.signal)
     assert.deepEqual(await take(messages, 1), ['0'])
     end.abort()
     assert.deepEqual(await messages.next(), { done: true, value: undefined })
 
     const waiting = new AbortController()
-    const next = bob.service.messages(2, waiting.signal).next()
+    const next = bob.service.received.listen(2, waiting.signal).next()
     await turns()
     waiting.abort()
     assert.deepEqual(await next, { done: true, value: undefined })
@@ -504,33 +510,33 @@ describe('reading', () => {
 
   test('closing ends it', async () => {
     const { bob } = scene()
-    const next = bob.service.messages(0).next()
+    const next = bob.service.received.listen(0).next()
     await turns()
     bob.service.close()
     assert.deepEqual(await next, { done: true, value: undefined })
-    assert.deepEqual(await bob.service.messages(0).next(), { done: true, value: undefined })
+    assert.deepEqual(await bob.service.received.listen(0).next(), { done: true, value: undefined })
   })
 
   test('goes on across messages that were removed, with sequences that are not used again', async () => {
     const { alice, bob } = scene()
     await receive(bob, alice, 450)
-    const messages = bob.service.messages(0)
+    const messages = bob.service.received.listen(0)
     assert.deepEqual(await take(messages, 3), numbers(0, 3))
-    assert.equal(bob.service.removeFromInbox(450), true)
-    assert.equal(await bob.service.clearInbox(440), 440)
+    assert.equal(bob.service.received.remove(450), true)
+    assert.equal(await bob.service.received.clear(440), 440)
     await receive(bob, alice, 1, 450)
     // What was read in one page before it was removed is still handed out.
     const rest = await take(messages, 97 + 9 + 1)
     assert.deepEqual(rest.slice(97), [...numbers(440, 449), '450'])
-    assert.equal(bob.service.inboxMessages().at(-1)?.sequence, 451)
-    assert.equal(await bob.service.clearInbox(), 10)
-    assert.deepEqual(bob.service.inboxMessages(), [])
+    assert.equal(bob.service.received.list().at(-1)?.sequence, 451)
+    assert.equal(await bob.service.received.clear(), 10)
+    assert.deepEqual(bob.service.received.list(), [])
   })
 
   test('messages that arrive while the inbox is cleared stay', async () => {
     const { alice, bob } = scene()
     await receive(bob, alice, 450)
-    const clearing = bob.service.clearInbox()
+    const clearing = bob.service.received.clear()
     await receive(bob, alice, 1, 450)
     assert.equal(await clearing, 450)
     assert.deepEqual(textsOf(bob), ['450'])
@@ -558,7 +564,7 @@ function numbers(from: number, to: number): string[] {
 }
 
 function waiting(side: Side): (string | null)[][] {
-  return side.service.outboxMessages().map(({ text = '', waitsFor }) => [text.slice(0, 7), waitsFor])
+  return side.service.queued().map(({ text = '', waitsFor }) => [text.slice(0, 7), waitsFor])
 }
 
 describe('to a device of another version', () => {

@@ -18,8 +18,11 @@ export const brokenVersions: readonly {
     patches: [
       {
         file: 'src/protocols/messaging.ts',
-        find: `    const acceptances = inbox.accept(records)\n`,
-        replace: `    const acceptances = []\n    this.#components.clock.after(20, () => inbox.accept(records))\n`,
+        find: `=> this.received.receive(peerOf(device), delivery),`,
+        replace: `=> {
+        this.#components.clock.after(20, () => this.received.receive(peerOf(device), delivery))
+        return { stored: true }
+      },`,
       },
     ],
   },
@@ -46,20 +49,22 @@ export const brokenVersions: readonly {
   },
   {
     what: 'the sending of what waits at a new session',
-    patches: [{ file: 'src/node.ts', find: `      messaging.pump(peer)\n`, replace: `` }],
+    patches: [
+      { file: 'src/node.ts', find: `  connections.onSession((peer) => messaging.pump(peer))\n`, replace: `` },
+    ],
   },
   {
     what: 'the end of sessions and of trust at a revocation',
     patches: [
       {
         file: 'src/node/device.ts',
-        find: `        await supervisor.drop(this.#peer, record.farewell)\n`,
+        find: `        await supervisor.drop(this.#peer, record.revocationNotice)\n`,
         replace: ``,
       },
       {
         file: 'src/node.ts',
-        find: `    deviceOf: (peer) => devices.trusted(peer),\n`,
-        replace: `    deviceOf: (peer) => devices.of(peer),\n`,
+        find: `  protocols.serveTo(devices)\n`,
+        replace: `  protocols.serveTo({ trusted: (peer) => devices.of(peer) })\n`,
       },
     ],
   },
@@ -68,7 +73,7 @@ export const brokenVersions: readonly {
     patches: [
       {
         file: 'src/node/trusted-peers.ts',
-        find: `    return record?.state === 'revoked' ? record.farewell : undefined\n`,
+        find: `    return record?.state === 'revoked' ? record.revocationNotice : undefined\n`,
         replace: `    return undefined\n`,
       },
       {
@@ -83,12 +88,12 @@ export const brokenVersions: readonly {
     patches: [
       {
         file: 'src/network/supervisor/attempt-schedule.ts',
-        find: `if (next === 'retry') this.#planRetry(entry)`,
-        replace: `if (next === 'never') this.#planRetry(entry)`,
+        find: `if (next === 'retry') this.#planRetry(plan)`,
+        replace: `if (next === 'never') this.#planRetry(plan)`,
       },
       {
         file: 'src/network/supervisor/attempt-schedule.ts',
-        find: `    this.#advance(this.#entry(peerId), 'urgent')\n`,
+        find: `    this.#advance(plan, 'urgent')\n`,
         replace: ``,
       },
     ],

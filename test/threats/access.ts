@@ -22,18 +22,18 @@ export const threats: Threat[] = [
         what: 'the closing of its connections',
         patches: [
           {
-            file: 'src/network/supervisor/connection-supervisor.ts',
-            find: `    sessions?.abort(revoked)
-    for (const connection of connectionsTo(peerId)) connection.abort(revoked)
-    await`,
-            replace: `    if (sessions === undefined) return
-    await`,
+            file: 'src/network/supervisor/peer.ts',
+            find: `    this.sessions.abort(revoked)
+    for (const connection of host.connectionsTo(this.id)) connection.abort(revoked)
+`,
+            replace: ``,
           },
           {
-            file: 'src/network/supervisor/connection-supervisor.ts',
+            file: 'src/network/supervisor/peer.ts',
             find: `    // What a dial brought up in the meantime.
-    for (const connection of connectionsTo(peerId)) connection.abort(revoked)`,
-            replace: `    connectionsTo(peerId)`,
+    for (const connection of host.connectionsTo(this.id)) connection.abort(revoked)
+`,
+            replace: ``,
           },
         ],
       },
@@ -64,7 +64,7 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/application/protocol-registry.ts',
-            find: `(access === 'paired' ? paired : deviceOf(peer) !== undefined)`,
+            find: `(access === 'paired' ? paired : this.#devices.trusted(peer) !== undefined)`,
             replace: `(paired || access !== 'strangers')`,
           },
         ],

@@ -109,7 +109,7 @@ const messagePoints: Record<string, { victim: 'sender' | 'receiver'; patch: Patc
   'before it is stored': {
     victim: 'receiver',
     patch: {
-      file: 'src/protocols/messaging.ts',
+      file: 'src/protocols/received-messages.ts',
       find: `    const acceptances = inbox.accept(`,
       replace: `    ${die}    const acceptances = inbox.accept(`,
     },
@@ -117,7 +117,7 @@ const messagePoints: Record<string, { victim: 'sender' | 'receiver'; patch: Patc
   'before it is acknowledged': {
     victim: 'receiver',
     patch: {
-      file: 'src/protocols/messaging.ts',
+      file: 'src/protocols/received-messages.ts',
       find: `      log('debug', 'message.received', { peer, id: record.id, outcome })\n`,
       replace: `    ${die}`,
     },

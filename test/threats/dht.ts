@@ -74,7 +74,7 @@ export const threats: Threat[] = [
             replace: `const maxAddressesPerPeer = 10_000`,
           },
           {
-            file: 'src/network/host/host.ts',
+            file: 'src/network/host/host-dials.ts',
             find: `const maxAddressesPerPeer = 16`,
             replace: `const maxAddressesPerPeer = 10_000`,
           },
@@ -111,8 +111,18 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/dht/named-peers.ts',
-            find: `isConnected(id) || named.admit(answerer, id.toString())`,
-            replace: `isConnected(id) || !id.toString().startsWith(answerer)`,
+            find: `(multiaddrs.length > 0 && named.admit(answerer, peer))`,
+            replace: `!peer.startsWith(answerer)`,
+          },
+          {
+            file: 'src/network/dht/members.ts',
+            find: `      if (kept.size === maxNamedByOne) break\n`,
+            replace: ``,
+          },
+          {
+            file: 'src/network/dht/members.ts',
+            find: `      if (isNew && others.size + kept.size >= maxNamedInAll) continue\n`,
+            replace: ``,
           },
         ],
       },
@@ -226,13 +236,13 @@ export const threats: Threat[] = [
         what: 'the peer id in what is dialled',
         patches: [
           {
-            file: 'src/network/host/host.ts',
+            file: 'src/network/host/host-dials.ts',
             find: '  return /\\/p2p\\/[^/]+$/u.test(address) ? address : `${address}${suffix}`',
             replace: '  return suffix === address ? suffix : address',
           },
           {
-            file: 'src/network/host/host.ts',
-            find: `        .filter((address) => address.endsWith(suffix))\n`,
+            file: 'src/network/host/host-dials.ts',
+            find: `      .filter((address) => address.endsWith(suffix))\n`,
             replace: ``,
           },
         ],

@@ -111,6 +111,14 @@ export class HostileDht {
     return record instanceof Uint8Array ? Libp2pRecord.deserialize(record).value : null
   }
 
+  /** Asks a DHT server anything about a key; whether its answer holds a peer or a record. */
+  async isTold(server: string, question: 'get' | 'findNode', key: Uint8Array): Promise<boolean> {
+    const answer = await this.#ask(server, encode([field(1, types[question]), field(2, key)]))
+    if (answer === null) return false
+    const message = decode(answer)
+    return message.has(3) || message.has(8)
+  }
+
   async #ask(server: string, message: Uint8Array): Promise<Uint8Array | null> {
     const connection = await this.libp2p.dial(multiaddr(server))
     const stream = await connection.newStream(privateDhtProtocol)
@@ -141,7 +149,10 @@ export class HostileDht {
         } else if (type === types.get) {
           this.overheard.push({ peer, routingKey, value: null })
           await messages.write(answerMessage(routingKey, await answer(routingKey)))
-        } else await messages.write(encode([field(1, type)]))
+        } else
+          await messages.write(
+            answerMessage(routingKey, type === types.findNode ? await answer(routingKey) : {}, type),
+          )
       }
     } catch {
       // The other side has heard enough.
@@ -150,13 +161,17 @@ export class HostileDht {
 }
 
 /** `Message.MessageType` of the specification. */
-const types = { put: 0, get: 1 }
+const types = { put: 0, get: 1, findNode: 4 }
 
-function answerMessage(routingKey: Uint8Array, { value = null, closer = [] }: HostileAnswer): Uint8Array {
+function answerMessage(
+  routingKey: Uint8Array,
+  { value = null, closer = [] }: HostileAnswer,
+  type = types.get,
+): Uint8Array {
   const record = value === null ? [] : [field(3, new Libp2pRecord(routingKey, value, new Date()).serialize())]
   const peers = closer.map(({ peer, addresses }) => {
     const list = addresses.map((address) => field(2, multiaddr(address).bytes))
     return field(8, encode([field(1, base58.decode(peer)), ...list]))
   })
-  return encode([field(1, types.get), field(2, routingKey), ...record, ...peers])
+  return encode([field(1, type), field(2, routingKey), ...record, ...peers])
 }

@@ -19,12 +19,12 @@ export const threats: Threat[] = [
         what: 'the rule that the identity signs nothing (it signs the Challenge, as the original did)',
         patches: [
           {
-            file: 'src/network/host/host.ts',
+            file: 'src/network/host/create-host.ts',
             find: `import { noise } from '@libp2p/noise'\n`,
             replace: `import { noise } from '@libp2p/noise'\nimport { ed25519 } from '@noble/curves/ed25519.js'\n`,
           },
           {
-            file: 'src/network/host/host.ts',
+            file: 'src/network/host/create-host.ts',
             find: `  const listen = await listenAddresses(options)\n`,
             replace: `  const listen = await listenAddresses(options)
   Object.assign(globalThis, { signAsOriginal: (bytes: Uint8Array) => ed25519.sign(bytes, options.seed) })\n`,

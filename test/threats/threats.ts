@@ -29,8 +29,10 @@ const groups = [
   'crashes',
   'decoders',
   'dht',
+  'private-dht',
   'answers',
   'tracking',
+  'people',
 ] as const
 
 /** A threat, and where a process of its own finds it again. */

@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events'
-import type { IdentifyResult } from '@libp2p/interface'
+import type { IdentifyResult, PeerId } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import type { Libp2p } from 'libp2p'
-import { untilAborted } from '../deadline.ts'
+import { untilAborted } from '../../abort.ts'
 
 /** DHT operations of a device, the same on every host. */
 export interface DhtClient {
@@ -25,8 +25,8 @@ export interface DhtClient {
 /** A host that has the service `dht`. */
 export type DhtHost = Pick<Libp2p<{ dht: KadDHT }>, 'services' | 'addEventListener' | 'removeEventListener'>
 
-/** Client of a host's DHT. `protocol`: the one that this DHT speaks. */
-export function dhtClient(host: DhtHost, protocol: string): DhtClient {
+/** Client of a public DHT, which is too large to be asked whole. `protocol`: the one that this DHT speaks. */
+export function publicDhtClient(host: DhtHost, protocol: string): DhtClient {
   const { dht } = host.services
   const routingTable = routingTableOf(dht)
   return {
@@ -53,18 +53,30 @@ export function dhtClient(host: DhtHost, protocol: string): DhtClient {
       return routingTable.size
     },
 
-    onNode(listener) {
-      // A node that comes back has lost its records, but is not new to the routing table.
-      const onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => {
-        if (detail.protocols.includes(protocol)) listener()
-      }
-      routingTable.addEventListener('peer:add', listener)
-      host.addEventListener('peer:identify', onIdentify)
-      return () => {
-        routingTable.removeEventListener('peer:add', listener)
-        host.removeEventListener('peer:identify', onIdentify)
-      }
-    },
+    onNode: (listener) =>
+      onNodeOf(host, listener, ({ protocols, connection }) => {
+        // Whoever has come by itself may only want a query.
+        return connection.direction === 'outbound' && protocols.includes(protocol)
+      }),
+  }
+}
+
+/** Calls back when there is another node, or one is back that counts; the function returned stops it. */
+export function onNodeOf(
+  host: DhtHost,
+  listener: () => void,
+  counts: (identified: IdentifyResult) => boolean,
+): () => void {
+  const routingTable = routingTableOf(host.services.dht)
+  // A node that comes back has lost its records, but is not new to the routing table.
+  const onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => {
+    if (counts(detail)) listener()
+  }
+  routingTable.addEventListener('peer:add', listener)
+  host.addEventListener('peer:identify', onIdentify)
+  return () => {
+    routingTable.removeEventListener('peer:add', listener)
+    host.removeEventListener('peer:identify', onIdentify)
   }
 }
 
@@ -74,6 +86,12 @@ function answerTo(question: 'PUT_VALUE' | 'GET_VALUE', event: QueryEvent): Uint8
   if (event.name !== 'PEER_RESPONSE' || event.messageName !== question) return null
   return event.record?.value ?? null
 }
+
+/**
+ * Most nodes that one query asks, put and all: an honest one is done after some forty, and hostile nodes can name closer ones for
+ * ever.
+ */
+const maxAsked = 96
 
 /** Yields a query's events until it or the signal ends, even when the query is stuck; the signal ends the query, too. */
 async function* bounded(
@@ -86,9 +104,11 @@ async function* bounded(
   setMaxListeners(0, either)
   const events = query(either)[Symbol.asyncIterator]()
   try {
+    let asked = 0
     while (!signal.aborted) {
       const next = await untilAborted(events.next(), signal)
       if (next.done === true) return
+      if (next.value.name === 'SEND_QUERY' && ++asked > maxAsked) return
       yield next.value
     }
   } catch (error) {
@@ -101,9 +121,14 @@ async function* bounded(
 }
 
 /** Routing table, which its type does not show to be the event target that tells when nodes come. */
-function routingTableOf(dht: KadDHT): EventTarget & { size: number } {
+export interface RoutingTable extends EventTarget {
+  size: number
+  /** Nodes of the table, those closest to a key of 32 bytes first. */
+  closestPeers(key: Uint8Array, options: { count: number }): PeerId[]
+}
+export function routingTableOf(dht: KadDHT): RoutingTable {
   const table = 'routingTable' in dht ? dht.routingTable : undefined
   if (!(table instanceof EventTarget) || !('size' in table))
     throw new TypeError('a DHT without a routing table')
-  return table as EventTarget & { size: number }
+  return table as RoutingTable
 }

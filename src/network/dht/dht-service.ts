@@ -7,10 +7,13 @@ import {
 } from '@libp2p/kad-dht'
 import { ipnsSelector } from 'ipns/selector'
 import { ipnsValidator } from 'ipns/validator'
+import type { PeerInfo } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
 import { maxRecordLength } from '../../pairing/rendezvous-record.ts'
 import { limitFirstMessage } from './answer-limit.ts'
-import { limitNamedPeers, NamedPeers } from './named-peers.ts'
+import type { Members } from './members.ts'
+import { storeOfMembers } from './members-store.ts'
+import { limitNamedPeers, NamedPeers, usableAddresses } from './named-peers.ts'
 import { RecordStore, servedConnection } from './record-store.ts'
 import type { RecordLimits } from './store-quota.ts'
 
@@ -18,29 +21,40 @@ export const privateDhtVersion = 1
 export const privateDhtProtocol = `/spacedock/kad/${privateDhtVersion}.0.0`
 export const publicDhtProtocol = '/ipfs/kad/1.0.0'
 
-export interface DhtServiceOptions {
+interface CommonOptions {
   /** A client asks and publishes, a server also stores and answers. */
   mode: 'client' | 'server'
-  network: 'private' | 'public'
   clock: Clock
   /** Limits of a server's record store. */
   limits?: RecordLimits
-  /** Whether peers at addresses of private networks count. @default true on a private network, false on the public one */
+}
+
+export interface PrivateDhtOptions extends CommonOptions {
+  network: 'private'
+  members: Members
+}
+
+export interface PublicDhtOptions extends CommonOptions {
+  network: 'public'
+  /** Whether peers at addresses of private networks count. @default false */
   privateAddresses?: boolean
 }
+
+export type DhtServiceOptions = PrivateDhtOptions | PublicDhtOptions
 
 /**
  * Kademlia as a libp2p service, for rendezvous and presence records only. Next to it, the host needs the services identify and
  * ping. A network of two is enough for it.
  */
 export function dhtService(options: DhtServiceOptions): (components: KadDHTComponents) => KadDHT {
-  const { mode, network, clock, limits, privateAddresses = network === 'private' } = options
+  const { mode, network, clock, limits } = options
+  const members = options.network === 'private' ? options.members : null
   const protocol = network === 'private' ? privateDhtProtocol : publicDhtProtocol
   const create = kadDHT({
     protocol,
     clientMode: mode === 'client',
-    peerInfoMapper: privateAddresses ? passthroughMapper : removePrivateAddressesMapper,
-    validators: { ipns: validate },
+    peerInfoMapper: peersOf(options),
+    validators: { ipns: validateRecord },
     selectors: { ipns: ipnsSelector },
     // Alone, a query ends at once instead of never.
     allowQueryWithZeroPeers: true,
@@ -58,23 +72,35 @@ export function dhtService(options: DhtServiceOptions): (components: KadDHTCompo
         get(target, name) {
           if (name === 'datastore') return store
           if (name === 'registrar') return rememberingRegistrar(target.registrar)
+          if (name === 'peerStore' && members !== null) return storeOfMembers(target.peerStore, members)
           return Reflect.get(target, name)
         },
       }),
     )
     const { connectionManager } = components
-    limitNamedPeers(
-      dht,
-      new NamedPeers(clock, namedPeers[network]),
-      (peer) => connectionManager.getConnections(peer).length > 0,
-    )
+    limitNamedPeers(dht, {
+      named: new NamedPeers(clock, namedPeers[network]),
+      members,
+      isConnected: (peer) => connectionManager.getConnections(peer).length > 0,
+      usable: (addresses, answerer) => {
+        const seenAt = connectionManager.getConnections(answerer)[0]?.remoteAddr
+        return seenAt === undefined ? [] : usableAddresses(addresses, seenAt)
+      },
+    })
     return dht
   }
 }
 
+/** Returns a peer without addresses if it must not enter the routing table, which is how kad-dht leaves one out. */
+function peersOf(options: DhtServiceOptions): (peer: PeerInfo) => PeerInfo {
+  if (options.network === 'public')
+    return options.privateAddresses === true ? passthroughMapper : removePrivateAddressesMapper
+  return (peer) => (options.members.has(peer.id.toString()) ? peer : { ...peer, multiaddrs: [] })
+}
+
 /** Limits of unproven peers, wider on the public network: many honest nodes there name peers that cannot be reached. */
 const namedPeers = {
-  private: { perAnswerer: 8, inAll: 48 },
+  private: { perAnswerer: 8, inAll: 16 },
   public: { perAnswerer: 20, inAll: 200 },
 }
 /** Size of a record, and twenty peers with a hundred addresses each. */
@@ -85,7 +111,7 @@ const parallelRequests = 3
 const disjointPaths = 3
 
 /** Refuses an oversized record before it is parsed. */
-async function validate(key: Uint8Array, value: Uint8Array): Promise<void> {
+export async function validateRecord(key: Uint8Array, value: Uint8Array): Promise<void> {
   if (value.length > maxRecordLength) throw new Error('the record is too large')
   await ipnsValidator(key, value)
 }

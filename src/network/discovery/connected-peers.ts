@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import type { PeerId as Libp2pPeerId } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import type { CandidateSource } from './candidate-sources.ts'
@@ -18,9 +19,7 @@ export function connectedPeers(
       // The connection may have come because this device cannot dial the peer: then this is its first chance to ask.
       const onConnect = (event: CustomEvent<Libp2pPeerId>): void => found(peerIdOf(event.detail), true)
       libp2p.addEventListener('peer:connect', onConnect)
-      signal.addEventListener('abort', () => libp2p.removeEventListener('peer:connect', onConnect), {
-        once: true,
-      })
+      addAbortListener(signal, () => libp2p.removeEventListener('peer:connect', onConnect))
       const peers = libp2p
         .getPeers()
         .map(peerIdOf)

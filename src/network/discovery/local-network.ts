@@ -1,9 +1,15 @@
+import { addAbortListener } from 'node:events'
 import type { Log } from '../../api.ts'
 import type { MarkedPairing } from '../../pairing/announcement-mark.ts'
 import { usableInterfaces } from '../interfaces.ts'
-import type { Host } from '../host/host.ts'
 import { isMarkedFor } from './mdns/mdns-marks.ts'
-import { MulticastDns, type MdnsListener, type MdnsStatus, type Sighting } from './mdns/mdns.ts'
+import {
+  MulticastDns,
+  type AnnouncedHost,
+  type MdnsListener,
+  type MdnsStatus,
+  type Sighting,
+} from './mdns/mdns.ts'
 import type { CandidateSearch, CandidateSource, FoundPeer } from './candidate-sources.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 
@@ -15,7 +21,7 @@ export interface LocalListener {
 }
 
 export interface LocalNetworkOptions {
-  host: Pick<Host, 'peerId' | 'listening'>
+  host: AnnouncedHost
   interfaces?: string[] | undefined
   log: Log
   /** UDP port, for tests. @default 5353 */
@@ -97,12 +103,10 @@ export class LocalNetwork implements LocalDiscovery, MdnsListener {
   async #find(pairing: MarkedPairing, { signal, onCandidate }: CandidateSearch): Promise<void> {
     const search = (sighting: Sighting): void => onCandidate(this.#candidate(sighting, pairing))
     this.#searches.add(search)
-    signal.addEventListener('abort', () => this.#searches.delete(search), { once: true })
+    addAbortListener(signal, () => this.#searches.delete(search))
     const known = this.#mdns.peers().map((sighting) => this.#candidate(sighting, pairing))
     // The right one is the first, so that it does not wait while others are dialled.
-    const isMarked = ({ marked }: FoundPeer): boolean => marked === true
-    for (const each of [...known.filter(isMarked), ...known.filter((one) => !isMarked(one))])
-      onCandidate(each)
+    for (const each of known.toSorted(markedFirst)) onCandidate(each)
     this.#mdns.refresh()
   }
 
@@ -130,7 +134,7 @@ export class LocalNetwork implements LocalDiscovery, MdnsListener {
       listener(status, detail)
     }
     this.#statusListeners.add(tell)
-    signal.addEventListener('abort', () => this.#statusListeners.delete(tell), { once: true })
+    addAbortListener(signal, () => this.#statusListeners.delete(tell))
     if (this.#interfaces.size > 0) tell()
   }
 
@@ -149,4 +153,8 @@ export class LocalNetwork implements LocalDiscovery, MdnsListener {
     )
     return { status: 'unavailable', detail: reasons.join('; ') || 'no network interface is up' }
   }
+}
+
+function markedFirst(one: FoundPeer, other: FoundPeer): number {
+  return Number(other.marked) - Number(one.marked)
 }

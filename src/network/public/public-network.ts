@@ -1,6 +1,6 @@
 import type { Clock, Log } from '../../api.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
-import { untilAborted } from '../deadline.ts'
+import { untilAborted } from '../../abort.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
 import { createThrowawayHost, type ThrowawayHost } from './throwaway-host.ts'
 import { longestCarriedMs, type Veil } from './veil.ts'

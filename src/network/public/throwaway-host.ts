@@ -10,7 +10,7 @@ import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { startDeadline } from '../deadline.ts'
-import { dhtClient, type DhtClient } from '../dht/dht-client.ts'
+import { publicDhtClient, type DhtClient } from '../dht/dht-client.ts'
 import { dhtService, publicDhtProtocol } from '../dht/dht-service.ts'
 import { isNeverDialled } from '../addresses/address-filter.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
@@ -89,7 +89,7 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
     connectionManager: { reconnectRetries: 0, dialTimeout: 5_000 },
     connectionGater: { denyDialMultiaddr: isNeverDialled },
   })
-  const dht = dhtClient(host, publicDhtProtocol)
+  const dht = publicDhtClient(host, publicDhtProtocol)
   const entry = new RendezvousNodes({ libp2p: host, addresses: bootstrap, clock, log })
   entry.start()
   const stop = new AbortController()

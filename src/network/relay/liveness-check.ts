@@ -1,5 +1,6 @@
 import type { Connection, Stream } from '@libp2p/interface'
-import { startDeadline, untilAborted } from '../deadline.ts'
+import { untilAborted } from '../../abort.ts'
+import { startDeadline } from '../deadline.ts'
 import type { Clock } from '../../api.ts'
 /** Protocol that every libp2p program accepts or declines, and either is an answer. */
 const pingProtocol = '/ipfs/ping/1.0.0'

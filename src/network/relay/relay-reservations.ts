@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import {
   circuitRelayTransport,
   RELAY_V2_HOP_CODEC,
@@ -152,7 +153,7 @@ export class RelayReservations implements Startable {
     if (identity === null) return connection.abort(new Error('the relay does not say what it is'))
     if (signal.aborted) return
     this.#seenAs.set(connection, identity.observedAddr)
-    signal.addEventListener('abort', () => this.#seenAs.delete(connection), { once: true })
+    addAbortListener(signal, () => this.#seenAs.delete(connection))
     if (!identity.protocols.includes(RELAY_V2_HOP_CODEC)) return
     await this.#takePlace(connection, signal)
     if (signal.aborted) return
@@ -162,7 +163,7 @@ export class RelayReservations implements Startable {
     this.#held.set(relay, { relay, connection, address, observed: identity.observedAddr })
     addressManager.confirmObservedAddr(address, { type: 'observed' })
     log('info', 'relay.place-taken', { relay })
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    await new Promise<void>((resolve) => void addAbortListener(signal, () => resolve()))
     // Another connection to the relay may have replaced this one, with the same address.
     if (this.#held.get(relay)?.connection !== connection) return
     this.#held.delete(relay)
@@ -177,7 +178,7 @@ export class RelayReservations implements Startable {
       const done = (result: IdentifyResult | null): void => {
         cancel()
         events.removeEventListener('peer:identify', onIdentify)
-        signal.removeEventListener('abort', onAbort)
+        listening[Symbol.dispose]()
         resolve(result)
       }
       const onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => {
@@ -186,7 +187,7 @@ export class RelayReservations implements Startable {
       const onAbort = (): void => done(null)
       const cancel = this.#options.clock.after(identifyMs, onAbort)
       events.addEventListener('peer:identify', onIdentify)
-      signal.addEventListener('abort', onAbort, { once: true })
+      const listening = addAbortListener(signal, onAbort)
     })
   }
 

@@ -15,6 +15,7 @@ import { OwnAddresses, usableElsewhere } from '../addresses/own-addresses.ts'
 import { addressesForStrangers, scopedIdentify } from '../addresses/told-addresses.ts'
 import { answers } from './liveness-check.ts'
 import { dhtService } from '../dht/dht-service.ts'
+import { Members } from '../dht/members.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
 import { parsePeerAddress } from '../addresses/peer-address.ts'
 import { listenAddresses } from '../transport/listen-addresses.ts'
@@ -85,6 +86,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
         mode: 'server',
         network: 'private',
         clock,
+        members: new Members(new Set(otherNodes.map(({ peer }) => peer))),
         ...(records === undefined ? {} : { limits: records }),
       }),
       relay: circuitRelayServer({

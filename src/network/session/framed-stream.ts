@@ -1,6 +1,7 @@
+import { addAbortListener } from 'node:events'
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
-import { abortReason } from '../deadline.ts'
+import { abortReason } from '../../abort.ts'
 import type { Frame } from './frames.ts'
 import { encodeFrames, FrameParser } from './frames.ts'
 import { CongestionWindow } from './congestion-window.ts'
@@ -62,15 +63,14 @@ export class FramedStream {
   /** Resolves with the next frame alone. Rejects when the stream ends first. */
   nextFrame(signal: AbortSignal): Promise<Frame> {
     return new Promise<Frame>((resolve, reject) => {
-      const onAbort = (): void => settle(() => reject(abortReason(signal)))
       const settle = (finish: () => void): void => {
         this.receive(undefined)
         this.onEnd = undefined
-        signal.removeEventListener('abort', onAbort)
+        listening[Symbol.dispose]()
         finish()
       }
       if (signal.aborted) return reject(abortReason(signal))
-      signal.addEventListener('abort', onAbort, { once: true })
+      const listening = addAbortListener(signal, () => settle(() => reject(abortReason(signal))))
       this.onEnd = (error) => settle(() => reject(error ?? interrupted()))
       this.receive((frame) => settle(() => resolve(frame)))
       if (this.#ended !== undefined) this.onEnd?.(this.#ended.error)

@@ -1,7 +1,9 @@
+import { addAbortListener } from 'node:events'
 import { SpacedockError } from '../../errors.ts'
 import { BoundedBuffer } from '../bounded-buffer.ts'
 import type { Deadline } from '../deadline.ts'
-import { abortReason, startDeadline } from '../deadline.ts'
+import { abortReason } from '../../abort.ts'
+import { startDeadline } from '../deadline.ts'
 import type { Call } from './call.ts'
 import type { ChannelNumbers } from './channel-numbers.ts'
 import type { Frame } from './frames.ts'
@@ -76,9 +78,7 @@ export class OutboundRequests {
       const body = encodeRequest(name, version, text)
       const answer = new BoundedBuffer(maxMessageBytes)
       const pending: Pending = { name, body, answer, deadline, release: () => {}, resolve, reject }
-      deadline.signal.addEventListener('abort', () => this.#callOff(pending, abortReason(deadline.signal)), {
-        once: true,
-      })
+      addAbortListener(deadline.signal, () => this.#callOff(pending, abortReason(deadline.signal)))
       const line = this.#waiting.get(name) ?? new Set()
       this.#waiting.set(name, line.add(pending))
       this.#startWaiting()

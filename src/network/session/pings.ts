@@ -1,6 +1,8 @@
+import { addAbortListener } from 'node:events'
 import { SpacedockError } from '../../errors.ts'
 import type { Deadline } from '../deadline.ts'
-import { abortReason, startDeadline } from '../deadline.ts'
+import { abortReason } from '../../abort.ts'
+import { startDeadline } from '../deadline.ts'
 import type { FramedStream } from './framed-stream.ts'
 import type { Frame } from './frames.ts'
 import type { Clock } from '../../api.ts'
@@ -55,11 +57,10 @@ export class Pings {
       if (signal?.aborted === true) return reject(abortReason(signal))
       const deadline = startDeadline(timeoutMs, timedOut, { signal, clock: this.#clock })
       this.#pending.set(id, { sentAt: this.#clock.monotonic(), deadline, resolve, reject })
-      const onAbort = (): void => {
+      addAbortListener(deadline.signal, () => {
         this.#pending.delete(id)
         reject(abortReason(deadline.signal))
-      }
-      deadline.signal.addEventListener('abort', onAbort, { once: true })
+      })
       this.#send(id)
       return undefined
     })

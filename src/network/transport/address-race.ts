@@ -1,7 +1,8 @@
+import { addAbortListener } from 'node:events'
 import type { Connection } from '@libp2p/interface'
 import type { TransportManager } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { abortReason } from '../deadline.ts'
+import { abortReason } from '../../abort.ts'
 import { isRelayed } from '../addresses/relayed-address.ts'
 import type { Clock } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
@@ -37,7 +38,7 @@ export function raceAddresses<Address, Winner>(
     if (settled) return
     settled = true
     cancelTimer?.()
-    signal.removeEventListener('abort', onAbort)
+    listening[Symbol.dispose]()
     report()
     for (const attempt of attempts) attempt.abort(new Error('another address was faster'))
   }
@@ -62,16 +63,10 @@ export function raceAddresses<Address, Winner>(
       else startNext()
     }
   }
-  const onAbort = (): void => {
-    settle(() => reject(abortReason(signal)))
-  }
 
+  const listening = addAbortListener(signal, () => settle(() => reject(abortReason(signal))))
   if (addresses.length === 0) settle(() => reject(failed([])))
-  else if (signal.aborted) onAbort()
-  else {
-    signal.addEventListener('abort', onAbort, { once: true })
-    startNext()
-  }
+  else if (!signal.aborted) startNext()
   return promise
 }
 

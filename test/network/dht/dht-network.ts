@@ -9,13 +9,11 @@ import { MemoryDatastore } from 'datastore-core'
 import { Key, type Datastore } from 'interface-datastore'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { systemClock } from '../../../src/clock.ts'
-import { dhtClient, type DhtClient } from '../../../src/network/dht/dht-client.ts'
-import {
-  dhtService,
-  privateDhtProtocol,
-  publicDhtProtocol,
-  type DhtServiceOptions,
-} from '../../../src/network/dht/dht-service.ts'
+import { publicDhtClient, type DhtClient } from '../../../src/network/dht/dht-client.ts'
+import { dhtService, privateDhtProtocol, publicDhtProtocol } from '../../../src/network/dht/dht-service.ts'
+import { Members } from '../../../src/network/dht/members.ts'
+import { privateDhtClient } from '../../../src/network/dht/private-dht-client.ts'
+import type { RecordLimits } from '../../../src/network/dht/store-quota.ts'
 import {
   encodeRendezvousRecord,
   rendezvousRoutingKey,
@@ -30,7 +28,16 @@ export interface DhtNode {
   client: DhtClient
 }
 
-export interface DhtNodeOptions extends Partial<DhtServiceOptions> {
+export interface DhtNodeOptions {
+  /** @default 'server' */
+  mode?: 'client' | 'server'
+  /** @default 'private' */
+  network?: 'private' | 'public'
+  limits?: RecordLimits
+  /** Of the public network. */
+  privateAddresses?: boolean
+  /** Peer ids of the private network's nodes, which may become more. @default none */
+  configured?: ReadonlySet<string>
   /** Another implementation of the DHT. */
   service?: (components: KadDHTComponents) => KadDHT
   datastore?: Datastore
@@ -38,8 +45,14 @@ export interface DhtNodeOptions extends Partial<DhtServiceOptions> {
 
 /** A real libp2p host with a DHT on a loopback port of its own. */
 export async function dhtNode(options: DhtNodeOptions = {}): Promise<DhtNode> {
-  const { service = dhtService({ mode: 'server', network: 'private', clock: systemClock, ...options }) } =
-    options
+  const { mode = 'server', network = 'private', limits, privateAddresses = false } = options
+  const members = new Members(options.configured ?? new Set())
+  const common = { mode, clock: systemClock, ...(limits === undefined ? {} : { limits }) }
+  const own =
+    network === 'private'
+      ? dhtService({ ...common, network, members })
+      : dhtService({ ...common, network, privateAddresses })
+  const { service = own } = options
   const libp2p = await createLibp2p({
     ...(options.datastore === undefined ? {} : { datastore: options.datastore }),
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
@@ -57,11 +70,15 @@ export async function dhtNode(options: DhtNodeOptions = {}): Promise<DhtNode> {
     },
     connectionMonitor: { enabled: false },
   })
-  const protocol = options.network === 'public' ? publicDhtProtocol : privateDhtProtocol
-  return { libp2p, dht: libp2p.services.dht, client: dhtClient(libp2p, protocol) }
+  const client =
+    network === 'public' ? publicDhtClient(libp2p, publicDhtProtocol) : privateDhtClient(libp2p, members)
+  return { libp2p, dht: libp2p.services.dht, client }
 }
 
-/** Servers that know each other through the first one; all that was started is stopped when `use` is over. */
+/**
+ * Servers that know each other through the first one; all that was started is stopped when `use` is over. On a private network
+ * every node has all servers configured.
+ */
 export async function withDht(
   servers: number,
   use: (network: {
@@ -71,12 +88,17 @@ export async function withDht(
   options: DhtNodeOptions = {},
 ): Promise<void> {
   const nodes: DhtNode[] = []
-  const first = await dhtNode(options)
-  nodes.push(first)
+  const configured = new Set<string>()
+  const start = async (nodeOptions: DhtNodeOptions): Promise<DhtNode> => {
+    const node = await dhtNode({ configured, ...nodeOptions })
+    nodes.push(node)
+    if (nodeOptions.mode !== 'client') configured.add(node.libp2p.peerId.toString())
+    return node
+  }
+  const first = await start(options)
   /** Resolves when the new node can be asked, and ask. */
   const join = async (joinOptions: DhtNodeOptions = {}): Promise<DhtNode> => {
-    const node = await dhtNode(joinOptions)
-    nodes.push(node)
+    const node = await start(joinOptions)
     await node.libp2p.dial(first.libp2p.getMultiaddrs())
     await until(() => node.client.nodes > 0, 'the new node knows a server', 20_000)
     return node

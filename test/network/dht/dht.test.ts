@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KadDHT } from '@libp2p/kad-dht'
 import { systemClock } from '../../../src/clock.ts'
-import { dhtClient } from '../../../src/network/dht/dht-client.ts'
+import { publicDhtClient } from '../../../src/network/dht/dht-client.ts'
 import { newerRecords } from '../../../src/network/discovery/record-search.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { until, within } from '../real-hosts.ts'
@@ -78,10 +78,26 @@ test('a query that is stuck ends at the signal', async () => {
   const routingTable = Object.assign(new EventTarget(), { size: 1 })
   const dht = { put: stuck, get: stuck, routingTable } as unknown as KadDHT
   const host = { services: { dht }, addEventListener: () => {}, removeEventListener: () => {} }
-  const client = dhtClient(host, '/test/kad/1.0.0')
+  const client = publicDhtClient(host, '/test/kad/1.0.0')
   const [record, routingKey] = [new Uint8Array(), new Uint8Array()]
   assert.equal(await within(client.publish(record, routingKey, soon()), 'publish'), 0)
   for await (const found of client.lookup(routingKey, soon())) assert.fail(String(found))
+})
+
+test('a query that hostile nodes keep going ends when it has asked enough of them', async () => {
+  let asked = 0
+  async function* endless(): AsyncGenerator<{ name: string }> {
+    for (;;) {
+      asked++
+      yield await Promise.resolve({ name: 'SEND_QUERY' })
+    }
+  }
+  const routingTable = Object.assign(new EventTarget(), { size: 1 })
+  const dht = { put: endless, get: endless, routingTable } as unknown as KadDHT
+  const host = { services: { dht }, addEventListener: () => {}, removeEventListener: () => {} }
+  const client = publicDhtClient(host, '/test/kad/1.0.0')
+  assert.equal(await within(client.publish(new Uint8Array(), new Uint8Array(), inTime()), 'publish'), 0)
+  assert.equal(asked, 97, 'the request that would be the 97th is not made')
 })
 
 test('threat 20: junk, wrong keys and 10 KiB neither end a lookup nor delay the right record', async () => {

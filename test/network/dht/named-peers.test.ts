@@ -27,7 +27,7 @@ test('a peer that proves to be there gives the credit back, and a minute does', 
   assert.equal(named.admit('one', 'third'), true)
 })
 
-test('the DHT hears of admitted peers only, of 16 addresses each, and of connected ones in any case', async () => {
+test('the DHT hears of admitted peers only, of the addresses that are usable, and of connected ones in any case', async () => {
   const [answerer, connected] = [peerIdFromString(fakePeerId()), peerIdFromString(fakePeerId())]
   const invented = Array.from({ length: 50 }, () => peerIdFromString(fakePeerId()))
   const told: unknown[] = []
@@ -41,7 +41,15 @@ test('the DHT hears of admitted peers only, of 16 addresses each, and of connect
     },
     safeDispatchEvent: (type: string, init?: { detail: unknown }) => told.push([type, init?.detail]) > 0,
   }
-  limitNamedPeers({ network }, new NamedPeers(virtualClock(), limits), (peer) => peer === connected)
+  limitNamedPeers(
+    { network },
+    {
+      named: new NamedPeers(virtualClock(), limits),
+      members: null,
+      isConnected: (peer) => peer === connected,
+      usable: (addresses) => addresses.slice(0, 4),
+    },
+  )
   network.safeDispatchEvent('peer', { detail: 'as js-libp2p does it' })
   assert.deepEqual(told, [])
   network.safeDispatchEvent('another')
@@ -51,7 +59,7 @@ test('the DHT hears of admitted peers only, of 16 addresses each, and of connect
       closer.map(({ id }) => id),
       [...invented.slice(0, 8), connected],
     )
-    assert.ok(closer.every(({ multiaddrs }) => multiaddrs.length === 16))
+    assert.ok(closer.every(({ multiaddrs }) => multiaddrs.length === 4))
     assert.deepEqual(
       told,
       closer.map((peer) => ['peer', peer]),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import { createHost } from '../../../src/network/host/host.ts'
+import { createHost } from '../../../src/network/host/create-host.ts'
 import { realHost, within } from '../real-hosts.ts'
 import { peerIdOf } from '../../../src/peer-id.ts'
 

@@ -1,6 +1,7 @@
+import { addAbortListener } from 'node:events'
 import type { Log } from '../../../api.ts'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { onLink, usableInterfaces, watchInterfaces } from '../../interfaces.ts'
-import type { Host } from '../../host/host.ts'
 import type { ListInterfaces, UsableInterface } from '../../interfaces.ts'
 import { systemClock } from '../../../clock.ts'
 import type { Clock } from '../../../api.ts'
@@ -29,12 +30,18 @@ export interface MdnsListener {
   statusChanged(status: MdnsStatus): void
 }
 
-export interface MdnsOptions {
+/** Host to announce. */
+export interface AnnouncedHost {
+  readonly peerId: PeerId
   /**
-   * Host to announce. Of its listen addresses, with the real port, `/ip4/0.0.0.0` and `/ip6/::` stand for all addresses
-   * of each interface, link-local ones included.
+   * Listen addresses, with the real port: `/ip4/0.0.0.0` and `/ip6/::` stand for all addresses of each interface, link-local ones
+   * included.
    */
-  host: Pick<Host, 'peerId' | 'listening'>
+  listening(): Multiaddr[]
+}
+
+export interface MdnsOptions {
+  host: AnnouncedHost
   /** Names of the interfaces to use. Default: every usable one; loopback only when there is no other. */
   interfaces?: string[] | undefined
   log?: Log | undefined
@@ -119,7 +126,7 @@ export class MulticastDns implements StationOwner {
   mark(pairing: MarkedPairing, signal: AbortSignal): void {
     if (signal.aborted) return
     this.#marks.add(pairing)
-    signal.addEventListener('abort', () => this.#marks.delete(pairing), { once: true })
+    addAbortListener(signal, () => this.#marks.delete(pairing))
     this.announce()
   }
 

@@ -247,7 +247,10 @@ test('a port that another program keeps for itself is reported; once it is free,
 test('hostile packets neither end it nor make it remember more than a thousand peers', async () => {
   const port = await freePort()
   // On its clock, a sender has not sent more than is read of it.
-  const alice = await device(port, { random: () => 0, clock: { ...systemClock, monotonic: hasty.monotonic } })
+  const alice = await device(port, {
+    random: () => 0,
+    clock: { ...systemClock, monotonic: () => hasty.monotonic() },
+  })
   await alice.mdns.start()
   const stranger = createSocket({ type: 'udp4', reuseAddr: true }).bind(0, '127.0.0.1')
   await once(stranger, 'listening')

@@ -1,0 +1,14 @@
+import { addAbortListener } from 'node:events'
+
+/** Settles as `promise` does, or rejects with the signal's reason if that aborts first. The promise runs on, observed. */
+export async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const aborted = Promise.withResolvers<never>()
+  using _listening = addAbortListener(signal, () => aborted.reject(abortReason(signal)))
+  return await Promise.race([promise, aborted.promise])
+}
+
+/** Returns the reason of an aborted signal, wrapped if it is no Error: callers may abort with anything. */
+export function abortReason(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason
+  return reason instanceof Error ? reason : new Error('aborted', { cause: reason })
+}

@@ -1,0 +1,54 @@
+import type { Connection, IdentifyResult } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Libp2p } from 'libp2p'
+import type { PeerId } from '../../pairing/peer-id.ts'
+import { libp2pPeer } from '../../peer-id.ts'
+import { isVeiled } from '../addresses/veiled-address.ts'
+
+/** What peers have told by identify. */
+export class IdentifiedPeers {
+  readonly #libp2p: Libp2p
+  /** Protocols told. The peer store is no source: libp2p also puts into it what this host asked for. */
+  readonly #protocols = new WeakMap<Connection, string[]>()
+
+  constructor(libp2p: Libp2p) {
+    this.#libp2p = libp2p
+    libp2p.addEventListener('peer:identify', ({ detail }) =>
+      this.#protocols.set(detail.connection, detail.protocols),
+    )
+  }
+
+  onIdentified(listener: (connection: Connection) => void): () => void {
+    const onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => listener(detail.connection)
+    this.#libp2p.addEventListener('peer:identify', onIdentify)
+    return () => this.#libp2p.removeEventListener('peer:identify', onIdentify)
+  }
+
+  protocolsOf(peer: PeerId): string[] {
+    const connections = this.#libp2p.getConnections(libp2pPeer(peer))
+    return connections.flatMap((connection) => this.#protocols.get(connection) ?? [])
+  }
+
+  async addressesOf(peer: PeerId): Promise<Multiaddr[]> {
+    return this.#listenAddresses(libp2pPeer(peer))
+  }
+
+  async dialableAddress(connection: Connection): Promise<Multiaddr | null> {
+    // A veiled address is useless without its key, and short-lived with it: the other device's record has fresh ones.
+    if (isVeiled(connection.remoteAddr)) return null
+    if (connection.direction === 'outbound') return connection.remoteAddr
+    // The source port of an inbound connection is ephemeral: identify told the port that the peer listens on.
+    const told = await this.#listenAddresses(connection.remotePeer)
+    const ip = ipOf(connection.remoteAddr)
+    return told.find((address) => ipOf(address) === ip) ?? null
+  }
+
+  async #listenAddresses(peer: Connection['remotePeer']): Promise<Multiaddr[]> {
+    const known = await this.#libp2p.peerStore.get(peer).catch(() => null)
+    return known?.addresses.map((each) => each.multiaddr) ?? []
+  }
+}
+
+function ipOf(address: Multiaddr): string | undefined {
+  return address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value
+}
