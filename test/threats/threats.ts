@@ -32,6 +32,8 @@ const groups = [
   'private-dht',
   'answers',
   'tracking',
+  'boxes',
+  'clocks',
   'people',
 ] as const
 
