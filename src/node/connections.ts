@@ -1,7 +1,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import type { ConnectionPath, Log } from '../api.ts'
 import type { StreamProtocol } from '../network/application/protocol-registry.ts'
-import type { LocalDiscovery } from '../network/discovery/local-network.ts'
+import type { LocalDiscovery, LocalListener } from '../network/discovery/local-network.ts'
 import type { Host } from '../network/host/host.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import { SessionEndpoint } from '../network/session/session-endpoint.ts'
@@ -40,7 +40,7 @@ export interface ConnectionsParts {
 }
 
 /** Keeps every paired device connected, by all the ways there are: makes the parts that do, and joins them. */
-export class Connections implements PairingConnections {
+export class Connections implements PairingConnections, LocalListener {
   readonly supervisor: ConnectionSupervisor
   /** Null when multicast DNS is switched off. */
   readonly localNetwork: LocalDiscovery | null
@@ -76,7 +76,7 @@ export class Connections implements PairingConnections {
       log,
     })
     this.supervisor = supervisor
-    this.localNetwork = mdns ? this.#discoverLocally() : null
+    this.localNetwork = mdns ? platform.localNetwork(this, { host, interfaces, log }) : null
     this.internet =
       settings === null ? null : new Internet({ settings, supervisor, host, interfaces, clock, log })
     const firewalled = new Firewalled({ evidence, registry, host, localNetwork: this.localNetwork, clock })
@@ -118,6 +118,19 @@ export class Connections implements PairingConnections {
     this.supervisor.connectNow(peer)
   }
 
+  deviceSighted(peer: PeerId, addresses: readonly string[]): void {
+    const { evidence, store } = this.#parts
+    evidence.heard(peer)
+    store.registry.sighted(peer, addresses)
+    this.supervisor.sighting(peer)
+  }
+
+  deviceLost(peer: PeerId): void {
+    const { evidence, store } = this.#parts
+    evidence.lost(peer)
+    store.registry.lost(peer)
+  }
+
   release(peer: PeerId): void {
     const { trusted, host } = this.#parts
     if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
@@ -153,25 +166,6 @@ export class Connections implements PairingConnections {
       if (error instanceof OtherVersionError) this.supervisor.refused(peerIdOf(connection.remotePeer), error)
       throw error
     }
-  }
-
-  #discoverLocally(): LocalDiscovery {
-    const { host, platform, store, evidence, interfaces, log } = this.#parts
-    return platform.localNetwork({
-      peerId: host.peerId,
-      listening: () => host.listening(),
-      interfaces,
-      log,
-      onSighting: (peer, addresses) => {
-        evidence.heard(peer)
-        store.registry.sighted(peer, addresses)
-        this.supervisor.sighting(peer)
-      },
-      onLost: (peer) => {
-        evidence.lost(peer)
-        store.registry.lost(peer)
-      },
-    })
   }
 
   #measured({ remotePeer, id }: Connection, roundTripMs: number): void {

@@ -61,8 +61,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/node/connections.ts',
-            find: `mdns ? this.#discoverLocally() : null`,
-            replace: `this.#discoverLocally()`,
+            find: `mdns ? platform.localNetwork(this, { host, interfaces, log }) : null`,
+            replace: `platform.localNetwork(this, { host, interfaces, log })`,
           },
         ],
       },
