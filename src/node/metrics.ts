@@ -59,7 +59,14 @@ export class Metrics {
   /** Returns the same outbox, in which additions are counted. */
   watchOutbox(outbox: Outbox): Outbox {
     return {
-      ...outbox,
+      batch: (peerId, roomBytes) => outbox.batch(peerId, roomBytes),
+      list: () => outbox.list(),
+      count: () => outbox.count(),
+      remove: (ids) => outbox.remove(ids),
+      untilExpiry: () => outbox.untilExpiry(),
+      expire: (isUnderWay) => outbox.expire(isUnderWay),
+      expired: () => outbox.expired(),
+      dropFor: (peerId) => outbox.dropFor(peerId),
       add: (messages) => {
         const outcomes = outbox.add(messages)
         this.#messages.sent += outcomes.filter((outcome) => !(outcome instanceof Error)).length
