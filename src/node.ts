@@ -9,6 +9,7 @@ import { Devices } from './node/devices.ts'
 import { internetSettings, type InternetSettings } from './node/internet.ts'
 import { Lifetime } from './node/lifetime.ts'
 import { Metrics } from './node/metrics.ts'
+import { Notices } from './node/notices.ts'
 import { nodeHandle } from './node/node-handle.ts'
 import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
@@ -16,6 +17,7 @@ import { Pairings } from './node/pairings.ts'
 import { thisPlatform, type Platform } from './node/platform.ts'
 import { TrustedPeers } from './node/trusted-peers.ts'
 import { suite1 } from './pairing/suite.ts'
+import { Copies } from './protocols/copies.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { Outreach } from './protocols/outreach.ts'
 import { PairingService } from './protocols/pairing.ts'
@@ -50,6 +52,7 @@ export async function startNode(options: NodeOptions, platform: Platform): Promi
     subscribeParts(parts)
     serveProtocols(parts)
     const node = await openNode(parts)
+    if (store.putBack !== null) log('warn', 'store.put-back', { ...store.putBack })
     log('info', 'node.started', { peerId: host.peerId, listen: host.listening().map(String) })
     return node
   } catch (error) {
@@ -84,6 +87,7 @@ function makeParts(base: Base) {
   const records = new DeviceRecords(store, lifetime)
   const trusted = new TrustedPeers(store, clock, log)
   const protocols = new ProtocolRegistry({ host: host.libp2p, trust: trusted, clock, log })
+  const copies = new Copies({ clock, log })
   const evidence = new DialEvidence(clock, (peer) =>
     host.connectionsTo(peer).some(({ status }) => status === 'open'),
   )
@@ -91,6 +95,7 @@ function makeParts(base: Base) {
     ...base,
     trusted,
     metrics,
+    copies,
     evidence,
     settings: meetingPoints,
     interfaces: options.interfaces,
@@ -104,6 +109,7 @@ function makeParts(base: Base) {
     outbox: metrics.watchOutbox(store.outbox),
     devices: records,
     sessions: supervisor,
+    copies,
     listener: events,
   })
   const devices = new Devices({ ...base, records, supervisor, messaging, listener: events, lifetime })
@@ -113,13 +119,14 @@ function makeParts(base: Base) {
   const outreach = new Outreach({ ...base, wanted: trusted, connections })
   const search = { outreach, localNetwork, internet, evidence }
   const pairings = new Pairings({ ...base, ...search, pairing, devices, events })
-  const made = { lifetime, metrics, events, trusted, protocols, connections }
+  const notices = new Notices({ store, copies, records })
+  const made = { lifetime, metrics, events, trusted, protocols, connections, copies, notices }
   return { ...base, ...made, messaging, devices, pubSub, pairing, pairings }
 }
 
 /** Subscribes the parts to one another. */
 function subscribeParts(parts: Parts): void {
-  const { registry, trusted, connections, messaging, pubSub, pairing, events } = parts
+  const { registry, trusted, connections, copies, messaging, pubSub, pairing, events } = parts
   registry.onChange((before, device) => events.deviceChanged(before, device))
   registry.onUpdate((what, device) => events.deviceUpdated(what, device))
   trusted.whenPaired((peer) => {
@@ -128,8 +135,10 @@ function subscribeParts(parts: Parts): void {
     if (device !== undefined) events.devicePaired(device)
   })
   trusted.whenConfirmed((peer, acknowledgement) => pairing.confirmedBySession(peer, acknowledgement))
+  watchForCopies(parts)
   connections.supervisor.listen({
-    sessionStarted: ({ id }) => {
+    sessionStarted: ({ id }, session) => {
+      copies.sessionStarted(session)
       messaging.pump(id)
       pubSub.connected(id)
     },
@@ -137,14 +146,30 @@ function subscribeParts(parts: Parts): void {
   })
 }
 
+/** Holds what waits for a device that is there twice, and tells of it. */
+function watchForCopies({ registry, store, copies, messaging, events }: Parts): void {
+  copies.listen({
+    deviceCopied: (peer) => {
+      const device = registry.get(peer)
+      if (device !== undefined) events.deviceCopied(device)
+    },
+    identityElsewhere: (report) => events.identityElsewhere(report),
+    copiesGone: (peer) => messaging.pump(peer),
+  })
+  store.trust.onChange((peer) => {
+    if (store.trust.get(peer)?.state === 'revoked') copies.forget(peer)
+  })
+}
+
 /** Serves what strangers, paired peers and trusted devices may ask of this device. */
 function serveProtocols(parts: Parts): void {
-  const { protocols, connections, devices, messaging, pubSub, pairing } = parts
+  const { protocols, connections, copies, devices, messaging, pubSub, pairing } = parts
   protocols.serveTo(devices)
   protocols.attach(pairing.protocol)
   protocols.attach(connections.protocol)
   protocols.register(messaging.protocol)
   protocols.register(versionsProtocol((name) => protocols.versionsOf(name)))
+  protocols.register(copies.protocol)
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
 }
@@ -166,10 +191,11 @@ async function openNode(parts: Parts): Promise<SpacedockNode> {
 }
 
 async function shutDown(parts: Parts): Promise<void> {
-  const { store, host, trusted, protocols, connections, messaging, pubSub, pairing, log } = parts
+  const { store, host, trusted, protocols, connections, copies, messaging, pubSub, pairing, log } = parts
   await pairing.close()
   messaging.close()
   pubSub.close()
+  copies.close()
   await connections.stop()
   await protocols.close()
   await host.stop()

@@ -12,6 +12,7 @@ import { OtherVersionError } from '../other-version.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
 import type { PairingConnections } from '../protocols/pairing-components.ts'
+import type { Copies } from '../protocols/copies.ts'
 import type { Store } from '../store/store.ts'
 import { KnownAddresses } from './address-book.ts'
 import { ConnectionRecorder, pathOf } from './connection-recorder.ts'
@@ -26,6 +27,7 @@ export interface ConnectionsParts {
   host: Host
   trusted: TrustedPeers
   metrics: Metrics
+  copies: Pick<Copies, 'announcedElsewhere'>
   platform: Platform
   log: Log
   interfaces: string[] | undefined
@@ -123,6 +125,10 @@ export class Connections implements PairingConnections, LocalListener {
     evidence.heard(peer)
     store.registry.sighted(peer, addresses)
     this.supervisor.sighting(peer)
+  }
+
+  ownPeerAnnounced(address: string): void {
+    this.#parts.copies.announcedElsewhere(address)
   }
 
   deviceLost(peer: PeerId): void {

@@ -21,7 +21,7 @@ import type { ApplicationEvents } from './application-events.ts'
 import type { Devices } from './devices.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { Metrics } from './metrics.ts'
-import { Notices } from './notices.ts'
+import type { Notices } from './notices.ts'
 import { chooseName } from './own-settings.ts'
 import type { Pairings } from './pairings.ts'
 
@@ -30,6 +30,7 @@ export interface NodeHandleParts {
   host: Host
   events: ApplicationEvents
   metrics: Metrics
+  notices: Notices
   connections: Connections
   devices: Devices
   messaging: MessagingService
@@ -44,8 +45,7 @@ export interface NodeHandleParts {
 /** A node as the application has it: checks the options of each call, and that the node is open, and hands the call to its part. */
 export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
   const { store, host, events, metrics, connections, devices, messaging, pubSub, protocols, pairings } = parts
-  const { lifetime, close, clock } = parts
-  const notices = new Notices(store)
+  const { lifetime, close, clock, notices } = parts
   const startedAtMs = clock.monotonic()
   const ownName = (): string => store.settings.get().name ?? ''
   const whileOpen = <Result>(run: () => Result): Result => {

@@ -10,6 +10,7 @@ import { StoredRegistry } from './stored-registry.ts'
 import { loadOrCreateIdentity, memoryIdentity, type Identity } from './identity.ts'
 import { openInbox, type Inbox, type InboxLimits } from './inbox.ts'
 import { openPersistentClock, type PersistentClock, type StoreClock } from './persistent-clock.ts'
+import { lookAtPlace, type PutBack } from './place.ts'
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
 import { openReserve, type Reserve } from './reserve.ts'
@@ -29,6 +30,8 @@ export interface Store {
   readonly contacts: Contacts
   /** Time by which things end after days, whatever becomes of the wall clock. */
   readonly lastingClock: PersistentClock
+  /** Whether its directory is a copy, as far as that can be told. */
+  readonly putBack: PutBack | null
   /** May be called more than once. Afterwards everything that touches the database fails with `closed`. */
   close(): void
 }
@@ -57,7 +60,8 @@ export function openStore({ dataDir, clock = systemClock, inbox, outbox }: Store
       beforeUpgrade: (earlier) => void checkTrust(earlier, identity),
     })
     const reserve = openReserve(directory)
-    return storeOn({ database, identity, clock, inbox, outbox, reserve }, () => lock.release())
+    const path = join(directory, databaseFileName)
+    return storeOn({ database, path, identity, clock, inbox, outbox, reserve }, () => lock.release())
   } catch (error) {
     lock.release()
     throw nameDamaged(error, directory)
@@ -91,6 +95,8 @@ export interface StoreParts {
   inbox?: InboxLimits | undefined
   outbox?: OutboxLimits | undefined
   reserve?: Reserve | undefined
+  /** File of the database; undefined when it has none. */
+  path?: string | undefined
 }
 
 /** Builds what all stores have in common, whatever their database is on. `release` is called when it is closed. */
@@ -115,6 +121,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       contacts,
       outbox,
       lastingClock,
+      putBack: parts.path === undefined ? null : lookAtPlace(database, parts.path, { clock, lastingClock }),
       registry: new StoredRegistry({ trust, contacts, outbox, clock }),
       inbox: openInbox(database, lastingClock, parts.inbox),
       settings: openSettings(database),
