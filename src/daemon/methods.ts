@@ -112,8 +112,8 @@ export const methodHandlers: MethodHandlers = {
 function describe(device: DeviceInfo | Device): DeviceInfo {
   const { id, name, peerId, state, needsPairing, path, limited, address, lastSeen } = device
   const { roundTripMs, connectedSince, lastFailure } = device
-  const presence = { roundTripMs, connectedSince, lastFailure }
-  return { id, name, peerId, state, needsPairing, path, limited, address, lastSeen, ...presence }
+  const live = { roundTripMs, connectedSince, lastFailure }
+  return { id, name, peerId, state, needsPairing, path, limited, address, lastSeen, ...live }
 }
 
 function askAt(

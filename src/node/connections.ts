@@ -17,7 +17,7 @@ import {
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { failureCauses } from '../network/supervisor/failures.ts'
 import { otherVersionsTold } from '../network/told-versions.ts'
-import { recordVersion } from '../pairing/rendezvous-record.ts'
+import { recordVersion } from '../pairing/address-record.ts'
 import type { PairingConnections } from '../protocols/pairing-components.ts'
 import type { Store } from '../store/store.ts'
 import { interleave } from '../store/interleave.ts'

@@ -6,7 +6,7 @@ import { PublicNetwork, type PublicNetworkState } from '../network/public/public
 import { isPublic } from '../network/addresses/address-filter.ts'
 import { parsePeerAddress } from '../network/addresses/peer-address.ts'
 import { CodeRecords } from '../network/discovery/code-records.ts'
-import { PresenceRecords, type PairedDevice } from '../network/discovery/presence.ts'
+import { PresenceRecords, type PairedDevice } from '../network/discovery/presence-records.ts'
 import type { RecordParts } from '../network/discovery/record-parts.ts'
 import type { HostOptions } from '../network/host/create-host.ts'
 import type { Host } from '../network/host/host.ts'
@@ -74,7 +74,7 @@ export interface InternetParts {
 /** Finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */
 export class Internet {
   readonly nodes: RendezvousNodes
-  readonly rendezvous: CodeRecords
+  readonly codeRecords: CodeRecords
   readonly presence: PresenceRecords
   readonly #public: PublicNetwork | null
   readonly #log: Log
@@ -126,7 +126,7 @@ export class Internet {
       usesOnlyLoopback: () => usableInterfaces({ names: interfaces }).every(({ loopback }) => loopback),
       log,
     }
-    this.rendezvous = new CodeRecords(records)
+    this.codeRecords = new CodeRecords(records)
     this.presence = new PresenceRecords({ records, ...paired, onEpoch: () => this.#renewIdentity() })
   }
 
@@ -143,7 +143,7 @@ export class Internet {
     this.nodes.hurry()
     this.#public?.networkChanged()
     this.presence.look()
-    this.rendezvous.look()
+    this.codeRecords.look()
     this.#onAddressChange()
   }
 

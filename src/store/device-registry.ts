@@ -82,7 +82,7 @@ export interface RegistryParts {
 }
 
 export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts): DeviceRegistry {
-  const presence = liveStates((peerId) => trust.get(peerId) !== undefined)
+  const liveState = liveStates((peerId) => trust.get(peerId) !== undefined)
   const listeners = new Set<DeviceListener>()
   const updateListeners = new Set<DeviceUpdateListener>()
   const told = new ChangeFilter()
@@ -91,7 +91,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
 
   function stateOf(peerId: PeerId): DeviceState | null {
     const settled = trust.get(peerId)
-    const { connection, pairings, sightedAddresses, lookedFor } = presence.get(peerId)
+    const { connection, pairings, sightedAddresses, lookedFor } = liveState.get(peerId)
     if (settled !== undefined && settled.state !== 'active') {
       return settled.state === 'revoked' ? 'revoked' : 'needs-pairing'
     }
@@ -108,7 +108,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     if (state === null) return undefined
     const id = deviceIdOf(peerId)
     const record = trust.get(peerId) ?? trust.provisional(peerId)
-    const { connection, sightedAddresses, lastFailure } = presence.get(peerId)
+    const { connection, sightedAddresses, lastFailure } = liveState.get(peerId)
     const contact = contacts.get(peerId)
     const live = state === 'connected' ? connection : null
     const lastSeenMs = live === null ? contact?.lastSeenMs : clock.wall()
@@ -166,7 +166,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
   /** Forgets earlier sightings at a pairing, or a new one: they say nothing about whether the device is there now. */
   function startOver(peerId: PeerId): void {
     const isTrusted = trust.get(peerId)?.state === 'active'
-    if (isTrusted && !trusted.has(peerId)) presence.startOver(peerId)
+    if (isTrusted && !trusted.has(peerId)) liveState.startOver(peerId)
     if (isTrusted) trusted.add(peerId)
     else trusted.delete(peerId)
   }
@@ -179,7 +179,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
   return {
     list() {
       const known = [...trust.list(), ...trust.provisionals()].map(({ peerId }) => peerId)
-      return describeAll([...new Set([...known, ...presence.peerIds()])])
+      return describeAll([...new Set([...known, ...liveState.peerIds()])])
     },
     get: (peerId) => describe(peerId),
     find: (reference) => findDevice(reference, settledDevices()),
@@ -217,41 +217,41 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
     },
     sighted(peerId, addresses) {
       deviceIdOf(peerId)
-      for (const forgotten of presence.sighted(peerId, addresses)) announce(forgotten)
+      for (const forgotten of liveState.sighted(peerId, addresses)) announce(forgotten)
       announce(peerId)
     },
     lost(peerId) {
-      presence.lost(peerId)
+      liveState.lost(peerId)
       announce(peerId)
     },
     pairing(peerId, running) {
       deviceIdOf(peerId)
-      presence.pairing(peerId, running)
+      liveState.pairing(peerId, running)
       announce(peerId)
     },
     connected(peerId, connection) {
       deviceIdOf(peerId)
-      presence.connected(peerId, connection, clock.wall())
+      liveState.connected(peerId, connection, clock.wall())
       reached(peerId, null)
       announce(peerId)
     },
     reachableAt: reached,
     measured(peerId, roundTripMs) {
-      presence.measured(peerId, roundTripMs)
+      liveState.measured(peerId, roundTripMs)
       announce(peerId)
     },
     disconnected(peerId, failure = null) {
-      if (presence.get(peerId).connection !== null) reached(peerId, null)
+      if (liveState.get(peerId).connection !== null) reached(peerId, null)
       const at = new Date(clock.wall()).toISOString()
-      if (failure === null) presence.disconnected(peerId, null)
+      if (failure === null) liveState.disconnected(peerId, null)
       else {
         const { code, message, hint = null, finding = null } = failure
-        presence.disconnected(peerId, { at, code, message, hint, finding })
+        liveState.disconnected(peerId, { at, code, message, hint, finding })
       }
       announce(peerId)
     },
     addressesOf(peerId) {
-      return interleave(contacts.get(peerId)?.addresses ?? [], presence.get(peerId).sightedAddresses ?? [])
+      return interleave(contacts.get(peerId)?.addresses ?? [], liveState.get(peerId).sightedAddresses ?? [])
     },
     pairKeysOf(peerId) {
       const keys: PairKeys = {}

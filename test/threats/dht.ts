@@ -17,7 +17,7 @@ import { HostileDht, type HostileAnswer, type InventedPeer } from './hostile-dht
 import { addressOf, outcomeOf, pause, tryJoin, until, type Scene } from './scene.ts'
 import { unless, type Patch, type Threat, type Verdict } from './threat.ts'
 
-const recordFile = 'src/pairing/rendezvous-record.ts'
+const recordFile = 'src/pairing/address-record.ts'
 const dhtFile = 'src/network/dht/dht-service.ts'
 const filterFile = 'src/network/addresses/address-filter.ts'
 

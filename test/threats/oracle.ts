@@ -162,8 +162,8 @@ function nothingSigns(sources: readonly Source[]): Verdict {
   return withstood(`${sources.length} files, none signs`)
 }
 
-/** A rendezvous record is signed with a key made of the words for this one purpose; the identity key has no part in it. */
+/** A address record is signed with a key made of the words for this one purpose; the identity key has no part in it. */
 function pairingSources(): ReturnType<typeof sourcesOf> {
   const sources = sourcesOf(['src/pairing', 'src/protocols'])
-  return sources.filter(({ path }) => path !== 'src/pairing/rendezvous-record.ts')
+  return sources.filter(({ path }) => path !== 'src/pairing/address-record.ts')
 }

@@ -143,9 +143,9 @@ function guessProbe(index: number, sessionId: string, initiator: PeerId, joiner:
   const probeKey = secrets[index % secrets.length] ?? session
   const keys = {
     sessionId: session,
-    rendezvousKey: session,
+    signingKey: session,
     recordKey: session,
-    joinerRendezvousKey: session,
+    joinerSigningKey: session,
     joinerRecordKey: session,
     probeKey,
     authKey: session,

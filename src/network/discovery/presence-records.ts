@@ -1,4 +1,9 @@
-import { presenceEpoch, presenceEpochMs, presenceEpochsToRead, presenceKeys } from '../../pairing/presence.ts'
+import {
+  presenceEpoch,
+  presenceEpochMs,
+  presenceEpochsToRead,
+  presenceKeys,
+} from '../../pairing/presence-keys.ts'
 import { sameMac } from '../../pairing/proofs.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { limitedClient } from '../dht/limited-client.ts'
