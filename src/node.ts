@@ -9,10 +9,10 @@ import { nodeHandle } from './node/node-handle.ts'
 import { Lifetime } from './node/lifetime.ts'
 import { ApplicationEvents } from './node/application-events.ts'
 import { DeviceRecords } from './node/device-records.ts'
-import { Devices } from './node/devices.ts'
+import { KnownDevices } from './node/known-devices.ts'
 import { internetSettings, type InternetSettings } from './node/internet.ts'
 import { thisPlatform, type Platform } from './node/platform.ts'
-import { Metrics } from './node/metrics.ts'
+import { NodeCounters } from './node/node-counters.ts'
 import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
 import { Pairings } from './node/pairings.ts'
@@ -70,7 +70,7 @@ async function assemble(
   { platform, store, host, settings, log }: Base,
 ): Promise<SpacedockNode> {
   const { clock, random } = platform
-  const metrics = new Metrics()
+  const metrics = new NodeCounters()
   const events = new ApplicationEvents(metrics)
   const lifetime = new Lifetime()
   const records = new DeviceRecords(store, lifetime)
@@ -167,7 +167,7 @@ async function assemble(
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
 
-  const devices = new Devices({
+  const devices = new KnownDevices({
     lifetime,
     store,
     clock,

@@ -1,5 +1,5 @@
 import type { Confirm, Device, DeviceInfo, PairingProgress, SpacedockNode } from '../api.ts'
-import type { Confirmation, Event, MethodName, Params, Result } from './api.ts'
+import type { Confirmation, Event, MethodName, Params, Result } from './daemon-api.ts'
 import { version } from '../version.ts'
 
 /** Facts of the daemon's process that the node does not know. */

@@ -24,7 +24,7 @@ import { interleave } from '../store/interleave.ts'
 import { Firewalled } from './firewalled.ts'
 import { Internet, type InternetSettings } from './internet.ts'
 import { fraction, type Platform } from './platform.ts'
-import type { Metrics } from './metrics.ts'
+import type { NodeCounters } from './node-counters.ts'
 import type { TrustedPeers } from './trusted-peers.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
@@ -33,7 +33,7 @@ export interface ConnectionsParts {
   store: Store
   host: Host
   trusted: TrustedPeers
-  metrics: Metrics
+  metrics: NodeCounters
   platform: Platform
   log: Log
   interfaces: string[] | undefined

@@ -5,7 +5,7 @@ import { privateDhtProtocol, privateDhtVersion } from '../network/dht/dht-servic
 import type { Host } from '../network/host/host.ts'
 import { otherVersionsTold } from '../network/told-versions.ts'
 import { OtherVersionError, sideToUpdate } from '../other-version.ts'
-import { pairingVersion } from '../pairing/messages.ts'
+import { pairingVersion } from '../pairing/pairing-messages.ts'
 import { recordVersion } from '../pairing/address-record.ts'
 import type { PairingObserver } from './pairing-components.ts'
 import { pairingProtocol } from './pairing-exchanges.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { encodeMessage, type PairingMessage } from '../../src/pairing/messages.ts'
+import { encodeMessage, type PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { HandInitiator } from './hand-initiator.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { tryJoin, type Scene } from './scene.ts'

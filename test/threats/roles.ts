@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { makeRequest } from './by-hand.ts'
 import { HandInitiator } from './hand-initiator.ts'
 import { HandJoiner } from './hand-joiner.ts'

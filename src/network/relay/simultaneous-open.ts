@@ -11,7 +11,7 @@ import { isRelayedConnection } from '../addresses/relayed-address.ts'
 import { request, serve } from '../request-response.ts'
 import { portKeepingByHost, type MappedPort } from '../addresses/mapped-ports.ts'
 import { ownEnds } from './nat-kind.ts'
-import { withProbe } from './nat-probe.ts'
+import { withMappingObserver } from './mapping-observer.ts'
 import { OpeningAnswerer } from './opening-answerer.ts'
 import { agree, answerSchema, type Agreement, type OwnEnd } from './opening-agreement.ts'
 import { scheduleOf, shortRoundTripMs } from './opening-schedule.ts'
@@ -24,8 +24,8 @@ export interface SimultaneousOpenOptions {
   ports: () => readonly MappedPort[]
   /** Returns a port of this device that nothing uses. @default a random one */
   freshPort?: () => Promise<number>
-  /** Runs with a probe. @default with an identity made for it */
-  withProbe?: typeof withProbe
+  /** Runs with an observer of mappings. @default with an identity made for it */
+  withMappingObserver?: typeof withMappingObserver
   /** Whether this peer may ask: addresses are told to paired devices only. */
   isAllowed: (peer: PeerId) => boolean
   clock: Clock
@@ -163,11 +163,15 @@ export class SimultaneousOpen implements Startable {
   }
 
   async #ownEnds(signal: AbortSignal): Promise<OwnEnd[]> {
-    const { ports, freshPort = chooseRandomPort, withProbe: run = withProbe } = this.#options
+    const {
+      ports,
+      freshPort = chooseRandomPort,
+      withMappingObserver: run = withMappingObserver,
+    } = this.#options
     const seen = ports()
     if (![...portKeepingByHost(seen).values()].includes(false))
-      return ownEnds(seen, { freshPort, probe: async () => null, signal })
-    return run((probe) => ownEnds(seen, { freshPort, probe, signal }))
+      return ownEnds(seen, { freshPort, observe: async () => null, signal })
+    return run((observe) => ownEnds(seen, { freshPort, observe, signal }))
   }
 
   async #ask(relayed: Connection, question: object, signal: AbortSignal): Promise<unknown> {

@@ -3,7 +3,7 @@ import type { PeerId } from '../pairing/peer-id.ts'
 import { KnownDevice, type DeviceParts } from './device.ts'
 
 /** The devices of a node, one object each. */
-export class Devices {
+export class KnownDevices {
   readonly #parts: DeviceParts
   readonly #devices = new Map<PeerId, KnownDevice>()
 
