@@ -10,7 +10,7 @@ import type { Peer } from './peer.ts'
 
 /** Devices that are to be kept connected. */
 export interface WantedPeers {
-  /** In the order in which they are tried. */
+  /** Their ids, in the order in which they are tried. */
   wanted(): readonly PeerId[]
   isWanted(peer: PeerId): boolean
 }
