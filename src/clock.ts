@@ -2,7 +2,7 @@ import { addAbortListener } from 'node:events'
 import { uptime } from 'node:os'
 import type { Clock } from './api.ts'
 
-/** Clock of the machine. */
+/** Clock of the computer. */
 export const systemClock: Clock = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),

@@ -2,7 +2,7 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { ConnectionPath, Log } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
-import { OtherVersionError } from '../other-version.ts'
+import { OtherVersionError, otherVersionsTold } from '../other-version.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import type { Host } from '../network/host/host.ts'
@@ -16,7 +16,6 @@ import {
 } from '../network/session/session.ts'
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { failureCauses } from '../network/supervisor/failures.ts'
-import { otherVersionsTold } from '../network/told-versions.ts'
 import { recordVersion } from '../pairing/address-record.ts'
 import type { PairingConnections } from '../protocols/pairing-components.ts'
 import type { Store } from '../store/store.ts'
@@ -266,7 +265,7 @@ export class Connections implements PairingConnections {
     this.#lookAnew()
   }
 
-  /** Asks every waiting part, and every device that may be here, anew: the network is another one, or the machine slept. */
+  /** Asks every waiting part, and every device that may be here, anew: the network is another one, or the computer slept. */
   #lookAnew(): void {
     this.#parts.host.networkChanged()
     this.internet?.networkChanged()

@@ -14,7 +14,8 @@ import { usableInterfaces } from '../network/interfaces.ts'
 import { RendezvousNodes } from '../network/relay/rendezvous-nodes.ts'
 import { suite1 } from '../pairing/suite.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { peerIdOf } from '../peer-id.ts'
+import type { Store } from '../store/store.ts'
+import { PeersOfNode } from './peers-of-node.ts'
 
 /** Meeting points of devices in different networks. */
 export interface InternetSettings {
@@ -42,13 +43,12 @@ export function ownDht(settings: InternetSettings | null, clock: Clock): HostOpt
 /** Returns the relays: the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */
 export function relayOptions(
   { rendezvous = [], dht, lanOnly = false, clock = systemClock, log = () => {} }: NodeOptions,
-  isPaired: (peer: PeerId) => boolean,
+  store: Store,
 ): HostOptions['relay'] {
   if (lanOnly) return undefined
-  const relays = new Set<string>(rendezvous.map((address) => parsePeerAddress(address).peer))
+  const relays = rendezvous.map((address) => parsePeerAddress(address).peer)
   return {
-    isRelay: (peer) => relays.has(peer),
-    isPaired: (peer) => isPaired(peerIdOf(peer)),
+    peers: new PeersOfNode(store, relays),
     public: dht === 'public',
     clock,
     log,

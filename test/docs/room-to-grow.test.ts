@@ -8,7 +8,7 @@ import { onLink, type UsableInterface } from '../../src/network/interfaces.ts'
 import { decodeRemoteError } from '../../src/network/session/remote-error.ts'
 import { FrameParser } from '../../src/network/session/frames.ts'
 import { decodeDialerHello, versionOf } from '../../src/network/session/session-hello.ts'
-import { otherVersionsTold } from '../../src/network/told-versions.ts'
+import { otherVersionsTold } from '../../src/other-version.ts'
 import { UnknownProtocolError } from '../../src/protocol-error.ts'
 import { decodeDescription } from '../../src/pairing/device-info.ts'
 import { isRevocationNotice } from '../../src/pairing/revocation-notice.ts'
@@ -41,7 +41,7 @@ const rows: Record<string, () => void | Promise<void>> = {
     assert.ok(decodeDescription(json({ name: 'a' })))
     assert.equal(decodeDescription(json({ name: 'a', new: 1 })), null)
   },
-  async 'rendezvous record'() {
+  async 'address record'() {
     const keys = { signingSeed: new Uint8Array(32).fill(1), recordKey: new Uint8Array(32).fill(2) }
     assert.deepEqual(await decodeAddressRecord(suite1, keys, await recordOfVersion(keys, 9)), {
       otherVersion: 9,

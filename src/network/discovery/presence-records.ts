@@ -199,7 +199,7 @@ export class PresenceRecords {
     })
   }
 
-  /** Follows a change of epoch that no timer has told: a timer stands still while the machine sleeps, and a clock may be set. */
+  /** Follows a change of epoch that no timer has told: a timer stands still while the computer sleeps, and a clock may be set. */
   #checkEpoch(): void {
     const epoch = presenceEpoch(this.#records.clock.wall())
     if (!this.#isRunning || epoch === this.#epoch) return

@@ -65,7 +65,12 @@ export class FoundRelays implements Startable {
 
   async afterStart(): Promise<void> {
     this.#components.registrar.use(RELAY_V2_HOP_CODEC, [limitFirstMessage(maxAnswerBytes)])
-    await takeCallsOnlyFrom(this.#components.registrar, (peer) => this.#held.has(peer))
+    await takeCallsOnlyFrom(this.#components.registrar, this)
+  }
+
+  /** Whether this relay is one of those found, so that calls over it are taken. */
+  isRelay(peer: string): boolean {
+    return this.#held.has(peer)
   }
 
   stop(): void {

@@ -18,13 +18,14 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
 import { Backoff } from '../backoff.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
 import { RelayWatch } from './relay-watch.ts'
 import { takeCallsOnlyFrom } from './relayed-calls.ts'
 
 export interface RelayClientOptions {
-  /** Whether this peer is one of the relays to reserve at. */
-  isRelay: (peer: string) => boolean
+  /** Relays to reserve at. */
+  peers: Pick<KnownPeers, 'isRelay'>
   clock: Clock
   log: Log
   /** Returns a random number in [0, 1). @default Math.random */
@@ -124,7 +125,7 @@ export class RelayReservations implements Startable {
   }
 
   async afterStart(): Promise<void> {
-    await takeCallsOnlyFrom(this.#components.registrar, this.#options.isRelay)
+    await takeCallsOnlyFrom(this.#components.registrar, this.#options.peers)
   }
 
   async stop(): Promise<void> {
@@ -134,7 +135,7 @@ export class RelayReservations implements Startable {
   }
 
   readonly #onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
-    if (!this.#options.isRelay(connection.remotePeer.toString())) return
+    if (!this.#options.peers.isRelay(connection.remotePeer.toString())) return
     if (connection.direction !== 'outbound' || isRelayedConnection(connection)) return
     const closed = new AbortController()
     connection.addEventListener('close', () => closed.abort(), { once: true })

@@ -4,8 +4,10 @@ import * as v from 'valibot'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
+import { peerIdOf } from '../../peer-id.ts'
 import { startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { chooseRandomPort } from '../transport/listen-port.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
 import { request, serve } from '../request-response.ts'
@@ -26,8 +28,8 @@ export interface SimultaneousOpenOptions {
   freshPort?: () => Promise<number>
   /** Runs with an observer of mappings. @default with an identity made for it */
   withMappingObserver?: typeof withMappingObserver
-  /** Whether this peer may ask: addresses are told to paired devices only. */
-  isAllowed: (peer: PeerId) => boolean
+  /** Peers that may ask: addresses are told to paired devices only. */
+  peers: Pick<KnownPeers, 'isPaired'>
   clock: Clock
   log: Log
 }
@@ -193,7 +195,7 @@ export class SimultaneousOpen implements Startable {
     const { remotePeer } = connection
     // Access is decided before a byte is read, as for every protocol of paired devices.
     if (
-      !this.#options.isAllowed(remotePeer) ||
+      !this.#options.peers.isPaired(peerIdOf(remotePeer)) ||
       this.isAsker(remotePeer) ||
       !isRelayedConnection(connection)
     ) {
