@@ -314,11 +314,16 @@ export interface QueuedMessage {
   expiresAt: string | null
 }
 
-/** Question to a person before two devices are paired. */
+/**
+ * Question to a person before two devices are paired. It is asked first where the code is shown: there the person types what the
+ * other screen shows, which `compareDigits` judges, and this screen shows no digits, or they would be copied from it. The device
+ * that joins shows them from the progress `digits` on, and its own question can be answered with a yes. Input from before
+ * the question is no answer to it.
+ */
 export interface ConfirmationRequest {
   /** Name of the other device, sanitised. */
   name: string
-  /** Six decimal digits; equal on both screens unless somebody sits in between. */
+  /** Six decimal digits; equal at both devices unless somebody sits in between. */
   digits: string
   /** Device id of the other device. */
   id: string
@@ -351,7 +356,7 @@ export type PairingProgress =
   | { kind: 'other-version'; part: 'pairing' | 'records' | 'rendezvous'; theirs: number; ours: number }
   /** Contact with another device that holds the code. */
   | { kind: 'contact' }
-  /** Digits known: the joiner shows them before it knows the name. */
+  /** Digits known: the joiner shows them before it knows the name, so that they can be typed at the other device. */
   | { kind: 'digits'; digits: string }
   /** Waiting for the person at the other device. */
   | { kind: 'waiting' }
