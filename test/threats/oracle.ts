@@ -63,7 +63,7 @@ export function makeCandidate(`,
           nothingSigns([
             ...pairingSources(),
             {
-              path: 'src/protocols/pairing.ts',
+              path: 'src/protocols/pairing-service.ts',
               text: 'const signature = await privateKey.sign(message.nonce)',
             },
           ]),

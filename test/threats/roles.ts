@@ -10,7 +10,7 @@ import { succeeded, unless, withstood, type Patch, type Threat, type Verdict } f
 
 /** What the original did: whoever said that the pairing was complete was paired. */
 const believesComplete: Patch = {
-  file: 'src/protocols/pairing.ts',
+  file: 'src/protocols/pairing-service.ts',
   find: `      case 'Complete':\n`,
   replace: `      case 'Complete': {
         const nothing = new Uint8Array(32)
@@ -33,7 +33,7 @@ export const threats: Threat[] = [
         what: 'the rule that a joiner answers no requests',
         patches: [
           {
-            file: 'src/protocols/pairing.ts',
+            file: 'src/protocols/pairing-service.ts',
             find: `    this.#joins.add(runner)\n`,
             replace: `    this.#joins.add(runner)
     const observer = { progress() {}, obstacle: () => null, otherVersion: () => null }

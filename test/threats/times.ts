@@ -75,7 +75,7 @@ export const threats: Threat[] = [
         what: 'the last word kept in the pending row',
         patches: [
           {
-            file: 'src/protocols/pairing.ts',
+            file: 'src/protocols/pairing-service.ts',
             find: `this.#confirmAfterRestart(peer, message.acknowledgement)`,
             replace: `null`,
           },
