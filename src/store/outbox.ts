@@ -3,7 +3,7 @@ import { SpacedockError } from '../errors.ts'
 import type { Database } from './database.ts'
 import type { PersistentClock } from './persistent-clock.ts'
 import { outboxExpiry, type DueMessage, type WaitingMessage } from './outbox-expiry.ts'
-import { outboxUsage } from './outbox-usage.ts'
+import { boxUsage } from './box-usage.ts'
 import {
   envelopeBytes,
   messageRowSchema,
@@ -94,7 +94,7 @@ export function openOutbox(database: Database, clock: PersistentClock, limits: O
   )
   const deleteFor = database.command('DELETE FROM outbox WHERE peer_id = ?')
   const expiry = outboxExpiry(database, clock)
-  const usage = outboxUsage(database)
+  const usage = boxUsage(database, 'outbox')
 
   function insertOne(message: NewMessage): StoredMessage {
     const values = messageValues(message)
