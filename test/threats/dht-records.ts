@@ -16,7 +16,7 @@ import type { Scene } from './scene.ts'
 
 /** Records as an honest device would not write them. */
 
-export function rendezvousKeysOf(words: string): AddressRecordKeys {
+export function recordKeysOf(words: string): AddressRecordKeys {
   const { signingKey, recordKey } = keysOf(words)
   return { signingSeed: signingKey, recordKey }
 }
