@@ -18,6 +18,8 @@ export interface CopiesListener {
   copiesGone(peer: PeerId): void
 }
 
+type StartedSession = Pick<Session, 'remotePeer' | 'remoteInstance' | 'request'>
+
 export interface CopiesParts {
   clock: Clock
   log: Log
@@ -79,7 +81,7 @@ export class Copies {
   }
 
   /** Takes note of a session: processes that take turns are two. */
-  sessionStarted(session: Session): void {
+  sessionStarted(session: StartedSession): void {
     const { remotePeer: peer, remoteInstance } = session
     const history = this.#histories.get(peer) ?? new InstanceHistory()
     this.#histories.set(peer, history)
@@ -122,10 +124,13 @@ export class Copies {
   }
 
   /** Tells the machine at the other end; one that does not understand it says so, and that is all. */
-  #tell({ remotePeer: peer, request }: Session): void {
+  #tell(session: StartedSession): void {
     const { name, version } = this.protocol
-    request({ name, version, value: { instances: 2 } }).catch((error: unknown) => {
-      this.#parts.log('debug', 'device.not-told-of-its-copy', { peer, error: String(error) })
+    session.request({ name, version, value: { instances: 2 } }).catch((error: unknown) => {
+      this.#parts.log('debug', 'device.not-told-of-its-copy', {
+        peer: session.remotePeer,
+        error: String(error),
+      })
     })
   }
 

@@ -45,6 +45,7 @@ test('a directory that is put back from a backup, or copied, is known as such fo
     store.close()
     wallMs += dayMs
   }
+  open(directory).close()
   wallMs += 1
   const later = open(directory)
   assert.equal(later.putBack, null)

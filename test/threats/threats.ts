@@ -35,6 +35,7 @@ const groups = [
   'boxes',
   'clocks',
   'full-disks',
+  'copies',
   'people',
 ] as const
 

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { maximumBodyBytes } from '../store/stored-message.ts'
-import type { DaemonMetrics } from './daemon-metrics.ts'
+import type { DaemonMetrics } from './prometheus.ts'
 import { errorFields } from './error-line.ts'
 
 /**
@@ -90,7 +90,9 @@ const queuedMessage = v.object({
   ...content,
   at: v.string(),
   state: v.picklist(['queued', 'expired']),
-  waitsFor: v.nullable(v.picklist(['device', 'better-path', 'update-here', 'update-there', 'inbox-full', 'one-copy'])),
+  waitsFor: v.nullable(
+    v.picklist(['device', 'better-path', 'update-here', 'update-there', 'inbox-full', 'one-copy']),
+  ),
   expiresAt: v.nullable(v.string()),
 })
 
@@ -167,7 +169,7 @@ export const methods = {
     event: noEvent,
     result: v.object({
       pid: v.number(),
-      /** As in `status`. */
+      /** Log file, as in `status`. */
       log: v.exactOptional(v.nullable(v.string())),
     }),
     deadlineMs: 15 * seconds,
