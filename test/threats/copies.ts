@@ -94,7 +94,6 @@ async function cloneDisk(scene: Scene): Promise<Verdict> {
   await pause(2_000)
   const arrived = machines.flatMap((machine) => machine.inbox()).length
   const waits = friend.outbox().map(({ waitsFor }) => waitsFor)
-  const codes = (node: SpacedockNode): string[] => node.status().notices.map(({ code }) => code)
   return unless(
     {
       'nobody notices': !isNoticed || !codes(friend).includes('device-copied'),
@@ -107,6 +106,10 @@ async function cloneDisk(scene: Scene): Promise<Verdict> {
     },
     'noticed by all three, and the message waits',
   )
+}
+
+function codes(node: SpacedockNode): string[] {
+  return node.status().notices.map(({ code }) => code)
 }
 
 async function putBack(scene: Scene): Promise<Verdict> {
