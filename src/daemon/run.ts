@@ -71,7 +71,7 @@ async function start(
   options: DaemonOptions,
   { log, file, setLevel }: Logging,
   defects: Defects,
-  stop: (reason: string) => void,
+  stop: (reason: string, exitCode?: number) => void,
 ): Promise<Running> {
   const { dataDir, settings, createNode } = options
   const kept = await readConfig(dataDir)
@@ -96,7 +96,14 @@ async function start(
     if (!sameConfig(kept, config)) await writeConfig(dataDir, config)
     const metricsUrl = metrics === null ? null : `http://127.0.0.1:${metrics.port}/metrics`
     const about = (): DaemonFacts => ({ log: file, metricsUrl, defects: defects.count })
-    const server = await startServer({ node, about, dataDir, log, onStop: () => stop('asked') })
+    const server = await startServer({
+      node,
+      about,
+      dataDir,
+      log,
+      onStop: () => stop('asked'),
+      onDirectoryLost: () => stop('the data directory was removed', 1),
+    })
     return { node, server, metrics }
   } catch (error) {
     await metrics?.close()

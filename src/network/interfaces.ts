@@ -36,7 +36,7 @@ export interface WatchOptions extends InterfaceOptions {
 /** Lists the interfaces to use, physical ones first; one without a carrier or an address is not among them. */
 export function usableInterfaces(
   options: InterfaceOptions = {},
-  list: ListInterfaces = networkInterfaces,
+  list: ListInterfaces = systemInterfaces,
 ): UsableInterface[] {
   const { names } = options
   const all = Object.entries(list()).flatMap(([name, infos]) => describe(name, infos ?? []))
@@ -47,8 +47,20 @@ export function usableInterfaces(
 }
 
 /** Names of all interfaces of this system; where it does not tell of others, of those that are up. */
-export function interfaceNames(list: ListInterfaces = networkInterfaces): string[] {
+export function interfaceNames(list: ListInterfaces = systemInterfaces): string[] {
   return [...new Set([...Object.keys(list()), ...linuxInterfaces()])]
+}
+
+let lastKnown: ReturnType<ListInterfaces> | undefined
+
+/** Interfaces of this system; those of the last time when it cannot tell, for instance because no more files can be opened. */
+function systemInterfaces(): ReturnType<ListInterfaces> {
+  try {
+    lastKnown = networkInterfaces()
+  } catch (error) {
+    if (lastKnown === undefined) throw error
+  }
+  return lastKnown
 }
 
 /** Names from sysfs(5), class/net, which also lists interfaces that are down or have no address; Node does not. */
