@@ -148,11 +148,11 @@ export interface DeviceFailure {
   /** Remedy for a person, a sentence; null when nothing better than to wait is known. */
   hint: string | null
   /** Finding about a device that is on the same network and lets nobody in; null otherwise. */
-  finding: ReachFinding | null
+  finding: ReachabilityFinding | null
 }
 
 /** Finding about a device that is not reached, from the results of dials to it. `describeFinding` says it in words. */
-export interface ReachFinding {
+export interface ReachabilityFinding {
   /**
    * Cause, the same between versions. `no-answer`: nothing comes back, as behind a firewall that drops; `refused`, `unreachable`:
    * it or something before it says no, as a firewall that rejects; `reset`: accepted, then cut off.
@@ -347,7 +347,7 @@ export type PairingProgress =
    * Another device that is there, while the two cannot reach each other: usually a firewall. Not before four seconds have gone
    * by, once for each device, of at most three; the search goes on.
    */
-  | { kind: 'obstacle'; finding: ReachFinding }
+  | { kind: 'obstacle'; finding: ReachabilityFinding }
   /**
    * Program of another version, which cannot answer or help: of pairing, a device, which need not be the other one; of the
    * records by which devices find each other across networks, the other device; of the DHT, a rendezvous node. The older program

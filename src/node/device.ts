@@ -197,7 +197,7 @@ export class KnownDevice implements Device {
       const record = store.trust.get(this.#peer)
       if (record?.state === 'revoked') {
         messaging.dropped(this.#peer, records.notPaired(this.#peer))
-        await supervisor.drop(this.#peer, record.farewell)
+        await supervisor.drop(this.#peer, record.revocationNotice)
       }
     }
   }
