@@ -117,7 +117,10 @@ export const dataSituations: Situations = {
     },
   },
   'the data directory is on a file system without locks': {
-    obstacle: async () => (typeof (await noLocks()) === 'string' ? String(await noLocks()) : false),
+    obstacle: async () => {
+      const made = await noLocks()
+      return typeof made === 'string' && made
+    },
     provoke: async (form) => {
       const made = await noLocks()
       const env = typeof made === 'string' ? {} : made.env
