@@ -1,7 +1,7 @@
 import { closeSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Log, LogLevel, NodeOptions, SpacedockNode } from '../api.ts'
-import { mergeConfig, readConfig, sameConfig, writeConfig } from './config.ts'
+import { type DaemonConfig, mergeConfig, readConfig, sameConfig, writeConfig } from './config.ts'
 import { Defects } from './defects.ts'
 import { describeError } from './error-line.ts'
 import { createLog, defaultLogLevel } from './log.ts'
@@ -83,7 +83,7 @@ async function start(
     dataDir,
     log,
     ...(name === undefined ? {} : { name }),
-    ...nodeConfig,
+    ...withoutUnused(nodeConfig),
     ...(given.interfaces === undefined ? withoutAbsent(kept.interfaces, log) : {}),
   })
   let metrics: MetricsEndpoint | null = null
@@ -110,6 +110,15 @@ async function start(
     await node.close()
     throw error
   }
+}
+
+/** Drops what is kept for another time: nodes and the DHT while the local network alone is used, bootstrap nodes without the DHT. */
+function withoutUnused(config: DaemonConfig): DaemonConfig {
+  const { rendezvous, dht, dhtBootstrap, ...rest } = config
+  if (config.lanOnly === true) return rest
+  const dhtSettings =
+    dht === undefined ? {} : { dht, ...(dhtBootstrap === undefined ? {} : { dhtBootstrap }) }
+  return { ...rest, ...(rendezvous === undefined ? {} : { rendezvous }), ...dhtSettings }
 }
 
 /**
