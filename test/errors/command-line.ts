@@ -49,7 +49,7 @@ export const commandLineSituations: Situations = {
   '`pair` or `join`, and nobody there to be asked': typed(['pair']),
   '`revoke`, and nobody there to be asked': typed(['revoke', 'phone']),
   '`--confirm-on-stdin` with `--no-input`': typed(['pair', '--confirm-on-stdin', '--no-input']),
-  '`--confirm-on-stdin` with `--yes`': typed(['pair', '--json', '--confirm-on-stdin', '--yes']),
+  '`--confirm-on-stdin` with `--yes`': typed(['pair', '--confirm-on-stdin', '--yes']),
   '`up --lan-only` with a rendezvous node': typed(['up', '--lan-only', '--rendezvous', rendezvous]),
   '`up --lan-only` with the public DHT': typed(['up', '--lan-only', '--dht', 'public']),
   '`up --lan-only` with port mapping': typed(['up', '--lan-only', '--port-mapping', 'on']),
