@@ -59,10 +59,11 @@ test('link-local IPv6 addresses keep the zone that they are good in', () => {
 })
 
 test('what is on the link of an interface without a network is what is in no other one', () => {
-  const infos = (cidr: string): NetworkInterfaceInfo[] => [
-    { address: cidr.split('/')[0] ?? '', netmask: '', mac: '', internal: false, cidr, family: 'IPv4' },
-  ]
-  const list = { eth0: infos('10.9.0.1/32'), eth1: infos('10.1.0.2/24'), wg0: infos('10.8.0.3/32') }
+  const list = {
+    eth0: [{ ...ipv4('10.9.0.1'), cidr: '10.9.0.1/32' }],
+    eth1: [ipv4('10.1.0.2')],
+    wg0: [{ ...ipv4('10.8.0.3'), cidr: '10.8.0.3/32' }],
+  }
   const [eth1, eth0, wg0] = ['eth1', 'eth0', 'wg0'].map((name) =>
     usableInterfaces({ names: [name] }, () => list)
       .map((each) => onLink(each))
