@@ -14,6 +14,7 @@ const eth0: UsableInterface = {
   virtual: false,
 }
 const eth1: UsableInterface = { ...eth0, name: 'eth1', zone: 'eth1', ipv4: [], ipv6: ['fe80::2%eth1'] }
+const list = (): UsableInterface[] => [eth0, eth1]
 const peer = '/p2p/12D3KooWRR24oqVMCR6qrQPpsRy4JqhUBSUTZaQHdFVmk7KXr22t'
 
 test('a host that listens everywhere is at each link-local address, and one that listens at some at those', () => {
@@ -30,7 +31,6 @@ test('a host that listens everywhere is at each link-local address, and one that
 
 test('an IPv6 link-local address gets the zones of this machine, also in place of one of another', () => {
   const both = ['/ip6zone/eth0', '/ip6zone/eth1'].map((zone) => `${zone}/ip6/fe80::9/tcp/4001${peer}`)
-  const list = () => [eth0, eth1]
   assert.deepEqual(withZones(`/ip6/fe80::9/tcp/4001${peer}`, list), both)
   assert.deepEqual(withZones(`/ip6zone/en7/ip6/fe80::9/tcp/4001${peer}`, list), both)
   assert.deepEqual(withZones(both[1] ?? '', list), [both[1]])
