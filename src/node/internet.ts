@@ -6,7 +6,7 @@ import { PublicNetwork, type PublicNetworkState } from '../network/public/public
 import { isPublic } from '../network/addresses/address-filter.ts'
 import { parsePeerAddress } from '../network/addresses/peer-address.ts'
 import { CodeRecords } from '../network/discovery/code-records.ts'
-import { PresenceRecords } from '../network/discovery/presence.ts'
+import { PresenceRecords } from '../network/discovery/presence-records.ts'
 import type { RecordParts } from '../network/discovery/record-parts.ts'
 import type { HostOptions } from '../network/host/create-host.ts'
 import type { Host } from '../network/host/host.ts'
@@ -14,8 +14,8 @@ import { usableInterfaces } from '../network/interfaces.ts'
 import type { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { RendezvousNodes } from '../network/relay/rendezvous-nodes.ts'
 import { suite1 } from '../pairing/suite.ts'
-import type { PeerId } from '../pairing/peer-id.ts'
-import { peerIdOf } from '../peer-id.ts'
+import type { Store } from '../store/store.ts'
+import { PeersOfNode } from './peers-of-node.ts'
 
 /** Meeting points of devices in different networks. */
 export interface InternetSettings {
@@ -43,13 +43,12 @@ export function ownDht(settings: InternetSettings | null, clock: Clock): HostOpt
 /** Returns the relays: the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */
 export function relayOptions(
   { rendezvous = [], dht, lanOnly = false, clock = systemClock, log = () => {} }: NodeOptions,
-  isPaired: (peer: PeerId) => boolean,
+  store: Store,
 ): HostOptions['relay'] {
   if (lanOnly) return undefined
-  const relays = new Set<string>(rendezvous.map((address) => parsePeerAddress(address).peer))
+  const relays = rendezvous.map((address) => parsePeerAddress(address).peer)
   return {
-    isRelay: (peer) => relays.has(peer),
-    isPaired: (peer) => isPaired(peerIdOf(peer)),
+    peers: new PeersOfNode(store, relays),
     public: dht === 'public',
     clock,
     log,
@@ -69,7 +68,7 @@ export interface InternetParts {
 /** Finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */
 export class Internet {
   readonly nodes: RendezvousNodes
-  readonly rendezvous: CodeRecords
+  readonly codeRecords: CodeRecords
   readonly presence: PresenceRecords
   readonly #public: PublicNetwork | null
   readonly #log: Log
@@ -121,7 +120,7 @@ export class Internet {
       usesOnlyLoopback: () => usableInterfaces({ names: interfaces }).every(({ loopback }) => loopback),
       log,
     }
-    this.rendezvous = new CodeRecords(records)
+    this.codeRecords = new CodeRecords(records)
     this.presence = new PresenceRecords({
       records,
       peers: supervisor.peers,
@@ -142,7 +141,7 @@ export class Internet {
     this.nodes.hurry()
     this.#public?.networkChanged()
     this.presence.look()
-    this.rendezvous.look()
+    this.codeRecords.look()
     this.#onAddressChange()
   }
 
