@@ -49,9 +49,7 @@ export const brokenVersions: readonly {
   },
   {
     what: 'the sending of what waits at a new session',
-    patches: [
-      { file: 'src/node.ts', find: `  connections.onSession((peer) => messaging.pump(peer))\n`, replace: `` },
-    ],
+    patches: [{ file: 'src/node.ts', find: `      messaging.pump(id)\n`, replace: `` }],
   },
   {
     what: 'the end of sessions and of trust at a revocation',
