@@ -34,6 +34,7 @@ const groups = [
   'tracking',
   'boxes',
   'clocks',
+  'full-disks',
   'people',
 ] as const
 
