@@ -43,6 +43,7 @@ export interface NodeHandleParts {
 }
 
 /** A node as the application has it: checks the options of each call, and that the node is open, and hands the call to its part. */
+// oxlint-disable-next-line max-lines-per-function -- a line or two for each call of the public API
 export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
   const { store, host, events, metrics, connections, devices, messaging, pubSub, protocols, pairings } = parts
   const { lifetime, close, clock, notices } = parts
