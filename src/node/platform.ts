@@ -46,6 +46,10 @@ export function thisPlatform(options: NodeOptions): Platform {
           announce: options.announce,
           mapPort: settings !== null && options.portMapping !== false,
           dht: ownDht(settings, clock),
+          trust: {
+            isPaired: (peer) => hasPairKey(store, peer),
+            isPairing: (peer) => store.registry.get(peer)?.state === 'pairing',
+          },
           relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
         }),
       ),

@@ -1,7 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
-import { identify, type Identify, type IdentifyComponents } from '@libp2p/identify'
-import type { Connection, PeerId } from '@libp2p/interface'
-import type { Registrar } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { classOfAddress, type AddressClass } from './address-class.ts'
 import { usableElsewhere } from './own-addresses.ts'
@@ -37,52 +33,4 @@ const nearnessOf: Record<AddressClass, number> = {
   // Classes without a use: neither own addresses nor source addresses of peers.
   embedded: 0,
   never: 0,
-}
-
-export interface TellingOptions {
-  /** Own addresses, best first. */
-  own: () => Multiaddr[]
-  /** Whether the peer learns every address of use on another machine, wherever it is seen. */
-  isTrusted: (peer: PeerId) => boolean
-}
-
-/** Identify service that tells each peer the addresses in its scope; libp2p's tells all peers the same. */
-export function scopedIdentify({
-  own,
-  isTrusted,
-}: TellingOptions): (components: IdentifyComponents) => Identify {
-  const asker = new AsyncLocalStorage<Connection>()
-  const create = identify({ runOnConnectionOpen: true })
-  const told = (): Multiaddr[] => {
-    const connection = asker.getStore()
-    const seenAt = connection === undefined ? null : classOfAddress(connection.remoteAddr)
-    const isFarFriend = connection !== undefined && seenAt !== 'loopback' && isTrusted(connection.remotePeer)
-    return addressesFor(own(), isFarFriend ? 'link-local' : seenAt)
-  }
-  return (components) => {
-    const { registrar, addressManager } = components
-    const handle: Registrar['handle'] = (protocol, handler, options) =>
-      registrar.handle(
-        protocol,
-        (stream, connection) => asker.run(connection, () => handler(stream, connection)),
-        options,
-      )
-    return create(
-      withMembers(components, {
-        // Observed addresses are judged elsewhere: libp2p would demote a relayed address that is reported again to unverified.
-        addressManager: withMembers(addressManager, { getAddresses: told, addObservedAddr: () => {} }),
-        registrar: withMembers(registrar, { handle }),
-      }),
-    )
-  }
-}
-
-function withMembers<Service extends object>(service: Service, replaced: Partial<Service>): Service {
-  return new Proxy(service, {
-    get(target, name) {
-      if (name in replaced) return Reflect.get(replaced, name)
-      const member: unknown = Reflect.get(target, name)
-      return typeof member === 'function' ? member.bind(target) : member
-    },
-  })
 }

@@ -1,19 +1,23 @@
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Identify } from '@libp2p/identify'
-import { FaultTolerance, type ConnectionProtector, type PeerId } from '@libp2p/interface'
+import { FaultTolerance, type ConnectionProtector } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import type { Ping } from '@libp2p/ping'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
+import { systemClock } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
+import type { PeerId } from '../../pairing/peer-id.ts'
+import { peerIdOf } from '../../peer-id.ts'
 import { isNeverDialled } from '../addresses/address-filter.ts'
 import { parseAnnouncedIp } from '../addresses/announced-address.ts'
 import { learnAddresses } from '../addresses/learnt-addresses.ts'
 import { OwnAddresses } from '../addresses/own-addresses.ts'
-import { scopedIdentify } from '../addresses/told-addresses.ts'
 import type { DhtHost } from '../dht/dht-client.ts'
 import type { PrivateDht } from '../dht/private-dht.ts'
 import type { Veil } from '../public/veil.ts'
+import { identifyService } from '../transport/identify-service.ts'
+import { deviceGate, InboundGate, libp2pLimits } from '../transport/inbound-gate.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
 import {
   countTaken,
@@ -38,9 +42,22 @@ export interface HostOptions extends ListenOptions {
   announce?: readonly string[] | undefined
   /** Ask the router to pass on what comes in at this host's port. Only together with `relay`. @default false */
   mapPort?: boolean | undefined
+  /** Default: nobody is trusted. */
+  trust?: HostTrust | undefined
   /** Relays to dial over and to be reachable over; without it none are used. */
   relay?: RelayOptions | undefined
 }
+
+/** Whom a host lets in always, and tells of itself. */
+export interface HostTrust {
+  isPaired(peer: PeerId): boolean
+  /** Whether a pairing with the peer runs. */
+  isPairing(peer: PeerId): boolean
+}
+
+const noTrust: HostTrust = { isPaired: () => false, isPairing: () => false }
+/** Protocols of a device that a stranger learns of: what is served to everybody. */
+const strangersProtocols = /^\/(?:ipfs\/(?:id|ping)|spacedock\/pairing)\//u
 
 /** Creates a host. Rejects with `port-taken`, `no-network`, or `invalid-argument` for a privileged port. */
 export async function createHost(options: HostOptions): Promise<NetworkHost> {
@@ -48,6 +65,12 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
   const ways = hostTransports(tcp, options.relay)
   const own = new OwnAddresses()
+  const { trust = noTrust } = options
+  const gate = new InboundGate({
+    isTrusted: (peer) => trust.isPaired(peerIdOf(peer)) || trust.isPairing(peerIdOf(peer)),
+    limits: deviceGate,
+    clock: systemClock,
+  })
   const libp2p = await createLibp2p({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
@@ -63,6 +86,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     services: {
       ...servicesOf(options, own),
       ...ways.services,
+      gate: gate.service,
       lazyEncryption: lazyEncryption((connection) => ways.veil?.covers(connection) === true),
       ownAddresses: own.service,
     },
@@ -75,12 +99,13 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
       reconnectRetries: 0,
       dialTimeout: dialTimeoutMs,
       maxPeerAddrsToDial: maxAddressesPerPeer,
-      // The default of five is for the open internet; a household's devices sit behind one address.
-      inboundConnectionThreshold: 50,
-      maxIncomingPendingConnections: 100,
+      ...libp2pLimits,
     },
-    // A person's own devices are in private networks: every address may be dialled where a device can be.
-    connectionGater: { denyDialMultiaddr: isNeverDialled },
+    connectionGater: {
+      // A person's own devices are in private networks: every address may be dialled where a device can be.
+      denyDialMultiaddr: isNeverDialled,
+      denyInboundConnection: gate.denyInboundConnection,
+    },
   })
   await startListening(libp2p, listen, options.port)
   const { relay, interfaces, mapPort = false } = options
@@ -116,11 +141,17 @@ function protectorOf(veil: Veil): () => ConnectionProtector {
 }
 
 function servicesOf(
-  { dht, relay }: HostOptions,
+  { dht, trust = noTrust }: HostOptions,
   own: OwnAddresses,
 ): ServiceFactoryMap<Record<string, unknown>> {
-  const isTrusted = (peer: PeerId): boolean => relay?.isPaired(peer) === true
-  const services = { identify: scopedIdentify({ own: () => own.all(), isTrusted }), ping: pingService() }
+  const identify = identifyService({
+    own: () => own.all(),
+    isTrusted: (peer) => trust.isPaired(peerIdOf(peer)),
+    strangersLearn: (protocol) => strangersProtocols.test(protocol),
+    pace: { everyMs: 250, inARow: 16 },
+    clock: systemClock,
+  })
+  const services = { identify, ping: pingService() }
   if (dht === undefined) return services
   const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = {
     ...services,
