@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines -- the whole contract of the library, which the package ships to be read from top to bottom */
 import type { ReadableStream, WritableStream } from 'node:stream/web'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { NodeMetrics } from './metrics.ts'

@@ -1,4 +1,4 @@
-import type { Confirmation } from '../daemon/api.ts'
+import type { Confirmation } from '../daemon/daemon-api.ts'
 import { printableLine } from '../daemon/printable.ts'
 import { SpacedockError } from '../errors.ts'
 import { groupDigits } from './code-screen.ts'

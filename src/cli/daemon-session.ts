@@ -1,4 +1,4 @@
-import type { MethodName, Params, Result } from '../daemon/api.ts'
+import type { MethodName, Params, Result } from '../daemon/daemon-api.ts'
 import { callDaemon, type CallOptions, isDaemonRunning } from '../daemon/client.ts'
 import { type DaemonSettings, startDaemon } from '../daemon/process.ts'
 import { SpacedockError } from '../errors.ts'

@@ -13,7 +13,7 @@ import {
   type Params,
   requestLineCapBytes,
   type Result,
-} from './api.ts'
+} from './daemon-api.ts'
 import { restoreError } from './error-line.ts'
 import { parseJson, readLines, writeLine } from './lines.ts'
 import { findSocketAddress } from './socket-path.ts'

@@ -6,15 +6,16 @@ import { PublicNetwork, type PublicNetworkState } from '../network/public/public
 import { isPublic } from '../network/addresses/address-filter.ts'
 import { parsePeerAddress } from '../network/addresses/peer-address.ts'
 import { CodeRecords } from '../network/discovery/code-records.ts'
-import { PresenceRecords, type PairedDevice } from '../network/discovery/presence.ts'
+import { PresenceRecords } from '../network/discovery/presence-records.ts'
 import type { RecordParts } from '../network/discovery/record-parts.ts'
 import type { HostOptions } from '../network/host/create-host.ts'
 import type { Host } from '../network/host/host.ts'
 import { usableInterfaces } from '../network/interfaces.ts'
+import type { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { RendezvousNodes } from '../network/relay/rendezvous-nodes.ts'
 import { suite1 } from '../pairing/suite.ts'
-import type { PeerId } from '../pairing/peer-id.ts'
-import { peerIdOf } from '../peer-id.ts'
+import type { Store } from '../store/store.ts'
+import { PeersOfNode } from './peers-of-node.ts'
 
 /** Meeting points of devices in different networks. */
 export interface InternetSettings {
@@ -42,13 +43,12 @@ export function ownDht(settings: InternetSettings | null, clock: Clock): HostOpt
 /** Returns the relays: the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */
 export function relayOptions(
   { rendezvous = [], dht, lanOnly = false, clock = systemClock, log = () => {} }: NodeOptions,
-  isPaired: (peer: PeerId) => boolean,
+  store: Store,
 ): HostOptions['relay'] {
   if (lanOnly) return undefined
-  const relays = new Set<string>(rendezvous.map((address) => parsePeerAddress(address).peer))
+  const relays = rendezvous.map((address) => parsePeerAddress(address).peer)
   return {
-    isRelay: (peer) => relays.has(peer),
-    isPaired: (peer) => isPaired(peerIdOf(peer)),
+    peers: new PeersOfNode(store, relays),
     public: dht === 'public',
     clock,
     log,
@@ -57,31 +57,25 @@ export function relayOptions(
 
 export interface InternetParts {
   settings: InternetSettings
+  /** Devices that are found, and tried anew when a rendezvous node, and its relay with it, is there. */
+  supervisor: Pick<ConnectionSupervisor, 'peers' | 'tryAnew'>
   host: Host
   interfaces: string[] | undefined
   clock: Clock
   log: Log
-  devices: () => readonly PairedDevice[]
-  isConnected: (peer: PeerId) => boolean
-  /** Called when a rendezvous node, and its relay with it, is there, for the first time or again. */
-  onNodeConnected: () => void
-  /** Called when a paired device has told where it is now. */
-  onFound: (peer: PeerId) => void
-  /** Called when it has told it in a way that only another version can read. */
-  onOtherVersion: (peer: PeerId, version: number) => void
 }
 
 /** Finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */
 export class Internet {
   readonly nodes: RendezvousNodes
-  readonly rendezvous: CodeRecords
+  readonly codeRecords: CodeRecords
   readonly presence: PresenceRecords
   readonly #public: PublicNetwork | null
   readonly #log: Log
   readonly #addressListeners = new Set<() => void>()
   readonly #host: Host
 
-  constructor({ settings, host, interfaces, clock, log, ...paired }: InternetParts) {
+  constructor({ settings, supervisor, host, interfaces, clock, log }: InternetParts) {
     const { rendezvous, bootstrap } = settings
     // A setting of the nodes by which the public DHT is entered may mean one of the person's own, in a private network.
     const privateAddresses = bootstrap?.every((address) => !isPublic(address)) ?? false
@@ -92,7 +86,7 @@ export class Internet {
       addresses: rendezvous,
       clock,
       log,
-      onConnected: paired.onNodeConnected,
+      onConnected: () => supervisor.tryAnew(),
     })
     const onAddressChange = (): void => this.#onAddressChange()
     this.#public =
@@ -126,8 +120,12 @@ export class Internet {
       usesOnlyLoopback: () => usableInterfaces({ names: interfaces }).every(({ loopback }) => loopback),
       log,
     }
-    this.rendezvous = new CodeRecords(records)
-    this.presence = new PresenceRecords({ records, ...paired, onEpoch: () => this.#renewIdentity() })
+    this.codeRecords = new CodeRecords(records)
+    this.presence = new PresenceRecords({
+      records,
+      peers: supervisor.peers,
+      onEpoch: () => this.#renewIdentity(),
+    })
   }
 
   /** Starts in the background everything that may take long. */
@@ -143,7 +141,7 @@ export class Internet {
     this.nodes.hurry()
     this.#public?.networkChanged()
     this.presence.look()
-    this.rendezvous.look()
+    this.codeRecords.look()
     this.#onAddressChange()
   }
 

@@ -15,11 +15,12 @@ import type { MessagingService } from '../protocols/messaging.ts'
 import type { PubSub } from '../protocols/pub-sub.ts'
 import { deviceIdOf } from '../store/device-id.ts'
 import type { Store } from '../store/store.ts'
-import { pathOf, type Connections } from './connections.ts'
+import { pathOf } from './connection-recorder.ts'
+import type { Connections } from './connections.ts'
 import type { ApplicationEvents } from './application-events.ts'
-import type { Devices } from './devices.ts'
+import type { KnownDevices } from './known-devices.ts'
 import type { Lifetime } from './lifetime.ts'
-import type { Metrics } from './metrics.ts'
+import type { NodeCounters } from './node-counters.ts'
 import { chooseName } from './own-settings.ts'
 import type { Pairings } from './pairings.ts'
 
@@ -27,9 +28,9 @@ export interface NodeHandleParts {
   store: Store
   host: Host
   events: ApplicationEvents
-  metrics: Metrics
+  metrics: NodeCounters
   connections: Connections
-  devices: Devices
+  devices: KnownDevices
   messaging: MessagingService
   pubSub: PubSub
   protocols: ProtocolRegistry
@@ -69,6 +70,7 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
       whileOpen(() =>
         metrics.read({
           connections: host.libp2p.getConnections().map((connection) => pathOf(connection)),
+          sessions: connections.sessionPaths(),
           queued: store.outbox.count(),
         }),
       ),

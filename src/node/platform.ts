@@ -14,8 +14,8 @@ import { openStore, type Store } from '../store/store.ts'
 import { version } from '../version.ts'
 import { ownDht, relayOptions, type InternetSettings } from './internet.ts'
 import { boxLimits } from './message-limits.ts'
+import { PeersOfNode } from './peers-of-node.ts'
 import { withPort } from './own-settings.ts'
-import { hasPairKey } from './trusted-peers.ts'
 
 /** All that a node gets from outside: time, randomness, disk and network. `spacedock/testing` has simulated ones. */
 export interface Platform {
@@ -46,11 +46,8 @@ export function thisPlatform(options: NodeOptions): Platform {
           announce: options.announce,
           mapPort: settings !== null && options.portMapping !== false,
           dht: ownDht(settings, clock),
-          trust: {
-            isPaired: (peer) => hasPairKey(store, peer),
-            isPairing: (peer) => store.registry.get(peer)?.state === 'pairing',
-          },
-          relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
+          peers: new PeersOfNode(store, []),
+          relay: relayOptions(options, store),
         }),
       ),
     localNetwork: (listener, parts) => new LocalNetwork(listener, parts),

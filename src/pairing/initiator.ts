@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines -- one state machine: every transition of the role in one place, as PROTOCOL.md has them */
 import {
   makeAgreement,
   makeAttempt,
@@ -25,12 +26,13 @@ import {
 } from './initiator-state.ts'
 import { approvalMs, attemptMs, confirmationMs, maxOpenAttempts, maxTries } from './limits.ts'
 import type { MachineContext } from './machine.ts'
-import type { PairingMessage, RefusalReason } from './messages.ts'
+import type { PairingMessage, RefusalReason } from './pairing-messages.ts'
 import { sameMac } from './proofs.ts'
 
 /**
  * The side that shows the code. One machine is one invitation: `advance` takes what happened and says what to do.
  * It touches nothing; time is in the context, fresh randomness in the events. PROTOCOL.md has its state table.
+ * The file is long because it is that table, which is read in one piece.
  */
 export function advance(
   context: MachineContext,

@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines -- one state machine: every transition of the role in one place, as PROTOCOL.md has them */
 import {
   answerChallenge,
   deriveCandidate,
@@ -20,11 +21,12 @@ import {
 } from './joiner-state.ts'
 import { acknowledgementMs, approvalMs, maxTries, responseMs } from './limits.ts'
 import type { MachineContext } from './machine.ts'
-import type { PairingMessage } from './messages.ts'
+import type { PairingMessage } from './pairing-messages.ts'
 
 /**
  * The side that types the code. One machine is one join: `advance` takes what happened and says what to do.
  * It touches nothing; time is in the context, fresh randomness in the events. PROTOCOL.md has its state table.
+ * The file is long because it is that table, which is read in one piece.
  *
  *   searching -> responding -> deciding -> persisting -> confirming -> activating -> paired
  *                                                              \-> unfinished (the next connection finishes it)

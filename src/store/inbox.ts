@@ -76,6 +76,7 @@ export interface InboxLimits {
   seenPerDevice?: number
 }
 
+// oxlint-disable-next-line max-lines-per-function -- an object of closures: they are short, and share what it keeps
 export function openInbox(database: Database, clock: PersistentClock, limits: InboxLimits = {}): Inbox {
   const {
     messages: mostMessages = 10_000,

@@ -5,7 +5,8 @@ import { SpacedockError } from '../errors.ts'
 import { openContacts, type Contacts } from './contacts.ts'
 import { prepareDataDirectory } from './data-directory.ts'
 import { databaseFileName, openDatabase, type Database } from './database.ts'
-import { openRegistry, type DeviceRegistry } from './device-registry.ts'
+import type { DeviceRegistry } from './device-registry.ts'
+import { StoredRegistry } from './stored-registry.ts'
 import { loadOrCreateIdentity, memoryIdentity, type Identity } from './identity.ts'
 import { openInbox, type Inbox, type InboxLimits } from './inbox.ts'
 import { openPersistentClock, type PersistentClock, type StoreClock } from './persistent-clock.ts'
@@ -111,7 +112,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       contacts,
       outbox,
       lastingClock,
-      registry: openRegistry({ trust, contacts, outbox, clock }),
+      registry: new StoredRegistry({ trust, contacts, outbox, clock }),
       inbox: openInbox(database, lastingClock, parts.inbox),
       settings: openSettings(database),
       close() {

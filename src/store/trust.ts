@@ -8,7 +8,7 @@ import {
 } from '../pairing/revocation-notice.ts'
 import { provisionalLifetimeMs } from '../pairing/limits.ts'
 import type { Database } from './database.ts'
-import { availableName } from './device-names.ts'
+import { availableName } from './name-choice.ts'
 import type { Identity } from './identity.ts'
 import { databaseDamaged } from './storage-error.ts'
 import { compareRows, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'
@@ -75,6 +75,7 @@ export function checkTrust(database: Database, identity: Identity): ReturnType<t
 }
 
 /** Opens the registry. Errors: those of `checkTrust`. */
+// oxlint-disable-next-line max-lines-per-function -- an object of closures: they are short, and share what it keeps
 export function openTrust({ database, identity, clock }: TrustParts): Trust {
   const loaded = checkTrust(database, identity)
   const rows = trustRows(database, trustSealer(identity.seed))

@@ -29,7 +29,7 @@ export function ownAddresses(known: readonly KnownAddress[]): Multiaddr[] {
   return [...found.values()].sort((left, right) => left.rank - right.rank).map(({ address }) => address)
 }
 
-/** Returns the addresses that are of use on another machine; all of them when there is none. */
+/** Returns the addresses that are of use on another computer; all of them when there is none. */
 export function usableElsewhere(addresses: readonly Multiaddr[]): Multiaddr[] {
   const far = addresses.filter((address) => !onlyHere.has(classOfAddress(address) ?? 'never'))
   return far.length > 0 ? far : [...addresses]

@@ -1,4 +1,4 @@
-import type { RendezvousContent, RendezvousKeys } from '../../pairing/rendezvous-record.ts'
+import type { AddressRecordContent, AddressRecordKeys } from '../../pairing/address-record.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { filterAddresses } from '../addresses/address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
@@ -34,7 +34,10 @@ export class CodeRecords {
   }
 
   /** Keeps this device's record under the keys in the DHT until the signal aborts. */
-  async publish(keys: RendezvousKeys, { signal, onStatus, mayExist = false }: PublishOptions): Promise<void> {
+  async publish(
+    keys: AddressRecordKeys,
+    { signal, onStatus, mayExist = false }: PublishOptions,
+  ): Promise<void> {
     const current = () => ({ keys, sequence: 1n, changesInMs: Number.POSITIVE_INFINITY })
     await keepPublished(
       this.#parts,
@@ -44,7 +47,7 @@ export class CodeRecords {
   }
 
   /** Yields the writers of records under the keys. */
-  source(keys: RendezvousKeys, options: SourceOptions): CandidateSource {
+  source(keys: AddressRecordKeys, options: SourceOptions): CandidateSource {
     return { name: 'internet', find: (search) => this.#find(keys, options, search) }
   }
 
@@ -54,7 +57,7 @@ export class CodeRecords {
   }
 
   async #find(
-    keys: RendezvousKeys,
+    keys: AddressRecordKeys,
     { awaits, onOtherVersion }: SourceOptions,
     { signal, onCandidate, onStatus }: CandidateSearch,
   ): Promise<void> {
@@ -103,7 +106,7 @@ export class CodeRecords {
       tell('unavailable', 'no rendezvous node can be reached')
   }
 
-  #candidate({ peer: named, addresses }: RendezvousContent): FoundPeer | null {
+  #candidate({ peer: named, addresses }: AddressRecordContent): FoundPeer | null {
     const peer = parsePeerId(named)
     const { peer: self, usesOnlyLoopback } = this.#parts
     if (peer === null || peer === self) return null

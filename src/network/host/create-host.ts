@@ -7,8 +7,6 @@ import type { Ping } from '@libp2p/ping'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
 import { systemClock } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
-import type { PeerId } from '../../pairing/peer-id.ts'
-import { peerIdOf } from '../../peer-id.ts'
 import { isNeverDialled } from '../addresses/address-filter.ts'
 import { parseAnnouncedIp } from '../addresses/announced-address.ts'
 import { learnAddresses } from '../addresses/learnt-addresses.ts'
@@ -16,6 +14,7 @@ import { OwnAddresses } from '../addresses/own-addresses.ts'
 import type { DhtHost } from '../dht/dht-client.ts'
 import type { PrivateDht } from '../dht/private-dht.ts'
 import type { Veil } from '../public/veil.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { identifyService } from '../transport/identify-service.ts'
 import { deviceGate, InboundGate, libp2pLimits } from '../transport/inbound-gate.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
@@ -32,6 +31,8 @@ import { dialTimeoutMs, maxAddressesPerPeer } from './host-dials.ts'
 import { hostTransports, type RelayOptions } from './host-transports.ts'
 import { Libp2pHost } from './libp2p-host.ts'
 
+type HostPeers = Pick<KnownPeers, 'isPaired' | 'isPairing'>
+
 export interface HostOptions extends ListenOptions {
   /** 32 bytes, Ed25519. */
   seed: Uint8Array
@@ -42,20 +43,18 @@ export interface HostOptions extends ListenOptions {
   announce?: readonly string[] | undefined
   /** Ask the router to pass on what comes in at this host's port. Only together with `relay`. @default false */
   mapPort?: boolean | undefined
-  /** Default: nobody is trusted. */
-  trust?: HostTrust | undefined
+  /** Peers that it always lets in, and tells all of itself. Default: none. */
+  peers?: HostPeers | undefined
   /** Relays to dial over and to be reachable over; without it none are used. */
   relay?: RelayOptions | undefined
 }
 
-/** Whom a host lets in always, and tells of itself. */
-export interface HostTrust {
-  isPaired(peer: PeerId): boolean
-  /** Whether a pairing with the peer runs. */
-  isPairing(peer: PeerId): boolean
+/** Peers that are no strangers to the host. */
+function knownTo({ peers, relay }: HostOptions): HostPeers {
+  return peers ?? relay?.peers ?? nobody
 }
 
-const noTrust: HostTrust = { isPaired: () => false, isPairing: () => false }
+const nobody: HostPeers = { isPaired: () => false, isPairing: () => false }
 /** Protocols of a device that a stranger learns of: what is served to everybody. */
 const strangersProtocols = /^\/(?:ipfs\/(?:id|ping)|spacedock\/pairing)\//u
 
@@ -65,12 +64,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
   const ways = hostTransports(tcp, options.relay)
   const own = new OwnAddresses()
-  const { trust = noTrust } = options
-  const gate = new InboundGate({
-    isTrusted: (peer) => trust.isPaired(peerIdOf(peer)) || trust.isPairing(peerIdOf(peer)),
-    limits: deviceGate,
-    clock: systemClock,
-  })
+  const gate = new InboundGate({ peers: knownTo(options), limits: deviceGate, clock: systemClock })
   const libp2p = await createLibp2p({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
@@ -109,10 +103,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   })
   await startListening(libp2p, listen, options.port)
   const { relay, interfaces, mapPort = false } = options
-  const learnt =
-    relay === undefined
-      ? null
-      : learnAddresses({ libp2p, own, interfaces, isTrusted: relay.isPaired, mapPort, ...relay })
+  const learnt = relay === undefined ? null : learnAddresses({ libp2p, own, interfaces, mapPort, ...relay })
   const dht = options.dht?.client(libp2p as unknown as DhtHost) ?? null
   return new Libp2pHost(libp2p, { listen, ways, learnt, dht })
 }
@@ -140,13 +131,12 @@ function protectorOf(veil: Veil): () => ConnectionProtector {
   return () => veil.protector()
 }
 
-function servicesOf(
-  { dht, trust = noTrust }: HostOptions,
-  own: OwnAddresses,
-): ServiceFactoryMap<Record<string, unknown>> {
+function servicesOf(options: HostOptions, own: OwnAddresses): ServiceFactoryMap<Record<string, unknown>> {
+  const { dht } = options
+  const peers = knownTo(options)
   const identify = identifyService({
     own: () => own.all(),
-    isTrusted: (peer) => trust.isPaired(peerIdOf(peer)),
+    peers,
     strangersLearn: (protocol) => strangersProtocols.test(protocol),
     pace: { everyMs: 250, inARow: 16 },
     clock: systemClock,

@@ -1,10 +1,10 @@
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
-import type { Transport } from '@libp2p/interface'
+import type { PeerId as Libp2pPeerId, Transport } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { multiaddr } from '@multiformats/multiaddr'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
@@ -16,7 +16,7 @@ import { isNeverDialled } from '../addresses/address-filter.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
 import { streamMuxer } from '../transport/stream-muxer.ts'
 import { mappedPortsOf, OwnPorts } from '../relay/own-port.ts'
-import { placesOf } from '../relay/relay-reservations.ts'
+import { reservationStoreOf } from '../relay/relay-reservations.ts'
 import { RendezvousNodes } from '../relay/rendezvous-nodes.ts'
 
 import { FoundRelays } from './found-relays.ts'
@@ -36,7 +36,7 @@ export interface ThrowawayHostOptions {
   /** Whether DHT nodes in private networks count. */
   privateAddresses: boolean
   /** Called when the reservations at relays have changed. */
-  onPlaces: () => void
+  onReservations: () => void
 }
 
 /** Host with an identity of its own that is made for the public network, listens nowhere, and is thrown away. */
@@ -56,7 +56,7 @@ export interface ThrowawayHost {
 }
 
 export async function createThrowawayHost(options: ThrowawayHostOptions): Promise<ThrowawayHost> {
-  const { bootstrap, veil, random, clock, log, privateAddresses, onPlaces } = options
+  const { bootstrap, veil, random, clock, log, privateAddresses, onReservations } = options
   const key = random(32)
   const ownPorts = new OwnPorts()
   const made: { circuit?: Transport; relays?: FoundRelays } = {}
@@ -67,11 +67,11 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
   const missing = new InterruptibleSleep(clock)
   const onChange = (): void => {
     if (made.relays?.isFull === false) missing.interrupt()
-    onPlaces()
+    onReservations()
   }
-  const places = () => placesOf(made.circuit as Transport)
+  const reservations = () => reservationStoreOf(made.circuit as Transport)
   const relays = (components: ConstructorParameters<typeof FoundRelays>[0]): FoundRelays =>
-    (made.relays = new FoundRelays(components, { places, clock, log, onChange }))
+    (made.relays = new FoundRelays(components, { reservations, clock, log, onChange }))
   const direct = privateAddresses ? tcp() : publicTcp(hostsOf(bootstrap))
   const host = await createLibp2p({
     transports: veil === null ? [direct] : [ownPorts.transport(direct, () => true), circuit],
@@ -107,13 +107,7 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
         ? null
         : { circuit: made.circuit, ports: () => mappedPortsOf(held(), ownPorts) },
     relays: () => held().map(({ relay }) => relay),
-    addresses: () =>
-      held().map(({ connection }) =>
-        formatVeiledAddress({
-          circuit: multiaddr(`${connection.remoteAddr.toString()}/p2p-circuit/p2p/${host.peerId.toString()}`),
-          key,
-        }),
-      ),
+    addresses: () => held().map(({ connection }) => veiledAddress(connection.remoteAddr, host.peerId, key)),
     carries: () => veil?.carriedOver(key) ?? 0,
     networkChanged() {
       entry.hurry()
@@ -126,6 +120,11 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
       await search
     },
   }
+}
+
+function veiledAddress(relay: Multiaddr, peer: Libp2pPeerId, key: Uint8Array): string {
+  const circuit = multiaddr(`${relay.toString()}/p2p-circuit/p2p/${peer.toString()}`)
+  return formatVeiledAddress({ circuit, key })
 }
 
 /** Hosts named by a person, who may mean nodes in a private network. */

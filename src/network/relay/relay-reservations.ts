@@ -18,13 +18,14 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
 import { Backoff } from '../backoff.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
 import { RelayWatch } from './relay-watch.ts'
 import { takeCallsOnlyFrom } from './relayed-calls.ts'
 
 export interface RelayClientOptions {
-  /** Whether this peer is one of the relays to reserve at. */
-  isRelay: (peer: string) => boolean
+  /** Relays to reserve at. */
+  peers: Pick<KnownPeers, 'isRelay'>
   clock: Clock
   log: Log
   /** Returns a random number in [0, 1). @default Math.random */
@@ -40,19 +41,19 @@ export interface RelayClient {
 
 /** Client side of circuit relay. RendezvousNodes connects to our relays; each connection gets a reservation. */
 export function relayClient(options: RelayClientOptions): RelayClient {
-  let places: Places | undefined
+  let reservations: ReservationStore | undefined
   return {
     transport: (components) => {
       const transport = circuitRelayTransport({ reservationConcurrency: 8, discoveryFilter: none })(
         components,
       )
-      places = placesOf(transport)
+      reservations = reservationStoreOf(transport)
       return transport
     },
     service: (components) =>
       new RelayReservations(components, options, (relay) => {
-        if (places === undefined) throw new Error('the host has no relay transport')
-        return places.addRelay(relay, 'configured')
+        if (reservations === undefined) throw new Error('the host has no relay transport')
+        return reservations.addRelay(relay, 'configured')
       }),
   }
 }
@@ -124,7 +125,7 @@ export class RelayReservations implements Startable {
   }
 
   async afterStart(): Promise<void> {
-    await takeCallsOnlyFrom(this.#components.registrar, this.#options.isRelay)
+    await takeCallsOnlyFrom(this.#components.registrar, this.#options.peers)
   }
 
   async stop(): Promise<void> {
@@ -134,7 +135,7 @@ export class RelayReservations implements Startable {
   }
 
   readonly #onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
-    if (!this.#options.isRelay(connection.remotePeer.toString())) return
+    if (!this.#options.peers.isRelay(connection.remotePeer.toString())) return
     if (connection.direction !== 'outbound' || isRelayedConnection(connection)) return
     const closed = new AbortController()
     connection.addEventListener('close', () => closed.abort(), { once: true })
@@ -155,20 +156,20 @@ export class RelayReservations implements Startable {
     this.#seenAs.set(connection, identity.observedAddr)
     addAbortListener(signal, () => this.#seenAs.delete(connection))
     if (!identity.protocols.includes(RELAY_V2_HOP_CODEC)) return
-    await this.#takePlace(connection, signal)
+    await this.#reserveUntilDone(connection, signal)
     if (signal.aborted) return
 
     const relay = connection.remotePeer.toString()
     const address = multiaddr(`${connection.remoteAddr.toString()}/p2p-circuit`)
     this.#held.set(relay, { relay, connection, address, observed: identity.observedAddr })
     addressManager.confirmObservedAddr(address, { type: 'observed' })
-    log('info', 'relay.place-taken', { relay })
+    log('info', 'relay.reserved', { relay })
     await new Promise<void>((resolve) => void addAbortListener(signal, () => resolve()))
     // Another connection to the relay may have replaced this one, with the same address.
     if (this.#held.get(relay)?.connection !== connection) return
     this.#held.delete(relay)
     addressManager.removeObservedAddr(address)
-    log('info', 'relay.place-lost', { relay })
+    log('info', 'relay.reservation-lost', { relay })
   }
 
   /** Resolves with the result of libp2p's identify; null when there is none. */
@@ -192,7 +193,7 @@ export class RelayReservations implements Startable {
   }
 
   /** Asks for a reservation until there is room, or the connection is gone. */
-  async #takePlace(connection: Connection, signal: AbortSignal): Promise<void> {
+  async #reserveUntilDone(connection: Connection, signal: AbortSignal): Promise<void> {
     const { clock, log, random } = this.#options
     const backoff = new Backoff(random)
     while (!signal.aborted) {
@@ -200,7 +201,7 @@ export class RelayReservations implements Startable {
         await this.#reserve(connection.remotePeer)
         return
       } catch (error) {
-        log('debug', 'relay.no-place', { relay: connection.remotePeer.toString(), error: String(error) })
+        log('debug', 'relay.not-reserved', { relay: connection.remotePeer.toString(), error: String(error) })
         await pause(clock, backoff.next(), signal)
       }
     }
@@ -210,15 +211,15 @@ export class RelayReservations implements Startable {
 const identifyMs = 10_000
 
 /** Reservation store of a relay transport. */
-export interface Places extends EventTarget {
+export interface ReservationStore extends EventTarget {
   addRelay(relay: PeerId, type: 'configured'): Promise<unknown>
 }
 
 /** Returns the reservation store, which the transport's type does not show although it is public. */
-export function placesOf(transport: Transport): Places {
-  const places = 'reservationStore' in transport ? transport.reservationStore : undefined
-  if (typeof places !== 'object' || places === null || !('addRelay' in places)) {
+export function reservationStoreOf(transport: Transport): ReservationStore {
+  const reservations = 'reservationStore' in transport ? transport.reservationStore : undefined
+  if (typeof reservations !== 'object' || reservations === null || !('addRelay' in reservations)) {
     throw new TypeError('a relay transport without reservations')
   }
-  return places as Places
+  return reservations as ReservationStore
 }

@@ -57,6 +57,7 @@ export interface RendezvousServer {
 }
 
 /** Creates a rendezvous node. Rejects with `port-taken`, `no-network` or `invalid-argument`. */
+// oxlint-disable-next-line max-lines-per-function -- the composition root of a rendezvous node
 export async function createRendezvousServer(options: RendezvousServerOptions): Promise<RendezvousServer> {
   const { seed, announce = [], others = [], maxConnections = 4_096, records, agent } = options
   const { clock = systemClock, log = () => {} } = options
@@ -66,9 +67,11 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   const limits = { ...defaultRelayLimits, ...options.relay }
   const guard = new RelayGuard(clock, limits)
   const own = new OwnAddresses()
-  const isOtherNode = (peer: PeerId): boolean => otherNodes.some((node) => node.peer === peer.toString())
+  // The other nodes are as good as paired.
+  const nodes = new Set<string>(otherNodes.map(({ peer }) => peer))
+  const peers = { isPaired: (peer: string) => nodes.has(peer), isPairing: () => false }
   const gate = new InboundGate({
-    isTrusted: isOtherNode,
+    peers,
     limits: {
       handshakes: { everyMs: 5, inARow: 256 },
       // An office behind one address has an eighth of the places.
@@ -94,7 +97,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     services: {
       identify: identifyService({
         own: () => own.all(),
-        isTrusted: isOtherNode,
+        peers,
         strangersLearn: 'everything',
         pace: { everyMs: 20, inARow: 128 },
         clock,

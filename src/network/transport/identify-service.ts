@@ -4,15 +4,17 @@ import type { Connection, Peer, PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../../api.ts'
+import { peerIdOf } from '../../peer-id.ts'
 import { classOfAddress } from '../addresses/address-class.ts'
 import { addressesFor } from '../addresses/told-addresses.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { TokenBucket } from '../token-bucket.ts'
 
 export interface IdentifyOptions {
   /** Own addresses, best first. */
   own: () => Multiaddr[]
-  /** Whether the peer learns all protocols, and every address of use on another machine, wherever it is seen. */
-  isTrusted: (peer: PeerId) => boolean
+  /** Peers of which a paired one learns all protocols, and every address of use on another machine, wherever it is seen. */
+  peers: Pick<KnownPeers, 'isPaired'>
   /** Which protocols a stranger learns of; `everything`: what a server for everybody tells. */
   strangersLearn: 'everything' | ((protocol: string) => boolean)
   /** Pace at which inbound strangers are asked who they are: each may answer with 80 KiB. */
@@ -84,29 +86,29 @@ class OwnAnswers {
   }
 
   mayAsk(connection: Connection): boolean {
-    const { isTrusted, clock } = this.#options
-    if (isTrusted(connection.remotePeer)) return true
+    const { peers, clock } = this.#options
+    if (peers.isPaired(peerIdOf(connection.remotePeer))) return true
     const pace = this.#paces.get(connection) ?? new TokenBucket(answerPace)
     this.#paces.set(connection, pace)
     return pace.take(clock.monotonic())
   }
 
   addresses(): Multiaddr[] {
-    const { own, isTrusted, strangersLearn } = this.#options
+    const { own, peers, strangersLearn } = this.#options
     const connection = this.#asker.getStore()
     if (connection === undefined) return addressesFor(own(), null)
     const seenAt = classOfAddress(connection.remoteAddr)
-    if (isTrusted(connection.remotePeer))
+    if (peers.isPaired(peerIdOf(connection.remotePeer)))
       return addressesFor(own(), seenAt === 'loopback' ? seenAt : 'link-local')
     return strangersLearn === 'everything' ? addressesFor(own(), seenAt) : []
   }
 
   /** Returns what the peer store has, of this host itself only as far as the asker may know it. */
   filtered(peer: Peer): Peer {
-    const { isTrusted, strangersLearn } = this.#options
+    const { peers, strangersLearn } = this.#options
     const connection = this.#asker.getStore()
     if (connection === undefined || strangersLearn === 'everything') return peer
-    if (isTrusted(connection.remotePeer)) return peer
+    if (peers.isPaired(peerIdOf(connection.remotePeer))) return peer
     const { peerRecordEnvelope: _, ...rest } = peer
     return { ...rest, protocols: peer.protocols.filter(strangersLearn) }
   }
@@ -148,11 +150,11 @@ function cutToSize(service: object): void {
 function askNewcomers(
   service: Identify,
   { events }: IdentifyComponents,
-  { isTrusted, pace, clock }: IdentifyOptions,
+  { peers, pace, clock }: IdentifyOptions,
 ): void {
   const strangers = new TokenBucket(pace)
   events.addEventListener('connection:open', ({ detail: connection }) => {
-    const isStranger = connection.direction === 'inbound' && !isTrusted(connection.remotePeer)
+    const isStranger = connection.direction === 'inbound' && !peers.isPaired(peerIdOf(connection.remotePeer))
     if (isStranger && !strangers.take(clock.monotonic())) return
     service.identify(connection).catch(() => {})
   })

@@ -1,11 +1,13 @@
-import type { Libp2pEvents, MultiaddrConnection, PeerId } from '@libp2p/interface'
+import type { Libp2pEvents, MultiaddrConnection } from '@libp2p/interface'
 import type { TypedEventTarget } from 'main-event'
 import type { Clock } from '../../api.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { InboundTurns } from './inbound-turns.ts'
 import { StrangerLimits, type StrangerLimitsOptions } from './stranger-limits.ts'
 
 export interface InboundGateOptions {
-  isTrusted: (peer: PeerId) => boolean
+  /** Peers that are no strangers. */
+  peers: Pick<KnownPeers, 'isPaired' | 'isPairing'>
   limits: GateLimits
   clock: Clock
 }
@@ -30,10 +32,10 @@ export class InboundGate {
   readonly #turns: InboundTurns
   readonly #strangers: StrangerLimits
 
-  constructor({ isTrusted, limits, clock }: InboundGateOptions) {
+  constructor({ peers, limits, clock }: InboundGateOptions) {
     this.#turns = new InboundTurns({ pace: limits.handshakes, clock })
     this.#strangers = new StrangerLimits({
-      isTrusted,
+      peers,
       places: limits.strangers,
       idleMs: limits.strangerIdleMs,
       clock,

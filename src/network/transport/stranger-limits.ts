@@ -1,10 +1,12 @@
-import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, Stream } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
+import { peerIdOf } from '../../peer-id.ts'
 import { networkOf } from '../addresses/network-of.ts'
+import type { KnownPeers } from '../known-peers.ts'
 
 export interface StrangerLimitsOptions {
-  /** Whether the peer is paired, or a pairing with it runs: its connections are not counted, and nobody takes their places. */
-  isTrusted: (peer: PeerId) => boolean
+  /** Peers that are paired, or about to be: their connections are not counted, and nobody takes their places. */
+  peers: Pick<KnownPeers, 'isPaired' | 'isPairing'>
   /** Places of all strangers together, and of those of one network: an IPv4 address, or the /64 of an IPv6 address. */
   places: { inAll: number; perNetwork: number }
   /** Time that a stranger's connection is kept without a stream. */
@@ -40,8 +42,8 @@ export class StrangerLimits {
 
   /** Takes a new connection. */
   opened(connection: Connection): void {
-    const { clock, isTrusted } = this.#options
-    if (connection.direction !== 'inbound' || isTrusted(connection.remotePeer)) return
+    const { clock } = this.#options
+    if (connection.direction !== 'inbound' || this.#isKnown(connection)) return
     const network = networkOf(connection.remoteAddr)
     this.#makeRoom(network)
     const stranger = { connection, network, activeAtMs: clock.monotonic() }
@@ -58,11 +60,11 @@ export class StrangerLimits {
 
   /** Ends what has been idle for too long, and forgets those that are no strangers any more. */
   #look(): void {
-    const { clock, isTrusted, idleMs } = this.#options
+    const { clock, idleMs } = this.#options
     const nowMs = clock.monotonic()
     for (const stranger of this.#strangers) {
       const { connection } = stranger
-      if (connection.status !== 'open' || isTrusted(connection.remotePeer)) this.#strangers.delete(stranger)
+      if (connection.status !== 'open' || this.#isKnown(connection)) this.#strangers.delete(stranger)
       else if (connection.streams.length > 0) stranger.activeAtMs = nowMs
       else if (nowMs - stranger.activeAtMs >= idleMs) this.#end(stranger, 'idle for too long')
     }
@@ -70,18 +72,24 @@ export class StrangerLimits {
   }
 
   #makeRoom(network: string): void {
-    const { places, isTrusted } = this.#options
+    const { places } = this.#options
     const mine = [...this.#strangers].filter((each) => each.network === network)
     const isFull = this.#strangers.size >= places.inAll
     if (mine.length < places.perNetwork && !isFull) return
     const crowd = mine.length >= places.perNetwork ? mine : this.#fullest()
-    const candidates = crowd.filter(({ connection }) => !isTrusted(connection.remotePeer))
+    const candidates = crowd.filter(({ connection }) => !this.#isKnown(connection))
     const isIdle = ({ connection }: Stranger): boolean => connection.streams.length === 0
     const idle = candidates.filter(isIdle)
     const [longest] = (idle.length > 0 ? idle : candidates).toSorted(
       (one, other) => one.activeAtMs - other.activeAtMs,
     )
     if (longest !== undefined) this.#end(longest, 'another one takes its place')
+  }
+
+  #isKnown({ remotePeer }: Connection): boolean {
+    const { peers } = this.#options
+    const peer = peerIdOf(remotePeer)
+    return peers.isPaired(peer) || peers.isPairing(peer)
   }
 
   /** Strangers of the network that has the most. */

@@ -1,18 +1,15 @@
 import { type ByPath, type NodeMetrics, type PairingOutcome, pairingOutcomes } from '../metrics.ts'
 import type { Inbox } from '../store/inbox.ts'
 import type { Outbox } from '../store/outbox.ts'
-import type { PeerId } from '../pairing/peer-id.ts'
 
 type Path = keyof ByPath
 type Role = keyof NodeMetrics['pairings']
 
 /** Counts the events that pass through the composition root. */
-export class Metrics {
+export class NodeCounters {
   readonly #connections: ByPath = none()
   readonly #dials = { tried: 0, failed: 0 }
   readonly #sessions = { opened: 0, lost: 0 }
-  /** Path of each open session, by peer. */
-  readonly #openSessions = new Map<string, Path>()
   readonly #messages = { sent: 0, delivered: 0, received: 0, duplicate: 0, expired: 0, dropped: 0 }
   readonly #bytes = { received: 0, sent: 0 }
   readonly #retries = { connections: 0, messages: 0 }
@@ -31,13 +28,12 @@ export class Metrics {
     this.#retries.connections++
   }
 
-  sessionOpened(peer: PeerId, path: Path): void {
+  sessionOpened(): void {
     this.#sessions.opened++
-    this.#openSessions.set(peer, path)
   }
 
-  sessionLost(peer: PeerId): void {
-    if (this.#openSessions.delete(peer)) this.#sessions.lost++
+  sessionLost(): void {
+    this.#sessions.lost++
   }
 
   readonly passed = (direction: 'received' | 'sent', byteLength: number): void => {
@@ -63,7 +59,14 @@ export class Metrics {
   /** Returns the same outbox, in which additions are counted. */
   watchOutbox(outbox: Outbox): Outbox {
     return {
-      ...outbox,
+      batch: (peerId, roomBytes) => outbox.batch(peerId, roomBytes),
+      list: () => outbox.list(),
+      count: () => outbox.count(),
+      remove: (ids) => outbox.remove(ids),
+      untilExpiry: () => outbox.untilExpiry(),
+      expire: (isUnderWay) => outbox.expire(isUnderWay),
+      expired: () => outbox.expired(),
+      dropFor: (peerId) => outbox.dropFor(peerId),
       add: (messages) => {
         const outcomes = outbox.add(messages)
         this.#messages.sent += outcomes.filter((outcome) => !(outcome instanceof Error)).length
@@ -90,12 +93,12 @@ export class Metrics {
     this.#pairings[role][pairingOutcomes.find((known) => known === outcome) ?? 'failed']++
   }
 
-  /** Returns a copy of the counts. */
-  read(now: { connections: readonly Path[]; queued: number }): NodeMetrics {
+  /** Returns a copy of the counts, with what is so `now`: the paths of open connections and of sessions in use, queued messages. */
+  read(now: { connections: readonly Path[]; sessions: readonly Path[]; queued: number }): NodeMetrics {
     return {
       connections: { opened: { ...this.#connections }, open: countPaths(now.connections) },
       dials: { ...this.#dials },
-      sessions: { ...this.#sessions, open: countPaths([...this.#openSessions.values()]) },
+      sessions: { ...this.#sessions, open: countPaths(now.sessions) },
       messages: { ...this.#messages, queued: now.queued },
       bytes: { ...this.#bytes },
       retries: { ...this.#retries },
