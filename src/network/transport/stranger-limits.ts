@@ -78,7 +78,6 @@ export class StrangerLimits {
     if (mine.length < places.perNetwork && !isFull) return
     const crowd = mine.length >= places.perNetwork ? mine : this.#fullest()
     const candidates = crowd.filter(({ connection }) => !this.#isKnown(connection))
-    const isIdle = ({ connection }: Stranger): boolean => connection.streams.length === 0
     const idle = candidates.filter(isIdle)
     const [longest] = (idle.length > 0 ? idle : candidates).toSorted(
       (one, other) => one.activeAtMs - other.activeAtMs,
@@ -109,4 +108,8 @@ export function onInboundStream(connection: Connection, listener: (stream: Strea
   if (!('muxer' in connection)) return
   const { muxer } = connection as { muxer?: EventTarget }
   muxer?.addEventListener('stream', (event) => listener((event as CustomEvent<Stream>).detail))
+}
+
+function isIdle({ connection }: Stranger): boolean {
+  return connection.streams.length === 0
 }
