@@ -175,7 +175,7 @@ async function device(context: TestContext, relays: readonly string[]): Promise<
     interfaces: loopback,
     agent: 'test',
     relay: {
-      peers: { isRelay: (peer) => peers.has(peer), isPaired: () => true },
+      peers: { isRelay: (peer) => peers.has(peer), isPaired: () => true, isPairing: () => false },
       public: false,
       clock: systemClock,
       log: (_, event) => {
