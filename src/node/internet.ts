@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { lookup } from 'node:dns/promises'
 import type { Clock, Log, NodeOptions } from '../api.ts'
 import { systemClock } from '../clock.ts'
 import { privateDht } from '../network/dht/private-dht.ts'
@@ -6,6 +7,7 @@ import { PublicNetwork, type PublicNetworkState } from '../network/public/public
 import { isPublic } from '../network/addresses/address-filter.ts'
 import { parsePeerAddress } from '../network/addresses/peer-address.ts'
 import { CodeRecords } from '../network/discovery/code-records.ts'
+import { RecordAddresses } from '../network/discovery/record-addresses.ts'
 import { PresenceRecords, type PairedDevice } from '../network/discovery/presence.ts'
 import type { RecordParts } from '../network/discovery/record-parts.ts'
 import type { HostOptions } from '../network/host/create-host.ts'
@@ -109,6 +111,8 @@ export class Internet {
         : null
     const client = host.dht ?? this.#public
     if (client === null) throw new TypeError('neither a private DHT nor a public one')
+    const usesOnlyLoopback = (): boolean =>
+      usableInterfaces({ names: interfaces }).every(({ loopback }) => loopback)
     const records: RecordParts = {
       client,
       suite: suite1,
@@ -123,7 +127,13 @@ export class Internet {
         this.#addressListeners.add(listener)
         return () => this.#addressListeners.delete(listener)
       },
-      usesOnlyLoopback: () => usableInterfaces({ names: interfaces }).every(({ loopback }) => loopback),
+      usesOnlyLoopback,
+      dialable: new RecordAddresses({
+        ownRelays: rendezvous,
+        privateRelays: () => privateAddresses,
+        usesOnlyLoopback,
+        lookUp: lookUpName,
+      }),
       log,
     }
     this.rendezvous = new CodeRecords(records)
@@ -167,6 +177,11 @@ export class Internet {
       this.#log('warn', 'dht.not-entered', { error: String(error) })
     })
   }
+}
+
+async function lookUpName(name: string): Promise<string[]> {
+  const found = await lookup(name, { all: true })
+  return found.map(({ address }) => address)
 }
 
 function random(length: number): Uint8Array {

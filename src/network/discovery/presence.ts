@@ -2,7 +2,6 @@ import { presenceEpoch, presenceEpochMs, presenceEpochsToRead, presenceKeys } fr
 import { sameMac } from '../../pairing/proofs.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { limitedClient } from '../dht/limited-client.ts'
-import { filterAddresses } from '../addresses/address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { keepPublished, type Publication } from './record-publication.ts'
 import { newerRecords, type FoundRecord } from './record-search.ts'
@@ -168,19 +167,24 @@ export class PresenceRecords {
           signal,
           onOtherVersion: (version) => this.#options.onOtherVersion(peer, version),
         })) {
-          this.#take(peer, followed, epoch, record)
+          await this.#take(peer, followed, epoch, record)
         }
       }),
     )
   }
 
-  #take(peer: PeerId, followed: Followed, epoch: number, { content, sequence }: FoundRecord): void {
+  async #take(
+    peer: PeerId,
+    followed: Followed,
+    epoch: number,
+    { content, sequence }: FoundRecord,
+  ): Promise<void> {
+    // Only the device itself can have written the record, and it can only speak for itself.
+    if (content.peer !== peer) return
+    const addresses = await this.#records.dialable.usable(content.addresses, peer)
     const { newest } = followed
     const isNewer = epoch > newest.epoch || (epoch === newest.epoch && sequence > newest.sequence)
-    // Only the device itself can have written the record, and it can only speak for itself.
-    if (!isNewer || content.peer !== peer) return
-    const allowLoopback = this.#records.usesOnlyLoopback()
-    const addresses = filterAddresses(content.addresses, { peer, allowLoopback })
+    if (!isNewer) return
     followed.newest = { epoch, sequence, addresses }
     if (addresses.length > 0 && !this.#options.isConnected(peer)) this.#options.onFound(peer)
   }

@@ -3,6 +3,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { startDeadline } from '../deadline.ts'
+import { classOfAddress, classOfIp } from '../addresses/address-class.ts'
 import { isRelayed, isRelayedConnection } from '../addresses/relayed-address.ts'
 import type { Session } from '../session/session.ts'
 import type { ConnectionSupervisor } from '../supervisor/connection-supervisor.ts'
@@ -112,7 +113,9 @@ export class DirectPaths {
       clock,
     })
     try {
-      const ways = [this.#directAddresses(remotePeer).then((found) => host.dial(remotePeer, found, deadline))]
+      const ways = [
+        this.#directAddresses(remotePeer, relayed).then((found) => host.dial(remotePeer, found, deadline)),
+      ]
       // Through the NATs on the way.
       if (host.simultaneousOpen !== null && this.#isAsker(remotePeer))
         ways.push(host.simultaneousOpen.open(relayed, deadline))
@@ -127,10 +130,15 @@ export class DirectPaths {
     }
   }
 
-  async #directAddresses(peer: PeerId): Promise<Multiaddr[]> {
+  async #directAddresses(peer: PeerId, relayed: Connection): Promise<Multiaddr[]> {
     const { host, addressesOf } = this.#options
-    const addresses = [...addressesOf(peer), ...(await host.toldAddresses(peer))]
-    return addresses.filter((address) => !isRelayed(address)).slice(0, maxAddresses)
+    // The device may tell this one's own machine; what is on the machine of the relay may be there, too.
+    const isHere = classOfIp(relayed.remoteAddr.getComponents()[0]?.value ?? '') === 'loopback'
+    const told = (await host.toldAddresses(peer)).filter((address) => {
+      const kind = classOfAddress(address)
+      return kind !== null && (kind !== 'loopback' || isHere)
+    })
+    return [...addressesOf(peer), ...told].filter((address) => !isRelayed(address)).slice(0, maxAddresses)
   }
 
   /** Whether this one of the two devices arranges a simultaneous open, and moves the session. */
