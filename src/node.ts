@@ -15,17 +15,16 @@ import { thisPlatform, type Platform } from './node/platform.ts'
 import { Metrics } from './node/metrics.ts'
 import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
-import type { PairingsParts } from './node/pairings.ts'
+import { Pairings } from './node/pairings.ts'
 import { hasPairKey, TrustedPeers } from './node/trusted-peers.ts'
 import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { Outreach } from './protocols/outreach.ts'
-import { pairingProtocol, PairingService } from './protocols/pairing.ts'
+import { pairingProtocol } from './protocols/pairing-exchanges.ts'
+import { PairingService } from './protocols/pairing.ts'
 import { PubSub } from './protocols/pub-sub.ts'
 import { versionsProtocol } from './protocols/versions.ts'
-import { deviceIdOf } from './store/device-id.ts'
 import type { Store } from './store/store.ts'
-import type { PeerId } from './pairing/peer-id.ts'
 import { peerIdOf } from './peer-id.ts'
 
 /**
@@ -137,9 +136,6 @@ async function assemble(
     log,
   })
 
-  const release = (peer: PeerId): void => {
-    if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
-  }
   const pairing = new PairingService({
     host,
     suite: suite1,
@@ -147,12 +143,9 @@ async function assemble(
     log,
     random,
     trust: trusted,
-    deviceName: () => store.settings.get().name ?? '',
-    addressesOf: (peer) => connections.addressesOf(peer),
-    idOf: deviceIdOf,
-    release,
-    onPairing: (peer, running) => store.registry.pairing(peer, running),
-    onUnfinished: (peer) => connections.connectNow(peer),
+    settings: store.settings,
+    registry: store.registry,
+    connections,
   })
 
   trusted.whenConfirmed((peer, acknowledgement) => pairing.confirmedBySession(peer, acknowledgement))
@@ -183,30 +176,20 @@ async function assemble(
     records,
     listener: events,
   })
-  const pairings: PairingsParts = {
-    pairing,
+  const { registry } = store
+  const pairings = new Pairings({
     host,
     localNetwork: connections.localNetwork,
     internet: connections.internet,
+    outreach: new Outreach({ host, clock, wanted: trusted, registry, connections }),
     evidence,
-    outreach: new Outreach({
-      host,
-      clock,
-      isKeptConnected: (peer) => trusted.isWanted(peer),
-      release: (peer) => {
-        if (store.registry.get(peer)?.state !== 'pairing') release(peer)
-      },
-    }),
+    registry,
+    events,
+    pairing,
+    devices,
     clock,
-    nameOf: (peer) => {
-      const device = store.registry.get(peer)
-      return device === undefined || device.name === device.id ? null : device.name
-    },
     log,
-    deviceOf: (peer) => devices.of(peer),
-    emit: (type, detail) => events.emit(type, detail),
-    onEnded: (role, outcome) => metrics.pairingEnded(role, outcome),
-  }
+  })
 
   async function shutDown(): Promise<void> {
     await pairing.close()

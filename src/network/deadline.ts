@@ -1,4 +1,5 @@
 import { addAbortListener } from 'node:events'
+import { untilAborted } from '../abort.ts'
 import type { Clock } from '../api.ts'
 import { systemClock } from '../clock.ts'
 
@@ -37,4 +38,15 @@ export function startDeadline(
 
   if (signal?.aborted === true) abort(signal.reason)
   return { signal: controller.signal, abort, stop }
+}
+
+/** Resolves when the promise has settled, either way, and after this time at the latest. */
+export async function settledWithin(
+  timeoutMs: number,
+  promise: Promise<unknown>,
+  clock: Clock,
+): Promise<void> {
+  const deadline = startDeadline(timeoutMs, () => new Error('it did not end in time'), { clock })
+  await untilAborted(promise, deadline.signal).catch(() => {})
+  deadline.stop()
 }

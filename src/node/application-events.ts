@@ -5,6 +5,7 @@ import type { MessageListener } from '../protocols/messaging-components.ts'
 import { deviceIdOf } from '../store/device-id.ts'
 import type { Metrics } from './metrics.ts'
 
+type PairingRole = NodeEvents['pairing:failed']['role']
 type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
 
 /** Makes what happens in the node's parts the typed events of the application, and counts it. */
@@ -18,19 +19,19 @@ export class ApplicationEvents implements MessageListener {
 
   /** Tells of a device that came into another state. */
   deviceChanged(before: DeviceState | null, device: DeviceInfo): void {
-    if (before === 'connected') this.emit('device:disconnected', device)
+    if (before === 'connected') this.#emit('device:disconnected', device)
     switch (device.state) {
       case 'discovered':
-        return this.emit('device:discovered', { peerId: device.peerId })
+        return this.#emit('device:discovered', { peerId: device.peerId })
       case 'connected':
-        return this.emit('device:connected', device)
+        return this.#emit('device:connected', device)
       case 'needs-pairing':
-        return this.emit('device:needs-pairing', device)
+        return this.#emit('device:needs-pairing', device)
       case 'revoked':
-        return this.emit('device:revoked', device)
+        return this.#emit('device:revoked', device)
       case 'disconnected':
         // First failure to find the device since this node started.
-        if (before === 'paired') this.emit('device:updated', device)
+        if (before === 'paired') this.#emit('device:updated', device)
         return
       case 'pairing':
       case 'paired':
@@ -41,36 +42,49 @@ export class ApplicationEvents implements MessageListener {
   deviceUpdated(what: 'path' | 'details', device: DeviceInfo): void {
     // Strangers in sight say all day long where they are.
     if (device.state === 'discovered' || device.state === 'pairing') return
-    this.emit(what === 'path' ? 'device:path-changed' : 'device:updated', device)
+    this.#emit(what === 'path' ? 'device:path-changed' : 'device:updated', device)
   }
 
   devicePaired(device: DeviceInfo): void {
-    this.emit('device:paired', device)
+    this.#emit('device:paired', device)
   }
 
   deviceRenamed(device: DeviceInfo): void {
-    this.emit('device:renamed', device)
+    this.#emit('device:renamed', device)
   }
 
   messageReceived(message: Message): void {
-    this.emit('message', message)
+    this.#emit('message', message)
   }
 
   messageDelivered(id: string, to: PeerId): void {
     this.#metrics.messageDelivered()
-    this.emit('message:delivered', { id, to: deviceIdOf(to) })
+    this.#emit('message:delivered', { id, to: deviceIdOf(to) })
   }
 
   messageExpired(id: string, to: PeerId): void {
     this.#metrics.messageExpired()
-    this.emit('message:expired', { id, to: deviceIdOf(to) })
+    this.#emit('message:expired', { id, to: deviceIdOf(to) })
   }
 
   messagesRetried(): void {
     this.#metrics.messageRetried()
   }
 
-  emit<K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]): void {
+  pairingProgress(detail: NodeEvents['pairing:progress']): void {
+    this.#emit('pairing:progress', detail)
+  }
+
+  pairingSucceeded(role: PairingRole): void {
+    this.#metrics.pairingEnded(role, 'paired')
+  }
+
+  pairingFailed(detail: NodeEvents['pairing:failed']): void {
+    this.#metrics.pairingEnded(detail.role, detail.code)
+    this.#emit('pairing:failed', detail)
+  }
+
+  #emit<K extends keyof NodeEvents>(type: K, detail: NodeEvents[K]): void {
     this.target.safeDispatchEvent(type, { detail })
   }
 }

@@ -6,11 +6,9 @@ import { OtherVersionError } from '../other-version.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import type { Host } from '../network/host/host.ts'
-import { DirectPaths } from '../network/relay/direct-paths.ts'
 import { isRelayedConnection } from '../network/addresses/relayed-address.ts'
+import { SessionEndpoint } from '../network/session/session-endpoint.ts'
 import {
-  acceptSession,
-  openSession,
   sessionProtocol,
   sessionVersion,
   type Session,
@@ -20,6 +18,7 @@ import { ConnectionSupervisor } from '../network/supervisor/connection-superviso
 import { failureCauses } from '../network/supervisor/failures.ts'
 import { otherVersionsTold } from '../network/told-versions.ts'
 import { recordVersion } from '../pairing/rendezvous-record.ts'
+import type { PairingConnections } from '../protocols/pairing-components.ts'
 import type { Store } from '../store/store.ts'
 import { interleave } from '../store/interleave.ts'
 import { Firewalled } from './firewalled.ts'
@@ -55,14 +54,13 @@ export interface ConnectionsParts {
 }
 
 /** Keeps every paired device connected, by all the ways there are, and records what comes of it. */
-export class Connections {
+export class Connections implements PairingConnections {
   readonly supervisor: ConnectionSupervisor
   /** Null when multicast DNS is switched off. */
   readonly localNetwork: LocalDiscovery | null
   readonly internet: Internet | null
   readonly #parts: ConnectionsParts
-  readonly #session: SessionOptions
-  readonly #directPaths: DirectPaths
+  readonly #sessions: SessionEndpoint
   readonly #firewalled: Firewalled
   readonly #stopListening: (() => void)[] = []
   /** Version of each device's record that cannot be read here. */
@@ -73,7 +71,7 @@ export class Connections {
     this.#parts = parts
     const { store, host, trusted, metrics, platform, log, interfaces, mdns, settings, evidence } = parts
     const { clock, random } = platform
-    this.#session = {
+    this.#sessions = new SessionEndpoint({
       ...parts.session,
       localPeer: host.peerId,
       onRoundTrip: (connection, roundTripMs) => this.#measured(connection, roundTripMs),
@@ -81,34 +79,23 @@ export class Connections {
       random,
       clock,
       log,
-    }
+    })
     this.supervisor = new ConnectionSupervisor({
-      localPeer: host.peerId,
-      devices: () => trusted.wanted(),
-      isDevice: (peer) => trusted.isWanted(peer),
-      addressesOf: (peer) => this.#dialable(peer),
-      connectionsTo: (peer) => host.connectionsTo(peer),
-      dial: (peer, addresses, { signal, anew }) =>
-        anew ? host.dial(peer, addresses, { signal }) : host.connect(peer, addresses, { signal }),
-      openSession: (connection, { signal }) => openSession(connection, { ...this.#session, signal }),
-      onSession: (session) => this.#started(session),
-      onSessionEnded: (peer, { reason }, failure) => this.#ended(peer, reason, failure),
-      onAttemptFailed: (peer, failure) => this.#failed(peer, failure),
-      onUnknownDevice: (peer, failure) => store.registry.disconnected(peer, failure),
-      onRenewalFailed: (peer, error) => {
-        log('debug', 'session.not-renewed', { peer, error: String(error) })
-        this.internet?.presence.look(peer)
-      },
-      onWake: () => this.#lookAnew(),
+      host,
+      trusted,
+      book: { addressesOf: (peer) => this.#dialable(peer) },
+      opener: this.#sessions,
       random: () => fraction(random),
       clock,
-    })
-    this.#directPaths = new DirectPaths({
-      host,
-      supervisor: this.supervisor,
-      addressesOf: (peer) => this.#dialable(peer),
-      clock,
       log,
+    })
+    this.supervisor.listen({
+      sessionStarted: (_peer, session) => this.#started(session),
+      sessionEnded: ({ id }, { reason }, failure) => this.#ended(id, reason, failure),
+      attemptFailed: ({ id }, failure) => this.#failed(id, failure),
+      unknownDevice: ({ id }, failure) => store.registry.disconnected(id, failure),
+      renewalFailed: ({ id }) => this.internet?.presence.look(id),
+      woke: () => this.#lookAnew(),
     })
     const localNetwork = (): LocalDiscovery =>
       platform.localNetwork({
@@ -119,7 +106,7 @@ export class Connections {
         onSighting: (peer, addresses) => {
           evidence.heard(peer)
           store.registry.sighted(peer, addresses)
-          this.#sighted(peer)
+          this.supervisor.sighting(peer)
         },
         onLost: (peer) => {
           evidence.lost(peer)
@@ -148,7 +135,7 @@ export class Connections {
         onFound: (peer) => {
           this.#unreadRecords.delete(peer)
           log('info', 'presence.found', { peer })
-          this.#sighted(peer)
+          this.supervisor.sighting(peer)
         },
         onOtherVersion: (peer, version) => {
           this.#unreadRecords.set(peer, version)
@@ -163,7 +150,7 @@ export class Connections {
     const { host, store, metrics, platform, evidence } = this.#parts
     host.onConnection((connection) => {
       metrics.connectionOpened(pathOf(connection))
-      this.#directPaths.connectionOpened(connection)
+      this.supervisor.connectionOpened(connection)
     })
     host.onDial((result) => metrics.dialled(result))
     host.onAttempt((attempt) => evidence.dialling(attempt))
@@ -186,7 +173,6 @@ export class Connections {
   async stop(): Promise<void> {
     this.#stopped = true
     for (const stop of this.#stopListening) stop()
-    await this.#directPaths.stop()
     await this.supervisor.stop()
     await Promise.allSettled([this.localNetwork?.stop(), this.internet?.stop()])
   }
@@ -199,10 +185,15 @@ export class Connections {
     this.supervisor.connectNow(peer)
   }
 
+  release(peer: PeerId): void {
+    const { trusted, host } = this.#parts
+    if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
+  }
+
   /** Serves the session protocol: the other device opens one. */
   async accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
     try {
-      this.supervisor.admit(await acceptSession(stream, connection, { ...this.#session, signal }))
+      this.supervisor.admit(await this.#sessions.accept(stream, connection, { signal }))
     } catch (error) {
       if (error instanceof OtherVersionError) this.supervisor.refused(peerIdOf(connection.remotePeer), error)
       throw error
@@ -232,7 +223,6 @@ export class Connections {
     store.registry.connected(peer, { path, address, limited: session.budget !== null })
     metrics.sessionOpened(peer, path)
     void this.#rememberAddress(connection)
-    this.#directPaths.sessionStarted(session)
     onSession(peer)
   }
 
@@ -270,12 +260,6 @@ export class Connections {
     if (inUse === id) this.#parts.store.registry.measured(peer, roundTripMs)
   }
 
-  /** Takes news of where the device is. */
-  #sighted(peer: PeerId): void {
-    this.supervisor.sighting(peer)
-    this.#directPaths.hurry(peer)
-  }
-
   #networkChanged(): void {
     this.#parts.log('info', 'network.changed')
     this.supervisor.networkChanged()
@@ -285,7 +269,6 @@ export class Connections {
   /** Asks every waiting part, and every device that may be here, anew: the network is another one, or the machine slept. */
   #lookAnew(): void {
     this.#parts.host.networkChanged()
-    this.#directPaths.networkChanged()
     this.internet?.networkChanged()
     this.localNetwork?.look()
   }

@@ -22,7 +22,7 @@ import type { Devices } from './devices.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { Metrics } from './metrics.ts'
 import { chooseName } from './own-settings.ts'
-import { join, pair, type PairingsParts } from './pairings.ts'
+import type { Pairings } from './pairings.ts'
 
 export interface NodeHandleParts {
   store: Store
@@ -35,7 +35,7 @@ export interface NodeHandleParts {
   messaging: MessagingService
   pubSub: PubSub
   protocols: ProtocolRegistry
-  pairings: PairingsParts
+  pairings: Pairings
   lifetime: Lifetime
   close: () => Promise<void>
   clock: Clock
@@ -73,8 +73,8 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
           queued: store.outbox.count(),
         }),
       ),
-    pair: async (pairOptions = {}) => whileOpen(() => pair(pairings, pairOptions)),
-    join: async (code, joinOptions = {}) => whileOpen(() => join(pairings, code, joinOptions)),
+    pair: async (pairOptions = {}) => whileOpen(() => pairings.pair(pairOptions)),
+    join: async (code, joinOptions = {}) => whileOpen(() => pairings.join(code, joinOptions)),
     devices: () => whileOpen(() => devices.list()),
     device: (reference) => whileOpen(() => devices.find(reference)),
     rename: async (name) => whileOpen(() => chooseName(store.settings, name)),

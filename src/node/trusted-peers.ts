@@ -5,6 +5,7 @@ import type { SessionTrust } from '../network/session/session-trust.ts'
 import { isFarewell } from '../pairing/farewell.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import { sameMac } from '../pairing/proofs.ts'
+import type { WantedPeers } from '../protocols/outreach.ts'
 import type { PairingTrust } from '../protocols/pairing-components.ts'
 import type { Store } from '../store/store.ts'
 import type { TrustRecord } from '../store/trust-record.ts'
@@ -13,7 +14,7 @@ import type { PeerId } from '../pairing/peer-id.ts'
 const dailyMs = 24 * 3_600_000
 
 /** Changes of the stored trust by pairings and sessions. */
-export class TrustedPeers implements PairingTrust, SessionTrust {
+export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
   readonly #store: Store
   readonly #clock: Clock
   readonly #log: Log

@@ -13,8 +13,8 @@ import { advance } from '../pairing/initiator.ts'
 import type { CodeKeys } from '../pairing/key-schedule.ts'
 import { invitationLifetimeMs } from '../pairing/limits.ts'
 import type { MessageOf, PairingMessage } from '../pairing/messages.ts'
-import { MachineRun } from './machine-run.ts'
-import type { PairingComponents, PairingRun } from './pairing-components.ts'
+import { MachineRun, type MachineWork } from './machine-run.ts'
+import type { PairingComponents, PairingRun, PairingTransport } from './pairing-components.ts'
 import { pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
@@ -22,40 +22,32 @@ import type { PeerId } from '../pairing/peer-id.ts'
 const holdMs = 2_000
 
 /** Runs one initiator machine: one live code. */
-export class InvitationRunner {
+export class InvitationRunner implements MachineWork<InitiatorState, InitiatorEffect> {
   /** Resolves with the peer id; rejects with a SpacedockError. */
   readonly paired: Promise<PeerId>
   readonly #outcome = Promise.withResolvers<PeerId>()
   readonly #machine: MachineRun<InitiatorState, InitiatorEvent, InitiatorEffect>
   readonly #components: PairingComponents
   readonly #run: PairingRun
-  readonly #tell: (peer: PeerId, message: PairingMessage) => Promise<void>
+  readonly #transport: PairingTransport
   readonly #told: Promise<void>[] = []
   readonly #listening: Disposable | undefined
 
-  constructor(
-    components: PairingComponents,
-    keys: CodeKeys,
-    run: PairingRun,
-    tell: (peer: PeerId, message: PairingMessage) => Promise<void>,
-  ) {
+  constructor(components: PairingComponents, keys: CodeKeys, run: PairingRun, transport: PairingTransport) {
     this.#components = components
     this.#run = run
-    this.#tell = tell
+    this.#transport = transport
     this.paired = this.#outcome.promise
     // A caller of `paired` gets the rejection; when there is none, it is an event of the node, not a crash.
     this.paired.catch(() => {})
-    this.#machine = new MachineRun<InitiatorState, InitiatorEvent, InitiatorEffect>(components, keys, {
-      role: 'initiator',
-      start: startInitiator(components.clock.monotonic() + invitationLifetimeMs),
-      advance,
-      dueAt: initiatorDueAt,
-      perform: (effect) => this.#perform(effect),
-      onPhase: (state) => {
-        if (state.phase === 'approving') this.#machine.showPairing(state.winner.attempt.peer)
-        if (!this.isLive) this.#machine.showPairing(null)
-      },
-    })
+    const start = startInitiator(components.clock.monotonic() + invitationLifetimeMs)
+    const machine = { role: 'initiator', start, advance, dueAt: initiatorDueAt } as const
+    this.#machine = new MachineRun<InitiatorState, InitiatorEvent, InitiatorEffect>(
+      components,
+      keys,
+      machine,
+      this,
+    )
     const { signal } = run
     this.#listening = signal && addAbortListener(signal, () => this.#machine.deliver({ type: 'cancelled' }))
   }
@@ -123,15 +115,15 @@ export class InvitationRunner {
     this.#machine.stop()
   }
 
-  #perform(effect: InitiatorEffect): PairingMessage | null {
+  perform(effect: InitiatorEffect): PairingMessage | null {
     switch (effect.type) {
       case 'answer':
         return effect.message
       case 'silence':
         return null
       case 'ask':
-        this.#run.onProgress({ kind: 'contact' })
-        this.#run.onProgress({ kind: 'digits', digits: effect.digits })
+        this.#run.observer.progress({ kind: 'contact' })
+        this.#run.observer.progress({ kind: 'digits', digits: effect.digits })
         this.#machine.ask(effect, this.#run.confirm)
         return null
       case 'persist':
@@ -141,12 +133,17 @@ export class InvitationRunner {
         this.#machine.forget(effect)
         return null
       case 'send':
-        this.#told.push(this.#tell(effect.peer, effect.message))
+        this.#told.push(this.#transport.tell(effect.peer, effect.message))
         return null
       case 'finished':
         this.#finish(effect)
         return null
     }
+  }
+
+  phaseChanged(state: InitiatorState): void {
+    if (state.phase === 'approving') this.#machine.showPairing(state.winner.attempt.peer)
+    if (!this.isLive) this.#machine.showPairing(null)
   }
 
   #finish(effect: Extract<InitiatorEffect, { type: 'finished' }>): void {
@@ -160,13 +157,13 @@ export class InvitationRunner {
         return this.#outcome.reject(
           effect.reason === 'failed'
             ? storageFailure(this.#machine.persistError)
-            : pairingError(effect.reason, 'initiator', this.#run),
+            : pairingError(effect.reason, 'initiator', this.#run.observer),
         )
     }
   }
 
   #finishLater(peer: PeerId): void {
-    this.#components.onUnfinished(peer)
+    this.#components.connections.connectNow(peer)
     this.#outcome.reject(unfinishedPairing())
   }
 }

@@ -12,7 +12,7 @@ import { advance } from '../pairing/joiner.ts'
 import type { CodeKeys } from '../pairing/key-schedule.ts'
 import type { MessageOf, PairingMessage } from '../pairing/messages.ts'
 import { CandidateQueue } from './candidate-queue.ts'
-import { MachineRun } from './machine-run.ts'
+import { MachineRun, type MachineWork } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingTransport } from './pairing-components.ts'
 import { pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -21,10 +21,12 @@ import type { PeerId } from '../pairing/peer-id.ts'
 const repeatMs = 300
 
 /** Runs one joiner machine: finds candidates, asks them, and repeats what must arrive. */
-export class JoinRunner {
+export class JoinRunner implements MachineWork<JoinerState, JoinerEffect> {
   readonly #components: PairingComponents
-  readonly #options: JoinRun
+  readonly #run: JoinRun
   readonly #transport: PairingTransport
+  /** Joins that run, this one among them. */
+  readonly #joins: ReadonlySet<JoinRunner>
   readonly #peers: CandidateQueue
   readonly #machine: MachineRun<JoinerState, JoinerEvent, JoinerEffect>
   readonly #outcome = Promise.withResolvers<PeerId>()
@@ -34,24 +36,25 @@ export class JoinRunner {
   readonly #told: Promise<void>[] = []
   #isWaiting = false
 
-  constructor(components: PairingComponents, keys: CodeKeys, options: JoinRun, transport: PairingTransport) {
+  constructor(
+    components: PairingComponents,
+    keys: CodeKeys,
+    run: JoinRun,
+    { transport, joins }: { transport: PairingTransport; joins: ReadonlySet<JoinRunner> },
+  ) {
     this.#components = components
-    this.#options = options
+    this.#run = run
     this.#transport = transport
+    this.#joins = joins
     this.#peers = new CandidateQueue(components.clock, (peer) => this.#askWhether(peer))
-    this.#machine = new MachineRun<JoinerState, JoinerEvent, JoinerEffect>(components, keys, {
-      role: 'joiner',
-      start: startJoiner(components.clock.monotonic() + options.timeoutMs),
-      advance,
-      dueAt: joinerDueAt,
-      perform: (effect) => this.#perform(effect),
-      onPhase: (state, before) => this.#onPhase(state, before),
-    })
+    const start = startJoiner(components.clock.monotonic() + run.timeoutMs)
+    const machine = { role: 'joiner', start, advance, dueAt: joinerDueAt } as const
+    this.#machine = new MachineRun<JoinerState, JoinerEvent, JoinerEffect>(components, keys, machine, this)
   }
 
   async run(): Promise<PeerId> {
-    const { signal, sources, onProgress } = this.#options
-    const { host, release } = this.#components
+    const { signal, sources, observer } = this.#run
+    const { host, connections } = this.#components
     const onAbort = (): void => void this.#machine.deliver({ type: 'cancelled' })
     using _listening = signal && addAbortListener(signal, onAbort)
     try {
@@ -60,9 +63,9 @@ export class JoinRunner {
         onCandidate: (found) => {
           if (this.#machine.state.phase !== 'searching' || found.peer === host.peerId) return
           const news = this.#peers.add(found)
-          if (news.length > 0) this.#transport.reachAlsoAt(found.peer, news, this.#machine.phase)
+          if (news.length > 0) void this.#transport.reachAlsoAt(found.peer, news, this.#machine.phase)
         },
-        onStatus: (source, status, detail) => onProgress({ kind: 'source', source, status, detail }),
+        onStatus: (source, status, detail) => observer.progress({ kind: 'source', source, status, detail }),
       })
       return await this.#outcome.promise
     } finally {
@@ -70,7 +73,7 @@ export class JoinRunner {
       this.#machine.stop()
       this.#peers.close()
       await Promise.allSettled(this.#told)
-      for (const peer of this.#peers.all()) release(peer)
+      for (const peer of this.#peers.all()) connections.release(peer)
     }
   }
 
@@ -90,6 +93,61 @@ export class JoinRunner {
 
   onCancelReceived(peer: PeerId, message: MessageOf<'Cancel'>): PairingMessage | null {
     return this.#machine.deliver({ type: 'cancel-received', peer, message })
+  }
+
+  perform(effect: JoinerEffect): PairingMessage | null {
+    const { observer, confirm } = this.#run
+    switch (effect.type) {
+      case 'answer':
+        return effect.message
+      case 'silence':
+        return null
+      case 'ask-peer':
+        this.#observe(this.#askPeer(effect.peer, effect.message))
+        return null
+      case 'repeat':
+        this.#observe(this.#repeat(effect.peer, effect.message))
+        return null
+      case 'send':
+        this.#told.push(this.#transport.tell(effect.peer, effect.message))
+        return null
+      case 'show-digits':
+        observer.progress({ kind: 'contact' })
+        observer.progress({ kind: 'digits', digits: effect.digits })
+        return null
+      case 'waiting':
+        // The other side says it again and again, for as long as the person thinks.
+        if (!this.#isWaiting) observer.progress({ kind: 'waiting' })
+        this.#isWaiting = true
+        return null
+      case 'ask':
+        this.#machine.ask(effect, confirm)
+        return null
+      case 'persist':
+        this.#machine.persist(effect)
+        return null
+      case 'forget':
+        this.#machine.forget(effect)
+        return null
+      case 'finished':
+        this.#finish(effect)
+        return null
+    }
+  }
+
+  phaseChanged(state: JoinerState, before: JoinerState): void {
+    this.#isWaiting = false
+    if (before.phase === 'searching') this.#peers.pause()
+    if (state.phase === 'responding') {
+      const { peer } = state.exchange.candidate
+      this.#ownTurn = new AbortController()
+      for (const other of this.#joins) if (other !== this) other.giveWay(peer)
+      this.#machine.showPairing(peer)
+    }
+    if (state.phase === 'searching') {
+      this.#machine.showPairing(null)
+      this.#peers.resume()
+    }
   }
 
   #askWhether(peer: PeerId): void {
@@ -117,46 +175,6 @@ export class JoinRunner {
     }
   }
 
-  #perform(effect: JoinerEffect): PairingMessage | null {
-    const { onProgress, confirm } = this.#options
-    switch (effect.type) {
-      case 'answer':
-        return effect.message
-      case 'silence':
-        return null
-      case 'ask-peer':
-        this.#observe(this.#askPeer(effect.peer, effect.message))
-        return null
-      case 'repeat':
-        this.#observe(this.#repeat(effect.peer, effect.message))
-        return null
-      case 'send':
-        this.#told.push(this.#transport.tell(effect.peer, effect.message))
-        return null
-      case 'show-digits':
-        onProgress({ kind: 'contact' })
-        onProgress({ kind: 'digits', digits: effect.digits })
-        return null
-      case 'waiting':
-        // The other side says it again and again, for as long as the person thinks.
-        if (!this.#isWaiting) onProgress({ kind: 'waiting' })
-        this.#isWaiting = true
-        return null
-      case 'ask':
-        this.#machine.ask(effect, confirm)
-        return null
-      case 'persist':
-        this.#machine.persist(effect)
-        return null
-      case 'forget':
-        this.#machine.forget(effect)
-        return null
-      case 'finished':
-        this.#finish(effect)
-        return null
-    }
-  }
-
   #observe(work: Promise<void>): void {
     work.catch((error: unknown) => this.#components.log('error', 'pairing.defect', { error: String(error) }))
   }
@@ -167,29 +185,14 @@ export class JoinRunner {
       case 'paired':
         return this.#outcome.resolve(effect.peer)
       case 'unfinished':
-        this.#components.onUnfinished(effect.peer)
+        this.#components.connections.connectNow(effect.peer)
         return this.#outcome.reject(unfinishedPairing(persistError))
       case 'failed':
         return this.#outcome.reject(
           effect.reason === 'persist-failed'
             ? storageFailure(persistError)
-            : pairingError(effect.reason, 'joiner', this.#options),
+            : pairingError(effect.reason, 'joiner', this.#run.observer),
         )
-    }
-  }
-
-  #onPhase(state: JoinerState, before: JoinerState): void {
-    this.#isWaiting = false
-    if (before.phase === 'searching') this.#peers.pause()
-    if (state.phase === 'responding') {
-      const { peer } = state.exchange.candidate
-      this.#ownTurn = new AbortController()
-      this.#transport.claim(peer)
-      this.#machine.showPairing(peer)
-    }
-    if (state.phase === 'searching') {
-      this.#machine.showPairing(null)
-      this.#peers.resume()
     }
   }
 }

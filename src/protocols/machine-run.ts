@@ -5,16 +5,21 @@ import type { CommonEffect, LocalEvent, MachineContext, Step } from '../pairing/
 import type { PairingMessage } from '../pairing/messages.ts'
 import type { PairingComponents } from './pairing-components.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
+import { deviceIdOf } from '../store/device-id.ts'
 
-/** A pure machine, and the work to be done when it has moved or wants something. */
-export interface Running<State, Event, Effect> {
+/** A pure machine, and the state in which it starts. */
+export interface Machine<State, Event, Effect> {
   role: 'initiator' | 'joiner'
   start: State
   advance: (context: MachineContext, state: State, event: Event | LocalEvent) => Step<State, Effect>
   dueAt: (state: State) => number | null
+}
+
+/** Does the work when a machine has moved or wants something. */
+export interface MachineWork<State, Effect> {
   /** Returns null unless the effect is the answer to the exchange that the event came from. */
-  perform: (effect: Effect) => PairingMessage | null
-  onPhase: (state: State, before: State) => void
+  perform(effect: Effect): PairingMessage | null
+  phaseChanged(state: State, before: State): void
 }
 
 type Wanted<Type extends CommonEffect<string>['type']> = Extract<
@@ -34,14 +39,21 @@ export class MachineRun<State extends { phase: string }, Event, Effect> {
   #pairingWith: PeerId | null = null
   readonly #components: PairingComponents
   readonly #keys: CodeKeys
-  readonly #running: Running<State, Event, Effect>
+  readonly #machine: Machine<State, Event, Effect>
+  readonly #work: MachineWork<State, Effect>
 
-  constructor(components: PairingComponents, keys: CodeKeys, running: Running<State, Event, Effect>) {
+  constructor(
+    components: PairingComponents,
+    keys: CodeKeys,
+    machine: Machine<State, Event, Effect>,
+    work: MachineWork<State, Effect>,
+  ) {
     this.sessionId = sessionIdOf(keys)
     this.#components = components
     this.#keys = keys
-    this.#running = running
-    this.#state = running.start
+    this.#machine = machine
+    this.#work = work
+    this.#state = machine.start
     this.#armTimer()
   }
 
@@ -55,12 +67,12 @@ export class MachineRun<State extends { phase: string }, Event, Effect> {
   }
 
   get context(): MachineContext {
-    const { suite, host, deviceName, clock } = this.#components
+    const { suite, host, settings, clock } = this.#components
     return {
       suite,
       keys: this.#keys,
       localPeerId: host.peerId,
-      deviceName: deviceName(),
+      deviceName: settings.get().name ?? '',
       now: clock.monotonic(),
     }
   }
@@ -68,10 +80,10 @@ export class MachineRun<State extends { phase: string }, Event, Effect> {
   /** Returns the answer to the exchange that the event came from; null is silence. */
   deliver(event: Event | LocalEvent): PairingMessage | null {
     const before = this.#state
-    const { state, effects } = this.#running.advance(this.context, before, event)
+    const { state, effects } = this.#machine.advance(this.context, before, event)
     this.#state = state
     if (state.phase !== before.phase) this.#onPhase(before)
-    return effects.map((effect) => this.#running.perform(effect)).find((answer) => answer !== null) ?? null
+    return effects.map((effect) => this.#work.perform(effect)).find((answer) => answer !== null) ?? null
   }
 
   ask({ peer, name, digits }: Wanted<'ask'>, confirm: Confirm | undefined): void {
@@ -81,7 +93,7 @@ export class MachineRun<State extends { phase: string }, Event, Effect> {
     }
     const { signal } = this.#phase
     const ask = async (): Promise<boolean> =>
-      confirm({ name, digits, id: this.#components.idOf(peer), peerId: peer }, { signal })
+      confirm({ name, digits, id: deviceIdOf(peer), peerId: peer }, { signal })
     ask().then(
       (yes) => this.deliver({ type: yes ? 'approved' : 'declined' }),
       () => this.deliver({ type: 'declined' }),
@@ -114,9 +126,9 @@ export class MachineRun<State extends { phase: string }, Event, Effect> {
 
   /** Shows in the registry with whom a pairing runs. */
   showPairing(peer: PeerId | null): void {
-    const { onPairing } = this.#components
-    if (this.#pairingWith !== null) onPairing(this.#pairingWith, false)
-    if (peer !== null) onPairing(peer, true)
+    const { registry } = this.#components
+    if (this.#pairingWith !== null) registry.pairing(this.#pairingWith, false)
+    if (peer !== null) registry.pairing(peer, true)
     this.#pairingWith = peer
   }
 
@@ -127,20 +139,20 @@ export class MachineRun<State extends { phase: string }, Event, Effect> {
   }
 
   #onPhase(before: State): void {
-    const { role, onPhase } = this.#running
+    const { role } = this.#machine
     const { sessionId } = this
     const [from, to] = [before.phase, this.#state.phase]
     this.#components.log('info', 'pairing.phase', { role, sessionId, from, to })
     this.#phase.abort()
     this.#phase = new AbortController()
-    onPhase(this.#state, before)
+    this.#work.phaseChanged(this.#state, before)
     this.#armTimer()
   }
 
   #armTimer(): void {
     this.#cancelTimer()
     const { clock } = this.#components
-    const due = this.#running.dueAt(this.#state)
+    const due = this.#machine.dueAt(this.#state)
     if (due === null) return
     this.#cancelTimer = clock.after(Math.max(0, due - clock.monotonic()), () => {
       this.deliver({ type: 'tick' })

@@ -1,7 +1,10 @@
 import type { Clock, ReachFinding } from '../api.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import { findObstacle, isSeeking } from '../network/reachability/reach-finding.ts'
+import type { Host } from '../network/host/host.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
+import type { DeviceRegistry } from '../store/device-registry.ts'
+import type { PairingObserver } from './pairing-components.ts'
 
 /** Delay of the first look at the evidence, and interval of the later ones. */
 const firstLookMs = 4_000
@@ -9,7 +12,7 @@ const lookEveryMs = 500
 /** Number of findings told: more devices that cannot be reached tell a person nothing new. */
 const maxFindings = 3
 
-export interface ObstacleWatchOptions {
+export interface ObstacleWatchParts {
   evidence: DialEvidence
   clock: Clock
   /** Role of this device: the initiator hears only of devices that look for somebody, since any other may have its firewall. */
@@ -18,24 +21,24 @@ export interface ObstacleWatchOptions {
   given: readonly PeerId[]
   /** Peers that say in a DHT that they show the code, so far. */
   published: ReadonlySet<PeerId>
-  nameOf: (peer: PeerId) => string | null
-  ownPort: () => number | null
-  /** Called once for each peer. */
-  onFinding: (finding: ReachFinding) => void
+  registry: Pick<DeviceRegistry, 'get'>
+  host: Pick<Host, 'listeningPort'>
+  /** Observer that is told of a finding once for each peer. */
+  observer: Pick<PairingObserver, 'progress'>
 }
 
 /** Looks, while a pairing waits for the other device, whether there is one that cannot be reached. */
 export class ObstacleWatch {
-  readonly #options: ObstacleWatchOptions
+  readonly #parts: ObstacleWatchParts
   readonly #sinceMs: number
   readonly #told = new Set<string>()
   #cancelTimer: () => void
   #isOver = false
 
-  constructor(options: ObstacleWatchOptions) {
-    this.#options = options
-    this.#sinceMs = options.clock.monotonic()
-    this.#cancelTimer = options.clock.after(firstLookMs, () => this.#look())
+  constructor(parts: ObstacleWatchParts) {
+    this.#parts = parts
+    this.#sinceMs = parts.clock.monotonic()
+    this.#cancelTimer = parts.clock.after(firstLookMs, () => this.#look())
   }
 
   /** Ends the watch: the other device is there, or nobody waits for it any more. */
@@ -50,17 +53,17 @@ export class ObstacleWatch {
   }
 
   #look(): void {
-    const { clock, onFinding } = this.#options
+    const { clock, observer } = this.#parts
     for (const finding of this.#findings()) {
       if (this.#told.size >= maxFindings || this.#told.has(finding.peer)) continue
       this.#told.add(finding.peer)
-      onFinding(finding)
+      observer.progress({ kind: 'obstacle', finding })
     }
     if (this.#told.size < maxFindings) this.#cancelTimer = clock.after(lookEveryMs, () => this.#look())
   }
 
   #findings(): ReachFinding[] {
-    const { given, published, evidence, clock, role } = this.#options
+    const { given, published, evidence, clock, role } = this.#parts
     const isExpected = (peer: PeerId): boolean =>
       role === 'joiner' || given.includes(peer) || isSeeking(evidence.of(peer), clock.monotonic())
     const seen = evidence
@@ -74,9 +77,16 @@ export class ObstacleWatch {
   }
 
   #finding(peer: PeerId, known: ReachFinding['known']): ReachFinding[] {
-    const { evidence, nameOf, ownPort } = this.#options
+    const { evidence, host } = this.#parts
     const found = findObstacle(evidence.of(peer), known)
-    return found === null ? [] : [completeFinding(found, { peer, name: nameOf(peer), ownPort: ownPort() })]
+    if (found === null) return []
+    return [completeFinding(found, { peer, name: this.#nameOf(peer), ownPort: host.listeningPort() })]
+  }
+
+  /** Returns the name of a device that is known here; null for others. */
+  #nameOf(peer: PeerId): string | null {
+    const device = this.#parts.registry.get(peer)
+    return device === undefined || device.name === device.id ? null : device.name
   }
 }
 

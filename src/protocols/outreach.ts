@@ -6,7 +6,9 @@ import { startDeadline } from '../network/deadline.ts'
 import { findCandidates, type CandidateSource } from '../network/discovery/candidate-sources.ts'
 import type { Host } from '../network/host/host.ts'
 import { TokenBucket } from '../network/token-bucket.ts'
+import type { DeviceRegistry } from '../store/device-registry.ts'
 import { CandidateQueue } from './candidate-queue.ts'
+import type { PairingConnections } from './pairing-components.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
 /** Numbers of peers known, and dialled at a time, and a second: bounded because anybody can invent peers. */
@@ -23,13 +25,17 @@ const maxHeld = 128
  */
 const lingerMs = 60_000
 
-export interface OutreachOptions {
+export interface OutreachParts {
   host: Pick<Host, 'peerId' | 'connect'>
   clock: Clock
-  /** Whether the peer is dialled by somebody else. */
-  isKeptConnected: (peer: PeerId) => boolean
-  /** Called when the connection to this peer is of no more use. */
-  release: (peer: PeerId) => void
+  wanted: WantedPeers
+  registry: Pick<DeviceRegistry, 'get'>
+  connections: Pick<PairingConnections, 'release'>
+}
+
+/** Peers that are kept connected anyway. */
+export interface WantedPeers {
+  isWanted(peer: PeerId): boolean
 }
 
 /**
@@ -38,15 +44,15 @@ export interface OutreachOptions {
  * all invitations.
  */
 export class Outreach {
-  readonly #options: OutreachOptions
+  readonly #parts: OutreachParts
   readonly #open = new Set<AbortSignal>()
   #queue: CandidateQueue | null = null
   readonly #held = new Set<PeerId>()
   readonly #pace = new TokenBucket(dialPace)
   #ended = new AbortController()
 
-  constructor(options: OutreachOptions) {
-    this.#options = options
+  constructor(parts: OutreachParts) {
+    this.#parts = parts
   }
 
   /** Connects to the peers of these sources until the signal aborts. */
@@ -59,8 +65,8 @@ export class Outreach {
     findCandidates(sources, {
       signal,
       onCandidate: (found) => {
-        const { host, isKeptConnected } = this.#options
-        if (found.peer === host.peerId || isKeptConnected(found.peer)) return
+        const { host, wanted } = this.#parts
+        if (found.peer === host.peerId || wanted.isWanted(found.peer)) return
         queue.add({ ...found, addresses: found.addresses.slice(0, maxAddresses) })
       },
       onStatus: () => {},
@@ -68,7 +74,7 @@ export class Outreach {
   }
 
   #start(): CandidateQueue {
-    const { clock } = this.#options
+    const { clock } = this.#parts
     this.#ended = new AbortController()
     const bounds = { maxAsking: maxDialling, maxPeers }
     const queue = new CandidateQueue(clock, (peer) => void this.#visit(queue, peer), bounds)
@@ -82,23 +88,23 @@ export class Outreach {
     this.#queue.close()
     this.#queue = null
     const held = [...this.#held]
-    this.#options.clock.after(lingerMs, () => {
+    this.#parts.clock.after(lingerMs, () => {
       // Another invitation may have come; its own end gives them back then.
       if (this.#queue !== null) return
-      for (const peer of held) if (this.#held.delete(peer)) this.#options.release(peer)
+      for (const peer of held) if (this.#held.delete(peer)) this.#release(peer)
     })
   }
 
   /** Dials, or sees that the connection is still there; the queue comes back to it, ever less often. */
   async #visit(queue: CandidateQueue, peer: PeerId): Promise<void> {
-    const { host, clock } = this.#options
+    const { host, clock } = this.#parts
     const signal = AbortSignal.any([this.#ended.signal, queue.patienceWith(peer)])
     const deadline = startDeadline(dialTimeoutMs, visitTimedOut, { signal, clock })
     try {
       await this.#turn(deadline.signal)
       if (deadline.signal.aborted) return
       await host.connect(peer, queue.addressesOf(peer), { signal: deadline.signal })
-      if (this.#ended.signal.aborted) this.#options.release(peer)
+      if (this.#ended.signal.aborted) this.#release(peer)
       else this.#hold(peer)
     } catch {
       // A failed dial leaves its result in the evidence.
@@ -109,7 +115,7 @@ export class Outreach {
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options
+    const { clock } = this.#parts
     while (!signal.aborted && !this.#pace.take(clock.monotonic())) {
       await pause(clock, Math.max(1, this.#pace.freeAtMs - clock.monotonic()), signal)
     }
@@ -122,7 +128,13 @@ export class Outreach {
     const [oldest] = this.#held
     if (this.#held.size <= maxHeld || oldest === undefined) return
     this.#held.delete(oldest)
-    this.#options.release(oldest)
+    this.#release(oldest)
+  }
+
+  /** Gives the connection back, unless it carries a pairing that somebody else began. */
+  #release(peer: PeerId): void {
+    const { registry, connections } = this.#parts
+    if (registry.get(peer)?.state !== 'pairing') connections.release(peer)
   }
 }
 

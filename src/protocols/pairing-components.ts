@@ -6,6 +6,8 @@ import type { PairingMessage } from '../pairing/messages.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import type { Suite } from '../pairing/suite.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
+import type { DeviceRegistry } from '../store/device-registry.ts'
+import type { Settings } from '../store/settings.ts'
 
 /** Parts of the node that pairings need. */
 export interface PairingComponents {
@@ -15,19 +17,24 @@ export interface PairingComponents {
   random: (length: number) => Uint8Array
   log: Log
   trust: PairingTrust
-  deviceName: () => string
-  addressesOf: (peer: PeerId) => string[]
-  /** Returns the device id that belongs to a peer id. */
-  idOf: (peer: PeerId) => string
-  /** Called when the connection to this peer is of no more use to a pairing. */
-  release: (peer: PeerId) => void
-  /** Called when the registry should show, or stop showing, that a pairing with this peer runs. */
-  onPairing: (peer: PeerId, running: boolean) => void
+  /** Settings of this device, whose name is told to the other one. */
+  settings: Pick<Settings, 'get'>
+  /** Registry, which shows that a pairing with a peer runs. */
+  registry: Pick<DeviceRegistry, 'pairing'>
+  connections: PairingConnections
+}
+
+/** Connections as far as pairings need them. */
+export interface PairingConnections {
+  /** Returns the addresses at which a peer was, or says that it is: to be dialled beside those that a pairing has found. */
+  addressesOf(peer: PeerId): string[]
+  /** Closes the connections to a peer that are of no more use to a pairing; never those to a paired device. */
+  release(peer: PeerId): void
   /**
-   * Called when both sides may have said yes, and the exchanges are over: the next session with this peer finishes it, or ends
-   * it.
+   * Connects to a peer when both sides may have said yes, and the exchanges are over: the next session finishes the pairing, or
+   * ends it.
    */
-  onUnfinished: (peer: PeerId) => void
+  connectNow(peer: PeerId): void
 }
 
 /**
@@ -45,11 +52,16 @@ export interface PairingTrust {
 export interface PairingRun {
   confirm?: Confirm | undefined
   signal?: AbortSignal | undefined
-  onProgress: (progress: PairingProgress) => void
-  /** Obstacle that keeps the other device away, as far as it is known now. */
-  obstacle?: () => ReachFinding | null
-  /** Error that says why the pairing could not come to anything, when a device of another version was there. */
-  otherVersion?: () => SpacedockError | null
+  observer: PairingObserver
+}
+
+/** Follows one pairing, and knows what kept the other device away. */
+export interface PairingObserver {
+  progress(progress: PairingProgress): void
+  /** Returns the obstacle that keeps the other device away, as far as it is known now. */
+  obstacle(): ReachFinding | null
+  /** Returns the error that says why the pairing could not come to anything, when a device of another version was there. */
+  otherVersion(): SpacedockError | null
 }
 
 /** A join also looks for the other device. */
@@ -67,10 +79,8 @@ export interface PairingTransport {
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null>
-  /** Adds addresses to an exchange that waits for a connection to this peer. */
-  reachAlsoAt(peer: PeerId, addresses: readonly string[], signal: AbortSignal): void
-  /** Marks the right peer of this join: messages of earlier ones to it belong to a code that is out of date. */
-  claim(peer: PeerId): void
+  /** Adds addresses to an exchange that waits for a connection to this peer. Never rejects. */
+  reachAlsoAt(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<void>
   /** Sends a message whose answer does not matter; gives up after three seconds. */
   tell(peer: PeerId, message: PairingMessage): Promise<void>
 }

@@ -1,7 +1,7 @@
 import { SpacedockError, type ErrorCode } from '../errors.ts'
 import { describeCause, describeFinding } from '../finding-text.ts'
 import type { JoinFailure } from '../pairing/joiner-state.ts'
-import type { PairingRun } from './pairing-components.ts'
+import type { PairingObserver } from './pairing-components.ts'
 
 type Role = 'initiator' | 'joiner'
 
@@ -93,20 +93,16 @@ const failures: Record<JoinFailure, { code: ErrorCode } & Record<Role, Told>> = 
   },
 }
 
-/** Returns the error of a pairing that failed. `known`: the obstacle that kept the other device away, when that is known. */
-export function pairingError(
-  reason: JoinFailure,
-  role: Role,
-  known: Pick<PairingRun, 'obstacle' | 'otherVersion'> = {},
-): SpacedockError {
+/** Returns the error of a pairing that failed. `known`: the one who knows what kept the other device away. */
+export function pairingError(reason: JoinFailure, role: Role, known?: PairingObserver): SpacedockError {
   const {
     code,
     [role]: { message, ...details },
   } = failures[reason]
   if (reason !== neverMet[role]) return new SpacedockError(code, message, details)
-  const otherVersion = known.otherVersion?.() ?? null
+  const otherVersion = known?.otherVersion() ?? null
   if (otherVersion !== null) return otherVersion
-  const obstacle = known.obstacle?.() ?? null
+  const obstacle = known?.obstacle() ?? null
   if (obstacle === null) return new SpacedockError(code, message, details)
   const found = describeFinding(obstacle, role === 'joiner' ? 'join' : 'pair')
   // A code that has expired is of no use any more, whatever is mended.

@@ -1,55 +1,42 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../errors.ts'
-import { startDeadline } from '../network/deadline.ts'
-import { request, serve } from '../network/request-response.ts'
+import { serve } from '../network/request-response.ts'
 import { invitationLifetimeMs } from '../pairing/limits.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
-import {
-  decodeMessage,
-  encodeMessage,
-  maxMessageLength,
-  pairingVersion,
-  type PairingMessage,
-} from '../pairing/messages.ts'
+import { decodeMessage, encodeMessage, maxMessageLength, type PairingMessage } from '../pairing/messages.ts'
 import { formatPairingCode } from '../pairing/pairing-code.ts'
 import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
 import { sessionIdOf } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
+import { PairingExchanges } from './pairing-exchanges.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
 
-export const pairingProtocol = `/spacedock/pairing/${pairingVersion}.0.0`
-
 /** Number of live and remembered invitations together; more than a person ever has, few enough to try each on every request. */
 const maxInvitations = 32
-/** Time for an exchange of ours: the other side answers within 5 s, or not at all. */
-const exchangeTimeoutMs = 8_000
-/** Time for a message that needs no answer: somebody waits for us to end meanwhile. */
-const tellTimeoutMs = 3_000
+/** Code that was made, and is not shown yet. */
+export interface NewCode {
+  words: string
+  keys: CodeKeys
+  /** Wall clock, in milliseconds. */
+  expiresAtMs: number
+}
 
 /** Runs the pure machines: brings them what arrives, does what they say. Any number of invitations and joins at once. */
 export class PairingService {
   readonly #components: PairingComponents
   readonly #invitations = new Set<InvitationRunner>()
   readonly #joins = new Set<JoinRunner>()
-  /** Peers that are dialled at addresses that were news of them. */
-  readonly #reaching = new Set<string>()
-  /** The last exchange of a join, under way or waiting, by peer. */
-  readonly #turns = new Map<string, Promise<PairingMessage | null>>()
-
-  /** Waits for a connection, by peer. */
-  readonly #arrivals = new Map<string, Set<(connection: Connection) => void>>()
+  readonly #exchanges: PairingExchanges
 
   constructor(components: PairingComponents) {
     this.#components = components
-    components.host.onConnection((connection) => {
-      if (connection.direction === 'inbound') this.#arrived(connection)
-    })
+    this.#exchanges = new PairingExchanges(components)
   }
 
-  /** Opens an invitation with fresh entropy. */
-  invite(run: PairingRun): { words: string; keys: CodeKeys; expiresAtMs: number; runner: InvitationRunner } {
+  /** Makes a code of fresh entropy. Throws `invalid-argument` when there are too many. */
+  newCode(): NewCode {
     const { suite, random, clock } = this.#components
     this.#dropForgettable()
     if (this.#invitations.size >= maxInvitations) {
@@ -58,17 +45,18 @@ export class PairingService {
       })
     }
     const entropy = random(16)
-    const keys = deriveCodeKeys(suite, entropy)
-    const runner = new InvitationRunner(this.#components, keys, run, (peer, message) =>
-      this.#tell(peer, message),
-    )
-    this.#invitations.add(runner)
     return {
       words: formatPairingCode(entropy),
-      keys,
+      keys: deriveCodeKeys(suite, entropy),
       expiresAtMs: clock.wall() + invitationLifetimeMs,
-      runner,
     }
+  }
+
+  /** Opens an invitation with the code. */
+  invite(code: NewCode, run: PairingRun): InvitationRunner {
+    const runner = new InvitationRunner(this.#components, code.keys, run, this.#exchanges)
+    this.#invitations.add(runner)
+    return runner
   }
 
   /** Whether this device shows the code now: nobody else can have made it. */
@@ -80,20 +68,14 @@ export class PairingService {
   }
 
   /** Looks for the initiator until it is paired; resolves with its peer id. */
-  async join(entropy: Uint8Array, options: JoinRun): Promise<{ peer: PeerId; keys: CodeKeys }> {
-    const keys = deriveCodeKeys(this.#components.suite, entropy)
-    const runner = new JoinRunner(this.#components, keys, options, {
-      exchange: (peer, addresses, message, signal) =>
-        this.#inTurn(peer, () => this.#exchange(peer, addresses, message, signal)),
-      reachAlsoAt: (peer, addresses, signal) => void this.#reachAlsoAt(peer, addresses, signal),
-      claim: (peer) => {
-        for (const other of this.#joins) if (other !== runner) other.giveWay(peer)
-      },
-      tell: (peer, message) => this.#tell(peer, message),
+  async join(keys: CodeKeys, run: JoinRun): Promise<PeerId> {
+    const runner = new JoinRunner(this.#components, keys, run, {
+      transport: this.#exchanges,
+      joins: this.#joins,
     })
     this.#joins.add(runner)
     try {
-      return { peer: await runner.run(), keys }
+      return await runner.run()
     } finally {
       this.#joins.delete(runner)
     }
@@ -180,93 +162,10 @@ export class PairingService {
     return { type: 'Acknowledged' }
   }
 
-  /** Joins talk to the same peer one after the other, so that one gives way before it speaks again. */
-  #inTurn(peer: PeerId, exchange: () => Promise<PairingMessage | null>): Promise<PairingMessage | null> {
-    const turn = (this.#turns.get(peer) ?? Promise.resolve()).then(exchange)
-    this.#turns.set(peer, turn)
-    const forget = (): void => {
-      if (this.#turns.get(peer) === turn) this.#turns.delete(peer)
-    }
-    turn.then(forget, forget)
-    return turn
-  }
-
-  /** Sends one message on a stream of its own and brings the answer; null when there is none worth having. */
-  async #exchange(
-    peer: PeerId,
-    addresses: readonly string[],
-    message: PairingMessage,
-    signal: AbortSignal,
-  ): Promise<PairingMessage | null> {
-    const { host, clock, log } = this.#components
-    if (signal.aborted) return null
-    const deadline = startDeadline(exchangeTimeoutMs, exchangeTimedOut, { signal, clock })
-    const { signal: until } = deadline
-    let connection: Connection | undefined
-    try {
-      connection = await this.#connect(peer, addresses, until)
-      const stream = await host.openStream(connection, pairingProtocol, { signal: until })
-      const options = { maxBytes: maxMessageLength, signal: until, clock }
-      return decodeMessage(await request(stream, encodeMessage(message), options))
-    } catch (error) {
-      log('debug', 'pairing.no-answer', { peer, error: String(error) })
-      // A dead connection would be used again and again; one that carries a session is watched by that.
-      const isSilent = until.aborted && !signal.aborted
-      if (isSilent && connection?.streams.length === 0) connection.abort(exchangeTimedOut())
-      return null
-    } finally {
-      deadline.stop()
-    }
-  }
-
-  /** Connects by a dial of ours, or by one of the other side: firewalls may let only one of the two through. */
-  async #connect(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
-    const { host, addressesOf } = this.#components
-    const { promise: arrival, resolve } = Promise.withResolvers<Connection>()
-    const waiting = this.#arrivals.get(peer) ?? new Set()
-    this.#arrivals.set(peer, waiting.add(resolve))
-    const noLongerNeeded = new AbortController()
-    const dial = host.connect(peer, [...addresses, ...addressesOf(peer)], {
-      signal: AbortSignal.any([signal, noLongerNeeded.signal]),
-    })
-    try {
-      return await Promise.race([dial, arrival])
-    } finally {
-      noLongerNeeded.abort()
-      dial.catch(() => {})
-      waiting.delete(resolve)
-      if (waiting.size === 0) this.#arrivals.delete(peer)
-    }
-  }
-
-  /** Never rejects. */
-  async #reachAlsoAt(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<void> {
-    // One such dial at a time: a peer that announces new addresses without end must not be dialled without end.
-    if (!this.#arrivals.has(peer) || this.#reaching.has(peer)) return
-    this.#reaching.add(peer)
-    const connection = await this.#components.host.connect(peer, addresses, { signal }).catch(() => null)
-    this.#reaching.delete(peer)
-    if (connection !== null) this.#arrived(connection)
-  }
-
-  #arrived(connection: Connection): void {
-    for (const arrived of this.#arrivals.get(peerIdOf(connection.remotePeer)) ?? []) arrived(connection)
-  }
-
-  async #tell(peer: PeerId, message: PairingMessage): Promise<void> {
-    const patience = startDeadline(tellTimeoutMs, exchangeTimedOut, this.#components)
-    await this.#exchange(peer, [], message, patience.signal)
-    patience.stop()
-  }
-
   #dropForgettable(): void {
     for (const invitation of this.#invitations) {
       if (!invitation.isForgettable) continue
       this.#invitations.delete(invitation)
     }
   }
-}
-
-function exchangeTimedOut(): SpacedockError {
-  return new SpacedockError('timed-out', 'The other device did not answer in time.')
 }

@@ -7,32 +7,30 @@ import { otherVersionsTold } from '../network/told-versions.ts'
 import { OtherVersionError, sideToUpdate } from '../other-version.ts'
 import { pairingVersion } from '../pairing/messages.ts'
 import { recordVersion } from '../pairing/rendezvous-record.ts'
-import { pairingProtocol } from './pairing.ts'
+import type { PairingObserver } from './pairing-components.ts'
+import { pairingProtocol } from './pairing-exchanges.ts'
 import { peerIdOf } from '../peer-id.ts'
 
+type WatchedHost = Pick<Host, 'libp2p' | 'toldProtocols' | 'onIdentified'>
 type Met = Extract<PairingProgress, { kind: 'other-version' }>
 
 /** Number of versions told: anybody can name any version, and more than this says nothing new to a person. */
 const maxMet = 8
-
-export interface VersionWatchOptions {
-  host: Pick<Host, 'libp2p' | 'toldProtocols' | 'onIdentified'>
-  /** Called once for each version. */
-  onMet: (met: Met) => void
-}
 
 /**
  * Looks, while a pairing waits for the other device, whether somebody is there whose program speaks another version, and so
  * cannot answer, whichever of the two shows the code.
  */
 export class VersionWatch {
-  readonly #options: VersionWatchOptions
+  readonly #host: WatchedHost
+  readonly #observer: Pick<PairingObserver, 'progress'>
   readonly #met: Met[] = []
   readonly #stopListening: () => void
 
-  constructor(options: VersionWatchOptions) {
-    const { host } = options
-    this.#options = options
+  /** @param observer is told of each version once */
+  constructor(host: WatchedHost, observer: Pick<PairingObserver, 'progress'>) {
+    this.#host = host
+    this.#observer = observer
     this.#stopListening = host.onIdentified((connection) => this.#identified(connection))
     for (const connection of host.libp2p.getConnections()) this.#identified(connection)
   }
@@ -70,7 +68,7 @@ export class VersionWatch {
   }
 
   #identified({ remotePeer }: Connection): void {
-    const told = this.#options.host.toldProtocols(peerIdOf(remotePeer))
+    const told = this.#host.toldProtocols(peerIdOf(remotePeer))
     for (const theirs of otherVersionsTold(told, pairingProtocol))
       this.#note({ kind: 'other-version', part: 'pairing', theirs, ours: pairingVersion })
     // No device serves it.
@@ -86,6 +84,6 @@ export class VersionWatch {
     const isKnown = this.#met.some(({ part, theirs }) => part === met.part && theirs === met.theirs)
     if (isKnown || this.#met.length >= maxMet) return
     this.#met.push(met)
-    this.#options.onMet(met)
+    this.#observer.progress(met)
   }
 }

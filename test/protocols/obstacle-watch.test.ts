@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ReachFinding } from '../../src/api.ts'
+import type { DeviceInfo, ReachFinding } from '../../src/api.ts'
 import { describeCause, describeFinding, type FindingPlace } from '../../src/finding-text.ts'
 import { DialEvidence } from '../../src/network/reachability/dial-evidence.ts'
 import { ObstacleWatch } from '../../src/protocols/obstacle-watch.ts'
@@ -9,6 +9,12 @@ import { asPeer } from '../peers.ts'
 import type { PeerId } from '../../src/pairing/peer-id.ts'
 
 const never = new Promise<never>(() => {})
+
+/** A stranger that is seen has its id for a name. */
+function nameTold(peer: PeerId): DeviceInfo | undefined {
+  if (peer === 'looking') return undefined
+  return { id: 'id', name: peer === 'known' ? 'phone' : 'id' } as DeviceInfo
+}
 
 function watched(role: 'initiator' | 'joiner', { given = [] as string[], published = [] as string[] } = {}) {
   const clock = virtualClock()
@@ -21,9 +27,13 @@ function watched(role: 'initiator' | 'joiner', { given = [] as string[], publish
     role,
     given: given.map(asPeer),
     published: new Set([...published].map(asPeer)),
-    nameOf: (peer) => (peer === 'known' ? 'phone' : null),
-    ownPort: () => 28_417,
-    onFinding: (finding) => findings.push(finding),
+    registry: { get: nameTold },
+    host: { listeningPort: () => 28_417 },
+    observer: {
+      progress: (told) => {
+        if (told.kind === 'obstacle') findings.push(told.finding)
+      },
+    },
   })
   const pass = (ms: number): void => {
     const untilMs = clock.monotonic() + ms
@@ -64,10 +74,10 @@ test('an initiator is told of those only that are looking, or whose address a pe
     pass(1_000)
   }
   assert.deepEqual(
-    findings.map(({ peer, known }) => [peer, known]),
+    findings.map(({ peer, known, name }) => [peer, known, name]),
     [
-      ['given', 'given'],
-      ['looking', 'seen'],
+      ['given', 'given', null],
+      ['looking', 'seen', null],
     ],
   )
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Connection } from '@libp2p/interface'
+import type { DeviceInfo } from '../../src/api.ts'
 import type { CandidateSource, FoundPeer } from '../../src/network/discovery/candidate-sources.ts'
 import { Outreach } from '../../src/protocols/outreach.ts'
 import { turns, virtualClock } from '../../src/testing/virtual-clock.ts'
@@ -12,6 +13,7 @@ function outreach(answers: (peer: PeerId) => 'yes' | 'no' | 'never') {
   const clock = virtualClock()
   const dials: { peer: PeerId; atMs: number; addresses: number }[] = []
   const released: string[] = []
+  const pairing = new Set<string>()
   let running = 0
   let mostAtOnce = 0
   const made = new Outreach({
@@ -34,8 +36,9 @@ function outreach(answers: (peer: PeerId) => 'yes' | 'no' | 'never') {
         }
       },
     },
-    isKeptConnected: (peer) => peer === 'paired',
-    release: (peer) => released.push(peer),
+    wanted: { isWanted: (peer) => peer === 'paired' },
+    registry: { get: (peer) => (pairing.has(peer) ? ({ state: 'pairing' } as DeviceInfo) : undefined) },
+    connections: { release: (peer) => released.push(peer) },
   })
   const searches: ((peer: FoundPeer) => void)[] = []
   const source: CandidateSource = {
@@ -54,7 +57,7 @@ function outreach(answers: (peer: PeerId) => 'yes' | 'no' | 'never') {
       addresses: Array.from({ length: 30 }, (_, port) => `/ip4/10.0.0.1/tcp/${port}`),
       urgent: true,
     })
-  return { made, source, see, pass, dials, released, mostAtOnce: () => mostAtOnce }
+  return { made, source, see, pass, dials, released, pairing, mostAtOnce: () => mostAtOnce }
 }
 
 test('who is seen while an invitation is open is connected to, not oneself and not who is kept connected anyway', async () => {
@@ -101,6 +104,19 @@ test('two invitations share it, and the last one ends it', async () => {
   third.abort()
   await pass(61_000)
   assert.deepEqual(released, ['bob'])
+})
+
+test('a connection over which somebody pairs is not given back', async () => {
+  const { made, source, see, pass, released, pairing } = outreach(() => 'yes')
+  const invitation = new AbortController()
+  made.open([source], invitation.signal)
+  await pass(0)
+  for (const peer of ['bob', 'carol']) see(asPeer(peer))
+  await pass(10)
+  pairing.add('bob')
+  invitation.abort()
+  await pass(61_000)
+  assert.deepEqual(released, ['carol'])
 })
 
 for (const answer of ['yes', 'no', 'never'] as const) {

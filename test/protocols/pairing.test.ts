@@ -8,17 +8,24 @@ import type { CandidateSource } from '../../src/network/discovery/candidate-sour
 import { createHost } from '../../src/network/host/create-host.ts'
 import type { Host } from '../../src/network/host/host.ts'
 import { TrustedPeers } from '../../src/node/trusted-peers.ts'
+import { deriveCodeKeys } from '../../src/pairing/key-schedule.ts'
 import { parsePairingCode } from '../../src/pairing/pairing-code.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
-import { pairingProtocol, PairingService } from '../../src/protocols/pairing.ts'
-import { deviceIdOf } from '../../src/store/device-id.ts'
+import type { InvitationRunner } from '../../src/protocols/invitation.ts'
+import type { PairingObserver, PairingRun } from '../../src/protocols/pairing-components.ts'
+import { pairingProtocol } from '../../src/protocols/pairing-exchanges.ts'
+import { PairingService } from '../../src/protocols/pairing.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
 import { until, within } from '../network/real-hosts.ts'
 import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
 import { asPeer } from '../peers.ts'
 
 const log = (): void => undefined
-const onProgress = (): void => undefined
+const observer: PairingObserver = {
+  progress: () => undefined,
+  obstacle: () => null,
+  otherVersion: () => null,
+}
 
 /** Pairing services over real hosts on the loopback interface; the time is the test's. */
 
@@ -38,6 +45,7 @@ interface Side extends AsyncDisposable {
 async function makeSide(): Promise<Side> {
   const time = virtualClock()
   const store = openMemoryStore({ clock: time })
+  store.settings.update({ name: 'a device' })
   const interfaces = [process.platform === 'darwin' ? 'lo0' : 'lo']
   const host = await createHost({ seed: store.identity.seed, port: 0, interfaces, agent: 'test' })
   const unfinished: string[] = []
@@ -50,12 +58,13 @@ async function makeSide(): Promise<Side> {
       random: (length) => randomBytes(length),
       log,
       trust,
-      deviceName: () => 'a device',
-      addressesOf: () => [],
-      idOf: deviceIdOf,
-      release: () => undefined,
-      onPairing: () => undefined,
-      onUnfinished: (peer) => unfinished.push(peer),
+      settings: store.settings,
+      registry: store.registry,
+      connections: {
+        addressesOf: () => [],
+        release: () => undefined,
+        connectNow: (peer) => unfinished.push(peer),
+      },
     })
   const side: Side = {
     host,
@@ -81,6 +90,16 @@ async function makeSide(): Promise<Side> {
   return side
 }
 
+function invite({ service }: Side, run: Omit<PairingRun, 'observer'> = {}): Invited {
+  const code = service.newCode()
+  return { words: code.words, runner: service.invite(code, { ...run, observer }) }
+}
+
+interface Invited {
+  words: string
+  runner: InvitationRunner
+}
+
 async function join(
   joiner: Side,
   initiator: Side,
@@ -90,8 +109,8 @@ async function join(
   const code = parsePairingCode(words)
   assert.ok(code.ok)
   const sources = [givenAddresses(initiator.host.addresses().map(String))]
-  const options = { sources, timeoutMs: 300_000, confirm, onProgress: () => undefined }
-  return (await joiner.service.join(code.entropy, options)).peer
+  const options = { sources, timeoutMs: 300_000, confirm, observer }
+  return joiner.service.join(deriveCodeKeys(suite1, code.entropy), options)
 }
 
 test('an address that is news reaches a peer that is being dialled in vain', async () => {
@@ -103,7 +122,7 @@ test('an address that is news reaches a peer that is being dialled in vain', asy
   await once(deadEnd, 'listening')
   const address = deadEnd.address()
   assert.ok(address !== null && typeof address === 'object')
-  const { words, runner } = initiator.service.invite({ onProgress })
+  const { words, runner } = invite(initiator)
   const code = parsePairingCode(words)
   assert.ok(code.ok)
   const peer = initiator.host.peerId
@@ -115,11 +134,14 @@ test('an address that is news reaches a peer that is being dialled in vain', asy
       onCandidate({ peer, addresses: initiator.host.addresses().map(String), urgent: true })
     },
   }
-  const options = { sources: [source], timeoutMs: 300_000, confirm: async () => true, onProgress }
+  const options = { sources: [source], timeoutMs: 300_000, confirm: async () => true, observer }
   try {
     // The joiner's time stands still: nothing is given up, and nothing tried again.
-    const joined = await within(joiner.service.join(code.entropy, options), 'the pairing')
-    assert.equal(joined.peer, peer)
+    const joined = await within(
+      joiner.service.join(deriveCodeKeys(suite1, code.entropy), options),
+      'the pairing',
+    )
+    assert.equal(joined, peer)
     assert.equal(await within(runner.paired, 'the other side'), joiner.host.peerId)
   } finally {
     for (const socket of await dialled) socket.destroy()
@@ -130,7 +152,7 @@ test('an address that is news reaches a peer that is being dialled in vain', asy
 test('when the last word does not get through in time, both sides leave the rest to the next session', async () => {
   await using initiator = await makeSide()
   await using joiner = await makeSide()
-  const { words, runner } = initiator.service.invite({ onProgress })
+  const { words, runner } = invite(initiator)
   const joining = join(joiner, initiator, words, async () => {
     initiator.isDeaf = true
     return true
@@ -160,7 +182,7 @@ test('when the last word does not get through in time, both sides leave the rest
 test('a session that proves the key ends the wait of the one who shows the code', async () => {
   await using initiator = await makeSide()
   await using joiner = await makeSide()
-  const { words, runner } = initiator.service.invite({ onProgress })
+  const { words, runner } = invite(initiator)
   const joining = join(joiner, initiator, words, async () => {
     initiator.isDeaf = true
     return true
@@ -182,7 +204,7 @@ test('a session that proves the key ends the wait of the one who shows the code'
 test('a last word that comes after a restart of the initiator is answered', async () => {
   await using initiator = await makeSide()
   await using joiner = await makeSide()
-  const { words } = initiator.service.invite({ onProgress })
+  const { words } = invite(initiator)
   const joining = join(joiner, initiator, words, async () => {
     initiator.restart()
     return true
@@ -197,8 +219,7 @@ test('a join whose initiator was restarted does not burn the next code, which th
   await using initiator = await makeSide()
   await using joiner = await makeSide()
   const asked = Promise.withResolvers<void>()
-  const first = initiator.service.invite({
-    onProgress,
+  const first = invite(initiator, {
     confirm: () => {
       asked.resolve()
       return new Promise(() => undefined)
@@ -210,7 +231,7 @@ test('a join whose initiator was restarted does not burn the next code, which th
   initiator.restart()
   // The stale join says its Response again and again.
   using _passing = letTimePass(joiner.time)
-  const second = initiator.service.invite({ onProgress })
+  const second = invite(initiator)
   const joining = join(joiner, initiator, second.words)
   assert.equal(await within(joining, 'the end of the join'), initiator.host.peerId)
   assert.equal(await within(second.runner.paired, 'the end of the pairing'), joiner.host.peerId)

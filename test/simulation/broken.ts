@@ -86,12 +86,12 @@ export const brokenVersions: readonly {
     patches: [
       {
         file: 'src/network/supervisor/attempt-schedule.ts',
-        find: `if (next === 'retry') this.#planRetry(entry)`,
-        replace: `if (next === 'never') this.#planRetry(entry)`,
+        find: `if (next === 'retry') this.#planRetry(plan)`,
+        replace: `if (next === 'never') this.#planRetry(plan)`,
       },
       {
         file: 'src/network/supervisor/attempt-schedule.ts',
-        find: `    this.#advance(this.#entry(peerId), 'urgent')\n`,
+        find: `    this.#advance(plan, 'urgent')\n`,
         replace: ``,
       },
     ],

@@ -22,18 +22,18 @@ export const threats: Threat[] = [
         what: 'the closing of its connections',
         patches: [
           {
-            file: 'src/network/supervisor/connection-supervisor.ts',
-            find: `    sessions?.abort(revoked)
-    for (const connection of connectionsTo(peerId)) connection.abort(revoked)
-    await`,
-            replace: `    if (sessions === undefined) return
-    await`,
+            file: 'src/network/supervisor/peer.ts',
+            find: `    this.sessions.abort(revoked)
+    for (const connection of host.connectionsTo(this.id)) connection.abort(revoked)
+`,
+            replace: ``,
           },
           {
-            file: 'src/network/supervisor/connection-supervisor.ts',
+            file: 'src/network/supervisor/peer.ts',
             find: `    // What a dial brought up in the meantime.
-    for (const connection of connectionsTo(peerId)) connection.abort(revoked)`,
-            replace: `    connectionsTo(peerId)`,
+    for (const connection of host.connectionsTo(this.id)) connection.abort(revoked)
+`,
+            replace: ``,
           },
         ],
       },

@@ -36,7 +36,8 @@ export const threats: Threat[] = [
             file: 'src/protocols/pairing.ts',
             find: `    this.#joins.add(runner)\n`,
             replace: `    this.#joins.add(runner)
-    const confused = new InvitationRunner(this.#components, keys, { onProgress() {} }, async () => {})
+    const observer = { progress() {}, obstacle: () => null, otherVersion: () => null }
+    const confused = new InvitationRunner(this.#components, keys, { observer }, this.#exchanges)
     this.#invitations.add(confused)\n`,
           },
         ],

@@ -25,7 +25,7 @@ export const threats: Threat[] = [
             file: 'src/protocols/pairing.ts',
             find: `    this.#invitations.add(runner)\n`,
             replace: `    this.#invitations.add(runner)
-    this.#components.log('debug', 'pairing.code', { shown: formatPairingCode(entropy) })\n`,
+    this.#components.log('debug', 'pairing.code', { shown: code.words })\n`,
           },
           {
             file: 'src/daemon/log.ts',
@@ -50,9 +50,9 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/node/pairings.ts',
-            find: `  const sessionId = sessionIdOf(keys)\n`,
-            replace: `  const sessionId = sessionIdOf(keys)
-  if (process.env['HOME'] !== undefined) (await import('node:fs')).writeFileSync(process.argv[process.argv.indexOf('--dir') + 1] + '/last-code', words)\n`,
+            find: `    const sessionId = sessionIdOf(code.keys)\n`,
+            replace: `    const sessionId = sessionIdOf(code.keys)
+    if (process.env['HOME'] !== undefined) (await import('node:fs')).writeFileSync(process.argv[process.argv.indexOf('--dir') + 1] + '/last-code', code.words)\n`,
           },
         ],
       },

@@ -29,7 +29,7 @@ export const threats: Threat[] = [
           {
             file: 'src/protocols/machine-run.ts',
             find: `now: clock.monotonic(),`,
-            replace: `now: this.#running.role === 'initiator' ? clock.wall() : clock.monotonic(),`,
+            replace: `now: this.#machine.role === 'initiator' ? clock.wall() : clock.monotonic(),`,
           },
           {
             file: 'src/protocols/invitation.ts',
@@ -44,12 +44,12 @@ export const threats: Threat[] = [
           {
             file: 'src/protocols/machine-run.ts',
             find: `now: clock.monotonic(),`,
-            replace: `now: this.#running.role === 'joiner' ? clock.wall() : clock.monotonic(),`,
+            replace: `now: this.#machine.role === 'joiner' ? clock.wall() : clock.monotonic(),`,
           },
           {
             file: 'src/protocols/join.ts',
-            find: `startJoiner(components.clock.monotonic() + options.timeoutMs)`,
-            replace: `startJoiner(components.clock.wall() + options.timeoutMs)`,
+            find: `startJoiner(components.clock.monotonic() + run.timeoutMs)`,
+            replace: `startJoiner(components.clock.wall() + run.timeoutMs)`,
           },
         ],
       },

@@ -1,49 +1,27 @@
 import { addAbortListener } from 'node:events'
 import { SpacedockError } from '../../errors.ts'
-import { Backoff } from '../backoff.ts'
 import { TokenBucket } from '../token-bucket.ts'
 import type { Clock } from '../../api.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
+import {
+  firstPatienceMs,
+  type AttemptPlan,
+  type AttemptSignals,
+  type Due,
+  type Running,
+} from './attempt-plan.ts'
+
+/** Device as far as the schedule knows it. */
+export interface TriedPeer {
+  readonly plan: AttemptPlan
+  /** Tries it once; never rejects, resolves with whether there has to be another try. */
+  attempt(signals: AttemptSignals): Promise<'retry' | 'enough'>
+}
+
 export interface AttemptScheduleOptions {
   clock: Clock
-  /** Returns a random number in [0, 1). */
-  random: () => number
-  /**
-   * Tries a device once; never rejects, resolves with whether there has to be another try. `dialSignal` aborts when dialling
-   * should start over or make room for others, `signal` when the attempt is not wanted any more.
-   */
-  attempt: (peerId: PeerId, signals: AttemptSignals) => Promise<'retry' | 'enough'>
-}
-
-export interface AttemptSignals {
-  signal: AbortSignal
-  dialSignal: AbortSignal
-}
-
-interface Due {
-  kind: 'due'
-  atMs: number
-  /** Whether there is reason to believe that the device is there. */
-  urgent: boolean
-}
-
-interface Running {
-  kind: 'running'
-  urgent: boolean
-  startedAtMs: number
-  /** Kind of attempt that has to follow. */
-  again: 'no' | 'routine' | 'urgent'
-  whole: AbortController
-  dial: AbortController
-  done: Promise<void>
-}
-
-interface Entry {
-  peerId: PeerId
-  backoff: Backoff
-  /** Time that its dial may take while others wait for the slot. */
-  patienceMs: number
-  plan: { kind: 'idle' } | Due | Running
+  /** All devices, with and without a planned attempt. */
+  peers: ReadonlyMap<PeerId, TriedPeer>
 }
 
 /**
@@ -52,87 +30,77 @@ interface Entry {
  * failed least often, then those that have waited longest; one that does not answer gives up its slot to them.
  */
 export class AttemptSchedule {
-  readonly #options: AttemptScheduleOptions
-  readonly #entries = new Map<PeerId, Entry>()
-  readonly #running = new Set<{ entry: Entry; plan: Running }>()
+  readonly #clock: Clock
+  readonly #peers: ReadonlyMap<PeerId, TriedPeer>
+  readonly #running = new Set<{ plan: AttemptPlan; state: Running }>()
   readonly #repetitions = new TokenBucket(repetitionPace)
   #stopped = false
   #cancelTimer: () => void = () => {}
 
-  constructor(options: AttemptScheduleOptions) {
-    this.#options = options
+  constructor({ clock, peers }: AttemptScheduleOptions) {
+    this.#clock = clock
+    this.#peers = peers
   }
 
   /** Tries these devices in order, as slots are free: their waiting times are over, and dials under way start over. */
-  restart(peerIds: readonly PeerId[]): void {
-    for (const peerId of peerIds) this.#advance(this.#entry(peerId), 'routine')
+  restart(peers: readonly TriedPeer[]): void {
+    for (const { plan } of peers) this.#advance(plan, 'routine')
     this.#startDue()
   }
 
   /** Tries a device at once and before others: its waiting time is over. A dial that began without this knowledge starts over. */
-  hurry(peerId: PeerId): void {
-    this.#advance(this.#entry(peerId), 'urgent')
+  hurry({ plan }: TriedPeer): void {
+    this.#advance(plan, 'urgent')
     this.#startDue()
   }
 
   /** Plans a retry after a failure, later every time; none when one is planned already. */
-  retry(peerId: PeerId): void {
-    this.#planRetry(this.#entry(peerId))
+  retry({ plan }: TriedPeer): void {
+    this.#planRetry(plan)
     this.#startDue()
   }
 
   /** Resets the waiting times of a device that has proved stable. */
-  forgive(peerId: PeerId): void {
-    this.#entry(peerId).backoff.reset()
+  forgive({ plan }: TriedPeer): void {
+    plan.backoff.reset()
   }
 
   /** Cancels the planned attempt; one that runs is left to finish. */
-  pause(peerId: PeerId): void {
-    const entry = this.#entry(peerId)
-    entry.patienceMs = firstPatienceMs
-    if (entry.plan.kind === 'running') entry.plan.again = 'no'
-    else entry.plan = { kind: 'idle' }
+  pause({ plan }: TriedPeer): void {
+    plan.patienceMs = firstPatienceMs
+    if (plan.state.kind === 'running') plan.state.again = 'no'
+    else plan.state = { kind: 'idle' }
   }
 
-  /** Ends the running attempt; resolves when it has ended. */
-  async forget(peerId: PeerId, reason: Error): Promise<void> {
-    const entry = this.#entries.get(peerId)
-    this.#entries.delete(peerId)
-    if (entry?.plan.kind !== 'running') return
-    entry.plan.whole.abort(reason)
-    await entry.plan.done
+  /** Ends the running attempt, and cancels the planned one; resolves when it has ended. */
+  async forget(peer: TriedPeer, reason: Error): Promise<void> {
+    this.pause(peer)
+    const { state } = peer.plan
+    if (state.kind !== 'running') return
+    state.whole.abort(reason)
+    await state.done
   }
 
   /** Ends all attempts; resolves when they have ended. */
   async stop(reason: Error): Promise<void> {
     this.#stopped = true
     this.#cancelTimer()
-    await Promise.all([...this.#entries.values()].map(({ peerId }) => this.forget(peerId, reason)))
+    await Promise.all([...this.#peers.values()].map((peer) => this.forget(peer, reason)))
   }
 
   #now(): number {
-    return this.#options.clock.monotonic()
+    return this.#clock.monotonic()
   }
 
-  #entry(peerId: PeerId): Entry {
-    const key = peerId
-    const known = this.#entries.get(key)
-    if (known !== undefined) return known
-    const backoff = new Backoff(this.#options.random)
-    const entry: Entry = { peerId, backoff, patienceMs: firstPatienceMs, plan: { kind: 'idle' } }
-    this.#entries.set(key, entry)
-    return entry
-  }
-
-  #advance(entry: Entry, how: 'routine' | 'urgent'): void {
-    const { plan, backoff } = entry
+  #advance(plan: AttemptPlan, how: 'routine' | 'urgent'): void {
+    const { state, backoff } = plan
     backoff.reset()
-    if (plan.kind !== 'running') {
-      const urgent = how === 'urgent' || (plan.kind === 'due' && plan.urgent)
-      entry.plan = { kind: 'due', atMs: this.#now(), urgent }
-    } else if (!plan.urgent && plan.again !== 'urgent') {
-      plan.again = how
-      plan.dial.abort(new SpacedockError('cancelled', 'There is news: the device is dialled anew.'))
+    if (state.kind !== 'running') {
+      const urgent = how === 'urgent' || (state.kind === 'due' && state.urgent)
+      plan.state = { kind: 'due', atMs: this.#now(), urgent }
+    } else if (!state.urgent && state.again !== 'urgent') {
+      state.again = how
+      state.dial.abort(new SpacedockError('cancelled', 'There is news: the device is dialled anew.'))
     }
   }
 
@@ -140,23 +108,16 @@ export class AttemptSchedule {
     this.#cancelTimer()
     if (this.#stopped) return
     const now = this.#now()
-    let nextMs = Number.POSITIVE_INFINITY
-    const due: { entry: Entry; plan: Due }[] = []
-    for (const entry of this.#entries.values()) {
-      const { plan } = entry
-      if (plan.kind !== 'due') continue
-      if (plan.atMs <= now) due.push({ entry, plan })
-      else nextMs = Math.min(nextMs, plan.atMs)
-    }
-    due.sort((one, other) => rank(one) - rank(other) || one.plan.atMs - other.plan.atMs)
+    const { due, nextMs } = this.#dueAt(now)
+    let wakeMs = nextMs
     let isCrowded = false
     const places = { urgent: maxOfAKind, routine: maxOfAKind }
-    for (const { plan } of this.#running) places[plan.urgent ? 'urgent' : 'routine']--
-    for (const { entry, plan } of due) {
-      const kind = plan.urgent ? 'urgent' : 'routine'
-      const isRepetition = kind === 'routine' && entry.backoff.failures > 0
+    for (const { state } of this.#running) places[state.urgent ? 'urgent' : 'routine']--
+    for (const { peer, state } of due) {
+      const kind = state.urgent ? 'urgent' : 'routine'
+      const isRepetition = kind === 'routine' && peer.plan.backoff.failures > 0
       if (isRepetition && this.#repetitions.freeAtMs > now) {
-        nextMs = Math.min(nextMs, this.#repetitions.freeAtMs)
+        wakeMs = Math.min(wakeMs, this.#repetitions.freeAtMs)
         continue
       }
       if (places[kind] <= 0 || this.#running.size >= maxAttempts) {
@@ -165,35 +126,49 @@ export class AttemptSchedule {
       }
       places[kind]--
       if (isRepetition) this.#repetitions.take(now)
-      this.#start(entry, plan.urgent)
+      this.#start(peer, state.urgent)
     }
-    if (isCrowded) nextMs = Math.min(nextMs, this.#makePlace(now))
-    if (nextMs < Number.POSITIVE_INFINITY) {
-      this.#cancelTimer = this.#options.clock.after(nextMs - now, () => this.#startDue())
+    if (isCrowded) wakeMs = Math.min(wakeMs, this.#makePlace(now))
+    if (wakeMs < Number.POSITIVE_INFINITY) {
+      this.#cancelTimer = this.#clock.after(wakeMs - now, () => this.#startDue())
     }
+  }
+
+  /** Lists devices whose time has come, in the order in which they are tried, and says when that of the next one does. */
+  #dueAt(now: number): { due: DuePeer[]; nextMs: number } {
+    let nextMs = Number.POSITIVE_INFINITY
+    const due: DuePeer[] = []
+    for (const peer of this.#peers.values()) {
+      const { state } = peer.plan
+      if (state.kind !== 'due') continue
+      if (state.atMs <= now) due.push({ peer, state })
+      else nextMs = Math.min(nextMs, state.atMs)
+    }
+    due.sort((one, other) => rank(one) - rank(other) || one.state.atMs - other.state.atMs)
+    return { due, nextMs }
   }
 
   /** Aborts dials that have used up their time while others wait. Returns when the next one will have. */
   #makePlace(now: number): number {
     let nextMs = Number.POSITIVE_INFINITY
-    for (const { entry, plan } of this.#running) {
-      if (plan.dial.signal.aborted) continue
-      const untilMs = plan.startedAtMs + entry.patienceMs
+    for (const { plan, state } of this.#running) {
+      if (state.dial.signal.aborted) continue
+      const untilMs = state.startedAtMs + plan.patienceMs
       if (untilMs > now) nextMs = Math.min(nextMs, untilMs)
       else {
-        entry.patienceMs = Math.min(longestPatienceMs, entry.patienceMs * 2)
-        plan.dial.abort(new SpacedockError('timed-out', 'The device did not answer while others waited.'))
+        plan.patienceMs = Math.min(longestPatienceMs, plan.patienceMs * 2)
+        state.dial.abort(new SpacedockError('timed-out', 'The device did not answer while others waited.'))
       }
     }
     return nextMs
   }
 
-  #start(entry: Entry, urgent: boolean): void {
+  #start(peer: TriedPeer, urgent: boolean): void {
     const whole = new AbortController()
     const dial = new AbortController()
     addAbortListener(whole.signal, () => dial.abort(whole.signal.reason))
     const done = Promise.resolve()
-    const plan: Running = {
+    const state: Running = {
       kind: 'running',
       urgent,
       startedAtMs: this.#now(),
@@ -202,38 +177,43 @@ export class AttemptSchedule {
       dial,
       done,
     }
-    entry.plan = plan
-    plan.done = this.#run(entry, plan, { signal: whole.signal, dialSignal: dial.signal })
+    peer.plan.state = state
+    state.done = this.#run(peer, state)
   }
 
-  async #run(entry: Entry, plan: Running, signals: AttemptSignals): Promise<void> {
-    const place = { entry, plan }
+  async #run(peer: TriedPeer, state: Running): Promise<void> {
+    const { plan } = peer
+    const place = { plan, state }
     this.#running.add(place)
-    const next = await this.#options.attempt(entry.peerId, signals)
+    const next = await peer.attempt({ signal: state.whole.signal, dialSignal: state.dial.signal })
     this.#running.delete(place)
-    if (plan.again !== 'no') entry.plan = { kind: 'due', atMs: this.#now(), urgent: plan.again === 'urgent' }
-    else {
-      entry.plan = { kind: 'idle' }
-      if (next === 'retry') this.#planRetry(entry)
+    if (state.again !== 'no') {
+      plan.state = { kind: 'due', atMs: this.#now(), urgent: state.again === 'urgent' }
+    } else {
+      plan.state = { kind: 'idle' }
+      if (next === 'retry') this.#planRetry(plan)
     }
     this.#startDue()
   }
 
-  #planRetry(entry: Entry): void {
-    if (entry.plan.kind !== 'idle') return
-    entry.plan = { kind: 'due', atMs: this.#now() + entry.backoff.next(), urgent: false }
+  #planRetry(plan: AttemptPlan): void {
+    if (plan.state.kind !== 'idle') return
+    plan.state = { kind: 'due', atMs: this.#now() + plan.backoff.next(), urgent: false }
   }
 }
 
-function rank({ entry, plan }: { entry: Entry; plan: Due }): number {
-  return plan.urgent ? -1 : Math.min(entry.backoff.failures, manyFailures)
+interface DuePeer {
+  peer: TriedPeer
+  state: Due
+}
+
+function rank({ peer, state }: DuePeer): number {
+  return state.urgent ? -1 : Math.min(peer.plan.backoff.failures, manyFailures)
 }
 
 /** Limit of concurrent attempts. Neither the urgent ones nor the others ever take all the slots. */
 const maxAttempts = 16
 const maxOfAKind = 12
-/** Patience of a first dial: time to begin with all addresses of most devices (`address-race.ts`); doubled each time. */
-const firstPatienceMs = 3_000
 const longestPatienceMs = 24_000
 /** Rate of retries, which fewer than a hundred devices never reach: their waiting times alone keep below it. */
 const repetitionPace = { everyMs: 250, inARow: 50 }

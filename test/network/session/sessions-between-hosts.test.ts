@@ -3,17 +3,19 @@ import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { PrivateKey } from '@libp2p/interface'
+import type { Connection, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import * as v from 'valibot'
 import type { Device } from '../../../src/api.ts'
+import { systemClock } from '../../../src/clock.ts'
 import { defineProtocol } from '../../../src/network/application/application-protocols.ts'
 import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
 import { ProtocolRegistry } from '../../../src/network/application/protocol-registry.ts'
 import { refuseDevice } from '../../../src/network/session/session-handshake.ts'
 import type { PairKey } from '../../../src/network/session/session-hello.ts'
-import { acceptSession, openSession, sessionProtocol } from '../../../src/network/session/session.ts'
+import { SessionEndpoint } from '../../../src/network/session/session-endpoint.ts'
+import { sessionProtocol } from '../../../src/network/session/session.ts'
 import { realHost, until } from '../real-hosts.ts'
 import { settledKey } from './session-pair.ts'
 import type { PeerId } from '../../../src/pairing/peer-id.ts'
@@ -58,7 +60,7 @@ test('a session goes over to another connection in the middle of requests, and n
   }
   const asking = Promise.all([ask(left, right), ask(right, left)])
   const dialled = await left.host.dial(right.host.getMultiaddrs(), { force: true })
-  await left.supervisor.moveTo(dialled, { signal: AbortSignal.timeout(5_000) })
+  await left.supervisor.peers.get(right.peerId)?.moveTo(dialled, { signal: AbortSignal.timeout(5_000) })
   const after = left.supervisor.sessionOf(right.peerId)
   assert.equal(after?.connection, dialled)
   await after?.ping()
@@ -195,7 +197,7 @@ async function startDevice(
       handler: (value) => value * 2,
     }),
   )
-  const sessionOptions = {
+  const endpoint = new SessionEndpoint({
     localPeer: peerIdOf(host.peerId),
     instance: randomBytes(16),
     trust: {
@@ -206,6 +208,10 @@ async function startDevice(
       disowned: () => {},
     },
     calls: registry.calls,
+  })
+  const dial = (targets: readonly Multiaddr[], { signal }: { signal: AbortSignal }): Promise<Connection> => {
+    device.dialled++
+    return host.dial([...targets], { signal })
   }
   const device: TestDevice = {
     host,
@@ -218,19 +224,20 @@ async function startDevice(
     unknown: 0,
     held,
     supervisor: new ConnectionSupervisor({
-      localPeer: peerIdOf(host.peerId),
-      devices: () => [...keys.keys()],
-      isDevice: (peerId) => keys.has(peerId),
-      addressesOf: (peerId) => addresses.get(peerId) ?? [],
-      dial: (_peerId, targets, { signal }) => {
-        device.dialled++
-        return host.dial([...targets], { signal })
+      host: {
+        peerId: peerIdOf(host.peerId),
+        simultaneousOpen: null,
+        toldAddresses: async () => [],
+        connectionsTo: (peerId) => host.getConnections(libp2pPeer(peerId)),
+        connect: (_peerId, targets, options) => dial(targets, options),
+        dial: (_peerId, targets, options) => dial(targets, options),
       },
-      openSession: (connection, { signal }) => openSession(connection, { ...sessionOptions, signal }),
-      connectionsTo: (peerId) => host.getConnections(libp2pPeer(peerId)),
-      onSession: () => device.sessions++,
-      onSessionEnded: () => {},
-      onUnknownDevice: () => device.unknown++,
+      trusted: { wanted: () => [...keys.keys()], isWanted: (peerId) => keys.has(peerId) },
+      book: { addressesOf: (peerId) => addresses.get(peerId) ?? [] },
+      opener: endpoint,
+      random: Math.random,
+      clock: systemClock,
+      log: () => {},
     }),
     stop: async () => {
       await device.supervisor.stop()
@@ -242,13 +249,17 @@ async function startDevice(
       await device.stop()
     },
   }
+  device.supervisor.listen({
+    sessionStarted: () => device.sessions++,
+    unknownDevice: () => device.unknown++,
+  })
   registry.attach({
     protocol: sessionProtocol,
     access: 'paired',
     maxInboundStreams: 4,
     refuse: (stream) => refuseDevice(stream, undefined),
     handle: async (stream, connection, { signal }) => {
-      device.supervisor.admit(await acceptSession(stream, connection, { ...sessionOptions, signal }))
+      device.supervisor.admit(await endpoint.accept(stream, connection, { signal }))
     },
   })
   await registry.settled()

@@ -225,7 +225,11 @@ test('whoever hears a goodbye goes on over the other session, and has none when 
 
 test('a relayed session does not take the place of a direct one that answers, but of one that does not', async () => {
   for (const answersPing of [true, false]) {
-    const world = supervise([larger], { dial: () => new Promise(() => {}) })
+    const world = supervise([larger], {
+      dial: () => new Promise(() => {}),
+      // Nothing answers over the direct connection, nor is another one found.
+      openSession: () => new Promise(() => {}),
+    })
     world.supervisor.start()
     const direct = world.newSession({ opener: 'local', answersPing })
     const relayed = world.newSession({ opener: 'remote', connection: world.connection(larger, relayAddress) })
@@ -435,6 +439,41 @@ test('drop tells the device first, when there is something to say and it is ther
   assert.ok(world.events.includes('told'))
   assert.ok(world.connections.every(({ status }) => status === 'aborted'))
   await world.supervisor.drop(larger, new Uint8Array(32))
+  await world.stop()
+})
+
+test('a second drop waits for the first, and a device that is paired again meanwhile is another to the network', async () => {
+  const world = supervise([larger])
+  world.supervisor.start()
+  await world.clock.pass(0)
+  const heard = Promise.withResolvers<void>()
+  world.session(1).revoke = async () => {
+    await heard.promise
+    world.events.push('told')
+  }
+  world.devices.length = 0
+  const drops = [1, 2].map(() => world.supervisor.drop(larger, new Uint8Array(32)))
+  await turns()
+  assert.equal(world.session(1).connection.status, 'open', 'it is told first')
+  assert.equal(world.supervisor.sessionOf(larger), undefined)
+  world.devices.push(larger)
+  const again = world.newSession({ opener: 'remote' })
+  assert.equal(world.supervisor.admit(again), 'kept')
+  heard.resolve()
+  await Promise.all(drops)
+  assert.deepEqual(world.events, ['session 1', 'session 2', 'told', 'ended aborted'])
+  assert.equal(world.supervisor.sessionOf(larger), again)
+  assert.equal(world.supervisor.peers.size, 1)
+  await world.stop()
+})
+
+test('what is not to be kept any more is left at the next try, and nothing of it stays', async () => {
+  const world = supervise([larger], { dial: () => Promise.reject(new Error('refused')) })
+  world.supervisor.start()
+  await world.clock.pass(0)
+  world.devices.length = 0
+  await world.clock.pass(60_000)
+  assert.deepEqual([world.dials.length, world.supervisor.peers.size, world.clock.pending()], [1, 0, 1])
   await world.stop()
 })
 

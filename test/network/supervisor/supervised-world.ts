@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import type { Connection } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../../src/errors.ts'
-import type { ConnectionSupervisorOptions } from '../../../src/network/supervisor/connection-supervisor.ts'
 import { ConnectionSupervisor } from '../../../src/network/supervisor/connection-supervisor.ts'
 import type { PathBudget } from '../../../src/network/session/path-budget.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
@@ -56,11 +55,22 @@ export interface World {
   stop(): Promise<void>
 }
 
+/** What a test decides of its world. */
+export interface Situation {
+  localPeer?: PeerId
+  addressesOf?: (peerId: PeerId) => readonly Multiaddr[]
+  /** Called for every dial; `anew` says whether an open connection would not do. */
+  dial?: (
+    peerId: PeerId,
+    addresses: readonly Multiaddr[],
+    options: { signal: AbortSignal; anew: boolean },
+  ) => Promise<Connection>
+  openSession?: (connection: Connection) => Promise<Session>
+  random?: () => number
+}
+
 /** A supervisor in a world without sockets: its time is turned by hand, and every dial and session is the test's. */
-export function supervise(
-  peers: readonly PeerId[],
-  overrides: Partial<ConnectionSupervisorOptions> = {},
-): World {
+export function supervise(peers: readonly PeerId[], situation: Situation = {}): World {
   const clock = virtualClock()
   const devices = [...peers]
   const events: string[] = []
@@ -146,27 +156,45 @@ export function supervise(
     sessions.push(made)
     return made
   }
-  const { dial = async (peerId: PeerId) => connection(peerId), ...others } = overrides
+  const {
+    localPeer = smaller,
+    addressesOf = () => [address],
+    dial = async (peerId) => connection(peerId),
+    openSession = async (over) => newSession({ connection: over, opener: 'local' }),
+    random = () => 0.5,
+  } = situation
+  const dialled = (
+    peerId: PeerId,
+    addresses: readonly Multiaddr[],
+    options: { signal: AbortSignal; anew: boolean },
+  ): Promise<Connection> => {
+    dials.push({ at: clock.monotonic(), peerId })
+    return dial(peerId, addresses, options)
+  }
   const supervisor = new ConnectionSupervisor({
-    localPeer: smaller,
-    devices: () => devices,
-    isDevice: (peerId) => devices.includes(peerId),
-    addressesOf: () => [address],
-    openSession: async (over) => newSession({ connection: over, opener: 'local' }),
-    connectionsTo: (peerId) =>
-      connections.filter((each) => each.status === 'open' && peerIdOf(each.remotePeer) === peerId),
-    onSession: (session) => events.push(`session ${sessions.indexOf(session as FakeSession) + 1}`),
-    onSessionEnded: (_peerId, { reason }) => events.push(`ended ${reason}`),
-    onAttemptFailed: (_peerId, { code, message }) => events.push(`failed ${code}: ${message}`),
-    onUnknownDevice: () => events.push('unknown'),
-    onWake: () => events.push('wake'),
-    random: () => 0.5,
-    clock,
-    ...others,
-    dial: (peerId, addresses, options) => {
-      dials.push({ at: clock.monotonic(), peerId })
-      return dial(peerId, addresses, options)
+    host: {
+      peerId: localPeer,
+      simultaneousOpen: null,
+      toldAddresses: async () => [],
+      connectionsTo: (peerId) =>
+        connections.filter((each) => each.status === 'open' && peerIdOf(each.remotePeer) === peerId),
+      connect: (peerId, addresses, { signal }) => dialled(peerId, addresses, { signal, anew: false }),
+      dial: (peerId, addresses, { signal }) => dialled(peerId, addresses, { signal, anew: true }),
     },
+    trusted: { wanted: () => devices, isWanted: (peerId) => devices.includes(peerId) },
+    book: { addressesOf },
+    opener: { open: (over) => openSession(over) },
+    random,
+    clock,
+    log: () => {},
+  })
+  supervisor.listen({
+    sessionStarted: (_peer, session) =>
+      events.push(`session ${sessions.indexOf(session as FakeSession) + 1}`),
+    sessionEnded: (_peer, { reason }) => events.push(`ended ${reason}`),
+    attemptFailed: (_peer, { code, message }) => events.push(`failed ${code}: ${message}`),
+    unknownDevice: () => events.push('unknown'),
+    woke: () => events.push('wake'),
   })
   return {
     supervisor,

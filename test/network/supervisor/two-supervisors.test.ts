@@ -203,36 +203,46 @@ function twoSides(seed: number): World {
 
   function side(own: PeerId, remote: PeerId): Side {
     const ownEnd = own === smaller ? 0 : 1
+    const dial = async (): Promise<Connection> => {
+      made.dials++
+      await soon()
+      return link().ends[ownEnd]
+    }
     const made: Side = {
       dials: 0,
       losses: 0,
       supervisor: new ConnectionSupervisor({
-        localPeer: own,
-        devices: () => [remote],
-        isDevice: () => true,
-        addressesOf: () => [multiaddr('/ip4/127.0.0.1/tcp/1')],
-        connectionsTo: () => links.map(({ ends }) => ends[ownEnd]).filter(({ status }) => status === 'open'),
-        async dial() {
-          made.dials++
-          await soon()
-          return link().ends[ownEnd]
+        host: {
+          peerId: own,
+          simultaneousOpen: null,
+          toldAddresses: async () => [],
+          connectionsTo: () =>
+            links.map(({ ends }) => ends[ownEnd]).filter(({ status }) => status === 'open'),
+          connect: dial,
+          dial,
         },
-        async openSession(connection) {
-          await soon()
-          const found = links.find(({ ends }) => ends[ownEnd] === connection)
-          if (found === undefined || connection.status !== 'open') throw new Error('the connection is gone')
-          const [local, far] = sessions(connection, found.ends[1 - ownEnd] ?? connection)
-          void arrive(far, local)
-          far.proofIsThere.resolve()
-          return local
+        trusted: { wanted: () => [remote], isWanted: () => true },
+        book: { addressesOf: () => [multiaddr('/ip4/127.0.0.1/tcp/1')] },
+        opener: {
+          async open(connection) {
+            await soon()
+            const found = links.find(({ ends }) => ends[ownEnd] === connection)
+            if (found === undefined || connection.status !== 'open') throw new Error('the connection is gone')
+            const [local, far] = sessions(connection, found.ends[1 - ownEnd] ?? connection)
+            void arrive(far, local)
+            far.proofIsThere.resolve()
+            return local
+          },
         },
-        onSession: () => {},
-        onSessionEnded: () => made.losses++,
-        onUnknownDevice: () => assert.fail('they know each other'),
         random,
         clock,
+        log: () => {},
       }),
     }
+    made.supervisor.listen({
+      sessionEnded: () => made.losses++,
+      unknownDevice: () => assert.fail('they know each other'),
+    })
     return made
   }
 

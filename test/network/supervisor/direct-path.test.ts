@@ -4,7 +4,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Connection } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
-import { DirectPaths } from '../../../src/network/relay/direct-paths.ts'
+import { DirectPath, type RelayedPeer } from '../../../src/network/supervisor/direct-path.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { libp2pPeer, peerIdOf } from '../../../src/peer-id.ts'
@@ -33,12 +33,12 @@ test('nothing found: it tries again after ever longer pauses, and at once when t
     tries.push(stage.opened())
   }
   assert.deepEqual(tries, [1, 2, 3, 4, 5, 6])
-  stage.paths.hurry(peer)
+  stage.path.hurry()
   await turns()
-  stage.paths.networkChanged()
+  stage.path.hurry()
   await turns()
   assert.equal(stage.opened(), 8)
-  await stage.paths.stop()
+  await stage.path.stop()
   assert.equal(stage.clock.pending(), 0)
 })
 
@@ -47,7 +47,7 @@ test('the addresses that the device told are dialled besides, but none that lead
   stage.start()
   await stage.clock.pass(0)
   assert.deepEqual(stage.dialled, ['/ip4/192.168.1.7/tcp/4001'])
-  await stage.paths.stop()
+  await stage.path.stop()
 })
 
 test('the other of the two arranges nothing and moves nothing, but dials', async () => {
@@ -59,18 +59,18 @@ test('the other of the two arranges nothing and moves nothing, but dials', async
   stage.start()
   await stage.clock.pass(0)
   assert.deepEqual([stage.dialled.length, stage.opened(), stage.moved.length], [1, 0, 0])
-  await stage.paths.stop()
+  await stage.path.stop()
 })
 
 test('a direct connection that the other side dialled is used at once', async () => {
   const stage = setUp({ isAsker: true })
   stage.start()
   await stage.clock.pass(0)
-  stage.paths.connectionOpened(connection(relayedAddress))
-  stage.paths.connectionOpened(connection('/ip4/192.168.1.7/tcp/50123'))
+  stage.path.connectionOpened(connection(relayedAddress))
+  stage.path.connectionOpened(connection('/ip4/192.168.1.7/tcp/50123'))
   await turns()
   assert.deepEqual(stage.moved, ['/ip4/192.168.1.7/tcp/50123'])
-  await stage.paths.stop()
+  await stage.path.stop()
 })
 
 test('a session that takes the place of another ends the search for it, and waits for the end before its own begins', async () => {
@@ -122,7 +122,15 @@ function setUp({ isAsker, address = relayedAddress, told = [], dial, openThrough
   const moved: string[] = []
   const dialled: string[] = []
   let opened = 0
-  const paths = new DirectPaths({
+  const relayedPeer: RelayedPeer = {
+    id: peer,
+    get session() {
+      return session
+    },
+    addresses: () => [],
+    moveTo: async ({ remoteAddr }) => void moved.push(remoteAddr.toString()),
+  }
+  const path = new DirectPath(relayedPeer, {
     host: {
       peerId: asPeer(isAsker ? '' : '~'),
       connectionsTo: () => [session.connection],
@@ -138,22 +146,17 @@ function setUp({ isAsker, address = relayedAddress, told = [], dial, openThrough
         },
       },
     },
-    supervisor: {
-      sessionOf: () => session,
-      moveTo: async ({ remoteAddr }) => void moved.push(remoteAddr.toString()),
-    },
-    addressesOf: () => [],
-    clock: clock,
+    clock,
     log: () => {},
   })
   return {
     clock,
-    paths,
+    path,
     moved,
     dialled,
     opened: () => opened,
-    start: () => paths.sessionStarted(session),
-    replace: (where: string) => paths.sessionStarted((session = sessionAt(where))),
+    start: () => path.sessionStarted(session),
+    replace: (where: string) => path.sessionStarted((session = sessionAt(where))),
     end: () => ended.resolve({ reason: 'closed' }),
   }
 }

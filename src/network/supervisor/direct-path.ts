@@ -1,32 +1,43 @@
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
+import { SpacedockError } from '../../errors.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { startDeadline } from '../deadline.ts'
 import { classOfAddress, classOfIp } from '../addresses/address-class.ts'
 import { isRelayed, isRelayedConnection } from '../addresses/relayed-address.ts'
 import type { Session } from '../session/session.ts'
-import type { ConnectionSupervisor } from '../supervisor/connection-supervisor.ts'
-import type { SimultaneousOpen } from './simultaneous-open.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
-import { peerIdOf } from '../../peer-id.ts'
+
+/** Way through the NATs between two devices that talk over a relay. */
+export interface SimultaneousOpener {
+  open(relayed: Connection, options: { signal: AbortSignal }): Promise<Connection>
+}
 
 /** Host as far as a direct path needs one. */
 export interface DirectPathHost {
   readonly peerId: PeerId
   /** Null when the host uses no relays. */
-  readonly simultaneousOpen: Pick<SimultaneousOpen, 'open'> | null
+  readonly simultaneousOpen: SimultaneousOpener | null
   connectionsTo(peer: PeerId): readonly Connection[]
   /** Opens a new connection. */
   dial(peer: PeerId, addresses: readonly Multiaddr[], options: { signal: AbortSignal }): Promise<Connection>
   toldAddresses(peer: PeerId): Promise<readonly Multiaddr[]>
 }
 
-export interface DirectPathsOptions {
+/** Device as far as the search for a direct path knows it. */
+export interface RelayedPeer {
+  readonly id: PeerId
+  /** Session that new work goes to. */
+  readonly session: Session | undefined
+  /** Addresses that are known of it, besides those that it has told this host. */
+  addresses(): readonly Multiaddr[]
+  /** Opens a session over a better connection for new work. */
+  moveTo(connection: Connection, options: { signal: AbortSignal }): Promise<void>
+}
+
+export interface DirectPathParts {
   host: DirectPathHost
-  supervisor: Pick<ConnectionSupervisor, 'sessionOf' | 'moveTo'>
-  /** Returns the addresses that are known of a device, besides those that it has told. */
-  addressesOf: (peer: PeerId) => readonly Multiaddr[]
   clock: Clock
   log: Log
 }
@@ -39,62 +50,57 @@ interface Search {
 }
 
 /**
- * Searches for a direct path to every device whose session is relayed, and moves the session there. It tries at once, then ever
+ * Search for a direct path to one device, while its session is relayed; the session moves there. It tries at once, then ever
  * more rarely, and at once again when there is news. Failures are normal and are not reported.
  */
-export class DirectPaths {
-  readonly #options: DirectPathsOptions
-  readonly #searches = new Map<PeerId, Search>()
-  readonly #moving = new Set<PeerId>()
+export class DirectPath {
+  readonly #peer: RelayedPeer
+  readonly #parts: DirectPathParts
+  #search: Search | null = null
+  #isMoving = false
   readonly #stop = new AbortController()
 
-  constructor(options: DirectPathsOptions) {
-    this.#options = options
+  constructor(peer: RelayedPeer, parts: DirectPathParts) {
+    this.#peer = peer
+    this.#parts = parts
   }
 
   async stop(): Promise<void> {
     this.#stop.abort(new Error('this device is shutting down'))
-    await Promise.all([...this.#searches.values()].map(({ done }) => done))
+    await this.#search?.done
   }
 
   /** Follows a session that comes into use: a relayed one is to be replaced, and the search for the one before ends. */
   sessionStarted(session: Session): void {
-    const peer = session.remotePeer
-    const before = this.#searches.get(peer)
+    const before = this.#search
     if (this.#stop.signal.aborted || before?.session === session) return
     before?.over.abort(new Error('there is a newer session'))
     if (!isRelayedConnection(session.connection)) return
     const over = new AbortController()
     void session.closed.then(() => over.abort(new Error('the session has ended')))
-    const sleep = new InterruptibleSleep(this.#options.clock)
+    const sleep = new InterruptibleSleep(this.#parts.clock)
     // Searches run one after the other: two openings with one device at the same time would undo each other.
     const done = Promise.resolve(before?.done)
-      .then(() => this.#search(session, sleep, AbortSignal.any([over.signal, this.#stop.signal])))
+      .then(() => this.#keepTrying(session, sleep, AbortSignal.any([over.signal, this.#stop.signal])))
       .finally(() => {
-        if (this.#searches.get(peer)?.session === session) this.#searches.delete(peer)
+        if (this.#search?.session === session) this.#search = null
       })
-    this.#searches.set(peer, { session, sleep, over, done })
+    this.#search = { session, sleep, over, done }
   }
 
-  /** Searches at once: the device was seen in this network, or told new addresses. */
-  hurry(peer: PeerId): void {
-    this.#searches.get(peer)?.sleep.interrupt()
-  }
-
-  /** Searches at once for all devices: this one's addresses have changed. */
-  networkChanged(): void {
-    for (const { sleep } of this.#searches.values()) sleep.interrupt()
+  /** Searches at once: the device was seen in this network, or told new addresses, or this one's have changed. */
+  hurry(): void {
+    this.#search?.sleep.interrupt()
   }
 
   /** Uses a direct connection that came up, in either direction. */
   connectionOpened(connection: Connection): void {
-    const search = this.#searches.get(peerIdOf(connection.remotePeer))
-    if (search === undefined || isRelayedConnection(connection)) return
-    void this.#move(search.session, connection)
+    if (this.#search === null || isRelayedConnection(connection)) return
+    void this.#move(this.#search.session, connection)
   }
 
   /** Searches until the signal aborts. Never rejects. */
-  async #search(session: Session, sleep: InterruptibleSleep, signal: AbortSignal): Promise<void> {
+  async #keepTrying(session: Session, sleep: InterruptibleSleep, signal: AbortSignal): Promise<void> {
     for (let tries = 0; !signal.aborted; tries++) {
       await this.#try(session, signal)
       await sleep.for(delaysMs[Math.min(tries, delaysMs.length - 1)] ?? 0, signal)
@@ -102,63 +108,60 @@ export class DirectPaths {
   }
 
   async #try(session: Session, signal: AbortSignal): Promise<void> {
-    const { host, clock, log } = this.#options
-    const { remotePeer, connection: relayed } = session
-    const open = host
-      .connectionsTo(remotePeer)
-      .find((one) => one.status === 'open' && !isRelayedConnection(one))
+    const { host, clock, log } = this.#parts
+    const { id } = this.#peer
+    const open = host.connectionsTo(id).find((one) => one.status === 'open' && !isRelayedConnection(one))
     if (open !== undefined) return this.#move(session, open)
     const deadline = startDeadline(tryTimeoutMs, () => new Error('no direct way in time'), {
       signal,
       clock,
     })
     try {
-      const ways = [
-        this.#directAddresses(remotePeer, relayed).then((found) => host.dial(remotePeer, found, deadline)),
-      ]
+      const ways = [this.#dial(session.connection, deadline)]
       // Through the NATs on the way.
-      if (host.simultaneousOpen !== null && this.#isAsker(remotePeer))
-        ways.push(host.simultaneousOpen.open(relayed, deadline))
+      if (host.simultaneousOpen !== null && this.#isAsker)
+        ways.push(host.simultaneousOpen.open(session.connection, deadline))
       const connection = await Promise.any(ways)
       await this.#move(session, connection)
     } catch (error) {
       const causes = error instanceof AggregateError ? error.errors.map(String) : [String(error)]
-      log('debug', 'direct-path.not-found', { peer: remotePeer, errors: causes })
+      log('debug', 'direct-path.not-found', { peer: id, errors: causes })
     } finally {
       // The slower path is aborted.
       deadline.abort(new Error('the try is over'))
     }
   }
 
-  async #directAddresses(peer: PeerId, relayed: Connection): Promise<Multiaddr[]> {
-    const { host, addressesOf } = this.#options
+  async #dial(relayed: Connection, { signal }: { signal: AbortSignal }): Promise<Connection> {
+    const { host } = this.#parts
+    const { id } = this.#peer
     // The device may tell this one's own machine; what is on the machine of the relay may be there, too.
     const isHere = classOfIp(relayed.remoteAddr.getComponents()[0]?.value ?? '') === 'loopback'
-    const told = (await host.toldAddresses(peer)).filter((address) => {
+    const told = (await host.toldAddresses(id)).filter((address) => {
       const kind = classOfAddress(address)
       return kind !== null && (kind !== 'loopback' || isHere)
     })
-    return [...addressesOf(peer), ...told].filter((address) => !isRelayed(address)).slice(0, maxAddresses)
+    const known = [...this.#peer.addresses(), ...told]
+    const direct = known.filter((address) => !isRelayed(address)).slice(0, maxAddresses)
+    if (direct.length === 0) throw new SpacedockError('offline', 'No address of the other device is known.')
+    return host.dial(id, direct, { signal })
   }
 
   /** Whether this one of the two devices arranges a simultaneous open, and moves the session. */
-  #isAsker(peer: PeerId): boolean {
-    return this.#options.host.peerId < peer
+  get #isAsker(): boolean {
+    return this.#parts.host.peerId < this.#peer.id
   }
 
   /** Moves the session. Never rejects. */
   async #move(session: Session, connection: Connection): Promise<void> {
-    const { supervisor, log } = this.#options
-    const peer = session.remotePeer
-    if (!this.#isAsker(peer) || this.#moving.has(peer)) return
-    if (supervisor.sessionOf(peer) !== session) return
-    this.#moving.add(peer)
+    if (!this.#isAsker || this.#isMoving || this.#peer.session !== session) return
+    this.#isMoving = true
     try {
-      await supervisor.moveTo(connection, { signal: this.#stop.signal })
+      await this.#peer.moveTo(connection, { signal: this.#stop.signal })
     } catch (error) {
-      log('debug', 'direct-path.not-used', { peer, error: String(error) })
+      this.#parts.log('debug', 'direct-path.not-used', { peer: this.#peer.id, error: String(error) })
     } finally {
-      this.#moving.delete(peer)
+      this.#isMoving = false
     }
   }
 }
