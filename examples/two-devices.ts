@@ -9,7 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { createNode, defineProtocol, type SpacedockNode } from '../src/index.ts' // in your project: from 'spacedock'
+import { compareDigits, createNode, defineProtocol, type SpacedockNode } from '../src/index.ts' // in your project: from 'spacedock'
 
 const folder = await mkdtemp(join(tmpdir(), 'two-devices-'))
 const interfaces = [process.platform === 'darwin' ? 'lo0' : 'lo']
@@ -32,15 +32,20 @@ const setUp = (node: SpacedockNode): void => void node.handle(notes)
 const laptop = await createNode({ dataDir: join(folder, 'laptop'), name: 'laptop', interfaces })
 const phone = await createNode({ dataDir: join(folder, 'phone'), name: 'phone', interfaces, setUp })
 
-// Pairing: one device shows twelve words, the other one takes them, and each person compares six digits.
+// Pairing: one device shows twelve words, the other one takes them and shows six digits, which are typed at the first.
+let typed = ''
 const invitation = await laptop.pair({
   confirm: async ({ name, digits }) => {
-    console.log(`laptop: pair with ${name}? My screen shows ${digits}.`)
-    return true
+    console.log(`laptop: pair with ${name}? ${typed} was typed.`)
+    return compareDigits(digits, typed) === 'same'
   },
 })
 console.log(`laptop: the code has ${invitation.words.split(' ').length} words`)
-const seenByPhone = await phone.join(invitation.words)
+const seenByPhone = await phone.join(invitation.words, {
+  onProgress: (progress) => {
+    if (progress.kind === 'digits') typed = progress.digits
+  },
+})
 const seenByLaptop = await invitation.paired
 console.log(`paired: ${seenByPhone.name} and ${seenByLaptop.name}`)
 

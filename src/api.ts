@@ -148,11 +148,11 @@ export interface DeviceFailure {
   /** Remedy for a person, a sentence; null when nothing better than to wait is known. */
   hint: string | null
   /** Finding about a device that is on the same network and lets nobody in; null otherwise. */
-  finding: ReachFinding | null
+  finding: ReachabilityFinding | null
 }
 
 /** Finding about a device that is not reached, from the results of dials to it. `describeFinding` says it in words. */
-export interface ReachFinding {
+export interface ReachabilityFinding {
   /**
    * Cause, the same between versions. `no-answer`: nothing comes back, as behind a firewall that drops; `refused`, `unreachable`:
    * it or something before it says no, as a firewall that rejects; `reset`: accepted, then cut off.
@@ -314,11 +314,16 @@ export interface QueuedMessage {
   expiresAt: string | null
 }
 
-/** Question to a person before two devices are paired. */
+/**
+ * Question to a person before two devices are paired. It is asked first where the code is shown: there the person types what the
+ * other screen shows, which `compareDigits` judges, and this screen shows no digits, or they would be copied from it. The device
+ * that joins shows them from the progress `digits` on, and its own question can be answered with a yes. Input from before
+ * the question is no answer to it.
+ */
 export interface ConfirmationRequest {
   /** Name of the other device, sanitised. */
   name: string
-  /** Six decimal digits; equal on both screens unless somebody sits in between. */
+  /** Six decimal digits; equal at both devices unless somebody sits in between. */
   digits: string
   /** Device id of the other device. */
   id: string
@@ -342,7 +347,7 @@ export type PairingProgress =
    * Another device that is there, while the two cannot reach each other: usually a firewall. Not before four seconds have gone
    * by, once for each device, of at most three; the search goes on.
    */
-  | { kind: 'obstacle'; finding: ReachFinding }
+  | { kind: 'obstacle'; finding: ReachabilityFinding }
   /**
    * Program of another version, which cannot answer or help: of pairing, a device, which need not be the other one; of the
    * records by which devices find each other across networks, the other device; of the DHT, a rendezvous node. The older program
@@ -351,7 +356,7 @@ export type PairingProgress =
   | { kind: 'other-version'; part: 'pairing' | 'records' | 'rendezvous'; theirs: number; ours: number }
   /** Contact with another device that holds the code. */
   | { kind: 'contact' }
-  /** Digits known: the joiner shows them before it knows the name. */
+  /** Digits known: the joiner shows them before it knows the name, so that they can be typed at the other device. */
   | { kind: 'digits'; digits: string }
   /** Waiting for the person at the other device. */
   | { kind: 'waiting' }

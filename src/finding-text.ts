@@ -1,29 +1,29 @@
-import type { ReachFinding } from './api.ts'
+import type { ReachabilityFinding } from './api.ts'
 
 /** Place where a finding is told: beside a code that is shown, where one is typed, or about a device that is paired. */
 export type FindingPlace = 'pair' | 'join' | 'device'
 
 /** Describes a finding in two sentences for a person: what happened, and what to do about it. */
 export function describeFinding(
-  finding: ReachFinding,
+  finding: ReachabilityFinding,
   place: FindingPlace,
 ): { message: string; hint: string } {
   return finding.known === 'seen' ? ofSeen(finding, place) : ofAddress(finding, place)
 }
 
 /** Describes the cause in a few words, as a part of a sentence: `TCP port 28417 at 192.168.1.20 does not answer`. @internal */
-export function describeCause(finding: ReachFinding): string {
+export function describeCause(finding: ReachabilityFinding): string {
   return `TCP port ${finding.port} at ${hostOf(finding)} ${behaviours[finding.cause]}`
 }
 
-const behaviours: Record<ReachFinding['cause'], string> = {
+const behaviours: Record<ReachabilityFinding['cause'], string> = {
   'no-answer': 'does not answer',
   refused: 'refuses connections',
   unreachable: 'cannot be reached',
   reset: 'cuts connections off',
 }
 
-function ofSeen(finding: ReachFinding, place: FindingPlace): { message: string; hint: string } {
+function ofSeen(finding: ReachabilityFinding, place: FindingPlace): { message: string; hint: string } {
   const { name, port, cause } = finding
   const host = hostOf(finding)
   const there = `TCP port ${port} there ${behaviours[cause]}`
@@ -51,7 +51,7 @@ function ofSeen(finding: ReachFinding, place: FindingPlace): { message: string; 
 /**
  * Describes a finding about a device that nobody has seen: the address may be out of date, and it may not know how to get here.
  */
-function ofAddress(finding: ReachFinding, place: FindingPlace): { message: string; hint: string } {
+function ofAddress(finding: ReachabilityFinding, place: FindingPlace): { message: string; hint: string } {
   const { port, cause, known } = finding
   const swap =
     place === 'join'
@@ -74,13 +74,13 @@ function ofAddress(finding: ReachFinding, place: FindingPlace): { message: strin
 }
 
 /** Names the ports to open: one of the two is enough, because either side may dial. */
-function openPorts({ port, ownPort }: ReachFinding): string {
+function openPorts({ port, ownPort }: ReachabilityFinding): string {
   if (ownPort === port) return `allow incoming connections to TCP port ${port} on either of the two`
   const here = ownPort === null ? '' : `, or to TCP port ${ownPort} here`
   return `allow incoming connections to TCP port ${port} there${here}`
 }
 
 /** Takes the host out of an address: `/ip6zone/eth0/ip6/fe80::1/tcp/4001` -> `fe80::1` */
-function hostOf({ address }: ReachFinding): string {
+function hostOf({ address }: ReachabilityFinding): string {
   return /\/(?:ip4|ip6|dns4|dns6|dns|dnsaddr)\/(?<host>[^/]+)/u.exec(address)?.groups?.['host'] ?? address
 }

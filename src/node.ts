@@ -158,7 +158,7 @@ async function assemble(
     protocol: sessionProtocol,
     access: 'paired',
     refuse: (stream, connection) =>
-      refuseDevice(stream, trusted.farewellTo(peerIdOf(connection.remotePeer)), clock),
+      refuseDevice(stream, trusted.noticeTo(peerIdOf(connection.remotePeer)), clock),
     handle: (stream, connection, { signal }) => connections.accept(stream, connection, signal),
   })
   protocols.register(messaging.protocol)

@@ -11,7 +11,7 @@ export interface Vectors {
     skipped: Pick<FrameVector, 'note' | 'frame'>[]
     refused: { why: string; bytes: string }[]
   }
-  'farewells.json': FarewellVector[]
+  'revocations.json': RevocationVector[]
 }
 
 export function vectors<Name extends keyof Vectors>(name: Name): Vectors[Name] {
@@ -138,12 +138,12 @@ export interface FrameVector {
   frame: string
 }
 
-export interface FarewellVector {
+export interface RevocationVector {
   name: string
   pairKey: string
   /** Base58btc peer ids. */
   from: string
   to: string
-  farewellKey: string
-  farewell: string
+  noticeKey: string
+  notice: string
 }

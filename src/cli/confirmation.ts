@@ -5,42 +5,48 @@ import { groupDigits } from './code-screen.ts'
 import type { CommandContext, OptionTable } from './command.ts'
 
 export const confirmationOptions: OptionTable = {
-  yes: { type: 'boolean', short: 'y', what: 'do not ask: the code alone decides' },
+  yes: {
+    type: 'boolean',
+    short: 'y',
+    what: 'do not compare digits: whoever has the words is paired, also a thief of them',
+  },
   'confirm-on-stdin': {
     type: 'boolean',
     what: 'with --json: ask with a "confirm" line on standard output, read "yes" or "no" from standard input',
   },
 }
 
+/** Judge of whether the other device is the right one. */
 export interface Confirming {
-  /** Whether the daemon is to ask at all. */
-  ask: boolean
+  /** Who is asked; with nobody the daemon does not ask at all. */
+  whom: 'nobody' | 'person' | 'program'
   onAsk: (question: Confirmation, options: { signal: AbortSignal }) => Promise<boolean>
+  /** Error of a pairing that was declined here because of its digits; any other error stays as it is. */
+  explain: (error: unknown) => unknown
 }
 
+type Question = Confirmation & { signal: AbortSignal }
+
 /**
- * Chooses the judge of whether the other device is the right one. Throws `invalid-argument` when there is nobody: that is to be
- * known before a code is shown or used.
+ * Chooses the judge. At the device that shows the words, a person types the digits of the other screen; at the other one, a person
+ * says yes to them. Throws `invalid-argument` when there is nobody: that is to be known before a code is shown or used.
  */
-export function chooseConfirming({ options, output, person, signal }: CommandContext): Confirming {
-  if (options.flag('yes')) return { ask: false, onAsk: async () => false }
-
+export function chooseConfirming(context: CommandContext, place: 'pair' | 'join'): Confirming {
+  const { options, person, signal } = context
+  const judgedBy = (
+    whom: Confirming['whom'],
+    judge: (question: Question) => Promise<boolean>,
+  ): Confirming => ({
+    whom,
+    onAsk: (question, { signal: withdrawn }) =>
+      judge({ ...question, signal: AbortSignal.any([signal, withdrawn]) }),
+    explain: (error) => error,
+  })
+  if (options.flag('yes')) return judgedBy('nobody', async () => false)
   if (options.flag('confirm-on-stdin')) {
-    if (!output.json || options.flag('no-input')) {
-      throw new SpacedockError(
-        'invalid-argument',
-        'The option --confirm-on-stdin goes with --json and without --no-input.',
-        { hint: 'Add --json and leave out --no-input.' },
-      )
-    }
-    const onAsk: Confirming['onAsk'] = async ({ name, digits, deviceId }, question) => {
-      output.result({ event: 'confirm', name, digits, id: deviceId }, '')
-      const answer = await person.nextLine({ signal: AbortSignal.any([signal, question.signal]) })
-      return answer?.trim().toLowerCase() === 'yes'
-    }
-    return { ask: true, onAsk }
+    checkProgram(context)
+    return judgedBy('program', (question) => askProgram(question, context))
   }
-
   if (!person.canAnswer) {
     throw new SpacedockError(
       'invalid-argument',
@@ -50,12 +56,91 @@ export function chooseConfirming({ options, output, person, signal }: CommandCon
       },
     )
   }
-  const onAsk: Confirming['onAsk'] = ({ name, digits }, question) =>
-    person.confirm(confirmationQuestion(name, digits), { signal: AbortSignal.any([signal, question.signal]) })
-  return { ask: true, onAsk }
+  if (place === 'join')
+    return judgedBy('person', ({ name, digits, signal: either }) =>
+      person.confirm(confirmationQuestion(name, digits), { signal: either }),
+    )
+  let entry: Entry = 'none'
+  return {
+    ...judgedBy('person', async (question) => {
+      entry = await enterDigits(question, context)
+      return entry === 'right'
+    }),
+    explain: (error) => (entry === 'wrong' && isDeclined(error) ? otherDigits() : error),
+  }
 }
 
-/** Question to the person. The name is the other device's own choice: it is made printable, and proves nothing. The digits do. */
+function checkProgram({ options, output }: CommandContext): void {
+  if (output.json && !options.flag('no-input')) return
+  throw new SpacedockError(
+    'invalid-argument',
+    'The option --confirm-on-stdin goes with --json and without --no-input.',
+    { hint: 'Add --json and leave out --no-input.' },
+  )
+}
+
+async function askProgram(
+  { name, digits, deviceId, signal }: Question,
+  { output, person }: CommandContext,
+): Promise<boolean> {
+  await person.discardTypeahead({ signal })
+  output.result({ event: 'confirm', name, digits, id: deviceId }, '')
+  const answer = await person.nextLine({ signal })
+  return answer?.trim().toLowerCase() === 'yes'
+}
+
+type Entry = 'none' | 'right' | 'wrong'
+
+/** Entries in which the right digits have to come: one for a misunderstanding, one for a slip, one for a second look. */
+const mostEntries = 3
+
+/**
+ * Has the digits of the other screen typed; this one does not show them, so that nobody can copy them from here. A wrong entry
+ * is told to be wrong, and not where: with three tries in a million, there is nothing to be guessed.
+ */
+async function enterDigits(
+  { name, digits, signal }: Question,
+  { output, person }: CommandContext,
+): Promise<Entry> {
+  const { compareDigits } = await import('../pairing/typed-digits.ts')
+  await person.discardTypeahead({ signal })
+  let hasDiffered = false
+  for (let entries = 1; entries <= mostEntries; entries++) {
+    const typed = await person.ask(digitsQuestion(name), { signal })
+    if (typed === null || /^\s*(?:no?)?\s*$/iu.test(typed)) return 'none'
+    const verdict = compareDigits(digits, typed)
+    if (verdict === 'same') {
+      output.question({ event: 'same-digits' }, `Right: both screens show ${groupDigits(digits)}.`)
+      return 'right'
+    }
+    hasDiffered ||= verdict === 'other'
+    if (entries === mostEntries) break
+    output.question(
+      { event: 'other-digits' },
+      verdict === 'other'
+        ? 'These are not the digits of this pairing. Look at the other screen again.'
+        : 'The other device shows six digits: type those. "n" ends the pairing.',
+    )
+  }
+  return hasDiffered ? 'wrong' : 'none'
+}
+
+function isDeclined(error: unknown): boolean {
+  return error instanceof SpacedockError && error.code === 'declined'
+}
+
+function otherDigits(): SpacedockError {
+  return new SpacedockError('declined', 'The digits that were typed are not those of this pairing.', {
+    hint: 'If the other screen does show them, somebody is in between: say no there, too. "spacedock pair" shows a new code.',
+  })
+}
+
+/** Question to the person who shows the words. The name is the other device's own choice: it proves nothing. The digits do. */
+export function digitsQuestion(name: string): string {
+  return `Pair with "${printableLine(name)}"? Type the six digits on its screen: `
+}
+
+/** Question to the person who has typed the words. */
 export function confirmationQuestion(name: string, digits: string): string {
   return `Pair with "${printableLine(name)}"? Do both screens show ${groupDigits(digits)}?`
 }

@@ -11,7 +11,7 @@ export type Tell = (
 
 const multicastPatienceMs = 5000
 
-/** Pairs the two: alice shows a code, bob types it, and each person says yes when the digits are the same on both screens. */
+/** Pairs the two: alice shows a code, bob types it, alice types the digits of his screen, and he says yes to them. */
 export async function pairDevices(
   alice: DemoDevice,
   bob: DemoDevice,
@@ -90,7 +90,7 @@ function compareDigits(tell: Tell): ComparedDigits {
   const bob = Promise.withResolvers<string>()
   const areSame = Promise.all([alice.promise, bob.promise]).then(([one, other]) => {
     const verdict = one === other ? 'nobody sits in between' : 'somebody sits in between'
-    const text = `The screens show ${groupDigits(one)} and ${groupDigits(other)}: ${verdict}.`
+    const text = `bob’s screen shows ${groupDigits(other)}, alice types it, and hers are ${groupDigits(one)}: ${verdict}.`
     tell(null, { event: 'digits', alice: one, bob: other }, text)
     return one === other
   })

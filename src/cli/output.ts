@@ -55,6 +55,11 @@ export class Output {
     if (!this.quiet) this.#print(this.#stderr, this.json ? printableJson({ ...event, message: text }) : text)
   }
 
+  /** Prints what a person needs to answer a question: also when little is to be said. */
+  question(event: { event: string; [field: string]: unknown }, text: string): void {
+    this.#print(this.#stderr, this.json ? printableJson({ ...event, message: text }) : text)
+  }
+
   error(error: SpacedockError): void {
     const { code, message, hint } = error
     if (this.json)

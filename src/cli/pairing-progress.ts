@@ -2,6 +2,7 @@ import type { PairingProgress } from '../api.ts'
 import { printableLine } from '../daemon/printable.ts'
 import { describeFinding } from '../finding-text.ts'
 import { groupDigits } from './code-screen.ts'
+import type { Confirming } from './confirmation.ts'
 import type { Output } from './output.ts'
 
 const sourceNames = {
@@ -12,13 +13,13 @@ const sourceNames = {
 } as const
 
 /**
- * Tells how a pairing goes on. The digits are in the question already, for a person who is asked; `otherWay` is what to do when
- * the devices cannot find each other on the local network.
+ * Tells how a pairing goes on; `otherWay` is what to do when the devices cannot find each other on the local network. A person who
+ * is to type the digits of the other screen does not see them on this one.
  */
 export function showProgress(
   progress: PairingProgress,
   output: Output,
-  { isAsked, otherWay, place }: { isAsked: boolean; otherWay: string; place: 'pair' | 'join' },
+  { asked, otherWay, place }: { asked: Confirming['whom']; otherWay: string; place: 'pair' | 'join' },
 ): void {
   switch (progress.kind) {
     case 'source': {
@@ -49,8 +50,12 @@ export function showProgress(
       return output.progress({ event: 'contact' }, 'The other device is there.')
     case 'digits': {
       const { digits } = progress
-      if (isAsked && !output.json) return
-      return output.progress({ event: 'digits', digits }, `Check: ${groupDigits(digits)} on both screens.`)
+      if (place === 'pair' && asked === 'person') return
+      const text =
+        place === 'join'
+          ? `Type ${groupDigits(digits)} on the other device when it asks.`
+          : `Check: ${groupDigits(digits)} on both screens.`
+      return output.question({ event: 'digits', digits }, text)
     }
     case 'waiting':
       return output.progress({ event: 'waiting' }, 'Waiting for the person at the other device ...')

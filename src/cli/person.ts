@@ -1,12 +1,12 @@
 import { addAbortListener } from 'node:events'
 import { createInterface, type Interface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import { untilAborted } from '../abort.ts'
 import { SpacedockError } from '../errors.ts'
 import type { Output } from './output.ts'
+import { discardTypeahead, type TypeaheadInput } from './typeahead.ts'
 
 export interface PersonOptions {
-  stdin: Readable & { isTTY?: boolean }
+  stdin: TypeaheadInput
   /** Stream for questions: never among the results. */
   stderr: NodeJS.WritableStream
   output: Output
@@ -19,7 +19,7 @@ export interface PersonOptions {
 /** A person at a terminal, or a program, at standard input. */
 export class Person {
   readonly #options: PersonOptions
-  #lines: AsyncIterator<string> | null = null
+  #hasReadLines = false
 
   constructor(options: PersonOptions) {
     this.#options = options
@@ -30,11 +30,18 @@ export class Person {
     return this.#options.mayAsk && this.#options.stdin.isTTY === true
   }
 
+  /** Throws away what was typed, or sent by a program, before the question that follows. Rejects with the signal's reason. */
+  async discardTypeahead({ signal }: { signal: AbortSignal }): Promise<void> {
+    const { stdin, interrupt } = this.#options
+    await discardTypeahead(stdin, { signal, interrupt })
+  }
+
   /** Returns the line typed, or null at the end of the input. Rejects with the signal's reason. */
   async ask(question: string, { signal }: { signal: AbortSignal }): Promise<string | null> {
     signal.throwIfAborted()
     const { stdin, stderr, output, interrupt } = this.#options
     output.status('')
+    if (stdin.readableEnded) return null // a readline on it would wait for ever
     const prompt = createInterface({ input: stdin, output: stderr, terminal: true, historySize: 0 })
     prompt.on('SIGINT', interrupt)
     try {
@@ -50,16 +57,28 @@ export class Person {
     }
   }
 
+  /** Whether a person who has seen the question says yes. */
   async confirm(question: string, options: { signal: AbortSignal }): Promise<boolean> {
+    await this.discardTypeahead(options)
     const answer = await this.ask(`${question} [y/N] `, options)
     return answer !== null && /^\s*y(?:es)?\s*$/iu.test(answer)
   }
 
-  /** Returns the next line of a program's answers; null at the end. Rejects with the signal's reason. */
+  /**
+   * Returns the next line that comes, null at the end; what comes with it, behind the line, is thrown away. Rejects with the
+   * signal's reason.
+   */
   async nextLine({ signal }: { signal: AbortSignal }): Promise<string | null> {
-    this.#lines ??= createInterface({ input: this.#options.stdin, terminal: false })[Symbol.asyncIterator]()
-    const line = await untilAborted(this.#lines.next(), signal)
-    return line.done === true ? null : line.value
+    const { stdin } = this.#options
+    this.#hasReadLines = true
+    signal.throwIfAborted()
+    if (stdin.readableEnded) return null
+    const lines = createInterface({ input: stdin, terminal: false })
+    try {
+      return await nextLineOf(lines, signal)
+    } finally {
+      lines.close()
+    }
   }
 
   /** Reads all of standard input as text, without the last line break, which is not counted. */
@@ -95,13 +114,20 @@ export class Person {
   /** Lets the process end although standard input is still open. */
   leave(): void {
     this.#options.stdin.pause()
-    if (this.#lines !== null) this.#options.stdin.destroy()
+    if (this.#hasReadLines) this.#options.stdin.destroy()
   }
 }
 
 async function answerTo(prompt: Interface, question: string, signal: AbortSignal): Promise<string | null> {
+  const answer = nextLineOf(prompt, signal)
+  prompt.setPrompt(question)
+  prompt.prompt()
+  return answer
+}
+
+async function nextLineOf(lines: Interface, signal: AbortSignal): Promise<string | null> {
   const { promise, resolve } = Promise.withResolvers<string | null>()
-  prompt.on('close', () => resolve(null))
-  prompt.question(question, resolve)
+  lines.once('line', resolve)
+  lines.once('close', () => resolve(null))
   return await untilAborted(promise, signal)
 }

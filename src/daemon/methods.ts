@@ -1,4 +1,5 @@
 import type { Confirm, Device, DeviceInfo, PairingProgress, SpacedockNode } from '../api.ts'
+import { Semaphore } from '../semaphore.ts'
 import type { Confirmation, Event, MethodName, Params, Result } from './api.ts'
 import { version } from '../version.ts'
 
@@ -132,11 +133,9 @@ function forwardProgress(send: (event: PairingProgress) => Promise<void>): {
   forward: (progress: PairingProgress) => void
   sent: () => Promise<void>
 } {
-  let last: Promise<void> = Promise.resolve()
+  const sending = new Semaphore(1)
   return {
-    forward: (progress) => {
-      last = last.then(() => send(progress)).catch(() => undefined)
-    },
-    sent: () => last,
+    forward: (progress) => void sending.run(() => send(progress)).catch(() => undefined),
+    sent: () => sending.run(async () => {}),
   }
 }

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { addAbortListener } from 'node:events'
 import { SpacedockError } from '../errors.ts'
 import type { Confirmation } from './api.ts'
@@ -9,14 +10,16 @@ export interface Questions {
   answer: (id: number, value: boolean) => void
 }
 
-/** Keeps the questions of one connection to the person behind it. */
+/** Ids are below this, and exact in JSON. */
+const idLimit = 2 ** 48 - 1
+
+/** Keeps the questions of one connection to the person behind it. An id cannot be known before its question: nor can an answer be sent. */
 export function createQuestions(write: (line: unknown) => Promise<void>): Questions {
   const open = new Map<number, (value: boolean) => void>()
-  let lastId = 0
 
   async function ask(question: Confirmation, { signal }: { signal: AbortSignal }): Promise<boolean> {
     signal.throwIfAborted()
-    const id = ++lastId
+    const id = randomInt(idLimit)
     const { promise, resolve, reject } = Promise.withResolvers<boolean>()
     const withdraw = (): void => {
       const reason: unknown = signal.reason

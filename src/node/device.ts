@@ -20,6 +20,7 @@ import type {
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { checkOptions, type OptionNames } from '../known-options.ts'
+import { Semaphore } from '../semaphore.ts'
 import { callProtocol, checkEvent, openProtocolStream } from '../network/application/application-protocols.ts'
 import { untilAborted } from '../abort.ts'
 import type { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
@@ -84,8 +85,8 @@ export class KnownDevice implements Device {
   declare readonly lastFailure: DeviceFailure | null
   readonly #peer: PeerId
   readonly #parts: DeviceParts
-  /** Handover of the event that was emitted last; the next one waits for it. */
-  #emitting: Promise<void> = Promise.resolve()
+  /** Events on their way to the session, in the order in which they were emitted. */
+  readonly #emitting = new Semaphore(1)
 
   constructor(peer: PeerId, parts: DeviceParts) {
     this.#peer = peer
@@ -139,18 +140,14 @@ export class KnownDevice implements Device {
   async emit<Event>(protocol: EventProtocol<Event>, event: Event, options: CallOptions = {}): Promise<void> {
     checkOptions(options, callOptionNames, 'emit')
     const { signal } = options
-    const before = this.#emitting
-    const handing = (async () => {
-      await this.#untilReachable(signal)
-      const checked = await checkEvent(protocol, event)
-      await before
+    // The wait for a connection begins at once: many events wait for it no longer than one.
+    const ready = this.#untilReachable(signal).then(() => checkEvent(protocol, event))
+    ready.catch(() => {}) // it is looked at when it is this event's turn
+    const { sent } = await this.#emitting.run(async () => {
+      const value = await ready
       signal?.throwIfAborted()
-      return {
-        sent: this.#session().emit({ name: protocol.name, version: protocol.version, value: checked }),
-      }
-    })()
-    this.#emitting = settled(handing)
-    const { sent } = await handing
+      return { sent: this.#session().emit({ name: protocol.name, version: protocol.version, value }) }
+    })
     await (signal === undefined ? sent : untilAborted(sent, signal))
   }
 
@@ -197,7 +194,7 @@ export class KnownDevice implements Device {
       const record = store.trust.get(this.#peer)
       if (record?.state === 'revoked') {
         messaging.dropped(this.#peer, records.notPaired(this.#peer))
-        await supervisor.drop(this.#peer, record.farewell)
+        await supervisor.drop(this.#peer, record.revocationNotice)
       }
     }
   }
@@ -242,9 +239,4 @@ export class KnownDevice implements Device {
     await pause(this.#parts.clock, connectPatienceMs, AbortSignal.any(ends))
     stop()
   }
-}
-
-/** Resolves when the promise has settled, either way. */
-async function settled(promise: Promise<unknown>): Promise<void> {
-  await Promise.allSettled([promise])
 }

@@ -1,9 +1,9 @@
-import type { Clock, DeviceFailure, ReachFinding } from '../api.ts'
+import type { Clock, DeviceFailure, ReachabilityFinding } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import { describeFinding } from '../finding-text.ts'
 import { TokenBucket } from '../network/token-bucket.ts'
-import { findObstacle } from '../network/reachability/reach-finding.ts'
+import { findObstacle } from '../network/reachability/reachability-finding.ts'
 import { completeFinding } from '../protocols/obstacle-watch.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
@@ -38,7 +38,7 @@ export class Firewalled {
     return plain
   }
 
-  #finding(peer: PeerId): ReachFinding | null {
+  #finding(peer: PeerId): ReachabilityFinding | null {
     const { evidence, nameOf, ownPort } = this.#parts
     const found = findObstacle(evidence.of(peer), 'seen')
     return found === null ? null : completeFinding(found, { peer, name: nameOf(peer), ownPort: ownPort() })

@@ -1,4 +1,4 @@
-import type { Clock, PairingProgress, PairOptions, ReachFinding } from '../api.ts'
+import type { Clock, PairingProgress, PairOptions, ReachabilityFinding } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { parsePeerAddress } from '../network/addresses/peer-address.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
@@ -81,7 +81,7 @@ export class PairingReporter implements PairingObserver {
     this.#versions.metRecord(version)
   }
 
-  obstacle(): ReachFinding | null {
+  obstacle(): ReachabilityFinding | null {
     return this.#obstacles.current()
   }
 

@@ -2,7 +2,7 @@ import type { Clock, Log } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { PairKey } from '../network/session/session-hello.ts'
 import type { SessionTrust } from '../network/session/session-trust.ts'
-import { isFarewell } from '../pairing/farewell.ts'
+import { isRevocationNotice } from '../pairing/revocation-notice.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import { sameMac } from '../pairing/proofs.ts'
 import type { WantedPeers } from '../protocols/outreach.ts'
@@ -143,28 +143,28 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
   }
 
   /** Returns what a device that was revoked is told when it comes back; undefined for all others. */
-  farewellTo(peer: PeerId): Uint8Array | undefined {
+  noticeTo(peer: PeerId): Uint8Array | undefined {
     const record = this.#store.trust.get(peer)
-    return record?.state === 'revoked' ? record.farewell : undefined
+    return record?.state === 'revoked' ? record.revocationNotice : undefined
   }
 
   /**
    * Records that the device says that it has revoked this one. Returns whether that is authentic: then it stays so until the two
    * are paired again, and the key, which is good for nothing any more, is deleted. Its waiting messages wait on.
    */
-  revokedBy(peer: PeerId, farewell: Uint8Array): boolean {
+  revokedBy(peer: PeerId, notice: Uint8Array): boolean {
     const { trust, registry, identity } = this.#store
     const isAbout = (record: TrustRecord | undefined): boolean =>
       record !== undefined &&
       record.pairKey.length > 0 &&
-      isFarewell(farewell, record.pairKey, peer, identity.peerId)
+      isRevocationNotice(notice, record.pairKey, peer, identity.peerId)
     const settled = isAbout(trust.get(peer))
     const provisional = isAbout(trust.provisional(peer))
     if (!settled && !provisional) return false
     this.#log('warn', 'device.revoked-us', { peer })
     if (provisional) trust.dropProvisional(peer)
     // A peer that ends a pairing that was to replace another one has ended both.
-    registry.markRevokedThere(peer, farewell)
+    registry.markRevokedThere(peer, notice)
     return true
   }
 

@@ -1,6 +1,6 @@
-import type { Clock, ReachFinding } from '../api.ts'
+import type { Clock, ReachabilityFinding } from '../api.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
-import { findObstacle, isSeeking } from '../network/reachability/reach-finding.ts'
+import { findObstacle, isSeeking } from '../network/reachability/reachability-finding.ts'
 import type { Host } from '../network/host/host.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { DeviceRegistry } from '../store/device-registry.ts'
@@ -48,7 +48,7 @@ export class ObstacleWatch {
   }
 
   /** Finding that stands in the way now; null when nothing does. */
-  current(): ReachFinding | null {
+  current(): ReachabilityFinding | null {
     return this.#isOver ? null : (this.#findings()[0] ?? null)
   }
 
@@ -62,7 +62,7 @@ export class ObstacleWatch {
     if (this.#told.size < maxFindings) this.#cancelTimer = clock.after(lookEveryMs, () => this.#look())
   }
 
-  #findings(): ReachFinding[] {
+  #findings(): ReachabilityFinding[] {
     const { given, published, evidence, clock, role } = this.#parts
     const isExpected = (peer: PeerId): boolean =>
       role === 'joiner' || given.includes(peer) || isSeeking(evidence.of(peer), clock.monotonic())
@@ -76,7 +76,7 @@ export class ObstacleWatch {
     return [...named, ...seen, ...others.flatMap((peer) => this.#finding(peer, 'published'))]
   }
 
-  #finding(peer: PeerId, known: ReachFinding['known']): ReachFinding[] {
+  #finding(peer: PeerId, known: ReachabilityFinding['known']): ReachabilityFinding[] {
     const { evidence, host } = this.#parts
     const found = findObstacle(evidence.of(peer), known)
     if (found === null) return []
@@ -92,9 +92,9 @@ export class ObstacleWatch {
 
 /** Adds to a finding the device's name and the remedies. */
 export function completeFinding(
-  found: Pick<ReachFinding, 'cause' | 'known' | 'address' | 'port'>,
-  about: Pick<ReachFinding, 'peer' | 'name' | 'ownPort'>,
-): ReachFinding {
+  found: Pick<ReachabilityFinding, 'cause' | 'known' | 'address' | 'port'>,
+  about: Pick<ReachabilityFinding, 'peer' | 'name' | 'ownPort'>,
+): ReachabilityFinding {
   // A device that was seen and dials too is reached as soon as one of the two lets the other in; one that is
   // only known by an address may not know how to get here.
   const other =

@@ -1,10 +1,14 @@
 import type { PeerId } from '../pairing/peer-id.ts'
+import { Semaphore } from '../semaphore.ts'
+
 /**
  * Runs work for each of many peers, never twice at once for one of them: wanted while it runs, it runs once more afterwards. It
  * begins when the turn of the event loop in which it was wanted is over, so all wishes of one turn are one run.
  */
 export class OneAtATime {
-  readonly #running = new Map<PeerId, { again: boolean }>()
+  /** Peers whose run has not begun. */
+  readonly #wanted = new Set<PeerId>()
+  readonly #running = new Semaphore(1)
   readonly #work: (peer: PeerId) => Promise<'done' | 'again'>
 
   /** @param work must not reject */
@@ -13,19 +17,13 @@ export class OneAtATime {
   }
 
   want(peer: PeerId): void {
-    const running = this.#running.get(peer)
-    if (running === undefined) void this.#run(peer)
-    else running.again = true
+    if (this.#wanted.has(peer)) return
+    this.#wanted.add(peer)
+    void this.#running.run(() => this.#run(peer), { key: peer })
   }
 
   async #run(peer: PeerId): Promise<void> {
-    const state = { again: true }
-    this.#running.set(peer, state)
-    while (state.again) {
-      await Promise.resolve()
-      state.again = false
-      if ((await this.#work(peer)) === 'again') state.again = true
-    }
-    this.#running.delete(peer)
+    this.#wanted.delete(peer)
+    if ((await this.#work(peer)) === 'again') this.want(peer)
   }
 }

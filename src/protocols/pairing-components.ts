@@ -1,4 +1,4 @@
-import type { Clock, Confirm, Log, PairingProgress, ReachFinding } from '../api.ts'
+import type { Clock, Confirm, Log, PairingProgress, ReachabilityFinding } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
 import type { CandidateSource } from '../network/discovery/candidate-sources.ts'
 import type { Host } from '../network/host/host.ts'
@@ -59,7 +59,7 @@ export interface PairingRun {
 export interface PairingObserver {
   progress(progress: PairingProgress): void
   /** Returns the obstacle that keeps the other device away, as far as it is known now. */
-  obstacle(): ReachFinding | null
+  obstacle(): ReachabilityFinding | null
   /** Returns the error that says why the pairing could not come to anything, when a device of another version was there. */
   otherVersion(): SpacedockError | null
 }

@@ -11,6 +11,7 @@ import {
 } from '../pairing/messages.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
+import { Semaphore } from '../semaphore.ts'
 import type { PairingComponents, PairingTransport } from './pairing-components.ts'
 
 export const pairingProtocol = `/spacedock/pairing/${pairingVersion}.0.0`
@@ -25,8 +26,8 @@ export class PairingExchanges implements PairingTransport {
   readonly #components: PairingComponents
   /** Peers that are dialled at addresses that were news of them. */
   readonly #reaching = new Set<string>()
-  /** The last exchange of a join, under way or waiting, by peer. */
-  readonly #turns = new Map<string, Promise<PairingMessage | null>>()
+  /** Exchanges of joins, one with the same peer at a time. */
+  readonly #inTurn = new Semaphore(1)
   /** Waits for a connection, by peer. */
   readonly #arrivals = new Map<string, Set<(connection: Connection) => void>>()
 
@@ -44,14 +45,7 @@ export class PairingExchanges implements PairingTransport {
     message: PairingMessage,
     signal: AbortSignal,
   ): Promise<PairingMessage | null> {
-    const send = (): Promise<PairingMessage | null> => this.#send(peer, addresses, message, signal)
-    const turn = (this.#turns.get(peer) ?? Promise.resolve()).then(send)
-    this.#turns.set(peer, turn)
-    const forget = (): void => {
-      if (this.#turns.get(peer) === turn) this.#turns.delete(peer)
-    }
-    turn.then(forget, forget)
-    return turn
+    return this.#inTurn.run(() => this.#send(peer, addresses, message, signal), { key: peer })
   }
 
   /** Never rejects. */

@@ -1,4 +1,4 @@
-import type { DeviceInfo, DeviceState, ReachFinding } from '../api.ts'
+import type { DeviceInfo, DeviceState, ReachabilityFinding } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { Contacts } from './contacts.ts'
 import { deviceIdOf } from './device-id.ts'
@@ -23,7 +23,7 @@ export interface Failure {
   code: string
   message: string
   hint?: string | null | undefined
-  finding?: ReachFinding | null
+  finding?: ReachabilityFinding | null
 }
 
 /** Called after a change of state; `before` is null for a device that was not known. */
@@ -48,8 +48,8 @@ export interface DeviceRegistry {
   rename(peerId: PeerId, name: string): DeviceInfo
   /** Marks a trusted device, the only kind that can get there. Returns whether it changed. */
   markNeedsPairing(peerId: PeerId): boolean
-  /** Records the farewell by which the device has revoked this one: its key is of no use any more. */
-  markRevokedThere(peerId: PeerId, farewell: Uint8Array): void
+  /** Records the revocation notice by which the device has revoked this one: its key is of no use any more. */
+  markRevokedThere(peerId: PeerId, revocationNotice: Uint8Array): void
   /** Leaves a tombstone without keys, and drops what waits for the device. Error: `no-device`. */
   revoke(peerId: PeerId): DeviceInfo
   /** Replaces the addresses seen earlier. Beyond 1,000 unpaired peers the one not seen for longest is forgotten. */
@@ -202,11 +202,11 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
       trust.put({ ...record, state: 'needs-pairing', acknowledgement: null, changedAtMs: clock.wall() })
       return true
     },
-    markRevokedThere(peerId, farewell) {
+    markRevokedThere(peerId, revocationNotice) {
       const record = trust.get(peerId)
       if (record?.state !== 'active' && record?.state !== 'needs-pairing') return
       const gone = { state: 'needs-pairing', pairKey: new Uint8Array(), acknowledgement: null } as const
-      trust.put({ ...record, ...gone, farewell, changedAtMs: clock.wall() })
+      trust.put({ ...record, ...gone, revocationNotice, changedAtMs: clock.wall() })
     },
     revoke(peerId) {
       trust.revoke(peerId, () => {
@@ -282,7 +282,7 @@ export function openRegistry({ trust, contacts, outbox, clock }: RegistryParts):
 }
 
 function reasonFor(record: TrustRecord | undefined): DeviceInfo['needsPairing'] {
-  return record?.farewell === undefined ? 'unknown' : 'revoked'
+  return record?.revocationNotice === undefined ? 'unknown' : 'revoked'
 }
 
 /** Survives a full disk, which must not cost the connection too: only the device's last address is lost. */

@@ -55,7 +55,7 @@ const first = [
   `CREATE INDEX seen_by_sequence ON seen (peer_id, sequence)`,
 ]
 
-/** Farewells (a tombstone's, or what a device was told), messages that expire, inboxes that are pruned by age. */
+/** Revocation notices (a tombstone's, or what a device was told), messages that expire, inboxes that are pruned by age. */
 const second = [
   `ALTER TABLE trust ADD COLUMN farewell BLOB`,
   `ALTER TABLE outbox ADD COLUMN expires_at_ms INTEGER`,

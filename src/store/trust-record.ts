@@ -2,7 +2,7 @@ import { hkdf } from '@noble/hashes/hkdf.js'
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import * as v from 'valibot'
-import { farewellBytes, maxFarewells } from '../pairing/farewell.ts'
+import { revocationNoticeBytes, maxRevocationNotices } from '../pairing/revocation-notice.ts'
 import { fields } from '../pairing/fields.ts'
 import { epochMilliseconds } from './columns.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -12,7 +12,7 @@ import { parsePeerId } from '../peer-id.ts'
  * - `pending`: this side said yes as initiator and waits for the other's last word; grants nothing but finishing
  * - `confirming`: this side said yes as joiner and repeats its last word; grants nothing but finishing
  * - `active`: trusted
- * - `needs-pairing`: the other side said that it does not know us, or that it has revoked us: then there is a farewell
+ * - `needs-pairing`: the other side said that it does not know us, or that it has revoked us: then there is a revocation notice
  * - `revoked`: a tombstone
  */
 export type TrustState = 'pending' | 'confirming' | 'active' | 'needs-pairing' | 'revoked'
@@ -23,7 +23,7 @@ export interface TrustRecord {
   /** Sanitised name. Unique among the trusted devices once the pairing is finished. */
   name: string
   state: TrustState
-  /** 32 bytes; empty for `revoked`, and for `needs-pairing` with a farewell. */
+  /** 32 bytes; empty for `revoked`, and for `needs-pairing` with a revocation notice. */
   pairKey: Uint8Array
   /**
    * 32 bytes: the joiner's last word, which a `pending` record expects and a `confirming` one sends. Kept in an `active`
@@ -31,10 +31,10 @@ export interface TrustRecord {
    */
   acknowledgement: Uint8Array | null
   /**
-   * Farewells of 32 bytes each, one or two, see pairing/farewell.ts: in a tombstone those said to the device when it comes back,
-   * with `needs-pairing` those that the device has said.
+   * Revocation notices of 32 bytes each, one or two, see pairing/revocation-notice.ts: in a tombstone those said to the device when
+   * it comes back, with `needs-pairing` those that the device has said.
    */
-  farewell?: Uint8Array
+  revocationNotice?: Uint8Array
   /** Time of the agreement of both people, milliseconds since the epoch. */
   pairedAtMs: number
   changedAtMs: number
@@ -49,10 +49,13 @@ export function slotOf(state: TrustState): TrustSlot {
 
 const key = v.pipe(v.instance(Uint8Array), v.length(32))
 const noKey = v.pipe(v.instance(Uint8Array), v.length(0))
-const farewell = v.pipe(
+const revocationNotice = v.pipe(
   v.instance(Uint8Array),
   v.check(
-    ({ length }) => length > 0 && length % farewellBytes === 0 && length <= farewellBytes * maxFarewells,
+    ({ length }) =>
+      length > 0 &&
+      length % revocationNoticeBytes === 0 &&
+      length <= revocationNoticeBytes * maxRevocationNotices,
   ),
 )
 const common = {
@@ -80,14 +83,14 @@ export const trustRecordSchema: v.GenericSchema<unknown, TrustRecord> = v.varian
     state: v.literal('needs-pairing'),
     pairKey: noKey,
     acknowledgement: v.null(),
-    farewell,
+    revocationNotice,
   }),
   v.strictObject({
     ...common,
     state: v.literal('revoked'),
     pairKey: noKey,
     acknowledgement: v.null(),
-    farewell: v.exactOptional(farewell),
+    revocationNotice: v.exactOptional(revocationNotice),
   }),
 ])
 
@@ -106,12 +109,13 @@ export function trustSealer(identitySeed: Uint8Array): TrustSealer {
   const registryKey = derive('trust-registry')
   return {
     row(record) {
-      const { peerId, name, state, pairKey, acknowledgement, farewell, pairedAtMs, changedAtMs } = record
+      const { peerId, name, state, pairKey, acknowledgement, revocationNotice, pairedAtMs, changedAtMs } =
+        record
       // An absent acknowledgement must not read like an empty one.
       const acknowledged = acknowledgement === null ? 'none' : fields(acknowledgement)
       const times = [String(pairedAtMs), String(changedAtMs)]
-      // Rows from before there were farewells keep their MAC.
-      const said = farewell === undefined ? [] : [farewell]
+      // Rows from before there were revocation notices keep their MAC.
+      const said = revocationNotice === undefined ? [] : [revocationNotice]
       return hmac(
         sha256,
         rowKey,

@@ -74,7 +74,7 @@ export function trustRows(database: Database, sealer: TrustSealer): TrustRows {
         pairedAtMs,
         changedAtMs,
         macOfRow,
-        record.farewell ?? null,
+        record.revocationNotice ?? null,
       )
     },
     delete(peerId, slot) {
@@ -100,7 +100,7 @@ function checkedRecord(row: v.InferOutput<typeof rowSchema>, sealer: TrustSealer
     acknowledgement: row.acknowledgement,
     pairedAtMs: row.paired_at_ms,
     changedAtMs: row.changed_at_ms,
-    ...(row.farewell === null ? {} : { farewell: row.farewell }),
+    ...(row.farewell === null ? {} : { revocationNotice: row.farewell }),
   })
   const genuine =
     parsed.success &&

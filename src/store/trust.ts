@@ -1,7 +1,11 @@
 import * as v from 'valibot'
 import type { Clock } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
-import { deriveFarewell, farewellsIn, maxFarewells } from '../pairing/farewell.ts'
+import {
+  deriveRevocationNotice,
+  revocationNoticesIn,
+  maxRevocationNotices,
+} from '../pairing/revocation-notice.ts'
 import { provisionalLifetimeMs } from '../pairing/limits.ts'
 import type { Database } from './database.ts'
 import { availableName } from './device-names.ts'
@@ -120,7 +124,7 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
     commit([record], state === 'revoked' ? [{ peerId, slot: 'provisional' }] : [], alongside)
   }
 
-  function tombstoneOf(known: TrustRecord, farewells: Uint8Array[]): TrustRecord {
+  function tombstoneOf(known: TrustRecord, notices: Uint8Array[]): TrustRecord {
     const { name, pairedAtMs } = known
     return {
       peerId: known.peerId,
@@ -128,22 +132,23 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
       state: 'revoked',
       pairKey: new Uint8Array(),
       acknowledgement: null,
-      ...(farewells.length === 0 ? {} : { farewell: new Uint8Array(Buffer.concat(farewells)) }),
+      ...(notices.length === 0 ? {} : { revocationNotice: new Uint8Array(Buffer.concat(notices)) }),
       pairedAtMs,
       changedAtMs: nowMs(),
     }
   }
 
-  /** Farewells for every key that the device may hold, the newest first. */
-  function farewellsTo(peerId: PeerId): Uint8Array[] {
+  /** Revocation notices for every key that the device may hold, the newest first. */
+  function revocationNoticesTo(peerId: PeerId): Uint8Array[] {
     const own = [records.provisional.get(peerId), records.settled.get(peerId)]
     return own
       .flatMap((record) => {
-        if (record?.state === 'revoked') return farewellsIn(record.farewell ?? new Uint8Array())
+        if (record?.state === 'revoked')
+          return revocationNoticesIn(record.revocationNotice ?? new Uint8Array())
         if (record === undefined || record.pairKey.length === 0) return []
-        return [deriveFarewell(record.pairKey, identity.peerId, peerId)]
+        return [deriveRevocationNotice(record.pairKey, identity.peerId, peerId)]
       })
-      .slice(0, maxFarewells)
+      .slice(0, maxRevocationNotices)
   }
 
   const listOf = (slot: TrustSlot): TrustRecord[] =>
@@ -189,7 +194,7 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
       if (known === undefined) {
         throw new SpacedockError('no-device', `No device with the peer id ${peerId} is known.`)
       }
-      write(tombstoneOf(known, farewellsTo(peerId)), alongside)
+      write(tombstoneOf(known, revocationNoticesTo(peerId)), alongside)
       try {
         database.forgetDeleted()
       } catch {
@@ -241,6 +246,9 @@ function notPaired(peerId: PeerId): SpacedockError {
 /** Copies a record: a caller that wipes its bytes must not change what is sealed next. */
 function copyOf(record: TrustRecord): TrustRecord {
   const acknowledgement = record.acknowledgement && Uint8Array.from(record.acknowledgement)
-  const farewell = record.farewell === undefined ? {} : { farewell: Uint8Array.from(record.farewell) }
-  return { ...record, pairKey: Uint8Array.from(record.pairKey), acknowledgement, ...farewell }
+  const revocationNotice =
+    record.revocationNotice === undefined
+      ? {}
+      : { revocationNotice: Uint8Array.from(record.revocationNotice) }
+  return { ...record, pairKey: Uint8Array.from(record.pairKey), acknowledgement, ...revocationNotice }
 }

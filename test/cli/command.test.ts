@@ -216,9 +216,16 @@ test('a program can answer the question over standard input', soon, async (t) =>
     ['yes', 0],
     ['no', 6],
   ] as const) {
-    const pairing = await run(dir, ['pair', '--json', '--confirm-on-stdin'], `${answer}\n`)
-    assert.equal(pairing.exitCode, exitCode)
-    const question = lines(pairing.stdout).find(({ event }) => event === 'confirm')
+    const child = start(dir, ['pair', '--json', '--confirm-on-stdin'])
+    let stdout = ''
+    for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
+      stdout += String(chunk)
+      if (stdout.includes('"confirm"')) break
+    }
+    child.stdin.end(`${answer}\n`)
+    child.stdout.resume()
+    assert.equal(await exitOf(child), exitCode)
+    const question = lines(stdout).find(({ event }) => event === 'confirm')
     assert.deepEqual(question, {
       event: 'confirm',
       name: 'phone',
@@ -226,8 +233,14 @@ test('a program can answer the question over standard input', soon, async (t) =>
       id: 'phone00000000000',
     })
   }
+})
+
+test('threat 53: an answer that was sent ahead of the question is none', soon, async (t) => {
+  const dir = device(t)
+  const pairing = await run(dir, ['pair', '--json', '--confirm-on-stdin'], 'yes\nyes\n')
+  assert.equal(pairing.exitCode, 6)
   const joining = await run(dir, ['join', '-', '--json', '--confirm-on-stdin'], `${fakeWords}\nyes\n`)
-  assert.equal(lines(joining.stdout).at(-1)?.['event'], 'paired')
+  assert.equal(joining.exitCode, 6)
 })
 
 test('threat 17: wrong words are refused here, before anybody is asked', soon, async (t) => {

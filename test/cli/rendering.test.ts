@@ -5,7 +5,7 @@ import { encode } from 'uqr'
 import type { DeviceInfo } from '../../src/api.ts'
 import { groupDigits, qrCode, wordGrid } from '../../src/cli/code-screen.ts'
 import { messageText } from '../../src/cli/commands/messages.ts'
-import { confirmationQuestion } from '../../src/cli/confirmation.ts'
+import { confirmationQuestion, digitsQuestion } from '../../src/cli/confirmation.ts'
 import { dataDirectory } from '../../src/cli/data-directory.ts'
 import { deviceRemedies, deviceTable, displayWidth, localTime } from '../../src/cli/device-table.ts'
 import { countdown, describeDuration, describeTiming, parseDuration } from '../../src/cli/durations.ts'
@@ -32,6 +32,10 @@ test('the question groups the digits and shows a hostile name harmlessly', () =>
   assert.equal(groupDigits('012345'), '012 345')
   const question = confirmationQuestion('\u001b[2Kphone\r\n"? yes\u202e', '012345')
   assert.equal(question, 'Pair with "phone "? yes"? Do both screens show 012 345?')
+  assert.equal(
+    digitsQuestion('\u001b[2Kphone\r\n"? \u202e'),
+    'Pair with "phone "?"? Type the six digits on its screen: ',
+  )
 })
 
 test('a QR code is drawn only where it fits, and its modules come out as they are', () => {

@@ -11,7 +11,7 @@ import { decodeDialerHello, versionOf } from '../../src/network/session/session-
 import { otherVersionsTold } from '../../src/network/told-versions.ts'
 import { UnknownProtocolError } from '../../src/protocol-error.ts'
 import { decodeDescription } from '../../src/pairing/device-info.ts'
-import { isFarewell } from '../../src/pairing/farewell.ts'
+import { isRevocationNotice } from '../../src/pairing/revocation-notice.ts'
 import { decodeMessage } from '../../src/pairing/messages.ts'
 import { parseInvitationText } from '../../src/pairing/pairing-uri.ts'
 import { decodeRendezvousRecord } from '../../src/pairing/rendezvous-record.ts'
@@ -63,10 +63,10 @@ const rows: Record<string, () => void | Promise<void>> = {
   unknownDevice: () => assert.equal(parse(0x04)?.type, 'unknownDevice'),
   revoked() {
     assert.throws(() => parse(0x05, 33), { code: 'invalid-message' })
-    const [farewell] = vectors('farewells.json')
-    assert.ok(farewell)
-    const { pairKey, from, to } = farewell
-    assert.ok(!isFarewell(bytes(farewell.farewell).subarray(1), bytes(pairKey), from, to))
+    const [notice] = vectors('revocations.json')
+    assert.ok(notice)
+    const { pairKey, from, to } = notice
+    assert.ok(!isRevocationNotice(bytes(notice.notice).subarray(1), bytes(pairKey), from, to))
   },
   goodbye: () => assert.equal(parse(0x16, 64)?.type, 'goodbye'),
   async 'request, stream'() {

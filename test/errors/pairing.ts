@@ -6,7 +6,8 @@ import { createNode } from '../../src/node.ts'
 import { device, localPlace, type TestDevice } from '../device.ts'
 import { LeapingClock } from '../leaping-clock.ts'
 import { foreignHost } from '../network/real-hosts.ts'
-import { asCommand, newDirectory, type Situations, spacedock } from './situation.ts'
+import { Terminal, whyNoTerminal } from '../terminal.ts'
+import { asCommand, entryPoint, newDirectory, type Situations, spacedock } from './situation.ts'
 
 /** A pairing that comes to nothing. */
 
@@ -109,6 +110,25 @@ export function pairingSituations(couple: Couple): Situations {
           await joining.waitForEvent('confirm')
           joining.end('no\n')
           return asCommand(await pairing.process.finished())
+        }),
+    },
+    'the digits that are typed at `pair` are not those of the other screen, three times': {
+      obstacle: async () => whyNoTerminal,
+      forms: ['text'],
+      provoke: () =>
+        couple.alone(async (dora, emil) => {
+          const command = [process.execPath, entryPoint, '--dir', dora.dataDir, 'pair']
+          const pairing = new Terminal(command)
+          const [grid] = await pairing.shows(/1 [a-z][^]*12 [a-z]+/u)
+          const joining = emil.spawnCli(['join', '--yes', '-'])
+          joining.end(`${grid.replaceAll(/[\d\s]+/gu, ' ').trim()}\n`)
+          const { digits } = await joining.progress(({ event }) => event === 'digits')
+          for (let entry = 0; entry < 3; entry++) {
+            await pairing.shows(/on its screen: /u)
+            pairing.type(digits === '000000' ? '000001\n' : '000000\n')
+          }
+          const { code, screen } = await pairing.finished()
+          return { kind: 'command', code, stdout: '', stderr: screen }
         }),
     },
     '`join` with a code that was used': {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DeviceInfo, ReachFinding } from '../../src/api.ts'
+import type { DeviceInfo, ReachabilityFinding } from '../../src/api.ts'
 import { describeCause, describeFinding, type FindingPlace } from '../../src/finding-text.ts'
 import { DialEvidence } from '../../src/network/reachability/dial-evidence.ts'
 import { ObstacleWatch } from '../../src/protocols/obstacle-watch.ts'
@@ -20,7 +20,7 @@ function watched(role: 'initiator' | 'joiner', { given = [] as string[], publish
   const clock = virtualClock()
   const connected = new Set<string>()
   const evidence = new DialEvidence(clock, (peer) => connected.has(peer))
-  const findings: ReachFinding[] = []
+  const findings: ReachabilityFinding[] = []
   const watch = new ObstacleWatch({
     evidence,
     clock,

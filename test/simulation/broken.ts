@@ -56,7 +56,7 @@ export const brokenVersions: readonly {
     patches: [
       {
         file: 'src/node/device.ts',
-        find: `        await supervisor.drop(this.#peer, record.farewell)\n`,
+        find: `        await supervisor.drop(this.#peer, record.revocationNotice)\n`,
         replace: ``,
       },
       {
@@ -71,7 +71,7 @@ export const brokenVersions: readonly {
     patches: [
       {
         file: 'src/node/trusted-peers.ts',
-        find: `    return record?.state === 'revoked' ? record.farewell : undefined\n`,
+        find: `    return record?.state === 'revoked' ? record.revocationNotice : undefined\n`,
         replace: `    return undefined\n`,
       },
       {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { isFarewell } from '../../src/pairing/farewell.ts'
+import { isRevocationNotice } from '../../src/pairing/revocation-notice.ts'
 import { provisionalLifetimeMs } from '../../src/pairing/limits.ts'
 import { openMemoryStore, openStore } from '../../src/store/store.ts'
 import type { Trust } from '../../src/store/trust.ts'
@@ -109,9 +109,9 @@ test('a tombstone has no keys and ends the unfinished pairing', () => {
     acknowledgement: null,
     changedAtMs: nowMs,
   } as const
-  const { farewell, ...tombstone } = trust.get(alice) ?? {}
+  const { revocationNotice, ...tombstone } = trust.get(alice) ?? {}
   assert.deepEqual(tombstone, { ...activeRecord(alice, 'alice'), ...gone })
-  assert.equal(farewell?.length, 64, 'one for each of the two keys')
+  assert.equal(revocationNotice?.length, 64, 'one for each of the two keys')
   assert.equal(trust.provisional(alice), undefined)
   assertFails(() => trust.revoke(bob), 'no-device')
   trust.put(pendingRecord(bob, 'bob'))
@@ -232,30 +232,30 @@ test('a revoked device leaves its key in no file, even while the store is open',
   store.close()
 })
 
-test('a tombstone says farewell for the keys that the device may hold, and stays able to when it is made again', () => {
+test('a tombstone holds a notice for each key that the device may hold, and stays able to when it is made again', () => {
   const store = openMemoryStore()
   const { trust, identity } = store
   const own = identity.peerId
   const keys = [1, 2, 3].map((number) => new Uint8Array(32).fill(number))
-  const saysFarewellTo = (): boolean[] => {
-    const { farewell } = trust.get(alice) ?? {}
-    assert.ok(farewell !== undefined)
-    return keys.map((key) => isFarewell(farewell, key, own, alice))
+  const saysRevoked = (): boolean[] => {
+    const { revocationNotice } = trust.get(alice) ?? {}
+    assert.ok(revocationNotice !== undefined)
+    return keys.map((key) => isRevocationNotice(revocationNotice, key, own, alice))
   }
   const [first, second, third] = keys
   assert.ok(first && second && third)
   trust.put({ ...activeRecord(alice, 'alice'), pairKey: first })
   trust.revoke(alice)
-  assert.deepEqual(saysFarewellTo(), [true, false, false])
+  assert.deepEqual(saysRevoked(), [true, false, false])
   trust.put({ ...pendingRecord(alice, 'alice'), pairKey: second })
-  assert.deepEqual(saysFarewellTo(), [true, false, false], 'while the pairing again is not finished')
+  assert.deepEqual(saysRevoked(), [true, false, false], 'while the pairing again is not finished')
   trust.revoke(alice)
-  assert.deepEqual(saysFarewellTo(), [true, true, false])
+  assert.deepEqual(saysRevoked(), [true, true, false])
   trust.put({ ...pendingRecord(alice, 'alice'), pairKey: third })
   trust.revoke(alice)
-  assert.deepEqual(saysFarewellTo(), [false, true, true], 'the newest two')
+  assert.deepEqual(saysRevoked(), [false, true, true], 'the newest two')
   trust.revoke(alice)
-  assert.deepEqual(saysFarewellTo(), [false, true, true])
+  assert.deepEqual(saysRevoked(), [false, true, true])
   trust.put({ ...pendingRecord(alice, 'alice'), pairKey: first })
-  assert.equal(trust.activate(alice).farewell, undefined)
+  assert.equal(trust.activate(alice).revocationNotice, undefined)
 })

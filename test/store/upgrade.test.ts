@@ -83,7 +83,7 @@ test('a database of the first version is upgraded, and all that it held is there
   assert.equal(accept(store.inbox, { ...message, id: 'new' }).sequence, 11)
   assert.equal(queue(store.outbox, { ...message, id: 'new' }).sequence, 10)
   store.trust.revoke(bob)
-  assert.equal(store.trust.get(bob)?.farewell?.length, 32)
+  assert.equal(store.trust.get(bob)?.revocationNotice?.length, 32)
   store.close()
 })
 

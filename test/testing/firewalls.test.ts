@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PairingProgress, ReachFinding } from '../../src/api.ts'
+import type { PairingProgress, ReachabilityFinding } from '../../src/api.ts'
 import { createSimulation, type Firewall } from '../../src/testing/index.ts'
 
 const closed: Firewall[] = ['drop', 'reject']
@@ -34,7 +34,7 @@ for (const kind of closed) {
     const initiator = await simulation.device('initiator')
     const joiner = await simulation.device('joiner')
     for (const device of [initiator, joiner]) simulation.firewall(device, kind)
-    const told: { by: string; atMs: number; finding: ReachFinding }[] = []
+    const told: { by: string; atMs: number; finding: ReachabilityFinding }[] = []
     const startedAt = simulation.now()
     const listen = (by: string) => (progress: PairingProgress) => {
       if (progress.kind !== 'obstacle') return

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { multiaddr } from '@multiformats/multiaddr'
 import { openSession, type Session } from '../../src/network/session/session.ts'
-import { isFarewell } from '../../src/pairing/farewell.ts'
+import { isRevocationNotice } from '../../src/pairing/revocation-notice.ts'
 import type { RawPeer } from './raw-peer.ts'
 import { peerIdOf } from '../../src/peer-id.ts'
 
@@ -19,8 +19,8 @@ export async function openSessionByHand(
     trust: {
       keysOf: () => [{ key: pairKey, slot: 'settled' }],
       proved: () => {},
-      farewellTo: () => undefined,
-      revokedBy: (peer, farewell) => isFarewell(farewell, pairKey, peer, raw.libp2p.peerId.toString()),
+      noticeTo: () => undefined,
+      revokedBy: (peer, notice) => isRevocationNotice(notice, pairKey, peer, raw.libp2p.peerId.toString()),
       disowned: () => {},
     },
     calls: { request: async () => null, stream: async () => {}, event: async () => {} },

@@ -43,7 +43,12 @@ export class RealDaemon {
   }
 
   spawn(args: readonly string[]): RunningProcess {
-    return new RunningProcess(commandLine(this.dataDir, args))
+    return new RunningProcess(this.commandLine(args))
+  }
+
+  /** Program and arguments of a command of its user. */
+  commandLine(args: readonly string[]): string[] {
+    return commandLine(this.dataDir, args)
   }
 
   /** What the node says of itself; `peerId` and `listen` as in the contract of `status`. */

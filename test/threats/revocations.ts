@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { encodeFrames } from '../../src/network/session/frames.ts'
-import { deriveFarewell } from '../../src/pairing/farewell.ts'
+import { deriveRevocationNotice } from '../../src/pairing/revocation-notice.ts'
 import { loadOrCreateIdentity } from '../../src/store/identity.ts'
 import { openStore } from '../../src/store/store.ts'
 import { HandJoiner } from './hand-joiner.ts'
@@ -37,12 +37,12 @@ export const threats: Threat[] = [
     attack: makeUpRevocations,
     without: [
       {
-        what: 'the check of the farewell',
+        what: 'the check of the revocation notice',
         patches: [
           {
             file: 'src/node/trusted-peers.ts',
-            find: `isFarewell(farewell, record.pairKey, peer, identity.peerId)`,
-            replace: `!isFarewell(farewell, record.pairKey, identity.peerId, peer)`,
+            find: `isRevocationNotice(notice, record.pairKey, peer, identity.peerId)`,
+            replace: `!isRevocationNotice(notice, record.pairKey, identity.peerId, peer)`,
           },
         ],
       },
@@ -105,22 +105,24 @@ async function makeUpRevocations(scene: Scene): Promise<Verdict> {
   await again.close()
 
   const { seed } = loadOrCreateIdentity(dataDir)
-  const farewells = [
+  const notices = [
     new Uint8Array(randomBytes(32)),
     new Uint8Array(64),
-    deriveFarewell(earlierKey, again.peerId, bob.peerId),
-    new Uint8Array(Buffer.concat([randomBytes(32), deriveFarewell(earlierKey, again.peerId, bob.peerId)])),
+    deriveRevocationNotice(earlierKey, again.peerId, bob.peerId),
+    new Uint8Array(
+      Buffer.concat([randomBytes(32), deriveRevocationNotice(earlierKey, again.peerId, bob.peerId)]),
+    ),
   ]
   const device = bob.device('alice')
-  for (const [number, farewell] of farewells.entries()) {
+  for (const [number, notice] of notices.entries()) {
     const thief = await scene.rawPeer({ seed, port: Number(port) })
     await thief.libp2p.handle('/spacedock/session/1.0.0', async (stream) => {
-      stream.send(encodeFrames([{ type: 'revoked', more: false, channel: 0, payload: farewell }]))
+      stream.send(encodeFrames([{ type: 'revoked', more: false, channel: 0, payload: notice }]))
       await stream.close().catch(() => {})
     })
     await until(() => device.state === 'needs-pairing', 'the refusal', 20_000)
     if (device.needsPairing === 'revoked') {
-      return succeeded(`after farewell ${number + 1} bob believes that he was revoked`)
+      return succeeded(`after revocation notice ${number + 1} bob believes that he was revoked`)
     }
     await thief.stop()
     const real = await scene.node('alice', { dataDir })
@@ -128,6 +130,6 @@ async function makeUpRevocations(scene: Scene): Promise<Verdict> {
     await real.close()
   }
   return withstood(
-    `${farewells.length} made-up and repeated farewells are no more than "unknown"; the real device is connected afterwards`,
+    `${notices.length} made-up and repeated notices are no more than "unknown"; the real device is connected afterwards`,
   )
 }

@@ -31,6 +31,7 @@ const groups = [
   'private-dht',
   'answers',
   'tracking',
+  'people',
 ] as const
 
 /** A threat, and where a process of its own finds it again. */

@@ -83,8 +83,8 @@ func (p *peerHandlers) Event(call session.Call) {
 }
 
 // Revoked is part of session.Handlers.
-func (p *peerHandlers) Revoked(farewells []byte) bool {
-	return p.device.revokedBy(p.peer, farewells)
+func (p *peerHandlers) Revoked(notices []byte) bool {
+	return p.device.revokedBy(p.peer, notices)
 }
 
 func echo(_ *peerHandlers, _ context.Context, body []byte) ([]byte, *session.Error) {

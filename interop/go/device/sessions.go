@@ -62,7 +62,7 @@ func (d *Device) Connect(ctx context.Context, peerID string, addresses []string)
 func (d *Device) helloFailed(id peer.ID, err error) error {
 	revoked := session.RevokedError{}
 	switch {
-	case errors.As(err, &revoked) && d.revokedBy(id, revoked.Farewells):
+	case errors.As(err, &revoked) && d.revokedBy(id, revoked.Notices):
 		return &session.Error{Code: session.NotPaired, Message: "The other device has ended the pairing."}
 	case errors.As(err, &revoked), errors.Is(err, session.ErrUnknownDevice):
 		d.options.Report(Event{Event: "unknown", PeerID: id.String()})
@@ -77,7 +77,7 @@ func (d *Device) handleSession(stream network.Stream) {
 	id := stream.Conn().RemotePeer()
 	keys := d.store.keys(id.String())
 	if len(keys) == 0 {
-		session.TurnAway(stream, d.store.farewells(id.String()))
+		session.TurnAway(stream, d.store.notices(id.String()))
 		return
 	}
 	opened, err := session.Listen(stream, []byte(d.host.ID()), []byte(id), keys, &peerHandlers{device: d, peer: id})
@@ -208,18 +208,18 @@ func (d *Device) Revoke(peerID string) error {
 	if err != nil {
 		return err
 	}
-	farewells, err := d.store.revoke(peerID)
+	notices, err := d.store.revoke(peerID)
 	if err != nil {
 		return err
 	}
 	for _, each := range d.sessionsWith(id) {
-		each.Revoke(farewells)
+		each.Revoke(notices)
 	}
 	return d.host.Network().ClosePeer(id)
 }
 
-func (d *Device) revokedBy(id peer.ID, farewells []byte) bool {
-	fits, err := d.store.revokedBy(id.String(), farewells)
+func (d *Device) revokedBy(id peer.ID, notices []byte) bool {
+	fits, err := d.store.revokedBy(id.String(), notices)
 	if err != nil || !fits {
 		return false
 	}
@@ -240,7 +240,7 @@ func (d *Device) Devices() []Known {
 	for peerID, kept := range d.store.known() {
 		known := Known{PeerID: peerID, Name: kept.Name, State: "paired"}
 		switch _, err := d.SessionWith(peerID); {
-		case kept.Settled == nil && (kept.RevokedBy || len(kept.Farewells) > 0):
+		case kept.Settled == nil && (kept.RevokedBy || len(kept.Notices) > 0):
 			known.State = "revoked"
 		case kept.Settled == nil:
 			continue

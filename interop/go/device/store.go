@@ -34,7 +34,7 @@ type row struct {
 	Name        string
 	Settled     *key     `json:",omitempty"`
 	Provisional *key     `json:",omitempty"`
-	Farewells   [][]byte `json:",omitempty"` // what it is told that was revoked here
+	Notices     [][]byte `json:",omitempty"` // what it is told that was revoked here
 	RevokedBy   bool     `json:",omitempty"` // it has ended the pairing
 	Seen        []string `json:",omitempty"` // ids of its messages
 }
@@ -138,7 +138,7 @@ func (s *store) Activate(peerID string) error {
 			return
 		}
 		found.Settled, found.Provisional = &key{PairKey: found.Provisional.PairKey, At: time.Now()}, nil
-		found.Farewells, found.RevokedBy = nil, false
+		found.Notices, found.RevokedBy = nil, false
 	})
 }
 
@@ -188,11 +188,11 @@ func (s *store) proved(peerID string, pairKey []byte) error {
 	return s.Activate(peerID)
 }
 
-func (s *store) farewells(peerID string) []byte {
+func (s *store) notices(peerID string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if found, ok := s.rows[peerID]; ok {
-		return slices.Concat(found.Farewells...)
+		return slices.Concat(found.Notices...)
 	}
 	return nil
 }
@@ -205,23 +205,23 @@ func (s *store) revoke(peerID string) ([]byte, error) {
 	}
 	err := s.change(func() {
 		found := s.row(peerID)
-		found.Farewells = nil
+		found.Notices = nil
 		for _, each := range keys {
-			found.Farewells = append(found.Farewells, session.Farewell(each, s.self, peerID))
+			found.Notices = append(found.Notices, session.Notice(each, s.self, peerID))
 		}
 		found.Settled, found.Provisional = nil, nil
 	})
-	return s.farewells(peerID), err
+	return s.notices(peerID), err
 }
 
-// revokedBy deletes what the farewells of a peer end; it says whether one fits.
-func (s *store) revokedBy(peerID string, farewells []byte) (bool, error) {
+// revokedBy deletes what the notices of a peer end; it says whether one fits.
+func (s *store) revokedBy(peerID string, notices []byte) (bool, error) {
 	fits := func(k *key) bool {
 		if k == nil {
 			return false
 		}
-		own := session.Farewell(k.PairKey, peerID, s.self)
-		for each := range slices.Chunk(farewells, len(own)) {
+		own := session.Notice(k.PairKey, peerID, s.self)
+		for each := range slices.Chunk(notices, len(own)) {
 			if slices.Equal(each, own) {
 				return true
 			}

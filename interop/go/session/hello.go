@@ -38,8 +38,8 @@ var instance = func() []byte {
 // ErrUnknownDevice says that the other side holds none of our keys.
 var ErrUnknownDevice = errors.New("the other device does not know this one")
 
-// RevokedError holds the farewells of a device that has ended the pairing.
-type RevokedError struct{ Farewells []byte }
+// RevokedError holds the notices of a device that has ended the pairing.
+type RevokedError struct{ Notices []byte }
 
 func (e RevokedError) Error() string { return "the other device has ended the pairing" }
 
@@ -62,9 +62,9 @@ func sayVersion(stream io.Writer) error {
 }
 
 // What a pair key is expanded to, for each of its uses here.
-func keyIDKey(key []byte) []byte    { return pairing.Expand(key, "spacedock/session/1 key-id", 32) }
-func proofKey(key []byte) []byte    { return pairing.Expand(key, "spacedock/session/1 proof", 32) }
-func farewellKey(key []byte) []byte { return pairing.Expand(key, "spacedock/session/1 farewell", 32) }
+func keyIDKey(key []byte) []byte  { return pairing.Expand(key, "spacedock/session/1 key-id", 32) }
+func proofKey(key []byte) []byte  { return pairing.Expand(key, "spacedock/session/1 proof", 32) }
+func noticeKey(key []byte) []byte { return pairing.Expand(key, "spacedock/session/1 farewell", 32) }
 
 // ends are the two peers of a session, by the bytes of their peer ids.
 type ends struct{ dialer, listener []byte }
@@ -77,9 +77,9 @@ func (e ends) proof(key []byte, role string, dialerHello, listenerPrefix []byte)
 	return pairing.MAC(proofKey(key), pairing.Fields([]byte(role), e.dialer, e.listener, dialerHello, listenerPrefix))
 }
 
-// Farewell is what tells the holder of a pair key that it is revoked.
-func Farewell(key []byte, revokes, isRevoked string) []byte {
-	return pairing.MAC(farewellKey(key), pairing.Fields(revokes, isRevoked))
+// Notice is what tells the holder of a pair key that it is revoked.
+func Notice(key []byte, revokes, isRevoked string) []byte {
+	return pairing.MAC(noticeKey(key), pairing.Fields(revokes, isRevoked))
 }
 
 // proved is what a hello ends with.

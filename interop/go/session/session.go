@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	pingAfter     = 3 * time.Second
-	silenceLimit  = 6 * time.Second
-	farewellLimit = time.Second
-	revokedLimit  = 500 * time.Millisecond
-	doubtLimit    = time.Second
+	pingAfter    = 3 * time.Second
+	silenceLimit = 6 * time.Second
+	noticeLimit  = time.Second
+	revokedLimit = 500 * time.Millisecond
+	doubtLimit   = time.Second
 	// How often it is looked at whether a session that is closed has ended.
 	closingInterval = 10 * time.Millisecond
 	// A side that asks and asks, and reads no answers, fills this.
@@ -38,8 +38,8 @@ type Handlers interface {
 	// Open says who serves a stream.
 	Open(call Call) (func(*ByteStream), *Error)
 	Event(call Call)
-	// Revoked says whether one of the farewells fits.
-	Revoked(farewells []byte) bool
+	// Revoked says whether one of the notices fits.
+	Revoked(notices []byte) bool
 }
 
 // Session is a session after its hello.
@@ -92,11 +92,11 @@ func Listen(stream Stream, own, other []byte, keys [][]byte, handlers Handlers) 
 }
 
 // TurnAway tells a peer without a key that it is unknown, or revoked when
-// there are farewells, without reading a byte.
-func TurnAway(stream Stream, farewells []byte) {
+// there are notices, without reading a byte.
+func TurnAway(stream Stream, notices []byte) {
 	answer := frame{kind: unknownDevice}
-	if len(farewells) > 0 {
-		answer = frame{kind: revoked, payload: farewells}
+	if len(notices) > 0 {
+		answer = frame{kind: revoked, payload: notices}
 	}
 	_ = stream.SetDeadline(time.Now().Add(HelloTime))
 	if _, err := stream.Write(answer.encode()); err != nil {
@@ -221,13 +221,13 @@ func (s *Session) mayEnd(startedAt time.Time) bool {
 	case s.retired:
 		return false
 	default:
-		return time.Since(startedAt) > farewellLimit
+		return time.Since(startedAt) > noticeLimit
 	}
 }
 
 // Revoke tells the other device that the pairing is over, and hangs up.
-func (s *Session) Revoke(farewells []byte) {
-	s.send(frame{kind: revoked, payload: farewells})
+func (s *Session) Revoke(notices []byte) {
+	s.send(frame{kind: revoked, payload: notices})
 	select {
 	case <-s.Done():
 	case <-time.After(revokedLimit):
@@ -341,7 +341,7 @@ func (s *Session) handle(f frame) error {
 		return s.handleGoodbye()
 	case revoked:
 		if !s.handlers.Revoked(f.payload) {
-			return fmt.Errorf("%w: a farewell that fits no key", errBrokenRules)
+			return fmt.Errorf("%w: a notice that fits no key", errBrokenRules)
 		}
 		return RevokedError{f.payload}
 	case request:

@@ -120,15 +120,15 @@ func TestFrameVectors(t *testing.T) {
 	}
 }
 
-func TestFarewellVectors(t *testing.T) {
+func TestNoticeVectors(t *testing.T) {
 	var vectors []struct {
-		Name, From, To                 string
-		PairKey, FarewellKey, Farewell hexBytes
+		Name, From, To             string
+		PairKey, NoticeKey, Notice hexBytes
 	}
-	read(t, "farewells.json", &vectors)
+	read(t, "revocations.json", &vectors)
 	for _, vector := range vectors {
-		same(t, vector.Name+": key", farewellKey(vector.PairKey), vector.FarewellKey)
-		same(t, vector.Name, Farewell(vector.PairKey, vector.From, vector.To), vector.Farewell)
+		same(t, vector.Name+": key", noticeKey(vector.PairKey), vector.NoticeKey)
+		same(t, vector.Name, Notice(vector.PairKey, vector.From, vector.To), vector.Notice)
 	}
 }
 

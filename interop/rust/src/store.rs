@@ -32,7 +32,7 @@ pub struct Row {
     settled: Option<Fixed<32>>,
     provisional: Option<Provisional>,
     /// What proves to it that it was revoked.
-    farewells: Vec<Fixed<32>>,
+    notices: Vec<Fixed<32>>,
     /// Whether it has revoked this device.
     pub ended: bool,
     received: VecDeque<String>,
@@ -99,19 +99,17 @@ impl Store {
     }
 
     /// Deletes the keys and keeps what tells the peer so.
-    pub fn revoke(&mut self, peer: &PeerId, farewells: Vec<Bytes32>) -> io::Result<()> {
+    pub fn revoke(&mut self, peer: &PeerId, notices: Vec<Bytes32>) -> io::Result<()> {
         self.change(peer, |row| {
             row.settled = None;
             row.provisional = None;
-            row.farewells = farewells.into_iter().map(Fixed).collect();
+            row.notices = notices.into_iter().map(Fixed).collect();
         })
     }
 
     /// What a device that was revoked is told.
-    pub fn farewells(&self, peer: &PeerId) -> Vec<u8> {
-        self.row(peer)
-            .map(|row| row.farewells.iter().flat_map(|farewell| farewell.0).collect())
-            .unwrap_or_default()
+    pub fn notices(&self, peer: &PeerId) -> Vec<u8> {
+        self.row(peer).map(|row| row.notices.iter().flat_map(|notice| notice.0).collect()).unwrap_or_default()
     }
 
     /// Deletes a key that the peer has revoked; with the one of an unfinished pairing, the settled one as well.
@@ -163,7 +161,7 @@ impl Store {
             });
         }
         self.rows.retain(|row| {
-            row.settled.is_some() || row.provisional.is_some() || row.ended || !row.farewells.is_empty()
+            row.settled.is_some() || row.provisional.is_some() || row.ended || !row.notices.is_empty()
         });
     }
 
@@ -197,7 +195,7 @@ impl Ledger for Store {
                 name: pairing.name.clone(),
                 settled: None,
                 provisional: Some(provisional),
-                farewells: Vec::new(),
+                notices: Vec::new(),
                 ended: false,
                 received: VecDeque::new(),
             }),
@@ -210,7 +208,7 @@ impl Ledger for Store {
             if let Some(provisional) = row.provisional.take() {
                 row.name = provisional.name;
                 row.settled = Some(provisional.pair_key);
-                row.farewells.clear();
+                row.notices.clear();
                 row.ended = false;
             }
         })

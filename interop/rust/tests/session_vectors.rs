@@ -1,4 +1,4 @@
-//! The vectors of sessions in docs/vectors: hellos, frames and farewells.
+//! The vectors of sessions in docs/vectors: hellos, frames and notices.
 
 use std::io;
 use std::pin::Pin;
@@ -8,9 +8,9 @@ use futures::executor::block_on;
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::PeerId;
 use serde_json::Value;
-use spacedock::session::farewell::{farewell, farewell_key};
 use spacedock::session::frame::read_frame;
 use spacedock::session::hello::{Credentials, greet_as_dialer, greet_as_listener, id_key, proof_key};
+use spacedock::session::notice::{notice, notice_key};
 
 fn vectors(file: &str) -> Value {
     let path = format!("{}/../../docs/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
@@ -146,10 +146,10 @@ fn frames() {
 }
 
 #[test]
-fn farewells() {
-    for vector in list(&vectors("farewells")) {
-        assert_eq!(farewell_key(&fixed(&vector["pairKey"])), fixed(&vector["farewellKey"]));
-        let told = farewell(&fixed(&vector["pairKey"]), &peer(&vector["from"]), &peer(&vector["to"]));
-        assert_eq!(told, fixed(&vector["farewell"]), "{}", vector["name"]);
+fn notices() {
+    for vector in list(&vectors("revocations")) {
+        assert_eq!(notice_key(&fixed(&vector["pairKey"])), fixed(&vector["noticeKey"]));
+        let told = notice(&fixed(&vector["pairKey"]), &peer(&vector["from"]), &peer(&vector["to"]));
+        assert_eq!(told, fixed(&vector["notice"]), "{}", vector["name"]);
     }
 }

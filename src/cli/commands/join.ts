@@ -38,17 +38,17 @@ export const join: Command = {
   run: async (context) => {
     const { options, daemon, output } = context
     const timeoutSeconds = options.wholeNumber('timeout', 1, 86_400)
-    const { ask, onAsk } = chooseConfirming(context)
+    const { whom, onAsk } = chooseConfirming(context, 'join')
     const code = await readCode(context)
 
     const timeout = timeoutSeconds === undefined ? {} : { timeoutMs: timeoutSeconds * 1000 }
     const { device } = await daemon.call(
       'join',
-      { code, peers: options.list('peer'), ask, ...timeout },
+      { code, peers: options.list('peer'), ask: whom !== 'nobody', ...timeout },
       {
         onEvent: (event) => {
           output.status('')
-          showProgress(event, output, { isAsked: false, otherWay, place: 'join' })
+          showProgress(event, output, { asked: whom, otherWay, place: 'join' })
           if (event.kind === 'source') output.status('Looking for the other device ... Ctrl-C ends it.')
         },
         onAsk,

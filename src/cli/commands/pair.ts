@@ -31,15 +31,16 @@ export const pair: Command = {
   positionals: { least: 0, most: 0 },
   startsDaemon: true,
   notes: [
-    'The words are good for one device and five minutes, and only as long as this command runs. When the other\ndevice has typed them, both screens show six digits: they have to be the same.',
+    'The words are good for one device and five minutes, and only as long as this command runs. When the other\ndevice has them, it shows six digits: type them here. They are the same for both devices unless somebody sits in\nbetween; who calls you and asks for them, or tells you what to type, is not the other device.',
   ],
   examples: [
     { line: 'pair', what: 'then "spacedock join" on the other device' },
-    { line: 'pair --yes', what: 'without the question: whoever has the words is paired' },
+    { line: 'pair --yes', what: 'for scripts: whoever has the words is paired, and no digits are compared' },
   ],
   run: async (context) => {
     const { daemon, output } = context
-    const { ask, onAsk } = chooseConfirming(context)
+    const { whom, onAsk, explain } = chooseConfirming(context, 'pair')
+    const telling = { asked: whom, otherWay, place: 'pair' } as const
     const clock = startClock(output)
     const waysIn: Progress[] = []
     let isCodeShown = false
@@ -47,15 +48,15 @@ export const pair: Command = {
       if (event.kind === 'code') {
         await showCode(event, output)
         isCodeShown = true
-        for (const way of waysIn) showProgress(way, output, { isAsked: ask, otherWay, place: 'pair' })
+        for (const way of waysIn) showProgress(way, output, telling)
         clock.runTo(new Date(event.expiresAt))
       } else if (event.kind === 'source' && !isCodeShown) waysIn.push(event)
-      else showProgress(event, output, { isAsked: ask, otherWay, place: 'pair' })
+      else showProgress(event, output, telling)
     }
     try {
       const { device } = await daemon.call(
         'pair',
-        { peers: context.options.list('peer'), ask },
+        { peers: context.options.list('peer'), ask: whom !== 'nobody' },
         {
           onEvent,
           onAsk: (question, options) => {
@@ -72,6 +73,8 @@ export const pair: Command = {
       const { hintAtNamesake } = await import('../namesake.ts')
       await hintAtNamesake(context, device)
       return exitCodes.ok
+    } catch (error) {
+      throw explain(error)
     } finally {
       clock.stop()
     }

@@ -1,51 +1,40 @@
-import { addAbortListener } from 'node:events'
+import { Semaphore } from '../../semaphore.ts'
 import type { DhtClient } from './dht-client.ts'
 
-/** Limits a client to so many queries at once; the others wait for their turn. */
-export function limitedClient(client: DhtClient, maxQueries: number): DhtClient {
-  let running = 0
-  const waiting = new Set<() => void>()
+/** Client that makes so many queries at once; the others wait for their turn. */
+export class LimitedClient implements DhtClient {
+  readonly #client: DhtClient
+  readonly #queries: Semaphore
 
-  /** Resolves with true when it is this query's turn, with false when the signal aborts first. */
-  const turn = (signal: AbortSignal): Promise<boolean> =>
-    new Promise((resolve) => {
-      let listening: Disposable | undefined
-      const decide = (): void => {
-        waiting.delete(decide)
-        listening?.[Symbol.dispose]()
-        if (!signal.aborted) running++
-        resolve(!signal.aborted)
-      }
-      if (running < maxQueries || signal.aborted) return decide()
-      waiting.add(decide)
-      listening = addAbortListener(signal, decide)
-    })
-  const over = (): void => {
-    running--
-    const [next] = waiting
-    next?.()
+  constructor(client: DhtClient, maxQueries: number) {
+    this.#client = client
+    this.#queries = new Semaphore(maxQueries)
   }
 
-  return {
-    async publish(record, routingKey, options) {
-      if (!(await turn(options.signal))) return 0
-      try {
-        return await client.publish(record, routingKey, options)
-      } finally {
-        over()
-      }
-    },
-    async *lookup(routingKey, options) {
-      if (!(await turn(options.signal))) return
-      try {
-        yield* client.lookup(routingKey, options)
-      } finally {
-        over()
-      }
-    },
-    get nodes() {
-      return client.nodes
-    },
-    onNode: (listener) => client.onNode(listener),
+  async publish(
+    record: Uint8Array,
+    routingKey: Uint8Array,
+    options: { signal: AbortSignal },
+  ): Promise<number> {
+    using turn = await this.#turn(options.signal)
+    return turn === null ? 0 : await this.#client.publish(record, routingKey, options)
+  }
+
+  async *lookup(routingKey: Uint8Array, options: { signal: AbortSignal }): AsyncIterable<Uint8Array> {
+    using turn = await this.#turn(options.signal)
+    if (turn !== null) yield* this.#client.lookup(routingKey, options)
+  }
+
+  get nodes(): number {
+    return this.#client.nodes
+  }
+
+  onNode(listener: () => void): () => void {
+    return this.#client.onNode(listener)
+  }
+
+  /** Resolves with null when the signal aborts first. */
+  #turn(signal: AbortSignal): Promise<Disposable | null> {
+    return this.#queries.acquire({ signal }).catch(() => null)
   }
 }

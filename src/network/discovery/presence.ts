@@ -1,7 +1,7 @@
 import { presenceEpoch, presenceEpochMs, presenceEpochsToRead, presenceKeys } from '../../pairing/presence.ts'
 import { sameMac } from '../../pairing/proofs.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
-import { limitedClient } from '../dht/limited-client.ts'
+import { LimitedClient } from '../dht/limited-client.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { keepPublished, type Publication } from './record-publication.ts'
 import { newerRecords, type FoundRecord } from './record-search.ts'
@@ -54,7 +54,7 @@ export class PresenceRecords {
   constructor(options: PresenceOptions) {
     this.#options = options
     const { records } = options
-    this.#records = { ...records, client: limitedClient(records.client, maxQueries) }
+    this.#records = { ...records, client: new LimitedClient(records.client, maxQueries) }
   }
 
   start(): void {

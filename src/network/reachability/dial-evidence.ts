@@ -1,6 +1,6 @@
 import type { Clock } from '../../api.ts'
 import { dialObstacle, type DialObstacle } from './dial-obstacle.ts'
-import type { DialRecord, PeerEvidence } from './reach-finding.ts'
+import type { DialRecord, PeerEvidence } from './reachability-finding.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 
 /** Dial to one address, from its start. */

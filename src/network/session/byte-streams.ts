@@ -2,6 +2,7 @@ import { addAbortListener } from 'node:events'
 import type { ByteStream, Clock } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { abortReason } from '../../abort.ts'
+import { Semaphore } from '../../semaphore.ts'
 import { startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import { initialWindowBytes } from './byte-receiver.ts'
@@ -38,8 +39,10 @@ export class ByteStreams {
   readonly #theirs = new Map<number, ByteChannel>()
   /** Listeners for the accept of our streams, by channel. */
   readonly #onAccepted = new Map<number, () => void>()
-  readonly #waiting = new Set<() => void>()
-  #over: Error | undefined
+  /** Room for our streams, and what each has of it, by channel. */
+  readonly #room = new Semaphore(maxStreams)
+  readonly #places = new Map<number, Disposable>()
+  readonly #over = new AbortController()
   #handlers = 0
   #widenedBytes = 0
 
@@ -53,7 +56,7 @@ export class ByteStreams {
 
   /** Whether no stream that this side opened is under way. */
   get isOwnIdle(): boolean {
-    return this.#ours.size === 0 && this.#waiting.size === 0
+    return this.#room.isIdle
   }
 
   uses(channel: number): boolean {
@@ -78,9 +81,12 @@ export class ByteStreams {
     }
     const deadline = startDeadline(openTimeoutMs, timedOut, { signal, clock: this.#options.clock })
     try {
-      while (this.#ours.size >= maxStreams) await this.#turn(deadline.signal)
       const body = encodeRequest(name, version, text)
-      const channel = await this.#begin(body, translateError, deadline.signal)
+      const place = await this.#room.acquire({
+        signal: AbortSignal.any([deadline.signal, this.#over.signal]),
+      })
+      this.#over.signal.throwIfAborted()
+      const channel = await this.#begin(body, place, translateError, deadline.signal)
       if (signal !== undefined) resetOnAbort(channel, signal)
       return channel.api
     } finally {
@@ -108,30 +114,17 @@ export class ByteStreams {
   /** Fails all streams when the session is over. */
   failAll(reason: Error): void {
     const all = [...this.#ours.values(), ...this.#theirs.values()]
-    this.#over = reason
+    this.#over.abort(reason)
     this.#ours.clear()
     this.#theirs.clear()
+    for (const place of this.#places.values()) place[Symbol.dispose]()
+    this.#places.clear()
     for (const channel of all) channel.fail(reason)
-    for (const wake of this.#waiting) wake()
-  }
-
-  /** Waits until one of our streams is over. */
-  async #turn(signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        this.#waiting.delete(wake)
-        listening[Symbol.dispose]()
-        resolve()
-      }
-      this.#waiting.add(wake)
-      const listening = addAbortListener(signal, wake)
-    })
-    if (signal.aborted) throw abortReason(signal)
-    if (this.#over !== undefined) throw this.#over
   }
 
   #begin(
     body: Uint8Array,
+    place: Disposable,
     translateError: OpenStreamOptions['translateError'],
     signal: AbortSignal,
   ): Promise<ByteChannel> {
@@ -140,6 +133,7 @@ export class ByteStreams {
     const opening = this.#channel(number, 'opener', translateError)
     let hasLeft = false
     this.#ours.set(number, opening)
+    this.#places.set(number, place)
     const onTaken = (): void => {
       hasLeft = true
     }
@@ -216,9 +210,9 @@ export class ByteStreams {
     if (side === 'opener') {
       if (!this.#ours.delete(channel)) return
       this.#options.channels.release(channel)
+      this.#places.get(channel)?.[Symbol.dispose]()
+      this.#places.delete(channel)
     } else if (!this.#theirs.delete(channel)) return
-    const [next] = this.#waiting
-    next?.()
     this.#options.onIdle()
   }
 }

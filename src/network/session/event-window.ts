@@ -1,6 +1,7 @@
 import type { Clock } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { untilAborted } from '../../abort.ts'
+import { Semaphore } from '../../semaphore.ts'
 import { startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import type { Call, CallHandler } from './call.ts'
@@ -37,8 +38,8 @@ export class EventWindow {
   /** Remaining credit of the other side. */
   #allowedBytes = windowBytes
   #handledBytes = 0
-  /** Last event of each name and version, which the next one waits for. */
-  readonly #lines = new Map<string, Promise<void>>()
+  /** Received events: those of the same name and version one after the other. */
+  readonly #handling = new Semaphore(1)
   readonly #over = new AbortController()
 
   constructor(options: EventWindowOptions) {
@@ -72,11 +73,9 @@ export class EventWindow {
       throw new SpacedockError('too-large', 'The other device sent more events than it had credit for.')
     }
     this.#allowedBytes -= cost
-    const key = `${name}/${version}`
-    const before = this.#lines.get(key)
-    const line = this.#handle(name, version, rest.slice(), before)
-    this.#lines.set(key, line)
-    void this.#finishLine(key, line, cost)
+    const event = { name, version, rest: rest.slice() }
+    const handling = this.#handling.run(() => this.#handle(event), { key: `${name}/${version}` })
+    void handling.then(() => this.#handled(cost))
   }
 
   /** Takes credit. Throws an error that ends the session. */
@@ -116,27 +115,14 @@ export class EventWindow {
     if (this.isIdle) this.#options.onIdle()
   }
 
-  /** Waits for an event to be handled, then gives its credit back. Never rejects. */
-  async #finishLine(key: string, line: Promise<void>, cost: number): Promise<void> {
-    await line
-    if (this.#lines.get(key) === line) this.#lines.delete(key)
-    this.#handled(cost)
-  }
-
-  /** Handles an event after the one before it. Never rejects. */
-  async #handle(
-    name: string,
-    version: number,
-    body: Uint8Array,
-    before: Promise<void> | undefined,
-  ): Promise<void> {
-    await before
+  /** Never rejects. */
+  async #handle({ name, version, rest }: RequestHeader): Promise<void> {
     if (this.#over.signal.aborted) return
     const { clock, calls, peerId } = this.#options
     const deadline = startDeadline(handleTimeoutMs, timedOut, { signal: this.#over.signal, clock })
     const { signal } = deadline
     try {
-      const handling = calls.event({ name, version, value: decodeJson(body) }, { peerId, signal })
+      const handling = calls.event({ name, version, value: decodeJson(rest) }, { peerId, signal })
       await untilAborted(handling, signal)
     } catch {
       // Events have no answer; the application's own log has the failure.

@@ -28,8 +28,8 @@ export interface LiveSessionOptions {
   log?: Log | undefined
   /** Called at every answer to a ping with the smoothed round trip. */
   onRoundTrip?: ((roundTripMs: number) => void) | undefined
-  /** Whether the farewell proves that the other side has revoked this device. */
-  isFarewell: (farewell: Uint8Array) => boolean
+  /** Whether the revocation notice proves that the other side has revoked this device. */
+  isRevocationNotice: (notice: Uint8Array) => boolean
 }
 
 /** Runs a session after its hello: routes frames, watches that the other side is there, and ends exactly once. */
@@ -157,8 +157,11 @@ export function startLiveSession(options: LiveSessionOptions): Session {
         leave()
         return noticeIdle()
       case 'revoked':
-        if (!options.isFarewell(frame.payload)) {
-          throw new SpacedockError('invalid-message', 'The other device sent a farewell that is none.')
+        if (!options.isRevocationNotice(frame.payload)) {
+          throw new SpacedockError(
+            'invalid-message',
+            'The other device sent a revocation notice that is none.',
+          )
         }
         return finish(
           { reason: 'revoked' },
@@ -237,18 +240,18 @@ export function startLiveSession(options: LiveSessionOptions): Session {
     await ended.promise
   }
 
-  async function revoke(farewell: Uint8Array): Promise<void> {
+  async function revoke(notice: Uint8Array): Promise<void> {
     if (phase === 'ended') return
     phase = 'closing'
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')
-    // Frames from the other side are ignored from here on, and only the farewell is sent.
+    // Frames from the other side are ignored from here on, and only the revocation notice is sent.
     framed.receive(() => {})
     callOff(revoked)
     outgoing.clear()
-    outgoing.pushControl({ type: 'revoked', more: false, channel: 0, payload: farewell })
+    outgoing.pushControl({ type: 'revoked', more: false, channel: 0, payload: notice })
     flush()
-    const deadline = startDeadline(farewellTimeoutMs, closeTimedOut, { clock })
-    // The other side hangs up as soon as it has heard the farewell.
+    const deadline = startDeadline(revokedTimeoutMs, closeTimedOut, { clock })
+    // The other side hangs up as soon as it has heard the revocation notice.
     await untilAborted(ended.promise, deadline.signal).catch(() => {})
     deadline.stop()
     finish({ reason: 'aborted', cause: revoked }, revoked)
@@ -334,5 +337,5 @@ export function startLiveSession(options: LiveSessionOptions): Session {
 }
 
 const closeTimeoutMs = 1_000
-const farewellTimeoutMs = 500
+const revokedTimeoutMs = 500
 const maxControlFrames = 1_024

@@ -57,7 +57,7 @@ export interface Session {
   close(): Promise<void>
   forsake(): void
   /** Tells the other side that it was revoked, answers and asks nothing any more, and ends; half a second at most. */
-  revoke(farewell: Uint8Array): Promise<void>
+  revoke(notice: Uint8Array): Promise<void>
   /** Ends the session at once. */
   abort(error: Error): void
 }

@@ -40,7 +40,7 @@ export async function greetAsDialer(framed: FramedStream, options: HandshakeOpti
   const answer = await framed.nextFrame(signal)
   if (answer.type === 'unknownDevice' || answer.type === 'revoked') {
     const isRevoked = answer.type === 'revoked' && options.trust.revokedBy(remotePeer, answer.payload)
-    // A farewell that fits none of our keys says no more than that ours are unknown there.
+    // A revocation notice that fits none of our keys says no more than that ours are unknown there.
     if (!isRevoked) options.trust.disowned(remotePeer, keys)
     throw refused(isRevoked, keys, options.trust.keysOf(remotePeer))
   }
@@ -77,7 +77,7 @@ export async function greetAsListener(framed: FramedStream, options: HandshakeOp
   const keys = options.trust.keysOf(remotePeer).slice(0, hello.maxKeys)
   const pairKey = hello.chooseKey(peers, dialer, keys)
   if (pairKey === undefined) {
-    const { type, payload } = refusal(options.trust.farewellTo(remotePeer))
+    const { type, payload } = refusal(options.trust.noticeTo(remotePeer))
     send(framed, type, payload)
     await framed.close(signal)
     throw new SpacedockError('interrupted', 'The other device holds no key that this one knows.')
@@ -122,7 +122,7 @@ function otherVersion(told: Uint8Array): OtherVersionError {
 /** Tells a peer that it is not paired, or was revoked, without reading a byte of what it sends. Never rejects. */
 export async function refuseDevice(
   stream: Stream,
-  farewell: Uint8Array | undefined,
+  notice: Uint8Array | undefined,
   clock?: Clock,
 ): Promise<void> {
   const deadline = startDeadline(refusalMs, refusalTimedOut, { clock })
@@ -133,7 +133,7 @@ export async function refuseDevice(
     const closed = new Promise<void>((resolve) => {
       stream.addEventListener('close', () => resolve(), { once: true })
     })
-    stream.send(encodeFrames([refusal(farewell)]))
+    stream.send(encodeFrames([refusal(notice)]))
     await untilAborted(stream.close({ signal }), signal)
     await untilAborted(closed, signal)
   } catch (error) {
@@ -147,11 +147,11 @@ function refusalTimedOut(): SpacedockError {
   return new SpacedockError('timed-out', 'The other device did not take note that it was refused.')
 }
 
-function refusal(farewell: Uint8Array | undefined): Frame {
-  if (farewell === undefined) {
+function refusal(notice: Uint8Array | undefined): Frame {
+  if (notice === undefined) {
     return { type: 'unknownDevice', more: false, channel: 0, payload: new Uint8Array(0) }
   }
-  return { type: 'revoked', more: false, channel: 0, payload: farewell }
+  return { type: 'revoked', more: false, channel: 0, payload: notice }
 }
 
 function send(framed: FramedStream, type: FrameType, payload: Uint8Array): void {

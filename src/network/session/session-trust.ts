@@ -7,10 +7,10 @@ export interface SessionTrust {
   keysOf(peer: PeerId): readonly PairKey[]
   /** Called when the other side has proved this key. Throws when the session must not come about, after all. */
   proved(peer: PeerId, pairKey: PairKey): void | Promise<void>
-  /** Farewell to a peer that was revoked; undefined when it is merely unknown. */
-  farewellTo(peer: PeerId): Uint8Array | undefined
+  /** Revocation notice to a peer that was revoked; undefined when it is merely unknown. */
+  noticeTo(peer: PeerId): Uint8Array | undefined
   /** Called when the peer says that it has revoked this device; returns whether that is authentic. */
-  revokedBy(peer: PeerId, farewell: Uint8Array): boolean
+  revokedBy(peer: PeerId, notice: Uint8Array): boolean
   /** Called when the peer says that it knows none of these keys. */
   disowned(peer: PeerId, offered: readonly PairKey[]): void
 }

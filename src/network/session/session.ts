@@ -98,7 +98,7 @@ async function startSession(
       log: options.log,
       calls,
       onRoundTrip,
-      isFarewell: (farewell) => trust.revokedBy(remotePeer, farewell),
+      isRevocationNotice: (notice) => trust.revokedBy(remotePeer, notice),
     })
   } catch (error) {
     framed.abort(error instanceof Error ? error : new Error('the hello failed', { cause: error }))

@@ -116,8 +116,8 @@ export class ConnectionSupervisor implements Sessions {
    * Withdraws trust: when this resolves, nothing connects the two devices any more. It must be neither wanted nor have keys by now,
    * or a half-open session could still come up. A connected device is told first.
    */
-  async drop(peer: PeerId, farewell?: Uint8Array): Promise<void> {
-    await (this.#peers.get(peer) ?? this.#make(peer)).drop(farewell)
+  async drop(peer: PeerId, notice?: Uint8Array): Promise<void> {
+    await (this.#peers.get(peer) ?? this.#make(peer)).drop(notice)
   }
 
   #keep(id: PeerId): Peer {

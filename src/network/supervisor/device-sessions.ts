@@ -30,7 +30,7 @@ export class DeviceSessions {
   #used: Held | undefined
   #wasDoubtful = false
   /** End that is reported when somebody says goodbye on the last one. */
-  #farewell: SessionEnd = { reason: 'remote-closed' }
+  #endTold: SessionEnd = { reason: 'remote-closed' }
   #cancelTidying: () => void = () => {}
 
   constructor(options: DeviceSessionsOptions) {
@@ -68,7 +68,7 @@ export class DeviceSessions {
 
   /** Says goodbye on all of them; a second at most. Never rejects. */
   async close(): Promise<void> {
-    this.#farewell = { reason: 'closed' }
+    this.#endTold = { reason: 'closed' }
     await Promise.all(this.all.map((session) => session.close()))
   }
 
@@ -98,7 +98,7 @@ export class DeviceSessions {
     })
   }
 
-  #reconsider(end: SessionEnd = this.#farewell): void {
+  #reconsider(end: SessionEnd = this.#endTold): void {
     const before = this.#used
     this.#used = choose(this.#sessions, before)
     const isDoubtful = this.#used?.isDoubtful ?? false

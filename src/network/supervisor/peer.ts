@@ -152,21 +152,21 @@ export class Peer {
   }
 
   /** Withdraws trust: when this resolves, nothing connects the two devices any more. A connected one is told first. */
-  drop(farewell: Uint8Array | undefined): Promise<void> {
+  drop(notice: Uint8Array | undefined): Promise<void> {
     // A second call waits for the first, and must not hang up before the device is told.
     if (this.#standing.kind !== 'dropped') {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#standing = { kind: 'dropped', done: promise }
-      resolve(this.#drop(farewell))
+      resolve(this.#drop(notice))
     }
     return this.#standing.done
   }
 
-  async #drop(farewell: Uint8Array | undefined): Promise<void> {
+  async #drop(notice: Uint8Array | undefined): Promise<void> {
     const { host, schedule, clock } = this.#parts
     const revoked = new SpacedockError('not-paired', 'The device was revoked.')
     this.#renewal.stop()
-    if (farewell !== undefined) await Promise.all(this.sessions.all.map((each) => each.revoke(farewell)))
+    if (notice !== undefined) await Promise.all(this.sessions.all.map((each) => each.revoke(notice)))
     this.sessions.abort(revoked)
     for (const connection of host.connectionsTo(this.id)) connection.abort(revoked)
     await settledWithin(forgetTimeoutMs, schedule.forget(this, revoked), clock)

@@ -171,9 +171,9 @@ test('an unpaired peer is told so without a byte of what it sends being read', a
 
 test('a revoked peer is told so without a byte of what it sends being read; what is not authentic says no more than that it is not known', async () => {
   for (const isAuthentic of [true, false]) {
-    const farewell = randomBytes(32)
+    const notice = randomBytes(32)
     const { dialerPeer, toListener, inbound } = await ends()
-    const refused = refuseDevice(inbound, farewell)
+    const refused = refuseDevice(inbound, notice)
     const heard: Uint8Array[] = []
     const revokedBy = (_peer: unknown, said: Uint8Array): boolean => {
       heard.push(said)
@@ -191,7 +191,7 @@ test('a revoked peer is told so without a byte of what it sends being read; what
     await within(refused, 'the stream is closed')
     assert.deepEqual(
       heard.map((said) => Buffer.from(said)),
-      [farewell],
+      [notice],
     )
   }
 })
@@ -206,20 +206,20 @@ test('a refusal of an earlier key does not end a pairing that was agreed meanwhi
   await refused
 })
 
-test('a peer with an earlier key is told its farewell, also while another pairing is not finished', async () => {
-  const farewell = randomBytes(64)
+test('a peer with an earlier key is told its revocation notice, also while another pairing is not finished', async () => {
+  const notice = randomBytes(64)
   const heard: Uint8Array[] = []
   const { outcome } = await attempt({
     dialer: { revokedBy: (_peer, said) => heard.push(said) > 0 },
     listener: {
       keysOf: () => [{ key: new Uint8Array(32).fill(9), slot: 'provisional' }],
-      farewellTo: () => farewell,
+      noticeTo: () => notice,
     },
   })
   assert.deepEqual(outcome, { dialer: 'not-paired', listener: 'interrupted' })
   assert.deepEqual(
     heard.map((said) => Buffer.from(said)),
-    [farewell],
+    [notice],
   )
 })
 

@@ -64,14 +64,14 @@ export type SessionOverrides = Partial<Omit<SessionOptions, 'trust' | 'calls'> &
 
 /** A session that trusts whoever has `settledKey`, and answers each request with what it holds. */
 export function sessionOptions(localPeer: PeerId, overrides: SessionOverrides = {}): SessionOptions {
-  const { keysOf, proved, farewellTo, revokedBy, disowned, request, stream, event, ...options } = overrides
+  const { keysOf, proved, noticeTo, revokedBy, disowned, request, stream, event, ...options } = overrides
   return {
     localPeer,
     instance: randomBytes(16),
     trust: {
       keysOf: keysOf ?? (() => [settledKey]),
       proved: proved ?? (() => {}),
-      farewellTo: farewellTo ?? (() => undefined),
+      noticeTo: noticeTo ?? (() => undefined),
       revokedBy: revokedBy ?? (() => false),
       disowned: disowned ?? (() => {}),
     },

@@ -42,9 +42,9 @@ test('answers find their requests, in both directions at once, whatever their si
 
 test('a device that is revoked in a session hears it, hangs up, and is answered nothing any more', async () => {
   const aborted: unknown[] = []
-  const farewell = randomBytes(32)
+  const notice = randomBytes(32)
   const { dialer, listener } = await sessionPair({
-    dialer: { revokedBy: (_peer, said) => Buffer.from(said).equals(farewell) },
+    dialer: { revokedBy: (_peer, said) => Buffer.from(said).equals(notice) },
     listener: {
       request: async (_call, { signal }) => {
         signal.addEventListener('abort', () => aborted.push(signal.reason))
@@ -54,14 +54,14 @@ test('a device that is revoked in a session hears it, hangs up, and is answered 
   })
   const asked = dialer.request(call('slow', 1, null))
   await turns()
-  const revoking = listener.revoke(farewell)
+  const revoking = listener.revoke(notice)
   await assert.rejects(asked, { code: 'interrupted' })
   await within(revoking, 'the end of the revocation')
   assert.equal(aborted.length, 1)
   assert.deepEqual(await dialer.closed, { reason: 'revoked' })
   assert.equal((await listener.closed).reason, 'closed')
   await assert.rejects(listener.request(call('any', 1, 'a secret')), { code: 'interrupted' })
-  await listener.revoke(farewell)
+  await listener.revoke(notice)
 })
 
 test('who does not hang up when it is revoked is cut off after half a second', async () => {
@@ -91,7 +91,7 @@ test('who does not hang up when it is revoked is cut off after half a second', a
   await assert.rejects(asked, { code: 'interrupted' })
 })
 
-test('a farewell that is none breaks the rules of a session, and revokes nobody', async () => {
+test('a revocation notice that is none breaks the rules of a session, and revokes nobody', async () => {
   const { dialer, listener } = await sessionPair({ dialer: { revokedBy: () => false } })
   await listener.revoke(randomBytes(32))
   assert.equal((await dialer.closed).reason, 'violation')

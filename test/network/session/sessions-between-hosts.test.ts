@@ -203,7 +203,7 @@ async function startDevice(
     trust: {
       keysOf: (peerId: PeerId) => keys.get(peerId) ?? [],
       proved: () => {},
-      farewellTo: () => undefined,
+      noticeTo: () => undefined,
       revokedBy: () => false,
       disowned: () => {},
     },

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { peerIdFromString } from '@libp2p/peer-id'
 import * as hello from '../../../src/network/session/session-hello.ts'
 import { encodeFrames, frameTypes, FrameParser, type Frame } from '../../../src/network/session/frames.ts'
-import { deriveFarewell, isFarewell } from '../../../src/pairing/farewell.ts'
+import { deriveRevocationNotice, isRevocationNotice } from '../../../src/pairing/revocation-notice.ts'
 import { presenceEpoch, presenceKeys } from '../../../src/pairing/presence.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { bytes, hex, vectors } from '../../vectors.ts'
@@ -81,12 +81,12 @@ test('frame vectors: what is to be refused is refused at the header', () => {
   }
 })
 
-for (const { name, pairKey, from, to, farewellKey, farewell } of vectors('farewells.json')) {
-  test(`farewell vector "${name}"`, () => {
+for (const { name, pairKey, from, to, noticeKey, notice } of vectors('revocations.json')) {
+  test(`revocation notice vector "${name}"`, () => {
     const info = new TextEncoder().encode('spacedock/session/1 farewell')
-    assert.equal(hex(suite1.expand(bytes(pairKey), info, 32)), farewellKey)
-    assert.equal(hex(deriveFarewell(bytes(pairKey), from, to)), farewell)
-    assert.ok(isFarewell(bytes(farewell), bytes(pairKey), from, to))
+    assert.equal(hex(suite1.expand(bytes(pairKey), info, 32)), noticeKey)
+    assert.equal(hex(deriveRevocationNotice(bytes(pairKey), from, to)), notice)
+    assert.ok(isRevocationNotice(bytes(notice), bytes(pairKey), from, to))
   })
 }
 

@@ -18,9 +18,9 @@ use crate::interface::{Failure, Outcome, write_event};
 use crate::network::{Behaviour, SESSION};
 use crate::pairing::fields::{Bytes32, random, same};
 use crate::session::call::Reply;
-use crate::session::farewell::farewell;
 use crate::session::hello::{Credentials, Greeted, HelloError, greet_as_dialer, greet_as_listener, refuse};
 use crate::session::link::{self, Ends, Order, Report};
+use crate::session::notice::notice;
 
 const HELLO: Duration = Duration::from_secs(5);
 /// Hellos at a time, of strangers as well.
@@ -171,13 +171,13 @@ impl Device {
         // A stream that is dropped is reset.
         let Ok(permit) = self.sessions.hellos.clone().try_acquire_owned() else { return };
         let credentials = self.credentials(peer);
-        let farewells = self.store.farewells(&peer);
+        let notices = self.store.notices(&peer);
         let sender = self.sessions.sender.clone();
         tokio::spawn(async move {
             let _permit = permit;
             let keys = credentials.keys.clone();
             if keys.is_empty() {
-                let _ = tokio::time::timeout(HELLO, refuse(&mut stream, &farewells)).await;
+                let _ = tokio::time::timeout(HELLO, refuse(&mut stream, &notices)).await;
                 return;
             }
             let hello = async {
@@ -247,8 +247,8 @@ impl Device {
                 write_event("unknown", json!({ "peerId": peer.to_base58() }));
                 Failure::new("not-paired", "The other device does not know this one: pair again.")
             }
-            HelloError::Revoked(farewells) if dialer => {
-                if !self.end_pairing(peer, keys, &farewells) {
+            HelloError::Revoked(notices) if dialer => {
+                if !self.end_pairing(peer, keys, &notices) {
                     write_event("unknown", json!({ "peerId": peer.to_base58() }));
                 }
                 Failure::new("not-paired", "The other device has ended the pairing: pair again.")
@@ -266,11 +266,10 @@ impl Device {
         }
     }
 
-    /// Deletes the keys that the farewells are about; whether there was one.
-    fn end_pairing(&mut self, peer: &PeerId, keys: &[Bytes32], farewells: &[u8]) -> bool {
+    /// Deletes the keys that the notices are about; whether there was one.
+    fn end_pairing(&mut self, peer: &PeerId, keys: &[Bytes32], notices: &[u8]) -> bool {
         let me = self.me();
-        let is_ended =
-            |key: &&Bytes32| farewells.chunks(32).any(|told| same(told, &farewell(key, peer, &me)));
+        let is_ended = |key: &&Bytes32| notices.chunks(32).any(|told| same(told, &notice(key, peer, &me)));
         let ended: Vec<&Bytes32> = keys.iter().filter(is_ended).collect();
         for key in &ended {
             if let Err(error) = self.store.end(peer, key) {
@@ -291,10 +290,10 @@ impl Device {
             }
             Report::Event { name, version, body } => self.serve_event(&peer, &name, version, body),
             Report::Goodbye => self.change(&peer, number, |live| live.goodbye_heard = true),
-            Report::Revoked(farewells) => {
+            Report::Revoked(notices) => {
                 let keys = self.store.keys(&peer);
                 self.leave(&peer, || Order::Abort);
-                self.end_pairing(&peer, &keys, &farewells);
+                self.end_pairing(&peer, &keys, &notices);
             }
             Report::Closed => self.closed(&peer, number),
         }
@@ -367,13 +366,12 @@ impl Device {
     /// Ends the pairing: the device is told, now or when it comes back.
     pub(super) fn revoke(&mut self, peer: &PeerId) -> Outcome {
         let me = self.me();
-        let farewells: Vec<Bytes32> =
-            self.store.keys(peer).iter().map(|key| farewell(key, &me, peer)).collect();
-        if farewells.is_empty() {
+        let notices: Vec<Bytes32> = self.store.keys(peer).iter().map(|key| notice(key, &me, peer)).collect();
+        if notices.is_empty() {
             return Err(Failure::new("not-paired", "There is no such device."));
         }
-        let told = farewells.concat();
-        let stored = self.store.revoke(peer, farewells);
+        let told = notices.concat();
+        let stored = self.store.revoke(peer, notices);
         stored.map_err(|error| Failure::new("remote-failure", error.to_string()))?;
         self.leave(peer, || Order::Revoke(told.clone()));
         Ok(json!({}))

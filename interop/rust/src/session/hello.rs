@@ -36,7 +36,7 @@ pub struct Greeted {
 #[derive(Debug)]
 pub enum HelloError {
     Unknown,
-    /// Farewells, one after the other.
+    /// Notices, one after the other.
     Revoked(Vec<u8>),
     /// The versions that the other side speaks.
     OtherVersion(Vec<u8>),
@@ -123,10 +123,10 @@ pub async fn greet_as_listener<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(Greeted { pair_key: *pair_key, instance: instance_of(head_of_dialer) })
 }
 
-/// Tells a peer that it is not known, or with farewells that it was revoked, and closes.
-pub async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, farewells: &[u8]) -> io::Result<()> {
-    let kind = if farewells.is_empty() { Kind::UnknownDevice } else { Kind::Revoked };
-    write(stream, kind, farewells.to_vec()).await?;
+/// Tells a peer that it is not known, or with notices that it was revoked, and closes.
+pub async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, notices: &[u8]) -> io::Result<()> {
+    let kind = if notices.is_empty() { Kind::UnknownDevice } else { Kind::Revoked };
+    write(stream, kind, notices.to_vec()).await?;
     stream.close().await
 }
 

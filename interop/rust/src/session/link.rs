@@ -17,7 +17,7 @@ use crate::pairing::fields::random;
 const SILENCE: Duration = Duration::from_secs(3);
 const PING_ANSWER: Duration = Duration::from_secs(6);
 const ANSWER: Duration = Duration::from_secs(30);
-const FAREWELL: Duration = Duration::from_millis(500);
+const NOTICE: Duration = Duration::from_millis(500);
 /// Name, version and text.
 const MAX_REQUEST: usize = MAX_TEXT + 69;
 /// More requests at once end the session.
@@ -74,7 +74,7 @@ pub enum Report {
     },
     /// The other side asks nothing new.
     Goodbye,
-    /// Farewells, one after the other.
+    /// Notices, one after the other.
     Revoked(Vec<u8>),
     Closed,
 }
@@ -212,8 +212,8 @@ impl Link {
                     None => return Ok(()),
                 },
                 order = orders.recv() => match order {
-                    Some(Order::Revoke(farewells)) => {
-                        self.send(Frame::new(Kind::Revoked, 0, farewells))?;
+                    Some(Order::Revoke(notices)) => {
+                        self.send(Frame::new(Kind::Revoked, 0, notices))?;
                         return self.await_end(arriving).await;
                     }
                     Some(Order::Abort) | None => return Err(Broken("it was given up")),
@@ -230,7 +230,7 @@ impl Link {
     /// Nothing is answered any more.
     async fn await_end(&mut self, arriving: &mut mpsc::Receiver<io::Result<Frame>>) -> Result<(), Broken> {
         let end = async { while let Some(Ok(_)) = arriving.recv().await {} };
-        let _ = tokio::time::timeout(FAREWELL, end).await;
+        let _ = tokio::time::timeout(NOTICE, end).await;
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 import { multiaddr } from '@multiformats/multiaddr'
-import type { ReachFinding } from '../../api.ts'
+import type { ReachabilityFinding } from '../../api.ts'
 import type { DialObstacle } from './dial-obstacle.ts'
 import { classOfAddress } from '../addresses/address-class.ts'
 
@@ -27,7 +27,7 @@ export interface DialRecord {
 }
 
 /** Source of the peer's address. */
-export type Acquaintance = ReachFinding['known']
+export type Acquaintance = ReachabilityFinding['known']
 
 /** Time without an answer after which a dial counts as unanswered: a peer that answers at all does so long before. */
 const patienceMs = 3_000
@@ -39,7 +39,7 @@ const patienceMs = 3_000
 export function findObstacle(
   evidence: PeerEvidence,
   known: Acquaintance,
-): Pick<ReachFinding, 'cause' | 'known' | 'address' | 'port'> | null {
+): Pick<ReachabilityFinding, 'cause' | 'known' | 'address' | 'port'> | null {
   if (evidence.isConnected || evidence.attempts.length === 0) return null
   const dialledAtMs = Math.min(...evidence.attempts.map(({ sinceMs }) => sinceMs))
   if (known === 'seen' && (evidence.heardAtMs ?? -Infinity) < dialledAtMs) return null
@@ -69,7 +69,7 @@ function isFromAnywhere(address: string): boolean {
   return found === 'public' || found === 'global-ipv6'
 }
 
-function causeOf({ waitedMs, obstacle }: DialRecord): ReachFinding['cause'] | null {
+function causeOf({ waitedMs, obstacle }: DialRecord): ReachabilityFinding['cause'] | null {
   switch (obstacle) {
     case 'refused':
     case 'unreachable':
@@ -85,7 +85,7 @@ function causeOf({ waitedMs, obstacle }: DialRecord): ReachFinding['cause'] | nu
 }
 
 /** Ranks addresses by how well people know them: IPv4 first, a link-local one last. */
-function rank({ cause, address }: Pick<ReachFinding, 'cause' | 'address'>): number {
+function rank({ cause, address }: Pick<ReachabilityFinding, 'cause' | 'address'>): number {
   const family = address.startsWith('/ip4/') ? 0 : /\/ip6\/fe80:/iu.test(address) ? 2 : 1
   return family * 2 + (cause === 'no-answer' ? 0 : 1)
 }

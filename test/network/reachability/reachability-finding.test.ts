@@ -7,7 +7,7 @@ import {
   isSeeking,
   type DialRecord,
   type PeerEvidence,
-} from '../../../src/network/reachability/reach-finding.ts'
+} from '../../../src/network/reachability/reachability-finding.ts'
 
 const lan = '/ip4/192.168.1.20/tcp/28417'
 const linkLocal = '/ip6zone/eth0/ip6/fe80::1/tcp/28417'
