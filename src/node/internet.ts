@@ -6,6 +6,7 @@ import { privateDht } from '../network/dht/private-dht.ts'
 import { PublicNetwork, type PublicNetworkState } from '../network/public/public-network.ts'
 import { isPublic } from '../network/addresses/address-filter.ts'
 import { parsePeerAddress } from '../network/addresses/peer-address.ts'
+import { parseRendezvousAddress, type RendezvousAddress } from '../network/addresses/rendezvous-address.ts'
 import { CodeRecords } from '../network/discovery/code-records.ts'
 import { RecordAddresses } from '../network/discovery/record-addresses.ts'
 import { PresenceRecords, type PairedDevice } from '../network/discovery/presence.ts'
@@ -20,8 +21,7 @@ import { peerIdOf } from '../peer-id.ts'
 
 /** Meeting points of devices in different networks. */
 export interface InternetSettings {
-  /** Multiaddrs of rendezvous nodes. */
-  rendezvous: readonly string[]
+  rendezvous: readonly RendezvousAddress[]
   dht: 'private' | 'public'
   bootstrap?: readonly string[]
 }
@@ -30,15 +30,15 @@ export interface InternetSettings {
 export function internetSettings(options: NodeOptions): InternetSettings | null {
   const { rendezvous = [], dht = 'private', lanOnly = false, dhtBootstrap } = options
   if (lanOnly || (rendezvous.length === 0 && dht === 'private')) return null
-  for (const address of rendezvous) parsePeerAddress(address, 'rendezvous')
+  const nodes = rendezvous.map((address) => parseRendezvousAddress(address))
   for (const address of dhtBootstrap ?? []) parsePeerAddress(address, 'dhtBootstrap')
-  return { rendezvous, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
+  return { rendezvous: nodes, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
 }
 
 /** Returns the DHT that the device's own host takes part in: only on the private network. */
 export function ownDht(settings: InternetSettings | null, clock: Clock): HostOptions['dht'] {
   if (settings?.dht !== 'private') return undefined
-  return privateDht(new Set(settings.rendezvous.map((address) => parsePeerAddress(address).peer)), clock)
+  return privateDht(new Set(settings.rendezvous.map(({ peer }) => peer)), clock)
 }
 
 /** Returns the relays: the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */
@@ -47,9 +47,12 @@ export function relayOptions(
   isPaired: (peer: PeerId) => boolean,
 ): HostOptions['relay'] {
   if (lanOnly) return undefined
-  const relays = new Set<string>(rendezvous.map((address) => parsePeerAddress(address).peer))
+  const relays = new Map<string, Uint8Array | null>()
+  for (const { peer, secret } of rendezvous.map((address) => parseRendezvousAddress(address)))
+    relays.set(peer, secret ?? relays.get(peer) ?? null)
   return {
     isRelay: (peer) => relays.has(peer),
+    secretOf: (peer) => relays.get(peer) ?? null,
     isPaired: (peer) => isPaired(peerIdOf(peer)),
     public: dht === 'public',
     clock,
@@ -84,7 +87,8 @@ export class Internet {
   readonly #host: Host
 
   constructor({ settings, host, interfaces, clock, log, ...paired }: InternetParts) {
-    const { rendezvous, bootstrap } = settings
+    const { bootstrap } = settings
+    const rendezvous = settings.rendezvous.map(({ address }) => address.toString())
     // A setting of the nodes by which the public DHT is entered may mean one of the person's own, in a private network.
     const privateAddresses = bootstrap?.every((address) => !isPublic(address)) ?? false
     this.#log = log

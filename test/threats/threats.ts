@@ -29,6 +29,7 @@ const groups = [
   'decoders',
   'dht',
   'private-dht',
+  'relay',
   'answers',
   'tracking',
   'people',

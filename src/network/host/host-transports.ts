@@ -17,6 +17,8 @@ import { simultaneousOpen, type SimultaneousOpen } from '../relay/simultaneous-o
 export interface RelayOptions {
   /** Whether this peer is a rendezvous node of this device, whose relay it uses. */
   isRelay: (peer: string) => boolean
+  /** Secret of such a node's relay, 16 bytes; null for one that has none. */
+  secretOf: (peer: string) => Uint8Array | null
   /** Whether the peer is paired: only with such peers is a direct connection through NATs arranged. */
   isPaired: (peer: PeerId) => boolean
   /** Whether to use relays of the public network, too, without being seen there. */
@@ -64,13 +66,13 @@ export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined)
   if (relay === undefined)
     return Object.assign(result, { transports: [linkLocalTcp(tcp)], outerAddresses: () => [] })
 
-  const { isRelay, isPaired, clock, log } = relay
+  const { isRelay, secretOf, isPaired, clock, log } = relay
   const ownPorts = new OwnPorts()
   const isRelayAddress = (address: Multiaddr): boolean => {
     const peer = address.getComponents().at(-1)
     return peer?.name === 'p2p' && peer.value !== undefined && isRelay(peer.value)
   }
-  const client = relayClient({ isRelay, clock, log })
+  const client = relayClient({ isRelay, secretOf, clock, log })
   const ports = (): MappedPort[] => [
     ...mappedPortsOf(made.relays?.dialled() ?? [], ownPorts),
     ...(veil?.ports() ?? []),

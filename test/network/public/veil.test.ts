@@ -59,7 +59,14 @@ async function covered(
     port: 0,
     interfaces: ['lo'],
     agent: 'test',
-    relay: { isRelay: () => false, isPaired: () => true, public: true, clock: systemClock, log: () => {} },
+    relay: {
+      isRelay: () => false,
+      secretOf: () => null,
+      isPaired: () => true,
+      public: true,
+      clock: systemClock,
+      log: () => {},
+    },
   })
   assert.ok(host.veil)
   const throwaway = await createThrowawayHost({

@@ -116,7 +116,14 @@ async function createDevice(context: TestContext, relay?: string): ReturnType<ty
     port: 0,
     interfaces: loopback,
     agent: 'test',
-    relay: { isRelay: () => true, isPaired: () => true, public: false, clock: systemClock, log: () => {} },
+    relay: {
+      isRelay: () => true,
+      secretOf: () => null,
+      isPaired: () => true,
+      public: false,
+      clock: systemClock,
+      log: () => {},
+    },
   })
   context.after(() => host.stop())
   if (relay === undefined) return host
