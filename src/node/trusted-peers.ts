@@ -18,15 +18,14 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
   readonly #store: Store
   readonly #clock: Clock
   readonly #log: Log
-  readonly #onPaired: (peer: PeerId) => void
   #cancelTimer: () => void = () => {}
+  #onPaired: (peer: PeerId) => void = () => {}
   #onConfirmed: (peer: PeerId, acknowledgement: Uint8Array) => void = () => {}
 
-  constructor(store: Store, clock: Clock, log: Log, onPaired: (peer: PeerId) => void) {
+  constructor(store: Store, clock: Clock, log: Log) {
     this.#store = store
     this.#clock = clock
     this.#log = log
-    this.#onPaired = onPaired
     this.#expire()
   }
 
@@ -117,6 +116,11 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
     const acknowledgement = this.#store.trust.provisional(peer)?.acknowledgement ?? null
     this.#finish(peer)
     if (acknowledgement !== null) this.#onConfirmed(peer, acknowledgement)
+  }
+
+  /** Calls back when a peer has become a trusted one. There is one listener. */
+  whenPaired(listener: (peer: PeerId) => void): void {
+    this.#onPaired = listener
   }
 
   /** Calls back when a session's hello has finished the pairing with this acknowledgement. There is one listener. */
