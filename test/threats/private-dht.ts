@@ -167,6 +167,10 @@ async function askForADevice(scene: Scene): Promise<Verdict> {
   )
 }
 
+function over(place: string, relay: string): string {
+  return `${place}/tcp/22/p2p/${relay}/p2p-circuit`
+}
+
 async function nameRelays(): Promise<Verdict> {
   const [own, other, peer] = [fakePeerId(), fakePeerId(), fakePeerId()]
   const rules = new RecordAddresses({
@@ -175,7 +179,6 @@ async function nameRelays(): Promise<Verdict> {
     usesOnlyLoopback: () => false,
     lookUp: async () => ['127.0.0.1', '192.168.1.1'],
   })
-  const over = (place: string, relay: string): string => `${place}/tcp/22/p2p/${relay}/p2p-circuit`
   const doors = [
     over('/ip4/192.168.1.1', other),
     over('/ip4/192.168.1.2', own),
