@@ -62,6 +62,7 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
       listen: host.addresses().map(String),
       devices: devices.paired().length,
       publicNetwork: connections.internet?.publicNetwork() ?? null,
+      inbox: messaging.received.amount(),
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),
     metrics: () =>

@@ -71,7 +71,7 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
   }
 
   writeProvisional(row: 'pending' | 'confirming', pair: ProvisionalPair): void {
-    const now = this.#clock.wall()
+    const { lastingClock } = this.#store
     const { peer: peerId, name, pairKey, acknowledgement } = pair
     this.#store.trust.put({
       peerId,
@@ -79,8 +79,9 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
       state: row,
       pairKey,
       acknowledgement,
-      pairedAtMs: now,
-      changedAtMs: now,
+      pairedAtMs: this.#clock.wall(),
+      // What is not finished ends after seven days: a wall clock that is set must not end it sooner.
+      changedAtMs: lastingClock.now(),
     })
   }
 
@@ -193,7 +194,7 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
 
   /** Ends unfinished pairings after seven days, also in a process that runs for months. */
   #expire(): void {
-    const expired = this.#store.trust.expireProvisional(this.#clock.wall())
+    const expired = this.#store.trust.expireProvisional(this.#store.lastingClock.now())
     for (const peer of expired) this.#log('info', 'pairing.given-up', { peer })
     this.#cancelTimer = this.#clock.after(dailyMs, () => this.#expire())
   }

@@ -31,6 +31,8 @@ const groups = [
   'private-dht',
   'answers',
   'tracking',
+  'boxes',
+  'clocks',
   'people',
 ] as const
 
