@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines -- the whole contract of the library, which the package ships to be read from top to bottom */
 import type { ReadableStream, WritableStream } from 'node:stream/web'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { NodeMetrics } from './metrics.ts'
@@ -57,12 +58,24 @@ export interface NodeOptions {
   clock?: Clock
 }
 
-/** Limits of a node's messages: whole numbers above 0 for messages and bytes, any above 0 for days. */
+/**
+ * Limits of a node's messages: whole numbers above 0 for messages and bytes, any above 0 for days. What has arrived goes by these
+ * rules, or when it is taken out, and not otherwise.
+ */
 export interface MessageLimits {
-  /** Number of messages that the inbox keeps; when there are more, the oldest go as new ones arrive. @default 10_000 */
+  /**
+   * Number of messages that the inbox holds. Each device has a share of it: as many as are still free for all, so half of it when
+   * it is alone. What does not fit stays with its sender, `waitsFor: 'inbox-full'` there, until messages are taken out here.
+   * @default 10_000
+   */
   inboxMessages?: number
   /** Bytes of all of them together, at least 1_048_576. @default 268_435_456 */
   inboxBytes?: number
+  /**
+   * Rule for a device whose share is full. `wait`: its messages wait with it, and nothing is lost; `drop-oldest`: its own oldest
+   * messages go, for applications that never take any out. @default 'wait'
+   */
+  inboxFull?: 'wait' | 'drop-oldest'
   /** Days that the inbox keeps a message, from its arrival. @default no limit */
   inboxDays?: number
   /** Days that a message without `expiresInMs` waits for its device. @default 365 */
@@ -77,6 +90,11 @@ export interface Clock {
   wall(): number
   /** Returns monotonic milliseconds that go on while the machine sleeps: how long messages have waited. @default `monotonic` */
   sinceBoot?(): number
+  /**
+   * Returns a name for this run of the machine: while it is the same, `sinceBoot` also tells how long the program was not running.
+   * Null: not known. @default null
+   */
+  bootId?(): string | null
   /** Calls back once after this many milliseconds, unless the function returned is called first. Keeps no process alive. */
   after(delayMs: number, callback: () => void): () => void
 }
@@ -307,9 +325,9 @@ export interface QueuedMessage {
   /**
    * Obstacle it waits out. `device`: the device is not connected; `better-path`: it is too large for the relay in between;
    * `update-here`, `update-there`: a newer version of Spacedock is needed on this device, or on the other one, since the two have
-   * no version of messages in common. Null when it is on its way, or waits for nothing any more.
+   * no version of messages in common; `inbox-full`: its inbox has no room for more of this device's. Null when it is on its way, or waits for nothing any more.
    */
-  waitsFor: 'device' | 'better-path' | 'update-here' | 'update-there' | null
+  waitsFor: 'device' | 'better-path' | 'update-here' | 'update-there' | 'inbox-full' | null
   /** End of its time, ISO 8601; null when it waits for ever. */
   expiresAt: string | null
 }
@@ -562,6 +580,14 @@ export interface NodeEvents {
   'message:delivered': { id: string; to: string }
   /** End of a message's time before the receiver acknowledged it: it has not arrived, or only its receipt was lost. */
   'message:expired': { id: string; to: string }
+  /** Refusal by the device `to`, whose inbox is full: messages for it wait. Once, until one is delivered again. */
+  'message:held': { to: string; waitsFor: 'inbox-full' }
+  /** Refusal of messages of the device `from`, whose share of the inbox is full. Once, until one fits again. */
+  'inbox:full': { from: string }
+  /**
+   * Loss of messages of the inbox by a rule of `NodeOptions.messages`: `age` by `inboxDays`, `share` by `inboxFull: 'drop-oldest'`.
+   */
+  'inbox:dropped': { messages: number; rule: 'age' | 'share' }
   /** Progress of a pairing of this device; `sessionId` as in `Invitation`. */
   'pairing:progress': { sessionId: string; role: 'initiator' | 'joiner'; progress: PairingProgress }
   /** Failure of a pairing of this device; `code` and `message` are those of the error. */
@@ -597,6 +623,8 @@ export interface NodeStatus {
    * without.
    */
   publicNetwork: { nodes: number; relays: string[] } | null
+  /** Amount in the inbox, and the devices of which no more fits into it; nothing when the node is closed. */
+  inbox: { messages: number; bytes: number; fullFor: { id: string; name: string }[] }
   /** Milliseconds since start. */
   uptimeMs: number
 }

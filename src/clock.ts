@@ -1,4 +1,5 @@
 import { addAbortListener } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { uptime } from 'node:os'
 import type { Clock } from './api.ts'
 
@@ -7,12 +8,22 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
   sinceBoot: () => uptime() * 1000,
+  bootId,
   after(delayMs, callback) {
     // Clamped because a longer delay than a timer can hold would fire at once.
     const timer = setTimeout(callback, Math.min(Math.max(0, delayMs), 2_147_483_647))
     timer.unref()
     return () => clearTimeout(timer)
   },
+}
+
+/** The kernel's name for this run of the machine; null where it has none that can be read (outside Linux). */
+function bootId(): string | null {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().slice(0, 64) || null
+  } catch {
+    return null
+  }
 }
 
 /** Resolves after the delay, or as soon as the signal aborts. */

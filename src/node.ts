@@ -1,31 +1,28 @@
-import type { Log, NodeOptions, SpacedockNode } from './api.ts'
-import { DialEvidence } from './network/reachability/dial-evidence.ts'
-import type { Host } from './network/host/host.ts'
+import type { Clock, Log, NodeOptions, SpacedockNode } from './api.ts'
 import { ProtocolRegistry } from './network/application/protocol-registry.ts'
-import { refuseDevice } from './network/session/session-handshake.ts'
-import { sessionProtocol } from './network/session/session.ts'
-import { Connections } from './node/connections.ts'
-import { nodeHandle } from './node/node-handle.ts'
-import { Lifetime } from './node/lifetime.ts'
+import type { Host } from './network/host/host.ts'
+import { DialEvidence } from './network/reachability/dial-evidence.ts'
 import { ApplicationEvents } from './node/application-events.ts'
+import { Connections } from './node/connections.ts'
 import { DeviceRecords } from './node/device-records.ts'
 import { Devices } from './node/devices.ts'
 import { internetSettings, type InternetSettings } from './node/internet.ts'
-import { thisPlatform, type Platform } from './node/platform.ts'
+import { Lifetime } from './node/lifetime.ts'
 import { Metrics } from './node/metrics.ts'
+import { nodeHandle } from './node/node-handle.ts'
 import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
 import { Pairings } from './node/pairings.ts'
-import { hasPairKey, TrustedPeers } from './node/trusted-peers.ts'
+import { thisPlatform, type Platform } from './node/platform.ts'
+import { TrustedPeers } from './node/trusted-peers.ts'
 import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { Outreach } from './protocols/outreach.ts'
-import { pairingProtocol } from './protocols/pairing-exchanges.ts'
 import { PairingService } from './protocols/pairing.ts'
 import { PubSub } from './protocols/pub-sub.ts'
 import { versionsProtocol } from './protocols/versions.ts'
+import type { DeviceRegistry } from './store/device-registry.ts'
 import type { Store } from './store/store.ts'
-import { peerIdOf } from './peer-id.ts'
 
 /**
  * Builds a node: the composition root. Start reading here.
@@ -41,13 +38,18 @@ export async function createNode(options: NodeOptions): Promise<SpacedockNode> {
 /** Builds a node on a platform that may be another than this one; rejects with what its parts do. @internal */
 export async function startNode(options: NodeOptions, platform: Platform): Promise<SpacedockNode> {
   const { log = () => {} } = options
-  const settings = internetSettings(options)
+  const meetingPoints = internetSettings(options)
   const store = platform.openStore()
   let host: Host | undefined
   try {
     chooseName(store.settings, options.name)
-    host = await platform.createHost(store, settings)
-    const node = await assemble(options, { platform, store, host, settings, log })
+    host = await platform.createHost(store, meetingPoints)
+    const { clock, random } = platform
+    const { registry } = store
+    const parts = makeParts({ options, meetingPoints, platform, clock, random, log, store, registry, host })
+    subscribeParts(parts)
+    serveProtocols(parts)
+    const node = await openNode(parts)
     log('info', 'node.started', { peerId: host.peerId, listen: host.listening().map(String) })
     return node
   } catch (error) {
@@ -57,169 +59,98 @@ export async function startNode(options: NodeOptions, platform: Platform): Promi
   }
 }
 
+/** What is there before the parts, and what all of them may have. */
 interface Base {
+  options: NodeOptions
+  /** Null when nothing but the local network is used. */
+  meetingPoints: InternetSettings | null
   platform: Platform
-  store: Store
-  host: Host
-  settings: InternetSettings | null
+  clock: Clock
+  random: Platform['random']
   log: Log
+  store: Store
+  registry: DeviceRegistry
+  host: Host
 }
 
-async function assemble(
-  options: NodeOptions,
-  { platform, store, host, settings, log }: Base,
-): Promise<SpacedockNode> {
-  const { clock, random } = platform
+type Parts = ReturnType<typeof makeParts>
+
+/** Makes the parts, each after those that it needs. */
+function makeParts(base: Base) {
+  const { options, meetingPoints, random, clock, log, store, host } = base
+  const lifetime = new Lifetime()
   const metrics = new Metrics()
   const events = new ApplicationEvents(metrics)
-  const lifetime = new Lifetime()
   const records = new DeviceRecords(store, lifetime)
-
-  const trusted = new TrustedPeers(store, clock, log, (peer) => {
-    connections.connectNow(peer)
-    const device = store.registry.get(peer)
-    if (device !== undefined) events.devicePaired(device)
-  })
-  store.registry.onChange((before, device) => events.deviceChanged(before, device))
-  store.registry.onUpdate((what, device) => events.deviceUpdated(what, device))
-
-  const protocols = new ProtocolRegistry({
-    host: host.libp2p,
-    isPaired: (peer) => hasPairKey(store, peer),
-    deviceOf: (peer) => devices.trusted(peer),
-    log,
-    clock,
-  })
-
+  const trusted = new TrustedPeers(store, clock, log)
+  const protocols = new ProtocolRegistry({ host: host.libp2p, trust: trusted, clock, log })
   const evidence = new DialEvidence(clock, (peer) =>
     host.connectionsTo(peer).some(({ status }) => status === 'open'),
   )
   const connections = new Connections({
-    evidence,
-    store,
-    host,
+    ...base,
     trusted,
     metrics,
-    platform,
-    log,
+    evidence,
+    settings: meetingPoints,
     interfaces: options.interfaces,
     mdns: options.mdns !== false,
-    settings,
-    session: {
-      instance: random(16),
-      trust: trusted,
-      calls: protocols.calls,
-    },
-    onSession: (peer) => {
-      messaging.pump(peer)
-      pubSub.connected(peer)
-    },
-    onSessionEnded: (peer) => pubSub.disconnected(peer),
+    session: { instance: random(16), trust: trusted, calls: protocols.calls },
   })
-
+  const { supervisor, localNetwork, internet } = connections
   const messaging = new MessagingService({
+    ...base,
     inbox: metrics.watchInbox(store.inbox),
     outbox: metrics.watchOutbox(store.outbox),
-    clock,
-    log,
-    random,
-    sessions: connections.supervisor,
     devices: records,
+    sessions: supervisor,
     listener: events,
   })
+  const devices = new Devices({ ...base, records, supervisor, messaging, listener: events, lifetime })
+  const pubSub = new PubSub({ devices, sessions: supervisor, clock, log })
+  const { settings } = store
+  const pairing = new PairingService({ ...base, suite: suite1, trust: trusted, connections, settings })
+  const outreach = new Outreach({ ...base, wanted: trusted, connections })
+  const search = { outreach, localNetwork, internet, evidence }
+  const pairings = new Pairings({ ...base, ...search, pairing, devices, events })
+  const made = { lifetime, metrics, events, trusted, protocols, connections }
+  return { ...base, ...made, messaging, devices, pubSub, pairing, pairings }
+}
 
-  const pubSub = new PubSub({
-    peers: () => records.trustedPeers(),
-    sessions: connections.supervisor,
-    deviceOf: (peer) => devices.of(peer),
-    clock,
-    log,
+/** Subscribes the parts to one another. */
+function subscribeParts(parts: Parts): void {
+  const { registry, trusted, connections, messaging, pubSub, pairing, events } = parts
+  registry.onChange((before, device) => events.deviceChanged(before, device))
+  registry.onUpdate((what, device) => events.deviceUpdated(what, device))
+  trusted.whenPaired((peer) => {
+    connections.connectNow(peer)
+    const device = registry.get(peer)
+    if (device !== undefined) events.devicePaired(device)
   })
-
-  const pairing = new PairingService({
-    host,
-    suite: suite1,
-    clock,
-    log,
-    random,
-    trust: trusted,
-    settings: store.settings,
-    registry: store.registry,
-    connections,
-  })
-
   trusted.whenConfirmed((peer, acknowledgement) => pairing.confirmedBySession(peer, acknowledgement))
-  protocols.attach({
-    protocol: pairingProtocol,
-    access: 'strangers',
-    handle: (stream, connection) => pairing.handle(stream, connection),
-  })
-  protocols.attach({
-    protocol: sessionProtocol,
-    access: 'paired',
-    refuse: (stream, connection) =>
-      refuseDevice(stream, trusted.noticeTo(peerIdOf(connection.remotePeer)), clock),
-    handle: (stream, connection, { signal }) => connections.accept(stream, connection, signal),
-  })
+  connections.onSession((peer) => messaging.pump(peer))
+  connections.onSession((peer) => pubSub.connected(peer))
+  connections.onSessionEnded((peer) => pubSub.disconnected(peer))
+}
+
+/** Serves what strangers, paired peers and trusted devices may ask of this device. */
+function serveProtocols(parts: Parts): void {
+  const { protocols, connections, devices, messaging, pubSub, pairing } = parts
+  protocols.serveTo(devices)
+  protocols.attach(pairing.protocol)
+  protocols.attach(connections.protocol)
   protocols.register(messaging.protocol)
-  messaging.start()
   protocols.register(versionsProtocol((name) => protocols.versionsOf(name)))
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
+}
 
-  const devices = new Devices({
-    lifetime,
-    store,
-    clock,
-    supervisor: connections.supervisor,
-    messaging,
-    records,
-    listener: events,
-  })
-  const { registry } = store
-  const pairings = new Pairings({
-    host,
-    localNetwork: connections.localNetwork,
-    internet: connections.internet,
-    outreach: new Outreach({ host, clock, wanted: trusted, registry, connections }),
-    evidence,
-    registry,
-    events,
-    pairing,
-    devices,
-    clock,
-    log,
-  })
-
-  async function shutDown(): Promise<void> {
-    await pairing.close()
-    messaging.close()
-    pubSub.close()
-    await connections.stop()
-    await protocols.close()
-    await host.stop()
-    trusted.close()
-    store.close()
-    log('info', 'node.closed')
-  }
-
-  const node = nodeHandle({
-    store,
-    host,
-    events,
-    metrics,
-    connections,
-    devices,
-    records,
-    messaging,
-    pubSub,
-    protocols,
-    pairings,
-    lifetime,
-    close: () => lifetime.end(shutDown),
-    clock,
-  })
+/** Hands the node to the application, then connects its devices. */
+async function openNode(parts: Parts): Promise<SpacedockNode> {
+  const { options, lifetime, messaging, connections } = parts
+  const node = nodeHandle({ ...parts, close: () => lifetime.end(() => shutDown(parts)) })
   try {
+    messaging.start()
     // The application registers before any device is connected: the first request of a fast one finds its handler.
     options.setUp?.(node)
     await connections.start()
@@ -228,4 +159,17 @@ async function assemble(
     throw error
   }
   return node
+}
+
+async function shutDown(parts: Parts): Promise<void> {
+  const { store, host, trusted, protocols, connections, messaging, pubSub, pairing, log } = parts
+  await pairing.close()
+  messaging.close()
+  pubSub.close()
+  await connections.stop()
+  await protocols.close()
+  await host.stop()
+  trusted.close()
+  store.close()
+  log('info', 'node.closed')
 }

@@ -15,6 +15,7 @@ export function statusText(found: Status): string {
     ['devices', String(found.devices)],
     ['listens', found.listen.length === 0 ? 'nowhere' : (found.listen[0] ?? '')],
     ...found.listen.slice(1).map((address) => ['', address]),
+    ...(found.inbox === undefined ? [] : [['inbox', inboxText(found.inbox)]]),
     ...(found.publicNetwork ? [['DHT', publicNetworkText(found.publicNetwork)]] : []),
     ['running', `for ${describeDuration(found.uptimeMs)}, pid ${found.pid}, version ${found.version}`],
     // Counters of another version may have another meaning.
@@ -23,6 +24,13 @@ export function statusText(found: Status): string {
     ...(found.log === undefined ? [] : [['log', found.log ?? 'standard error of its process']]),
   ]
   return rows.map(([label = '', value = '']) => `${label.padEnd(10)}${printableLine(value)}`).join('\n')
+}
+
+function inboxText({ messages, bytes, fullFor }: NonNullable<Status['inbox']>): string {
+  const amount = `${counted(messages, 'message')}, ${describeBytes(bytes)}`
+  if (fullFor.length === 0) return amount
+  const names = fullFor.map(({ name }) => `"${name}"`).join(', ')
+  return `${amount}; no room for more of ${names}: "spacedock inbox --clear" makes room`
 }
 
 function publicNetworkText({ nodes, relays }: NonNullable<Status['publicNetwork']>): string {

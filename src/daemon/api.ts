@@ -90,7 +90,7 @@ const queuedMessage = v.object({
   ...content,
   at: v.string(),
   state: v.picklist(['queued', 'expired']),
-  waitsFor: v.nullable(v.picklist(['device', 'better-path', 'update-here', 'update-there'])),
+  waitsFor: v.nullable(v.picklist(['device', 'better-path', 'update-here', 'update-there', 'inbox-full'])),
   expiresAt: v.nullable(v.string()),
 })
 
@@ -141,6 +141,10 @@ export const methods = {
       /** Relays and nodes; null when the public network is not used. */
       publicNetwork: v.exactOptional(
         v.nullable(v.object({ nodes: v.number(), relays: v.array(v.string()) })),
+      ),
+      /** Amount in the inbox, and the devices of which no more fits into it. */
+      inbox: v.exactOptional(
+        v.object({ messages: v.number(), bytes: v.number(), fullFor: v.array(nameAndId) }),
       ),
       /** File of the log; null when the daemon writes it to its standard error. */
       log: v.exactOptional(v.nullable(v.string())),

@@ -176,6 +176,7 @@ const settings = v.strictObject({
     v.strictObject({
       inboxMessages: v.exactOptional(wholeNumber),
       inboxBytes: v.exactOptional(wholeNumber),
+      inboxFull: v.exactOptional(v.picklist(['wait', 'drop-oldest'])),
       inboxDays: v.exactOptional(days),
       outboxDays: v.exactOptional(days),
     }),

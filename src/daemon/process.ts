@@ -5,27 +5,17 @@ import { parse as parsePath, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import * as v from 'valibot'
 import { untilAborted } from '../abort.ts'
-import type { LogLevel } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { fileError, tooManyFiles } from '../file-errors.ts'
 import { callDaemon, isDaemonRunning } from './client.ts'
+import type { DaemonConfig } from './config.ts'
 import { errorFields, restoreError } from './error-line.ts'
 import { parseJson, readLines } from './lines.ts'
 import { logPath, openLogFile } from './log-file.ts'
 
 /** Settings given when the daemon is started; kept for later starts. */
-export interface DaemonSettings {
+export interface DaemonSettings extends Omit<DaemonConfig, 'dhtBootstrap' | 'messages'> {
   name?: string
-  interfaces?: string[]
-  port?: number
-  announce?: string[]
-  portMapping?: boolean
-  rendezvous?: string[]
-  lanOnly?: boolean
-  dht?: 'private' | 'public'
-  mdns?: boolean
-  logLevel?: LogLevel
-  metricsPort?: number
 }
 
 export interface StartOptions {

@@ -24,11 +24,11 @@ interface Family {
  * nothing in them tells one device from another.
  */
 export function exposition(metrics: DaemonMetrics, facts: ProcessFacts): string {
-  return families(metrics, facts).map(format).join('')
+  const families = [...ofConnections(metrics), ...ofMessages(metrics), ...ofTheRest(metrics, facts)]
+  return families.map(format).join('')
 }
 
-function families(metrics: DaemonMetrics, facts: ProcessFacts): Family[] {
-  const { connections, dials, sessions, messages, bytes, retries, pairings, defects } = metrics
+function ofConnections({ connections, dials, sessions }: DaemonMetrics): Family[] {
   return [
     {
       name: 'spacedock_connections_opened_total',
@@ -52,6 +52,11 @@ function families(metrics: DaemonMetrics, facts: ProcessFacts): Family[] {
       help: 'Paired devices connected now, by path.',
       samples: byPath(sessions.open),
     },
+  ]
+}
+
+function ofMessages({ messages }: DaemonMetrics): Family[] {
+  return [
     counter('spacedock_messages_sent_total', 'Messages accepted for another device.', messages.sent),
     counter(
       'spacedock_messages_delivered_total',
@@ -71,6 +76,11 @@ function families(metrics: DaemonMetrics, facts: ProcessFacts): Family[] {
       messages.dropped,
     ),
     gauge('spacedock_messages_queued', 'Messages that wait in the outbox now.', messages.queued),
+  ]
+}
+
+function ofTheRest({ bytes, retries, pairings, defects }: DaemonMetrics, facts: ProcessFacts): Family[] {
+  return [
     counter('spacedock_session_received_bytes_total', 'Bytes received on sessions.', bytes.received),
     counter('spacedock_session_sent_bytes_total', 'Bytes sent on sessions.', bytes.sent),
     counter(

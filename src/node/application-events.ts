@@ -2,6 +2,7 @@ import { TypedEventEmitter } from 'main-event'
 import type { DeviceInfo, DeviceState, Message, NodeEvents } from '../api.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { MessageListener } from '../protocols/messaging-components.ts'
+import type { Dropped } from '../store/inbox.ts'
 import { deviceIdOf } from '../store/device-id.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -65,6 +66,18 @@ export class ApplicationEvents implements MessageListener {
   messageExpired(id: string, to: PeerId): void {
     this.#metrics.messageExpired()
     this.#emit('message:expired', { id, to: deviceIdOf(to) })
+  }
+
+  messagesHeld(to: PeerId): void {
+    this.#emit('message:held', { to: deviceIdOf(to), waitsFor: 'inbox-full' })
+  }
+
+  inboxFull(from: PeerId): void {
+    this.#emit('inbox:full', { from: deviceIdOf(from) })
+  }
+
+  inboxDropped({ messages, rule }: Dropped): void {
+    this.#emit('inbox:dropped', { messages, rule })
   }
 
   messagesRetried(): void {

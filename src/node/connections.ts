@@ -5,6 +5,7 @@ import type { SpacedockError } from '../errors.ts'
 import { OtherVersionError } from '../other-version.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
+import type { StreamProtocol } from '../network/application/protocol-registry.ts'
 import type { Host } from '../network/host/host.ts'
 import { isRelayedConnection } from '../network/addresses/relayed-address.ts'
 import { SessionEndpoint } from '../network/session/session-endpoint.ts'
@@ -14,6 +15,7 @@ import {
   type Session,
   type SessionOptions,
 } from '../network/session/session.ts'
+import { refuseDevice } from '../network/session/session-handshake.ts'
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { failureCauses } from '../network/supervisor/failures.ts'
 import { otherVersionsTold } from '../network/told-versions.ts'
@@ -48,9 +50,6 @@ export interface ConnectionsParts {
     SessionOptions,
     'localPeer' | 'onRoundTrip' | 'countBytes' | 'random' | 'clock' | 'log' | 'signal'
   >
-  /** Called when the device has a session: its first, or one that takes the place of another. */
-  onSession: (peer: PeerId) => void
-  onSessionEnded: (peer: PeerId) => void
 }
 
 /** Keeps every paired device connected, by all the ways there are, and records what comes of it. */
@@ -63,6 +62,8 @@ export class Connections implements PairingConnections {
   readonly #sessions: SessionEndpoint
   readonly #firewalled: Firewalled
   readonly #stopListening: (() => void)[] = []
+  readonly #sessionListeners: ((peer: PeerId) => void)[] = []
+  readonly #sessionEndListeners: ((peer: PeerId) => void)[] = []
   /** Version of each device's record that cannot be read here. */
   readonly #unreadRecords = new Map<PeerId, number>()
   #stopped = false
@@ -177,6 +178,16 @@ export class Connections implements PairingConnections {
     await Promise.allSettled([this.localNetwork?.stop(), this.internet?.stop()])
   }
 
+  /** Calls back when a device has a session: its first, or one that takes the place of another. */
+  onSession(listener: (peer: PeerId) => void): void {
+    this.#sessionListeners.push(listener)
+  }
+
+  /** Calls back when a device has no session any more. */
+  onSessionEnded(listener: (peer: PeerId) => void): void {
+    this.#sessionEndListeners.push(listener)
+  }
+
   sessionOf(peer: PeerId): Session | undefined {
     return this.supervisor.sessionOf(peer)
   }
@@ -190,13 +201,15 @@ export class Connections implements PairingConnections {
     if (trusted.keysOf(peer).length === 0) host.disconnect(peer)
   }
 
-  /** Serves the session protocol: the other device opens one. */
-  async accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
-    try {
-      this.supervisor.admit(await this.#sessions.accept(stream, connection, { signal }))
-    } catch (error) {
-      if (error instanceof OtherVersionError) this.supervisor.refused(peerIdOf(connection.remotePeer), error)
-      throw error
+  /** Session protocol, which the registry serves: the other device opens a session. */
+  get protocol(): StreamProtocol {
+    const { trusted, platform } = this.#parts
+    return {
+      protocol: sessionProtocol,
+      access: 'paired',
+      refuse: (stream, { remotePeer }) =>
+        refuseDevice(stream, trusted.noticeTo(peerIdOf(remotePeer)), platform.clock),
+      handle: (stream, connection, { signal }) => this.#accept(stream, connection, signal),
     }
   }
 
@@ -209,12 +222,21 @@ export class Connections implements PairingConnections {
     return interleave(registry.addressesOf(peer), this.internet?.presence.addressesOf(peer) ?? [])
   }
 
+  async #accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {
+    try {
+      this.supervisor.admit(await this.#sessions.accept(stream, connection, { signal }))
+    } catch (error) {
+      if (error instanceof OtherVersionError) this.supervisor.refused(peerIdOf(connection.remotePeer), error)
+      throw error
+    }
+  }
+
   #dialable(peer: PeerId): Multiaddr[] {
     return this.addressesOf(peer).map((address) => multiaddr(address))
   }
 
   #started(session: Session): void {
-    const { store, metrics, log, onSession } = this.#parts
+    const { store, metrics, log } = this.#parts
     const { remotePeer: peer, connection } = session
     const address = connection.remoteAddr.toString()
     const path = pathOf(connection)
@@ -223,15 +245,15 @@ export class Connections implements PairingConnections {
     store.registry.connected(peer, { path, address, limited: session.budget !== null })
     metrics.sessionOpened(peer, path)
     void this.#rememberAddress(connection)
-    onSession(peer)
+    for (const listener of this.#sessionListeners) listener(peer)
   }
 
   #ended(peer: PeerId, reason: string, failure: SpacedockError | null): void {
-    const { store, metrics, log, onSessionEnded } = this.#parts
+    const { store, metrics, log } = this.#parts
     log('info', 'session.ended', { peer, reason })
     metrics.sessionLost(peer)
     store.registry.disconnected(peer, failure)
-    onSessionEnded(peer)
+    for (const listener of this.#sessionEndListeners) listener(peer)
     this.internet?.presence.look(peer)
   }
 

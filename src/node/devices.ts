@@ -1,9 +1,11 @@
 import { peerOf } from '../peer-id.ts'
+import type { ServedDevices } from '../network/application/application-protocols.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
+import type { PubSubDevices } from '../protocols/pub-sub.ts'
 import { KnownDevice, type DeviceParts } from './device.ts'
 
 /** The devices of a node, one object each. */
-export class Devices {
+export class Devices implements ServedDevices, PubSubDevices {
   readonly #parts: DeviceParts
   readonly #devices = new Map<PeerId, KnownDevice>()
 
@@ -19,6 +21,11 @@ export class Devices {
   /** Errors: `no-device`, `ambiguous-device`. */
   find(reference: string): KnownDevice {
     return this.of(peerOf(this.#parts.store.registry.find(reference)))
+  }
+
+  /** Returns the trusted devices. */
+  paired(): KnownDevice[] {
+    return this.#parts.records.trustedPeers().map((peer) => this.of(peer))
   }
 
   /** Undefined for a peer that is not trusted. */

@@ -46,13 +46,14 @@ export class Metrics {
 
   /** Returns the same inbox, whose arrivals, and drops, are counted. */
   watchInbox(inbox: Inbox): Inbox {
-    inbox.onDropped((count) => {
-      this.#messages.dropped += count
+    inbox.onDropped(({ messages }) => {
+      this.#messages.dropped += messages
     })
     return {
       ...inbox,
       accept: (messages) => {
         const acceptances = inbox.accept(messages)
+        if (!Array.isArray(acceptances)) return acceptances
         for (const { outcome } of acceptances) this.#messages[outcome === 'new' ? 'received' : 'duplicate']++
         return acceptances
       },

@@ -17,7 +17,6 @@ import { deviceIdOf } from '../store/device-id.ts'
 import type { Store } from '../store/store.ts'
 import { pathOf, type Connections } from './connections.ts'
 import type { ApplicationEvents } from './application-events.ts'
-import type { DeviceRecords } from './device-records.ts'
 import type { Devices } from './devices.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { Metrics } from './metrics.ts'
@@ -31,7 +30,6 @@ export interface NodeHandleParts {
   metrics: Metrics
   connections: Connections
   devices: Devices
-  records: DeviceRecords
   messaging: MessagingService
   pubSub: PubSub
   protocols: ProtocolRegistry
@@ -44,7 +42,7 @@ export interface NodeHandleParts {
 /** A node as the application has it: checks the options of each call, and that the node is open, and hands the call to its part. */
 export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
   const { store, host, events, metrics, connections, devices, messaging, pubSub, protocols, pairings } = parts
-  const { records, lifetime, close, clock } = parts
+  const { lifetime, close, clock } = parts
   const startedAtMs = clock.monotonic()
   const ownName = (): string => store.settings.get().name ?? ''
   const whileOpen = <Result>(run: () => Result): Result => {
@@ -62,8 +60,9 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
       id: deviceIdOf(host.peerId),
       name: ownName(),
       listen: host.addresses().map(String),
-      devices: records.trustedPeers().length,
+      devices: devices.paired().length,
       publicNetwork: connections.internet?.publicNetwork() ?? null,
+      inbox: messaging.received.amount(),
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),
     metrics: () =>

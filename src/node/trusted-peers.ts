@@ -18,15 +18,14 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
   readonly #store: Store
   readonly #clock: Clock
   readonly #log: Log
-  readonly #onPaired: (peer: PeerId) => void
   #cancelTimer: () => void = () => {}
+  #onPaired: (peer: PeerId) => void = () => {}
   #onConfirmed: (peer: PeerId, acknowledgement: Uint8Array) => void = () => {}
 
-  constructor(store: Store, clock: Clock, log: Log, onPaired: (peer: PeerId) => void) {
+  constructor(store: Store, clock: Clock, log: Log) {
     this.#store = store
     this.#clock = clock
     this.#log = log
-    this.#onPaired = onPaired
     this.#expire()
   }
 
@@ -72,7 +71,7 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
   }
 
   writeProvisional(row: 'pending' | 'confirming', pair: ProvisionalPair): void {
-    const now = this.#clock.wall()
+    const { lastingClock } = this.#store
     const { peer: peerId, name, pairKey, acknowledgement } = pair
     this.#store.trust.put({
       peerId,
@@ -80,8 +79,9 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
       state: row,
       pairKey,
       acknowledgement,
-      pairedAtMs: now,
-      changedAtMs: now,
+      pairedAtMs: this.#clock.wall(),
+      // What is not finished ends after seven days: a wall clock that is set must not end it sooner.
+      changedAtMs: lastingClock.now(),
     })
   }
 
@@ -117,6 +117,11 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
     const acknowledgement = this.#store.trust.provisional(peer)?.acknowledgement ?? null
     this.#finish(peer)
     if (acknowledgement !== null) this.#onConfirmed(peer, acknowledgement)
+  }
+
+  /** Calls back when a peer has become a trusted one. There is one listener. */
+  whenPaired(listener: (peer: PeerId) => void): void {
+    this.#onPaired = listener
   }
 
   /** Calls back when a session's hello has finished the pairing with this acknowledgement. There is one listener. */
@@ -189,7 +194,7 @@ export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
 
   /** Ends unfinished pairings after seven days, also in a process that runs for months. */
   #expire(): void {
-    const expired = this.#store.trust.expireProvisional(this.#clock.wall())
+    const expired = this.#store.trust.expireProvisional(this.#store.lastingClock.now())
     for (const peer of expired) this.#log('info', 'pairing.given-up', { peer })
     this.#cancelTimer = this.#clock.after(dailyMs, () => this.#expire())
   }

@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines -- one state machine: every transition of the role in one place, as PROTOCOL.md has them */
 import {
   makeAgreement,
   makeAttempt,

@@ -2,9 +2,13 @@ import * as v from 'valibot'
 import type { MessageContent } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { decodeJson } from '../network/json-text.ts'
-import type { MessageKind, StoredMessage } from '../store/stored-message.ts'
+import { DeclaredFailure } from '../network/session/remote-error.ts'
+import type { Amount, MessageKind, StoredMessage } from '../store/stored-message.ts'
 
 /** Messages on the wire. PROTOCOL.md, 'Messages of a person or an application'. */
+
+export const messagesName = 'spacedock-message'
+export const messagesVersion = 1
 
 const envelopeSchema = v.object({
   id: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{16,64}$/)),
@@ -17,6 +21,11 @@ export const deliverySchema = v.object({
   // Length before content: an issue for each of half a million takes seconds.
   messages: v.pipe(v.array(v.unknown()), v.minLength(1), v.maxLength(256), v.array(envelopeSchema)),
 })
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+/** Room of a sender in the receiver's inbox; a receiver that does not say has none. */
+const roomSchema = v.object({ messages: v.optional(count, 0), bytes: v.optional(count, 0) })
+/** Errors that the receiver may answer with instead of a receipt. `inbox-full`: all of it together does not fit there. */
+export const deliveryErrors = { 'inbox-full': roomSchema }
 export const receiptSchema = v.object({ stored: v.literal(true) })
 
 /** One message: `body` is the text itself, or JSON text. */
@@ -77,4 +86,11 @@ export function isJson(text: string): boolean {
 /** Returns the time as messages show it. */
 export function isoTime(timeMs: number): string {
   return new Date(timeMs).toISOString()
+}
+
+/** Reads the room from what a receiver answered; null when it did not refuse for want of room. */
+export function roomIn(error: unknown): Amount | null {
+  if (!(error instanceof DeclaredFailure) || error.declared.code !== 'inbox-full') return null
+  const room = v.safeParse(roomSchema, error.declared.data)
+  return room.success ? room.output : { messages: 0, bytes: 0 }
 }

@@ -1,7 +1,7 @@
 import type { Clock, Log, Message } from '../api.ts'
 import type { Session } from '../network/session/session.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import type { Inbox } from '../store/inbox.ts'
+import type { Dropped, Inbox } from '../store/inbox.ts'
 import type { Outbox } from '../store/outbox.ts'
 
 /** Parts of the node that messages need. */
@@ -34,6 +34,12 @@ export interface MessageListener {
   messageReceived(message: Message): void
   messageDelivered(id: string, to: PeerId): void
   messageExpired(id: string, to: PeerId): void
+  /** Called when the device's inbox is full, once until a delivery to it is taken again. */
+  messagesHeld(to: PeerId): void
+  /** Called when a delivery of the device was refused for want of room, once until one is taken again. */
+  inboxFull(from: PeerId): void
+  /** Called when messages went by a rule that was chosen for the inbox. */
+  inboxDropped(dropped: Dropped): void
   /** Called when a delivery failed and its messages are to be sent again. */
   messagesRetried(): void
 }

@@ -6,17 +6,22 @@ import { sideToUpdate } from '../other-version.ts'
 import { UnknownProtocolError } from '../protocol-error.ts'
 import type { NewMessage } from '../store/outbox.ts'
 import type { WaitingMessage } from '../store/outbox-expiry.ts'
-import { writtenBytesOf, type MessageRecord } from '../store/stored-message.ts'
+import { writtenBytesOf, type Amount, type MessageRecord } from '../store/stored-message.ts'
 import {
   decodeContent,
+  deliveryErrors,
   deliverySchema,
   encodeContent,
   isoTime,
+  messagesName,
+  messagesVersion,
   receiptSchema,
+  roomIn,
   toEnvelope,
   type Delivery,
   type Receipt,
 } from './message-envelope.ts'
+import { HeldDeliveries } from './held-deliveries.ts'
 import { MessageEntry } from './message-entry.ts'
 import { MessageUpkeep } from './message-upkeep.ts'
 import type { MessagingComponents } from './messaging-components.ts'
@@ -33,7 +38,6 @@ export interface MessageOptions {
   signal?: AbortSignal | undefined
 }
 
-const messagesVersion = 1
 /** Longest time that `send` waits for the receipt of a connected device before it calls the message queued. */
 const deliveryPatienceMs = 10_000
 /** Wait after the other side could not store a message (its disk is full, say). */
@@ -51,12 +55,16 @@ export class MessagingService {
   readonly #components: MessagingComponents
   readonly #delivery = new OneAtATime((peer) => this.#deliver(peer))
   /** Receipts that `send` awaits, by message id. */
-  readonly #receipts = new Map<string, { peer: PeerId; arrived: PromiseWithResolvers<'delivered'> }>()
+  readonly #receipts = new Map<
+    string,
+    { peer: PeerId; arrived: PromiseWithResolvers<SendResult['status']> }
+  >()
   readonly #entry: MessageEntry
   /** Ids of messages sent without a receipt yet. */
   readonly #underWay = new Set<string>()
   /** Devices that take messages of other versions only, and the side whose program has to be updated. */
   readonly #toUpdate = new Map<string, 'update-here' | 'update-there'>()
+  readonly #held = new HeldDeliveries()
   readonly #upkeep: MessageUpkeep
   readonly #closed = new AbortController()
 
@@ -75,8 +83,9 @@ export class MessagingService {
   /** Protocol that the registry serves. */
   get protocol(): Protocol<Delivery, Receipt> {
     return {
-      name: 'spacedock-message',
+      name: messagesName,
       version: messagesVersion,
+      errors: deliveryErrors,
       request: deliverySchema,
       response: receiptSchema,
       handler: (delivery, { device }) => this.received.receive(peerOf(device), delivery),
@@ -90,7 +99,7 @@ export class MessagingService {
     const message = { id, peerId: peer, ...encodeContent(content), atMs: clock.wall() }
     const entered = this.#entry.enter({ ...message, ...lifetime(expiresInMs) })
     // The message may be delivered, by the pump that serves the peer already, or dropped as soon as it is stored.
-    const arrived = Promise.withResolvers<'delivered'>()
+    const arrived = Promise.withResolvers<SendResult['status']>()
     arrived.promise.catch(() => {})
     this.#receipts.set(id, { peer, arrived })
     const ended = new AbortController()
@@ -120,6 +129,8 @@ export class MessagingService {
   /** Tells `send` that the device was revoked, and its waiting messages dropped. */
   dropped(peer: PeerId, why: Error): void {
     this.#toUpdate.delete(peer)
+    this.#held.end(peer)
+    this.received.forget(peer)
     for (const receipt of this.#receipts.values()) if (receipt.peer === peer) receipt.arrived.reject(why)
   }
 
@@ -156,10 +167,10 @@ export class MessagingService {
   }
 
   async #drain(peer: PeerId): Promise<void> {
-    const { outbox, sessions, listener, log, clock } = this.#components
+    const { outbox, sessions, listener } = this.#components
     for (;;) {
       const session = sessions.sessionOf(peer)
-      const batch = outbox.batch(peer, session?.budget?.roomBytes)
+      const batch = this.#held.fitting(peer, outbox.batch(peer, session?.budget?.roomBytes))
       if (session === undefined || batch.length === 0 || this.#closed.signal.aborted) return
       const ids = batch.map(({ id }) => id)
       for (const id of ids) this.#underWay.add(id)
@@ -171,21 +182,13 @@ export class MessagingService {
         v.parse(receiptSchema, await session.request(call, { signal }))
         outbox.remove(ids)
         this.#toUpdate.delete(peer)
+        this.#held.end(peer)
       } catch (error) {
         if (this.#closed.signal.aborted) return
-        listener.messagesRetried()
-        // The error's message may be the other device's, and that may quote the messages.
-        const code = error instanceof SpacedockError ? error.code : 'internal'
-        log('warn', 'message.not-delivered', { peer, id: ids[0], count: ids.length, code })
-        if (error instanceof UnknownProtocolError) {
-          // A program that is updated is started anew, and then there is another session.
-          const side = sideToUpdate(error.versions, [messagesVersion])
-          this.#toUpdate.set(peer, side === 'here' ? 'update-here' : 'update-there')
-          return
-        }
-        const broken = code === 'interrupted'
-        // A broken session has a successor sooner or later; a device that cannot store now may be able to later.
-        await pause(clock, broken ? brokenSessionMs : retryMs, this.#closed.signal)
+        const room = roomIn(error)
+        const pauseMs = room === null ? this.#failed(peer, ids, error) : this.#hold(peer, ids, room)
+        if (pauseMs === null) return
+        await pause(this.#components.clock, pauseMs, this.#closed.signal)
         continue
       } finally {
         for (const id of ids) this.#underWay.delete(id)
@@ -197,11 +200,41 @@ export class MessagingService {
     }
   }
 
+  /** Notes that the device has no room for these messages, and returns the wait, in milliseconds. */
+  #hold(peer: PeerId, ids: readonly string[], room: Amount): number {
+    const { listener, log } = this.#components
+    const { pauseMs, isNews } = this.#held.refused(peer, ids.length, room)
+    if (isNews) {
+      log('warn', 'messages.held', { peer, waitsFor: 'inbox-full' })
+      listener.messagesHeld(peer)
+    }
+    if (pauseMs > 0) for (const id of ids) this.#receipts.get(id)?.arrived.resolve('queued')
+    return pauseMs
+  }
+
+  /** Notes why a delivery failed, and returns the wait until the next try, in milliseconds; null: not on this session. */
+  #failed(peer: PeerId, ids: readonly string[], error: unknown): number | null {
+    const { listener, log } = this.#components
+    listener.messagesRetried()
+    // The error's message may be the other device's, and that may quote the messages.
+    const code = error instanceof SpacedockError ? error.code : 'internal'
+    log('warn', 'message.not-delivered', { peer, id: ids[0], count: ids.length, code })
+    if (error instanceof UnknownProtocolError) {
+      // A program that is updated is started anew, and then there is another session.
+      const side = sideToUpdate(error.versions, [messagesVersion])
+      this.#toUpdate.set(peer, side === 'here' ? 'update-here' : 'update-there')
+      return null
+    }
+    // A broken session has a successor sooner or later; a device that cannot store now may be able to later.
+    return code === 'interrupted' ? brokenSessionMs : retryMs
+  }
+
   #waitsFor(message: MessageRecord): QueuedMessage['waitsFor'] {
     const session = this.#components.sessions.sessionOf(message.peerId)
     if (session === undefined) return 'device'
     const update = this.#toUpdate.get(message.peerId)
     if (update !== undefined) return update
+    if (this.#held.isFull(message.peerId)) return 'inbox-full'
     const { budget } = session
     return budget !== null && writtenBytesOf(message) > budget.messageBytes ? 'better-path' : null
   }

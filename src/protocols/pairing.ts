@@ -1,5 +1,6 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../errors.ts'
+import type { StreamProtocol } from '../network/application/protocol-registry.ts'
 import { serve } from '../network/request-response.ts'
 import { invitationLifetimeMs } from '../pairing/limits.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
@@ -9,7 +10,7 @@ import { InvitationRunner } from './invitation.ts'
 import { JoinRunner } from './join.ts'
 import { sessionIdOf } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
-import { PairingExchanges } from './pairing-exchanges.ts'
+import { PairingExchanges, pairingProtocol } from './pairing-exchanges.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
 
@@ -84,6 +85,15 @@ export class PairingService {
   /** Takes the proof of this pairing's key by a session's hello, which is as good as the joiner's last word. */
   confirmedBySession(peer: PeerId, acknowledgement: Uint8Array): void {
     this.#firstAnswer((invitation) => invitation.onConfirmed(peer, { type: 'Confirmed', acknowledgement }))
+  }
+
+  /** Protocol that the registry serves. */
+  get protocol(): StreamProtocol {
+    return {
+      protocol: pairingProtocol,
+      access: 'strangers',
+      handle: (stream, connection) => this.handle(stream, connection),
+    }
   }
 
   /** Serves `/spacedock/pairing/1.0.0`. A message for no live invitation or join of ours gets the same silence. */

@@ -12,11 +12,15 @@ import { Subscription } from './subscription.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerOf } from '../peer-id.ts'
 
-export interface PubSubParts {
+/** Devices as far as publications need them. */
+export interface PubSubDevices {
   /** Returns the trusted devices. */
-  peers: () => readonly PeerId[]
+  paired(): readonly Device[]
+}
+
+export interface PubSubParts {
+  devices: PubSubDevices
   sessions: Sessions
-  deviceOf: (peer: PeerId) => Device
   clock: Clock
   log: Log
 }
@@ -102,7 +106,7 @@ export class PubSub {
   /** Returns the devices that it was handed to. Throws `invalid-argument`, `invalid-message` or `too-large`. */
   publish(topic: string, value: unknown): Device[] {
     requireTopic(topic)
-    const { peers, sessions, deviceOf, log } = this.#parts
+    const { devices, sessions, log } = this.#parts
     const { name, version } = this.publications
     const published: Published = { topic, value }
     if (encodeJson(published).byteLength > maxSingleFrameTextBytes) {
@@ -112,7 +116,8 @@ export class PubSub {
       )
     }
     const reached: Device[] = []
-    for (const peer of peers()) {
+    for (const device of devices.paired()) {
+      const peer = peerOf(device)
       if (this.#wanted.get(peer)?.has(topic) !== true) continue
       const session = sessions.sessionOf(peer)
       if (session === undefined) continue
@@ -120,7 +125,7 @@ export class PubSub {
         session
           .emit({ name, version, value: published })
           .catch((error: unknown) => log('debug', 'publication.lost', { peer, error: String(error) }))
-        reached.push(deviceOf(peer))
+        reached.push(device)
       } catch (error) {
         log('debug', 'publication.not-taken', { peer, error: String(error) })
       }
@@ -178,7 +183,7 @@ export class PubSub {
   }
 
   #changed(): void {
-    for (const peer of this.#parts.peers()) this.#telling.want(peer)
+    for (const device of this.#parts.devices.paired()) this.#telling.want(peerOf(device))
   }
 
   /** Never rejects. */

@@ -2,16 +2,25 @@ import { addAbortListener } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Log, Message } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
+import { ProtocolError } from '../protocol-error.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { Inbox } from '../store/inbox.ts'
-import type { StoredMessage } from '../store/stored-message.ts'
-import { decodeContent, isJson, isoTime, type Delivery, type Receipt } from './message-envelope.ts'
+import type { Amount, StoredMessage } from '../store/stored-message.ts'
+import {
+  decodeContent,
+  isJson,
+  isoTime,
+  messagesName,
+  messagesVersion,
+  type Delivery,
+  type Receipt,
+} from './message-envelope.ts'
 import type { MessageDevices, MessageListener } from './messaging-components.ts'
 
 export interface ReceivedMessagesParts {
   inbox: Inbox
   devices: Pick<MessageDevices, 'nameOf'>
-  listener: Pick<MessageListener, 'messageReceived'>
+  listener: Pick<MessageListener, 'messageReceived' | 'inboxFull' | 'inboxDropped'>
   log: Log
 }
 
@@ -19,20 +28,30 @@ export interface ReceivedMessagesParts {
 export class ReceivedMessages {
   readonly #parts: ReceivedMessagesParts
   readonly #arrivals = new Set<() => void>()
+  /** Devices whose last delivery was refused: their share of the inbox is full. */
+  readonly #full = new Set<PeerId>()
   readonly #closed = new AbortController()
 
   constructor(parts: ReceivedMessagesParts) {
     this.#parts = parts
-    parts.inbox.onDropped((messages) => parts.log('info', 'inbox.pruned', { messages }))
+    parts.inbox.onDropped((dropped) => {
+      parts.log('info', 'inbox.pruned', { ...dropped })
+      parts.listener.inboxDropped(dropped)
+    })
   }
 
-  /** Stores a delivery; the receipt says that all of it is durable. Throws `invalid-message`, or what the inbox throws. */
+  /**
+   * Stores a delivery; the receipt says that all of it is durable. Throws `inbox-full`, an error that the protocol declares,
+   * `invalid-message`, or what the inbox throws.
+   */
   receive(peer: PeerId, { messages }: Delivery): Receipt {
     const { inbox, listener, log } = this.#parts
     if (messages.some(({ kind, body }) => kind === 'json' && !isJson(body)))
       throw new SpacedockError('invalid-message', 'The message is not valid JSON.')
     const records = messages.map(({ at, ...message }) => ({ ...message, peerId: peer, atMs: at }))
     const acceptances = inbox.accept(records)
+    if (!Array.isArray(acceptances)) throw this.#refusal(peer, messages.length, acceptances.room)
+    this.#full.delete(peer)
     for (const [index, { outcome, sequence }] of acceptances.entries()) {
       const record = records[index]
       if (record === undefined) continue
@@ -87,6 +106,31 @@ export class ReceivedMessages {
   /** Ends what listens. */
   close(): void {
     this.#closed.abort()
+  }
+
+  /** Forgets a device that is not trusted any more. */
+  forget(peer: PeerId): void {
+    this.#full.delete(peer)
+  }
+
+  #refusal(peer: PeerId, count: number, room: Amount): Error {
+    const { listener, log } = this.#parts
+    const isFull = count === 1 || room.messages === 0
+    if (isFull && !this.#full.has(peer)) {
+      this.#full.add(peer)
+      log('warn', 'inbox.full', { peer })
+      listener.inboxFull(peer)
+    }
+    const message = 'The inbox has no room for more messages of this device.'
+    return new ProtocolError(`${messagesName}/${messagesVersion}`, 'inbox-full', room, message)
+  }
+
+  /** Amount in the inbox, and the devices whose messages were refused and would be still; nothing once it is closed. */
+  amount(): { messages: number; bytes: number; fullFor: { id: string; name: string }[] } {
+    const { inbox, devices } = this.#parts
+    if (this.#closed.signal.aborted) return { messages: 0, bytes: 0, fullFor: [] }
+    const fullFor = [...this.#full].filter((peer) => inbox.isFullFor(peer))
+    return { ...inbox.amount(), fullFor: fullFor.map((peer) => devices.nameOf(peer)) }
   }
 
   #describe(stored: StoredMessage): Message {

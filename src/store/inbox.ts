@@ -1,15 +1,20 @@
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
 import type { Database } from './database.ts'
+import { boxUsage } from './box-usage.ts'
+import { peerIdColumn } from './columns.ts'
+import { fits, InboxShares } from './inbox-shares.ts'
 import type { PersistentClock } from './persistent-clock.ts'
 import { seenIds } from './seen-ids.ts'
 import {
+  maximumBodyBytes,
   messageRowSchema,
   messageValues,
   type Amount,
   type MessageRecord,
   type StoredMessage,
 } from './stored-message.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
 
 export interface Acceptance {
   outcome: 'new' | 'duplicate'
@@ -17,27 +22,45 @@ export interface Acceptance {
   sequence: number
 }
 
-/** Messages that arrived. The oldest go when there are more than it keeps; a sequence is never used twice. */
+/** Refusal of messages for which the share of their sender is too small. */
+export interface NoRoom {
+  room: Amount
+}
+
+/** Reason for which a message was taken out: by a rule that this device's person or application chose. */
+export interface Dropped {
+  messages: number
+  /** `age`: kept for as long as was wished; `share`: the oldest of a sender whose share was full, where that is the rule. */
+  rule: 'age' | 'share'
+}
+
+/**
+ * Messages that arrived. A sender has a share of the inbox; what does not fit into it is refused, and stays with the sender. What was
+ * accepted goes by the rules that were chosen for it and no other. A sequence is never used twice.
+ */
 export interface Inbox {
   /**
-   * Stores each message unless this sender's id was seen before; durable on return, and one transaction, so that an
-   * acknowledged message is neither lost nor doubled. What is too much then goes, but only of what was there before: the limits
-   * may be exceeded by one delivery until the next one, or `prune`. Errors: `too-large`, `invalid-message`, `disk-full`; then none is
-   * stored.
+   * Stores each message of one sender unless its id was seen before; durable on return, and one transaction, so that an
+   * acknowledged message is neither lost nor doubled. None is stored when they do not fit into the sender's share: then it says how
+   * much does. Errors: `too-large`, `invalid-message`, `disk-full`; then none is stored.
    */
-  accept(messages: readonly MessageRecord[]): Acceptance[]
+  accept(messages: readonly MessageRecord[]): Acceptance[] | NoRoom
   /** Messages behind the sequence `after`, the oldest first; all of them without a `limit`. */
   list(options?: { after?: number; limit?: number }): StoredMessage[]
   /** The last sequence that was given to a message, also to one that has gone; 0 when there was none yet. */
   lastSequence(): number
+  /** Amount of all messages that are there. */
+  amount(): Amount
+  /** Whether a message of the largest size would not fit into the sender's share. */
+  isFullFor(peerId: PeerId): boolean
   /** Takes a message out; returns whether it was there. Its id is remembered all the same. */
   remove(sequence: number): boolean
   /** Takes out some of those up to this sequence, the oldest first; returns how many, 0 when none is left. */
   removeSome(upTo: number): number
-  /** Takes out some of those that are too many or too old; returns how many, 0 when none is left. */
+  /** Takes out some of those that are to go by the rules; returns how many, 0 when none is left. */
   prune(): number
-  /** Calls the listener whenever messages went because of the limits, with how many; the function returned stops it. */
-  onDropped(listener: (count: number) => void): () => void
+  /** Calls the listener whenever messages went by a rule; the function returned stops it. */
+  onDropped(listener: (dropped: Dropped) => void): () => void
 }
 
 export interface InboxLimits {
@@ -45,21 +68,27 @@ export interface InboxLimits {
   messages?: number
   /** Size of all bodies together. @default 256 MiB */
   bytes?: number
+  /** Rule for a sender whose share is full: it waits, or its own oldest messages go. @default 'wait' */
+  whenFull?: 'wait' | 'drop-oldest'
   /** Time that they are kept after their arrival. @default for ever */
   keptMs?: number
   /** Number of ids remembered per sender, longer than the messages themselves. @default 100_000 */
   seenPerDevice?: number
 }
 
+// oxlint-disable-next-line max-lines-per-function -- an object of closures: they are short, and share what it keeps
 export function openInbox(database: Database, clock: PersistentClock, limits: InboxLimits = {}): Inbox {
   const {
     messages: mostMessages = 10_000,
     bytes: mostBytes = 256 * 1024 * 1024,
+    whenFull = 'wait',
     keptMs = Number.POSITIVE_INFINITY,
     seenPerDevice = 100_000,
   } = limits
-  const listeners = new Set<(count: number) => void>()
+  const shares = new InboxShares({ messages: mostMessages, bytes: mostBytes })
+  const listeners = new Set<(dropped: Dropped) => void>()
   const seen = seenIds(database, seenPerDevice)
+  const usage = boxUsage(database, 'inbox')
   const insert = database.query(
     'INSERT INTO inbox (id, peer_id, kind, body, at_ms, received_at_ms) VALUES (?, ?, ?, ?, ?, ?) RETURNING sequence',
     v.object({ sequence: v.number() }),
@@ -68,40 +97,34 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     'SELECT * FROM inbox WHERE sequence > ? ORDER BY sequence LIMIT ?',
     messageRowSchema,
   )
+  const columns = 'sequence, length(body) AS bytes, received_at_ms'
   const selectOldest = database.query(
-    'SELECT sequence, length(body) AS bytes, received_at_ms FROM inbox ORDER BY sequence LIMIT ?',
-    v.object({ sequence: v.number(), bytes: v.number(), received_at_ms: v.number() }),
+    `SELECT ${columns} FROM inbox WHERE sequence <= ? ORDER BY sequence LIMIT ?`,
+    oldestSchema,
+  )
+  const selectOldestOf = database.query(
+    `SELECT ${columns} FROM inbox WHERE peer_id = ? ORDER BY sequence LIMIT ?`,
+    oldestSchema,
   )
   const selectLast = database.query(
     `SELECT seq FROM sqlite_sequence WHERE name = 'inbox'`,
     v.object({ seq: v.number() }),
   )
   const remove = database.query(
-    'DELETE FROM inbox WHERE sequence = ? RETURNING length(body) AS bytes',
-    v.object({ bytes: v.number() }),
+    'DELETE FROM inbox WHERE sequence = ? RETURNING peer_id, length(body) AS bytes',
+    v.object({ peer_id: peerIdColumn, bytes: v.number() }),
   )
-  const measure = database.query(
-    'SELECT COUNT(*) AS messages, COALESCE(SUM(length(body)), 0) AS bytes FROM inbox',
-    v.object({ messages: v.number(), bytes: v.number() }),
-  )
-  /** Amount kept, counted as it changes; undefined when it has to be read anew. */
-  let kept: Amount | undefined
 
   function lastSequence(): number {
     return selectLast.get()?.seq ?? 0
   }
 
-  function change(messages: number, bytes: number): void {
-    if (kept !== undefined) kept = { messages: kept.messages + messages, bytes: kept.bytes + bytes }
-  }
-
   /** Runs work in a transaction; its counting counts only when all of it holds. */
   function counted<Result>(work: () => Result): Result {
-    kept ??= measure.get()
     try {
       return database.transaction(work)
     } catch (error) {
-      kept = undefined
+      usage.forget()
       throw error
     }
   }
@@ -114,19 +137,36 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     const sequence = insert.get(...values, clock.now())?.sequence
     if (sequence === undefined) throw new SpacedockError('internal', 'The message was not stored.')
     seen.add(peerId, id, sequence)
-    change(1, values[3].length)
+    usage.change(peerId, { messages: 1, bytes: values[3].length })
     return { outcome: 'new', sequence }
   }
 
-  /** Removes at most so many, and no more than two mebibytes unless one alone is larger. */
-  function removeOldest(most: number, isUnwanted: IsUnwanted): number {
+  /** Room of the sender; where its own oldest make way, what it has takes none. */
+  function roomOf(peerId: PeerId): Amount {
+    const held = usage.of(peerId)
+    const { messages, bytes } = usage.inAll()
+    if (whenFull === 'wait') return shares.room(held, { messages, bytes })
+    return shares.room(nothing, { messages: messages - held.messages, bytes: bytes - held.bytes })
+  }
+
+  /** Amount of those that are not there yet. */
+  function newAmount(messages: readonly MessageRecord[]): Amount {
+    const fresh = messages.filter(({ peerId, id }) => seen.sequenceOf(peerId, id) === undefined)
+    return {
+      messages: fresh.length,
+      bytes: fresh.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0),
+    }
+  }
+
+  /** Removes these in their order, as long as they are to go, and no more than two mebibytes unless one alone is larger. */
+  function removeWhile(rows: readonly Oldest[], isUnwanted: (row: Oldest) => boolean): number {
     let removed = 0
     let bytes = 0
-    for (const oldest of selectOldest.all(most)) {
-      bytes += oldest.bytes
+    for (const row of rows) {
+      bytes += row.bytes
       if (removed > 0 && bytes > stepBytes) break
-      if (!isUnwanted({ sequence: oldest.sequence, receivedAtMs: oldest.received_at_ms })) break
-      removeOne(oldest.sequence)
+      if (!isUnwanted(row)) break
+      removeOne(row.sequence)
       removed++
     }
     return removed
@@ -134,46 +174,73 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
 
   function removeOne(sequence: number): boolean {
     const removed = remove.get(sequence)
-    if (removed !== undefined) change(-1, -removed.bytes)
+    if (removed !== undefined) usage.change(removed.peer_id, { messages: -1, bytes: -removed.bytes })
     return removed !== undefined
   }
 
-  function mayBeTooMuch(): boolean {
-    return keptMs < Number.POSITIVE_INFINITY || isTooMuch({ receivedAtMs: clock.now() })
+  function removeAged(most: number): number {
+    if (keptMs === Number.POSITIVE_INFINITY) return 0
+    return removeWhile(
+      selectOldest.all(Number.MAX_SAFE_INTEGER, most),
+      (row) => clock.now() - row.received_at_ms > keptMs,
+    )
   }
 
-  function isTooMuch({ receivedAtMs }: { receivedAtMs: number }): boolean {
-    const { messages, bytes } = (kept ??= measure.get()) ?? { messages: 0, bytes: 0 }
-    return messages > mostMessages || bytes > mostBytes || clock.now() - receivedAtMs > keptMs
+  /** Removes the oldest of a sender until what it sends now fits into its share, where that is the rule. */
+  function makeWay(peerId: PeerId, arriving: Amount): number {
+    const isTooMuch = (): boolean => !fits(arriving, shares.room(usage.of(peerId), usage.inAll()))
+    if (whenFull === 'wait' || arriving.messages === 0 || !isTooMuch()) return 0
+    let removed = 0
+    for (let step = 1; step > 0 && isTooMuch(); removed += step)
+      step = removeWhile(selectOldestOf.all(peerId, stepMessages), isTooMuch)
+    return removed
   }
 
-  function dropped(count: number): number {
-    if (count > 0) for (const listener of listeners) listener(count)
-    return count
+  /** Removes the oldest of whoever has most, when the limits were lowered and that is the rule. */
+  function removeOverfull(): number {
+    const isOverfull = (): boolean => shares.isOverfull(usage.inAll())
+    const largest = whenFull === 'drop-oldest' && isOverfull() ? usage.largest() : undefined
+    if (largest === undefined) return 0
+    return removeWhile(selectOldestOf.all(largest, stepMessages), isOverfull)
+  }
+
+  function dropped(rule: Dropped['rule'], messages: number): number {
+    if (messages > 0) for (const listener of listeners) listener({ messages, rule })
+    return messages
   }
 
   return {
     accept(messages) {
-      let droppedCount = 0
+      const [first] = messages
+      if (first === undefined) return []
+      const arriving = newAmount(messages)
+      const room = roomOf(first.peerId)
+      if (arriving.messages > 0 && !fits(arriving, room)) return { room }
+      let aged = 0
+      let excess = 0
       const acceptances = counted(() => {
         clock.keepNowAndThen()
-        const before = lastSequence()
-        const accepted = messages.map(acceptOne)
-        // The number removed exceeds that of the arrivals, so that it gets there when the limit was lowered.
-        if (mayBeTooMuch()) {
-          const isUnwanted: IsUnwanted = (oldest) => oldest.sequence <= before && isTooMuch(oldest)
-          droppedCount = removeOldest(messages.length + 16, isUnwanted)
-        }
-        return accepted
+        aged = removeAged(messages.length + 16)
+        excess = makeWay(first.peerId, arriving)
+        return messages.map(acceptOne)
       })
-      dropped(droppedCount)
+      dropped('age', aged)
+      dropped('share', excess)
       return acceptances
     },
     list: ({ after = 0, limit = -1 } = {}) => select.all(after, limit),
     lastSequence,
+    amount: () => usage.inAll(),
+    isFullFor: (peerId) => !fits(largestMessage, roomOf(peerId)),
     remove: (sequence) => counted(() => removeOne(sequence)),
-    removeSome: (upTo) => counted(() => removeOldest(stepMessages, ({ sequence }) => sequence <= upTo)),
-    prune: () => dropped(counted(() => (mayBeTooMuch() ? removeOldest(stepMessages, isTooMuch) : 0))),
+    removeSome: (upTo) => counted(() => removeWhile(selectOldest.all(upTo, stepMessages), () => true)),
+    prune() {
+      const { aged, excess } = counted(() => ({
+        aged: removeAged(stepMessages),
+        excess: removeOverfull(),
+      }))
+      return dropped('age', aged) + dropped('share', excess)
+    },
     onDropped(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -181,8 +248,11 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
   }
 }
 
-type IsUnwanted = (oldest: { sequence: number; receivedAtMs: number }) => boolean
+const oldestSchema = v.object({ sequence: v.number(), bytes: v.number(), received_at_ms: v.number() })
+type Oldest = v.InferOutput<typeof oldestSchema>
 
+const nothing: Amount = { messages: 0, bytes: 0 }
+const largestMessage: Amount = { messages: 1, bytes: maximumBodyBytes }
 /** Number of messages in one step: deleted bytes are overwritten and synced, and that must not take long. */
 const stepMessages = 200
 const stepBytes = 2 * 1024 * 1024

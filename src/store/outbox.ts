@@ -3,7 +3,7 @@ import { SpacedockError } from '../errors.ts'
 import type { Database } from './database.ts'
 import type { PersistentClock } from './persistent-clock.ts'
 import { outboxExpiry, type DueMessage, type WaitingMessage } from './outbox-expiry.ts'
-import { outboxUsage } from './outbox-usage.ts'
+import { boxUsage, type BoxUsage } from './box-usage.ts'
 import {
   envelopeBytes,
   messageRowSchema,
@@ -67,112 +67,122 @@ const defaults: Required<OutboxLimits> = {
 }
 
 export function openOutbox(database: Database, clock: PersistentClock, limits: OutboxLimits = {}): Outbox {
-  const { perDevice, inAll, expiresInMs: usualMs } = { ...defaults, ...limits }
-  const insert = database.query(
-    'INSERT INTO outbox (id, peer_id, kind, body, at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?) RETURNING *',
-    messageRowSchema,
-  )
-  const selectSizes = database.query(
-    `SELECT sequence, length(body) AS bytes FROM outbox
-      WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) ORDER BY sequence LIMIT ?`,
-    v.object({ sequence: v.number(), bytes: v.number() }),
-  )
-  const selectFitting = database.query(
-    `SELECT * FROM outbox
-      WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) AND length(body) <= ? AND ${writtenBytes} <= ?
-      ORDER BY sequence LIMIT ?`,
-    messageRowSchema,
-  )
-  const selectUpTo = database.query(
-    `SELECT * FROM outbox
-      WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) AND sequence <= ? ORDER BY sequence`,
-    messageRowSchema,
-  )
-  const remove = database.query(
-    'DELETE FROM outbox WHERE id = ? RETURNING peer_id, length(body) AS bytes',
-    v.object({ peer_id: peerIdColumn, bytes: v.number() }),
-  )
-  const deleteFor = database.command('DELETE FROM outbox WHERE peer_id = ?')
-  const expiry = outboxExpiry(database, clock)
-  const usage = outboxUsage(database)
+  return new StoredOutbox(database, clock, limits)
+}
 
-  function insertOne(message: NewMessage): StoredMessage {
+class StoredOutbox implements Outbox {
+  readonly #database: Database
+  readonly #clock: PersistentClock
+  readonly #limits: Required<OutboxLimits>
+  readonly #queries: ReturnType<typeof prepare>
+  readonly #expiry: ReturnType<typeof outboxExpiry>
+  readonly #usage: BoxUsage
+
+  constructor(database: Database, clock: PersistentClock, limits: OutboxLimits) {
+    this.#database = database
+    this.#clock = clock
+    this.#limits = { ...defaults, ...limits }
+    this.#queries = prepare(database)
+    this.#expiry = outboxExpiry(database, clock)
+    this.#usage = boxUsage(database, 'outbox')
+  }
+
+  add(messages: readonly NewMessage[]): (StoredMessage | SpacedockError)[] {
+    return this.#counted(() => {
+      this.#clock.keepNowAndThen()
+      return messages.map((message) => refusalOr(() => this.#insert(message)))
+    })
+  }
+
+  batch(peerId: PeerId, roomBytes = Infinity): StoredMessage[] {
+    const { sizes, fitting, upTo } = this.#queries
+    const now = this.#clock.now()
+    let bytes = 0
+    if (roomBytes < alwaysEnoughBytes) {
+      return fitting
+        .all(peerId, now, roomBytes, roomBytes, batchMessages)
+        .filter((message) => (bytes += writtenBytesOf(message)) <= roomBytes)
+    }
+    const together = sizes
+      .all(peerId, now, batchMessages)
+      .filter((row, index) => (bytes += row.bytes) <= batchBytes || index === 0)
+    const last = together.at(-1)
+    return last === undefined ? [] : upTo.all(peerId, now, last.sequence)
+  }
+
+  list(): WaitingMessage[] {
+    return this.#expiry.waiting()
+  }
+
+  count(): number {
+    return this.#usage.inAll().messages
+  }
+
+  remove(ids: readonly string[]): number {
+    return this.#counted(() => ids.filter((id) => this.#remove(id)).length)
+  }
+
+  untilExpiry(): number | null {
+    return this.#expiry.until()
+  }
+
+  expire(isUnderWay: (id: string) => boolean): DueMessage[] {
+    const due = this.#expiry
+      .due()
+      .filter(({ id }) => !isUnderWay(id))
+      .slice(0, expireAtOnce)
+    if (due.length === 0) {
+      this.#clock.keepNowAndThen()
+      return []
+    }
+    return this.#counted(() => {
+      for (const { sequence, id } of due) {
+        this.#expiry.record(sequence)
+        this.#remove(id)
+      }
+      this.#expiry.forgetOld()
+      this.#clock.keep()
+      return due
+    })
+  }
+
+  expired(): WaitingMessage[] {
+    return this.#expiry.expired()
+  }
+
+  dropFor(peerId: PeerId): number {
+    this.#usage.forget()
+    this.#expiry.dropFor(peerId)
+    return this.#queries.removeFor.run(peerId)
+  }
+
+  #insert(message: NewMessage): StoredMessage {
+    const { perDevice, inAll, expiresInMs: usualMs } = this.#limits
     const values = messageValues(message)
     const [, peerId, , { length: bytes }] = values
-    requireRoom(usage.of(peerId), perDevice, bytes, 'this device')
-    requireRoom(usage.inAll(), inAll, bytes, 'devices that are away')
+    requireRoom(this.#usage.of(peerId), perDevice, bytes, 'this device')
+    requireRoom(this.#usage.inAll(), inAll, bytes, 'devices that are away')
     const { expiresInMs = usualMs } = message
-    const stored = insert.get(...values, expiry.timeAfter(expiresInMs))
+    const stored = this.#queries.insert.get(...values, this.#expiry.timeAfter(expiresInMs))
     if (stored === undefined) throw new SpacedockError('internal', 'The message was not stored.')
-    usage.change(peerId, { messages: 1, bytes })
+    this.#usage.change(peerId, { messages: 1, bytes })
     return stored
   }
 
-  function removeOne(id: string): boolean {
-    const removed = remove.get(id)
-    if (removed !== undefined) usage.change(removed.peer_id, { messages: -1, bytes: -removed.bytes })
+  #remove(id: string): boolean {
+    const removed = this.#queries.remove.get(id)
+    if (removed !== undefined) this.#usage.change(removed.peer_id, { messages: -1, bytes: -removed.bytes })
     return removed !== undefined
   }
 
   /** Runs work in a transaction; its counting counts only when all of it holds. */
-  function counted<Result>(work: () => Result): Result {
+  #counted<Result>(work: () => Result): Result {
     try {
-      return database.transaction(work)
+      return this.#database.transaction(work)
     } catch (error) {
-      usage.forget()
+      this.#usage.forget()
       throw error
     }
-  }
-
-  return {
-    add: (messages) =>
-      counted(() => {
-        clock.keepNowAndThen()
-        return messages.map((message) => refusalOr(() => insertOne(message)))
-      }),
-    batch(peerId, roomBytes = Infinity) {
-      const now = clock.now()
-      let bytes = 0
-      if (roomBytes < alwaysEnoughBytes) {
-        return selectFitting
-          .all(peerId, now, roomBytes, roomBytes, batchMessages)
-          .filter((message) => (bytes += writtenBytesOf(message)) <= roomBytes)
-      }
-      const together = selectSizes
-        .all(peerId, now, batchMessages)
-        .filter((row, index) => (bytes += row.bytes) <= batchBytes || index === 0)
-      const last = together.at(-1)
-      return last === undefined ? [] : selectUpTo.all(peerId, now, last.sequence)
-    },
-    list: () => expiry.waiting(),
-    count: () => usage.inAll().messages,
-    remove: (ids) => counted(() => ids.filter(removeOne).length),
-    untilExpiry: () => expiry.until(),
-    expire(isUnderWay) {
-      const due = expiry
-        .due()
-        .filter(({ id }) => !isUnderWay(id))
-        .slice(0, expireAtOnce)
-      if (due.length === 0) {
-        clock.keepNowAndThen()
-        return []
-      }
-      return counted(() => {
-        for (const { sequence, id } of due) {
-          expiry.record(sequence)
-          removeOne(id)
-        }
-        expiry.forgetOld()
-        clock.keep()
-        return due
-      })
-    },
-    expired: () => expiry.expired(),
-    dropFor(peerId) {
-      usage.forget()
-      expiry.dropFor(peerId)
-      return deleteFor.run(peerId)
-    },
   }
 }
 
@@ -183,6 +193,35 @@ const alwaysEnoughBytes = 1024 * 1024
 const expireAtOnce = 100
 const batchMessages = 256
 const batchBytes = 128 * 1024
+
+function prepare(database: Database) {
+  const insert = database.query(
+    'INSERT INTO outbox (id, peer_id, kind, body, at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?) RETURNING *',
+    messageRowSchema,
+  )
+  const sizes = database.query(
+    `SELECT sequence, length(body) AS bytes FROM outbox
+      WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) ORDER BY sequence LIMIT ?`,
+    v.object({ sequence: v.number(), bytes: v.number() }),
+  )
+  const fitting = database.query(
+    `SELECT * FROM outbox
+      WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) AND length(body) <= ? AND ${writtenBytes} <= ?
+      ORDER BY sequence LIMIT ?`,
+    messageRowSchema,
+  )
+  const upTo = database.query(
+    `SELECT * FROM outbox
+      WHERE peer_id = ? AND ifnull(expires_at_ms > ?, 1) AND sequence <= ? ORDER BY sequence`,
+    messageRowSchema,
+  )
+  const remove = database.query(
+    'DELETE FROM outbox WHERE id = ? RETURNING peer_id, length(body) AS bytes',
+    v.object({ peer_id: peerIdColumn, bytes: v.number() }),
+  )
+  const removeFor = database.command('DELETE FROM outbox WHERE peer_id = ?')
+  return { insert, sizes, fitting, upTo, remove, removeFor }
+}
 
 /** Returns a refusal as a value: a message that cannot be kept does not stand in the way of the others. */
 function refusalOr<Result>(work: () => Result): Result | SpacedockError {

@@ -78,11 +78,18 @@ const second = [
   ) STRICT`,
 ]
 
+/** Shares of the inbox, by sender; the boot in which the time was kept. */
+const third = [
+  `CREATE INDEX inbox_by_peer ON inbox (peer_id, sequence)`,
+  `ALTER TABLE lasting_clock ADD COLUMN boot_id TEXT`,
+  `ALTER TABLE lasting_clock ADD COLUMN since_boot_ms INTEGER`,
+]
+
 /**
  * Additions of each version to the one before. They are never changed: a new database goes through all of them as an old one does
  * through the last, so that both end with the same tables.
  */
-export const migrations: readonly (readonly string[])[] = [first, second]
+export const migrations: readonly (readonly string[])[] = [first, second, third]
 
 /** The version in `PRAGMA user_version`. */
 export const schemaVersion = migrations.length

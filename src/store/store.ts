@@ -5,10 +5,11 @@ import { SpacedockError } from '../errors.ts'
 import { openContacts, type Contacts } from './contacts.ts'
 import { prepareDataDirectory } from './data-directory.ts'
 import { databaseFileName, openDatabase, type Database } from './database.ts'
-import { openRegistry, type DeviceRegistry } from './device-registry.ts'
+import type { DeviceRegistry } from './device-registry.ts'
+import { StoredRegistry } from './stored-registry.ts'
 import { loadOrCreateIdentity, memoryIdentity, type Identity } from './identity.ts'
 import { openInbox, type Inbox, type InboxLimits } from './inbox.ts'
-import { openPersistentClock, type StoreClock } from './persistent-clock.ts'
+import { openPersistentClock, type PersistentClock, type StoreClock } from './persistent-clock.ts'
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
 import { openSettings, type Settings } from './settings.ts'
@@ -25,6 +26,8 @@ export interface Store {
   readonly inbox: Inbox
   readonly settings: Settings
   readonly contacts: Contacts
+  /** Time by which things end after days, whatever becomes of the wall clock. */
+  readonly lastingClock: PersistentClock
   /** May be called more than once. Afterwards everything that touches the database fails with `closed`. */
   close(): void
 }
@@ -64,17 +67,19 @@ export interface MemoryStoreOptions {
   seed?: Uint8Array
   /** Source of time. @default the system's */
   clock?: StoreClock
+  inbox?: InboxLimits
 }
 
 /** A store that ends with the process: the same code over a database in memory, for the tests of applications. */
 export function openMemoryStore({
   seed = new Uint8Array(randomBytes(32)),
   clock = systemClock,
+  inbox,
 }: MemoryStoreOptions = {}): Store {
   if (seed.length !== 32)
     throw new SpacedockError('invalid-argument', 'The seed of an identity has 32 bytes.')
   const database = openDatabase(':memory:', { mayCreate: true })
-  return storeOn({ database, identity: memoryIdentity(seed), clock }, () => undefined)
+  return storeOn({ database, identity: memoryIdentity(seed), clock, inbox }, () => undefined)
 }
 
 export interface StoreParts {
@@ -106,13 +111,15 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       trust,
       contacts,
       outbox,
-      registry: openRegistry({ trust, contacts, outbox, clock }),
+      lastingClock,
+      registry: new StoredRegistry({ trust, contacts, outbox, clock }),
       inbox: openInbox(database, lastingClock, parts.inbox),
       settings: openSettings(database),
       close() {
         if (isClosed) return
         isClosed = true
         try {
+          lastingClock.close()
           keepTime()
           database.close()
         } finally {

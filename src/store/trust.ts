@@ -75,6 +75,7 @@ export function checkTrust(database: Database, identity: Identity): ReturnType<t
 }
 
 /** Opens the registry. Errors: those of `checkTrust`. */
+// oxlint-disable-next-line max-lines-per-function -- an object of closures: they are short, and share what it keeps
 export function openTrust({ database, identity, clock }: TrustParts): Trust {
   const loaded = checkTrust(database, identity)
   const rows = trustRows(database, trustSealer(identity.seed))

@@ -7,14 +7,16 @@ import type { Clock } from '../api.ts'
 export class DeviceClock implements Clock {
   readonly #time: Clock
   readonly #wallOffsetMs: () => number
+  readonly #boot: () => Boot
   readonly #timers = new Set<Timer>()
   #startedAtMs: number
   #sleepingSinceMs: number | null = null
   #isStopped = false
 
-  constructor(time: Clock, wallOffsetMs: () => number) {
+  constructor(time: Clock, { wallOffsetMs, boot }: { wallOffsetMs: () => number; boot: () => Boot }) {
     this.#time = time
     this.#wallOffsetMs = wallOffsetMs
+    this.#boot = boot
     this.#startedAtMs = time.monotonic()
   }
 
@@ -27,7 +29,11 @@ export class DeviceClock implements Clock {
   }
 
   sinceBoot(): number {
-    return this.#time.monotonic()
+    return this.#time.monotonic() - this.#boot().atMs
+  }
+
+  bootId(): string {
+    return this.#boot().id
   }
 
   after(delayMs: number, callback: () => void): () => void {
@@ -67,6 +73,12 @@ export class DeviceClock implements Clock {
       timer.callback()
     })
   }
+}
+
+/** Start of the simulated machine. */
+export interface Boot {
+  id: string
+  atMs: number
 }
 
 interface Timer {

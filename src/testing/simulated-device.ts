@@ -5,7 +5,7 @@ import { startNode } from '../node.ts'
 import type { Platform } from '../node/platform.ts'
 import { boxLimits } from '../node/message-limits.ts'
 import { memoryDisk, type MemoryDisk } from '../store/memory-disk.ts'
-import { DeviceClock } from './device-clock.ts'
+import { DeviceClock, type Boot } from './device-clock.ts'
 import { randomBytesOf } from './random-numbers.ts'
 import { SimulatedHost } from './simulated-host.ts'
 import { SimulatedLocalNetwork } from './simulated-local-network.ts'
@@ -42,6 +42,7 @@ export class SimulatedDevice {
   readonly #disk: MemoryDisk
   readonly #networkListeners = new Set<() => void>()
   #wallOffsetMs = 0
+  #boot: Boot
   #process: Process | undefined
   readonly #crashed: SpacedockNode[] = []
 
@@ -51,6 +52,7 @@ export class SimulatedDevice {
     this.#options = options
     this.#surroundings = surroundings
     this.attachment = surroundings.network.attach(name)
+    this.#boot = { id: `${name} 0`, atMs: surroundings.network.clock.monotonic() }
     this.#disk = memoryDisk(randomBytesOf(surroundings.random)(32))
   }
 
@@ -72,7 +74,10 @@ export class SimulatedDevice {
     if (this.isRunning)
       throw new SpacedockError('invalid-argument', `The device "${this.name}" runs already.`)
     const { network, random, log } = this.#surroundings
-    const clock = new DeviceClock(network.clock, () => this.#wallOffsetMs)
+    const clock = new DeviceClock(network.clock, {
+      wallOffsetMs: () => this.#wallOffsetMs,
+      boot: () => this.#boot,
+    })
     if (this.attachment.isAsleep) clock.sleep()
     const running: Process = { clock, node: undefined, host: undefined, localNetwork: undefined }
     this.#process = running
@@ -119,6 +124,13 @@ export class SimulatedDevice {
     running?.localNetwork?.vanish()
     running?.host?.vanish()
     this.#networkListeners.clear()
+  }
+
+  /** Crashes as by a power cut: the next start of the program is one of the machine, too, whose clocks but one begin anew. */
+  cutPower(): void {
+    this.crash()
+    const atMs = this.#surroundings.network.clock.monotonic()
+    this.#boot = { id: `${this.name} ${atMs}`, atMs }
   }
 
   /**

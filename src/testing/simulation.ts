@@ -90,6 +90,7 @@ export const simulationOptionNames: OptionNames<SimulationOptions> = {
 }
 
 /** Makes a network without devices. Its `close` ends it. Throws `invalid-argument`. */
+// oxlint-disable-next-line max-lines-per-function -- the composition root of a simulated network
 export function createSimulation(options: SimulationOptions = {}): Simulation {
   checkOptions(options, simulationOptionNames, 'createSimulation')
   const { seed = 1, faults = {}, relay = false, log = () => {} } = options

@@ -135,7 +135,8 @@ test('PROTOCOL.md says of all of these, and of nothing else, what becomes of wha
   )
 })
 
-const protocols = new ApplicationProtocols(() => ({}) as Device)
+const protocols = new ApplicationProtocols()
+protocols.serveTo({ trusted: () => ({}) as Device })
 const whoAsks = { peerId: asPeer('somebody'), signal: new AbortController().signal }
 
 async function ask(name: string, version: number): Promise<unknown> {

@@ -14,11 +14,12 @@ test('every limit reaches its box', () => {
     boxLimits({
       inboxMessages: 1,
       inboxBytes: 1_048_576,
+      inboxFull: 'drop-oldest',
       inboxDays: 0.5,
       outboxDays: Number.POSITIVE_INFINITY,
     }),
     {
-      inbox: { messages: 1, bytes: 1_048_576, keptMs: day / 2 },
+      inbox: { messages: 1, bytes: 1_048_576, whenFull: 'drop-oldest', keptMs: day / 2 },
       outbox: { expiresInMs: Number.POSITIVE_INFINITY },
     },
   )
@@ -29,6 +30,7 @@ const refused: [given: Record<string, unknown>, message: string, hint: RegExp][]
   [{ inboxMessages: 1.5 }, 'The limit "inboxMessages" cannot be 1.5.', /whole/],
   [{ inboxMessages: '5' }, 'The limit "inboxMessages" cannot be 5.', /number/],
   [{ inboxMessages: null }, 'The limit "inboxMessages" cannot be null.', /number/],
+  [{ inboxFull: 'drop' }, 'The rule "inboxFull" cannot be drop.', /"wait" or "drop-oldest"/],
   [{ inboxDays: -1 }, 'The limit "inboxDays" cannot be -1.', /above 0/],
   [{ outboxDays: Number.NaN }, 'The limit "outboxDays" cannot be NaN.', /above 0/],
   [{ inboxBytes: 1_048_575 }, 'The limit "inboxBytes" cannot be 1048575.', /at least 1048576/],
@@ -40,7 +42,7 @@ const refused: [given: Record<string, unknown>, message: string, hint: RegExp][]
   [
     { toString: 5 },
     'There is no option "messages.toString" of createNode.',
-    /^There is inboxMessages, inboxBytes, inboxDays, outboxDays\.$/,
+    /^There is inboxMessages, inboxBytes, inboxFull, inboxDays, outboxDays\.$/,
   ],
 ]
 

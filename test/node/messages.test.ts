@@ -70,7 +70,7 @@ test('messages expire, are taken out of the inbox and are limited as the options
     void (event === 'inbox.pruned' && pruned.push([level, fields?.['messages']]))
   const [alice, bob] = await Promise.all([
     nodes.make('alice', { messages: { outboxDays: 2 } }),
-    nodes.make('bob', { dataDir, log, messages: { inboxMessages: 3 } }),
+    nodes.make('bob', { dataDir, log, messages: { inboxMessages: 6, inboxFull: 'drop-oldest' } }),
   ])
   const invitation = await alice.pair()
   await bob.join(invitation.words, { peers: alice.status().listen })

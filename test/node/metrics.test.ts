@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Metrics } from '../../src/node/metrics.ts'
+import { accept } from '../store/fixtures.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
 import { until } from '../network/real-hosts.ts'
 import { nextEvent, pairOfSuite } from './nodes.ts'
@@ -96,8 +97,8 @@ test('a message that arrives twice is one that was received and one duplicate', 
     body: 'hello',
     atMs: 1,
   } as const
-  assert.equal(inbox.accept([message])[0]?.outcome, 'new')
-  assert.equal(inbox.accept([message])[0]?.outcome, 'duplicate')
+  assert.equal(accept(inbox, message).outcome, 'new')
+  assert.equal(accept(inbox, message).outcome, 'duplicate')
   const { received, duplicate } = metrics.read({ connections: [], queued: 0 }).messages
   assert.deepEqual({ received, duplicate }, { received: 1, duplicate: 1 })
   store.close()

@@ -12,12 +12,8 @@ function scene(): { time: VirtualClock; store: Store; peers: TrustedPeers; paire
   const time = virtualClock()
   const store = openMemoryStore({ clock: time })
   const paired: string[] = []
-  const peers = new TrustedPeers(
-    store,
-    time,
-    () => undefined,
-    (peer) => paired.push(peer),
-  )
+  const peers = new TrustedPeers(store, time, () => undefined)
+  peers.whenPaired((peer) => paired.push(peer))
   return { time, store, peers, paired }
 }
 

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Device, Message, MessageContent } from '../../src/api.ts'
 import { SpacedockError } from '../../src/errors.ts'
-import { UnknownProtocolError } from '../../src/protocol-error.ts'
+import { DeclaredFailure } from '../../src/network/session/remote-error.ts'
+import { ProtocolError, UnknownProtocolError } from '../../src/protocol-error.ts'
 import type { Delivery, Envelope } from '../../src/protocols/message-envelope.ts'
 import { MessagingService, type MessageOptions } from '../../src/protocols/messaging.ts'
+import type { InboxLimits } from '../../src/store/inbox.ts'
 import { openMemoryStore, type Store } from '../../src/store/store.ts'
 import { turns, virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
 import { asPeer } from '../peers.ts'
@@ -23,6 +25,8 @@ interface Side {
   delivered: string[]
   expired: string[]
   retries: number
+  held: number
+  full: number
   /** How the other side is reached; null while there is no session. */
   transport: Transport | null
   budget: { messageBytes: number; roomBytes: number } | null
@@ -30,8 +34,11 @@ interface Side {
 
 const never = new AbortController().signal
 
-function makeSide(time: VirtualClock): Side {
-  const store = openMemoryStore({ clock: time })
+function makeSide(time: VirtualClock, inbox: InboxLimits = {}): Side {
+  const store = openMemoryStore({
+    clock: { wall: () => time.wall(), monotonic: () => time.monotonic() },
+    inbox,
+  })
   let nextId = 0
   const side: Side = {
     peer: store.identity.peerId,
@@ -40,6 +47,8 @@ function makeSide(time: VirtualClock): Side {
     delivered: [],
     expired: [],
     retries: 0,
+    held: 0,
+    full: 0,
     transport: null,
     budget: null,
     service: new MessagingService({
@@ -67,6 +76,9 @@ function makeSide(time: VirtualClock): Side {
         messageReceived: (message) => side.arrived.push(message),
         messageDelivered: (id) => side.delivered.push(id),
         messageExpired: (id) => side.expired.push(id),
+        messagesHeld: () => side.held++,
+        inboxFull: () => side.full++,
+        inboxDropped: () => {},
         messagesRetried: () => side.retries++,
       },
     }),
@@ -81,12 +93,24 @@ async function handOver(to: Side, fromPeer: string, value: unknown): Promise<unk
   if (checked.issues !== undefined) throw new SpacedockError('invalid-message', 'does not fit')
   assert.ok(handler !== undefined)
   const device = { peerId: fromPeer } as Device
-  return handler(checked.value, { device, signal: new AbortController().signal, error: () => new Error() })
+  try {
+    return await handler(checked.value, { device, signal: never, error: () => new Error() })
+  } catch (error) {
+    if (error instanceof ProtocolError)
+      throw new DeclaredFailure(error.message, { code: error.code, data: error.data })
+    throw error
+  }
 }
 
-function scene(): { time: VirtualClock; alice: Side; bob: Side; connect: () => void; send: Send } {
+function scene(inbox: InboxLimits = {}): {
+  time: VirtualClock
+  alice: Side
+  bob: Side
+  connect: () => void
+  send: Send
+} {
   const time = virtualClock()
-  const [alice, bob] = [makeSide(time), makeSide(time)]
+  const [alice, bob] = [makeSide(time), makeSide(time, inbox)]
   return {
     time,
     alice,
@@ -457,6 +481,91 @@ describe('receiving', () => {
     const once = await request['~standard'].validate({ messages: [envelope] })
     assert.ok(once.issues === undefined)
     assert.deepEqual(await request['~standard'].validate(once.value), { value: once.value, typed: true })
+  })
+})
+
+describe('an inbox that is full', () => {
+  test('what does not fit stays with its sender, who is told why, and goes when there is room', async () => {
+    const { time, alice, bob, connect, send } = scene({ messages: 20 })
+    connect()
+    for (let number = 0; number < 10; number++) assert.equal((await send(`${number}`)).status, 'delivered')
+    const waiting = await send('10')
+    assert.equal(waiting.status, 'queued')
+    for (let number = 11; number < 30; number++) assert.equal((await send(`${number}`)).status, 'queued')
+    assert.deepEqual(
+      alice.service.queued().map(({ waitsFor }) => waitsFor),
+      Array(20).fill('inbox-full'),
+    )
+    assert.deepEqual([alice.held, bob.full, alice.retries], [1, 1, 0])
+    assert.deepEqual(
+      bob.service.received.amount().fullFor.map(({ id }) => id),
+      [alice.peer.slice(-16)],
+    )
+    await time.pass(600_000)
+    assert.equal(textsOf(bob).length, 10)
+    assert.deepEqual([alice.held, bob.full], [1, 1])
+    await bob.service.received.clear()
+    assert.deepEqual(bob.service.received.amount(), { messages: 0, bytes: 0, fullFor: [] })
+    await time.pass(60_000)
+    assert.deepEqual(
+      textsOf(bob),
+      Array.from({ length: 10 }, (_, index) => `${index + 10}`),
+    )
+    assert.deepEqual(
+      alice.service.queued().map(({ text, waitsFor }) => [text, waitsFor]),
+      Array.from({ length: 10 }, (_, index) => [`${index + 20}`, 'inbox-full']),
+    )
+    assert.deepEqual([alice.held, bob.full], [2, 2])
+    await bob.service.received.clear()
+    await time.pass(60_000)
+    assert.deepEqual(
+      textsOf(bob),
+      Array.from({ length: 10 }, (_, index) => `${index + 20}`),
+    )
+    assert.deepEqual(alice.service.queued(), [])
+  })
+
+  test('of what is too much together, as much goes as fits', async () => {
+    const { time, alice, bob, connect, send } = scene({ messages: 20, bytes: 1_048_576 })
+    await Promise.all(Array.from({ length: 8 }, () => send('x'.repeat(100_000))))
+    connect()
+    await time.pass(0)
+    assert.deepEqual([textsOf(bob).length, alice.service.queued().length], [5, 3])
+    assert.deepEqual([alice.held, bob.full], [1, 1])
+  })
+
+  test('it is asked with one message, and ever less often', async () => {
+    const { time, alice, bob, send } = scene()
+    const asked: [atMs: number, messages: number][] = []
+    alice.transport = async ({ messages }) => {
+      asked.push([time.monotonic(), messages.length])
+      throw new DeclaredFailure('full', { code: 'inbox-full', data: {} })
+    }
+    alice.service.pump(bob.peer)
+    await Promise.all([send('one'), send('two'), send('three')])
+    await time.pass(300_000)
+    assert.deepEqual(
+      asked.map(([atMs, messages]) => [atMs / 1_000, messages]),
+      [
+        [0, 3],
+        [5, 1],
+        [15, 1],
+        [35, 1],
+        [75, 1],
+        [135, 1],
+        [195, 1],
+        [255, 1],
+      ],
+    )
+  })
+
+  test('a receipt that was lost is given again, though nothing new would fit', async () => {
+    const { alice, bob } = scene({ messages: 2 })
+    const one: Envelope = { id: 'abcdefghijklmnop', kind: 'text', body: 'one', at: 1 }
+    assert.deepEqual(await handOver(bob, alice.peer, { messages: [one] }), { stored: true })
+    const two = { ...one, id: 'bcdefghijklmnopq' }
+    await assert.rejects(handOver(bob, alice.peer, { messages: [two] }), /no room/)
+    assert.deepEqual(await handOver(bob, alice.peer, { messages: [one] }), { stored: true })
   })
 })
 

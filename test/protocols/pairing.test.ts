@@ -49,7 +49,7 @@ async function makeSide(): Promise<Side> {
   const interfaces = [process.platform === 'darwin' ? 'lo0' : 'lo']
   const host = await createHost({ seed: store.identity.seed, port: 0, interfaces, agent: 'test' })
   const unfinished: string[] = []
-  const trust = new TrustedPeers(store, time, log, () => undefined)
+  const trust = new TrustedPeers(store, time, log)
   const makeService = (): PairingService =>
     new PairingService({
       host,

@@ -49,7 +49,9 @@ export const brokenVersions: readonly {
   },
   {
     what: 'the sending of what waits at a new session',
-    patches: [{ file: 'src/node.ts', find: `      messaging.pump(peer)\n`, replace: `` }],
+    patches: [
+      { file: 'src/node.ts', find: `  connections.onSession((peer) => messaging.pump(peer))\n`, replace: `` },
+    ],
   },
   {
     what: 'the end of sessions and of trust at a revocation',
@@ -61,8 +63,8 @@ export const brokenVersions: readonly {
       },
       {
         file: 'src/node.ts',
-        find: `    deviceOf: (peer) => devices.trusted(peer),\n`,
-        replace: `    deviceOf: (peer) => devices.of(peer),\n`,
+        find: `  protocols.serveTo(devices)\n`,
+        replace: `  protocols.serveTo({ trusted: (peer) => devices.of(peer) })\n`,
       },
     ],
   },

@@ -12,7 +12,7 @@ export function boxes(limits: { inbox?: InboxLimits; outbox?: OutboxLimits } = {
 } {
   const database = openDatabase(':memory:', { mayCreate: true })
   const time = virtualClock()
-  const clock = openPersistentClock(database, time)
+  const clock = openPersistentClock(database, { wall: () => time.wall(), monotonic: () => time.monotonic() })
   return {
     time,
     inbox: openInbox(database, clock, limits.inbox),

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { DatabaseSync } from 'node:sqlite'
 import * as v from 'valibot'
+import { schemaVersion } from '../../src/store/schema.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { openStore } from '../../src/store/store.ts'
 import {
@@ -109,13 +110,13 @@ test('a trigger, view or table that was slipped in is refused', (context) => {
 
 test('a database of a newer version is refused and left as it is', (context) => {
   const { directory, path } = closedStore(context)
-  execute(path, 'PRAGMA user_version = 3')
+  execute(path, `PRAGMA user_version = ${schemaVersion + 1}`)
   const before = readFileSync(path)
   const identity = readFileSync(join(directory, 'identity.json'))
   assertFails(() => openStore({ dataDir: directory }), 'database-newer', /newest version/)
   assert.deepEqual(readFileSync(path), before)
   assert.deepEqual(readFileSync(join(directory, 'identity.json')), identity)
-  execute(path, 'PRAGMA user_version = 2')
+  execute(path, `PRAGMA user_version = ${schemaVersion}`)
   openStore({ dataDir: directory }).close()
 })
 

@@ -79,9 +79,16 @@ export function pendingRecord(peerId: PeerId, name: string): TrustRecord {
 
 /** One message alone. */
 export function accept(inbox: Inbox, message: MessageRecord): Acceptance {
-  const [acceptance] = inbox.accept([message])
+  const [acceptance] = acceptAll(inbox, [message])
   assert.ok(acceptance !== undefined)
   return acceptance
+}
+
+/** Messages of one sender that fit. */
+export function acceptAll(inbox: Inbox, messages: readonly MessageRecord[]): Acceptance[] {
+  const acceptances = inbox.accept(messages)
+  assert.ok(Array.isArray(acceptances))
+  return acceptances
 }
 
 /** One message alone; throws why it is not kept. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openDatabase, type Database } from '../../src/store/database.ts'
+import { virtualClock } from '../../src/testing/virtual-clock.ts'
 import { openPersistentClock, type PersistentClock } from '../../src/store/persistent-clock.ts'
 
 const hourMs = 3_600_000
@@ -9,10 +10,16 @@ const hourMs = 3_600_000
 class Machine {
   wallMs = 1_700_000_000_000
   passedMs = 0
+  /** Null: the machine does not say when it was started. */
+  bootId: string | null = null
   readonly #database: Database = openDatabase(':memory:', { mayCreate: true })
 
   start(): PersistentClock {
-    return openPersistentClock(this.#database, { wall: () => this.wallMs, monotonic: () => this.passedMs })
+    return openPersistentClock(this.#database, {
+      wall: () => this.wallMs,
+      monotonic: () => this.passedMs,
+      bootId: () => this.bootId,
+    })
   }
 
   pass(durationMs: number): void {
@@ -80,4 +87,66 @@ test('what it has counted is told as a time of day of the wall clock that people
   const inOneHour = clock.now() + hourMs
   machine.wallMs += 24 * hourMs
   assert.equal(clock.wallAt(inOneHour), machine.wallMs + hourMs)
+})
+
+test('between two runs without the machine being off, the clock since its start counts, and no other', () => {
+  for (const jumpMs of [-1_000 * hourMs, 1_000 * hourMs]) {
+    const machine = new Machine()
+    machine.bootId = 'first'
+    const first = machine.start()
+    const start = first.now()
+    first.keep()
+    machine.wallMs += jumpMs
+    // Killed before anybody could notice that the clock was set.
+    machine.pass(50 * hourMs)
+    const second = machine.start()
+    assert.equal(second.now(), start + 50 * hourMs)
+    second.keepNowAndThen()
+    machine.pass(hourMs)
+    assert.equal(machine.start().now(), start + 51 * hourMs)
+  }
+})
+
+test('a machine that was off is believed to have been so for a day at most', () => {
+  for (const bootId of ['second', null]) {
+    const machine = new Machine()
+    machine.bootId = 'first'
+    const first = machine.start()
+    const start = first.now()
+    machine.wallMs += 1_000 * hourMs
+    machine.passedMs = 5_000
+    machine.bootId = bootId
+    const second = machine.start()
+    assert.equal(second.now(), start + 24 * hourMs)
+    // That is the new beginning: it is not counted again.
+    second.keepNowAndThen()
+    machine.passedMs = 0
+    machine.bootId = bootId === null ? null : 'third'
+    assert.equal(machine.start().now(), start + 24 * hourMs)
+  }
+})
+
+test('another machine of the same name, or a clock that began anew, is no evidence', () => {
+  const machine = new Machine()
+  machine.bootId = 'first'
+  machine.passedMs = 10 * hourMs
+  const first = machine.start()
+  const start = first.now()
+  machine.passedMs = hourMs
+  machine.wallMs += hourMs
+  assert.equal(machine.start().now(), start + hourMs)
+})
+
+test('a wall clock that is set is noticed when it is set, though nothing is written', async () => {
+  const time = virtualClock()
+  const database = openDatabase(':memory:', { mayCreate: true })
+  const clock = openPersistentClock(database, time)
+  const start = clock.now()
+  // The wall clock alone goes on, as when it is set.
+  time.sleep(1_000 * hourMs)
+  await time.pass(5_000)
+  clock.close()
+  assert.equal(time.pending(), 0)
+  const again = openPersistentClock(database, { wall: () => time.wall(), monotonic: () => 0 })
+  assert.equal(again.now(), start + 5_000)
 })

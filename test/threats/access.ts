@@ -64,7 +64,7 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/application/protocol-registry.ts',
-            find: `(access === 'paired' ? paired : deviceOf(peer) !== undefined)`,
+            find: `(access === 'paired' ? paired : this.#devices.trusted(peer) !== undefined)`,
             replace: `(paired || access !== 'strangers')`,
           },
         ],

@@ -32,6 +32,8 @@ const groups = [
   'relay',
   'answers',
   'tracking',
+  'boxes',
+  'clocks',
   'people',
 ] as const
 

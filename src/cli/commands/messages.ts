@@ -52,7 +52,9 @@ export const inbox: Command = {
   },
   positionals: { least: 0, most: 0 },
   startsDaemon: true,
-  notes: ['The newest 10,000 are kept, unless the configuration says otherwise.'],
+  notes: [
+    'They stay until they are taken out. The inbox holds 10,000, unless the configuration says otherwise, and each device\nhas a share of it: what does not fit waits with its sender.',
+  ],
   examples: [
     { line: 'inbox', what: 'everything' },
     { line: 'inbox --follow --json', what: 'one message a line, for programs' },
@@ -62,6 +64,7 @@ export const inbox: Command = {
     const after = options.wholeNumber('after', 0, Number.MAX_SAFE_INTEGER)
     const params = { follow: options.flag('follow'), ...(after === undefined ? {} : { after }) }
     let count = 0
+    await sayWhatIsFull({ daemon, output })
     await daemon.call('inbox', params, {
       onEvent: (message) => {
         count++
@@ -96,6 +99,15 @@ export const outbox: Command = {
     if (count === 0 && !options.flag('json')) output.progress({ event: 'none' }, 'Nothing waits.')
     return exitCodes.ok
   },
+}
+
+/** Says what cannot arrive, which the list of what has does not show. */
+async function sayWhatIsFull({ daemon, output }: Pick<CommandContext, 'daemon' | 'output'>): Promise<void> {
+  const { inbox: found } = await daemon.call('status', {})
+  for (const { id, name } of found?.fullFor ?? []) {
+    const text = `The inbox has no room for more of "${name}": its messages wait there. "inbox --clear" makes room.`
+    output.progress({ event: 'full', from: { id, name } }, text)
+  }
 }
 
 async function clearInbox({
@@ -167,6 +179,7 @@ const reasons: Record<NonNullable<QueuedMessage['waitsFor']>, string> = {
   'better-path': ', waits for a direct connection (too large for the relay)',
   'update-here': ', waits for an update of Spacedock on this device',
   'update-there': ', waits for an update of Spacedock there',
+  'inbox-full': ', waits for room in the inbox there',
 }
 
 function contentOf({ text, json }: { text?: string; json?: unknown }): object {

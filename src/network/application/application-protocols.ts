@@ -32,16 +32,25 @@ type AnyEvent = EventProtocol<unknown>
 type Served = AnyRequest | AnyStream | AnyEvent
 type Kind = 'request' | 'stream' | 'event'
 
+/** Devices that are served. */
+export interface ServedDevices {
+  /** Undefined for a peer that is not trusted. */
+  trusted(peer: PeerId): Device | undefined
+}
+
 /** The application protocols of a node, by name and version: requests, streams and events share the names. */
 export class ApplicationProtocols implements CallHandler {
   readonly #served = new Map<string, Served>()
-  readonly #deviceOf: (peerId: PeerId) => Device | undefined
+  #devices: ServedDevices = { trusted: () => undefined }
   readonly #log: Log | undefined
 
-  /** Takes `deviceOf`, which knows paired devices only. */
-  constructor(deviceOf: (peerId: PeerId) => Device | undefined, log?: Log) {
-    this.#deviceOf = deviceOf
+  constructor(log?: Log) {
     this.#log = log
+  }
+
+  /** Serves these devices. Before it is called nobody is served. */
+  serveTo(devices: ServedDevices): void {
+    this.#devices = devices
   }
 
   /**
@@ -132,7 +141,7 @@ export class ApplicationProtocols implements CallHandler {
   }
 
   #paired(peerId: PeerId): Device {
-    const device = this.#deviceOf(peerId)
+    const device = this.#devices.trusted(peerId)
     if (device === undefined) throw new SpacedockError('not-paired', 'The two devices are not paired.')
     return device
   }

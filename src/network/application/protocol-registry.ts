@@ -1,15 +1,15 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
-import type { Device, ErrorSchemas, EventProtocol, Log, Protocol } from '../../api.ts'
+import type { ErrorSchemas, EventProtocol, Log, Protocol } from '../../api.ts'
 import type { StreamProtocol as ByteStreamProtocol } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
-import { ApplicationProtocols } from './application-protocols.ts'
+import { ApplicationProtocols, type ServedDevices } from './application-protocols.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import { describeError } from '../session/remote-error.ts'
 import type { CallHandler } from '../session/call.ts'
 import { maxMessageBytes } from '../session/request-header.ts'
 import { serve } from '../request-response.ts'
 import type { Clock } from '../../api.ts'
-import type { PeerId } from '../../pairing/peer-id.ts'
+import type { SessionTrust } from '../session/session-trust.ts'
 import { peerIdOf } from '../../peer-id.ts'
 /** Protocol with libp2p streams of its own. */
 export interface StreamProtocol {
@@ -26,10 +26,8 @@ export interface StreamProtocol {
 
 export interface ProtocolRegistryOptions {
   host: Pick<Libp2p, 'handle' | 'unhandle'>
-  /** Whether there is a key that the peer may prove, also of a pairing that is not finished. */
-  isPaired: (peerId: PeerId) => boolean
-  /** Returns the device, for trusted ones only. */
-  deviceOf: (peerId: PeerId) => Device | undefined
+  /** Keys that a peer may prove, also those of a pairing that is not finished: who has one is paired. */
+  trust: Pick<SessionTrust, 'keysOf'>
   clock?: Clock
   log?: Log
 }
@@ -43,6 +41,7 @@ export interface ProtocolRegistryOptions {
 export class ProtocolRegistry {
   readonly #options: ProtocolRegistryOptions
   readonly #applications: ApplicationProtocols
+  #devices: ServedDevices = { trusted: () => undefined }
   readonly #closing = new AbortController()
   /** Streams being handled, oldest first. */
   readonly #strangers = new Set<Stream>()
@@ -52,7 +51,13 @@ export class ProtocolRegistry {
 
   constructor(options: ProtocolRegistryOptions) {
     this.#options = options
-    this.#applications = new ApplicationProtocols(options.deviceOf, options.log)
+    this.#applications = new ApplicationProtocols(options.log)
+  }
+
+  /** Serves trusted devices. Before it is called they are refused what only they may use. */
+  serveTo(devices: ServedDevices): void {
+    this.#devices = devices
+    this.#applications.serveTo(devices)
   }
 
   /** Serves a stream protocol; the function returned stops it. Throws `invalid-argument` when it is already served. */
@@ -120,15 +125,16 @@ export class ProtocolRegistry {
   }
 
   async #receive(definition: StreamProtocol, stream: Stream, connection: Connection): Promise<void> {
-    const { isPaired, deviceOf, log } = this.#options
+    const { trust, log } = this.#options
     const { protocol, access } = definition
     const peer = peerIdOf(connection.remotePeer)
-    const paired = isPaired(peer)
+    const paired = trust.keysOf(peer).length > 0
     // Access is decided before a byte is read: nothing an unpaired peer sends is ever looked at.
-    const allowed = access === 'strangers' || (access === 'paired' ? paired : deviceOf(peer) !== undefined)
+    const isAllowed =
+      access === 'strangers' || (access === 'paired' ? paired : this.#devices.trusted(peer) !== undefined)
     try {
-      if (!allowed && definition.refuse !== undefined) await definition.refuse(stream, connection)
-      else if (!allowed) stream.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
+      if (!isAllowed && definition.refuse !== undefined) await definition.refuse(stream, connection)
+      else if (!isAllowed) stream.abort(new SpacedockError('not-paired', 'The two devices are not paired.'))
       else await this.#handle(definition, stream, connection, paired)
     } catch (error) {
       log?.('debug', 'stream-failed', {

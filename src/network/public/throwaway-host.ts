@@ -1,10 +1,10 @@
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
-import type { Transport } from '@libp2p/interface'
+import type { PeerId as Libp2pPeerId, Transport } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { multiaddr } from '@multiformats/multiaddr'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
@@ -107,13 +107,7 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
         ? null
         : { circuit: made.circuit, ports: () => mappedPortsOf(held(), ownPorts) },
     relays: () => held().map(({ relay }) => relay),
-    addresses: () =>
-      held().map(({ connection }) =>
-        formatVeiledAddress({
-          circuit: multiaddr(`${connection.remoteAddr.toString()}/p2p-circuit/p2p/${host.peerId.toString()}`),
-          key,
-        }),
-      ),
+    addresses: () => held().map(({ connection }) => veiledAddress(connection.remoteAddr, host.peerId, key)),
     carries: () => veil?.carriedOver(key) ?? 0,
     networkChanged() {
       entry.hurry()
@@ -126,6 +120,11 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
       await search
     },
   }
+}
+
+function veiledAddress(relay: Multiaddr, peer: Libp2pPeerId, key: Uint8Array): string {
+  const circuit = multiaddr(`${relay.toString()}/p2p-circuit/p2p/${peer.toString()}`)
+  return formatVeiledAddress({ circuit, key })
 }
 
 /** Hosts named by a person, who may mean nodes in a private network. */

@@ -60,6 +60,7 @@ export interface RendezvousServer {
 }
 
 /** Creates a rendezvous node. Rejects with `port-taken`, `no-network` or `invalid-argument`. */
+// oxlint-disable-next-line max-lines-per-function -- the composition root of a rendezvous node
 export async function createRendezvousServer(options: RendezvousServerOptions): Promise<RendezvousServer> {
   const { seed, announce = [], others = [], maxConnections = 4_096, records, agent } = options
   const { admission = { kind: 'open' }, clock = systemClock, log = () => {} } = options

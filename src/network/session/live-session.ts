@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines -- one session: what may still be said in each phase, and how it ends once, is one subject */
 import type { Connection } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { untilAborted } from '../../abort.ts'
@@ -33,6 +34,7 @@ export interface LiveSessionOptions {
 }
 
 /** Runs a session after its hello: routes frames, watches that the other side is there, and ends exactly once. */
+// oxlint-disable-next-line max-lines-per-function -- an object of closures: they are short, and share what it keeps
 export function startLiveSession(options: LiveSessionOptions): Session {
   const { framed, connection, opener, calls, clock } = options
   const { outgoing } = framed

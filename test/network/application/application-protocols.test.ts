@@ -8,7 +8,6 @@ import {
   defineProtocol,
 } from '../../../src/network/application/application-protocols.ts'
 import { asPeer } from '../../peers.ts'
-import type { PeerId } from '../../../src/pairing/peer-id.ts'
 import { call } from '../session/calls.ts'
 
 const request = v.object({ text: v.string(), tags: v.optional(v.array(v.object({ name: v.string() }))) })
@@ -22,7 +21,13 @@ const notes = defineProtocol({
 })
 const laptop = { id: 'laptop' } as Device
 const signal = new AbortController().signal
-const deviceOf = (peerId: PeerId): Device | undefined => (peerId === 'paired' ? laptop : undefined)
+
+/** Protocols that one paired device may use. */
+function served(): ApplicationProtocols {
+  const protocols = new ApplicationProtocols()
+  protocols.serveTo({ trusted: (peer) => (peer === 'paired' ? laptop : undefined) })
+  return protocols
+}
 
 test('a definition that is wrong is refused, with the reason', () => {
   const wrong: [change: Record<string, unknown>, message: RegExp][] = [
@@ -49,7 +54,7 @@ test('a definition that is wrong is refused, with the reason', () => {
 })
 
 test('the handler gets the checked request and the device that asks', async () => {
-  const protocols = new ApplicationProtocols(deviceOf)
+  const protocols = served()
   const asked: unknown[] = []
   protocols.register({
     ...notes,
@@ -65,8 +70,15 @@ test('the handler gets the checked request and the device that asks', async () =
   assert.deepEqual(asked, [[{ text: 'hi' }, laptop, signal]])
 })
 
+test('nobody is served before it is said who is', async () => {
+  const protocols = new ApplicationProtocols()
+  protocols.register(notes)
+  const asking = protocols.request(call('notes', 2, { text: 'hi' }), { peerId: asPeer('paired'), signal })
+  await assert.rejects(asking, { code: 'not-paired' })
+})
+
 test('each kind of refusal has its code', async () => {
-  const protocols = new ApplicationProtocols(deviceOf)
+  const protocols = served()
   protocols.register(notes)
   protocols.register({
     ...notes,
@@ -100,7 +112,7 @@ test('each kind of refusal has its code', async () => {
 })
 
 test('a name and version is served once, needs a handler, and is free again when it was stopped', async () => {
-  const protocols = new ApplicationProtocols(deviceOf)
+  const protocols = served()
   const stop = protocols.register(notes)
   assert.throws(() => protocols.register(notes), { code: 'invalid-argument' })
   protocols.register({ ...notes, version: 3 })

@@ -30,7 +30,9 @@ function newProtocols(): ApplicationProtocols {
   const log = createLog((line) => lines.push(JSON.parse(line) as Record<string, unknown>), {
     level: () => 'debug',
   })
-  return new ApplicationProtocols((peer) => (peer === 'laptop' ? ({} as Device) : undefined), log)
+  const protocols = new ApplicationProtocols(log)
+  protocols.serveTo({ trusted: (peer) => (peer === 'laptop' ? ({} as Device) : undefined) })
+  return protocols
 }
 
 function serve(handler: () => never | Promise<never>): void {

@@ -8,6 +8,8 @@ import { defineProtocol } from '../../../src/network/application/application-pro
 import { ProtocolRegistry } from '../../../src/network/application/protocol-registry.ts'
 import { request, serve } from '../../../src/network/request-response.ts'
 import { realHost, until, within } from '../real-hosts.ts'
+import type { PairKey } from '../../../src/network/session/session-hello.ts'
+import type { PeerId } from '../../../src/pairing/peer-id.ts'
 import { peerIdOf } from '../../../src/peer-id.ts'
 
 const server = await realHost()
@@ -16,11 +18,15 @@ const stranger = await realHost()
 after(() => Promise.all([server.stop(), friend.stop(), stranger.stop()]))
 
 const laptop = { id: 'laptop', name: 'laptop' } as Device
+const isFriend = (peer: PeerId): boolean => peer === peerIdOf(friend.peerId)
+const keysOf = (peer: PeerId): PairKey[] =>
+  isFriend(peer) ? [{ key: new Uint8Array(32), slot: 'settled' }] : []
+const trusted = (peer: PeerId): Device | undefined => (isFriend(peer) ? laptop : undefined)
 const registry = new ProtocolRegistry({
   host: server,
-  isPaired: (peerId) => peerId === peerIdOf(friend.peerId),
-  deviceOf: (peerId) => (peerId === peerIdOf(friend.peerId) ? laptop : undefined),
+  trust: { keysOf },
 })
+registry.serveTo({ trusted })
 const notes = defineProtocol({
   name: 'notes',
   version: 1,
@@ -55,9 +61,9 @@ test('an unpaired peer that opens a protocol for paired devices is refused befor
         ),
       unhandle: (protocol) => server.unhandle(protocol),
     },
-    isPaired: (peerId) => peerId === peerIdOf(friend.peerId),
-    deviceOf: (peerId) => (peerId === peerIdOf(friend.peerId) ? laptop : undefined),
+    trust: { keysOf },
   })
+  gate.serveTo({ trusted })
   gate.attach({ protocol: '/test/gated', access: 'paired', handle: async () => void handled++ })
   const stopNotes = gate.register({ ...notes, name: 'gated' })
   await gate.settled()
@@ -152,8 +158,7 @@ test('when strangers hold very many streams the oldest is reset, not the honest 
   let receive: ((stream: Stream, connection: Connection) => void | Promise<void>) | undefined
   const crowded = new ProtocolRegistry({
     host: { handle: async (_protocol, handler) => void (receive = handler), unhandle: async () => {} },
-    isPaired: () => false,
-    deviceOf: () => undefined,
+    trust: { keysOf: () => [] },
   })
   crowded.attach({
     protocol: '/test/crowd',
@@ -175,7 +180,7 @@ test('when strangers hold very many streams the oldest is reset, not the honest 
 })
 
 test('closing ends what is being served', async () => {
-  const closing = new ProtocolRegistry({ host: server, isPaired: () => true, deviceOf: () => laptop })
+  const closing = new ProtocolRegistry({ host: server, trust: { keysOf } })
   const ended = Promise.withResolvers<void>()
   closing.attach({
     protocol: '/test/closing',

@@ -172,9 +172,9 @@ async function startDevice(
   const addresses = new Map<PeerId, Multiaddr[]>()
   const registry = new ProtocolRegistry({
     host,
-    isPaired: (peerId) => keys.has(peerId),
-    deviceOf: (peerId) => (keys.has(peerId) ? ({ id: peerId as string } as Device) : undefined),
+    trust: { keysOf: (peer) => keys.get(peer) ?? [] },
   })
+  registry.serveTo({ trusted: (peer) => (keys.has(peer) ? ({ id: peer as string } as Device) : undefined) })
   const held: (() => void)[] = []
   registry.register(
     defineProtocol({

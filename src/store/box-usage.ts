@@ -4,18 +4,23 @@ import type { Amount } from './stored-message.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdColumn } from './columns.ts'
 
-/** Amount that waits in the outbox, counted as it changes: the table is read only the first time, and after `forget`. */
-export interface OutboxUsage {
+/**
+ * Amount that a box holds, in all and of each device, counted as it changes: the table is read only the first time, and after
+ * `forget`.
+ */
+export interface BoxUsage {
   of(peerId: PeerId): Amount
   inAll(): Amount
+  /** Device of which the box holds most messages; undefined when it is empty. */
+  largest(): PeerId | undefined
   change(peerId: PeerId, by: Amount): void
   /** Forgets the amount, after a change that is not known, or was rolled back. */
   forget(): void
 }
 
-export function outboxUsage(database: Database): OutboxUsage {
+export function boxUsage(database: Database, box: 'inbox' | 'outbox'): BoxUsage {
   const select = database.query(
-    'SELECT peer_id, COUNT(*) AS messages, SUM(length(body)) AS bytes FROM outbox GROUP BY peer_id',
+    `SELECT peer_id, COUNT(*) AS messages, SUM(length(body)) AS bytes FROM ${box} GROUP BY peer_id`,
     v.object({ peer_id: peerIdColumn, messages: v.number(), bytes: v.number() }),
   )
   let known: { inAll: Amount; perPeer: Map<PeerId, Amount> } | undefined
@@ -32,6 +37,8 @@ export function outboxUsage(database: Database): OutboxUsage {
   return {
     of,
     inAll: () => usage().inAll,
+    largest: () =>
+      [...usage().perPeer].toSorted(([, one], [, other]) => other.messages - one.messages)[0]?.[0],
     change(peerId, by) {
       // An amount not known yet is read when it is needed, with this change in it.
       if (known === undefined) return
