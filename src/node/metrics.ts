@@ -62,14 +62,18 @@ export class Metrics {
 
   /** Returns the same outbox, in which additions are counted. */
   watchOutbox(outbox: Outbox): Outbox {
-    return {
-      ...outbox,
-      add: (messages) => {
-        const outcomes = outbox.add(messages)
-        this.#messages.sent += outcomes.filter((outcome) => !(outcome instanceof Error)).length
-        return outcomes
-      },
+    const add: Outbox['add'] = (messages) => {
+      const outcomes = outbox.add(messages)
+      this.#messages.sent += outcomes.filter((outcome) => !(outcome instanceof Error)).length
+      return outcomes
     }
+    return new Proxy(outbox, {
+      get(target, name) {
+        if (name === 'add') return add
+        const member: unknown = Reflect.get(target, name)
+        return typeof member === 'function' ? member.bind(target) : member
+      },
+    })
   }
 
   /** Counts a delivery whose receipt did not come: it is sent again. */
