@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 /** The test vectors in docs/vectors, which other implementations read as well; everything in hexadecimal unless said. */
 export interface Vectors {
   'pairing.json': PairingVector[]
+  'announcements.json': AnnouncementVector[]
   'records.json': RecordVector[]
   'presence.json': PresenceVector[]
   'hello.json': HelloVector[]
@@ -44,6 +45,7 @@ export interface PairingVector {
     | 'joinerRendezvousKey'
     | 'joinerRecordKey'
     | 'probeKey'
+    | 'announcementKey'
     | 'authKey',
     string
   >
@@ -157,4 +159,13 @@ export interface RelayAccessVector {
   relay: string
   device: string
   proof: string
+}
+
+/** An announcement with a mark: docs/vectors/announcements.json. */
+export interface AnnouncementVector {
+  entropy: string
+  announcementKey: string
+  role: 'initiator' | 'joiner'
+  peerId: string
+  strings: string[]
 }

@@ -3,7 +3,7 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { ConnectionPath, Log } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
 import { OtherVersionError } from '../other-version.ts'
-import type { LocalDiscovery } from '../network/discovery/local-network.ts'
+import type { LocalDiscovery, LocalListener } from '../network/discovery/local-network.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import type { StreamProtocol } from '../network/application/protocol-registry.ts'
 import type { Host } from '../network/host/host.ts'
@@ -53,7 +53,7 @@ export interface ConnectionsParts {
 }
 
 /** Keeps every paired device connected, by all the ways there are, and records what comes of it. */
-export class Connections implements PairingConnections {
+export class Connections implements PairingConnections, LocalListener {
   readonly supervisor: ConnectionSupervisor
   /** Null when multicast DNS is switched off. */
   readonly localNetwork: LocalDiscovery | null
@@ -98,23 +98,7 @@ export class Connections implements PairingConnections {
       renewalFailed: ({ id }) => this.internet?.presence.look(id),
       woke: () => this.#lookAnew(),
     })
-    const localNetwork = (): LocalDiscovery =>
-      platform.localNetwork({
-        peerId: host.peerId,
-        listening: () => host.listening(),
-        interfaces,
-        log,
-        onSighting: (peer, addresses) => {
-          evidence.heard(peer)
-          store.registry.sighted(peer, addresses)
-          this.supervisor.sighting(peer)
-        },
-        onLost: (peer) => {
-          evidence.lost(peer)
-          store.registry.lost(peer)
-        },
-      })
-    this.localNetwork = mdns ? localNetwork() : null
+    this.localNetwork = mdns ? platform.localNetwork(this, { host, interfaces, log }) : null
     this.#firewalled = new Firewalled({
       evidence,
       clock,
@@ -194,6 +178,19 @@ export class Connections implements PairingConnections {
 
   connectNow(peer: PeerId): void {
     this.supervisor.connectNow(peer)
+  }
+
+  deviceSighted(peer: PeerId, addresses: readonly string[]): void {
+    const { evidence, store } = this.#parts
+    evidence.heard(peer)
+    store.registry.sighted(peer, addresses)
+    this.supervisor.sighting(peer)
+  }
+
+  deviceLost(peer: PeerId): void {
+    const { evidence, store } = this.#parts
+    evidence.lost(peer)
+    store.registry.lost(peer)
   }
 
   release(peer: PeerId): void {

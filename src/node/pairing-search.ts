@@ -5,6 +5,7 @@ import { connectedPeers } from '../network/discovery/connected-peers.ts'
 import { fewPeers } from '../network/discovery/few-peers.ts'
 import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { Host } from '../network/host/host.ts'
+import type { MarkedPairing } from '../pairing/announcement-mark.ts'
 import type { CodeKeys } from '../pairing/key-schedule.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { RendezvousKeys } from '../pairing/rendezvous-record.ts'
@@ -51,12 +52,13 @@ export class PairingSearch {
   showCode(signal: AbortSignal): void {
     const { localNetwork, internet, outreach } = this.#parts
     const { keys, given, reporter } = this.#pairing
+    const marked: MarkedPairing = { key: keys.announcementKey, role: 'initiator' }
     // A joiner that started earlier hears this and asks at once.
-    localNetwork?.announce()
+    localNetwork?.mark(marked, signal)
     outreach.open(
       [
         given,
-        ...(localNetwork === null ? [] : [localNetwork]),
+        ...(localNetwork === null ? [] : [localNetwork.source(marked)]),
         ...(internet === null ? [] : [this.#joiners(internet)]),
       ],
       signal,
@@ -76,12 +78,14 @@ export class PairingSearch {
    */
   useCode(signal: AbortSignal): CandidateSource[] {
     const { host, localNetwork, internet } = this.#parts
+    const marked: MarkedPairing = { key: this.#pairing.keys.announcementKey, role: 'joiner' }
+    localNetwork?.mark(marked, signal)
     void this.#stayVisible(signal)
     this.#leaveRecord(signal)
     return [
       connectedPeers(host.libp2p, (peer) => internet?.nodes.has(peer) === true),
       this.#pairing.given,
-      ...(localNetwork === null ? [] : [localNetwork]),
+      ...(localNetwork === null ? [] : [localNetwork.source(marked)]),
       ...(internet === null ? [] : [this.#initiators(internet)]),
     ]
   }

@@ -4,6 +4,7 @@ import { systemClock } from '../clock.ts'
 import {
   LocalNetwork,
   type LocalDiscovery,
+  type LocalListener,
   type LocalNetworkOptions,
 } from '../network/discovery/local-network.ts'
 import { createHost } from '../network/host/create-host.ts'
@@ -23,7 +24,7 @@ export interface Platform {
   readonly random: (length: number) => Uint8Array
   openStore(): Store
   createHost(store: Store, settings: InternetSettings | null): Promise<Host>
-  localNetwork(options: LocalNetworkOptions): LocalDiscovery
+  localNetwork(listener: LocalListener, options: LocalNetworkOptions): LocalDiscovery
   /** Calls back when a network interface comes, goes, or changes its addresses, until the function returned is called. */
   watchNetwork(onChange: () => void): () => void
 }
@@ -48,7 +49,7 @@ export function thisPlatform(options: NodeOptions): Platform {
           relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
         }),
       ),
-    localNetwork: (parts) => new LocalNetwork(parts),
+    localNetwork: (listener, parts) => new LocalNetwork(listener, parts),
     watchNetwork: (onChange) => watchInterfaces(onChange, { names: interfaces }),
   }
 }

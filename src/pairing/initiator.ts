@@ -32,6 +32,7 @@ import { sameMac } from './proofs.ts'
 /**
  * The side that shows the code. One machine is one invitation: `advance` takes what happened and says what to do.
  * It touches nothing; time is in the context, fresh randomness in the events. PROTOCOL.md has its state table.
+ * The file is long because it is that table, which is read in one piece.
  */
 export function advance(
   context: MachineContext,

@@ -26,6 +26,7 @@ import type { PairingMessage } from './messages.ts'
 /**
  * The side that types the code. One machine is one join: `advance` takes what happened and says what to do.
  * It touches nothing; time is in the context, fresh randomness in the events. PROTOCOL.md has its state table.
+ * The file is long because it is that table, which is read in one piece.
  *
  *   searching -> responding -> deciding -> persisting -> confirming -> activating -> paired
  *                                                              \-> unfinished (the next connection finishes it)

@@ -15,6 +15,8 @@ export interface CodeKeys {
   joinerRecordKey: Uint8Array
   /** Proves 'I hold the code' on first contact. */
   probeKey: Uint8Array
+  /** Marks announcements on the local network, for holders of the code. */
+  announcementKey: Uint8Array
   /** Authenticates the key agreement. Nothing public is derived from it. */
   authKey: Uint8Array
 }
@@ -28,6 +30,7 @@ export function deriveCodeKeys(suite: Suite, entropy: Uint8Array): CodeKeys {
     joinerRendezvousKey: suite.expand(key, bytes('joiner-rendezvous-key'), 32),
     joinerRecordKey: suite.expand(key, bytes('joiner-record-key'), 32),
     probeKey: suite.expand(key, bytes('probe-key'), 32),
+    announcementKey: suite.expand(key, bytes('announcement-key'), 32),
     authKey: suite.expand(key, bytes('auth-key'), 32),
   }
 }

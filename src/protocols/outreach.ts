@@ -101,7 +101,8 @@ export class Outreach {
     const signal = AbortSignal.any([this.#ended.signal, queue.patienceWith(peer)])
     const deadline = startDeadline(dialTimeoutMs, visitTimedOut, { signal, clock })
     try {
-      await this.#turn(deadline.signal)
+      // A holder of the code is not kept waiting by those whom anybody can invent.
+      if (!queue.isMarked(peer)) await this.#turn(deadline.signal)
       if (deadline.signal.aborted) return
       await host.connect(peer, queue.addressesOf(peer), { signal: deadline.signal })
       if (this.#ended.signal.aborted) this.#release(peer)

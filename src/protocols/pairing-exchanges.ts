@@ -18,6 +18,8 @@ export const pairingProtocol = `/spacedock/pairing/${pairingVersion}.0.0`
 
 /** Time for an exchange of ours: the other side answers within 5 s, or not at all. */
 const exchangeTimeoutMs = 8_000
+/** Time for a dial at addresses that were news: wrong ones must not keep the right ones of the next packet waiting for long. */
+const reachTimeoutMs = 1_000
 /** Time for a message that needs no answer: somebody waits for us to end meanwhile. */
 const tellTimeoutMs = 3_000
 
@@ -53,7 +55,10 @@ export class PairingExchanges implements PairingTransport {
     // One such dial at a time: a peer that announces new addresses without end must not be dialled without end.
     if (!this.#arrivals.has(peer) || this.#reaching.has(peer)) return
     this.#reaching.add(peer)
-    const connection = await this.#components.host.connect(peer, addresses, { signal }).catch(() => null)
+    const { host, clock } = this.#components
+    const deadline = startDeadline(reachTimeoutMs, exchangeTimedOut, { signal, clock })
+    const connection = await host.connect(peer, addresses, { signal: deadline.signal }).catch(() => null)
+    deadline.stop()
     this.#reaching.delete(peer)
     if (connection !== null) this.#arrived(connection)
   }

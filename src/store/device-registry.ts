@@ -43,7 +43,7 @@ export interface DeviceRegistry {
   /** Leaves a tombstone without keys, and drops what waits for the device. Error: `no-device`. */
   revoke(peerId: PeerId): DeviceInfo
   /** Replaces the addresses seen earlier. Beyond 1,000 unpaired peers the one not seen for longest is forgotten. */
-  sighted(peerId: PeerId, addresses: string[]): void
+  sighted(peerId: PeerId, addresses: readonly string[]): void
   lost(peerId: PeerId): void
   /** Counts the pairings with the peer as they begin or end. */
   pairing(peerId: PeerId, running: boolean): void

@@ -32,7 +32,7 @@ export interface LiveStates {
   get(peerId: PeerId): LiveState
   peerIds(): PeerId[]
   /** Records addresses; returns the peers that had to be forgotten for it. */
-  sighted(peerId: PeerId, addresses: string[]): PeerId[]
+  sighted(peerId: PeerId, addresses: readonly string[]): PeerId[]
   lost(peerId: PeerId): void
   pairing(peerId: PeerId, running: boolean): void
   connected(peerId: PeerId, connection: NewConnection, atMs: number): void

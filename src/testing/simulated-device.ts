@@ -195,8 +195,8 @@ export class SimulatedDevice {
       openStore: () => this.#disk.open({ clock, ...boxLimits(this.#options.messages) }),
       createHost: async (store) =>
         (running.host = new SimulatedHost({ network, attachment, peerId: store.identity.peerId, clock })),
-      localNetwork: (options) =>
-        (running.localNetwork = new SimulatedLocalNetwork({
+      localNetwork: (listener, options) =>
+        (running.localNetwork = new SimulatedLocalNetwork(listener, {
           ...options,
           network,
           attachment,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { FoundPeer } from '../../src/network/discovery/candidate-sources.ts'
 import { CandidateQueue } from '../../src/protocols/candidate-queue.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
 import { asPeer } from '../peers.ts'
@@ -9,10 +10,8 @@ function makeQueue() {
   const time = virtualClock()
   const asked: string[] = []
   const queue = new CandidateQueue(time, (peer) => asked.push(peer))
-  const add = (
-    peer: PeerId,
-    options: { addresses?: string[]; urgent?: boolean; given?: boolean } = {},
-  ): string[] => queue.add({ peer, addresses: [], urgent: false, ...options })
+  const add = (peer: PeerId, options: Partial<Omit<FoundPeer, 'peer'>> = {}): string[] =>
+    queue.add({ peer, addresses: [], urgent: false, ...options })
   /** Who has been asked since the last look. */
   const news = (): string[] => asked.splice(0)
   return { time, queue, add, news }
@@ -122,6 +121,90 @@ test('threat 40: of a flood of peers 1,024 are remembered; nobody who is being a
   for (let index = 0; index < 5_000; index++) add(asPeer(`invented${index}`))
   assert.equal(queue.all().length, 1_024)
   for (const peer of ['asked', 'given', 'invented4999']) assert.ok(queue.all().includes(asPeer(peer)), peer)
+})
+
+test('threat 44: senders have their turns: one that names very many peers waits for another’s few', () => {
+  const { queue, add, news } = makeQueue()
+  for (let index = 0; index < 200; index++) add(asPeer(`invented${index}`), { sender: 'mallory' })
+  add(asPeer('alice'), { sender: 'alice' })
+  add(asPeer('bob'), { sender: 'bob' })
+  news()
+  for (const peer of ['invented0', 'invented1', 'invented2', 'invented3']) queue.asked(asPeer(peer))
+  assert.deepEqual(news(), ['alice', 'bob', 'invented64', 'invented65'])
+})
+
+test('threat 44: a sender that has all the places gives one up for another sender at once', () => {
+  const { queue, add, news } = makeQueue()
+  for (let index = 0; index < 200; index++) add(asPeer(`invented${index}`), { sender: 'mallory' })
+  assert.ok(!queue.patienceWith(asPeer('invented0')).aborted)
+  add(asPeer('alice'), { sender: 'alice' })
+  assert.ok(queue.patienceWith(asPeer('invented0')).aborted)
+  news()
+  assert.ok(!queue.patienceWith(asPeer('invented1')).aborted)
+  queue.asked(asPeer('invented0'))
+  assert.deepEqual(news(), ['alice'])
+})
+
+test('threat 44: whom a holder of the code names is asked before all others, in the place of another', () => {
+  const { queue, add, news } = makeQueue()
+  for (let index = 0; index < 200; index++) add(asPeer(`invented${index}`), { sender: `${index}` })
+  add(asPeer('friend'), { given: true })
+  add(asPeer('alice'), { marked: true, sender: '7' })
+  news()
+  queue.asked(asPeer('invented0'))
+  queue.asked(asPeer('invented1'))
+  assert.deepEqual(news(), ['alice', 'friend'])
+  assert.ok(queue.isMarked(asPeer('alice')))
+})
+
+test('threat 44: while one that a holder of the code named is asked, few others are, and they do not end it', async () => {
+  const { time, queue, add, news } = makeQueue()
+  add(asPeer('alice'), { marked: true })
+  for (let index = 0; index < 200; index++) add(asPeer(`invented${index}`), { sender: `${index}` })
+  assert.deepEqual(news(), ['alice', 'invented0', 'invented1', 'invented2'])
+  await time.pass(5_000)
+  assert.ok(!queue.patienceWith(asPeer('alice')).aborted)
+  queue.asked(asPeer('alice'))
+  assert.equal(news().length, 61)
+})
+
+test('threat 44: once a holder of the code has said where a peer is, what others say counts for nothing', () => {
+  const { queue, add, news } = makeQueue()
+  add(asPeer('alice'), { addresses: numbered(1, 4), sender: 'mallory' })
+  add(asPeer('alice'), { addresses: numbered(9, 10), sender: 'alice', marked: true })
+  assert.deepEqual(queue.addressesOf(asPeer('alice')), numbered(9, 10))
+  assert.ok(queue.patienceWith(asPeer('alice')).aborted, 'asked at the wrong addresses')
+  assert.deepEqual(add(asPeer('alice'), { addresses: numbered(5, 7), sender: 'mallory', urgent: true }), [])
+  assert.deepEqual(queue.addressesOf(asPeer('alice')), numbered(9, 10))
+  add(asPeer('alice'), { addresses: numbered(11, 12), sender: 'alice', marked: true })
+  assert.deepEqual(queue.addressesOf(asPeer('alice')), [...numbered(11, 12), ...numbered(9, 10)])
+  news()
+})
+
+test('a peer that is marked while it is asked elsewhere is asked anew as soon as that has ended', async () => {
+  const { time, queue, add, news } = makeQueue()
+  add(asPeer('alice'), { addresses: numbered(1, 4) })
+  add(asPeer('alice'), { addresses: numbered(9, 10), marked: true })
+  news()
+  queue.asked(asPeer('alice'))
+  await time.pass(0)
+  assert.deepEqual(news(), ['alice'])
+})
+
+test('threat 44: a sender of very many peers pushes out its own, also those that others named before it', () => {
+  const { queue, add } = makeQueue()
+  for (let index = 0; index < 1_500; index++) {
+    add(asPeer(`device${index}`), { sender: `${index % 50}` })
+    queue.asked(asPeer(`device${index}`))
+  }
+  add(asPeer('alice'), { sender: 'alice' })
+  queue.asked(asPeer('alice'))
+  for (let index = 0; index < 3_000; index++) {
+    add(asPeer(`invented${index}`), { sender: 'mallory' })
+    queue.asked(asPeer(`invented${index}`))
+  }
+  assert.equal(queue.all().length, 1_024)
+  assert.ok(queue.all().includes(asPeer('alice')))
 })
 
 test('while it is paused nobody is asked; then everybody is, without waiting', async () => {

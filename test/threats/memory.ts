@@ -177,12 +177,18 @@ async function manyCandidates(): Promise<Verdict> {
 
 async function manySightings(): Promise<Verdict> {
   const table = new PeerTable(() => {})
-  const address = multiaddr('/ip4/10.0.0.1/tcp/4001')
+  const address = '/ip4/10.0.0.1/tcp/4001'
   const announced = await growthMb(() => {
     for (let peer = 0; peer < 100_000; peer++) {
       table.heard(
         `n${peer}`,
-        { peerId: asPeer(fakePeerId()), addresses: [address], interface: 'lo' },
+        {
+          peerId: asPeer(fakePeerId()),
+          addresses: [address],
+          interface: 'lo',
+          sender: `10.0.${peer % 256}.${(peer >> 8) % 256}`,
+          marks: null,
+        },
         360,
         peer,
       )

@@ -61,13 +61,13 @@ export const threats: Threat[] = [
           },
           {
             file: 'src/protocols/candidate-queue.ts',
-            find: `if (candidate === undefined || candidate.question !== null) continue`,
-            replace: `if (candidate === undefined) continue`,
+            find: `if (candidate === undefined || candidate.question !== null) continue\n      const`,
+            replace: `if (candidate === undefined) continue\n      const`,
           },
           {
             file: 'src/protocols/candidate-queue.ts',
-            find: `if (candidate === undefined || candidate.question !== null) return\n    candidate.cancelTimer()\n    this.#withdraw`,
-            replace: `if (candidate === undefined) return\n    candidate.cancelTimer()\n    this.#withdraw`,
+            find: `if (candidate === undefined || candidate.question !== null) return\n    candidate.cancelTimer()\n    const`,
+            replace: `if (candidate === undefined) return\n    candidate.cancelTimer()\n    const`,
           },
           {
             file: 'src/pairing/joiner.ts',

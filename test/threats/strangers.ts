@@ -148,6 +148,7 @@ function guessProbe(index: number, sessionId: string, initiator: PeerId, joiner:
     joinerRendezvousKey: session,
     joinerRecordKey: session,
     probeKey,
+    announcementKey: session,
     authKey: session,
   }
   const context = contextOf(keys, joiner)

@@ -15,6 +15,7 @@ const groups = [
   'times',
   'codes',
   'floods',
+  'neighbours',
   'access',
   'revocations',
   'limits',

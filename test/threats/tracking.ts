@@ -61,8 +61,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/node/connections.ts',
-            find: `mdns ? localNetwork() : null`,
-            replace: `localNetwork()`,
+            find: `mdns ? platform.localNetwork(this, { host, interfaces, log }) : null`,
+            replace: `platform.localNetwork(this, { host, interfaces, log })`,
           },
         ],
       },

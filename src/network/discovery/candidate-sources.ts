@@ -36,4 +36,8 @@ export interface FoundPeer {
   urgent: boolean
   /** Whether a person gave its address. */
   given?: boolean
+  /** Who says so, where anybody may: the IP address of a packet's sender. The peers of one sender have their turns together. */
+  sender?: string
+  /** Whether only a holder of the code can have said so. Other addresses of the peer count for nothing then. */
+  marked?: boolean
 }

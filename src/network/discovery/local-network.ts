@@ -1,59 +1,64 @@
 import { addAbortListener } from 'node:events'
-import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Log } from '../../api.ts'
+import type { MarkedPairing } from '../../pairing/announcement-mark.ts'
 import { usableInterfaces } from '../interfaces.ts'
-import { createMdns, type Mdns, type MdnsStatus, type Sighting } from './mdns/mdns.ts'
-import type { CandidateSource } from './candidate-sources.ts'
+import { isMarkedFor } from './mdns/mdns-marks.ts'
+import {
+  MulticastDns,
+  type AnnouncedHost,
+  type MdnsListener,
+  type MdnsStatus,
+  type Sighting,
+} from './mdns/mdns.ts'
+import type { CandidateSearch, CandidateSource, FoundPeer } from './candidate-sources.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 
+/** Whom local discovery tells of the devices on the local network. */
+export interface LocalListener {
+  /** Takes all addresses, at most 16, at which the device is said to be now. */
+  deviceSighted(peer: PeerId, addresses: readonly string[]): void
+  deviceLost(peer: PeerId): void
+}
+
 export interface LocalNetworkOptions {
-  peerId: PeerId
-  listening: () => Multiaddr[]
+  host: AnnouncedHost
   interfaces?: string[] | undefined
-  onSighting: (peer: PeerId, addresses: string[]) => void
-  onLost: (peer: PeerId) => void
   log: Log
+  /** UDP port, for tests. @default 5353 */
+  port?: number | undefined
 }
 
 /** Discovery on the local network: a source of candidates, and of news about devices that are paired already. */
-export interface LocalDiscovery extends CandidateSource {
-  readonly name: 'local-network'
+export interface LocalDiscovery {
   start(): Promise<void>
   /** Says goodbye and stops. */
   stop(): Promise<void>
-  /** Announces at once that an invitation was opened, so that waiting joiners ask now. */
+  /** Announces this device at once. */
   announce(): void
+  /**
+   * Announces this device at once, and until the signal aborts in a way by which the other device of the pairing, and nobody
+   * else, tells it from others.
+   */
+  mark(pairing: MarkedPairing, signal: AbortSignal): void
   /** Announces this device and queries the others anew, since everybody may have changed networks. */
   look(): void
+  /** Source of whoever is seen; the other device of the pairing is known by its mark. */
+  source(pairing: MarkedPairing): CandidateSource
   /** Calls back now and at each change, until the signal aborts. */
   watchStatus(listener: (status: 'ready' | 'unavailable', detail: string) => void, signal: AbortSignal): void
 }
 
 /** Discovery by multicast DNS. */
-export class LocalNetwork implements LocalDiscovery {
-  readonly name = 'local-network'
-  readonly #mdns: Mdns
+export class LocalNetwork implements LocalDiscovery, MdnsListener {
+  readonly #listener: LocalListener
+  readonly #mdns: MulticastDns
   readonly #searches = new Set<(sighting: Sighting) => void>()
   readonly #statusListeners = new Set<() => void>()
   readonly #interfaces = new Map<string, MdnsStatus>()
 
-  constructor({ peerId, listening, interfaces, onSighting, onLost, log }: LocalNetworkOptions) {
-    this.#mdns = createMdns({
-      peerId,
-      addresses: listening,
-      interfaces,
-      log,
-      onLost,
-      onSighting: (sighting) => {
-        onSighting(sighting.peerId, sighting.addresses.map(String))
-        for (const search of this.#searches) search(sighting)
-      },
-      onStatus: (status) => {
-        if (status.state === 'gone') this.#interfaces.delete(status.interface)
-        else this.#interfaces.set(status.interface, status)
-        for (const listener of this.#statusListeners) listener()
-      },
-    })
+  constructor(listener: LocalListener, options: LocalNetworkOptions) {
+    this.#listener = listener
+    this.#mdns = new MulticastDns(this, options)
   }
 
   start(): Promise<void> {
@@ -68,17 +73,53 @@ export class LocalNetwork implements LocalDiscovery {
     this.#mdns.announce()
   }
 
+  mark(pairing: MarkedPairing, signal: AbortSignal): void {
+    this.#mdns.mark(pairing, signal)
+  }
+
   look(): void {
     this.#mdns.refresh()
   }
 
-  async find({ signal, onCandidate }: Parameters<CandidateSource['find']>[0]): Promise<void> {
-    const search = ({ peerId, addresses }: Sighting): void =>
-      onCandidate({ peer: peerId, addresses: addresses.map(String), urgent: true })
+  source(pairing: MarkedPairing): CandidateSource {
+    return { name: 'local-network', find: (search) => this.#find(pairing, search) }
+  }
+
+  sighted(sighting: Sighting): void {
+    this.#listener.deviceSighted(sighting.peerId, this.#mdns.addressesOf(sighting.peerId))
+    for (const search of this.#searches) search(sighting)
+  }
+
+  lost(peer: PeerId): void {
+    this.#listener.deviceLost(peer)
+  }
+
+  statusChanged(status: MdnsStatus): void {
+    if (status.state === 'gone') this.#interfaces.delete(status.interface)
+    else this.#interfaces.set(status.interface, status)
+    for (const listener of this.#statusListeners) listener()
+  }
+
+  async #find(pairing: MarkedPairing, { signal, onCandidate }: CandidateSearch): Promise<void> {
+    const search = (sighting: Sighting): void => onCandidate(this.#candidate(sighting, pairing))
     this.#searches.add(search)
     addAbortListener(signal, () => this.#searches.delete(search))
-    for (const sighting of this.#mdns.peers()) search(sighting)
+    const known = this.#mdns.peers().map((sighting) => this.#candidate(sighting, pairing))
+    // The right one is the first, so that it does not wait while others are dialled.
+    for (const each of known.toSorted(markedFirst)) onCandidate(each)
     this.#mdns.refresh()
+  }
+
+  /** Makes a candidate of a sighting; where it is marked, only what the mark covers is taken. */
+  #candidate({ peerId: peer, addresses, sender, marks }: Sighting, pairing: MarkedPairing): FoundPeer {
+    const marked = isMarkedFor(marks, pairing)
+    return {
+      peer,
+      addresses: marked ? addresses : this.#mdns.addressesOf(peer),
+      urgent: true,
+      sender,
+      marked,
+    }
   }
 
   watchStatus(
@@ -112,4 +153,8 @@ export class LocalNetwork implements LocalDiscovery {
     )
     return { status: 'unavailable', detail: reasons.join('; ') || 'no network interface is up' }
   }
+}
+
+function markedFirst(one: FoundPeer, other: FoundPeer): number {
+  return Number(other.marked) - Number(one.marked)
 }

@@ -1,8 +1,8 @@
-import { BlockList } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { isLinkLocalIpv6, type OnLink, type UsableInterface } from '../../interfaces.ts'
+import { textPrefix } from './mdns-packets.ts'
 import type { AnnouncedAddress } from './mdns-packets.ts'
 import type { PeerId } from '../../../pairing/peer-id.ts'
 import { peerIdOf } from '../../../peer-id.ts'
@@ -58,31 +58,50 @@ function addressesOn(
   return [...found.values()].sort(byUsefulness)
 }
 
+/** What a stranger's TXT strings say. */
+export interface HeardAddresses {
+  peerId: PeerId
+  /** Multiaddrs that may be dialled, each ending in /p2p/PEERID; at most 16. */
+  addresses: string[]
+  /** All addresses as they were said. */
+  said: string[]
+}
+
 /**
  * Parses the peer and the addresses in a stranger's TXT strings, as far as they could be dialled from this interface. A
- * link-local IPv6 address gets the interface's zone (`/ip6zone/eth0/ip6/fe80::1/...`): it is only good there.
+ * link-local IPv6 address gets the interface's zone (`/ip6zone/eth0/ip6/fe80::1/...`): it is only good there. Texts are taken
+ * apart by one expression: a stranger may send a thousand packets a second, and libp2p's parser would take half a core for them.
  */
 export function heardAddresses(
-  texts: string[],
+  texts: readonly string[],
   link: UsableInterface,
   networks: OnLink,
-): { peerId: PeerId; addresses: Multiaddr[] } | undefined {
+): HeardAddresses | undefined {
   let owner: PeerId | undefined
-  const addresses = new Map<string, Multiaddr>()
+  const addresses = new Set<string>()
   for (const text of texts) {
+    if (addresses.size === maximumAddressesPerPeer) break
     const heard = parseText(text)
-    if (heard === undefined || addresses.size === maximumAddressesPerPeer) continue
-    owner ??= heard.peerId
-    if (heard.peerId !== owner || !dialable(heard.endpoint, link, networks)) continue
+    if (heard === undefined || (owner !== undefined && heard.peer !== owner)) continue
+    owner ??= checkedPeer(heard.peer)
+    if (owner === undefined || !dialable(heard.endpoint, link, networks)) continue
     const zone = isLinkLocalIpv6(heard.endpoint.host) ? `/ip6zone/${link.zone}` : ''
-    addresses.set(text, multiaddr(`${zone}${heard.address.toString()}`))
+    addresses.add(`${zone}${text.slice(textPrefix.length)}`)
   }
   if (owner === undefined || addresses.size === 0) return undefined
-  return { peerId: owner, addresses: [...addresses.values()] }
+  const said = texts
+    .filter((text) => text.startsWith(textPrefix))
+    .map((text) => text.slice(textPrefix.length))
+  return { peerId: owner, addresses: [...addresses], said }
+}
+
+/** Whether the address is the very one that a packet came from. */
+export function isOwnAddress(address: string, sender: string): boolean {
+  const host = /\/ip[46]\/([^/]+)\/tcp\//u.exec(address)?.[1]
+  return host !== undefined && host === sender.split('%')[0]
 }
 
 const ipNames = { ipv4: 'ip4', ipv6: 'ip6' } as const
-const textPrefix = 'dnsaddr='
 
 interface Endpoint {
   family: 'ipv4' | 'ipv6'
@@ -90,16 +109,25 @@ interface Endpoint {
   port: number
 }
 
-function parseText(text: string): { peerId: PeerId; endpoint: Endpoint; address: Multiaddr } | undefined {
-  if (!text.startsWith(textPrefix) || text.length > 255) return undefined
+const textForm =
+  /^dnsaddr=\/(?:ip4\/([0-9.]{7,15})|ip6\/([0-9a-f:.]{2,45}))\/tcp\/([1-9][0-9]{0,4})\/p2p\/([1-9A-HJ-NP-Za-km-z]{40,64})$/u
+
+function parseText(text: string): { peer: string; endpoint: Endpoint } | undefined {
+  const [, ipv4, ipv6, portText, peer] = textForm.exec(text) ?? []
+  const host = ipv4 ?? ipv6
+  const port = Number(portText)
+  if (host === undefined || peer === undefined || port > 65_535) return undefined
+  if (isIP(host) !== (ipv4 === undefined ? 6 : 4)) return undefined
+  return { peer, endpoint: { family: ipv4 === undefined ? 'ipv6' : 'ipv4', host, port } }
+}
+
+/** Returns the peer that the text names; undefined when it is none, or not written as its own text. */
+function checkedPeer(text: string): PeerId | undefined {
   try {
-    const address = multiaddr(text.slice(textPrefix.length))
-    const endpoint = readEndpoint(address)
-    const [, , last, ...more] = address.getComponents()
-    if (endpoint === undefined || more.length > 0 || last?.name !== 'p2p') return undefined
-    return { peerId: peerIdOf(peerIdFromString(last.value ?? '')), endpoint, address }
+    const peer = peerIdOf(peerIdFromString(text))
+    return peer === text ? peer : undefined
   } catch {
-    return undefined // not a multiaddr, or no peer id: somebody else's text
+    return undefined // somebody else's text
   }
 }
 

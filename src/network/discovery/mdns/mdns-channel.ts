@@ -1,6 +1,7 @@
 import { onLink, type UsableInterface } from '../../interfaces.ts'
 import type { Clock } from '../../../api.ts'
 
+import { SenderPace } from './mdns-pace.ts'
 import type { DecodedPacket, Packet } from './mdns-packets.ts'
 import { openMulticastSocket } from './mdns-socket.ts'
 import type { MulticastSocket } from './mdns-socket.ts'
@@ -16,9 +17,13 @@ export interface ChannelOptions {
   family: 'ipv4' | 'ipv6'
   port: number
   clock: Clock
-  /** Packets of this interface only. */
-  onPacket: (packet: DecodedPacket) => void
-  onState: (state: ChannelState) => void
+}
+
+/** Whom a channel tells what comes of it. */
+export interface ChannelListener {
+  /** Takes a packet of this interface, and the IP address it came from. */
+  packetHeard(packet: DecodedPacket, sender: string): void
+  channelChanged(state: ChannelState): void
 }
 
 /**
@@ -27,14 +32,17 @@ export interface ChannelOptions {
  * socket is opened anew, and the next scheduled packet tries again.
  */
 export class Channel {
+  readonly #listener: ChannelListener
   readonly #options: ChannelOptions
+  readonly #pace = new SenderPace()
   #socket: MulticastSocket | undefined
   #work: Promise<void> = Promise.resolve()
   #state: ChannelState = { state: 'untried' }
   #cancelVerdict: (() => void) | undefined
   #closed = false
 
-  constructor(options: ChannelOptions) {
+  constructor(listener: ChannelListener, options: ChannelOptions) {
+    this.#listener = listener
     this.#options = options
   }
 
@@ -83,15 +91,17 @@ export class Channel {
     await this.#socket?.close()
     this.#socket = undefined
     if (this.#closed) return
-    const { interface: link, family, port, onPacket } = this.#options
+    const { interface: link, family, port } = this.#options
     const networks = onLink(link)
     this.#socket = await openMulticastSocket({
       interface: link,
       family,
       port,
       // A socket gets packets of its group from any interface; the sender's address tells which it was.
-      onPacket: (packet, from) => {
-        if (!this.#closed && networks.includes(from.address)) onPacket(packet)
+      onPacket: (packet, { address }) => {
+        if (this.#closed || !networks.includes(address)) return
+        if (!this.#pace.take(address, this.#options.clock.monotonic())) return
+        this.#listener.packetHeard(packet, address)
       },
       onError: (error) => this.#unavailable('error', whatFailed(error, port)),
     })
@@ -104,7 +114,7 @@ export class Channel {
   #report(state: ChannelState): void {
     if (this.#closed || JSON.stringify(state) === JSON.stringify(this.#state)) return
     this.#state = state
-    this.#options.onState(state)
+    this.#listener.channelChanged(state)
   }
 }
 

@@ -9,22 +9,28 @@ import {
 import type { DecodedPacket, HeardPeer, KnownPeer, Packet } from './mdns-packets.ts'
 import { LinkSchedule } from './mdns-schedule.ts'
 
-export interface LinkOptions {
-  ownName: string
-  clock: Clock
-  random: () => number
+/** What a link speaks through and for, and whom it tells what it hears. */
+export interface LinkOwner {
   send(packet: Packet): void
   /** Returns our records; undefined while there is no address to announce. */
   announcement(): Packet | undefined
   /** Peers whose answers this link need not hear again. */
   known(): KnownPeer[]
-  onPeer(peer: HeardPeer): void
-  /** Called when a packet of our own came back: multicast works here, in both directions. */
-  onOwnPacket(): void
+  /** Takes what a packet of this sender, an IP address, says of a peer. */
+  peerHeard(peer: HeardPeer, sender: string): void
+  /** Takes the news that a packet of our own came back: multicast works here, in both directions. */
+  ownPacketHeard(): void
+}
+
+export interface LinkOptions {
+  ownName: string
+  clock: Clock
+  random: () => number
 }
 
 /** The mDNS conversation on one interface and one IP family: RFC 6762, as far as libp2p's one service needs it. */
 export class Link {
+  readonly #owner: LinkOwner
   readonly #options: LinkOptions
   readonly #schedule: LinkSchedule
   /** Truncated queries, whose other packets are to come, by sender. */
@@ -33,7 +39,8 @@ export class Link {
   #cancelServiceList: (() => void) | undefined
   #stopped = false
 
-  constructor(options: LinkOptions) {
+  constructor(owner: LinkOwner, options: LinkOptions) {
+    this.#owner = owner
     this.#options = options
     this.#schedule = new LinkSchedule(options.random)
   }
@@ -61,26 +68,27 @@ export class Link {
     this.#cancelServiceList?.()
     for (const { cancel } of this.#incomplete.values()) cancel()
     this.#incomplete.clear()
-    if (goodbye && this.#options.announcement() !== undefined)
-      this.#options.send(encodeGoodbye(this.#options.ownName))
+    if (goodbye && this.#owner.announcement() !== undefined)
+      this.#owner.send(encodeGoodbye(this.#options.ownName))
   }
 
-  receive(packet: DecodedPacket): void {
+  /** Takes a packet that came from this IP address. */
+  receive(packet: DecodedPacket, from: string): void {
     if (this.#stopped) return
     const { ownName } = this.#options
     const heard = readPacket(packet)
     if (heard.kind === 'response') {
       if (heard.listsService) this.#cancelList()
       for (const peer of heard.peers) {
-        if (peer.name === ownName) this.#options.onOwnPacket()
-        else this.#options.onPeer(peer)
+        if (peer.name === ownName) this.#owner.ownPacketHeard()
+        else this.#owner.peerHeard(peer, from)
       }
       return
     }
     const [first] = heard.known
     const sender = first?.name ?? ''
     if (sender === ownName && first?.ttlSeconds === recordLifetimeSeconds) {
-      this.#options.onOwnPacket()
+      this.#owner.ownPacketHeard()
       return
     }
     if (heard.asksForServices) this.#scheduleServiceList()
@@ -99,7 +107,7 @@ export class Link {
 
   #questionHeard(sender: string, theirs: KnownPeer[]): void {
     const { ownName } = this.#options
-    const ours = new Set(this.#options.known().map(({ name }) => name))
+    const ours = new Set(this.#owner.known().map(({ name }) => name))
     const aboutUs = theirs.find(({ name }) => name === ownName)
     // Known answers count only with at least half of their lifetime left (RFC 6762, 7.1).
     if (aboutUs === undefined || aboutUs.ttlSeconds < recordLifetimeSeconds / 2) {
@@ -130,7 +138,7 @@ export class Link {
   #scheduleServiceList(): void {
     this.#cancelServiceList ??= this.#options.clock.after(20 + this.#options.random() * 100, () => {
       this.#cancelServiceList = undefined
-      this.#options.send(encodeServiceList())
+      this.#owner.send(encodeServiceList())
     })
   }
 
@@ -142,11 +150,11 @@ export class Link {
   #act(): void {
     this.#cancelTimer()
     const { answer, query } = this.#schedule.due(this.#now)
-    const announcement = answer ? this.#options.announcement() : undefined
-    if (announcement !== undefined) this.#options.send(announcement)
+    const announcement = answer ? this.#owner.announcement() : undefined
+    if (announcement !== undefined) this.#owner.send(announcement)
     if (query !== undefined) {
-      const known = query === 'afresh' ? [] : this.#options.known().slice(0, maximumKnownAnswers)
-      for (const packet of encodeQuery(this.#options.ownName, known)) this.#options.send(packet)
+      const known = query === 'afresh' ? [] : this.#owner.known().slice(0, maximumKnownAnswers)
+      for (const packet of encodeQuery(this.#options.ownName, known)) this.#owner.send(packet)
     }
     const delayMs = Math.max(0, this.#schedule.nextAtMs() - this.#now)
     this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#act())

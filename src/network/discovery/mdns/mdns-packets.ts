@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import type multicastDns from 'multicast-dns'
+import { marksBytes, type OwnMarks } from './mdns-marks.ts'
 
 /**
  * DNS packets of libp2p's mDNS (https://github.com/libp2p/specs/blob/master/discovery/mdns.md), made and read.
- * Pure. Requirements of the other implementations on each field:
+ * Requirements of the other implementations on each field:
  * - rust-libp2p reads TXT records in the additional section only, js-libp2p in both, so that is where they go;
  * - go-libp2p drops a peer without SRV and address records, and keeps only the last TXT record: one, of many strings;
  * - rust-libp2p answers under a new random name each time, and leaves the service's name off it;
@@ -18,6 +20,8 @@ type Question = multicastDns.QueryOutgoingPacket['questions'][number]
 type Answer = multicastDns.ResponseOutgoingPacket['answers'][number]
 
 export const serviceName = '_p2p._udp.local'
+/** Beginning of every TXT string that holds an address. */
+export const textPrefix = 'dnsaddr='
 const serviceListName = '_services._dns-sd._udp.local'
 
 /** Lifetime of six minutes, as in rust-libp2p, which asks only every five. */
@@ -66,6 +70,13 @@ export type HeardPacket =
     }
   | { kind: 'response'; peers: HeardPeer[]; listsService: boolean }
 
+/** Returns a new random name for this host; one for each start, so that nobody can follow a device by it. */
+export function newInstanceName(): string {
+  const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
+  const label = Array.from(randomBytes(32), (byte) => alphabet.charAt(byte % alphabet.length)).join('')
+  return `${label}.${serviceName}`
+}
+
 /** Encodes the query, in as many packets as the known answers need (RFC 6762, 7.1 and 7.2). Names are service instances. */
 export function encodeQuery(ownName: string, known: KnownPeer[]): Packet[] {
   const self = pointer({ name: ownName, ttlSeconds: recordLifetimeSeconds })
@@ -88,8 +99,15 @@ export function encodeQuery(ownName: string, known: KnownPeer[]): Packet[] {
   }))
 }
 
-/** Encodes our records. Addresses beyond what fits one packet are left out, so the most useful come first. */
-export function encodeAnnouncement(ownName: string, addresses: AnnouncedAddress[]): Packet | undefined {
+/**
+ * Encodes our records. Addresses beyond what fits one packet are left out, so the most useful come first; the marks are those of
+ * what is left.
+ */
+export function encodeAnnouncement(
+  ownName: string,
+  addresses: AnnouncedAddress[],
+  marks?: Pick<OwnMarks, 'text'>,
+): Packet | undefined {
   const [first] = addresses
   if (first === undefined) return undefined
   const name = ownName
@@ -99,10 +117,10 @@ export function encodeAnnouncement(ownName: string, addresses: AnnouncedAddress[
   const service: Answer = { name, type: 'SRV', ...common, data: { target, port: first.port } }
   const texts: string[] = []
   const hosts: Answer[] = []
-  let left = maximumPacketBytes - headerBytes - nameBytes(name) - 12
+  let left = maximumPacketBytes - headerBytes - nameBytes(name) - 12 - marksBytes
   for (const record of [...answers, service]) left -= answerBytes(record)
   for (const { multiaddr, family, host } of addresses) {
-    const text = `dnsaddr=${multiaddr}`
+    const text = `${textPrefix}${multiaddr}`
     const record: Answer = { name: target, type: family === 'ipv4' ? 'A' : 'AAAA', ...common, data: host }
     const bytes = text.length + 1 + answerBytes(record)
     if (text.length > maximumTextBytes || bytes > left) continue
@@ -110,7 +128,9 @@ export function encodeAnnouncement(ownName: string, addresses: AnnouncedAddress[
     texts.push(text)
     hosts.push(record)
   }
-  const text: Answer = { name, type: 'TXT', ...common, data: texts }
+  const said = texts.map((each) => each.slice(textPrefix.length))
+  const data = marks === undefined ? texts : [...texts, marks.text(said)]
+  const text: Answer = { name, type: 'TXT', ...common, data }
   return { type: 'response', flags: authoritativeFlag, answers, additionals: [text, service, ...hosts] }
 }
 

@@ -1,8 +1,8 @@
 import type { UsableInterface } from '../../interfaces.ts'
 import type { Clock } from '../../../api.ts'
-import { Channel } from './mdns-channel.ts'
-import { Link } from './mdns-link.ts'
-import type { HeardPeer, KnownPeer, Packet } from './mdns-packets.ts'
+import { Channel, type ChannelListener, type ChannelState } from './mdns-channel.ts'
+import { Link, type LinkOwner } from './mdns-link.ts'
+import type { DecodedPacket, HeardPeer, KnownPeer, Packet } from './mdns-packets.ts'
 
 /** Place with an mDNS conversation of its own: one interface, one IP family. */
 export interface Place {
@@ -10,12 +10,15 @@ export interface Place {
   family: 'ipv4' | 'ipv6'
 }
 
-/** Conversation at one place, and its socket. */
-export interface Station {
-  /** Current state of the interface: its addresses may change while the station stands. */
-  network: UsableInterface
-  readonly link: Link
-  readonly channel: Channel
+/** What is the same at all stations of a host. */
+export interface StationOwner {
+  /** Returns our records under this name, for this interface; undefined while there is no address to announce. */
+  announcement(name: string, network: UsableInterface): Packet | undefined
+  /** Peers on the interface whose answers need not be heard again. */
+  known(interfaceName: string): KnownPeer[]
+  /** Takes what a packet of this sender, heard on this interface, says of a peer. */
+  peerHeard(peer: HeardPeer, sender: string, network: UsableInterface): void
+  stationChanged(interfaceName: string): void
 }
 
 export interface StationOptions extends Place {
@@ -23,40 +26,56 @@ export interface StationOptions extends Place {
   ownName: string
   clock: Clock
   random: () => number
-  announcement: (network: UsableInterface) => Packet | undefined
-  known: () => KnownPeer[]
-  onPeer: (peer: HeardPeer, network: UsableInterface) => void
-  onState: () => void
 }
 
-export function createStation(options: StationOptions): Station {
-  const { network, family, port, ownName, clock, random, announcement, known, onPeer, onState } = options
-  let failed = false
-  const link = new Link({
-    ownName,
-    clock,
-    random,
-    send: (packet) => channel.send(packet),
-    announcement: () => announcement(station.network),
-    known,
-    onPeer: (peer) => onPeer(peer, station.network),
-    onOwnPacket: () => channel.cameBack(),
-  })
-  const channel = new Channel({
-    interface: network,
-    family,
-    port,
-    clock,
-    onPacket: (packet) => link.receive(packet),
-    onState: (state) => {
-      // Announcements and queries sent during the failure reached nobody.
-      if (state.state === 'ready' && failed) link.start()
-      failed = state.state === 'unavailable'
-      onState()
-    },
-  })
-  const station: Station = { network, link, channel }
-  return station
+/** Conversation at one place, and its socket. */
+export class Station implements LinkOwner, ChannelListener {
+  /** Current state of the interface: its addresses may change while the station stands. */
+  network: UsableInterface
+  readonly link: Link
+  readonly channel: Channel
+  readonly #owner: StationOwner
+  readonly #ownName: string
+  #failed = false
+
+  constructor(owner: StationOwner, { network, family, port, ownName, clock, random }: StationOptions) {
+    this.#owner = owner
+    this.#ownName = ownName
+    this.network = network
+    this.link = new Link(this, { ownName, clock, random })
+    this.channel = new Channel(this, { interface: network, family, port, clock })
+  }
+
+  send(packet: Packet): void {
+    this.channel.send(packet)
+  }
+
+  announcement(): Packet | undefined {
+    return this.#owner.announcement(this.#ownName, this.network)
+  }
+
+  known(): KnownPeer[] {
+    return this.#owner.known(this.network.name)
+  }
+
+  peerHeard(peer: HeardPeer, sender: string): void {
+    this.#owner.peerHeard(peer, sender, this.network)
+  }
+
+  ownPacketHeard(): void {
+    this.channel.cameBack()
+  }
+
+  packetHeard(packet: DecodedPacket, sender: string): void {
+    this.link.receive(packet, sender)
+  }
+
+  channelChanged(state: ChannelState): void {
+    // Announcements and queries sent during the failure reached nobody.
+    if (state.state === 'ready' && this.#failed) this.link.start()
+    this.#failed = state.state === 'unavailable'
+    this.#owner.stationChanged(this.network.name)
+  }
 }
 
 /** Places of an interface, by keys that change when the address or zone through which it multicasts does. */

@@ -39,7 +39,7 @@ function announced(listening: string[], through = eth0, others: UsableInterface[
 function heard(addresses: string[], through = eth0): string[] {
   const texts = addresses.map((address) => `dnsaddr=${address}/p2p/${peerId}`)
   const claimed = heardAddresses(texts, through, onLink(through))
-  return claimed?.addresses.map((address) => address.toString().replace(`/p2p/${peerId}`, '')) ?? []
+  return claimed?.addresses.map((address) => address.replace(`/p2p/${peerId}`, '')) ?? []
 }
 
 test("wildcards are announced as the interface's own addresses, the most useful first, without zones", () => {
@@ -153,7 +153,7 @@ test('texts of no peer, or of a second one, are skipped', () => {
   ]
   const claimed = heardAddresses(texts, eth0, onLink(eth0))
   assert.equal(claimed?.peerId, peerId)
-  assert.deepEqual(claimed.addresses.map(String), [`/ip4/10.0.0.3/tcp/4001/p2p/${peerId}`])
+  assert.deepEqual(claimed.addresses, [`/ip4/10.0.0.3/tcp/4001/p2p/${peerId}`])
   assert.equal(heardAddresses(texts.slice(0, 4), eth0, onLink(eth0)), undefined)
 })
 

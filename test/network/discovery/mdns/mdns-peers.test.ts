@@ -9,8 +9,17 @@ const name = (label: string): string => `${label}._p2p._udp.local`
 function table(capacity?: number) {
   const lost: string[] = []
   const peers = new PeerTable((peerId) => lost.push(peerId), capacity)
-  const heard = (peerId: PeerId, { on = 'eth0', as = name(peerId), ttlSeconds = 120, atMs = 0 } = {}) =>
-    peers.heard(as, { peerId, addresses: [], interface: on }, ttlSeconds, atMs)
+  const heard = (
+    peerId: PeerId,
+    {
+      on = 'eth0',
+      as = name(peerId),
+      from = '10.0.0.2',
+      addresses = [] as string[],
+      ttlSeconds = 120,
+      atMs = 0,
+    } = {},
+  ) => peers.heard(as, { peerId, addresses, interface: on, sender: from, marks: null }, ttlSeconds, atMs)
   return { peers, lost, heard }
 }
 
@@ -34,7 +43,7 @@ test('a peer is lost when the last interface it was heard on loses it', () => {
   const { peers, lost, heard } = table()
   heard(asPeer('alice'))
   heard(asPeer('alice'), { on: 'eth1' })
-  peers.goodbye('eth0', name('alice'))
+  peers.goodbye('eth0', '10.0.0.2', name('alice'))
   assert.deepEqual(lost, [])
   peers.forgetInterface('eth1')
   assert.deepEqual(lost, ['alice'])
@@ -44,7 +53,7 @@ test('the goodbye of an earlier name does not end a peer that started again', ()
   const { peers, lost, heard } = table()
   heard(asPeer('alice'), { as: name('before') })
   heard(asPeer('alice'), { as: name('after') })
-  peers.goodbye('eth0', name('before'))
+  peers.goodbye('eth0', '10.0.0.2', name('before'))
   assert.deepEqual(lost, [])
   assert.equal(peers.sightings().length, 1)
 })
@@ -72,4 +81,44 @@ test('beyond its capacity, the peer that was not heard for longest is forgotten'
   heard(asPeer('carol'))
   assert.deepEqual(lost, ['bob'])
   assert.equal(peers.sightings().length, 2)
+})
+
+test('threat 44: what one sender says of a peer takes neither its addresses nor itself from another', () => {
+  const { peers, lost, heard } = table()
+  heard(asPeer('alice'), { from: '10.0.0.2', addresses: ['/ip4/10.0.0.2/tcp/1'] })
+  heard(asPeer('alice'), { from: '10.0.0.9', addresses: ['/ip4/10.0.0.66/tcp/1'] })
+  peers.goodbye('eth0', '10.0.0.9', name('alice'))
+  assert.deepEqual(lost, [])
+  assert.deepEqual(peers.addressesOf(asPeer('alice')), ['/ip4/10.0.0.2/tcp/1'])
+})
+
+test('threat 44: addresses that a packet came from are the first, then each sender has its turn', () => {
+  const { peers, heard } = table()
+  const invented = Array.from({ length: 16 }, (_, at) => `/ip4/10.0.0.${100 + at}/tcp/1`)
+  heard(asPeer('alice'), { from: '10.0.0.9', addresses: invented })
+  const own = ['/ip4/10.0.0.2/tcp/1', '/ip4/10.1.0.2/tcp/1']
+  heard(asPeer('alice'), { from: '10.0.0.2', addresses: own })
+  for (let look = 0; look < 4; look++) {
+    const addresses = peers.addressesOf(asPeer('alice'))
+    assert.equal(addresses.length, 16)
+    assert.equal(addresses[0], own[0])
+    assert.ok(addresses.indexOf(own[1] ?? '') < 4)
+  }
+})
+
+test('threat 44: of very many senders that claim a peer, each comes first in its turn', () => {
+  const { peers, heard } = table()
+  for (let sender = 1; sender <= 40; sender++) {
+    heard(asPeer('alice'), { from: `10.0.0.${sender}`, addresses: [`/ip4/10.0.0.${sender}/tcp/1`] })
+  }
+  const first = new Set(Array.from({ length: 40 }, () => peers.addressesOf(asPeer('alice'))[0]))
+  assert.equal(first.size, 40)
+})
+
+test('threat 44: a sender of very many peers pushes out its own, and nobody else’s', () => {
+  const { peers, lost, heard } = table(10)
+  heard(asPeer('alice'), { from: '10.0.0.2' })
+  for (let peer = 0; peer < 100; peer++) heard(asPeer(`invented${peer}`), { from: '10.0.0.9' })
+  assert.ok(!lost.includes('alice'))
+  assert.equal(peers.sightings().length, 10)
 })

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { Link } from '../../../../src/network/discovery/mdns/mdns-link.ts'
+import { Link, type LinkOwner } from '../../../../src/network/discovery/mdns/mdns-link.ts'
 import { encodeAnnouncement } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import type { DecodedPacket, Packet } from '../../../../src/network/discovery/mdns/mdns-packets.ts'
 import { PeerTable } from '../../../../src/network/discovery/mdns/mdns-peers.ts'
@@ -41,10 +41,7 @@ export class SimulatedLan {
     const lost: string[] = []
     const peers = new PeerTable((peerId) => lost.push(peerId))
     const { clock } = this
-    const link = new Link({
-      ownName,
-      clock,
-      random: this.#random,
+    const owner: LinkOwner = {
       send: (packet) => this.multicast(label, packet),
       announcement: () =>
         encodeAnnouncement(ownName, [
@@ -56,21 +53,22 @@ export class SimulatedLan {
           },
         ]),
       known: () => peers.known('lan', clock.monotonic()),
-      onPeer: ({ name, ttlSeconds }) => {
+      peerHeard: ({ name, ttlSeconds }, sender) => {
         if (ttlSeconds === 0) {
-          peers.goodbye('lan', name)
+          peers.goodbye('lan', sender, name)
           return
         }
         sightings.push(name)
         peers.heard(
           name,
-          { peerId: asPeer(name), addresses: [], interface: 'lan' },
+          { peerId: asPeer(name), addresses: [], interface: 'lan', sender, marks: null },
           ttlSeconds,
           clock.monotonic(),
         )
       },
-      onOwnPacket: () => {},
-    })
+      ownPacketHeard: () => {},
+    }
+    const link = new Link(owner, { ownName, clock, random: this.#random })
     this.#links.add(link)
     return { link, peers, sightings, lost }
   }
@@ -89,7 +87,7 @@ export class SimulatedLan {
     const decoded = wire.decode(bytes)
     this.sent.push({ atMs: this.clock.monotonic(), from, bytes: bytes.length, packet: decoded })
     this.clock.after(1, () => {
-      for (const link of this.#links) link.receive(decoded)
+      for (const link of this.#links) link.receive(decoded, from)
     })
   }
 }
