@@ -128,9 +128,13 @@ function subscribeParts(parts: Parts): void {
     if (device !== undefined) events.devicePaired(device)
   })
   trusted.whenConfirmed((peer, acknowledgement) => pairing.confirmedBySession(peer, acknowledgement))
-  connections.onSession((peer) => messaging.pump(peer))
-  connections.onSession((peer) => pubSub.connected(peer))
-  connections.onSessionEnded((peer) => pubSub.disconnected(peer))
+  connections.supervisor.listen({
+    sessionStarted: ({ id }) => {
+      messaging.pump(id)
+      pubSub.connected(id)
+    },
+    sessionEnded: ({ id }) => pubSub.disconnected(id),
+  })
 }
 
 /** Serves what strangers, paired peers and trusted devices may ask of this device. */

@@ -9,11 +9,12 @@ import { parsePeerAddress } from '../network/addresses/peer-address.ts'
 import { parseRendezvousAddress, type RendezvousAddress } from '../network/addresses/rendezvous-address.ts'
 import { CodeRecords } from '../network/discovery/code-records.ts'
 import { RecordAddresses } from '../network/discovery/record-addresses.ts'
-import { PresenceRecords, type PairedDevice } from '../network/discovery/presence.ts'
+import { PresenceRecords } from '../network/discovery/presence.ts'
 import type { RecordParts } from '../network/discovery/record-parts.ts'
 import type { HostOptions } from '../network/host/create-host.ts'
 import type { Host } from '../network/host/host.ts'
 import { usableInterfaces } from '../network/interfaces.ts'
+import type { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { RendezvousNodes } from '../network/relay/rendezvous-nodes.ts'
 import { suite1 } from '../pairing/suite.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -62,18 +63,12 @@ export function relayOptions(
 
 export interface InternetParts {
   settings: InternetSettings
+  /** Devices that are found, and tried anew when a rendezvous node, and its relay with it, is there. */
+  supervisor: Pick<ConnectionSupervisor, 'peers' | 'tryAnew'>
   host: Host
   interfaces: string[] | undefined
   clock: Clock
   log: Log
-  devices: () => readonly PairedDevice[]
-  isConnected: (peer: PeerId) => boolean
-  /** Called when a rendezvous node, and its relay with it, is there, for the first time or again. */
-  onNodeConnected: () => void
-  /** Called when a paired device has told where it is now. */
-  onFound: (peer: PeerId) => void
-  /** Called when it has told it in a way that only another version can read. */
-  onOtherVersion: (peer: PeerId, version: number) => void
 }
 
 /** Finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */
@@ -86,7 +81,7 @@ export class Internet {
   readonly #addressListeners = new Set<() => void>()
   readonly #host: Host
 
-  constructor({ settings, host, interfaces, clock, log, ...paired }: InternetParts) {
+  constructor({ settings, supervisor, host, interfaces, clock, log }: InternetParts) {
     const { bootstrap } = settings
     const rendezvous = settings.rendezvous.map(({ address }) => address.toString())
     // A setting of the nodes by which the public DHT is entered may mean one of the person's own, in a private network.
@@ -98,7 +93,7 @@ export class Internet {
       addresses: rendezvous,
       clock,
       log,
-      onConnected: paired.onNodeConnected,
+      onConnected: () => supervisor.tryAnew(),
     })
     const onAddressChange = (): void => this.#onAddressChange()
     this.#public =
@@ -141,7 +136,11 @@ export class Internet {
       log,
     }
     this.rendezvous = new CodeRecords(records)
-    this.presence = new PresenceRecords({ records, ...paired, onEpoch: () => this.#renewIdentity() })
+    this.presence = new PresenceRecords({
+      records,
+      peers: supervisor.peers,
+      onEpoch: () => this.#renewIdentity(),
+    })
   }
 
   /** Starts in the background everything that may take long. */

@@ -1,7 +1,6 @@
 import { type ByPath, type NodeMetrics, type PairingOutcome, pairingOutcomes } from '../metrics.ts'
 import type { Inbox } from '../store/inbox.ts'
 import type { Outbox } from '../store/outbox.ts'
-import type { PeerId } from '../pairing/peer-id.ts'
 
 type Path = keyof ByPath
 type Role = keyof NodeMetrics['pairings']
@@ -11,8 +10,6 @@ export class Metrics {
   readonly #connections: ByPath = none()
   readonly #dials = { tried: 0, failed: 0 }
   readonly #sessions = { opened: 0, lost: 0 }
-  /** Path of each open session, by peer. */
-  readonly #openSessions = new Map<string, Path>()
   readonly #messages = { sent: 0, delivered: 0, received: 0, duplicate: 0, expired: 0, dropped: 0 }
   readonly #bytes = { received: 0, sent: 0 }
   readonly #retries = { connections: 0, messages: 0 }
@@ -31,13 +28,12 @@ export class Metrics {
     this.#retries.connections++
   }
 
-  sessionOpened(peer: PeerId, path: Path): void {
+  sessionOpened(): void {
     this.#sessions.opened++
-    this.#openSessions.set(peer, path)
   }
 
-  sessionLost(peer: PeerId): void {
-    if (this.#openSessions.delete(peer)) this.#sessions.lost++
+  sessionLost(): void {
+    this.#sessions.lost++
   }
 
   readonly passed = (direction: 'received' | 'sent', byteLength: number): void => {
@@ -62,18 +58,21 @@ export class Metrics {
 
   /** Returns the same outbox, in which additions are counted. */
   watchOutbox(outbox: Outbox): Outbox {
-    const add: Outbox['add'] = (messages) => {
-      const outcomes = outbox.add(messages)
-      this.#messages.sent += outcomes.filter((outcome) => !(outcome instanceof Error)).length
-      return outcomes
-    }
-    return new Proxy(outbox, {
-      get(target, name) {
-        if (name === 'add') return add
-        const member: unknown = Reflect.get(target, name)
-        return typeof member === 'function' ? member.bind(target) : member
+    return {
+      batch: (peerId, roomBytes) => outbox.batch(peerId, roomBytes),
+      list: () => outbox.list(),
+      count: () => outbox.count(),
+      remove: (ids) => outbox.remove(ids),
+      untilExpiry: () => outbox.untilExpiry(),
+      expire: (isUnderWay) => outbox.expire(isUnderWay),
+      expired: () => outbox.expired(),
+      dropFor: (peerId) => outbox.dropFor(peerId),
+      add: (messages) => {
+        const outcomes = outbox.add(messages)
+        this.#messages.sent += outcomes.filter((outcome) => !(outcome instanceof Error)).length
+        return outcomes
       },
-    })
+    }
   }
 
   /** Counts a delivery whose receipt did not come: it is sent again. */
@@ -94,12 +93,12 @@ export class Metrics {
     this.#pairings[role][pairingOutcomes.find((known) => known === outcome) ?? 'failed']++
   }
 
-  /** Returns a copy of the counts. */
-  read(now: { connections: readonly Path[]; queued: number }): NodeMetrics {
+  /** Returns a copy of the counts, with what is so `now`: the paths of open connections and of sessions in use, queued messages. */
+  read(now: { connections: readonly Path[]; sessions: readonly Path[]; queued: number }): NodeMetrics {
     return {
       connections: { opened: { ...this.#connections }, open: countPaths(now.connections) },
       dials: { ...this.#dials },
-      sessions: { ...this.#sessions, open: countPaths([...this.#openSessions.values()]) },
+      sessions: { ...this.#sessions, open: countPaths(now.sessions) },
       messages: { ...this.#messages, queued: now.queued },
       bytes: { ...this.#bytes },
       retries: { ...this.#retries },

@@ -15,7 +15,8 @@ import type { MessagingService } from '../protocols/messaging.ts'
 import type { PubSub } from '../protocols/pub-sub.ts'
 import { deviceIdOf } from '../store/device-id.ts'
 import type { Store } from '../store/store.ts'
-import { pathOf, type Connections } from './connections.ts'
+import { pathOf } from './connection-recorder.ts'
+import type { Connections } from './connections.ts'
 import type { ApplicationEvents } from './application-events.ts'
 import type { Devices } from './devices.ts'
 import type { Lifetime } from './lifetime.ts'
@@ -69,6 +70,7 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
       whileOpen(() =>
         metrics.read({
           connections: host.libp2p.getConnections().map((connection) => pathOf(connection)),
+          sessions: connections.sessionPaths(),
           queued: store.outbox.count(),
         }),
       ),

@@ -2,6 +2,7 @@ import type { Clock, Log } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { PairKey } from '../network/session/session-hello.ts'
 import type { SessionTrust } from '../network/session/session-trust.ts'
+import type { PeerTrust } from '../network/supervisor/peer-parts.ts'
 import { isRevocationNotice } from '../pairing/revocation-notice.ts'
 import type { ProvisionalPair } from '../pairing/provisional-pair.ts'
 import { sameMac } from '../pairing/proofs.ts'
@@ -14,7 +15,7 @@ import type { PeerId } from '../pairing/peer-id.ts'
 const dailyMs = 24 * 3_600_000
 
 /** Changes of the stored trust by pairings and sessions. */
-export class TrustedPeers implements PairingTrust, SessionTrust, WantedPeers {
+export class TrustedPeers implements PairingTrust, SessionTrust, PeerTrust, WantedPeers {
   readonly #store: Store
   readonly #clock: Clock
   readonly #log: Log

@@ -275,7 +275,7 @@ test('status counts messages, and those that were lost when any were', () => {
 
 function messagesRow(counted: Metrics): string | undefined {
   const names = { version, peerId: 'peer', id: 'id', name: 'laptop' }
-  const metrics = { ...counted.read({ connections: [], queued: 2 }), defects: 0 }
+  const metrics = { ...counted.read({ connections: [], sessions: [], queued: 2 }), defects: 0 }
   const rows = statusText({ ...names, pid: 1, listen: [], devices: 1, uptimeMs: 1, metrics }).split('\n')
   return rows.find((row) => row.startsWith('messages'))
 }

@@ -107,7 +107,7 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
       uptimeMs: 1500,
       listen: [`/ip4/127.0.0.1/tcp/${options.port ?? 4001}`, ...(options.interfaces ?? [])],
     }),
-    metrics: () => new Metrics().read({ connections: ['direct'], queued: 1 }),
+    metrics: () => new Metrics().read({ connections: ['direct'], sessions: [], queued: 1 }),
     pair: async (pairOptions = {}): Promise<Invitation> => {
       note('pair')
       const cancelled = new AbortController()

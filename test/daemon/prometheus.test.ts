@@ -59,7 +59,10 @@ function everyNumberAnother(): DaemonMetrics {
     typeof value === 'object' && value !== null
       ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, number(each)]))
       : next++
-  return number({ ...new Metrics().read({ connections: [], queued: 0 }), defects: 0 }) as DaemonMetrics
+  return number({
+    ...new Metrics().read({ connections: [], sessions: [], queued: 0 }),
+    defects: 0,
+  }) as DaemonMetrics
 }
 
 function numbersIn(value: unknown): number[] {

@@ -99,7 +99,7 @@ test('a message that arrives twice is one that was received and one duplicate', 
   } as const
   assert.equal(accept(inbox, message).outcome, 'new')
   assert.equal(accept(inbox, message).outcome, 'duplicate')
-  const { received, duplicate } = metrics.read({ connections: [], queued: 0 }).messages
+  const { received, duplicate } = metrics.read({ connections: [], sessions: [], queued: 0 }).messages
   assert.deepEqual({ received, duplicate }, { received: 1, duplicate: 1 })
   store.close()
 })
@@ -107,18 +107,21 @@ test('a message that arrives twice is one that was received and one duplicate', 
 test('what an outcome is not known by is a failure', () => {
   const metrics = new Metrics()
   for (const outcome of ['burnt', 'disk-full', 'internal']) metrics.pairingEnded('joiner', outcome)
-  const { joiner, initiator } = metrics.read({ connections: [], queued: 0 }).pairings
+  const { joiner, initiator } = metrics.read({ connections: [], sessions: [], queued: 0 }).pairings
   assert.deepEqual([joiner.burnt, joiner.failed, sumOf(joiner), sumOf(initiator)], [1, 2, 3, 0])
 })
 
 test('what was read does not change any more', () => {
   const metrics = new Metrics()
-  const before = metrics.read({ connections: [], queued: 0 })
+  const before = metrics.read({ connections: [], sessions: [], queued: 0 })
   metrics.connectionOpened('relayed')
-  metrics.sessionOpened(asPeer('peer'), 'relayed')
+  metrics.sessionOpened()
   metrics.passed('sent', 10)
-  assert.deepEqual(before, new Metrics().read({ connections: [], queued: 0 }))
-  assert.equal(metrics.read({ connections: ['relayed'], queued: 0 }).connections.open.relayed, 1)
+  assert.deepEqual(before, new Metrics().read({ connections: [], sessions: [], queued: 0 }))
+  assert.equal(
+    metrics.read({ connections: ['relayed'], sessions: [], queued: 0 }).connections.open.relayed,
+    1,
+  )
 })
 
 function sumOf(counts: Record<string, number>): number {

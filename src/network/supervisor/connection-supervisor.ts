@@ -49,6 +49,7 @@ export class ConnectionSupervisor implements Sessions {
     if (this.#phase !== 'new') return
     this.#phase = 'running'
     this.#stopSleepWatch = watchForSleep(this.#parts.clock, () => this.#wake())
+    this.#readKeys()
     const peers = this.#parts.trusted.wanted().map((peer) => this.#keep(peer))
     this.#parts.schedule.restart(peers)
   }
@@ -93,6 +94,14 @@ export class ConnectionSupervisor implements Sessions {
     this.#parts.schedule.restart(wanted.filter(({ isKept, lacksSession }) => isKept && lacksSession))
   }
 
+  /** Follows a change of the trust in this device: one that is trusted now is known, if not wanted yet. */
+  trustChanged(changed: PeerId): void {
+    if (this.#phase !== 'running') return
+    this.#readKeys()
+    const presence = this.#peers.get(changed)?.presence ?? null
+    if (presence !== null) presence.unreadVersion = null
+  }
+
   /** Uses a connection that came up, in either direction, if it is a better path. */
   connectionOpened(connection: Connection): void {
     this.#peers.get(peerIdOf(connection.remotePeer))?.directPath.connectionOpened(connection)
@@ -120,12 +129,22 @@ export class ConnectionSupervisor implements Sessions {
     await (this.#peers.get(peer) ?? this.#make(peer)).drop(notice)
   }
 
+  #readKeys(): void {
+    const keys = new Map(this.#parts.trusted.pairKeys().map(({ peer, pairKey }) => [peer, pairKey]))
+    for (const id of keys.keys()) this.#know(id)
+    for (const peer of this.#peers.values()) peer.trust(keys.get(peer.id) ?? null)
+  }
+
   #keep(id: PeerId): Peer {
-    const known = this.#peers.get(id)
-    // One that is being dropped may be paired again meanwhile.
-    const peer = known === undefined || known.isDropped ? this.#make(id) : known
+    const peer = this.#know(id)
     peer.keep()
     return peer
+  }
+
+  #know(id: PeerId): Peer {
+    const known = this.#peers.get(id)
+    // One that is being dropped may be paired again meanwhile.
+    return known === undefined || known.isDropped ? this.#make(id) : known
   }
 
   #make(id: PeerId): Peer {

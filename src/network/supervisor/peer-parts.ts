@@ -1,4 +1,3 @@
-import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import type { SpacedockError } from '../../errors.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
@@ -8,16 +7,19 @@ import type { AttemptSchedule } from './attempt-schedule.ts'
 import type { DialingHost, SessionOpener } from './connection-attempt.ts'
 import type { Peer } from './peer.ts'
 
-/** Devices that are to be kept connected. */
-export interface WantedPeers {
+/** Trust decisions that say which devices are to be kept connected. */
+export interface PeerTrust {
   /** In the order in which they are tried. */
   wanted(): readonly PeerId[]
   isWanted(peer: PeerId): boolean
+  /** Key of each pairing, 32 bytes, by which the device is found again. */
+  pairKeys(): readonly { peer: PeerId; pairKey: Uint8Array }[]
 }
 
 /** Addresses at which a device may be reached. */
 export interface AddressBook {
-  addressesOf(peer: PeerId): readonly Multiaddr[]
+  /** Returns multiaddrs, `published` among them: those that the device has published itself. */
+  addressesOf(peer: PeerId, published: readonly string[]): readonly string[]
 }
 
 /** Listener to what becomes of the devices. */
@@ -30,13 +32,11 @@ export interface PeerListener {
   attemptFailed(peer: Peer, failure: SpacedockError): void
   /** Called when the device says that it does not know this one, or has revoked it: it is not tried again before it is wanted. */
   unknownDevice(peer: Peer, failure: SpacedockError): void
-  /** Called when the relay is about to end the connection, and no other came up. */
-  renewalFailed(peer: Peer): void
 }
 
 export interface PeerParts {
   host: DialingHost & DirectPathHost
-  trusted: WantedPeers
+  trusted: PeerTrust
   book: AddressBook
   opener: SessionOpener
   schedule: AttemptSchedule

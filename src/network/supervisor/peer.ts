@@ -1,16 +1,17 @@
 import type { Connection } from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../errors.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
-import { isRelayed } from '../addresses/relayed-address.ts'
-import { settledWithin, startDeadline } from '../deadline.ts'
-import { DirectPath } from './direct-path.ts'
+import { settledWithin } from '../deadline.ts'
+import type { FollowedPeer, PeerPresence } from '../discovery/peer-presence.ts'
+import { DirectPath, type RelayedPeer } from './direct-path.ts'
 import type { Session, SessionEnd } from '../session/session.ts'
 import { AttemptPlan, type AttemptSignals } from './attempt-plan.ts'
-import { attemptConnection } from './connection-attempt.ts'
+import type { TriedPeer } from './attempt-schedule.ts'
+import { attemptConnection, type AttemptedPeer } from './connection-attempt.ts'
 import { DeviceSessions } from './device-sessions.ts'
 import { dialFailure, endFailure } from './failures.ts'
-import { PathRenewal } from './path-renewal.ts'
+import { PathRenewal, type RenewedPeer } from './path-renewal.ts'
 import type { PeerParts } from './peer-parts.ts'
 
 /**
@@ -18,12 +19,16 @@ import type { PeerParts } from './peer-parts.ts'
  * direct path to it. Here it is decided that it is reconnected: whenever it `lacksSession`. When that happens is up to the
  * schedule, which new work goes to which session to `DeviceSessions`.
  */
-export class Peer {
+export class Peer implements TriedPeer, AttemptedPeer, RelayedPeer, RenewedPeer, FollowedPeer {
   readonly id: PeerId
   readonly sessions: DeviceSessions
   /** Time of the next attempt, and the waiting times that failures have led to. */
   readonly plan: AttemptPlan
   readonly directPath: DirectPath
+  /** Key of the pairing, 32 bytes; null while it is not trusted. */
+  pairKey: Uint8Array | null = null
+  /** Record by which it is found again in another network; null where no DHT is used, and while it is not trusted. */
+  presence: PeerPresence | null = null
   readonly #parts: PeerParts
   readonly #renewal: PathRenewal
   #standing: Standing = { kind: 'known' }
@@ -46,12 +51,17 @@ export class Peer {
       onDoubt: () => this.#doubtChanged(),
     })
     this.directPath = new DirectPath(this, parts)
-    this.#renewal = new PathRenewal({ clock, renew: () => this.#renew() })
+    this.#renewal = new PathRenewal(this, parts)
   }
 
   /** Session that new work goes to. */
   get session(): Session | undefined {
     return this.isDropped ? undefined : this.sessions.used
+  }
+
+  /** Whether there is a session over a path without limits: a relay that carries little is left as soon as there is another way. */
+  get isWellConnected(): boolean {
+    return this.session?.budget === null
   }
 
   /** Whether it is to be connected. */
@@ -71,7 +81,14 @@ export class Peer {
 
   /** Addresses at which it may be reached; empty when nothing is known. */
   addresses(): readonly Multiaddr[] {
-    return this.#parts.book.addressesOf(this.id)
+    const published = this.presence?.addresses ?? []
+    return this.#parts.book.addressesOf(this.id, published).map((address) => multiaddr(address))
+  }
+
+  /** Follows a change of trust, which has this key now, or none. */
+  trust(pairKey: Uint8Array | null): void {
+    this.pairKey = pairKey
+    if (pairKey === null && this.#standing.kind === 'known') this.#leave()
   }
 
   /** Begins to keep it connected. */
@@ -179,6 +196,8 @@ export class Peer {
     const { peers } = this.#parts
     if (this.#standing.kind !== 'dropped') this.#standing = { kind: 'dropped', done: Promise.resolve() }
     if (peers.get(this.id) === this) peers.delete(this.id)
+    void this.presence?.stop()
+    this.presence = null
   }
 
   /** Whether it is this device of the two that says goodbye on sessions, and renews paths. */
@@ -205,6 +224,7 @@ export class Peer {
     this.#needsPairing = false
     this.#parts.schedule.pause(this)
     if (this.#isChooser) this.#renewal.watch(session)
+    if (this.presence !== null) this.presence.unreadVersion = null
     for (const each of this.#parts.listeners) each.sessionStarted?.(this, session)
     this.directPath.sessionStarted(session)
   }
@@ -219,6 +239,7 @@ export class Peer {
       else schedule.retry(this)
     }
     for (const each of listeners) each.sessionEnded?.(this, end, endFailure(end))
+    this.presence?.look()
   }
 
   /** Looks for another path while, and only while, the session in use does not answer. */
@@ -231,23 +252,6 @@ export class Peer {
   #attemptFailed(failure: SpacedockError): void {
     for (const each of this.#parts.listeners) each.attemptFailed?.(this, failure)
   }
-
-  /** Renews a relayed connection, which its relay is about to end. Never rejects. */
-  async #renew(): Promise<void> {
-    const { host, clock, log, listeners } = this.#parts
-    const deadline = startDeadline(renewalTimeoutMs, renewalTimedOut, { clock })
-    try {
-      const { signal } = deadline
-      const relayed = this.addresses().filter(isRelayed)
-      await this.moveTo(await host.dial(this.id, relayed, { signal }), { signal })
-    } catch (error) {
-      // The session goes on over the old one; when that ends, the device is dialled like any other.
-      log('debug', 'session.not-renewed', { peer: this.id, error: String(error) })
-      for (const each of listeners) each.renewalFailed?.(this)
-    } finally {
-      deadline.stop()
-    }
-  }
 }
 
 /** `known`: trusted, and left alone until it is wanted. `closed`: this device is shutting down. `dropped`: not trusted any more. */
@@ -258,10 +262,5 @@ export function notPaired(): SpacedockError {
   return new SpacedockError('not-paired', 'The two devices are not paired.')
 }
 
-function renewalTimedOut(): SpacedockError {
-  return new SpacedockError('timed-out', 'No other connection came up in time.')
-}
-
-const renewalTimeoutMs = 10_000
 const forgetTimeoutMs = 2_000
 const stableSessionMs = 10_000

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PresenceRecords, type PairedDevice } from '../../../src/network/discovery/presence.ts'
+import type { FollowedPeer } from '../../../src/network/discovery/peer-presence.ts'
+import { PresenceRecords } from '../../../src/network/discovery/presence.ts'
+import { OtherVersionError } from '../../../src/other-version.ts'
 import { presenceEpochMs, presenceKeys } from '../../../src/pairing/presence.ts'
 import { encodeRendezvousRecord, rendezvousRoutingKey } from '../../../src/pairing/rendezvous-record.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
@@ -23,14 +25,14 @@ test('two devices that both moved find each other by their records', async () =>
   a.presence.start()
   b.presence.start()
   await clock.pass(60_000)
-  assert.deepEqual(a.presence.addressesOf(bob), ['/ip4/192.0.2.1/tcp/4001'])
+  assert.deepEqual(a.addressesOf(bob), ['/ip4/192.0.2.1/tcp/4001'])
   a.parts.moveTo(['/ip4/198.51.100.1/tcp/4001'])
   b.parts.moveTo(['/ip4/203.0.113.2/tcp/4001'])
   a.presence.look()
   b.presence.look()
   await clock.pass(60_000)
-  assert.deepEqual(a.presence.addressesOf(bob), ['/ip4/203.0.113.2/tcp/4001'])
-  assert.deepEqual(b.presence.addressesOf(alice), ['/ip4/198.51.100.1/tcp/4001'])
+  assert.deepEqual(a.addressesOf(bob), ['/ip4/203.0.113.2/tcp/4001'])
+  assert.deepEqual(b.addressesOf(alice), ['/ip4/198.51.100.1/tcp/4001'])
   assert.deepEqual(a.found.at(-1), bob)
   await Promise.all([a.presence.stop(), b.presence.stop()])
   assert.deepEqual([clock.pending(), client.listeners, a.parts.addressListeners], [0, 0, 0])
@@ -46,7 +48,7 @@ test('a device that is connected is not looked for, and looked for at once when 
   assert.deepEqual(own, [await routingKeyOf(alice, firstEpoch)], 'its own, in case there is one')
   assert.ok(a.client.published.length > 0, 'its own record is there nevertheless')
   a.connected.delete(bob)
-  a.presence.look(bob)
+  a.peers.get(bob)?.presence?.look()
   await turns()
   assert.equal(a.client.lookups.length, 3, 'previous, current and next epoch')
   await a.presence.stop()
@@ -61,6 +63,7 @@ test('a device whose record only another version can read is told of, and not fo
   a.presence.start()
   await clock.pass(100)
   assert.deepEqual([a.otherVersions, a.found], [[[bob, 3]], []])
+  assert.equal(a.peers.get(bob)?.presence?.unreadVersion, 3)
   await a.presence.stop()
 })
 
@@ -175,20 +178,20 @@ test('a record counts for the peer that it is read for, and a newer epoch more t
   await write(firstEpoch, 50n, alice, 66)
   a.presence.start()
   await clock.pass(100)
-  assert.deepEqual(a.presence.addressesOf(bob), [])
+  assert.deepEqual(a.addressesOf(bob), [])
   await write(firstEpoch, 51n, bob, 1)
   await write(firstEpoch - 1, 2_000n, bob, 2)
   a.presence.look()
   await clock.pass(100)
-  assert.deepEqual(a.presence.addressesOf(bob), ['/ip4/203.0.113.1/tcp/4001'])
+  assert.deepEqual(a.addressesOf(bob), ['/ip4/203.0.113.1/tcp/4001'])
   await write(firstEpoch + 1, 0n, bob, 3)
   a.presence.look()
   await clock.pass(100)
-  assert.deepEqual(a.presence.addressesOf(bob), ['/ip4/203.0.113.3/tcp/4001'])
+  assert.deepEqual(a.addressesOf(bob), ['/ip4/203.0.113.3/tcp/4001'])
   await write(firstEpoch, 2_100n, bob, 4)
   a.presence.look()
   await clock.pass(100)
-  assert.deepEqual(a.presence.addressesOf(bob), ['/ip4/203.0.113.3/tcp/4001'], 'older, whatever its sequence')
+  assert.deepEqual(a.addressesOf(bob), ['/ip4/203.0.113.3/tcp/4001'], 'older, whatever its sequence')
   await a.presence.stop()
 })
 
@@ -197,25 +200,43 @@ test('a device that is revoked is neither published for nor looked for any more'
   const a = device(alice, bob, { clock })
   a.presence.start()
   await clock.pass(1_000)
-  a.devices.length = 0
-  a.presence.devicesChanged()
+  a.trust(bob, null)
   await turns()
   const before = [a.client.published.length, a.client.lookups.length]
   await clock.pass(3_600_000)
   assert.deepEqual([a.client.published.length, a.client.lookups.length], before)
-  assert.deepEqual(a.presence.addressesOf(bob), [])
-  a.devices.push({ peer: bob, pairKey: new Uint8Array(32).fill(8) })
-  a.presence.devicesChanged()
+  assert.deepEqual(a.addressesOf(bob), [])
+  a.trust(bob, new Uint8Array(32).fill(8))
   await clock.pass(1_000)
   assert.ok(a.client.published.length > (before[0] ?? 0), 'paired again, under another key')
+  await a.presence.stop()
+})
+
+test('a device that is paired again under another key is followed under that one, and under it alone', async () => {
+  const clock = virtualClock()
+  const a = device(alice, bob, { clock })
+  a.presence.start()
+  await clock.pass(1_000)
+  const before = a.peers.get(bob)?.presence
+  a.trust(bob, new Uint8Array(32).fill(7))
+  assert.equal(a.peers.get(bob)?.presence, before, 'the same key changes nothing')
+  a.trust(bob, new Uint8Array(32).fill(8))
+  assert.notEqual(a.peers.get(bob)?.presence, before)
+  await clock.pass(1_000)
+  a.client.published.length = 0
+  a.client.lookups.length = 0
+  await clock.pass(3_600_000)
+  const old = await Promise.all([alice, bob].map((writer) => routingKeyOf(writer, firstEpoch)))
+  const asked = [...a.client.published.map(({ routingKey }) => routingKey), ...a.client.lookups]
+  assert.ok(asked.length > 0)
+  assert.ok(asked.every((key) => !old.includes(key)))
   await a.presence.stop()
 })
 
 test('many devices are not asked for at the same time', async () => {
   const clock = virtualClock()
   const a = device(alice, bob, { clock })
-  for (let at = 0; at < 50; at++)
-    a.devices.push({ peer: asPeer(`${bob}${at}`), pairKey: new Uint8Array(32).fill(at) })
+  for (let at = 0; at < 50; at++) a.trust(asPeer(`${bob}${at}`), new Uint8Array(32).fill(at))
   let running = 0
   let most = 0
   const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
@@ -244,19 +265,35 @@ function device(
   }: { clock: VirtualClock; client?: MemoryDht; onEpoch?: () => void },
 ) {
   const parts = recordParts(peer, { client, clock })
-  const devices: PairedDevice[] = [{ peer: other, pairKey }]
+  const peers = new Map<PeerId, FollowedPeer>()
   const connected = new Set<string>()
   const found: string[] = []
-  const otherVersions: [peer: string, version: number][] = []
-  const presence = new PresenceRecords({
-    records: parts,
-    devices: () => devices,
-    isConnected: (one) => connected.has(one),
-    onFound: (one) => found.push(one),
-    onOtherVersion: (one, version) => otherVersions.push([one, version]),
-    onEpoch,
+  const otherVersions: [peer: string, version: number | undefined][] = []
+  const presence = new PresenceRecords({ records: parts, peers, onEpoch })
+  const keys = new Map<PeerId, Uint8Array | null>()
+  const known = (id: PeerId): FollowedPeer => ({
+    id,
+    get pairKey() {
+      return keys.get(id) ?? null
+    },
+    get isWellConnected() {
+      return connected.has(id)
+    },
+    presence: null,
+    sighted: () => found.push(id),
+    refused: (failure) => {
+      assert.ok(failure instanceof OtherVersionError)
+      otherVersions.push([id, failure.versions[0]])
+    },
   })
-  return { parts, client, devices, connected, found, otherVersions, presence }
+  const trust = (id: PeerId, key: Uint8Array | null): void => {
+    keys.set(id, key)
+    if (!peers.has(id)) peers.set(id, known(id))
+    presence.peersChanged()
+  }
+  trust(other, pairKey)
+  const addressesOf = (id: PeerId): readonly string[] => peers.get(id)?.presence?.addresses ?? []
+  return { parts, client, peers, connected, found, otherVersions, presence, trust, addressesOf }
 }
 
 async function routingKeyOf(writer: string, epoch: number): Promise<string> {

@@ -477,6 +477,32 @@ test('what is not to be kept any more is left at the next try, and nothing of it
   await world.stop()
 })
 
+test('a device that is trusted, and nobody has wanted yet, is known, and left alone until it is wanted or not trusted any more', async () => {
+  const [wanted, given] = await Promise.all([newPeerId(), newPeerId()])
+  const world = supervise([larger])
+  world.supervisor.start()
+  await world.clock.pass(0)
+  world.devices.push(wanted, given)
+  world.supervisor.trustChanged(wanted)
+  for (const peer of [wanted, given]) world.supervisor.sighting(peer)
+  world.supervisor.networkChanged()
+  await world.clock.pass(60_000)
+  assert.deepEqual(
+    world.dials.map(({ peerId }) => peerId),
+    [larger],
+  )
+  assert.ok(world.supervisor.peers.get(wanted)?.pairKey)
+  world.supervisor.connectNow(wanted)
+  await world.clock.pass(0)
+  assert.ok(world.supervisor.sessionOf(wanted))
+  world.devices.length = 1
+  world.supervisor.trustChanged(given)
+  assert.equal(world.supervisor.peers.get(given), undefined)
+  assert.equal(world.supervisor.peers.get(wanted)?.pairKey, null)
+  assert.ok(world.supervisor.sessionOf(wanted), 'its session ends when it is dropped')
+  await world.stop()
+})
+
 test('that a device has revoked this one is not covered by a dial that fails meanwhile', async () => {
   const dialled = Promise.withResolvers<never>()
   const world = supervise([larger], { dial: () => dialled.promise })

@@ -221,8 +221,8 @@ function twoSides(seed: number): World {
           connect: dial,
           dial,
         },
-        trusted: { wanted: () => [remote], isWanted: () => true },
-        book: { addressesOf: () => [multiaddr('/ip4/127.0.0.1/tcp/1')] },
+        trusted: { wanted: () => [remote], isWanted: () => true, pairKeys: () => [] },
+        book: { addressesOf: () => ['/ip4/127.0.0.1/tcp/1'] },
         opener: {
           async open(connection) {
             await soon()
