@@ -9,6 +9,7 @@ import { parsePeerAddress } from '../network/addresses/peer-address.ts'
 import { parseRendezvousAddress, type RendezvousAddress } from '../network/addresses/rendezvous-address.ts'
 import { CodeRecords } from '../network/discovery/code-records.ts'
 import { RecordAddresses } from '../network/discovery/record-addresses.ts'
+import type { PresenceKeySource } from '../network/discovery/peer-presence.ts'
 import { PresenceRecords } from '../network/discovery/presence.ts'
 import type { RecordParts } from '../network/discovery/record-parts.ts'
 import type { HostOptions } from '../network/host/create-host.ts'
@@ -67,6 +68,7 @@ export interface InternetParts {
   supervisor: Pick<ConnectionSupervisor, 'peers' | 'tryAnew'>
   host: Host
   interfaces: string[] | undefined
+  presenceKeys: PresenceKeySource
   clock: Clock
   log: Log
 }
@@ -81,7 +83,7 @@ export class Internet {
   readonly #addressListeners = new Set<() => void>()
   readonly #host: Host
 
-  constructor({ settings, supervisor, host, interfaces, clock, log }: InternetParts) {
+  constructor({ settings, supervisor, host, interfaces, presenceKeys, clock, log }: InternetParts) {
     const { bootstrap } = settings
     const rendezvous = settings.rendezvous.map(({ address }) => address.toString())
     // A setting of the nodes by which the public DHT is entered may mean one of the person's own, in a private network.
@@ -140,6 +142,7 @@ export class Internet {
       records,
       peers: supervisor.peers,
       onEpoch: () => this.#renewIdentity(),
+      keys: presenceKeys,
     })
   }
 

@@ -1,6 +1,6 @@
 import { base64urlnopad } from '@scure/base'
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import type { Ed25519PrivateKey } from '@libp2p/interface'
+import { generateKeyPairFromSeed, publicKeyFromRaw } from '@libp2p/crypto/keys'
+import type { Ed25519PrivateKey, Ed25519PublicKey } from '@libp2p/interface'
 import {
   createIPNSRecordWithExpiration,
   marshalIPNSRecord,
@@ -9,6 +9,7 @@ import {
   type IPNSRecord,
 } from 'ipns'
 import * as v from 'valibot'
+import type { BlindedSigner } from './blinded-key.ts'
 import { fields } from './fields.ts'
 import { sameMac } from './proofs.ts'
 import { parseStrictJson } from './strict-json.ts'
@@ -26,6 +27,18 @@ export interface RendezvousKeys {
   /** Seals the value. */
   recordKey: Uint8Array
 }
+
+/** Keys of a record that one side writes and the other only reads. */
+export interface BlindedKeys {
+  /** Ed25519, 32 bytes. */
+  publicKey: Uint8Array
+  /** Null for the side that reads. */
+  signer: BlindedSigner | null
+  /** Seals the value. */
+  recordKey: Uint8Array
+}
+
+export type RecordKeys = RendezvousKeys | BlindedKeys
 
 export interface RendezvousContent {
   /** Peer id, base58btc, that answers at the addresses. */
@@ -54,8 +67,8 @@ const contentSchema = v.strictObject({
 })
 
 /** The DHT key of the record: `/ipns/` and the multihash of the public key. 40-odd bytes, the same for all holders. */
-export async function rendezvousRoutingKey({ signingSeed }: RendezvousKeys): Promise<Uint8Array> {
-  const { publicKey } = await signingKey(signingSeed)
+export async function rendezvousRoutingKey(keys: RecordKeys): Promise<Uint8Array> {
+  const publicKey = await publicKeyOf(keys)
   return multihashToIPNSRoutingKey(publicKey.toMultihash())
 }
 
@@ -71,11 +84,11 @@ export interface RecordStamp {
 /** Encodes a record; leaves out an address for which there is no room, or that is none. */
 export async function encodeRendezvousRecord(
   suite: Suite,
-  keys: RendezvousKeys,
+  keys: RecordKeys,
   content: RendezvousContent,
   { sequence, validUntil, nonce }: RecordStamp,
 ): Promise<Uint8Array> {
-  const privateKey = await signingKey(keys.signingSeed)
+  const privateKey = await signingKey(keys)
   const sealed = suite.seal(sealingKey(suite, keys, nonce), padded(content), associatedData(sequence))
   const value = `/${base64urlnopad.encode(concat(Uint8Array.of(recordVersion), nonce, sealed))}`
   const record = await createIPNSRecordWithExpiration(privateKey, value, sequence, validUntil, {
@@ -94,7 +107,7 @@ export type ReadRecord = { content: RendezvousContent; sequence: bigint } | { ot
  */
 export async function decodeRendezvousRecord(
   suite: Suite,
-  keys: RendezvousKeys,
+  keys: RecordKeys,
   encoded: Uint8Array,
 ): Promise<ReadRecord | null> {
   if (encoded.length > maxRecordLength) return null
@@ -103,7 +116,7 @@ export async function decodeRendezvousRecord(
     // The seal comes first: it is cheaper to check than the signature.
     const read = openContent(suite, keys, record)
     if (read === null || !isCanonical(record, encoded)) return null
-    const { publicKey } = await signingKey(keys.signingSeed)
+    const publicKey = await publicKeyOf(keys)
     const signed = concat(new TextEncoder().encode('ipns-signature:'), record.data)
     return (await publicKey.verify(signed, record.signatureV2)) ? read : null
   } catch {
@@ -111,7 +124,7 @@ export async function decodeRendezvousRecord(
   }
 }
 
-function openContent(suite: Suite, keys: RendezvousKeys, record: IPNSRecord): ReadRecord | null {
+function openContent(suite: Suite, keys: RecordKeys, record: IPNSRecord): ReadRecord | null {
   const { value, sequence } = record
   if (typeof sequence !== 'bigint' || sequence < 0n) return null
   const bytes = base64urlnopad.decode(value.slice(1))
@@ -133,11 +146,32 @@ function isCanonical(record: IPNSRecord, encoded: Uint8Array): boolean {
   return sameMac(marshalIPNSRecord({ value, validityType, validity, sequence, signatureV2, data }), encoded)
 }
 
-function signingKey(seed: Uint8Array): Promise<Ed25519PrivateKey> {
-  return generateKeyPairFromSeed('Ed25519', seed)
+/** Identity of a record's writer, for comparison. */
+export function writerOf(keys: RecordKeys): string {
+  return 'signingSeed' in keys ? keys.signingSeed.join() : keys.publicKey.join()
 }
 
-function sealingKey(suite: Suite, { recordKey }: RendezvousKeys, nonce: Uint8Array): Uint8Array {
+async function publicKeyOf(keys: RecordKeys): Promise<Ed25519PublicKey> {
+  if ('signingSeed' in keys) return (await generateKeyPairFromSeed('Ed25519', keys.signingSeed)).publicKey
+  const publicKey = publicKeyFromRaw(keys.publicKey)
+  if (publicKey.type !== 'Ed25519') throw new TypeError('no Ed25519 key')
+  return publicKey
+}
+
+/** Signing key as `ipns` uses it. */
+async function signingKey(keys: RecordKeys): Promise<Ed25519PrivateKey> {
+  if ('signingSeed' in keys) return generateKeyPairFromSeed('Ed25519', keys.signingSeed)
+  const { signer } = keys
+  if (signer === null) throw new TypeError('keys that only read')
+  const used: Pick<Ed25519PrivateKey, 'type' | 'publicKey' | 'sign'> = {
+    type: 'Ed25519',
+    publicKey: await publicKeyOf(keys),
+    sign: (message) => signer.sign(message.subarray()),
+  }
+  return used as Ed25519PrivateKey
+}
+
+function sealingKey(suite: Suite, { recordKey }: RecordKeys, nonce: Uint8Array): Uint8Array {
   return suite.expand(recordKey, fields('rendezvous-record', nonce), 32)
 }
 

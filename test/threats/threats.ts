@@ -31,6 +31,7 @@ const groups = [
   'dht',
   'private-dht',
   'relay',
+  'presence',
   'answers',
   'tracking',
   'boxes',

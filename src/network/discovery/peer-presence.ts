@@ -2,12 +2,25 @@ import type { SpacedockError } from '../../errors.ts'
 import { OtherVersionError } from '../../other-version.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { presenceEpoch, presenceEpochMs, presenceEpochsToRead, presenceKeys } from '../../pairing/presence.ts'
-import { recordVersion } from '../../pairing/rendezvous-record.ts'
+import { recordVersion, type RecordKeys } from '../../pairing/rendezvous-record.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import type { PresenceEpochs } from './presence-epochs.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { keepPublished, type Publication } from './record-publication.ts'
 import { newerRecords, type FoundRecord } from './record-search.ts'
+
+/** Keys of the records of paired devices. */
+export interface PresenceKeySource {
+  /**
+   * `told`: the two devices have told each other theirs. `pairing`: the other one cannot, so they follow from the key of the
+   * pairing. `none`: neither is known yet.
+   */
+  originOf(peer: PeerId): 'told' | 'pairing' | 'none'
+  /** Returns the keys of this device's record for the other one; null when the epoch is past. */
+  writerKeys(peer: PeerId, epoch: number): RecordKeys | null
+  /** Returns the keys of the other device's record; null when the epoch is past. */
+  readerKeys(peer: PeerId, epoch: number): RecordKeys | null
+}
 
 /** Device as far as its records are concerned. */
 export interface FollowedPeer {
@@ -32,6 +45,7 @@ export class PeerPresence {
   readonly #peer: FollowedPeer
   readonly #records: RecordParts
   readonly #epochs: PresenceEpochs
+  readonly #keys: PresenceKeySource
   readonly #stop = new AbortController()
   readonly #sleep: InterruptibleSleep
   readonly #tasks: Promise<unknown>
@@ -44,7 +58,12 @@ export class PeerPresence {
     addresses: [],
   }
 
-  constructor(peer: FollowedPeer, pairKey: Uint8Array, records: RecordParts, epochs: PresenceEpochs) {
+  constructor(
+    peer: FollowedPeer,
+    pairKey: Uint8Array,
+    { records, epochs, keys }: { records: RecordParts; epochs: PresenceEpochs; keys: PresenceKeySource },
+  ) {
+    this.#keys = keys
     this.pairKey = pairKey
     this.#peer = peer
     this.#records = records
@@ -79,7 +98,7 @@ export class PeerPresence {
   }
 
   #publication(): Publication {
-    const { suite, clock, peer } = this.#records
+    const { clock } = this.#records
     return {
       mayExist: true,
       intervalMs: republishMs,
@@ -90,7 +109,7 @@ export class PeerPresence {
         const epoch = presenceEpoch(wallMs)
         const sinceMs = wallMs - epoch * presenceEpochMs
         return {
-          keys: presenceKeys(suite, this.pairKey, peer, epoch),
+          keys: this.#writerKeys(epoch),
           // Sequence that grows over a restart, and tells nobody how far off this clock is.
           sequence: BigInt(Math.floor(sinceMs / sequenceUnitMs)),
           changesInMs: presenceEpochMs - sinceMs,
@@ -115,12 +134,13 @@ export class PeerPresence {
   }
 
   async #lookUp(signal: AbortSignal): Promise<void> {
-    const { suite, clock } = this.#records
+    const { clock } = this.#records
     const newest = this.#newest
     const epochs = presenceEpochsToRead(clock.wall()).filter((epoch) => epoch >= newest.epoch)
     await Promise.all(
       epochs.map(async (epoch) => {
-        const keys = presenceKeys(suite, this.pairKey, this.#peer.id, epoch)
+        const keys = this.#readerKeys(epoch)
+        if (keys === null) return
         const above = epoch === newest.epoch ? newest.sequence : -1n
         for await (const record of newerRecords(this.#records, keys, {
           above,
@@ -146,6 +166,21 @@ export class PeerPresence {
     this.unreadVersion = null
     this.#records.log('info', 'presence.found', { peer })
     this.#peer.sighted()
+  }
+
+  /** Returns null while there are no keys, or when the clock was set back behind what is still known. */
+  #writerKeys(epoch: number): RecordKeys | null {
+    const { suite, peer } = this.#records
+    if (this.#keys.originOf(this.#peer.id) === 'pairing')
+      return presenceKeys(suite, this.pairKey, peer, epoch)
+    return this.#keys.writerKeys(this.#peer.id, epoch)
+  }
+
+  #readerKeys(epoch: number): RecordKeys | null {
+    const { id } = this.#peer
+    if (this.#keys.originOf(id) === 'pairing')
+      return presenceKeys(this.#records.suite, this.pairKey, id, epoch)
+    return this.#keys.readerKeys(id, epoch)
   }
 
   #takeUnread(version: number): void {
