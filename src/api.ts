@@ -35,7 +35,7 @@ export interface NodeOptions {
    * when there is no direct way, in other networks too. An unreachable one delays nothing. @default none
    */
   rendezvous?: string[]
-  /** Use no rendezvous node and no DHT, whatever else is set. @default false */
+  /** Use no rendezvous node and no DHT, whatever else is set; the log has a warning then. @default false */
   lanOnly?: boolean
   /**
    * `private`: the DHT of the rendezvous nodes. `public`: libp2p's public one, in which a second, throwaway identity looks and

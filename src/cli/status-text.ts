@@ -1,5 +1,5 @@
-import type { Result } from '../daemon/api.ts'
-import type { DaemonMetrics } from '../daemon/daemon-metrics.ts'
+import type { Result } from '../daemon/daemon-api.ts'
+import type { DaemonMetrics } from '../daemon/prometheus.ts'
 import { printableLine } from '../daemon/printable.ts'
 import { version } from '../version.ts'
 import { describeDuration } from './durations.ts'

@@ -18,9 +18,9 @@ import type { Store } from '../store/store.ts'
 import { pathOf } from './connection-recorder.ts'
 import type { Connections } from './connections.ts'
 import type { ApplicationEvents } from './application-events.ts'
-import type { Devices } from './devices.ts'
+import type { KnownDevices } from './known-devices.ts'
 import type { Lifetime } from './lifetime.ts'
-import type { Metrics } from './metrics.ts'
+import type { NodeCounters } from './node-counters.ts'
 import { chooseName } from './own-settings.ts'
 import type { Pairings } from './pairings.ts'
 
@@ -28,9 +28,9 @@ export interface NodeHandleParts {
   store: Store
   host: Host
   events: ApplicationEvents
-  metrics: Metrics
+  metrics: NodeCounters
   connections: Connections
-  devices: Devices
+  devices: KnownDevices
   messaging: MessagingService
   pubSub: PubSub
   protocols: ProtocolRegistry

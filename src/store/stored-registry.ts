@@ -4,7 +4,7 @@ import type { PeerId } from '../pairing/peer-id.ts'
 import { ChangeFilter } from './change-filter.ts'
 import type { Contacts } from './contacts.ts'
 import { deviceIdOf } from './device-id.ts'
-import { chosenName } from './device-names.ts'
+import { chosenName } from './name-choice.ts'
 import type {
   DeviceListener,
   DeviceRegistry,

@@ -8,7 +8,7 @@ import {
 } from '../pairing/revocation-notice.ts'
 import { provisionalLifetimeMs } from '../pairing/limits.ts'
 import type { Database } from './database.ts'
-import { availableName } from './device-names.ts'
+import { availableName } from './name-choice.ts'
 import type { Identity } from './identity.ts'
 import { databaseDamaged } from './storage-error.ts'
 import { compareRows, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'

@@ -31,7 +31,7 @@ export interface DeviceSurroundings {
   log: Log
 }
 
-/** A device whose machine, disk and network are simulated; all the rest of it is real. */
+/** A device whose computer, disk and network are simulated; all the rest of it is real. */
 export class SimulatedDevice {
   /** Name in the simulation, and the one that it tells others. */
   readonly name: string

@@ -1,10 +1,10 @@
 import { pause } from '../../clock.ts'
 import {
-  encodeRendezvousRecord,
+  encodeAddressRecord,
   recordNonceLength,
-  rendezvousRoutingKey,
-  type RendezvousKeys,
-} from '../../pairing/rendezvous-record.ts'
+  recordRoutingKey,
+  type AddressRecordKeys,
+} from '../../pairing/address-record.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { Backoff } from '../backoff.ts'
 import { startDeadline } from '../deadline.ts'
@@ -17,7 +17,7 @@ import { newerRecords } from './record-search.ts'
 export interface Publication {
   /** Returns the present content; called before each publication. */
   current: () => {
-    keys: RendezvousKeys
+    keys: AddressRecordKeys
     /** Least sequence; a record under the same keys gets a higher one than the one before in any case. */
     sequence: bigint
     /** Time until the keys change, in ms. */
@@ -102,7 +102,7 @@ export const graceMs = 4_000
 /** Finds the highest published sequence: a restart may come within the unit of the sequence, and a clock may be set back. */
 async function highestSequence(
   parts: RecordParts,
-  keys: RendezvousKeys,
+  keys: AddressRecordKeys,
   signal: AbortSignal,
 ): Promise<bigint> {
   let highest = -1n
@@ -112,13 +112,13 @@ async function highestSequence(
 
 async function publishOnce(
   { client, suite, clock, random, peer }: RecordParts,
-  keys: RendezvousKeys,
+  keys: AddressRecordKeys,
   sequence: bigint,
   addresses: string[],
   signal: AbortSignal,
 ): Promise<number> {
   if (client.nodes === 0 || addresses.length === 0) return 0
-  const record = await encodeRendezvousRecord(
+  const record = await encodeAddressRecord(
     suite,
     keys,
     { peer, addresses },
@@ -126,7 +126,7 @@ async function publishOnce(
   )
   const deadline = startDeadline(publishTimeoutMs, () => new Error('not published in time'), { signal })
   try {
-    return await client.publish(record, await rendezvousRoutingKey(keys), { signal: deadline.signal })
+    return await client.publish(record, await recordRoutingKey(keys), { signal: deadline.signal })
   } finally {
     deadline.stop()
   }

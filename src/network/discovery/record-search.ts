@@ -1,14 +1,14 @@
 import {
-  decodeRendezvousRecord,
-  rendezvousRoutingKey,
-  type RendezvousContent,
-  type RendezvousKeys,
-} from '../../pairing/rendezvous-record.ts'
+  decodeAddressRecord,
+  recordRoutingKey,
+  type AddressRecordContent,
+  type AddressRecordKeys,
+} from '../../pairing/address-record.ts'
 import { startDeadline } from '../deadline.ts'
 import type { RecordParts } from './record-parts.ts'
 
 export interface FoundRecord {
-  content: RendezvousContent
+  content: AddressRecordContent
   sequence: bigint
 }
 
@@ -25,7 +25,7 @@ export interface RecordSearchOptions {
  */
 export async function* newerRecords(
   { client, suite, clock, log }: Pick<RecordParts, 'client' | 'suite' | 'clock' | 'log'>,
-  keys: RendezvousKeys,
+  keys: AddressRecordKeys,
   { above, signal, onOtherVersion }: RecordSearchOptions,
 ): AsyncGenerator<FoundRecord> {
   const looking = startDeadline(lookupTimeoutMs, () => new Error('the lookup took too long'), { signal })
@@ -33,13 +33,13 @@ export async function* newerRecords(
   let cancelWatch: (() => void) | undefined
   const seen = new Set<string>()
   try {
-    const routingKey = await rendezvousRoutingKey(keys)
+    const routingKey = await recordRoutingKey(keys)
     for await (const encoded of client.lookup(routingKey, { signal: looking.signal })) {
       // Copies are skipped: most nodes hold the same record.
       const text = Buffer.from(encoded).toString('base64')
       if (seen.has(text)) continue
       seen.add(text)
-      const record = await decodeRendezvousRecord(suite, keys, encoded)
+      const record = await decodeAddressRecord(suite, keys, encoded)
       if (record !== null && 'otherVersion' in record) onOtherVersion?.(record.otherVersion)
       if (record === null || 'otherVersion' in record || record.sequence <= newest) continue
       newest = record.sequence

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { maximumBodyBytes } from '../store/stored-message.ts'
-import type { DaemonMetrics } from './daemon-metrics.ts'
+import type { DaemonMetrics } from './prometheus.ts'
 import { errorFields } from './error-line.ts'
 
 /**
@@ -163,7 +163,7 @@ export const methods = {
     event: noEvent,
     result: v.object({
       pid: v.number(),
-      /** As in `status`. */
+      /** Log file, as in `status`. */
       log: v.exactOptional(v.nullable(v.string())),
     }),
     deadlineMs: 15 * seconds,

@@ -18,16 +18,16 @@ import type { Suite } from './suite.ts'
  * Keys of the record that a device leaves in the DHT so that another one finds it: an IPNS record
  * (https://specs.ipfs.tech/ipns/ipns-record/, V2 only), because that is what every DHT server stores. Only holders of the key can
  * write it, since the DHT checks its signature; only holders of the key can read it, since its value is sealed. PROTOCOL.md,
- * 'Rendezvous record'.
+ * 'Address record'.
  */
-export interface RendezvousKeys {
+export interface AddressRecordKeys {
   /** Ed25519 seed: says where in the DHT the record is, and who may write it. */
   signingSeed: Uint8Array
   /** Seals the value. */
   recordKey: Uint8Array
 }
 
-export interface RendezvousContent {
+export interface AddressRecordContent {
   /** Peer id, base58btc, that answers at the addresses. */
   peer: string
   /** Multiaddrs, best first. */
@@ -54,7 +54,7 @@ const contentSchema = v.strictObject({
 })
 
 /** The DHT key of the record: `/ipns/` and the multihash of the public key. 40-odd bytes, the same for all holders. */
-export async function rendezvousRoutingKey({ signingSeed }: RendezvousKeys): Promise<Uint8Array> {
+export async function recordRoutingKey({ signingSeed }: AddressRecordKeys): Promise<Uint8Array> {
   const { publicKey } = await signingKey(signingSeed)
   return multihashToIPNSRoutingKey(publicKey.toMultihash())
 }
@@ -69,10 +69,10 @@ export interface RecordStamp {
 }
 
 /** Encodes a record; leaves out an address for which there is no room, or that is none. */
-export async function encodeRendezvousRecord(
+export async function encodeAddressRecord(
   suite: Suite,
-  keys: RendezvousKeys,
-  content: RendezvousContent,
+  keys: AddressRecordKeys,
+  content: AddressRecordContent,
   { sequence, validUntil, nonce }: RecordStamp,
 ): Promise<Uint8Array> {
   const privateKey = await signingKey(keys.signingSeed)
@@ -86,15 +86,15 @@ export async function encodeRendezvousRecord(
 }
 
 /** Content that a holder of the keys wrote, or its other version. */
-export type ReadRecord = { content: RendezvousContent; sequence: bigint } | { otherVersion: number }
+export type ReadRecord = { content: AddressRecordContent; sequence: bigint } | { otherVersion: number }
 
 /**
  * Decodes a record; null unless a holder of the keys wrote it, to the last byte. Says nothing about its age: a reader compares
  * sequences.
  */
-export async function decodeRendezvousRecord(
+export async function decodeAddressRecord(
   suite: Suite,
-  keys: RendezvousKeys,
+  keys: AddressRecordKeys,
   encoded: Uint8Array,
 ): Promise<ReadRecord | null> {
   if (encoded.length > maxRecordLength) return null
@@ -111,7 +111,7 @@ export async function decodeRendezvousRecord(
   }
 }
 
-function openContent(suite: Suite, keys: RendezvousKeys, record: IPNSRecord): ReadRecord | null {
+function openContent(suite: Suite, keys: AddressRecordKeys, record: IPNSRecord): ReadRecord | null {
   const { value, sequence } = record
   if (typeof sequence !== 'bigint' || sequence < 0n) return null
   const bytes = base64urlnopad.decode(value.slice(1))
@@ -137,7 +137,7 @@ function signingKey(seed: Uint8Array): Promise<Ed25519PrivateKey> {
   return generateKeyPairFromSeed('Ed25519', seed)
 }
 
-function sealingKey(suite: Suite, { recordKey }: RendezvousKeys, nonce: Uint8Array): Uint8Array {
+function sealingKey(suite: Suite, { recordKey }: AddressRecordKeys, nonce: Uint8Array): Uint8Array {
   return suite.expand(recordKey, fields('rendezvous-record', nonce), 32)
 }
 
@@ -146,7 +146,7 @@ function associatedData(sequence: bigint): Uint8Array {
 }
 
 /** Encodes as JSON, padded with spaces to one length: how many addresses a device has is nobody's business. */
-function padded({ peer, addresses }: RendezvousContent): Uint8Array {
+function padded({ peer, addresses }: AddressRecordContent): Uint8Array {
   let json = encodeJson({ peer, addresses: [] })
   if (json.length > plaintextLength) throw new RangeError('a peer id longer than a record')
   const kept: string[] = []
@@ -163,7 +163,7 @@ function padded({ peer, addresses }: RendezvousContent): Uint8Array {
   return plaintext
 }
 
-function encodeJson(content: RendezvousContent): Uint8Array {
+function encodeJson(content: AddressRecordContent): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(content))
 }
 
