@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { uptime } from 'node:os'
 import type { Clock } from './api.ts'
 
-/** Clock of the machine. */
+/** Clock of the computer. */
 export const systemClock: Clock = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),

@@ -1,5 +1,5 @@
 import { SpacedockError } from './errors.ts'
-import { nearest } from './nearest.ts'
+import { editDistance } from './pairing/edit-distance.ts'
 
 /** Names of all options of one kind as keys: the compiler sees to it that none is missing. */
 export type OptionNames<Options> = Readonly<Record<keyof Options, unknown>>
@@ -31,4 +31,14 @@ export function checkOptions<Options extends object>(
 export function suggest(unknown: string, choices: readonly string[]): string {
   const meant = nearest(unknown, choices)
   return meant === null ? `There is ${choices.join(', ')}.` : `Did you mean "${meant}"?`
+}
+
+/** Candidate that was most likely meant, or null when none is close. */
+export function nearest(typed: string, candidates: readonly string[]): string | null {
+  const [best] = candidates
+    .map((candidate) => ({ candidate, distance: editDistance(typed.toLowerCase(), candidate) }))
+    .toSorted((a, b) => a.distance - b.distance)
+  return best !== undefined && best.distance <= Math.max(1, Math.floor(best.candidate.length / 3))
+    ? best.candidate
+    : null
 }

@@ -5,10 +5,10 @@ import { DialEvidence } from './network/reachability/dial-evidence.ts'
 import { ApplicationEvents } from './node/application-events.ts'
 import { Connections } from './node/connections.ts'
 import { DeviceRecords } from './node/device-records.ts'
-import { Devices } from './node/devices.ts'
+import { KnownDevices } from './node/known-devices.ts'
 import { internetSettings, type InternetSettings } from './node/internet.ts'
 import { Lifetime } from './node/lifetime.ts'
-import { Metrics } from './node/metrics.ts'
+import { NodeCounters } from './node/node-counters.ts'
 import { nodeHandle } from './node/node-handle.ts'
 import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
@@ -19,10 +19,10 @@ import { TrustedPeers } from './node/trusted-peers.ts'
 import { suite1 } from './pairing/suite.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { Outreach } from './protocols/outreach.ts'
-import { PairingService } from './protocols/pairing.ts'
+import { PairingService } from './protocols/pairing-service.ts'
 import { PubSub } from './protocols/pub-sub.ts'
 import { PresenceExchange } from './protocols/presence-exchange.ts'
-import { versionsProtocol } from './protocols/versions.ts'
+import { versionsProtocol } from './protocols/versions-protocol.ts'
 import type { DeviceRegistry } from './store/device-registry.ts'
 import type { Store } from './store/store.ts'
 
@@ -81,7 +81,7 @@ type Parts = ReturnType<typeof makeParts>
 function makeParts(base: Base) {
   const { options, meetingPoints, random, clock, log, store, host } = base
   const lifetime = new Lifetime()
-  const metrics = new Metrics()
+  const metrics = new NodeCounters()
   const events = new ApplicationEvents(metrics)
   const records = new DeviceRecords(store, lifetime)
   const trusted = new TrustedPeers(store, clock, log)
@@ -110,7 +110,7 @@ function makeParts(base: Base) {
     sessions: supervisor,
     listener: events,
   })
-  const devices = new Devices({ ...base, records, supervisor, messaging, listener: events, lifetime })
+  const devices = new KnownDevices({ ...base, records, supervisor, messaging, listener: events, lifetime })
   const presence = new PresenceExchange({
     chains: presenceKeys,
     sessions: supervisor,

@@ -40,9 +40,9 @@ export interface PairingVector {
   codeKeys: Record<
     | 'prk'
     | 'sessionId'
-    | 'rendezvousKey'
+    | 'signingKey'
     | 'recordKey'
-    | 'joinerRendezvousKey'
+    | 'joinerSigningKey'
     | 'joinerRecordKey'
     | 'probeKey'
     | 'announcementKey'

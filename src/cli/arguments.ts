@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { SpacedockError } from '../errors.ts'
 import type { Command, OptionSpec, OptionTable } from './command.ts'
 import { GivenOptions, type OptionValue } from './given-options.ts'
-import { nearest } from '../nearest.ts'
+import { nearest } from '../known-options.ts'
 
 /** Options allowed with every command. */
 export const globalOptions: OptionTable = {

@@ -5,7 +5,7 @@ import { describeTiming } from './durations.ts'
 /** Gives the padded name of a state its colour. */
 export type PaintState = (padded: string, state: string) => string
 
-/** Table of devices, one line each, in columns. Names come from other machines: they are made printable here. */
+/** Table of devices, one line each, in columns. Names come from other computers: they are made printable here. */
 export function deviceTable(
   devices: readonly DeviceInfo[],
   now: Date,
@@ -90,7 +90,7 @@ function briefTime(at: string, now: Date): string {
   return days < 1 ? localTime(at).slice(11) : localTime(at)
 }
 
-/** Formats as `2026-11-22 20:41` in the time zone of this machine; a text that is no date stays as it came. */
+/** Formats as `2026-11-22 20:41` in the time zone of this computer; a text that is no date stays as it came. */
 export function localTime(at: string): string {
   const date = new Date(at)
   if (Number.isNaN(date.getTime())) return printableLine(at)

@@ -1,6 +1,6 @@
 import type { DeviceInfo } from '../api.ts'
 import { printableLine } from '../daemon/printable.ts'
-import { isNumberedName } from '../store/device-names.ts'
+import { isNumberedName } from '../store/name-choice.ts'
 import type { CommandContext } from './command.ts'
 import { brief } from './commands/devices.ts'
 

@@ -1,6 +1,6 @@
 import type { Confirm, Device, DeviceInfo, PairingProgress, SpacedockNode } from '../api.ts'
 import { Semaphore } from '../semaphore.ts'
-import type { Confirmation, Event, MethodName, Params, Result } from './api.ts'
+import type { Confirmation, Event, MethodName, Params, Result } from './daemon-api.ts'
 import { version } from '../version.ts'
 
 /** Facts of the daemon's process that the node does not know. */
@@ -113,8 +113,8 @@ export const methodHandlers: MethodHandlers = {
 function describe(device: DeviceInfo | Device): DeviceInfo {
   const { id, name, peerId, state, needsPairing, path, limited, address, lastSeen } = device
   const { roundTripMs, connectedSince, lastFailure } = device
-  const presence = { roundTripMs, connectedSince, lastFailure }
-  return { id, name, peerId, state, needsPairing, path, limited, address, lastSeen, ...presence }
+  const live = { roundTripMs, connectedSince, lastFailure }
+  return { id, name, peerId, state, needsPairing, path, limited, address, lastSeen, ...live }
 }
 
 function askAt(

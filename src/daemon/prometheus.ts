@@ -1,5 +1,10 @@
-import type { ByPath } from '../metrics.ts'
-import type { DaemonMetrics } from './daemon-metrics.ts'
+import type { ByPath, NodeMetrics } from '../metrics.ts'
+
+/** Counters of the node and of the daemon. */
+export interface DaemonMetrics extends NodeMetrics {
+  /** Exceptions that nobody caught, and that the daemon survived. Each is in the log, and is to be reported. */
+  defects: number
+}
 
 /** Facts told besides the counters. */
 export interface ProcessFacts {

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { addAbortListener } from 'node:events'
 import { SpacedockError } from '../errors.ts'
-import type { Confirmation } from './api.ts'
+import type { Confirmation } from './daemon-api.ts'
 
 export interface Questions {
   /** Asks; rejects with the signal's reason when the answer is no longer needed; the client is told. */

@@ -10,7 +10,7 @@ import {
   requestLine,
   requestLineCapBytes,
   versionIndependentMethods,
-} from './api.ts'
+} from './daemon-api.ts'
 import { createQuestions, type Questions } from './questions.ts'
 import { describeError } from './error-line.ts'
 import { parseJson, readLines, writeLine } from './lines.ts'

@@ -4,7 +4,7 @@ import type { PeerId } from '../pairing/peer-id.ts'
 import type { MessageListener } from '../protocols/messaging-components.ts'
 import type { Dropped } from '../store/inbox.ts'
 import { deviceIdOf } from '../store/device-id.ts'
-import type { Metrics } from './metrics.ts'
+import type { NodeCounters } from './node-counters.ts'
 
 type PairingRole = NodeEvents['pairing:failed']['role']
 type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
@@ -12,9 +12,9 @@ type EventMap = { [K in keyof NodeEvents]: CustomEvent<NodeEvents[K]> }
 /** Makes what happens in the node's parts the typed events of the application, and counts it. */
 export class ApplicationEvents implements MessageListener {
   readonly target = new TypedEventEmitter<EventMap>()
-  readonly #metrics: Metrics
+  readonly #metrics: NodeCounters
 
-  constructor(metrics: Metrics) {
+  constructor(metrics: NodeCounters) {
     this.#metrics = metrics
   }
 

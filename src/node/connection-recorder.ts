@@ -7,20 +7,20 @@ import { sessionProtocol, sessionVersion, type Session, type SessionEnd } from '
 import { failureCauses } from '../network/supervisor/failures.ts'
 import type { Peer } from '../network/supervisor/peer.ts'
 import type { PeerListener } from '../network/supervisor/peer-parts.ts'
-import { otherVersionsTold } from '../network/told-versions.ts'
+import { otherVersionsTold } from '../other-version.ts'
 import { OtherVersionError } from '../other-version.ts'
-import { recordVersion } from '../pairing/rendezvous-record.ts'
+import { recordVersion } from '../pairing/address-record.ts'
 import type { DeviceRegistry } from '../store/device-registry.ts'
 import type { KnownAddresses } from './address-book.ts'
 import type { Firewalled } from './firewalled.ts'
-import type { Metrics } from './metrics.ts'
+import type { NodeCounters } from './node-counters.ts'
 
 export interface ConnectionRecorderParts {
   registry: DeviceRegistry
   host: Host
   book: KnownAddresses
   firewalled: Firewalled
-  metrics: Metrics
+  metrics: NodeCounters
   log: Log
 }
 

@@ -18,7 +18,7 @@ import { KnownAddresses } from './address-book.ts'
 import { ConnectionRecorder, pathOf } from './connection-recorder.ts'
 import { Firewalled } from './firewalled.ts'
 import { Internet, type InternetSettings } from './internet.ts'
-import type { Metrics } from './metrics.ts'
+import type { NodeCounters } from './node-counters.ts'
 import { fraction, type Platform } from './platform.ts'
 import type { TrustedPeers } from './trusted-peers.ts'
 
@@ -26,7 +26,7 @@ export interface ConnectionsParts {
   store: Store
   host: Host
   trusted: TrustedPeers
-  metrics: Metrics
+  metrics: NodeCounters
   platform: Platform
   log: Log
   interfaces: string[] | undefined

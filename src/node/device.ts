@@ -27,7 +27,7 @@ import type { ConnectionSupervisor } from '../network/supervisor/connection-supe
 import type { Session } from '../network/session/session.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { MessagingService } from '../protocols/messaging.ts'
-import { versionsProtocol } from '../protocols/versions.ts'
+import { versionsProtocol } from '../protocols/versions-protocol.ts'
 import type { Store } from '../store/store.ts'
 import type { ApplicationEvents } from './application-events.ts'
 import type { DeviceRecords } from './device-records.ts'

@@ -10,7 +10,7 @@ import { parseRendezvousAddress, type RendezvousAddress } from '../network/addre
 import { CodeRecords } from '../network/discovery/code-records.ts'
 import { RecordAddresses } from '../network/discovery/record-addresses.ts'
 import type { PresenceKeySource } from '../network/discovery/peer-presence.ts'
-import { PresenceRecords } from '../network/discovery/presence.ts'
+import { PresenceRecords } from '../network/discovery/presence-records.ts'
 import type { RecordParts } from '../network/discovery/record-parts.ts'
 import type { HostOptions } from '../network/host/create-host.ts'
 import type { Host } from '../network/host/host.ts'
@@ -18,8 +18,8 @@ import { usableInterfaces } from '../network/interfaces.ts'
 import type { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { RendezvousNodes } from '../network/relay/rendezvous-nodes.ts'
 import { suite1 } from '../pairing/suite.ts'
-import type { PeerId } from '../pairing/peer-id.ts'
-import { peerIdOf } from '../peer-id.ts'
+import type { Store } from '../store/store.ts'
+import { PeersOfNode } from './peers-of-node.ts'
 
 /** Meeting points of devices in different networks. */
 export interface InternetSettings {
@@ -46,16 +46,18 @@ export function ownDht(settings: InternetSettings | null, clock: Clock): HostOpt
 /** Returns the relays: the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */
 export function relayOptions(
   { rendezvous = [], dht, lanOnly = false, clock = systemClock, log = () => {} }: NodeOptions,
-  isPaired: (peer: PeerId) => boolean,
+  store: Store,
 ): HostOptions['relay'] {
   if (lanOnly) return undefined
-  const relays = new Map<string, Uint8Array | null>()
-  for (const { peer, secret } of rendezvous.map((address) => parseRendezvousAddress(address)))
-    relays.set(peer, secret ?? relays.get(peer) ?? null)
+  const secrets = new Map<string, Uint8Array | null>()
+  const relays = rendezvous.map((address) => parseRendezvousAddress(address))
+  for (const { peer, secret } of relays) secrets.set(peer, secret ?? secrets.get(peer) ?? null)
   return {
-    isRelay: (peer) => relays.has(peer),
-    secretOf: (peer) => relays.get(peer) ?? null,
-    isPaired: (peer) => isPaired(peerIdOf(peer)),
+    peers: new PeersOfNode(
+      store,
+      relays.map(({ peer }) => peer),
+    ),
+    secretOf: (peer) => secrets.get(peer) ?? null,
     public: dht === 'public',
     clock,
     log,
@@ -76,7 +78,7 @@ export interface InternetParts {
 /** Finds devices beyond the local network. Nothing in it delays anything else, and none of it can fail a start. */
 export class Internet {
   readonly nodes: RendezvousNodes
-  readonly rendezvous: CodeRecords
+  readonly codeRecords: CodeRecords
   readonly presence: PresenceRecords
   readonly #public: PublicNetwork | null
   readonly #log: Log
@@ -137,7 +139,7 @@ export class Internet {
       }),
       log,
     }
-    this.rendezvous = new CodeRecords(records)
+    this.codeRecords = new CodeRecords(records)
     this.presence = new PresenceRecords({
       records,
       peers: supervisor.peers,
@@ -159,7 +161,7 @@ export class Internet {
     this.nodes.hurry()
     this.#public?.networkChanged()
     this.presence.look()
-    this.rendezvous.look()
+    this.codeRecords.look()
     this.#onAddressChange()
   }
 

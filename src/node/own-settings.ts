@@ -5,7 +5,7 @@ import { chooseRandomPort, defaultListenPort, isPortFree } from '../network/tran
 import { maxNameLength, sanitizeDeviceName } from '../pairing/device-name.ts'
 import type { Settings } from '../store/settings.ts'
 
-/** Keeps the name that was given; the first time, without one, the machine's. */
+/** Keeps the name that was given; the first time, without one, the computer's. */
 export function chooseName(settings: Settings, given: string | undefined): void {
   const kept = settings.get().name
   const name = given ?? kept ?? hostname().split('.')[0]?.slice(0, maxNameLength) ?? ''
@@ -15,7 +15,7 @@ export function chooseName(settings: Settings, given: string | undefined): void 
 
 /**
  * Listens on the port that was asked for, else on the one that this device has had since its first start: the usual one, or a
- * random one where another device on this machine, or another program, has that. When it is taken today, on another one for this
+ * random one where another device on this computer, or another program, has that. When it is taken today, on another one for this
  * run. Rejects as `listen` does.
  */
 export async function withPort<Host>(
@@ -42,7 +42,7 @@ export async function withPort<Host>(
 export interface PortOptions {
   /** Port that was asked for. */
   given: number | undefined
-  /** Whether nobody but this machine reaches it: there is no firewall to be opened, and others may want the usual port. */
+  /** Whether nobody but this computer reaches it: there is no firewall to be opened, and others may want the usual port. */
   isLocal: boolean
   log: Log
 }

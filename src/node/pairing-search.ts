@@ -8,7 +8,7 @@ import type { Host } from '../network/host/host.ts'
 import type { MarkedPairing } from '../pairing/announcement-mark.ts'
 import type { CodeKeys } from '../pairing/key-schedule.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import type { RendezvousKeys } from '../pairing/rendezvous-record.ts'
+import type { AddressRecordKeys } from '../pairing/address-record.ts'
 import type { Outreach } from '../protocols/outreach.ts'
 import type { Internet } from './internet.ts'
 import type { PairingReporter } from './pairing-reporter.ts'
@@ -63,8 +63,8 @@ export class PairingSearch {
       ],
       signal,
     )
-    internet?.rendezvous
-      .publish(rendezvousKeys(keys), {
+    internet?.codeRecords
+      .publish(initiatorRecordKeys(keys), {
         signal,
         onStatus: (status, detail) =>
           reporter.progress({ kind: 'source', source: 'internet', status, detail }),
@@ -91,9 +91,9 @@ export class PairingSearch {
   }
 
   /** Returns the joiners of the code by their records, until one of them has shown that it has the words. */
-  #joiners({ rendezvous }: Internet): CandidateSource {
+  #joiners({ codeRecords }: Internet): CandidateSource {
     const { keys, reporter } = this.#pairing
-    const records = rendezvous.source(joinerKeys(keys), {
+    const records = codeRecords.source(joinerRecordKeys(keys), {
       awaits: 'joiner',
       onOtherVersion: (version) => reporter.metRecord(version),
     })
@@ -105,9 +105,9 @@ export class PairingSearch {
     }
   }
 
-  #initiators({ rendezvous }: Internet): CandidateSource {
+  #initiators({ codeRecords }: Internet): CandidateSource {
     const { keys, reporter } = this.#pairing
-    const records = rendezvous.source(rendezvousKeys(keys), {
+    const records = codeRecords.source(initiatorRecordKeys(keys), {
       awaits: 'initiator',
       onOtherVersion: (version) => reporter.metRecord(version),
     })
@@ -128,8 +128,8 @@ export class PairingSearch {
    * may have left one.
    */
   #leaveRecord(signal: AbortSignal): void {
-    this.#parts.internet?.rendezvous
-      .publish(joinerKeys(this.#pairing.keys), { signal, mayExist: true, onStatus: () => {} })
+    this.#parts.internet?.codeRecords
+      .publish(joinerRecordKeys(this.#pairing.keys), { signal, mayExist: true, onStatus: () => {} })
       .catch((error: unknown) => this.#defect(error))
   }
 
@@ -153,10 +153,10 @@ function noting(source: CandidateSource, found: Set<PeerId>): CandidateSource {
   }
 }
 
-function rendezvousKeys({ rendezvousKey, recordKey }: CodeKeys): RendezvousKeys {
-  return { signingSeed: rendezvousKey, recordKey }
+function initiatorRecordKeys({ signingKey, recordKey }: CodeKeys): AddressRecordKeys {
+  return { signingSeed: signingKey, recordKey }
 }
 
-function joinerKeys({ joinerRendezvousKey, joinerRecordKey }: CodeKeys): RendezvousKeys {
-  return { signingSeed: joinerRendezvousKey, recordKey: joinerRecordKey }
+function joinerRecordKeys({ joinerSigningKey, joinerRecordKey }: CodeKeys): AddressRecordKeys {
+  return { signingSeed: joinerSigningKey, recordKey: joinerRecordKey }
 }

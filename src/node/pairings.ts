@@ -9,14 +9,14 @@ import { deriveCodeKeys } from '../pairing/key-schedule.ts'
 import { formatPairingUri, parseInvitationText } from '../pairing/pairing-uri.ts'
 import { suite1 } from '../pairing/suite.ts'
 import { sessionIdOf } from '../protocols/machine-run.ts'
-import type { PairingService } from '../protocols/pairing.ts'
-import type { Devices } from './devices.ts'
+import type { PairingService } from '../protocols/pairing-service.ts'
+import type { KnownDevices } from './known-devices.ts'
 import { PairingReporter, type PairingReporterParts } from './pairing-reporter.ts'
 import { PairingSearch, type PairingSearchParts } from './pairing-search.ts'
 
 export interface PairingsParts extends PairingSearchParts, PairingReporterParts {
   pairing: PairingService
-  devices: Devices
+  devices: KnownDevices
 }
 
 const searchTimeoutMs = 300_000

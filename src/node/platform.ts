@@ -15,7 +15,6 @@ import { version } from '../version.ts'
 import { ownDht, relayOptions, type InternetSettings } from './internet.ts'
 import { boxLimits } from './message-limits.ts'
 import { withPort } from './own-settings.ts'
-import { hasPairKey } from './trusted-peers.ts'
 
 /** All that a node gets from outside: time, randomness, disk and network. `spacedock/testing` has simulated ones. */
 export interface Platform {
@@ -46,7 +45,7 @@ export function thisPlatform(options: NodeOptions): Platform {
           announce: options.announce,
           mapPort: settings !== null && options.portMapping !== false,
           dht: ownDht(settings, clock),
-          relay: relayOptions(options, (peer) => hasPairKey(store, peer)),
+          relay: relayOptions(options, store),
         }),
       ),
     localNetwork: (listener, parts) => new LocalNetwork(listener, parts),

@@ -2,7 +2,7 @@ import type { Clock, Log } from '../api.ts'
 import type { PresenceKeySource } from '../network/discovery/peer-presence.ts'
 import { PresenceEpochs } from '../network/discovery/presence-epochs.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { presenceEpoch } from '../pairing/presence.ts'
+import { presenceEpoch } from '../pairing/presence-keys.ts'
 import {
   chainAt,
   presenceReaderKeys,
@@ -11,7 +11,7 @@ import {
   type OthersPresence,
   type OwnPresence,
 } from '../pairing/presence-chain.ts'
-import type { RecordKeys } from '../pairing/rendezvous-record.ts'
+import type { RecordKeys } from '../pairing/address-record.ts'
 import { suite1 } from '../pairing/suite.ts'
 import type { PresenceState, PresenceStates } from '../store/presence-states.ts'
 import type { Platform } from './platform.ts'

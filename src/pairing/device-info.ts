@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { sanitizeDeviceName } from './device-name.ts'
-import { sealedLength } from './messages.ts'
+import { sealedLength } from './pairing-messages.ts'
 import { parseStrictJson } from './strict-json.ts'
 
 /** Facts about itself that a device tells, sealed, to the one it pairs with. Its identity is never among them. */

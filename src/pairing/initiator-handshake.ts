@@ -1,7 +1,7 @@
 import { decodeDescription, encodeDescription } from './device-info.ts'
 import { agreeKeys, deriveDigits, derivePairKey, type AgreedKeys } from './key-schedule.ts'
 import type { HandshakeContext } from './machine.ts'
-import type { MessageOf, PairingMessage, RefusalReason } from './messages.ts'
+import type { MessageOf, PairingMessage, RefusalReason } from './pairing-messages.ts'
 import {
   acknowledgementMac,
   cancelMac,

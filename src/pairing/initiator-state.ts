@@ -1,7 +1,7 @@
 import { opensCommitment, type Agreement, type Attempt, type Winner } from './initiator-handshake.ts'
 import { remembranceMs } from './limits.ts'
 import type { CommonEffect, HandshakeContext, LocalEvent, Step } from './machine.ts'
-import type { MessageOf, RefusalReason } from './messages.ts'
+import type { MessageOf, RefusalReason } from './pairing-messages.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
 import type { PeerId } from './peer-id.ts'
 

@@ -26,7 +26,7 @@ import {
 } from './initiator-state.ts'
 import { approvalMs, attemptMs, confirmationMs, maxOpenAttempts, maxTries } from './limits.ts'
 import type { MachineContext } from './machine.ts'
-import type { PairingMessage, RefusalReason } from './messages.ts'
+import type { PairingMessage, RefusalReason } from './pairing-messages.ts'
 import { sameMac } from './proofs.ts'
 
 /**

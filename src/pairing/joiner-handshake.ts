@@ -2,7 +2,7 @@ import { decodeDescription, encodeDescription } from './device-info.ts'
 import { fields } from './fields.ts'
 import { agreeKeys, deriveDigits, derivePairKey, type AgreedKeys } from './key-schedule.ts'
 import type { HandshakeContext } from './machine.ts'
-import type { MessageOf, PairingMessage } from './messages.ts'
+import type { MessageOf, PairingMessage } from './pairing-messages.ts'
 import {
   acknowledgementMac,
   cancelMac,

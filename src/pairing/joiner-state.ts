@@ -1,6 +1,6 @@
 import type { Agreement, Exchange } from './joiner-handshake.ts'
 import type { CommonEffect, LocalEvent, Step } from './machine.ts'
-import type { MessageOf, PairingMessage, RefusalReason } from './messages.ts'
+import type { MessageOf, PairingMessage, RefusalReason } from './pairing-messages.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
 import type { PeerId } from './peer-id.ts'
 

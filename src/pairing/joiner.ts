@@ -21,7 +21,7 @@ import {
 } from './joiner-state.ts'
 import { acknowledgementMs, approvalMs, maxTries, responseMs } from './limits.ts'
 import type { MachineContext } from './machine.ts'
-import type { PairingMessage } from './messages.ts'
+import type { PairingMessage } from './pairing-messages.ts'
 
 /**
  * The side that types the code. One machine is one join: `advance` takes what happened and says what to do.

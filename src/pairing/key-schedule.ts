@@ -5,12 +5,12 @@ import type { Suite } from './suite.ts'
 export interface CodeKeys {
   /** 16 bytes, equal on both sides, shown and logged, never sent. */
   sessionId: Uint8Array
-  /** Ed25519 seed that signs the rendezvous record. */
-  rendezvousKey: Uint8Array
-  /** Encrypts the rendezvous record. */
+  /** Ed25519 seed that signs the address record. */
+  signingKey: Uint8Array
+  /** Encrypts the address record. */
   recordKey: Uint8Array
   /** Ed25519 seed that signs the joiner's own record. */
-  joinerRendezvousKey: Uint8Array
+  joinerSigningKey: Uint8Array
   /** Encrypts the joiner's own record. */
   joinerRecordKey: Uint8Array
   /** Proves 'I hold the code' on first contact. */
@@ -25,9 +25,9 @@ export function deriveCodeKeys(suite: Suite, entropy: Uint8Array): CodeKeys {
   const key = suite.extract(bytes('spacedock/pairing/1'), entropy)
   return {
     sessionId: suite.expand(key, bytes('session-id'), 16),
-    rendezvousKey: suite.expand(key, bytes('rendezvous-key'), 32),
+    signingKey: suite.expand(key, bytes('rendezvous-key'), 32),
     recordKey: suite.expand(key, bytes('record-key'), 32),
-    joinerRendezvousKey: suite.expand(key, bytes('joiner-rendezvous-key'), 32),
+    joinerSigningKey: suite.expand(key, bytes('joiner-rendezvous-key'), 32),
     joinerRecordKey: suite.expand(key, bytes('joiner-record-key'), 32),
     probeKey: suite.expand(key, bytes('probe-key'), 32),
     announcementKey: suite.expand(key, bytes('announcement-key'), 32),

@@ -1,5 +1,5 @@
 import type { CodeKeys } from './key-schedule.ts'
-import type { PairingMessage } from './messages.ts'
+import type { PairingMessage } from './pairing-messages.ts'
 import type { ProvisionalPair } from './provisional-pair.ts'
 import type { Suite } from './suite.ts'
 import type { PeerId } from './peer-id.ts'

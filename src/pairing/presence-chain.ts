@@ -1,6 +1,6 @@
 import { blindedPublicKey, blindedSigner, publicKeyOf } from './blinded-key.ts'
 import { fields } from './fields.ts'
-import type { BlindedKeys } from './rendezvous-record.ts'
+import type { BlindedKeys } from './address-record.ts'
 import type { Suite } from './suite.ts'
 
 /**

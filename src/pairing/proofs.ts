@@ -1,7 +1,7 @@
 import { fields } from './fields.ts'
 import type { CodeKeys } from './key-schedule.ts'
 import type { HandshakeContext } from './machine.ts'
-import type { RefusalReason } from './messages.ts'
+import type { RefusalReason } from './pairing-messages.ts'
 import type { Suite } from './suite.ts'
 import { transcript } from './transcript.ts'
 

@@ -80,7 +80,7 @@ export class MessageUpkeep {
   }
 }
 
-/** Interval of the upkeep, and the longest that an expired message stays when the machine slept over its time. */
+/** Interval of the upkeep, and the longest that an expired message stays when the computer slept over its time. */
 const intervalMs = 10 * 60_000
 /** Wait while a message that is due is just being sent. */
 const leastMs = 100

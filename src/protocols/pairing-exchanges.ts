@@ -8,7 +8,7 @@ import {
   maxMessageLength,
   pairingVersion,
   type PairingMessage,
-} from '../pairing/messages.ts'
+} from '../pairing/pairing-messages.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
 import { Semaphore } from '../semaphore.ts'

@@ -1,7 +1,7 @@
 import type { DeviceInfo } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { editDistance } from '../pairing/edit-distance.ts'
-import { nameKey } from './device-names.ts'
+import { nameKey } from './name-choice.ts'
 
 /**
  * Finds the device that a person means: the exact id, else the exact name (in any case), else the only one whose id or name

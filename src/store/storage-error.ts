@@ -79,15 +79,15 @@ function fromSqlite(primaryCode: number, error: unknown, dataDir: string | null)
  * written.
  */
 function isFull(dataDir: string): boolean {
-  const probe = join(dataDir, 'space-probe.tmp')
+  const trial = join(dataDir, 'space-trial.tmp')
   try {
-    writeFileSync(probe, new Uint8Array(64 * 1024), { mode: 0o600 })
+    writeFileSync(trial, new Uint8Array(64 * 1024), { mode: 0o600 })
     return false
   } catch (error) {
     const code = systemCodeOf(error)
     return code === 'ENOSPC' || code === 'EDQUOT'
   } finally {
-    rmSync(probe, { force: true })
+    rmSync(trial, { force: true })
   }
 }
 

@@ -13,6 +13,7 @@ import { openPersistentClock, type PersistentClock, type StoreClock } from './pe
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
 import { openPresenceStates, type PresenceStates } from './presence-states.ts'
+import { openReserve, type Reserve } from './reserve.ts'
 import { openSettings, type Settings } from './settings.ts'
 import { nameDamaged } from './storage-error.ts'
 import { checkTrust, openTrust, type Trust } from './trust.ts'
@@ -57,7 +58,8 @@ export function openStore({ dataDir, clock = systemClock, inbox, outbox }: Store
       mayCreate,
       beforeUpgrade: (earlier) => void checkTrust(earlier, identity),
     })
-    return storeOn({ database, identity, clock, inbox, outbox }, () => lock.release())
+    const reserve = openReserve(directory)
+    return storeOn({ database, identity, clock, inbox, outbox, reserve }, () => lock.release())
   } catch (error) {
     lock.release()
     throw nameDamaged(error, directory)
@@ -90,6 +92,7 @@ export interface StoreParts {
   clock: StoreClock
   inbox?: InboxLimits | undefined
   outbox?: OutboxLimits | undefined
+  reserve?: Reserve | undefined
 }
 
 /** Builds what all stores have in common, whatever their database is on. `release` is called when it is closed. */
@@ -105,7 +108,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       }
     }
     const lastingClock = openPersistentClock(database, clock)
-    const trust = openTrust({ database, identity, clock })
+    const trust = openTrust({ database, identity, clock, reserve: parts.reserve })
     const contacts = openContacts(database)
     const presence = openPresenceStates(database)
     const outbox = openOutbox(database, lastingClock, parts.outbox)

@@ -1,7 +1,7 @@
 import type { Clock } from '../api.ts'
 
 /**
- * The clock of one simulated process, driven by the simulation's. While its machine sleeps it stands still, and its timers
+ * The clock of one simulated process, driven by the simulation's. While its computer sleeps it stands still, and its timers
  * with it; the wall clock and the time since boot go on.
  */
 export class DeviceClock implements Clock {

@@ -31,7 +31,7 @@ export interface DeviceSurroundings {
   log: Log
 }
 
-/** A device whose machine, disk and network are simulated; all the rest of it is real. */
+/** A device whose computer, disk and network are simulated; all the rest of it is real. */
 export class SimulatedDevice {
   /** Name in the simulation, and the one that it tells others. */
   readonly name: string
@@ -124,6 +124,11 @@ export class SimulatedDevice {
     running?.localNetwork?.vanish()
     running?.host?.vanish()
     this.#networkListeners.clear()
+  }
+
+  /** Fills its disk, so that nothing can be written, or gives the space back. */
+  fillDisk(isFull: boolean): void {
+    this.#disk.fill(isFull)
   }
 
   /** Crashes as by a power cut: the next start of the program is one of the machine, too, whose clocks but one begin anew. */

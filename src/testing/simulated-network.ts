@@ -26,7 +26,7 @@ export interface Attachment<Host = unknown> {
   readonly name: string
   /** An IPv4 address. */
   ip: string
-  /** Whether the machine sleeps: then it sends and hears nothing. */
+  /** Whether the computer sleeps: then it sends and hears nothing. */
   isAsleep: boolean
   /** Treatment of connections that others want to open to it; multicast gets in. */
   firewall: Firewall

@@ -8,7 +8,7 @@ export interface WireOptions<Host> {
   /** Whether the sender, or the receiver, still knows of the connection. */
   isSending: () => boolean
   isReceiving: () => boolean
-  /** Called when the receiver's machine knows no such connection any more, and said so. */
+  /** Called when the receiver's computer knows no such connection any more, and said so. */
   onRefused: () => void
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type CommandLine, optionsOf, parseCommandLine } from '../../src/cli/arguments.ts'
-import { commands } from '../../src/cli/commands.ts'
+import { commands } from '../../src/cli/command-list.ts'
 import { commandHelp, programHelp } from '../../src/cli/help.ts'
 
 const anywhere = [

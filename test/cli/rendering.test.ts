@@ -6,14 +6,14 @@ import type { DeviceInfo } from '../../src/api.ts'
 import { groupDigits, qrCode, wordGrid } from '../../src/cli/code-screen.ts'
 import { messageText } from '../../src/cli/commands/messages.ts'
 import { confirmationQuestion, digitsQuestion } from '../../src/cli/confirmation.ts'
-import { dataDirectory } from '../../src/cli/data-directory.ts'
+import { dataDirectory } from '../../src/cli/directory-choice.ts'
 import { deviceRemedies, deviceTable, displayWidth, localTime } from '../../src/cli/device-table.ts'
 import { countdown, describeDuration, describeTiming, parseDuration } from '../../src/cli/durations.ts'
-import { nearest } from '../../src/nearest.ts'
+import { nearest } from '../../src/known-options.ts'
 import { Output, type OutputOptions } from '../../src/cli/output.ts'
 import { statusText } from '../../src/cli/status-text.ts'
 import { SpacedockError } from '../../src/errors.ts'
-import { Metrics } from '../../src/node/metrics.ts'
+import { NodeCounters } from '../../src/node/node-counters.ts'
 import { version } from '../../src/version.ts'
 
 test('the words stand in numbered rows of three', () => {
@@ -267,13 +267,13 @@ test('status shows the public DHT where it is used', () => {
 })
 
 test('status counts messages, and those that were lost when any were', () => {
-  const metrics = new Metrics()
+  const metrics = new NodeCounters()
   assert.equal(messagesRow(metrics), 'messages  0 sent, 0 delivered, 0 received, 2 waiting')
   metrics.messageExpired()
   assert.equal(messagesRow(metrics), 'messages  0 sent, 0 delivered, 0 received, 2 waiting, 1 expired')
 })
 
-function messagesRow(counted: Metrics): string | undefined {
+function messagesRow(counted: NodeCounters): string | undefined {
   const names = { version, peerId: 'peer', id: 'id', name: 'laptop' }
   const metrics = { ...counted.read({ connections: [], sessions: [], queued: 2 }), defects: 0 }
   const rows = statusText({ ...names, pid: 1, listen: [], devices: 1, uptimeMs: 1, metrics }).split('\n')

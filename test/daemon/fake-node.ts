@@ -10,7 +10,7 @@ import type {
   SpacedockNode,
 } from '../../src/api.ts'
 import { SpacedockError } from '../../src/errors.ts'
-import { Metrics } from '../../src/node/metrics.ts'
+import { NodeCounters } from '../../src/node/node-counters.ts'
 import { acquireLock } from '../../src/store/lock.ts'
 
 export const fakeWords =
@@ -103,11 +103,12 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
       name,
       devices: devices.size,
       publicNetwork: null,
+      notices: [],
       inbox: { messages: messages.length, bytes: 0, fullFor: [] },
       uptimeMs: 1500,
       listen: [`/ip4/127.0.0.1/tcp/${options.port ?? 4001}`, ...(options.interfaces ?? [])],
     }),
-    metrics: () => new Metrics().read({ connections: ['direct'], sessions: [], queued: 1 }),
+    metrics: () => new NodeCounters().read({ connections: ['direct'], sessions: [], queued: 1 }),
     pair: async (pairOptions = {}): Promise<Invitation> => {
       note('pair')
       const cancelled = new AbortController()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DaemonMetrics } from '../../src/daemon/daemon-metrics.ts'
+import type { DaemonMetrics } from '../../src/daemon/prometheus.ts'
 import { exposition, type ProcessFacts } from '../../src/daemon/prometheus.ts'
-import { Metrics } from '../../src/node/metrics.ts'
+import { NodeCounters } from '../../src/node/node-counters.ts'
 
 const facts: ProcessFacts = {
   version: '1.2.3',
@@ -60,7 +60,7 @@ function everyNumberAnother(): DaemonMetrics {
       ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, number(each)]))
       : next++
   return number({
-    ...new Metrics().read({ connections: [], sessions: [], queued: 0 }),
+    ...new NodeCounters().read({ connections: [], sessions: [], queued: 0 }),
     defects: 0,
   }) as DaemonMetrics
 }

@@ -9,13 +9,13 @@ import { onLink, type UsableInterface } from '../../src/network/interfaces.ts'
 import { decodeRemoteError } from '../../src/network/session/remote-error.ts'
 import { FrameParser } from '../../src/network/session/frames.ts'
 import { decodeDialerHello, versionOf } from '../../src/network/session/session-hello.ts'
-import { otherVersionsTold } from '../../src/network/told-versions.ts'
+import { otherVersionsTold } from '../../src/other-version.ts'
 import { UnknownProtocolError } from '../../src/protocol-error.ts'
 import { decodeDescription } from '../../src/pairing/device-info.ts'
 import { isRevocationNotice } from '../../src/pairing/revocation-notice.ts'
-import { decodeMessage } from '../../src/pairing/messages.ts'
+import { decodeMessage } from '../../src/pairing/pairing-messages.ts'
 import { parseInvitationText } from '../../src/pairing/pairing-uri.ts'
-import { decodeRendezvousRecord } from '../../src/pairing/rendezvous-record.ts'
+import { decodeAddressRecord } from '../../src/pairing/address-record.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 import { deliverySchema, receiptSchema } from '../../src/protocols/message-envelope.ts'
 import { tableOf } from '../pairing/protocol-document.ts'
@@ -42,13 +42,13 @@ const rows: Record<string, () => void | Promise<void>> = {
     assert.ok(decodeDescription(json({ name: 'a' })))
     assert.equal(decodeDescription(json({ name: 'a', new: 1 })), null)
   },
-  async 'rendezvous record'() {
+  async 'address record'() {
     const keys = { signingSeed: new Uint8Array(32).fill(1), recordKey: new Uint8Array(32).fill(2) }
-    assert.deepEqual(await decodeRendezvousRecord(suite1, keys, await recordOfVersion(keys, 9)), {
+    assert.deepEqual(await decodeAddressRecord(suite1, keys, await recordOfVersion(keys, 9)), {
       otherVersion: 9,
     })
     // As of this version, it is none.
-    assert.equal(await decodeRendezvousRecord(suite1, keys, await recordOfVersion(keys, 1)), null)
+    assert.equal(await decodeAddressRecord(suite1, keys, await recordOfVersion(keys, 1)), null)
   },
   hello() {
     const [vector] = vectors('hello.json')

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
-import type * as messages from '../../src/pairing/messages.ts'
-import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type * as messages from '../../src/pairing/pairing-messages.ts'
+import type { PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import type * as trust from '../../src/store/trust.ts'
 import type { Trust, TrustParts } from '../../src/store/trust.ts'
 
@@ -40,7 +40,7 @@ export function arm(arming: Arming): void {
 
 /** By the file that a wrapper stands in for; each gets the module as it is. */
 export const wrappers = {
-  'src/pairing/messages.ts': {
+  'src/pairing/pairing-messages.ts': {
     encodeMessage:
       (real: typeof messages.encodeMessage): typeof real =>
       (message) => {

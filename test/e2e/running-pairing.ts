@@ -1,4 +1,4 @@
-import type { Result } from '../../src/daemon/api.ts'
+import type { Result } from '../../src/daemon/daemon-api.ts'
 import type { KillableDevice } from './killable-device.ts'
 
 export interface RunningPairing extends Disposable {

@@ -1,4 +1,4 @@
-import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import type { MachineEvent } from './machines.ts'
 import type { PeerId } from '../../src/pairing/peer-id.ts'
 

@@ -1,7 +1,7 @@
 import type { InitiatorEffect } from '../../src/pairing/initiator-state.ts'
 import type { JoinerEffect } from '../../src/pairing/joiner-state.ts'
 import { maxTries } from '../../src/pairing/limits.ts'
-import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { dueAt, initiatorName, outsiderName, type InitiatorRun, type JoinerRun } from './machines.ts'
 import { launch, setTruth, stateOf, truthOf, type Setting } from './setting.ts'
 import { store } from './trust-rows.ts'

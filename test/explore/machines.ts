@@ -8,7 +8,7 @@ import type {
 import type { JoinerEffect, JoinerEvent, JoinerState, JoinerStep } from '../../src/pairing/joiner-state.ts'
 import { deriveCodeKeys } from '../../src/pairing/key-schedule.ts'
 import { attemptMs } from '../../src/pairing/limits.ts'
-import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import type { Suite } from '../../src/pairing/suite.ts'
 import { digest, fixedBytes } from './fake-suite.ts'
 import { Interner, PairMemo } from './interner.ts'

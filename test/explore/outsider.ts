@@ -1,7 +1,7 @@
 import type { InitiatorState } from '../../src/pairing/initiator-state.ts'
 import { deriveCandidate } from '../../src/pairing/joiner-handshake.ts'
 import type { JoinerState } from '../../src/pairing/joiner-state.ts'
-import { sealedLength, type PairingMessage } from '../../src/pairing/messages.ts'
+import { sealedLength, type PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { arrivalOf, type Flight } from './arrival.ts'
 import type { Setting } from './setting.ts'
 import { PairMemo } from './interner.ts'

@@ -17,7 +17,7 @@ import {
   type Candidate,
 } from '../../src/pairing/joiner-handshake.ts'
 import { agreeKeys } from '../../src/pairing/key-schedule.ts'
-import { sealedLength, type MessageOf, type PairingMessage } from '../../src/pairing/messages.ts'
+import { sealedLength, type MessageOf, type PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { requestProbe, challengeProbe, sameMac } from '../../src/pairing/proofs.ts'
 import { commit, transcript } from '../../src/pairing/transcript.ts'
 import { freshBytes, initiatorName, outsiderName, type JoinerRun, type MachineTable } from './machines.ts'

@@ -1,4 +1,4 @@
-import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import type { ProvisionalPair } from '../../src/pairing/provisional-pair.ts'
 import type { Flight } from './arrival.ts'
 import { digest } from './fake-suite.ts'

@@ -1,4 +1,4 @@
-import { presenceEpochMs } from '../../src/pairing/presence.ts'
+import { presenceEpochMs } from '../../src/pairing/presence-keys.ts'
 
 /**
  * Loaded with --import into a daemon: its wall clock is an epoch of presence slow, and jumps over the end of the epoch at SIGUSR2, as if the

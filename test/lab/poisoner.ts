@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { unmarshalIPNSRecord } from 'ipns'
 import { suite1 } from '../../src/pairing/suite.ts'
-import { encodeRendezvousRecord, rendezvousRoutingKey } from '../../src/pairing/rendezvous-record.ts'
+import { encodeAddressRecord, recordRoutingKey } from '../../src/pairing/address-record.ts'
 import { fakePeerId } from '../threats/fake-peer-id.ts'
 import { HostileDht, type HostileAnswer } from '../threats/hostile-dht.ts'
 import type { Host } from './lab.ts'
@@ -135,7 +135,7 @@ async function serve(poison: Poison, listen: string, victim: string): Promise<vo
       await Promise.all(
         Array.from({ length: 50 }, async () => {
           const keys = { signingSeed: randomBytes(32), recordKey: randomBytes(32) }
-          await put(await rendezvousRoutingKey(keys), await signed(keys, 1n))
+          await put(await recordRoutingKey(keys), await signed(keys, 1n))
         }),
       )
     }
@@ -173,12 +173,12 @@ function keysHeardOf(server: HostileDht): Uint8Array[] {
 }
 
 async function signed(
-  keys: Parameters<typeof encodeRendezvousRecord>[1],
+  keys: Parameters<typeof encodeAddressRecord>[1],
   sequence: bigint,
 ): Promise<Uint8Array> {
   const content = { peer: fakePeerId(), addresses: ['/ip4/45.67.89.66/tcp/666'] }
   const validUntil = new Date(Date.now() + 48 * 3_600_000).toISOString()
-  return encodeRendezvousRecord(suite1, keys, content, { sequence, validUntil, nonce: randomBytes(32) })
+  return encodeAddressRecord(suite1, keys, content, { sequence, validUntil, nonce: randomBytes(32) })
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

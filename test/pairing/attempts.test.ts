@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { maxOpenAttempts, maxTries } from '../../src/pairing/limits.ts'
-import type { MessageOf } from '../../src/pairing/messages.ts'
+import type { MessageOf } from '../../src/pairing/pairing-messages.ts'
 import {
   aliceId,
   bobId,

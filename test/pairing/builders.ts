@@ -16,7 +16,7 @@ import {
 import type { MachineContext } from '../../src/pairing/machine.ts'
 import { deriveCodeKeys, type CodeKeys } from '../../src/pairing/key-schedule.ts'
 import { invitationLifetimeMs } from '../../src/pairing/limits.ts'
-import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
+import type { MessageOf, PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 import type { PeerId } from '../../src/pairing/peer-id.ts'
 import { asPeer } from '../peers.ts'

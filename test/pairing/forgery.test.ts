@@ -16,7 +16,7 @@ import {
   otherCode,
 } from './builders.ts'
 import { answerChallenge, makeCandidate } from '../../src/pairing/joiner-handshake.ts'
-import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { asPeer } from '../peers.ts'
 
 const { messages, initiator, joiner, digits } = meet()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { InitiatorEffect } from '../../src/pairing/initiator-state.ts'
-import { decodeMessage, encodeMessage, type PairingMessage } from '../../src/pairing/messages.ts'
+import { decodeMessage, encodeMessage, type PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { aliceId, bobId, expectMessage, InitiatorParty, JoinerParty, malloryId } from './builders.ts'
 
 test('two honest devices end up paired, with the same digits, pair key and names', () => {

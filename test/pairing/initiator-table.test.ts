@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { InitiatorEvent, InitiatorState } from '../../src/pairing/initiator-state.ts'
 import { advance } from '../../src/pairing/initiator.ts'
-import type { MessageOf } from '../../src/pairing/messages.ts'
+import type { MessageOf } from '../../src/pairing/pairing-messages.ts'
 import {
   aliceId,
   bobId,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JoinerEvent, JoinerState } from '../../src/pairing/joiner-state.ts'
 import { advance } from '../../src/pairing/joiner.ts'
-import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import {
   aliceId,
   bobId,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as limits from '../../src/pairing/limits.ts'
-import { refusalReasons } from '../../src/pairing/messages.ts'
+import { refusalReasons } from '../../src/pairing/pairing-messages.ts'
 import { tableOf } from './protocol-document.ts'
 
 test('the limits are the ones of PROTOCOL.md, each with its reason', () => {

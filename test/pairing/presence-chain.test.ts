@@ -10,11 +10,11 @@ import {
   type OwnPresence,
 } from '../../src/pairing/presence-chain.ts'
 import {
-  decodeRendezvousRecord,
-  encodeRendezvousRecord,
-  rendezvousRoutingKey,
+  decodeAddressRecord,
+  encodeAddressRecord,
+  recordRoutingKey,
   type BlindedKeys,
-} from '../../src/pairing/rendezvous-record.ts'
+} from '../../src/pairing/address-record.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 
 const own: OwnPresence = {
@@ -31,9 +31,9 @@ const stamp = { sequence: 5n, validUntil: '2030-01-01T00:00:00.000000000Z', nonc
 test('what the writer writes in an epoch, the reader finds and reads, and it is an IPNS record like any other', async () => {
   for (const epoch of [82_400, 82_401, 82_400 + 1_461]) {
     const [writer, reader] = [writerAt(epoch), readerAt(epoch)]
-    assert.deepEqual(await rendezvousRoutingKey(writer), await rendezvousRoutingKey(reader))
-    const record = await encodeRendezvousRecord(suite1, writer, content, stamp)
-    assert.deepEqual(await decodeRendezvousRecord(suite1, reader, record), { content, sequence: 5n })
+    assert.deepEqual(await recordRoutingKey(writer), await recordRoutingKey(reader))
+    const record = await encodeAddressRecord(suite1, writer, content, stamp)
+    assert.deepEqual(await decodeAddressRecord(suite1, reader, record), { content, sequence: 5n })
   }
 })
 
@@ -46,7 +46,7 @@ test('signatures are those of RFC 8032 under the blinded key', () => {
 })
 
 test('threat 47: whoever has what the reader has cannot write', async () => {
-  await assert.rejects(encodeRendezvousRecord(suite1, readerAt(82_400), content, stamp), TypeError)
+  await assert.rejects(encodeAddressRecord(suite1, readerAt(82_400), content, stamp), TypeError)
   // The seed of somebody else gives other keys, in every epoch.
   const other = { ...own, seed: new Uint8Array(32).fill(8) }
   assert.notDeepEqual(presenceWriterKeys(suite1, other).publicKey, readerAt(82_400).publicKey)

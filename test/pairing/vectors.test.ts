@@ -9,7 +9,7 @@ import {
   encodeMessage,
   refusalReasons,
   type PairingMessage,
-} from '../../src/pairing/messages.ts'
+} from '../../src/pairing/pairing-messages.ts'
 import { formatPairingCode, parsePairingCode } from '../../src/pairing/pairing-code.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 import { transcript } from '../../src/pairing/transcript.ts'

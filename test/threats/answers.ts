@@ -2,7 +2,7 @@ import { RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
 import { privateDhtProtocol, publicDhtProtocol } from '../../src/network/dht/dht-service.ts'
-import { honestRecord, rendezvousKeysOf, rendezvousServer } from './dht-records.ts'
+import { honestRecord, recordKeysOf, rendezvousServer } from './dht-records.ts'
 import { recordDials } from './dials.ts'
 import { fakePeerId } from './fake-peer-id.ts'
 import { HostileDht } from './hostile-dht.ts'
@@ -97,7 +97,7 @@ async function answerAtLength(scene: Scene): Promise<Verdict> {
   const dials = recordDials()
   const alice = await scene.node('alice')
   const { words } = await alice.pair()
-  const keys = rendezvousKeysOf(words)
+  const keys = recordKeysOf(words)
   // The record in the same answer shows whether it was read.
   const value = await honestRecord(keys, { peer: alice.peerId, addresses: ['/ip4/127.66.3.3/tcp/9'] }, 1n)
   const closer = Array.from({ length: 5_000 }, () => ({ peer: fakePeerId(), addresses: [] }))

@@ -10,7 +10,7 @@ import {
   type AgreedKeys,
   type CodeKeys,
 } from '../../src/pairing/key-schedule.ts'
-import type { MessageOf } from '../../src/pairing/messages.ts'
+import type { MessageOf } from '../../src/pairing/pairing-messages.ts'
 import { parsePairingCode } from '../../src/pairing/pairing-code.ts'
 import { suite1, type Suite } from '../../src/pairing/suite.ts'
 import { challengeProbe, requestProbe } from '../../src/pairing/proofs.ts'

@@ -14,7 +14,7 @@ export const threats: Threat[] = [
         what: 'strict messages',
         patches: [
           {
-            file: 'src/pairing/messages.ts',
+            file: 'src/pairing/pairing-messages.ts',
             find: `v.strictObject({\n    type: v.literal('PairingRequest')`,
             replace: `v.object({\n    type: v.literal('PairingRequest')`,
           },

@@ -4,11 +4,11 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { createIPNSRecordWithExpiration, marshalIPNSRecord } from 'ipns'
 import { fields } from '../../src/pairing/fields.ts'
 import {
-  encodeRendezvousRecord,
-  rendezvousRoutingKey,
-  type RendezvousContent,
-  type RendezvousKeys,
-} from '../../src/pairing/rendezvous-record.ts'
+  encodeAddressRecord,
+  recordRoutingKey,
+  type AddressRecordContent,
+  type AddressRecordKeys,
+} from '../../src/pairing/address-record.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 import { createRendezvousServer, type RendezvousServer } from '../../src/network/relay/rendezvous-server.ts'
 import { keysOf } from './by-hand.ts'
@@ -16,20 +16,20 @@ import type { Scene } from './scene.ts'
 
 /** Records as an honest device would not write them. */
 
-export function rendezvousKeysOf(words: string): RendezvousKeys {
-  const { rendezvousKey, recordKey } = keysOf(words)
-  return { signingSeed: rendezvousKey, recordKey }
+export function recordKeysOf(words: string): AddressRecordKeys {
+  const { signingKey, recordKey } = keysOf(words)
+  return { signingSeed: signingKey, recordKey }
 }
 
-export const routingKeyOf = rendezvousRoutingKey
+export const routingKeyOf = recordRoutingKey
 
 /** As a holder of the keys writes it. */
 export async function honestRecord(
-  keys: RendezvousKeys,
-  content: RendezvousContent,
+  keys: AddressRecordKeys,
+  content: AddressRecordContent,
   sequence: bigint,
 ): Promise<Uint8Array> {
-  return encodeRendezvousRecord(suite1, keys, content, {
+  return encodeAddressRecord(suite1, keys, content, {
     sequence,
     validUntil: tomorrow(),
     nonce: new Uint8Array(randomBytes(32)),
@@ -38,8 +38,8 @@ export async function honestRecord(
 
 /** Sealed right, signed right, and with as many addresses as one likes. */
 export async function oversizedRecord(
-  keys: RendezvousKeys,
-  content: RendezvousContent,
+  keys: AddressRecordKeys,
+  content: AddressRecordContent,
   sequence: bigint,
 ): Promise<Uint8Array> {
   const nonce = new Uint8Array(randomBytes(32))
@@ -51,8 +51,8 @@ export async function oversizedRecord(
 
 /** Signed right, and not sealed at all: the content stands where the sealed one should. */
 export async function unsealedRecord(
-  keys: RendezvousKeys,
-  content: RendezvousContent,
+  keys: AddressRecordKeys,
+  content: AddressRecordContent,
   sequence: bigint,
 ): Promise<Uint8Array> {
   const bytes = Buffer.alloc(1 + 32 + 1_024 + 16, 0x20)
@@ -61,7 +61,11 @@ export async function unsealedRecord(
   return signedValue(keys, bytes, sequence)
 }
 
-async function signedValue(keys: RendezvousKeys, bytes: Uint8Array, sequence: bigint): Promise<Uint8Array> {
+async function signedValue(
+  keys: AddressRecordKeys,
+  bytes: Uint8Array,
+  sequence: bigint,
+): Promise<Uint8Array> {
   const privateKey = await generateKeyPairFromSeed('Ed25519', keys.signingSeed)
   const value = `/${base64urlnopad.encode(Uint8Array.from(bytes))}`
   const options = { v1Compatible: false, ttlNs: 60_000_000_000n }

@@ -6,7 +6,7 @@ import { chooseRandomPort } from '../../src/network/transport/listen-port.ts'
 import {
   honestRecord,
   oversizedRecord,
-  rendezvousKeysOf,
+  recordKeysOf,
   rendezvousServer,
   routingKeyOf,
   unsealedRecord,
@@ -17,7 +17,7 @@ import { HostileDht, type HostileAnswer, type InventedPeer } from './hostile-dht
 import { addressOf, outcomeOf, pause, tryJoin, until, type Scene } from './scene.ts'
 import { unless, type Patch, type Threat, type Verdict } from './threat.ts'
 
-const recordFile = 'src/pairing/rendezvous-record.ts'
+const recordFile = 'src/pairing/address-record.ts'
 const dhtFile = 'src/network/dht/dht-service.ts'
 const filterFile = 'src/network/addresses/address-filter.ts'
 
@@ -260,7 +260,7 @@ async function poison(scene: Scene): Promise<Verdict> {
   const dials = recordDials()
   const alice = await scene.node('alice')
   const invitation = await alice.pair()
-  const keys = rendezvousKeysOf(invitation.words)
+  const keys = recordKeysOf(invitation.words)
   const routingKey = await routingKeyOf(keys)
   const to = (place: string, count: number) => ({
     peer: alice.peerId,
@@ -324,7 +324,7 @@ async function listOuter(scene: Scene): Promise<Verdict> {
   const alice = await scene.node('alice')
   const bob = await scene.node('bob', { rendezvous: [address] })
   const { words } = await alice.pair()
-  const keys = rendezvousKeysOf(words)
+  const keys = recordKeysOf(words)
   const addresses = Array.from({ length: 12 }, (_, at) => `/ip4/20.3.4.${at}/tcp/999/tcp/999`)
   const record = await honestRecord(keys, { peer: fakePeerId(), addresses }, 1n)
   await mallory.put(address, await routingKeyOf(keys), record)
@@ -394,7 +394,7 @@ async function rollBack(scene: Scene): Promise<Verdict> {
   const mallory = await hostileServer(scene, () => ({}))
   const alice = await scene.node('alice')
   const invitation = await alice.pair()
-  const keys = rendezvousKeysOf(invitation.words)
+  const keys = recordKeysOf(invitation.words)
   const routingKey = await routingKeyOf(keys)
   const before = { peer: alice.peerId, addresses: [`/ip4/${nowhere}.0.1/tcp/1`] }
   const now = { peer: alice.peerId, addresses: [bareAddressOf(alice)] }
@@ -428,7 +428,7 @@ async function listForbidden(scene: Scene): Promise<Verdict> {
   const bob = await scene.node('bob', { interfaces: ['card0'], rendezvous: [address] })
   const alice = await scene.node('alice', { interfaces: ['card0'] })
   const invitation = await alice.pair()
-  const keys = rendezvousKeysOf(invitation.words)
+  const keys = recordKeysOf(invitation.words)
   const elsewhere = '203.0.113.9'
   const forbidden = [
     '169.254.169.254',
@@ -522,7 +522,7 @@ async function answerForAnother(scene: Scene): Promise<Verdict> {
   const alice = await scene.node('alice')
   const bob = await scene.node('bob', { rendezvous: [address] })
   const invitation = await alice.pair()
-  const keys = rendezvousKeysOf(invitation.words)
+  const keys = recordKeysOf(invitation.words)
   const [bare = ''] = mallory.address.split('/p2p/')
   const port = bare.split('/').at(-1) ?? ''
   const record = await honestRecord(keys, { peer: alice.peerId, addresses: [bare] }, 1n)

@@ -1,6 +1,6 @@
 import { decodeDescription, encodeDescription } from '../../src/pairing/device-info.ts'
 import { maxNameLength, sanitizeDeviceName } from '../../src/pairing/device-name.ts'
-import { decodeMessage, encodeMessage, type PairingMessage } from '../../src/pairing/messages.ts'
+import { decodeMessage, encodeMessage, type PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { formatPairingCode, parsePairingCode } from '../../src/pairing/pairing-code.ts'
 import { parseInvitationText } from '../../src/pairing/pairing-uri.ts'
 import type { FuzzInput } from './fuzz-input.ts'

@@ -1,7 +1,7 @@
 import type { HandshakeContext } from '../../src/pairing/machine.ts'
 import { derivePairKey } from '../../src/pairing/key-schedule.ts'
 import { transcript } from '../../src/pairing/transcript.ts'
-import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
+import type { MessageOf, PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { entropyLength, formatPairingCode } from '../../src/pairing/pairing-code.ts'
 import { randomBytes } from 'node:crypto'
 import { contextOf, fresh, initiator, keysOf, makeComplete, openResponse } from './by-hand.ts'

@@ -1,5 +1,5 @@
 import type { HandshakeContext } from '../../src/pairing/machine.ts'
-import type { MessageOf, PairingMessage } from '../../src/pairing/messages.ts'
+import type { MessageOf, PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { contextOf, joiner, keysOf, makeRequest, makeResponse, type Forgery } from './by-hand.ts'
 import type { RawPeer } from './raw-peer.ts'
 import { addressOf, type Reachable, type Scene } from './scene.ts'

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import type { Stream } from '@libp2p/interface'
-import { encodeMessage } from '../../src/pairing/messages.ts'
+import { encodeMessage } from '../../src/pairing/pairing-messages.ts'
 import { FrameParser, frameTypes, maxPayloadBytes } from '../../src/network/session/frames.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { openSessionByHand } from './hand-session.ts'
@@ -38,7 +38,7 @@ export const threats: Threat[] = [
         patches: [
           ...unboundedBuffer,
           {
-            file: 'src/pairing/messages.ts',
+            file: 'src/pairing/pairing-messages.ts',
             find: `  if (encoded.length > maxMessageLength) return null\n`,
             replace: ``,
           },

@@ -106,7 +106,7 @@ export const threats: Threat[] = [
         what: 'the bound on live and remembered codes',
         patches: [
           {
-            file: 'src/protocols/pairing.ts',
+            file: 'src/protocols/pairing-service.ts',
             find: `if (this.#invitations.size >= maxInvitations) {`,
             replace: `if (this.#invitations.size >= 10_000_000) {`,
           },

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { encodeMessage, type PairingMessage } from '../../src/pairing/messages.ts'
+import { encodeMessage, type PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { HandInitiator } from './hand-initiator.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { tryJoin, type Scene } from './scene.ts'
@@ -63,7 +63,7 @@ export function makeCandidate(`,
           nothingSigns([
             ...pairingSources(),
             {
-              path: 'src/protocols/pairing.ts',
+              path: 'src/protocols/pairing-service.ts',
               text: 'const signature = await privateKey.sign(message.nonce)',
             },
           ]),
@@ -162,8 +162,8 @@ function nothingSigns(sources: readonly Source[]): Verdict {
   return withstood(`${sources.length} files, none signs`)
 }
 
-/** A rendezvous record is signed with a key made of the words for this one purpose; the identity key has no part in it. */
+/** A address record is signed with a key made of the words for this one purpose; the identity key has no part in it. */
 function pairingSources(): ReturnType<typeof sourcesOf> {
   const sources = sourcesOf(['src/pairing', 'src/protocols'])
-  return sources.filter(({ path }) => path !== 'src/pairing/rendezvous-record.ts')
+  return sources.filter(({ path }) => path !== 'src/pairing/address-record.ts')
 }

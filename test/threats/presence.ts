@@ -1,6 +1,6 @@
-import { presenceEpoch, presenceKeys } from '../../src/pairing/presence.ts'
+import { presenceEpoch, presenceKeys } from '../../src/pairing/presence-keys.ts'
 import { chainAt, presenceReaderKeys } from '../../src/pairing/presence-chain.ts'
-import { encodeRendezvousRecord, rendezvousRoutingKey } from '../../src/pairing/rendezvous-record.ts'
+import { encodeAddressRecord, recordRoutingKey } from '../../src/pairing/address-record.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 import { peerOf } from '../../src/peer-id.ts'
 import { openStore } from '../../src/store/store.ts'
@@ -60,14 +60,12 @@ async function copyDirectory(scene: Scene): Promise<Verdict> {
   const pairKey = stolen.trust.get(peer)?.pairKey
   if (pairKey === undefined || pairKey === null) throw new Error('bob is not paired')
   const byPairing = presenceKeys(suite1, pairKey, peer, epoch)
-  const found = await mallory.get(address, await rendezvousRoutingKey(byPairing))
+  const found = await mallory.get(address, await recordRoutingKey(byPairing))
   const others = stolen.presence.get(peer)?.others
   const now = others === undefined || others === null ? null : chainAt(suite1, others, epoch)
   const past = others === undefined || others === null ? null : chainAt(suite1, others, epoch - 2)
   const current =
-    now === null
-      ? null
-      : await mallory.get(address, await rendezvousRoutingKey(presenceReaderKeys(suite1, now)))
+    now === null ? null : await mallory.get(address, await recordRoutingKey(presenceReaderKeys(suite1, now)))
   const forged = now === null ? false : await isForged(presenceReaderKeys(suite1, now), peer)
   return unless(
     {
@@ -84,7 +82,7 @@ async function isForged(keys: ReturnType<typeof presenceReaderKeys>, peer: strin
   const content = { peer, addresses: ['/ip4/20.3.4.5/tcp/1'] }
   const validUntil = new Date(Date.now() + 86_400_000).toISOString()
   const stamp = { sequence: 1_000n, validUntil, nonce: new Uint8Array(32) }
-  return encodeRendezvousRecord(suite1, keys, content, stamp).then(
+  return encodeAddressRecord(suite1, keys, content, stamp).then(
     () => true,
     () => false,
   )

@@ -5,7 +5,7 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
-import { decodeMessage, encodeMessage, type PairingMessage } from '../../src/pairing/messages.ts'
+import { decodeMessage, encodeMessage, type PairingMessage } from '../../src/pairing/pairing-messages.ts'
 
 export const pairingProtocol = '/spacedock/pairing/1.0.0'
 

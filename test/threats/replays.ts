@@ -1,5 +1,5 @@
 import { noPeerIds, noRepetition } from './defences.ts'
-import { encodeMessage, type PairingMessage } from '../../src/pairing/messages.ts'
+import { encodeMessage, type PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { endOf, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'

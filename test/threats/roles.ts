@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { makeRequest } from './by-hand.ts'
 import { HandInitiator } from './hand-initiator.ts'
 import { HandJoiner } from './hand-joiner.ts'
@@ -10,7 +10,7 @@ import { succeeded, unless, withstood, type Patch, type Threat, type Verdict } f
 
 /** What the original did: whoever said that the pairing was complete was paired. */
 const believesComplete: Patch = {
-  file: 'src/protocols/pairing.ts',
+  file: 'src/protocols/pairing-service.ts',
   find: `      case 'Complete':\n`,
   replace: `      case 'Complete': {
         const nothing = new Uint8Array(32)
@@ -33,7 +33,7 @@ export const threats: Threat[] = [
         what: 'the rule that a joiner answers no requests',
         patches: [
           {
-            file: 'src/protocols/pairing.ts',
+            file: 'src/protocols/pairing-service.ts',
             find: `    this.#joins.add(runner)\n`,
             replace: `    this.#joins.add(runner)
     const observer = { progress() {}, obstacle: () => null, otherVersion: () => null }

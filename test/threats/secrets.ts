@@ -22,7 +22,7 @@ export const threats: Threat[] = [
         what: 'silence about the code (and what the log takes out)',
         patches: [
           {
-            file: 'src/protocols/pairing.ts',
+            file: 'src/protocols/pairing-service.ts',
             find: `    this.#invitations.add(runner)\n`,
             replace: `    this.#invitations.add(runner)
     this.#components.log('debug', 'pairing.code', { shown: code.words })\n`,

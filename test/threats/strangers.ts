@@ -1,6 +1,6 @@
 import { noPeerIds, noProbe } from './defences.ts'
 import { randomBytes } from 'node:crypto'
-import type { PairingMessage } from '../../src/pairing/messages.ts'
+import type { PairingMessage } from '../../src/pairing/pairing-messages.ts'
 import { requestProbe } from '../../src/pairing/proofs.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 import { transcript } from '../../src/pairing/transcript.ts'
@@ -143,9 +143,9 @@ function guessProbe(index: number, sessionId: string, initiator: PeerId, joiner:
   const probeKey = secrets[index % secrets.length] ?? session
   const keys = {
     sessionId: session,
-    rendezvousKey: session,
+    signingKey: session,
     recordKey: session,
-    joinerRendezvousKey: session,
+    joinerSigningKey: session,
     joinerRecordKey: session,
     probeKey,
     announcementKey: session,

@@ -36,7 +36,11 @@ export const threats: Threat[] = [
       {
         what: 'the look at own methods only',
         patches: [
-          { file: 'src/daemon/api.ts', find: `Object.hasOwn(methods, name)`, replace: `name in methods` },
+          {
+            file: 'src/daemon/daemon-api.ts',
+            find: `Object.hasOwn(methods, name)`,
+            replace: `name in methods`,
+          },
         ],
       },
     ],

@@ -36,6 +36,7 @@ const groups = [
   'tracking',
   'boxes',
   'clocks',
+  'full-disks',
   'people',
 ] as const
 

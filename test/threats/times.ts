@@ -32,7 +32,7 @@ export const threats: Threat[] = [
             replace: `now: this.#machine.role === 'initiator' ? clock.wall() : clock.monotonic(),`,
           },
           {
-            file: 'src/protocols/invitation.ts',
+            file: 'src/protocols/invitation-runner.ts',
             find: `startInitiator(components.clock.monotonic() + invitationLifetimeMs)`,
             replace: `startInitiator(components.clock.wall() + invitationLifetimeMs)`,
           },
@@ -47,7 +47,7 @@ export const threats: Threat[] = [
             replace: `now: this.#machine.role === 'joiner' ? clock.wall() : clock.monotonic(),`,
           },
           {
-            file: 'src/protocols/join.ts',
+            file: 'src/protocols/join-runner.ts',
             find: `startJoiner(components.clock.monotonic() + run.timeoutMs)`,
             replace: `startJoiner(components.clock.wall() + run.timeoutMs)`,
           },
@@ -75,7 +75,7 @@ export const threats: Threat[] = [
         what: 'the last word kept in the pending row',
         patches: [
           {
-            file: 'src/protocols/pairing.ts',
+            file: 'src/protocols/pairing-service.ts',
             find: `this.#confirmAfterRestart(peer, message.acknowledgement)`,
             replace: `null`,
           },

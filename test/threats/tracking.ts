@@ -4,7 +4,7 @@ import { unmarshalIPNSRecord } from 'ipns'
 import multicastDns from 'multicast-dns'
 import type { NodeOptions } from '../../src/index.ts'
 import { publicDhtProtocol } from '../../src/network/dht/dht-service.ts'
-import { presenceEpochMs } from '../../src/pairing/presence.ts'
+import { presenceEpochMs } from '../../src/pairing/presence-keys.ts'
 import { HostileDht, type Overheard } from './hostile-dht.ts'
 import { pairNodes, pause, until, type Scene } from './scene.ts'
 import { SteeredClock } from './steered-clock.ts'
@@ -22,7 +22,7 @@ export const threats: Threat[] = [
         what: 'keys for each epoch',
         patches: [
           {
-            file: 'src/pairing/presence.ts',
+            file: 'src/pairing/presence-keys.ts',
             find: `fields(label, writerPeerId, epoch.toString())`,
             replace: `fields(label, writerPeerId, epoch.toString().slice(0, 0))`,
           },
@@ -42,7 +42,7 @@ export const threats: Threat[] = [
         what: 'the seal',
         patches: [
           {
-            file: 'src/pairing/rendezvous-record.ts',
+            file: 'src/pairing/address-record.ts',
             find: `const sealed = suite.seal(sealingKey(suite, keys, nonce), padded(content), associatedData(sequence))`,
             replace: `const sealed = padded(content)`,
           },

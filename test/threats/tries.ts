@@ -61,7 +61,7 @@ export const threats: Threat[] = [
         what: 'the comparison of the versions',
         patches: [
           {
-            file: 'src/pairing/messages.ts',
+            file: 'src/pairing/pairing-messages.ts',
             find: `version: v.literal(pairingVersion)`,
             replace: `version: v.pipe(v.number(), v.transform((): 1 => 1))`,
           },

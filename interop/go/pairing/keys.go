@@ -9,12 +9,12 @@ import (
 type CodeKeys struct {
 	// SessionID is equal on both sides, and may be shown and logged.
 	SessionID []byte
-	// RendezvousKey is the Ed25519 seed that signs the rendezvous record.
-	RendezvousKey []byte
-	// RecordKey encrypts the rendezvous record.
+	// SigningKey is the Ed25519 seed that signs the address record.
+	SigningKey []byte
+	// RecordKey encrypts the address record.
 	RecordKey []byte
-	// JoinerRendezvousKey is the Ed25519 seed that signs the joiner's record.
-	JoinerRendezvousKey []byte
+	// JoinerSigningKey is the Ed25519 seed that signs the joiner's record.
+	JoinerSigningKey []byte
 	// JoinerRecordKey encrypts the joiner's record.
 	JoinerRecordKey []byte
 	// ProbeKey proves "I hold the code" on first contact.
@@ -30,13 +30,13 @@ func prkOf(entropy []byte) []byte { return extract([]byte("spacedock/pairing/1")
 func NewCodeKeys(entropy []byte) CodeKeys {
 	prk := prkOf(entropy)
 	return CodeKeys{
-		SessionID:           Expand(prk, "session-id", 16),
-		RendezvousKey:       Expand(prk, "rendezvous-key", 32),
-		RecordKey:           Expand(prk, "record-key", 32),
-		JoinerRendezvousKey: Expand(prk, "joiner-rendezvous-key", 32),
-		JoinerRecordKey:     Expand(prk, "joiner-record-key", 32),
-		ProbeKey:            Expand(prk, "probe-key", 32),
-		AuthKey:             Expand(prk, "auth-key", 32),
+		SessionID:        Expand(prk, "session-id", 16),
+		SigningKey:       Expand(prk, "rendezvous-key", 32),
+		RecordKey:        Expand(prk, "record-key", 32),
+		JoinerSigningKey: Expand(prk, "joiner-rendezvous-key", 32),
+		JoinerRecordKey:  Expand(prk, "joiner-record-key", 32),
+		ProbeKey:         Expand(prk, "probe-key", 32),
+		AuthKey:          Expand(prk, "auth-key", 32),
 	}
 }
 

@@ -46,8 +46,8 @@ func (v vector) check(t *testing.T) {
 	keys := NewCodeKeys(entropy)
 	equalAll(t, v.CodeKeys, map[string][]byte{
 		"prk": prkOf(entropy), "sessionId": keys.SessionID,
-		"rendezvousKey": keys.RendezvousKey, "recordKey": keys.RecordKey,
-		"joinerRendezvousKey": keys.JoinerRendezvousKey, "joinerRecordKey": keys.JoinerRecordKey,
+		"signingKey": keys.SigningKey, "recordKey": keys.RecordKey,
+		"joinerSigningKey": keys.JoinerSigningKey, "joinerRecordKey": keys.JoinerRecordKey,
 		"probeKey": keys.ProbeKey, "authKey": keys.AuthKey,
 	})
 

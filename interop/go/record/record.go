@@ -52,12 +52,12 @@ type Content struct {
 
 // Initiators are the keys of the record that the one who shows the code leaves.
 func Initiators(code pairing.CodeKeys) Keys {
-	return Keys{SigningSeed: code.RendezvousKey, RecordKey: code.RecordKey}
+	return Keys{SigningSeed: code.SigningKey, RecordKey: code.RecordKey}
 }
 
 // Joiners are those of the record that the one who types it leaves.
 func Joiners(code pairing.CodeKeys) Keys {
-	return Keys{SigningSeed: code.JoinerRendezvousKey, RecordKey: code.JoinerRecordKey}
+	return Keys{SigningSeed: code.JoinerSigningKey, RecordKey: code.JoinerRecordKey}
 }
 
 // PresenceKeys are those of the record that a device writes in an epoch for

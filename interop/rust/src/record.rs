@@ -1,4 +1,4 @@
-//! The rendezvous record: an IPNS record, version 2, whose value only holders of a key can read.
+//! The address record: an IPNS record, version 2, whose value only holders of a key can read.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use libp2p::identity::{Keypair, PublicKey};
@@ -55,12 +55,12 @@ impl RecordKeys {
 
     /// Of the record that the one who shows the code leaves.
     pub fn initiators(code: &CodeKeys) -> Option<Self> {
-        Self::new(&code.rendezvous_key, &code.record_key)
+        Self::new(&code.signing_key, &code.record_key)
     }
 
     /// Of the record that the one who types the code leaves.
     pub fn joiners(code: &CodeKeys) -> Option<Self> {
-        Self::new(&code.joiner_rendezvous_key, &code.joiner_record_key)
+        Self::new(&code.joiner_signing_key, &code.joiner_record_key)
     }
 
     /// Of the record that `writer` leaves in an epoch for the device with which it has the pair key.

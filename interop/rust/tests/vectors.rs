@@ -57,9 +57,9 @@ fn codes_and_their_keys() {
         let computed: [(&str, &[u8]); 8] = [
             ("prk", &keys.prk),
             ("sessionId", &keys.session_id),
-            ("rendezvousKey", &keys.rendezvous_key),
+            ("signingKey", &keys.signing_key),
             ("recordKey", &keys.record_key),
-            ("joinerRendezvousKey", &keys.joiner_rendezvous_key),
+            ("joinerSigningKey", &keys.joiner_signing_key),
             ("joinerRecordKey", &keys.joiner_record_key),
             ("probeKey", &keys.probe_key),
             ("authKey", &keys.auth_key),

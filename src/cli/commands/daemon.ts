@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import type { Result } from '../../daemon/api.ts'
+import type { Result } from '../../daemon/daemon-api.ts'
 import { isDaemonRunning } from '../../daemon/client.ts'
 import { logPath } from '../../daemon/log-file.ts'
 import { printableLine } from '../../daemon/printable.ts'

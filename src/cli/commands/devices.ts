@@ -129,8 +129,8 @@ function deviceLine(device: DeviceInfo): object {
   const { id, name, peerId, state, needsPairing, path, limited, address, lastSeen } = device
   const { roundTripMs, connectedSince, lastFailure } = device
   const why = needsPairing === null ? {} : { needsPairing }
-  const presence = { roundTripMs, connectedSince, lastFailure }
-  return { id, name, peerId, state: shownState(state), ...why, path, limited, address, lastSeen, ...presence }
+  const live = { roundTripMs, connectedSince, lastFailure }
+  return { id, name, peerId, state: shownState(state), ...why, path, limited, address, lastSeen, ...live }
 }
 
 function requireAnswerOrYes({ options, person }: CommandContext): void {

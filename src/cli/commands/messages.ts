@@ -1,5 +1,5 @@
 import type { Message, QueuedMessage } from '../../api.ts'
-import { messageCapBytes } from '../../daemon/api.ts'
+import { messageCapBytes } from '../../daemon/daemon-api.ts'
 import { printableLine, printableText } from '../../daemon/printable.ts'
 import { SpacedockError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'

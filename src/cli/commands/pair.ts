@@ -1,4 +1,4 @@
-import type { Event } from '../../daemon/api.ts'
+import type { Event } from '../../daemon/daemon-api.ts'
 import { printableLine } from '../../daemon/printable.ts'
 import { qrCode, wordGrid } from '../code-screen.ts'
 import type { Command } from '../command.ts'

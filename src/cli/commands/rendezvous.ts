@@ -74,7 +74,7 @@ export const rendezvous: Command = {
     const interfaces = options.list('interface')
     const logLevel = options.choice('log-level', logLevels) ?? defaultLogLevel
     // Loaded only here: it is most of the program's weight.
-    const { runRendezvous } = await import('../../daemon/rendezvous.ts')
+    const { runRendezvous } = await import('../../daemon/rendezvous-process.ts')
     await told(
       runRendezvous({
         dataDir,

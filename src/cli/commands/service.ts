@@ -2,7 +2,7 @@ import { printableLine } from '../../daemon/printable.ts'
 import { SpacedockError } from '../../errors.ts'
 import { startOptions } from '../arguments.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { dataDirectory } from '../data-directory.ts'
+import { dataDirectory } from '../directory-choice.ts'
 import { exitCodes } from '../exit-codes.ts'
 import type { ServiceManager } from '../../daemon/service/service-manager.ts'
 
@@ -32,7 +32,7 @@ export const service: Command = {
     const { positionals, output, options, dataDir, signal } = context
     const [action = ''] = positionals
     if (action !== 'install' && action !== 'remove') throw noSuchAction()
-    const { installService, removeService } = await import('../../daemon/service/service.ts')
+    const { installService, removeService } = await import('../../daemon/service/service-installation.ts')
     const manager = await managerFor(context)
     const { service: name, path } = manager
     if (action === 'remove') {

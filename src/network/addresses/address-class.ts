@@ -17,7 +17,7 @@ export const addressClasses = [
   'unique-local',
   /** Link-local: one cable or one Wi-Fi; in IPv6 only together with a zone. */
   'link-local',
-  /** Loopback: this machine itself. */
+  /** Loopback: this computer itself. */
   'loopback',
   /** IPv4 inside IPv6: not used, since the IPv4 address says the same. */
   'embedded',
@@ -76,7 +76,7 @@ const ranges = [
       '240.0.0.0/4',
       '::/128',
       'ff00::/8',
-      // a cloud's metadata service, which knows the machine's keys
+      // a cloud's metadata service, which knows the computer's keys
       '169.254.169.254/32',
       '169.254.170.2/32',
       '100.100.100.200/32',

@@ -75,7 +75,7 @@ function isUsable(address: Multiaddr, peer: PeerId, allowLoopback: boolean): boo
   return kind === 'loopback' ? allowLoopback : !['never', 'link-local', 'embedded'].includes(kind)
 }
 
-/** Whether a relay's name is acceptable: not one that means the reader's own machine or network. */
+/** Whether a relay's name is acceptable: not one that means the reader's own computer or network. */
 function isPublicName(name: string): boolean {
   return (
     /^(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}$/iu.test(name) &&

@@ -1,7 +1,7 @@
-import type { PeerId } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
 import { usableInterfaces } from '../interfaces.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { ObservedAddresses } from './observed-addresses.ts'
 import type { OwnAddresses } from './own-addresses.ts'
 import { PortMapping } from './port-mapping.ts'
@@ -10,7 +10,7 @@ export interface LearntAddressesOptions {
   libp2p: Pick<Libp2p, 'addEventListener'>
   own: OwnAddresses
   interfaces: string[] | undefined
-  isTrusted: (peer: PeerId) => boolean
+  peers: Pick<KnownPeers, 'isPaired'>
   /** Whether to ask routers to pass connections on. */
   mapPort: boolean
   clock: Clock
@@ -24,8 +24,8 @@ export interface LearntAddresses {
 
 /** Addresses of a running host that only others know: peers that have reached it, and routers. */
 export function learnAddresses(options: LearntAddressesOptions): LearntAddresses {
-  const { libp2p, own, interfaces, isTrusted, mapPort, clock, log } = options
-  const observed = new ObservedAddresses({ isTrusted, clock })
+  const { libp2p, own, interfaces, peers, mapPort, clock, log } = options
+  const observed = new ObservedAddresses({ peers, clock })
   const changed = (): void => {
     own.changed().catch((error: unknown) => log('debug', 'addresses.not-kept', { error: String(error) }))
   }

@@ -1,12 +1,14 @@
-import type { Connection, PeerId } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../../api.ts'
+import { peerIdOf } from '../../peer-id.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { networkOf } from './network-of.ts'
 import { classOfAddress } from './address-class.ts'
 
 export interface ObservedAddressesOptions {
-  /** Whether this peer's observation alone confirms an address. */
-  isTrusted: (peer: PeerId) => boolean
+  /** Peers of which a paired one's observation alone confirms an address. */
+  peers: Pick<KnownPeers, 'isPaired'>
   clock: Clock
 }
 
@@ -61,7 +63,7 @@ export class ObservedAddresses {
   }
 
   #networkOf({ remotePeer, remoteAddr }: Pick<Connection, 'remotePeer' | 'remoteAddr'>): string {
-    return this.#options.isTrusted(remotePeer) ? trusted : networkOf(remoteAddr)
+    return this.#options.peers.isPaired(peerIdOf(remotePeer)) ? trusted : networkOf(remoteAddr)
   }
 
   #count(address: Multiaddr, network: string): void {

@@ -29,10 +29,15 @@ export function ownAddresses(known: readonly KnownAddress[]): Multiaddr[] {
   return [...found.values()].sort((left, right) => left.rank - right.rank).map(({ address }) => address)
 }
 
-/** Returns the addresses that are of use on another machine; all of them when there is none. */
+/** Returns the addresses that are of use on another computer; all of them when there is none. */
 export function usableElsewhere(addresses: readonly Multiaddr[]): Multiaddr[] {
-  const far = addresses.filter((address) => !onlyHere.has(classOfAddress(address) ?? 'never'))
+  const far = addresses.filter(isUsableElsewhere)
   return far.length > 0 ? far : [...addresses]
+}
+
+/** Whether the address is of use on a machine that is not on the same link. */
+export function isUsableElsewhere(address: Multiaddr): boolean {
+  return !onlyHere.has(classOfAddress(address) ?? 'never')
 }
 
 /** Returns at most `limit` addresses out of a list sorted best first: the best of each class before the second of any. */

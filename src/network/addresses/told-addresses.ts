@@ -1,8 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { identify, type Identify, type IdentifyComponents } from '@libp2p/identify'
-import type { Connection, PeerId } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { peerIdOf } from '../../peer-id.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { classOfAddress, type AddressClass } from './address-class.ts'
 import { usableElsewhere } from './own-addresses.ts'
 
@@ -42,21 +44,19 @@ const nearnessOf: Record<AddressClass, number> = {
 export interface TellingOptions {
   /** Own addresses, best first. */
   own: () => Multiaddr[]
-  /** Whether the peer learns every address of use on another machine, wherever it is seen. */
-  isTrusted: (peer: PeerId) => boolean
+  /** Peers of which a paired one learns every address of use on another computer, wherever it is seen; null for no such peers. */
+  peers: Pick<KnownPeers, 'isPaired'> | null
 }
 
 /** Identify service that tells each peer the addresses in its scope; libp2p's tells all peers the same. */
-export function scopedIdentify({
-  own,
-  isTrusted,
-}: TellingOptions): (components: IdentifyComponents) => Identify {
+export function scopedIdentify({ own, peers }: TellingOptions): (components: IdentifyComponents) => Identify {
   const asker = new AsyncLocalStorage<Connection>()
   const create = identify({ runOnConnectionOpen: true })
   const told = (): Multiaddr[] => {
     const connection = asker.getStore()
     const seenAt = connection === undefined ? null : classOfAddress(connection.remoteAddr)
-    const isFarFriend = connection !== undefined && seenAt !== 'loopback' && isTrusted(connection.remotePeer)
+    const isPaired = connection !== undefined && peers?.isPaired(peerIdOf(connection.remotePeer)) === true
+    const isFarFriend = isPaired && seenAt !== 'loopback'
     return addressesFor(own(), isFarFriend ? 'link-local' : seenAt)
   }
   return (components) => {

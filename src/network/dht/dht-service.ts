@@ -9,7 +9,7 @@ import { ipnsSelector } from 'ipns/selector'
 import { ipnsValidator } from 'ipns/validator'
 import type { PeerInfo } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
-import { maxRecordLength } from '../../pairing/rendezvous-record.ts'
+import { maxRecordLength } from '../../pairing/address-record.ts'
 import { limitAnswer, limitQuestions } from './answer-limit.ts'
 import type { Members } from './members.ts'
 import { storeOfMembers } from './members-store.ts'
@@ -43,7 +43,7 @@ export interface PublicDhtOptions extends CommonOptions {
 export type DhtServiceOptions = PrivateDhtOptions | PublicDhtOptions
 
 /**
- * Kademlia as a libp2p service, for rendezvous and presence records only. Next to it, the host needs the services identify and
+ * Kademlia as a libp2p service, for address records only. Next to it, the host needs the services identify and
  * ping. A network of two is enough for it.
  */
 export function dhtService(options: DhtServiceOptions): (components: KadDHTComponents) => KadDHT {

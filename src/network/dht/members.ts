@@ -35,6 +35,6 @@ export class Members {
   }
 }
 
-/** Most nodes that one configured node names, and all of them together: a private DHT is a handful of machines. */
+/** Most nodes that one configured node names, and all of them together: a private DHT is a handful of computers. */
 const maxNamedByOne = 8
 const maxNamedInAll = 16

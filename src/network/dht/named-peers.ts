@@ -60,7 +60,7 @@ const maxAddresses = 4
 
 /**
  * Returns the addresses at which a named peer may be dialled: a few, over TCP, that reach as far as the place where the node is
- * seen that names them. So one on the internet cannot mean this device's own machine, or its neighbours.
+ * seen that names them. So one on the internet cannot mean this device's own computer, or its neighbours.
  */
 export function usableAddresses(addresses: readonly Multiaddr[], seenAt: Multiaddr): Multiaddr[] {
   return addressesFor(addresses, classOfAddress(seenAt)).filter(isOverTcp).slice(0, maxAddresses)

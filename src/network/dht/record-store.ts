@@ -5,7 +5,7 @@ import { BaseDatastore } from 'datastore-core'
 import { Key, type Pair } from 'interface-datastore'
 import { ipnsSelector } from 'ipns/selector'
 import type { Clock } from '../../api.ts'
-import { maxRecordLength } from '../../pairing/rendezvous-record.ts'
+import { maxRecordLength } from '../../pairing/address-record.ts'
 import { networkOf } from '../addresses/network-of.ts'
 import { StoreQuota, type RecordLimits, type Writer } from './store-quota.ts'
 
@@ -15,7 +15,7 @@ export const servedConnection = new AsyncLocalStorage<Connection>()
 /**
  * Datastore of a DHT server, for records only. js-libp2p's DHT compares nothing on a PUT, so an old record would replace a newer
  * one: here it is refused, as is one that is too large, of another kind, or one too many from the same place. The DHT's validator
- * has checked the signature before. PROTOCOL.md, 'Rendezvous record'.
+ * has checked the signature before. PROTOCOL.md, 'Address record'.
  */
 export class RecordStore extends BaseDatastore {
   readonly #records = new Map<string, Uint8Array>()

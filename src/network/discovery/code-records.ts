@@ -1,4 +1,4 @@
-import type { RendezvousContent, RendezvousKeys } from '../../pairing/rendezvous-record.ts'
+import type { AddressRecordContent, AddressRecordKeys } from '../../pairing/address-record.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { countNodes, graceMs, keepPublished } from './record-publication.ts'
@@ -33,7 +33,10 @@ export class CodeRecords {
   }
 
   /** Keeps this device's record under the keys in the DHT until the signal aborts. */
-  async publish(keys: RendezvousKeys, { signal, onStatus, mayExist = false }: PublishOptions): Promise<void> {
+  async publish(
+    keys: AddressRecordKeys,
+    { signal, onStatus, mayExist = false }: PublishOptions,
+  ): Promise<void> {
     const current = () => ({ keys, sequence: 1n, changesInMs: Number.POSITIVE_INFINITY })
     await keepPublished(
       this.#parts,
@@ -43,7 +46,7 @@ export class CodeRecords {
   }
 
   /** Yields the writers of records under the keys. */
-  source(keys: RendezvousKeys, options: SourceOptions): CandidateSource {
+  source(keys: AddressRecordKeys, options: SourceOptions): CandidateSource {
     return { name: 'internet', find: (search) => this.#find(keys, options, search) }
   }
 
@@ -53,7 +56,7 @@ export class CodeRecords {
   }
 
   async #find(
-    keys: RendezvousKeys,
+    keys: AddressRecordKeys,
     { awaits, onOtherVersion }: SourceOptions,
     { signal, onCandidate, onStatus }: CandidateSearch,
   ): Promise<void> {
@@ -104,7 +107,7 @@ export class CodeRecords {
   }
 
   /** Returns the writer of the record; `named` are the addresses of all records of this search, which are bounded. */
-  async #candidate(content: RendezvousContent, named: Set<string>): Promise<FoundPeer | null> {
+  async #candidate(content: AddressRecordContent, named: Set<string>): Promise<FoundPeer | null> {
     const peer = parsePeerId(content.peer)
     const { peer: self, dialable } = this.#parts
     if (peer === null || peer === self) return null

@@ -1,8 +1,13 @@
 import type { SpacedockError } from '../../errors.ts'
 import { OtherVersionError } from '../../other-version.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
-import { presenceEpoch, presenceEpochMs, presenceEpochsToRead, presenceKeys } from '../../pairing/presence.ts'
-import { recordVersion, type RecordKeys } from '../../pairing/rendezvous-record.ts'
+import {
+  presenceEpoch,
+  presenceEpochMs,
+  presenceEpochsToRead,
+  presenceKeys,
+} from '../../pairing/presence-keys.ts'
+import { recordVersion, type RecordKeys } from '../../pairing/address-record.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import type { PresenceEpochs } from './presence-epochs.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'

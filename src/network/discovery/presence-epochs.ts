@@ -1,5 +1,5 @@
 import type { Clock } from '../../api.ts'
-import { presenceEpoch, presenceEpochMs } from '../../pairing/presence.ts'
+import { presenceEpoch, presenceEpochMs } from '../../pairing/presence-keys.ts'
 
 /** Watch for the end of each epoch, with which the keys of all records change. */
 export class PresenceEpochs {

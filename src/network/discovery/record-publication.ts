@@ -1,11 +1,11 @@
 import { pause } from '../../clock.ts'
 import {
-  encodeRendezvousRecord,
+  encodeAddressRecord,
   recordNonceLength,
-  rendezvousRoutingKey,
+  recordRoutingKey,
   writerOf,
   type RecordKeys,
-} from '../../pairing/rendezvous-record.ts'
+} from '../../pairing/address-record.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { Backoff } from '../backoff.ts'
 import { startDeadline } from '../deadline.ts'
@@ -120,7 +120,7 @@ async function publishOnce(
   signal: AbortSignal,
 ): Promise<number> {
   if (client.nodes === 0 || addresses.length === 0) return 0
-  const record = await encodeRendezvousRecord(
+  const record = await encodeAddressRecord(
     suite,
     keys,
     { peer, addresses },
@@ -128,7 +128,7 @@ async function publishOnce(
   )
   const deadline = startDeadline(publishTimeoutMs, () => new Error('not published in time'), { signal })
   try {
-    return await client.publish(record, await rendezvousRoutingKey(keys), { signal: deadline.signal })
+    return await client.publish(record, await recordRoutingKey(keys), { signal: deadline.signal })
   } finally {
     deadline.stop()
   }

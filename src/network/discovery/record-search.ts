@@ -1,14 +1,14 @@
 import {
-  decodeRendezvousRecord,
-  rendezvousRoutingKey,
-  type RendezvousContent,
+  decodeAddressRecord,
+  recordRoutingKey,
+  type AddressRecordContent,
   type RecordKeys,
-} from '../../pairing/rendezvous-record.ts'
+} from '../../pairing/address-record.ts'
 import { startDeadline } from '../deadline.ts'
 import type { RecordParts } from './record-parts.ts'
 
 export interface FoundRecord {
-  content: RendezvousContent
+  content: AddressRecordContent
   sequence: bigint
 }
 
@@ -33,13 +33,13 @@ export async function* newerRecords(
   let cancelWatch: (() => void) | undefined
   const seen = new Set<string>()
   try {
-    const routingKey = await rendezvousRoutingKey(keys)
+    const routingKey = await recordRoutingKey(keys)
     for await (const encoded of client.lookup(routingKey, { signal: looking.signal })) {
       // Copies are skipped: most nodes hold the same record.
       const text = Buffer.from(encoded).toString('base64')
       if (seen.has(text)) continue
       seen.add(text)
-      const record = await decodeRendezvousRecord(suite, keys, encoded)
+      const record = await decodeAddressRecord(suite, keys, encoded)
       if (record !== null && 'otherVersion' in record) onOtherVersion?.(record.otherVersion)
       if (record === null || 'otherVersion' in record || record.sequence <= newest) continue
       newest = record.sequence

@@ -1,6 +1,6 @@
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Identify } from '@libp2p/identify'
-import { FaultTolerance, type ConnectionProtector, type PeerId } from '@libp2p/interface'
+import { FaultTolerance, type ConnectionProtector } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import type { Ping } from '@libp2p/ping'
@@ -84,10 +84,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   })
   await startListening(libp2p, listen, options.port)
   const { relay, interfaces, mapPort = false } = options
-  const learnt =
-    relay === undefined
-      ? null
-      : learnAddresses({ libp2p, own, interfaces, isTrusted: relay.isPaired, mapPort, ...relay })
+  const learnt = relay === undefined ? null : learnAddresses({ libp2p, own, interfaces, mapPort, ...relay })
   const dht = options.dht?.client(libp2p as unknown as DhtHost) ?? null
   return new Libp2pHost(libp2p, { listen, ways, learnt, dht })
 }
@@ -119,8 +116,8 @@ function servicesOf(
   { dht, relay }: HostOptions,
   own: OwnAddresses,
 ): ServiceFactoryMap<Record<string, unknown>> {
-  const isTrusted = (peer: PeerId): boolean => relay?.isPaired(peer) === true
-  const services = { identify: scopedIdentify({ own: () => own.all(), isTrusted }), ping: pingService() }
+  const peers = relay?.peers ?? null
+  const services = { identify: scopedIdentify({ own: () => own.all(), peers }), ping: pingService() }
   if (dht === undefined) return services
   const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = {
     ...services,

@@ -1,10 +1,11 @@
-import type { PeerId, Transport } from '@libp2p/interface'
+import type { Transport } from '@libp2p/interface'
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import type { TCPComponents, TCPOptions } from '@libp2p/tcp'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { ServiceFactoryMap } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
 import { addressDialer, type Dialer } from '../transport/address-race.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { linkLocalTcp } from '../transport/link-local-tcp.ts'
 import { Veil } from '../public/veil.ts'
 import type { MappedPort } from '../addresses/mapped-ports.ts'
@@ -15,12 +16,10 @@ import { relayClient, type RelayReservations } from '../relay/relay-reservations
 import { simultaneousOpen, type SimultaneousOpen } from '../relay/simultaneous-open.ts'
 
 export interface RelayOptions {
-  /** Whether this peer is a rendezvous node of this device, whose relay it uses. */
-  isRelay: (peer: string) => boolean
-  /** Secret of such a node's relay, 16 bytes; null for one that has none. */
+  /** Rendezvous nodes, whose relays are used, and paired devices: with these alone is a direct connection through NATs arranged. */
+  peers: KnownPeers
+  /** Secret of a rendezvous node's relay, 16 bytes; null for one that has none. */
   secretOf: (peer: string) => Uint8Array | null
-  /** Whether the peer is paired: only with such peers is a direct connection through NATs arranged. */
-  isPaired: (peer: PeerId) => boolean
   /** Whether to use relays of the public network, too, without being seen there. */
   public: boolean
   clock: Clock
@@ -66,13 +65,13 @@ export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined)
   if (relay === undefined)
     return Object.assign(result, { transports: [linkLocalTcp(tcp)], outerAddresses: () => [] })
 
-  const { isRelay, secretOf, isPaired, clock, log } = relay
+  const { peers, secretOf, clock, log } = relay
   const ownPorts = new OwnPorts()
   const isRelayAddress = (address: Multiaddr): boolean => {
     const peer = address.getComponents().at(-1)
-    return peer?.name === 'p2p' && peer.value !== undefined && isRelay(peer.value)
+    return peer?.name === 'p2p' && peer.value !== undefined && peers.isRelay(peer.value)
   }
-  const client = relayClient({ isRelay, secretOf, clock, log })
+  const client = relayClient({ peers, secretOf, clock, log })
   const ports = (): MappedPort[] => [
     ...mappedPortsOf(made.relays?.dialled() ?? [], ownPorts),
     ...(veil?.ports() ?? []),
@@ -82,7 +81,7 @@ export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined)
   const directTcp = ownPorts.transport(linkLocalTcp(tcp), isRelayAddress)
   const open = simultaneousOpen({
     ports,
-    isAllowed: isPaired,
+    peers,
     clock,
     log,
   })
@@ -91,7 +90,7 @@ export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined)
       (components: TCPComponents): Transport => (direct = directTcp(components)),
       outerDials.transport(() => direct as Transport),
       // Veiled transports come before the other relay transport, which takes every relayed address.
-      ...(veil === null ? [] : [veil.transport(isRelay)]),
+      ...(veil === null ? [] : [veil.transport(peers)]),
       client.transport,
     ],
     outerAddresses: () => (outerDials.port === 0 ? [] : outerAddresses(ports(), outerDials.port)),

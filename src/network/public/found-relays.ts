@@ -12,12 +12,12 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { limitFirstMessage } from '../dht/answer-limit.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
-import type { Places } from '../relay/relay-reservations.ts'
+import type { ReservationStore } from '../relay/relay-reservations.ts'
 import { RelayWatch } from '../relay/relay-watch.ts'
 import { takeCallsOnlyFrom } from '../relay/relayed-calls.ts'
 
 export interface FoundRelaysOptions {
-  places: () => Places
+  reservations: () => ReservationStore
   clock: Clock
   log: Log
   onChange: () => void
@@ -65,7 +65,12 @@ export class FoundRelays implements Startable {
 
   async afterStart(): Promise<void> {
     this.#components.registrar.use(RELAY_V2_HOP_CODEC, [limitFirstMessage(maxAnswerBytes)])
-    await takeCallsOnlyFrom(this.#components.registrar, (peer) => this.#held.has(peer))
+    await takeCallsOnlyFrom(this.#components.registrar, this)
+  }
+
+  /** Whether this relay is one of those found, so that calls over it are taken. */
+  isRelay(peer: string): boolean {
+    return this.#held.has(peer)
   }
 
   stop(): void {
@@ -131,14 +136,14 @@ export class FoundRelays implements Startable {
 
   /** Reserves at a relay and watches over it. Never rejects. */
   async #take(candidate: Candidate): Promise<void> {
-    const { places, clock, log, onChange } = this.#options
+    const { reservations, clock, log, onChange } = this.#options
     const { peerId, connection } = candidate
     const relay = peerId.toString()
     this.#asked.add(relay)
     try {
-      await places().addRelay(peerId, 'configured')
+      await reservations().addRelay(peerId, 'configured')
     } catch (error) {
-      log('debug', 'public-relay.no-place', { relay, error: String(error) })
+      log('debug', 'public-relay.not-reserved', { relay, error: String(error) })
       this.#refuse(relay, clock)
       this.#asked.delete(relay)
       return this.#fill()
@@ -146,7 +151,7 @@ export class FoundRelays implements Startable {
     this.#asked.delete(relay)
     if (this.#stop.signal.aborted || connection.status !== 'open') return this.#fill()
     this.#held.set(relay, candidate)
-    log('info', 'public-relay.place-taken', { relay })
+    log('info', 'public-relay.reserved', { relay })
     onChange()
     const over = new AbortController()
     const signal = AbortSignal.any([over.signal, this.#stop.signal])
@@ -157,13 +162,13 @@ export class FoundRelays implements Startable {
       const removed = event as CustomEvent<{ relay: PeerId }>
       if (removed.detail.relay.equals(peerId)) lost()
     }
-    places().addEventListener('relay:removed', onRemoved)
+    reservations().addEventListener('relay:removed', onRemoved)
     await this.#watch.watch(connection, signal)
-    places().removeEventListener('relay:removed', onRemoved)
+    reservations().removeEventListener('relay:removed', onRemoved)
     if (this.#held.get(relay) !== candidate) return undefined
     this.#held.delete(relay)
     this.#refuse(relay, clock)
-    log('info', 'public-relay.place-lost', { relay })
+    log('info', 'public-relay.reservation-lost', { relay })
     onChange()
     return this.#fill()
   }

@@ -121,7 +121,7 @@ export class PublicNetwork implements DhtClient {
       ...this.#options,
       bootstrap,
       veil,
-      onPlaces: () => {
+      onReservations: () => {
         news.interrupt()
         if (this.#current === next) onAddressChange()
       },

@@ -16,7 +16,7 @@ import { isNeverDialled } from '../addresses/address-filter.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
 import { streamMuxer } from '../transport/stream-muxer.ts'
 import { mappedPortsOf, OwnPorts } from '../relay/own-port.ts'
-import { placesOf } from '../relay/relay-reservations.ts'
+import { reservationStoreOf } from '../relay/relay-reservations.ts'
 import { RendezvousNodes } from '../relay/rendezvous-nodes.ts'
 
 import { FoundRelays } from './found-relays.ts'
@@ -36,7 +36,7 @@ export interface ThrowawayHostOptions {
   /** Whether DHT nodes in private networks count. */
   privateAddresses: boolean
   /** Called when the reservations at relays have changed. */
-  onPlaces: () => void
+  onReservations: () => void
 }
 
 /** Host with an identity of its own that is made for the public network, listens nowhere, and is thrown away. */
@@ -56,7 +56,7 @@ export interface ThrowawayHost {
 }
 
 export async function createThrowawayHost(options: ThrowawayHostOptions): Promise<ThrowawayHost> {
-  const { bootstrap, veil, random, clock, log, privateAddresses, onPlaces } = options
+  const { bootstrap, veil, random, clock, log, privateAddresses, onReservations } = options
   const key = random(32)
   const ownPorts = new OwnPorts()
   const made: { circuit?: Transport; relays?: FoundRelays } = {}
@@ -67,11 +67,11 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
   const missing = new InterruptibleSleep(clock)
   const onChange = (): void => {
     if (made.relays?.isFull === false) missing.interrupt()
-    onPlaces()
+    onReservations()
   }
-  const places = () => placesOf(made.circuit as Transport)
+  const reservations = () => reservationStoreOf(made.circuit as Transport)
   const relays = (components: ConstructorParameters<typeof FoundRelays>[0]): FoundRelays =>
-    (made.relays = new FoundRelays(components, { places, clock, log, onChange }))
+    (made.relays = new FoundRelays(components, { reservations, clock, log, onChange }))
   const direct = privateAddresses ? tcp() : publicTcp(hostsOf(bootstrap))
   const host = await createLibp2p({
     transports: veil === null ? [direct] : [ownPorts.transport(direct, () => true), circuit],

@@ -11,6 +11,7 @@ import { transportSymbol } from '@libp2p/interface'
 import { preSharedKey } from '@libp2p/pnet'
 import { CODE_P2P, CODE_P2P_CIRCUIT, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../../api.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { isRelayed } from '../addresses/relayed-address.ts'
 import type { MappedPort } from '../addresses/mapped-ports.ts'
 import { parseVeiledAddress } from '../addresses/veiled-address.ts'
@@ -53,12 +54,12 @@ export class Veil {
 
   /** Transport of the device's host: dials veiled addresses, and all others over relays that are none of its own. */
   transport(
-    isOwnRelay: (peer: string) => boolean,
+    own: Pick<KnownPeers, 'isRelay'>,
   ): (components: Pick<CircuitRelayTransportComponents, 'upgrader'>) => Transport {
     return ({ upgrader }) => {
       this.#upgrader = upgrader
       return new VeiledTransport(
-        (address) => isRelayed(address) && !isOwnRelay(relayOf(address) ?? ''),
+        (address) => isRelayed(address) && !own.isRelay(relayOf(address) ?? ''),
         (address, options) => this.#dial(address, options),
       )
     }

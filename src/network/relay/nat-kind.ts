@@ -3,7 +3,7 @@ import { hostAndPort, portKeepingByHost, type MappedPort } from '../addresses/ma
 import { maxEnds, maxPorts, type OwnEnd } from './opening-agreement.ts'
 
 /** Dials from this port of the device; resolves with its address as the peer sees it, or null when that is not told. */
-export type Probe = (
+export type MappingObserver = (
   port: number,
   to: Multiaddr,
   options: { signal: AbortSignal },
@@ -12,7 +12,7 @@ export type Probe = (
 export interface NatKindOptions {
   /** Returns a port of this device that nothing uses; 0 for none. */
   freshPort: () => Promise<number>
-  probe: Probe
+  observe: MappingObserver
   signal: AbortSignal
 }
 
@@ -27,7 +27,7 @@ export async function ownEnds(seen: readonly MappedPort[], options: NatKindOptio
   const keeping = hosts.filter(([, isKept]) => isKept).map(([host]) => keptEnd(host, options))
   const other = hosts.find(([, isKept]) => !isKept)?.[0]
   const here = seen.filter(({ seenAs }) => hostAndPort(seenAs)?.host === other)
-  const ends = await Promise.all([...keeping.slice(0, maxEnds - 1), probedEnd(here, options)])
+  const ends = await Promise.all([...keeping.slice(0, maxEnds - 1), observedEnd(here, options)])
   return ends.filter((end) => end !== null)
 }
 
@@ -37,10 +37,10 @@ async function keptEnd(host: string, { freshPort }: NatKindOptions): Promise<Own
   return ports.length === 0 ? null : { end: { host, ports, kind: 'certain' }, localPorts: ports }
 }
 
-/** Probes a NAT that does not keep ports. All mappings given were seen at one address. */
-async function probedEnd(
+/** Observes a NAT that does not keep ports. All mappings given were seen at one address. */
+async function observedEnd(
   seen: readonly MappedPort[],
-  { freshPort, probe, signal }: NatKindOptions,
+  { freshPort, observe, signal }: NatKindOptions,
 ): Promise<OwnEnd | null> {
   const [held] = seen
   const heldAt = held === undefined ? null : hostAndPort(held.seenAs)
@@ -49,11 +49,11 @@ async function probedEnd(
   const elsewhere = seen.find(({ seenBy }) => hostAndPort(seenBy)?.host !== hostAndPort(held.seenBy)?.host)
   const to = (elsewhere ?? held).seenBy
   const [one, other] = await Promise.all([freshPort(), freshPort()])
-  const probed = await Promise.all([
-    probe(elsewhere === undefined ? one : held.port, to, { signal }),
-    probe(other, to, { signal }),
+  const observed = await Promise.all([
+    observe(elsewhere === undefined ? one : held.port, to, { signal }),
+    observe(other, to, { signal }),
   ])
-  const [first, second] = probed.map((address) => (address === null ? null : hostAndPort(address)))
+  const [first, second] = observed.map((address) => (address === null ? null : hostAndPort(address)))
   if (first === null || first === undefined || second === null || second === undefined) return null
   if (first.host !== heldAt.host || second.host !== heldAt.host) return null
   const mapped = { host: heldAt.host, ports: [heldAt.port] }

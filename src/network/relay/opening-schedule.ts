@@ -38,5 +38,5 @@ const maxAttempts = 6
 /** Limit on short paths: attempts take little time there, and fewer of them are exact enough. */
 const maxShortAttempts = 16
 export const shortRoundTripMs = 60
-/** Allowance for slow machines. A lost packet is not waited for: another attempt is faster. */
+/** Allowance for slow computers. A lost packet is not waited for: another attempt is faster. */
 const patienceMs = 300

@@ -18,14 +18,15 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
 import { Backoff } from '../backoff.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
 import { proveAccess, relayAccessProtocol } from './relay-access.ts'
 import { RelayWatch } from './relay-watch.ts'
 import { takeCallsOnlyFrom } from './relayed-calls.ts'
 
 export interface RelayClientOptions {
-  /** Whether this peer is one of the relays to reserve at. */
-  isRelay: (peer: string) => boolean
+  /** Relays to reserve at. */
+  peers: Pick<KnownPeers, 'isRelay'>
   /** Secret of a relay, 16 bytes; null for one that has none. */
   secretOf: (peer: string) => Uint8Array | null
   clock: Clock
@@ -43,19 +44,19 @@ export interface RelayClient {
 
 /** Client side of circuit relay. RendezvousNodes connects to our relays; each connection gets a reservation. */
 export function relayClient(options: RelayClientOptions): RelayClient {
-  let places: Places | undefined
+  let reservations: ReservationStore | undefined
   return {
     transport: (components) => {
       const transport = circuitRelayTransport({ reservationConcurrency: 8, discoveryFilter: none })(
         components,
       )
-      places = placesOf(transport)
+      reservations = reservationStoreOf(transport)
       return transport
     },
     service: (components) =>
       new RelayReservations(components, options, (relay) => {
-        if (places === undefined) throw new Error('the host has no relay transport')
-        return places.addRelay(relay, 'configured')
+        if (reservations === undefined) throw new Error('the host has no relay transport')
+        return reservations.addRelay(relay, 'configured')
       }),
   }
 }
@@ -130,7 +131,7 @@ export class RelayReservations implements Startable {
   }
 
   async afterStart(): Promise<void> {
-    await takeCallsOnlyFrom(this.#components.registrar, this.#options.isRelay)
+    await takeCallsOnlyFrom(this.#components.registrar, this.#options.peers)
   }
 
   async stop(): Promise<void> {
@@ -140,7 +141,7 @@ export class RelayReservations implements Startable {
   }
 
   readonly #onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
-    if (!this.#options.isRelay(connection.remotePeer.toString())) return
+    if (!this.#options.peers.isRelay(connection.remotePeer.toString())) return
     if (connection.direction !== 'outbound' || isRelayedConnection(connection)) return
     const closed = new AbortController()
     connection.addEventListener('close', () => closed.abort(), { once: true })
@@ -162,20 +163,20 @@ export class RelayReservations implements Startable {
     addAbortListener(signal, () => this.#seenAs.delete(connection))
     if (!identity.protocols.includes(RELAY_V2_HOP_CODEC)) return
     const asksProof = identity.protocols.includes(relayAccessProtocol)
-    await this.#takePlace(connection, { asksProof, signal })
+    await this.#reserveUntilDone(connection, { asksProof, signal })
     if (signal.aborted) return
 
     const relay = connection.remotePeer.toString()
     const address = multiaddr(`${connection.remoteAddr.toString()}/p2p-circuit`)
     this.#held.set(relay, { relay, connection, address, observed: identity.observedAddr })
     addressManager.confirmObservedAddr(address, { type: 'observed' })
-    log('info', 'relay.place-taken', { relay })
+    log('info', 'relay.reserved', { relay })
     await new Promise<void>((resolve) => void addAbortListener(signal, () => resolve()))
     // Another connection to the relay may have replaced this one, with the same address.
     if (this.#held.get(relay)?.connection !== connection) return
     this.#held.delete(relay)
     addressManager.removeObservedAddr(address)
-    log('info', 'relay.place-lost', { relay })
+    log('info', 'relay.reservation-lost', { relay })
   }
 
   /** Resolves with the result of libp2p's identify; null when there is none. */
@@ -211,7 +212,7 @@ export class RelayReservations implements Startable {
   }
 
   /** Asks for a reservation until there is room, or the connection is gone. */
-  async #takePlace(
+  async #reserveUntilDone(
     connection: Connection,
     { asksProof, signal }: { asksProof: boolean; signal: AbortSignal },
   ): Promise<void> {
@@ -223,7 +224,7 @@ export class RelayReservations implements Startable {
         await this.#reserve(connection.remotePeer)
         return
       } catch (error) {
-        log('debug', 'relay.no-place', { relay: connection.remotePeer.toString(), error: String(error) })
+        log('debug', 'relay.not-reserved', { relay: connection.remotePeer.toString(), error: String(error) })
         await pause(clock, backoff.next(), signal)
       }
     }
@@ -233,15 +234,15 @@ export class RelayReservations implements Startable {
 const identifyMs = 10_000
 
 /** Reservation store of a relay transport. */
-export interface Places extends EventTarget {
+export interface ReservationStore extends EventTarget {
   addRelay(relay: PeerId, type: 'configured'): Promise<unknown>
 }
 
 /** Returns the reservation store, which the transport's type does not show although it is public. */
-export function placesOf(transport: Transport): Places {
-  const places = 'reservationStore' in transport ? transport.reservationStore : undefined
-  if (typeof places !== 'object' || places === null || !('addRelay' in places)) {
+export function reservationStoreOf(transport: Transport): ReservationStore {
+  const reservations = 'reservationStore' in transport ? transport.reservationStore : undefined
+  if (typeof reservations !== 'object' || reservations === null || !('addRelay' in reservations)) {
     throw new TypeError('a relay transport without reservations')
   }
-  return places as Places
+  return reservations as ReservationStore
 }

@@ -1,5 +1,6 @@
 import { RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
 import type { Registrar } from '@libp2p/interface-internal'
+import type { KnownPeers } from '../known-peers.ts'
 
 /**
  * Accepts relayed connections over chosen relays only. libp2p would request a reservation at any peer that brings one, and
@@ -7,13 +8,13 @@ import type { Registrar } from '@libp2p/interface-internal'
  */
 export async function takeCallsOnlyFrom(
   registrar: Registrar,
-  isRelay: (peer: string) => boolean,
+  peers: Pick<KnownPeers, 'isRelay'>,
 ): Promise<void> {
   const { handler, options } = registrar.getHandler(RELAY_V2_STOP_CODEC)
   await registrar.handle(
     RELAY_V2_STOP_CODEC,
     (stream, connection) => {
-      if (isRelay(connection.remotePeer.toString())) return handler(stream, connection)
+      if (peers.isRelay(connection.remotePeer.toString())) return handler(stream, connection)
       return stream.abort(new Error('not a relay of this host'))
     },
     { ...options, force: true },

@@ -87,7 +87,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     // A larger window lets a paused sender have more under way.
     streamMuxers: [streamMuxer({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
     services: {
-      identify: scopedIdentify({ own: () => own.all(), isTrusted: () => false }),
+      identify: scopedIdentify({ own: () => own.all(), peers: null }),
       ping: pingService({ clock }),
       lazyEncryption: lazyEncryption(),
       dht: dhtService({

@@ -4,14 +4,16 @@ import * as v from 'valibot'
 import type { Clock, Log } from '../../api.ts'
 import { pause } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
+import { peerIdOf } from '../../peer-id.ts'
 import { startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
+import type { KnownPeers } from '../known-peers.ts'
 import { chooseRandomPort } from '../transport/listen-port.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
 import { request, serve } from '../request-response.ts'
 import { portKeepingByHost, type MappedPort } from '../addresses/mapped-ports.ts'
 import { ownEnds } from './nat-kind.ts'
-import { withProbe } from './nat-probe.ts'
+import { withMappingObserver } from './mapping-observer.ts'
 import { OpeningAnswerer } from './opening-answerer.ts'
 import { agree, answerSchema, type Agreement, type OwnEnd } from './opening-agreement.ts'
 import { scheduleOf, shortRoundTripMs } from './opening-schedule.ts'
@@ -24,10 +26,10 @@ export interface SimultaneousOpenOptions {
   ports: () => readonly MappedPort[]
   /** Returns a port of this device that nothing uses. @default a random one */
   freshPort?: () => Promise<number>
-  /** Runs with a probe. @default with an identity made for it */
-  withProbe?: typeof withProbe
-  /** Whether this peer may ask: addresses are told to paired devices only. */
-  isAllowed: (peer: PeerId) => boolean
+  /** Runs with an observer of mappings. @default with an identity made for it */
+  withMappingObserver?: typeof withMappingObserver
+  /** Peers that may ask: addresses are told to paired devices only. */
+  peers: Pick<KnownPeers, 'isPaired'>
   clock: Clock
   log: Log
 }
@@ -163,11 +165,15 @@ export class SimultaneousOpen implements Startable {
   }
 
   async #ownEnds(signal: AbortSignal): Promise<OwnEnd[]> {
-    const { ports, freshPort = chooseRandomPort, withProbe: run = withProbe } = this.#options
+    const {
+      ports,
+      freshPort = chooseRandomPort,
+      withMappingObserver: run = withMappingObserver,
+    } = this.#options
     const seen = ports()
     if (![...portKeepingByHost(seen).values()].includes(false))
-      return ownEnds(seen, { freshPort, probe: async () => null, signal })
-    return run((probe) => ownEnds(seen, { freshPort, probe, signal }))
+      return ownEnds(seen, { freshPort, observe: async () => null, signal })
+    return run((observe) => ownEnds(seen, { freshPort, observe, signal }))
   }
 
   async #ask(relayed: Connection, question: object, signal: AbortSignal): Promise<unknown> {
@@ -189,7 +195,7 @@ export class SimultaneousOpen implements Startable {
     const { remotePeer } = connection
     // Access is decided before a byte is read, as for every protocol of paired devices.
     if (
-      !this.#options.isAllowed(remotePeer) ||
+      !this.#options.peers.isPaired(peerIdOf(remotePeer)) ||
       this.isAsker(remotePeer) ||
       !isRelayedConnection(connection)
     ) {

@@ -13,7 +13,7 @@ export type ConnectionSupervisorOptions = Omit<PeerParts, 'schedule' | 'peers' |
 
 /** Listener to what becomes of all devices, and of this one. */
 export interface SupervisorListener extends PeerListener {
-  /** Called when the machine has slept, so that other waiting parts may look at once. */
+  /** Called when the computer has slept, so that other waiting parts may look at once. */
   woke(): void
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../api.ts'
 /**
- * Calls `onWake` after the machine slept: a timer's wall-clock delay is then far longer than planned. (The monotonic clock
+ * Calls `onWake` after the computer slept: a timer's wall-clock delay is then far longer than planned. (The monotonic clock
  * may stand still during sleep; a corrected wall clock looks the same and costs one needless check.) Returns the stop.
  */
 export function watchForSleep(clock: Clock, onWake: () => void): () => void {

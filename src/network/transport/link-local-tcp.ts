@@ -4,7 +4,7 @@ import type { Transport } from '@libp2p/interface'
 import type { Server, Socket } from 'node:net'
 
 /**
- * libp2p's TCP transport, made to work with IPv6 link-local addresses, which are all that two machines on one cable
+ * libp2p's TCP transport, made to work with IPv6 link-local addresses, which are all that two computers on one cable
  * may have. It drops the zone of `/ip6zone/eth0/ip6/fe80::1/tcp/4001`, so that the system would dial through any
  * interface, and refuses connections from link-local addresses, because it cannot write down a zone.
  */

@@ -16,7 +16,7 @@ for (const delayMs of [0.2, 30, 100]) {
     async (stage) => {
       const { alice, bob } = await twoHomes(stage, { uplink: { delayMs } })
       await Promise.all([alice.device.up(), bob.device.up()])
-      for (const { device } of [alice, bob]) await device.logged('relay.place-taken')
+      for (const { device } of [alice, bob]) await device.logged('relay.reserved')
       const pairing = alice.device.spawnCli(['pair', '--yes'])
       const { words } = await pairing.waitForEvent('code')
       await pairing.progress(

@@ -225,7 +225,7 @@ async function shown(device: TestDevice): Promise<string[]> {
 /** Starts them; resolves when each has its place at the relay. */
 async function upAtRelay(...devices: readonly { device: TestDevice }[]): Promise<void> {
   await Promise.all(devices.map(({ device }) => device.up()))
-  await Promise.all(devices.map(({ device }) => device.logged('relay.place-taken')))
+  await Promise.all(devices.map(({ device }) => device.logged('relay.reserved')))
 }
 
 async function shownSoon(device: TestDevice, host: string): Promise<string[]> {

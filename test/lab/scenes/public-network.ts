@@ -146,7 +146,7 @@ scene(
     await Promise.all([alice.device.up(), bob.device.up()])
     await pairDevices(alice.device, bob.device)
     await onPath(alice.device, bob.device, 'relayed')
-    await Promise.all([holdsPlaces(alice), holdsPlaces(bob)])
+    await Promise.all([holdsReservations(alice), holdsReservations(bob)])
     const before = nodes.seenPeers().size
     const sent: string[] = []
     const send = async (): Promise<void> => {
@@ -246,9 +246,9 @@ function lastPlaceEvent(log: string, relay: string): string | undefined {
   return line === undefined ? undefined : /place-(taken|lost)/u.exec(line)?.[1]
 }
 
-/** Resolves when it has as many places at relays as it wants. */
-async function holdsPlaces({ device }: Actor): Promise<void> {
-  await device.event(() => device.log.split('"public-relay.place-taken"').length > 3)
+/** Resolves when it has as many reservations at relays as it wants. */
+async function holdsReservations({ device }: Actor): Promise<void> {
+  await device.event(() => device.log.split('"public-relay.reserved"').length > 3)
 }
 
 /** Of each condition; longer ones make better figures. */
@@ -270,8 +270,8 @@ scene(
       return traffic.bytesIn + traffic.bytesOut
     }
     await Promise.all([alice.device.up(), bob.device.up()])
-    await Promise.all([holdsPlaces(alice), holdsPlaces(bob)])
-    stage.saw(`entering, until three places are held: ${showTraffic(await meter.take())}`)
+    await Promise.all([holdsReservations(alice), holdsReservations(bob)])
+    stage.saw(`entering, until three reservations are held: ${showTraffic(await meter.take())}`)
     const idle = await watch('idle')
     const pairing = alice.device.spawnCli(['pair', '--yes'])
     const { words } = await pairing.waitForEvent('code')

@@ -4,6 +4,7 @@ import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { ObservedAddresses } from '../../../src/network/addresses/observed-addresses.ts'
+import { peerIdOf } from '../../../src/peer-id.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 const port = 4_001
@@ -21,7 +22,7 @@ interface Heard {
 
 function observing() {
   const clock = virtualClock()
-  const observed = new ObservedAddresses({ isTrusted: (peer) => peer.equals(friend), clock })
+  const observed = new ObservedAddresses({ peers: { isPaired: (peer) => peer === peerIdOf(friend) }, clock })
   return {
     clock,
     hear: ({

@@ -15,10 +15,10 @@ import { Members } from '../../../src/network/dht/members.ts'
 import { privateDhtClient } from '../../../src/network/dht/private-dht-client.ts'
 import type { RecordLimits } from '../../../src/network/dht/store-quota.ts'
 import {
-  encodeRendezvousRecord,
-  rendezvousRoutingKey,
-  type RendezvousKeys,
-} from '../../../src/pairing/rendezvous-record.ts'
+  encodeAddressRecord,
+  recordRoutingKey,
+  type AddressRecordKeys,
+} from '../../../src/pairing/address-record.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { until } from '../real-hosts.ts'
 
@@ -142,7 +142,7 @@ export async function permissive(
   return { service, datastore }
 }
 
-export const testKeys: RendezvousKeys = {
+export const testKeys: AddressRecordKeys = {
   signingSeed: new Uint8Array(32).fill(1),
   recordKey: new Uint8Array(32).fill(2),
 }
@@ -156,8 +156,8 @@ export async function testRecord(
   const validUntil = new Date(Date.now() + validForMs).toISOString()
   const nonce = new Uint8Array(32).fill(Number(sequence & 255n))
   const content = { peer: testPeer, addresses }
-  const value = await encodeRendezvousRecord(suite1, keys, content, { sequence, validUntil, nonce })
-  return { routingKey: await rendezvousRoutingKey(keys), value }
+  const value = await encodeAddressRecord(suite1, keys, content, { sequence, validUntil, nonce })
+  return { routingKey: await recordRoutingKey(keys), value }
 }
 
 /** What a lookup yields, all of it. */

@@ -5,7 +5,7 @@ import { Libp2pRecord } from '@libp2p/record'
 import { multiaddr } from '@multiformats/multiaddr'
 import { Key } from 'interface-datastore'
 import { RecordStore, servedConnection } from '../../../src/network/dht/record-store.ts'
-import type { RendezvousKeys } from '../../../src/pairing/rendezvous-record.ts'
+import type { AddressRecordKeys } from '../../../src/pairing/address-record.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { testRecord } from './dht-network.ts'
 
@@ -144,6 +144,6 @@ function nameOf(routingKey: Uint8Array): Key {
   return new Key(`/dht/record/${Buffer.from(routingKey).toString('hex')}`)
 }
 
-function keysOf(at: number): RendezvousKeys {
+function keysOf(at: number): AddressRecordKeys {
   return { signingSeed: new Uint8Array(32).fill(at + 50), recordKey: new Uint8Array(32).fill(3) }
 }

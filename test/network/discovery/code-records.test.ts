@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import { CodeRecords } from '../../../src/network/discovery/code-records.ts'
 import type { FoundPeer } from '../../../src/network/discovery/candidate-sources.ts'
 import {
-  encodeRendezvousRecord,
-  type RendezvousContent,
-  type RendezvousKeys,
-} from '../../../src/pairing/rendezvous-record.ts'
+  encodeAddressRecord,
+  type AddressRecordContent,
+  type AddressRecordKeys,
+} from '../../../src/pairing/address-record.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { MemoryDht, recordParts, type TestParts } from './record-parts.ts'
@@ -15,7 +15,7 @@ import { readRecord, recordOfVersion } from '../../pairing/read-record.ts'
 
 const alice = asPeer('12D3KooWSMvnHKxczC1AbX4Vv9K4u9tPUAaDSp9ngLE4wKq8GJss')
 const bob = asPeer('12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN')
-const keys: RendezvousKeys = {
+const keys: AddressRecordKeys = {
   signingSeed: new Uint8Array(32).fill(1),
   recordKey: new Uint8Array(32).fill(2),
 }
@@ -312,13 +312,13 @@ function searching(parts: TestParts, signal: AbortSignal, awaits: 'initiator' | 
   return { found, statuses, otherVersions, ended, rendezvous }
 }
 
-async function encoded(content: RendezvousContent, sequence: bigint, under = keys): Promise<Uint8Array> {
+async function encoded(content: AddressRecordContent, sequence: bigint, under = keys): Promise<Uint8Array> {
   const stamp = {
     sequence,
     validUntil: '2026-12-01T00:00:00Z',
     nonce: new Uint8Array(32).fill(Number(sequence)),
   }
-  return encodeRendezvousRecord(suite1, under, content, stamp)
+  return encodeAddressRecord(suite1, under, content, stamp)
 }
 
 async function contents({ client }: TestParts): Promise<[bigint, string[]][]> {

@@ -60,9 +60,8 @@ async function covered(
     interfaces: ['lo'],
     agent: 'test',
     relay: {
-      isRelay: () => false,
+      peers: { isRelay: () => false, isPaired: () => true },
       secretOf: () => null,
-      isPaired: () => true,
       public: true,
       clock: systemClock,
       log: () => {},
@@ -76,7 +75,7 @@ async function covered(
     clock,
     log: () => {},
     privateAddresses: true,
-    onPlaces: () => {},
+    onReservations: () => {},
   })
   host.veil.use(throwaway.cover)
   context.after(async () => {
@@ -96,7 +95,7 @@ test('two devices meet over a public relay, which sees neither of them', async (
   const bootstrap = relay.getMultiaddrs().map(String)
   const alice = await covered(context, bootstrap)
   const bob = await covered(context, bootstrap)
-  await until(() => bob.throwaway.addresses().length > 0, 'bob has a place')
+  await until(() => bob.throwaway.addresses().length > 0, 'bob has a reservation')
   const connection = await alice.host.connect(bob.host.peerId, bob.throwaway.addresses(), {
     signal: signal(),
   })
@@ -115,7 +114,7 @@ test('a relay without limits has one all the same: the hosts at its ends come an
   const bootstrap = relay.getMultiaddrs().map(String)
   const alice = await covered(context, bootstrap)
   const bob = await covered(context, bootstrap)
-  await until(() => bob.throwaway.addresses().length > 0, 'bob has a place')
+  await until(() => bob.throwaway.addresses().length > 0, 'bob has a reservation')
   const connection = await alice.host.connect(bob.host.peerId, bob.throwaway.addresses(), {
     signal: signal(),
   })
@@ -136,13 +135,16 @@ test('when all relays go at once, others are looked for at once', async (context
   const first = await Promise.all([join(), join(), join()])
   const clock = new SteeredClock()
   const { throwaway } = await covered(context, entry.getMultiaddrs().map(String), clock)
-  await until(() => throwaway.relays().length === 3, 'it has places at all of them')
+  await until(() => throwaway.relays().length === 3, 'it has reservations at all of them')
   // The pause after the walk that found them is over: no other is planned.
   clock.pass(8_000)
   // Nobody has told of this one.
   const later = await join()
   await Promise.all(first.map(async (relay) => relay.stop()))
-  await until(() => throwaway.relays().includes(later.peerId.toString()), 'it has a place at the other one')
+  await until(
+    () => throwaway.relays().includes(later.peerId.toString()),
+    'it has a reservation at the other one',
+  )
 })
 
 test('a stranger who calls a throwaway host over its relay does not learn whose it is', async (context) => {
@@ -150,7 +152,7 @@ test('a stranger who calls a throwaway host over its relay does not learn whose 
   const bootstrap = relay.getMultiaddrs().map(String)
   const stranger = await covered(context, bootstrap)
   const bob = await covered(context, bootstrap)
-  await until(() => bob.throwaway.addresses().length > 0, 'bob has a place')
+  await until(() => bob.throwaway.addresses().length > 0, 'bob has a reservation')
   const [address = ''] = bob.throwaway.addresses()
   const unveiled = address.replace(/\/certhash\/.*$/u, '')
   const wrongKey = `${unveiled}/certhash/uACAAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHw`

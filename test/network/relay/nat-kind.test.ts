@@ -68,7 +68,7 @@ async function look(mapping: Mapping, nodesKnown: number, { answers = true, prob
   }))
   const found = await ownEnds(seen, {
     freshPort: async () => fresh++,
-    probe: async (port: number, to: Multiaddr) => {
+    observe: async (port: number, to: Multiaddr) => {
       probes++
       return answers ? multiaddr(`${probedAt}/tcp/${mapping(port, to.toString())}`) : null
     },

@@ -17,11 +17,11 @@ import { until, within } from '../real-hosts.ts'
 const loopback = [process.platform === 'darwin' ? 'lo0' : 'lo']
 const signal = (): AbortSignal => AbortSignal.timeout(10_000)
 
-test('a device with a place at a relay has an address over it, and can be called there', async (context) => {
+test('a device with a reservation at a relay has an address over it, and can be called there', async (context) => {
   const relay = await server(context)
   const alice = await device(context, [relay.address])
   const bob = await device(context, [])
-  await until(() => relayed(alice).length > 0, 'a place at the relay')
+  await until(() => relayed(alice).length > 0, 'a reservation at the relay')
   assert.deepEqual(relayed(alice), [`${relay.address}/p2p-circuit/p2p/${alice.peerId}`])
   const connection = await call(bob, alice)
   assert.equal(connection.remotePeer.toString(), alice.peerId)
@@ -29,14 +29,14 @@ test('a device with a place at a relay has an address over it, and can be called
   assert.deepEqual(relay.usage(), { reservations: 1, relayedConnections: 1, peers: 2 })
 })
 
-test('the place of a device that has gone is free again, and so is its connections’', async (context) => {
+test('the reservation of a device that has gone is free again, and so is its connections’', async (context) => {
   const relay = await server(context)
   const alice = await device(context, [relay.address])
   const bob = await device(context, [])
-  await until(() => relayed(alice).length > 0, 'a place at the relay')
+  await until(() => relayed(alice).length > 0, 'a reservation at the relay')
   await call(bob, alice)
   await alice.close()
-  await until(() => relay.usage().reservations === 0, 'the place is free')
+  await until(() => relay.usage().reservations === 0, 'the reservation is free')
   await until(() => relay.usage().relayedConnections === 0, 'the connection has ended')
 })
 
@@ -45,21 +45,21 @@ test('a relay that dies is withdrawn; the others stay, and it is used again when
   const alice = await device(context, [first.address, second.address])
   const changes: number[] = []
   alice.libp2p.addEventListener('self:peer:update', () => changes.push(relayed(alice).length))
-  await until(() => relayed(alice).length === 2, 'a place at both relays')
+  await until(() => relayed(alice).length === 2, 'reservations at both relays')
   await first.stop()
   await until(() => relayed(alice).length === 1 && changes.at(-1) === 1, 'the address is withdrawn')
   assert.ok(relayed(alice)[0]?.startsWith(second.address))
   const port = Number(/\/tcp\/(\d+)/u.exec(first.address)?.[1])
   const again = await server(context, { seed: first.seed, port })
   assert.equal(again.address, first.address, 'a restart changes nothing')
-  await until(() => relayed(alice).length === 2 && changes.at(-1) === 2, 'a place at both relays again')
+  await until(() => relayed(alice).length === 2 && changes.at(-1) === 2, 'reservations at both relays again')
 })
 
 test('who brings a call without being a relay of the device is not heard, and not announced', async (context) => {
   const relay = await server(context)
   const alice = await device(context, [relay.address])
   const bob = await device(context, [])
-  await until(() => relayed(alice).length > 0, 'a place at the relay')
+  await until(() => relayed(alice).length > 0, 'a reservation at the relay')
   const connection = await bob.dial(alice.peerId, ipv4(alice), { signal: signal() })
   const stream = await connection.newStream('/libp2p/circuit/relay/0.2.0/stop', { signal: signal() })
   let answers = 0
@@ -74,12 +74,12 @@ test('who brings a call without being a relay of the device is not heard, and no
 test('behind one address there is room for so many devices only', async (context) => {
   const relay = await server(context, { relay: { reservationsPerAddress: 2 } })
   const devices = [await device(context, [relay.address]), await device(context, [relay.address])]
-  await until(() => devices.every((one) => relayed(one).length > 0), 'two places')
+  await until(() => devices.every((one) => relayed(one).length > 0), 'two reservations')
   const third = await device(context, [relay.address])
   await until(() => third.refusals() > 0, 'the third is refused')
   assert.equal(relay.usage().reservations, 2)
   await devices[0]?.close()
-  await until(() => relayed(third).length > 0, 'the third gets the place')
+  await until(() => relayed(third).length > 0, 'the third gets the reservation')
 })
 
 test('threat 46: a relay with a secret has places for those who prove it, and calls for everybody', async (context) => {
@@ -125,7 +125,7 @@ test('one peer has so many relayed connections only, and may ask so often', asyn
   const relay = await server(context, { relay: { connectionsPerPeer: 2, requestsPerMinute: 5 } })
   const alice = await device(context, [relay.address])
   const bob = await device(context, [])
-  await until(() => relayed(alice).length > 0, 'a place at the relay')
+  await until(() => relayed(alice).length > 0, 'a reservation at the relay')
   const open = [await call(bob, alice), await call(bob, alice)]
   await assert.rejects(call(bob, alice))
   await open[0]?.close()
@@ -147,7 +147,7 @@ test('what a peer sends over a relay is slowed down to its allowance, and none o
   })
   const alice = await device(context, [relay.address])
   const bob = await device(context, [])
-  await until(() => relayed(alice).length > 0, 'a place at the relay')
+  await until(() => relayed(alice).length > 0, 'a reservation at the relay')
   let received = 0
   await alice.libp2p.handle('/test/sink', (stream) => {
     stream.addEventListener('message', ({ data }) => (received += data.byteLength))
@@ -165,7 +165,7 @@ test('a relayed connection ends when it has used up its bytes', async (context) 
   const relay = await server(context, { relay: { bytesPerConnection: 256 * 1024 } })
   const alice = await device(context, [relay.address])
   const bob = await device(context, [])
-  await until(() => relayed(alice).length > 0, 'a place at the relay')
+  await until(() => relayed(alice).length > 0, 'a reservation at the relay')
   await alice.libp2p.handle('/test/sink', (stream) => {
     stream.addEventListener('message', () => {})
   })
@@ -206,7 +206,7 @@ async function server(
 }
 
 interface TestDevice extends NetworkHost {
-  /** How often it was refused a place. */
+  /** How often it was refused a reservation. */
   refusals(): number
   close(): Promise<void>
 }
@@ -225,13 +225,12 @@ async function device(
     interfaces: loopback,
     agent: 'test',
     relay: {
-      isRelay: (peer) => peers.has(peer),
+      peers: { isRelay: (peer) => peers.has(peer), isPaired: () => true },
       secretOf: () => secret,
-      isPaired: () => true,
       public: false,
       clock: systemClock,
       log: (_, event) => {
-        if (event === 'relay.no-place') refusals++
+        if (event === 'relay.not-reserved') refusals++
       },
     },
   })

@@ -187,7 +187,7 @@ async function pairOverRelay(
               },
             ],
       freshPort: async () => Number(publicAddress?.split('/').at(-1)) + (fresh++ % freshPorts),
-      isAllowed: () => isAllowed,
+      peers: { isPaired: () => isAllowed },
       // However slow this machine is, the way is a short one.
       clock: { ...systemClock, monotonic: () => 0 },
       log: () => {},

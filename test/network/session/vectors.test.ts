@@ -4,7 +4,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import * as hello from '../../../src/network/session/session-hello.ts'
 import { encodeFrames, frameTypes, FrameParser, type Frame } from '../../../src/network/session/frames.ts'
 import { deriveRevocationNotice, isRevocationNotice } from '../../../src/pairing/revocation-notice.ts'
-import { presenceEpoch, presenceKeys } from '../../../src/pairing/presence.ts'
+import { presenceEpoch, presenceKeys } from '../../../src/pairing/presence-keys.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { bytes, hex, vectors } from '../../vectors.ts'
 

@@ -117,9 +117,8 @@ async function createDevice(context: TestContext, relay?: string): ReturnType<ty
     interfaces: loopback,
     agent: 'test',
     relay: {
-      isRelay: () => true,
+      peers: { isRelay: () => true, isPaired: () => true },
       secretOf: () => null,
-      isPaired: () => true,
       public: false,
       clock: systemClock,
       log: () => {},

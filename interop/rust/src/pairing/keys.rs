@@ -11,9 +11,9 @@ pub struct CodeKeys {
     /// What all others are expanded from.
     pub prk: Bytes32,
     pub session_id: [u8; 16],
-    pub rendezvous_key: Bytes32,
+    pub signing_key: Bytes32,
     pub record_key: Bytes32,
-    pub joiner_rendezvous_key: Bytes32,
+    pub joiner_signing_key: Bytes32,
     pub joiner_record_key: Bytes32,
     pub probe_key: Bytes32,
     pub auth_key: Bytes32,
@@ -25,9 +25,9 @@ impl CodeKeys {
         Self {
             prk,
             session_id: expand(&prk, b"session-id"),
-            rendezvous_key: expand(&prk, b"rendezvous-key"),
+            signing_key: expand(&prk, b"rendezvous-key"),
             record_key: expand(&prk, b"record-key"),
-            joiner_rendezvous_key: expand(&prk, b"joiner-rendezvous-key"),
+            joiner_signing_key: expand(&prk, b"joiner-rendezvous-key"),
             joiner_record_key: expand(&prk, b"joiner-record-key"),
             probe_key: expand(&prk, b"probe-key"),
             auth_key: expand(&prk, b"auth-key"),

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { maximumBodyBytes } from '../store/stored-message.ts'
-import type { DaemonMetrics } from './daemon-metrics.ts'
+import type { DaemonMetrics } from './prometheus.ts'
 import { errorFields } from './error-line.ts'
 
 /**
@@ -142,6 +142,10 @@ export const methods = {
       publicNetwork: v.exactOptional(
         v.nullable(v.object({ nodes: v.number(), relays: v.array(v.string()) })),
       ),
+      /** Matters that a person should know of. */
+      notices: v.exactOptional(
+        v.array(v.object({ code: v.string(), message: v.string(), hint: v.string() })),
+      ),
       /** Amount in the inbox, and the devices of which no more fits into it. */
       inbox: v.exactOptional(
         v.object({ messages: v.number(), bytes: v.number(), fullFor: v.array(nameAndId) }),
@@ -163,7 +167,7 @@ export const methods = {
     event: noEvent,
     result: v.object({
       pid: v.number(),
-      /** As in `status`. */
+      /** Log file, as in `status`. */
       log: v.exactOptional(v.nullable(v.string())),
     }),
     deadlineMs: 15 * seconds,

@@ -9,7 +9,7 @@ import {
   refusalReasons,
   sealedLength,
   type PairingMessage,
-} from '../../src/pairing/messages.ts'
+} from '../../src/pairing/pairing-messages.ts'
 import { meet } from './builders.ts'
 import { tableOf } from './protocol-document.ts'
 

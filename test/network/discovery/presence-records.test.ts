@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FollowedPeer } from '../../../src/network/discovery/peer-presence.ts'
-import { PresenceRecords } from '../../../src/network/discovery/presence.ts'
+import { PresenceRecords } from '../../../src/network/discovery/presence-records.ts'
 import { OtherVersionError } from '../../../src/other-version.ts'
-import { presenceEpochMs, presenceKeys } from '../../../src/pairing/presence.ts'
-import { encodeRendezvousRecord, rendezvousRoutingKey } from '../../../src/pairing/rendezvous-record.ts'
+import { presenceEpochMs, presenceKeys } from '../../../src/pairing/presence-keys.ts'
+import { encodeAddressRecord, recordRoutingKey } from '../../../src/pairing/address-record.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
 import { turns, virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { hex, MemoryDht, recordParts } from './record-parts.ts'
@@ -169,10 +169,7 @@ test('a record counts for the peer that it is read for, and a newer epoch more t
     const keys = presenceKeys(suite1, pairKey, bob, epoch)
     const content = { peer, addresses: [`/ip4/203.0.113.${last}/tcp/4001`, '/ip4/127.0.0.1/tcp/22'] }
     const stamp = { sequence, validUntil: '2026-12-01T00:00:00Z', nonce: new Uint8Array(32).fill(last) }
-    records.set(
-      hex(await rendezvousRoutingKey(keys)),
-      await encodeRendezvousRecord(suite1, keys, content, stamp),
-    )
+    records.set(hex(await recordRoutingKey(keys)), await encodeAddressRecord(suite1, keys, content, stamp))
   }
   a.client.answers = (routingKey) => [records.get(routingKey) ?? []].flat()
   await write(firstEpoch, 50n, alice, 66)
@@ -300,5 +297,5 @@ function device(
 }
 
 async function routingKeyOf(writer: string, epoch: number): Promise<string> {
-  return hex(await rendezvousRoutingKey(presenceKeys(suite1, pairKey, writer, epoch)))
+  return hex(await recordRoutingKey(presenceKeys(suite1, pairKey, writer, epoch)))
 }

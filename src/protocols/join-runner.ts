@@ -10,7 +10,7 @@ import {
 } from '../pairing/joiner-state.ts'
 import { advance } from '../pairing/joiner.ts'
 import type { CodeKeys } from '../pairing/key-schedule.ts'
-import type { MessageOf, PairingMessage } from '../pairing/messages.ts'
+import type { MessageOf, PairingMessage } from '../pairing/pairing-messages.ts'
 import { CandidateQueue } from './candidate-queue.ts'
 import { MachineRun, type MachineWork } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingTransport } from './pairing-components.ts'

@@ -19,9 +19,9 @@ import type { Suite } from './suite.ts'
  * Keys of the record that a device leaves in the DHT so that another one finds it: an IPNS record
  * (https://specs.ipfs.tech/ipns/ipns-record/, V2 only), because that is what every DHT server stores. Only holders of the key can
  * write it, since the DHT checks its signature; only holders of the key can read it, since its value is sealed. PROTOCOL.md,
- * 'Rendezvous record'.
+ * 'Address record'.
  */
-export interface RendezvousKeys {
+export interface AddressRecordKeys {
   /** Ed25519 seed: says where in the DHT the record is, and who may write it. */
   signingSeed: Uint8Array
   /** Seals the value. */
@@ -38,9 +38,9 @@ export interface BlindedKeys {
   recordKey: Uint8Array
 }
 
-export type RecordKeys = RendezvousKeys | BlindedKeys
+export type RecordKeys = AddressRecordKeys | BlindedKeys
 
-export interface RendezvousContent {
+export interface AddressRecordContent {
   /** Peer id, base58btc, that answers at the addresses. */
   peer: string
   /** Multiaddrs, best first. */
@@ -67,7 +67,7 @@ const contentSchema = v.strictObject({
 })
 
 /** The DHT key of the record: `/ipns/` and the multihash of the public key. 40-odd bytes, the same for all holders. */
-export async function rendezvousRoutingKey(keys: RecordKeys): Promise<Uint8Array> {
+export async function recordRoutingKey(keys: RecordKeys): Promise<Uint8Array> {
   const publicKey = await publicKeyOf(keys)
   return multihashToIPNSRoutingKey(publicKey.toMultihash())
 }
@@ -82,10 +82,10 @@ export interface RecordStamp {
 }
 
 /** Encodes a record; leaves out an address for which there is no room, or that is none. */
-export async function encodeRendezvousRecord(
+export async function encodeAddressRecord(
   suite: Suite,
   keys: RecordKeys,
-  content: RendezvousContent,
+  content: AddressRecordContent,
   { sequence, validUntil, nonce }: RecordStamp,
 ): Promise<Uint8Array> {
   const privateKey = await signingKey(keys)
@@ -99,13 +99,13 @@ export async function encodeRendezvousRecord(
 }
 
 /** Content that a holder of the keys wrote, or its other version. */
-export type ReadRecord = { content: RendezvousContent; sequence: bigint } | { otherVersion: number }
+export type ReadRecord = { content: AddressRecordContent; sequence: bigint } | { otherVersion: number }
 
 /**
  * Decodes a record; null unless a holder of the keys wrote it, to the last byte. Says nothing about its age: a reader compares
  * sequences.
  */
-export async function decodeRendezvousRecord(
+export async function decodeAddressRecord(
   suite: Suite,
   keys: RecordKeys,
   encoded: Uint8Array,
@@ -180,7 +180,7 @@ function associatedData(sequence: bigint): Uint8Array {
 }
 
 /** Encodes as JSON, padded with spaces to one length: how many addresses a device has is nobody's business. */
-function padded({ peer, addresses }: RendezvousContent): Uint8Array {
+function padded({ peer, addresses }: AddressRecordContent): Uint8Array {
   let json = encodeJson({ peer, addresses: [] })
   if (json.length > plaintextLength) throw new RangeError('a peer id longer than a record')
   const kept: string[] = []
@@ -197,7 +197,7 @@ function padded({ peer, addresses }: RendezvousContent): Uint8Array {
   return plaintext
 }
 
-function encodeJson(content: RendezvousContent): Uint8Array {
+function encodeJson(content: AddressRecordContent): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(content))
 }
 

@@ -6,8 +6,8 @@ import {
   presenceEpochMs,
   presenceEpochsToRead,
   presenceKeys,
-} from '../../src/pairing/presence.ts'
-import { encodeRendezvousRecord, rendezvousRoutingKey } from '../../src/pairing/rendezvous-record.ts'
+} from '../../src/pairing/presence-keys.ts'
+import { encodeAddressRecord, recordRoutingKey } from '../../src/pairing/address-record.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 
 const pairKey = new Uint8Array(32).fill(3)
@@ -40,7 +40,7 @@ test('threat 38: records of one device in different epochs have nothing in commo
       for (const epoch of [82_399, 82_400, 82_401]) {
         const keys = presenceKeys(suite1, key, writer, epoch)
         secrets.add(String(keys.signingSeed)).add(String(keys.recordKey))
-        routingKeys.add(String(await rendezvousRoutingKey(keys)))
+        routingKeys.add(String(await recordRoutingKey(keys)))
       }
     }
   }
@@ -55,7 +55,7 @@ test('threat 38: all that differs in clear between two records is key, signature
       const keys = presenceKeys(suite1, pairKey, alice, epoch)
       const nonce = new Uint8Array(32).fill(at)
       const content = { peer: alice, addresses: ['/ip4/192.0.2.1/tcp/4001'] }
-      const encoded = await encodeRendezvousRecord(suite1, keys, content, { ...stamp, nonce })
+      const encoded = await encodeAddressRecord(suite1, keys, content, { ...stamp, nonce })
       return unmarshalIPNSRecord(encoded)
     }),
   )

@@ -12,7 +12,7 @@ import {
 import { advance } from '../pairing/initiator.ts'
 import type { CodeKeys } from '../pairing/key-schedule.ts'
 import { invitationLifetimeMs } from '../pairing/limits.ts'
-import type { MessageOf, PairingMessage } from '../pairing/messages.ts'
+import type { MessageOf, PairingMessage } from '../pairing/pairing-messages.ts'
 import { MachineRun, type MachineWork } from './machine-run.ts'
 import type { PairingComponents, PairingRun, PairingTransport } from './pairing-components.ts'
 import { pairingError, storageFailure, unfinishedPairing } from './pairing-errors.ts'

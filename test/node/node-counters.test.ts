@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Metrics } from '../../src/node/metrics.ts'
+import { NodeCounters } from '../../src/node/node-counters.ts'
 import { accept } from '../store/fixtures.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
 import { until } from '../network/real-hosts.ts'
@@ -88,7 +88,7 @@ describe('what a node counts', () => {
 
 test('a message that arrives twice is one that was received and one duplicate', () => {
   const store = openMemoryStore()
-  const metrics = new Metrics()
+  const metrics = new NodeCounters()
   const inbox = metrics.watchInbox(store.inbox)
   const message = {
     id: 'a'.repeat(22),
@@ -105,19 +105,19 @@ test('a message that arrives twice is one that was received and one duplicate', 
 })
 
 test('what an outcome is not known by is a failure', () => {
-  const metrics = new Metrics()
+  const metrics = new NodeCounters()
   for (const outcome of ['burnt', 'disk-full', 'internal']) metrics.pairingEnded('joiner', outcome)
   const { joiner, initiator } = metrics.read({ connections: [], sessions: [], queued: 0 }).pairings
   assert.deepEqual([joiner.burnt, joiner.failed, sumOf(joiner), sumOf(initiator)], [1, 2, 3, 0])
 })
 
 test('what was read does not change any more', () => {
-  const metrics = new Metrics()
+  const metrics = new NodeCounters()
   const before = metrics.read({ connections: [], sessions: [], queued: 0 })
   metrics.connectionOpened('relayed')
   metrics.sessionOpened()
   metrics.passed('sent', 10)
-  assert.deepEqual(before, new Metrics().read({ connections: [], sessions: [], queued: 0 }))
+  assert.deepEqual(before, new NodeCounters().read({ connections: [], sessions: [], queued: 0 }))
   assert.equal(
     metrics.read({ connections: ['relayed'], sessions: [], queued: 0 }).connections.open.relayed,
     1,

@@ -6,16 +6,16 @@ import { createIPNSRecordWithExpiration, marshalIPNSRecord, unmarshalIPNSRecord 
 import { ipnsSelector } from 'ipns/selector'
 import { ipnsValidator } from 'ipns/validator'
 import { deriveCodeKeys } from '../../src/pairing/key-schedule.ts'
-import { presenceKeys } from '../../src/pairing/presence.ts'
+import { presenceKeys } from '../../src/pairing/presence-keys.ts'
 import {
-  decodeRendezvousRecord,
-  encodeRendezvousRecord,
+  decodeAddressRecord,
+  encodeAddressRecord,
   maxRecordAddresses,
   maxRecordLength,
-  rendezvousRoutingKey,
-  type RendezvousContent,
-  type RendezvousKeys,
-} from '../../src/pairing/rendezvous-record.ts'
+  recordRoutingKey,
+  type AddressRecordContent,
+  type AddressRecordKeys,
+} from '../../src/pairing/address-record.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
 import { vectors } from '../vectors.ts'
 import { readRecord, recordOfVersion, signedRecord } from './read-record.ts'
@@ -29,8 +29,8 @@ for (const vector of vectors('records.json')) {
   test(`record vector "${vector.name}"`, async () => {
     const vectorKeys = { signingSeed: bytes(vector.signingSeed), recordKey: bytes(vector.recordKey) }
     if (vector.entropy !== undefined) {
-      const { rendezvousKey, recordKey } = deriveCodeKeys(suite1, bytes(vector.entropy))
-      assert.deepEqual({ signingSeed: rendezvousKey, recordKey }, vectorKeys)
+      const { signingKey, recordKey } = deriveCodeKeys(suite1, bytes(vector.entropy))
+      assert.deepEqual({ signingSeed: signingKey, recordKey }, vectorKeys)
     }
     if (vector.pairKey !== undefined) {
       const { pairKey, peer: writer, epoch = 0 } = vector
@@ -42,10 +42,10 @@ for (const vector of vectors('records.json')) {
       validUntil: vector.validUntil,
       nonce: bytes(vector.nonce),
     }
-    const encoded = await encodeRendezvousRecord(suite1, vectorKeys, content, stamp)
+    const encoded = await encodeAddressRecord(suite1, vectorKeys, content, stamp)
     assert.equal(Buffer.from(encoded).toString('base64url'), vector.record)
-    assert.equal(Buffer.from(await rendezvousRoutingKey(vectorKeys)).toString('hex'), vector.routingKey)
-    assert.deepEqual(await decodeRendezvousRecord(suite1, vectorKeys, encoded), {
+    assert.equal(Buffer.from(await recordRoutingKey(vectorKeys)).toString('hex'), vector.routingKey)
+    assert.deepEqual(await decodeAddressRecord(suite1, vectorKeys, encoded), {
       content,
       sequence: stamp.sequence,
     })
@@ -70,9 +70,9 @@ test('whatever is written is read, and every DHT server takes it', async () => {
       async (signingSeed, nonce, given, sequence) => {
         const own = { signingSeed, recordKey: nonce.toReversed() }
         const content = { peer, addresses: given }
-        const encoded = await encodeRendezvousRecord(suite1, own, content, { sequence, validUntil, nonce })
-        assert.deepEqual(await decodeRendezvousRecord(suite1, own, encoded), { content, sequence })
-        await ipnsValidator(await rendezvousRoutingKey(own), encoded)
+        const encoded = await encodeAddressRecord(suite1, own, content, { sequence, validUntil, nonce })
+        assert.deepEqual(await decodeAddressRecord(suite1, own, encoded), { content, sequence })
+        await ipnsValidator(await recordRoutingKey(own), encoded)
         assert.ok(encoded.length <= maxRecordLength)
       },
     ),
@@ -116,7 +116,7 @@ test('threat 20: a record under other keys is ignored, whichever of the two diff
     { ...keys, recordKey: other.recordKey },
     { ...keys, signingSeed: other.signingSeed },
   ]) {
-    assert.equal(await decodeRendezvousRecord(suite1, wrong, encoded), null)
+    assert.equal(await decodeAddressRecord(suite1, wrong, encoded), null)
   }
 })
 
@@ -172,13 +172,13 @@ test('a record of version 1 and 2 together is ignored: nothing but what is signe
 test('a record of another version is known by its first byte, once its signature is right, and everything else may differ', async () => {
   for (const version of [2, 255]) {
     const encoded = await recordOfVersion(keys, version)
-    assert.deepEqual(await decodeRendezvousRecord(suite1, keys, encoded), { otherVersion: version })
+    assert.deepEqual(await decodeAddressRecord(suite1, keys, encoded), { otherVersion: version })
     const forged = encoded.slice()
     const last = forged.length - 1
     forged[last] = (forged[last] ?? 0) ^ 1
-    assert.equal(await decodeRendezvousRecord(suite1, keys, forged), null)
+    assert.equal(await decodeAddressRecord(suite1, keys, forged), null)
   }
-  assert.equal(await decodeRendezvousRecord(suite1, keys, await recordOfVersion(keys, 0)), null)
+  assert.equal(await decodeAddressRecord(suite1, keys, await recordOfVersion(keys, 0)), null)
 })
 
 test('the sequence that counts is the sealed one, and servers compare the same', async () => {
@@ -188,7 +188,7 @@ test('the sequence that counts is the sealed one, and servers compare the same',
     read.map((one) => one?.sequence),
     [7n, 9n, 8n],
   )
-  assert.equal(ipnsSelector(await rendezvousRoutingKey(keys), records), 1)
+  assert.equal(ipnsSelector(await recordRoutingKey(keys), records), 1)
   // The seal of one record under the sequence of another.
   const { value } = unmarshalIPNSRecord(records[0] ?? new Uint8Array())
   assert.equal(await decode(await signed(value, 10n)), null)
@@ -201,8 +201,8 @@ test('an address for which there is no room is left out, and the next one is kep
   assert.deepEqual(read?.content.addresses, [long, ...addresses])
 })
 
-async function record(content: RendezvousContent, sequence = 1n): Promise<Uint8Array> {
-  return encodeRendezvousRecord(suite1, keys, content, {
+async function record(content: AddressRecordContent, sequence = 1n): Promise<Uint8Array> {
+  return encodeAddressRecord(suite1, keys, content, {
     sequence,
     validUntil,
     nonce: new Uint8Array(32).fill(5),
@@ -231,7 +231,7 @@ async function sealed(
   return signed(`/${Buffer.concat([Uint8Array.of(1), nonce, box]).toString('base64url')}`)
 }
 
-function keysOf(seed: number): RendezvousKeys {
+function keysOf(seed: number): AddressRecordKeys {
   return { signingSeed: new Uint8Array(32).fill(seed), recordKey: new Uint8Array(32).fill(seed + 1) }
 }
 

@@ -4,10 +4,15 @@ import type { StreamProtocol } from '../network/application/protocol-registry.ts
 import { serve } from '../network/request-response.ts'
 import { invitationLifetimeMs } from '../pairing/limits.ts'
 import { deriveCodeKeys, type CodeKeys } from '../pairing/key-schedule.ts'
-import { decodeMessage, encodeMessage, maxMessageLength, type PairingMessage } from '../pairing/messages.ts'
+import {
+  decodeMessage,
+  encodeMessage,
+  maxMessageLength,
+  type PairingMessage,
+} from '../pairing/pairing-messages.ts'
 import { formatPairingCode } from '../pairing/pairing-code.ts'
-import { InvitationRunner } from './invitation.ts'
-import { JoinRunner } from './join.ts'
+import { InvitationRunner } from './invitation-runner.ts'
+import { JoinRunner } from './join-runner.ts'
 import { sessionIdOf } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
 import { PairingExchanges, pairingProtocol } from './pairing-exchanges.ts'

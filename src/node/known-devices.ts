@@ -5,7 +5,7 @@ import type { PubSubDevices } from '../protocols/pub-sub.ts'
 import { KnownDevice, type DeviceParts } from './device.ts'
 
 /** The devices of a node, one object each. */
-export class Devices implements ServedDevices, PubSubDevices {
+export class KnownDevices implements ServedDevices, PubSubDevices {
   readonly #parts: DeviceParts
   readonly #devices = new Map<PeerId, KnownDevice>()
 

@@ -1,5 +1,5 @@
 import { fields } from './fields.ts'
-import type { RendezvousKeys } from './rendezvous-record.ts'
+import type { AddressRecordKeys } from './address-record.ts'
 import type { Suite } from './suite.ts'
 
 /** Time that one pair of presence keys is used. */
@@ -29,7 +29,7 @@ export function presenceKeys(
   pairKey: Uint8Array,
   writerPeerId: string,
   epoch: number,
-): RendezvousKeys {
+): AddressRecordKeys {
   const derive = (label: string): Uint8Array =>
     suite.expand(pairKey, fields(label, writerPeerId, epoch.toString()), 32)
   return { signingSeed: derive('presence-signing-seed'), recordKey: derive('presence-record-key') }

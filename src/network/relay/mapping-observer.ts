@@ -8,13 +8,15 @@ import { startDeadline } from '../deadline.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
 import { streamMuxer } from '../transport/stream-muxer.ts'
 import { withoutPeer } from '../addresses/mapped-ports.ts'
-import type { Probe } from './nat-kind.ts'
+import type { MappingObserver } from './nat-kind.ts'
 
 /**
- * Runs with a probe that gives each connection a fresh identity and closes it afterwards: to a relay, a second connection of the
+ * Runs with an observer that gives each connection a fresh identity and closes it afterwards: to a relay, a second connection of the
  * device itself would be a reason to give it another reservation.
  */
-export async function withProbe<Result>(run: (probe: Probe) => Promise<Result>): Promise<Result> {
+export async function withMappingObserver<Result>(
+  run: (observe: MappingObserver) => Promise<Result>,
+): Promise<Result> {
   let transport: Transport | undefined
   let upgrader: Upgrader | undefined
   const identity = identify({ runOnConnectionOpen: false })
@@ -35,8 +37,10 @@ export async function withProbe<Result>(run: (probe: Probe) => Promise<Result>):
     nodeInfo: { userAgent: 'js-libp2p' },
     connectionMonitor: { enabled: false },
   })
-  const probe: Probe = async (localPort, to, { signal }) => {
-    const deadline = startDeadline(probeMs, () => new Error('no answer to a probe'), { signal })
+  const observe: MappingObserver = async (localPort, to, { signal }) => {
+    const deadline = startDeadline(observationMs, () => new Error('no answer that tells an address'), {
+      signal,
+    })
     try {
       if (transport === undefined || upgrader === undefined || identifier === undefined) return null
       // The transport spreads these options over those of `net.connect`.
@@ -52,10 +56,10 @@ export async function withProbe<Result>(run: (probe: Probe) => Promise<Result>):
     }
   }
   try {
-    return await run(probe)
+    return await run(observe)
   } finally {
     await host.stop()
   }
 }
 
-const probeMs = 5_000
+const observationMs = 5_000

@@ -6,7 +6,7 @@ type Path = keyof ByPath
 type Role = keyof NodeMetrics['pairings']
 
 /** Counts the events that pass through the composition root. */
-export class Metrics {
+export class NodeCounters {
   readonly #connections: ByPath = none()
   readonly #dials = { tried: 0, failed: 0 }
   readonly #sessions = { opened: 0, lost: 0 }

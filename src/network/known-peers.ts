@@ -1,0 +1,9 @@
+import type { PeerId } from '../pairing/peer-id.ts'
+
+/** Peers that are no strangers to a host. */
+export interface KnownPeers {
+  /** Whether this peer is paired. */
+  isPaired(peer: PeerId): boolean
+  /** Whether this peer id, as in an address, is that of a rendezvous node of this device, whose relay it uses. */
+  isRelay(peer: string): boolean
+}
