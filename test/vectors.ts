@@ -14,6 +14,7 @@ export interface Vectors {
   }
   'revocations.json': RevocationVector[]
   'relay-access.json': RelayAccessVector[]
+  'presence-chains.json': PresenceChainVector[]
 }
 
 export function vectors<Name extends keyof Vectors>(name: Name): Vectors[Name] {
@@ -168,4 +169,16 @@ export interface AnnouncementVector {
   role: 'initiator' | 'joiner'
   peerId: string
   strings: string[]
+}
+
+export interface PresenceChainVector {
+  told: { epoch: number; key: string; publicKey: string }
+  seed: string
+  epoch: number
+  chainKey: string
+  blindedKey: string
+  recordKey: string
+  routingKey: string
+  message: string
+  signature: string
 }

@@ -52,6 +52,8 @@ export const recordNonceLength = 32
 /** Largest encoded record, bytes. */
 export const maxRecordLength = 2_048
 export const maxRecordAddresses = 12
+/** Highest sequence: an honest one counts units of 10 s, or records. */
+export const maxSequence = 0xffff_ffffn
 const plaintextLength = 1_024
 const sealLength = 16
 /** First byte of the content, and all that other versions are known to have in common. */
@@ -126,7 +128,7 @@ export async function decodeAddressRecord(
 
 function openContent(suite: Suite, keys: RecordKeys, record: IPNSRecord): ReadRecord | null {
   const { value, sequence } = record
-  if (typeof sequence !== 'bigint' || sequence < 0n) return null
+  if (typeof sequence !== 'bigint' || sequence < 0n || sequence > maxSequence) return null
   const bytes = base64urlnopad.decode(value.slice(1))
   const [version] = bytes
   if (version === undefined || version === 0) return null

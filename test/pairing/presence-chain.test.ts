@@ -16,6 +16,7 @@ import {
   type BlindedKeys,
 } from '../../src/pairing/address-record.ts'
 import { suite1 } from '../../src/pairing/suite.ts'
+import { bytes, hex, vectors } from '../vectors.ts'
 
 const own: OwnPresence = {
   epoch: 82_400,
@@ -34,6 +35,23 @@ test('what the writer writes in an epoch, the reader finds and reads, and it is 
     assert.deepEqual(await recordRoutingKey(writer), await recordRoutingKey(reader))
     const record = await encodeAddressRecord(suite1, writer, content, stamp)
     assert.deepEqual(await decodeAddressRecord(suite1, reader, record), { content, sequence: 5n })
+  }
+})
+
+test('chains, blinded keys and signatures are as in the vectors', async () => {
+  for (const vector of vectors('presence-chains.json')) {
+    const { told, epoch } = vector
+    const start = { epoch: told.epoch, key: bytes(told.key), seed: bytes(vector.seed) }
+    assert.deepEqual(toldPresence(start), { ...told, key: start.key, publicKey: bytes(told.publicKey) })
+    const chain = chainAt(suite1, start, epoch)
+    assert.ok(chain)
+    assert.equal(hex(chain.key), vector.chainKey)
+    const writer = presenceWriterKeys(suite1, chain)
+    const reader = presenceReaderKeys(suite1, { ...chain, publicKey: bytes(told.publicKey) })
+    for (const { publicKey, recordKey } of [writer, reader])
+      assert.deepEqual([hex(publicKey), hex(recordKey)], [vector.blindedKey, vector.recordKey])
+    assert.equal(hex(await recordRoutingKey(reader)), vector.routingKey)
+    assert.equal(hex(writer.signer?.sign(bytes(vector.message)) ?? assert.fail()), vector.signature)
   }
 })
 
