@@ -1,5 +1,5 @@
 import { isAbsolute, join, resolve } from 'node:path'
-import { homeDirectory } from '../home-directory.ts'
+import { homeDirectory } from '../daemon/home-directory.ts'
 
 /**
  * Chooses the data directory: `--dir` goes before SPACEDOCK_DIR, which goes before the place that the system has for such data.

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { isAbsolute, join } from 'node:path'
 import { SpacedockError } from '../../errors.ts'
-import { homeDirectory } from '../../home-directory.ts'
+import { homeDirectory } from '../home-directory.ts'
 import { launchdAgent, launchdLabel } from './launchd-agent.ts'
 import type { ServicePlan } from './service-plan.ts'
 import { systemdUnit } from './systemd-unit.ts'

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os'
 import { isAbsolute } from 'node:path'
-import { SpacedockError } from './errors.ts'
+import { SpacedockError } from '../errors.ts'
 
 /** Home directory of this user, who need not be in the system's list of users: in a container often is not. */
 export function homeDirectory(): string {
