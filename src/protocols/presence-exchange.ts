@@ -94,7 +94,6 @@ export class PresenceExchange {
 }
 
 function encode({ epoch, key, publicKey }: OthersPresence): Message {
-  const text = (bytes: Uint8Array): string => base64urlnopad.encode(Uint8Array.from(bytes))
   return { epoch, key: text(key), publicKey: text(publicKey) }
 }
 
@@ -109,4 +108,8 @@ function decode({ epoch, key, publicKey }: Message): OthersPresence | null {
   } catch {
     return null
   }
+}
+
+function text(bytes: Uint8Array): string {
+  return base64urlnopad.encode(Uint8Array.from(bytes))
 }

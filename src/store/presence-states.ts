@@ -71,7 +71,6 @@ function parse(text: string): PresenceState {
 }
 
 function encode({ own, others, fromPairing }: PresenceState): object {
-  const text = (bytes: Uint8Array): string => base64urlnopad.encode(Uint8Array.from(bytes))
   return {
     fromPairing,
     own: { epoch: own.epoch, key: text(own.key), seed: text(own.seed) },
@@ -80,4 +79,8 @@ function encode({ own, others, fromPairing }: PresenceState): object {
         ? null
         : { epoch: others.epoch, key: text(others.key), publicKey: text(others.publicKey) },
   }
+}
+
+function text(bytes: Uint8Array): string {
+  return base64urlnopad.encode(Uint8Array.from(bytes))
 }
