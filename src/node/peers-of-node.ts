@@ -17,6 +17,10 @@ export class PeersOfNode implements KnownPeers {
     return hasPairKey(this.#store, peer)
   }
 
+  isPairing(peer: PeerId): boolean {
+    return this.#store.registry.get(peer)?.state === 'pairing'
+  }
+
   isRelay(peer: string): boolean {
     return this.#relays.has(peer)
   }

@@ -14,6 +14,7 @@ import { openStore, type Store } from '../store/store.ts'
 import { version } from '../version.ts'
 import { ownDht, relayOptions, type InternetSettings } from './internet.ts'
 import { boxLimits } from './message-limits.ts'
+import { PeersOfNode } from './peers-of-node.ts'
 import { withPort } from './own-settings.ts'
 
 /** All that a node gets from outside: time, randomness, disk and network. `spacedock/testing` has simulated ones. */
@@ -45,6 +46,7 @@ export function thisPlatform(options: NodeOptions): Platform {
           announce: options.announce,
           mapPort: settings !== null && options.portMapping !== false,
           dht: ownDht(settings, clock),
+          peers: new PeersOfNode(store, []),
           relay: relayOptions(options, store),
         }),
       ),

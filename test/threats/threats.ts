@@ -16,6 +16,7 @@ const groups = [
   'codes',
   'floods',
   'neighbours',
+  'crowds',
   'access',
   'revocations',
   'limits',

@@ -5,15 +5,18 @@ import type { KadDHT } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import type { Ping } from '@libp2p/ping'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
+import { systemClock } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
 import { isNeverDialled } from '../addresses/address-filter.ts'
 import { parseAnnouncedIp } from '../addresses/announced-address.ts'
 import { learnAddresses } from '../addresses/learnt-addresses.ts'
 import { OwnAddresses } from '../addresses/own-addresses.ts'
-import { scopedIdentify } from '../addresses/told-addresses.ts'
 import type { DhtHost } from '../dht/dht-client.ts'
 import type { PrivateDht } from '../dht/private-dht.ts'
 import type { Veil } from '../public/veil.ts'
+import type { KnownPeers } from '../known-peers.ts'
+import { identifyService } from '../transport/identify-service.ts'
+import { deviceGate, InboundGate, libp2pLimits } from '../transport/inbound-gate.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
 import {
   countTaken,
@@ -28,6 +31,8 @@ import { dialTimeoutMs, maxAddressesPerPeer } from './host-dials.ts'
 import { hostTransports, type RelayOptions } from './host-transports.ts'
 import { Libp2pHost } from './libp2p-host.ts'
 
+type HostPeers = Pick<KnownPeers, 'isPaired' | 'isPairing'>
+
 export interface HostOptions extends ListenOptions {
   /** 32 bytes, Ed25519. */
   seed: Uint8Array
@@ -38,9 +43,20 @@ export interface HostOptions extends ListenOptions {
   announce?: readonly string[] | undefined
   /** Ask the router to pass on what comes in at this host's port. Only together with `relay`. @default false */
   mapPort?: boolean | undefined
+  /** Peers that it always lets in, and tells all of itself. Default: none. */
+  peers?: HostPeers | undefined
   /** Relays to dial over and to be reachable over; without it none are used. */
   relay?: RelayOptions | undefined
 }
+
+/** Peers that are no strangers to the host. */
+function knownTo({ peers, relay }: HostOptions): HostPeers {
+  return peers ?? relay?.peers ?? nobody
+}
+
+const nobody: HostPeers = { isPaired: () => false, isPairing: () => false }
+/** Protocols of a device that a stranger learns of: what is served to everybody. */
+const strangersProtocols = /^\/(?:ipfs\/(?:id|ping)|spacedock\/pairing)\//u
 
 /** Creates a host. Rejects with `port-taken`, `no-network`, or `invalid-argument` for a privileged port. */
 export async function createHost(options: HostOptions): Promise<NetworkHost> {
@@ -48,6 +64,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
   const ways = hostTransports(tcp, options.relay)
   const own = new OwnAddresses()
+  const gate = new InboundGate({ peers: knownTo(options), limits: deviceGate, clock: systemClock })
   const libp2p = await createLibp2p({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
@@ -63,6 +80,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     services: {
       ...servicesOf(options, own),
       ...ways.services,
+      gate: gate.service,
       lazyEncryption: lazyEncryption((connection) => ways.veil?.covers(connection) === true),
       ownAddresses: own.service,
     },
@@ -75,12 +93,13 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
       reconnectRetries: 0,
       dialTimeout: dialTimeoutMs,
       maxPeerAddrsToDial: maxAddressesPerPeer,
-      // The default of five is for the open internet; a household's devices sit behind one address.
-      inboundConnectionThreshold: 50,
-      maxIncomingPendingConnections: 100,
+      ...libp2pLimits,
     },
-    // A person's own devices are in private networks: every address may be dialled where a device can be.
-    connectionGater: { denyDialMultiaddr: isNeverDialled },
+    connectionGater: {
+      // A person's own devices are in private networks: every address may be dialled where a device can be.
+      denyDialMultiaddr: isNeverDialled,
+      denyInboundConnection: gate.denyInboundConnection,
+    },
   })
   await startListening(libp2p, listen, options.port)
   const { relay, interfaces, mapPort = false } = options
@@ -112,12 +131,17 @@ function protectorOf(veil: Veil): () => ConnectionProtector {
   return () => veil.protector()
 }
 
-function servicesOf(
-  { dht, relay }: HostOptions,
-  own: OwnAddresses,
-): ServiceFactoryMap<Record<string, unknown>> {
-  const peers = relay?.peers ?? null
-  const services = { identify: scopedIdentify({ own: () => own.all(), peers }), ping: pingService() }
+function servicesOf(options: HostOptions, own: OwnAddresses): ServiceFactoryMap<Record<string, unknown>> {
+  const { dht } = options
+  const peers = knownTo(options)
+  const identify = identifyService({
+    own: () => own.all(),
+    peers,
+    strangersLearn: (protocol) => strangersProtocols.test(protocol),
+    pace: { everyMs: 250, inARow: 16 },
+    clock: systemClock,
+  })
+  const services = { identify, ping: pingService() }
   if (dht === undefined) return services
   const withDht: ServiceFactoryMap<{ identify: Identify; dht: KadDHT; ping: Ping }> = {
     ...services,

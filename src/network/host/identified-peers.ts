@@ -1,3 +1,4 @@
+import type { Identify } from '@libp2p/identify'
 import type { Connection, IdentifyResult } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
@@ -5,11 +6,15 @@ import type { PeerId } from '../../pairing/peer-id.ts'
 import { libp2pPeer } from '../../peer-id.ts'
 import { isVeiled } from '../addresses/veiled-address.ts'
 
+/** Number of times that a trusted peer is asked again over one connection: when trust begins, and when a session does. */
+const maxAskedAgain = 4
+
 /** What peers have told by identify. */
 export class IdentifiedPeers {
   readonly #libp2p: Libp2p
   /** Protocols told. The peer store is no source: libp2p also puts into it what this host asked for. */
   readonly #protocols = new WeakMap<Connection, string[]>()
+  readonly #askedAgain = new WeakMap<Connection, number>()
 
   constructor(libp2p: Libp2p) {
     this.#libp2p = libp2p
@@ -29,6 +34,10 @@ export class IdentifiedPeers {
     return connections.flatMap((connection) => this.#protocols.get(connection) ?? [])
   }
 
+  get #identify(): Identify | undefined {
+    return (this.#libp2p.services as { identify?: Identify }).identify
+  }
+
   async addressesOf(peer: PeerId): Promise<Multiaddr[]> {
     return this.#listenAddresses(libp2pPeer(peer))
   }
@@ -37,10 +46,24 @@ export class IdentifiedPeers {
     // A veiled address is useless without its key, and short-lived with it: the other device's record has fresh ones.
     if (isVeiled(connection.remoteAddr)) return null
     if (connection.direction === 'outbound') return connection.remoteAddr
-    // The source port of an inbound connection is ephemeral: identify told the port that the peer listens on.
-    const told = await this.#listenAddresses(connection.remotePeer)
-    const ip = ipOf(connection.remoteAddr)
+    // The source port of an inbound connection is ephemeral: identify tells the port that the peer listens on.
+    const told = await this.#listeningAt(connection)
+    if (told !== null || !this.#mayAskAgain(connection)) return told
+    // It tells those whom it trusts, and may not have known this device when it was asked.
+    await this.#identify?.identify(connection).catch(() => {})
+    return this.#listeningAt(connection)
+  }
+
+  async #listeningAt({ remotePeer, remoteAddr }: Connection): Promise<Multiaddr | null> {
+    const told = await this.#listenAddresses(remotePeer)
+    const ip = ipOf(remoteAddr)
     return told.find((address) => ipOf(address) === ip) ?? null
+  }
+
+  #mayAskAgain(connection: Connection): boolean {
+    const asked = this.#askedAgain.get(connection) ?? 0
+    this.#askedAgain.set(connection, asked + 1)
+    return asked < maxAskedAgain && connection.status === 'open'
   }
 
   async #listenAddresses(peer: Connection['remotePeer']): Promise<Multiaddr[]> {

@@ -13,7 +13,7 @@ import { pause, systemClock } from '../../clock.ts'
 import { SpacedockError } from '../../errors.ts'
 import { parseAnnounced } from '../addresses/announced-address.ts'
 import { OwnAddresses, usableElsewhere } from '../addresses/own-addresses.ts'
-import { addressesForStrangers, scopedIdentify } from '../addresses/told-addresses.ts'
+import { addressesForStrangers } from '../addresses/told-addresses.ts'
 import { answers } from './liveness-check.ts'
 import { dhtService } from '../dht/dht-service.ts'
 import { Members } from '../dht/members.ts'
@@ -21,6 +21,8 @@ import type { RecordLimits } from '../dht/store-quota.ts'
 import { parsePeerAddress } from '../addresses/peer-address.ts'
 import { parseRendezvousAddress } from '../addresses/rendezvous-address.ts'
 import { listenAddresses } from '../transport/listen-addresses.ts'
+import { identifyService } from '../transport/identify-service.ts'
+import { InboundGate, libp2pLimits } from '../transport/inbound-gate.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
 import { streamMuxer } from '../transport/stream-muxer.ts'
 import { networkOf } from '../addresses/network-of.ts'
@@ -72,6 +74,19 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   const access = new RelayAccess(admission, peerIdFromPrivateKey(privateKey), clock)
   const guard = new RelayGuard(clock, limits, (peer) => access.isOwn(peer))
   const own = new OwnAddresses()
+  // The other nodes are as good as paired.
+  const nodes = new Set<string>(otherNodes.map(({ peer }) => peer))
+  const peers = { isPaired: (peer: string) => nodes.has(peer), isPairing: () => false }
+  const gate = new InboundGate({
+    peers,
+    limits: {
+      handshakes: { everyMs: 5, inARow: 256 },
+      // An office behind one address has an eighth of the places.
+      strangers: { inAll: maxConnections, perNetwork: Math.ceil(maxConnections / 8) },
+      strangerIdleMs: idleSocketMs,
+    },
+    clock,
+  })
   const libp2p = await createLibp2p({
     privateKey,
     addresses: {
@@ -87,7 +102,14 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     // A larger window lets a paused sender have more under way.
     streamMuxers: [streamMuxer({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
     services: {
-      identify: scopedIdentify({ own: () => own.all(), peers: null }),
+      identify: identifyService({
+        own: () => own.all(),
+        peers,
+        strangersLearn: 'everything',
+        pace: { everyMs: 20, inARow: 128 },
+        clock,
+      }),
+      gate: gate.service,
       ping: pingService({ clock }),
       lazyEncryption: lazyEncryption(),
       dht: dhtService({
@@ -113,13 +135,9 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     nodeInfo: { userAgent: agent },
     transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
     connectionMonitor: { enabled: false },
-    connectionManager: {
-      maxConnections,
-      reconnectRetries: 0,
-      inboundConnectionThreshold: 20,
-      maxIncomingPendingConnections: 100,
-    },
+    connectionManager: { reconnectRetries: 0, ...libp2pLimits },
     connectionGater: {
+      denyInboundConnection: gate.denyInboundConnection,
       denyDialMultiaddr: () => false,
       denyInboundRelayReservation: (peer): boolean => !access.admits(peer.toString()) || isCrowded(peer),
     },

@@ -1,18 +1,22 @@
 import type { StreamMuxerFactory } from '@libp2p/interface'
 import { yamux, type YamuxMuxerInit } from '@libp2p/yamux'
 import { openStreamsLazily } from './lazy-negotiation.ts'
+import { limitNegotiation, type ServedProtocols } from './negotiation-limit.ts'
 
 type YamuxMuxer = ReturnType<ReturnType<ReturnType<typeof yamux>>['createStreamMuxer']>
 
 /** Yamux (https://github.com/hashicorp/yamux/blob/master/spec.md), as every host here has it. */
-export function streamMuxer(init: YamuxMuxerInit = {}): () => StreamMuxerFactory<YamuxMuxer> {
-  return () => {
+export function streamMuxer(
+  init: YamuxMuxerInit = {},
+): (components: { registrar: ServedProtocols }) => StreamMuxerFactory<YamuxMuxer> {
+  return (components) => {
     const factory = yamux(init)()
     const createStreamMuxer = factory.createStreamMuxer.bind(factory)
     factory.createStreamMuxer = (connection) => {
       const muxer = createStreamMuxer(connection)
       endWithConnection(muxer)
       openStreamsLazily(muxer)
+      limitNegotiation(muxer, connection, components.registrar)
       return muxer
     }
     return factory

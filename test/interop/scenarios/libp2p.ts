@@ -19,12 +19,7 @@ export function libp2pScenarios(name: string, program: ForeignProgram | string):
     const [alice, bob] = await Promise.all([ours('alice'), theirs('bob')])
     const address = await firstAddressOf(alice)
     const { agent, protocols = [] } = await bob.call('identify', { address })
-    for (const protocol of [
-      '/ipfs/id/1.0.0',
-      '/ipfs/ping/1.0.0',
-      '/spacedock/pairing/1.0.0',
-      '/spacedock/session/1.0.0',
-    ]) {
+    for (const protocol of ['/ipfs/id/1.0.0', '/ipfs/ping/1.0.0', '/spacedock/pairing/1.0.0']) {
       assert.ok(protocols.includes(protocol), `${protocol} is not among ${protocols.join(', ')}`)
     }
     const { ms = NaN } = await bob.call('libp2pPing', { address })

@@ -60,7 +60,7 @@ async function covered(
     interfaces: ['lo'],
     agent: 'test',
     relay: {
-      peers: { isRelay: () => false, isPaired: () => true },
+      peers: { isRelay: () => false, isPaired: () => true, isPairing: () => false },
       secretOf: () => null,
       public: true,
       clock: systemClock,

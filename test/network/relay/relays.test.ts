@@ -225,7 +225,7 @@ async function device(
     interfaces: loopback,
     agent: 'test',
     relay: {
-      peers: { isRelay: (peer) => peers.has(peer), isPaired: () => true },
+      peers: { isRelay: (peer) => peers.has(peer), isPaired: () => true, isPairing: () => false },
       secretOf: () => secret,
       public: false,
       clock: systemClock,

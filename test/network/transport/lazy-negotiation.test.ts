@@ -12,12 +12,13 @@ import { turns } from '../../../src/testing/virtual-clock.ts'
 import { until, within } from '../real-hosts.ts'
 import { asPeer } from '../../peers.ts'
 
+const served = { registrar: { getProtocols: () => ['/notes/1'] } }
 const header = '\u0013/multistream/1.0.0\n'
 
 /** A stream that was opened lazily for `/notes/1`, and its other end, at which nobody negotiates. */
 async function openLazily(): Promise<{ opened: Stream; other: Stream; received: () => string }> {
   const [outbound, inbound] = multiaddrConnectionPair()
-  const factory = streamMuxer({ enableKeepAlive: false })()
+  const factory = streamMuxer({ enableKeepAlive: false })(served)
   const client = factory.createStreamMuxer(outbound)
   const server = factory.createStreamMuxer(inbound)
   const arrived = once(server, 'stream')
@@ -64,8 +65,8 @@ test('a refusal ends the stream, with an error that says what was refused', asyn
 
 test('a question that comes together with its proposal and its end is read to the end', async () => {
   const [outbound, inbound] = multiaddrConnectionPair()
-  const client = streamMuxer({ enableKeepAlive: false })().createStreamMuxer(outbound)
-  const server = streamMuxer({ enableKeepAlive: false })().createStreamMuxer(inbound)
+  const client = streamMuxer({ enableKeepAlive: false })(served).createStreamMuxer(outbound)
+  const server = streamMuxer({ enableKeepAlive: false })(served).createStreamMuxer(inbound)
   const arrived = once(server, 'stream')
   const asker = await client.createStream()
   asker.send(Buffer.from(`${header}\u0009/notes/1\nthe question`, 'latin1'))

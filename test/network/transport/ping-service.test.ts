@@ -117,7 +117,7 @@ async function createDevice(context: TestContext, relay?: string): ReturnType<ty
     interfaces: loopback,
     agent: 'test',
     relay: {
-      peers: { isRelay: () => true, isPaired: () => true },
+      peers: { isRelay: () => true, isPaired: () => true, isPairing: () => false },
       secretOf: () => null,
       public: false,
       clock: systemClock,

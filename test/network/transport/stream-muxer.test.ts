@@ -6,10 +6,12 @@ import { streamMuxer } from '../../../src/network/transport/stream-muxer.ts'
 import { turns } from '../../../src/testing/virtual-clock.ts'
 import { within } from '../real-hosts.ts'
 
+const nothingServed = { registrar: { getProtocols: () => [] } }
+
 test('a stream that is asked for while the connection closes is a stream that has ended, and nothing is thrown', async () => {
   const [connection, other] = multiaddrConnectionPair()
-  const muxer = streamMuxer({ enableKeepAlive: false })().createStreamMuxer(connection)
-  streamMuxer({ enableKeepAlive: false })().createStreamMuxer(other)
+  const muxer = streamMuxer({ enableKeepAlive: false })(nothingServed).createStreamMuxer(connection)
+  streamMuxer({ enableKeepAlive: false })(nothingServed).createStreamMuxer(other)
   const before = await muxer.createStream({ protocol: '/notes/1' })
   await turns()
   const ends = once(before, 'close')
