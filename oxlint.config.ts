@@ -130,17 +130,6 @@ export default defineConfig({
       },
     },
     {
-      // Compositions, which make every part once, in the order in which they need each other; handles with a line for each call,
-      // and multicast DNS, whose short functions share what it keeps.
-      files: [
-        'src/node.ts',
-        'src/node/connections.ts',
-        'src/node/node-handle.ts',
-        'src/network/discovery/mdns/mdns.ts',
-      ],
-      rules: { 'max-lines-per-function': 'off', 'max-lines': 'off' },
-    },
-    {
       files: ['test/**', 'examples/**', 'bench/**'],
       rules: {
         'typescript/no-floating-promises': [

@@ -35,7 +35,7 @@ export interface NodeOptions {
    * when there is no direct way, in other networks too. An unreachable one delays nothing. @default none
    */
   rendezvous?: string[]
-  /** Use no rendezvous node and no DHT, whatever else is set. @default false */
+  /** Use no rendezvous node and no DHT, whatever else is set; the log has a warning then. @default false */
   lanOnly?: boolean
   /**
    * `private`: the DHT of the rendezvous nodes. `public`: libp2p's public one, in which a second, throwaway identity looks and
@@ -606,6 +606,16 @@ export interface ListenerOptions {
   signal?: AbortSignal
 }
 
+/** Matter that a person should know of. */
+export interface Notice {
+  /** Subject, the same between versions. `revocation-unwritten`: devices are cut off, and that is not on the disk yet. */
+  code: 'revocation-unwritten'
+  /** What is the matter, in a sentence. */
+  message: string
+  /** Remedy, in a sentence. */
+  hint: string
+}
+
 /** State of a node. */
 export interface NodeStatus {
   /** Peer id of this device's key in libp2p's form, base58btc. */
@@ -623,6 +633,8 @@ export interface NodeStatus {
    * without.
    */
   publicNetwork: { nodes: number; relays: string[] } | null
+  /** Matters that a person should know of, the most urgent first; none when all is well. */
+  notices: Notice[]
   /** Amount in the inbox, and the devices of which no more fits into it; nothing when the node is closed. */
   inbox: { messages: number; bytes: number; fullFor: { id: string; name: string }[] }
   /** Milliseconds since start. */

@@ -42,6 +42,15 @@ export function chooseConfirming(context: CommandContext, place: 'pair' | 'join'
       judge({ ...question, signal: AbortSignal.any([signal, withdrawn]) }),
     explain: (error) => error,
   })
+  if (options.flag('yes') && options.flag('confirm-on-stdin')) {
+    throw new SpacedockError(
+      'invalid-argument',
+      'The options --yes and --confirm-on-stdin contradict each other.',
+      {
+        hint: 'Leave one of them out: --yes asks nobody.',
+      },
+    )
+  }
   if (options.flag('yes')) return judgedBy('nobody', async () => false)
   if (options.flag('confirm-on-stdin')) {
     checkProgram(context)

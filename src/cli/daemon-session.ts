@@ -3,6 +3,7 @@ import { callDaemon, type CallOptions, isDaemonRunning } from '../daemon/client.
 import { type DaemonSettings, startDaemon } from '../daemon/process.ts'
 import { SpacedockError } from '../errors.ts'
 import { told } from './command-hints.ts'
+import { optionOf } from './daemon-settings.ts'
 import type { Output } from './output.ts'
 
 export interface DaemonSessionOptions {
@@ -48,7 +49,7 @@ export class DaemonSession {
     if (this.#isKnownToRun) return 'running'
     if (await isDaemonRunning(dataDir)) {
       this.#isKnownToRun = true
-      const given = Object.keys(settings).map((name) => `--${optionNames[name] ?? name}`)
+      const given = Object.keys(settings).map(optionOf)
       if (given.length > 0) {
         const text = `The daemon runs already, so ${given.join(' and ')} had no effect: "spacedock down" first.`
         output.progress({ event: 'ignored' }, text)
@@ -64,15 +65,6 @@ export class DaemonSession {
     this.#isKnownToRun = true
     return 'started'
   }
-}
-
-/** Options that are not called like their settings. */
-const optionNames: Record<string, string> = {
-  interfaces: 'interface',
-  lanOnly: 'lan-only',
-  portMapping: 'port-mapping',
-  logLevel: 'log-level',
-  metricsPort: 'metrics-port',
 }
 
 function isNotRunning(error: unknown): boolean {

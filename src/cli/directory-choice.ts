@@ -1,5 +1,5 @@
-import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
+import { homeDirectory } from '../daemon/home-directory.ts'
 
 /**
  * Chooses the data directory: `--dir` goes before SPACEDOCK_DIR, which goes before the place that the system has for such data.
@@ -16,8 +16,8 @@ export function dataDirectory(
 }
 
 function systemDirectory(environment: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
-  if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support')
-  if (platform === 'win32') return environment['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local')
+  if (platform === 'darwin') return join(homeDirectory(), 'Library', 'Application Support')
+  if (platform === 'win32') return environment['LOCALAPPDATA'] ?? join(homeDirectory(), 'AppData', 'Local')
   const data = environment['XDG_DATA_HOME'] // relative paths are invalid: XDG base directory specification
-  return data !== undefined && isAbsolute(data) ? data : join(homedir(), '.local', 'share')
+  return data !== undefined && isAbsolute(data) ? data : join(homeDirectory(), '.local', 'share')
 }

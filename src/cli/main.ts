@@ -4,15 +4,13 @@ import { type CommandLine, parseCommandLine } from './arguments.ts'
 import type { CommandEnvironment } from './command.ts'
 import { commands } from './command-list.ts'
 import { DaemonSession } from './daemon-session.ts'
+import { daemonSettings } from './daemon-settings.ts'
 import { dataDirectory } from './directory-choice.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
-import type { GivenOptions } from './given-options.ts'
 import { commandHelp, programHelp } from './help.ts'
 import { type Interruption, listenForInterruption } from './interruption.ts'
 import { Output } from './output.ts'
 import { Person } from './person.ts'
-import { logLevels } from '../daemon/log.ts'
-import type { DaemonSettings } from '../daemon/process.ts'
 
 export type { CommandEnvironment } from './command.ts'
 
@@ -78,32 +76,6 @@ async function run(line: CommandLine & { kind: 'run' }, environment: CommandEnvi
     output.status('')
     person.leave()
     interruption?.stopListening()
-  }
-}
-
-function daemonSettings(options: GivenOptions): DaemonSettings {
-  const name = options.text('name')
-  const interfaces = options.list('interface')
-  const port = options.wholeNumber('port', 0, 65_535)
-  const announce = options.list('announce')
-  const portMapping = options.choice('port-mapping', ['on', 'off'])
-  const rendezvous = options.list('rendezvous')
-  const dht = options.choice('dht', ['private', 'public'])
-  const mdns = options.choice('mdns', ['on', 'off'])
-  const logLevel = options.choice('log-level', logLevels)
-  const metricsPort = options.wholeNumber('metrics-port', 0, 65_535)
-  return {
-    ...(name === undefined ? {} : { name }),
-    ...(interfaces.length === 0 ? {} : { interfaces }),
-    ...(port === undefined ? {} : { port }),
-    ...(announce.length === 0 ? {} : { announce }),
-    ...(portMapping === undefined ? {} : { portMapping: portMapping === 'on' }),
-    ...(rendezvous.length === 0 ? {} : { rendezvous }),
-    ...(options.flag('lan-only') ? { lanOnly: true } : {}),
-    ...(dht === undefined ? {} : { dht }),
-    ...(mdns === undefined ? {} : { mdns: mdns === 'on' }),
-    ...(logLevel === undefined ? {} : { logLevel }),
-    ...(metricsPort === undefined ? {} : { metricsPort }),
   }
 }
 

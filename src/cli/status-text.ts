@@ -23,7 +23,11 @@ export function statusText(found: Status): string {
     ...(found.metricsUrl === undefined || found.metricsUrl === null ? [] : [['metrics', found.metricsUrl]]),
     ...(found.log === undefined ? [] : [['log', found.log ?? 'standard error of its process']]),
   ]
-  return rows.map(([label = '', value = '']) => `${label.padEnd(10)}${printableLine(value)}`).join('\n')
+  const notices = (found.notices ?? []).map(({ message, hint }) =>
+    printableLine(`Attention: ${message} ${hint}`),
+  )
+  const lines = rows.map(([label = '', value = '']) => `${label.padEnd(10)}${printableLine(value)}`)
+  return [...notices, ...lines].join('\n')
 }
 
 function inboxText({ messages, bytes, fullFor }: NonNullable<Status['inbox']>): string {

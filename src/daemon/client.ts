@@ -62,7 +62,7 @@ export async function callDaemon<M extends MethodName>(
   try {
     signal.throwIfAborted()
     socket.write(request)
-    return await readAnswer(socket, method, options, ended)
+    return await readAnswer(socket, dataDir, method, options, ended)
   } catch (error) {
     signal.throwIfAborted()
     throw error
@@ -87,6 +87,7 @@ export async function isDaemonRunning(dataDir: string): Promise<boolean> {
 
 async function readAnswer<M extends MethodName>(
   socket: Socket,
+  dataDir: string,
   method: M,
   options: CallOptions<M>,
   ended: AbortController,
@@ -107,11 +108,11 @@ async function readAnswer<M extends MethodName>(
     }
   } catch (error) {
     // A daemon that ends hard after it has answered has done what it was asked for.
-    if (result === null) throw isSocketError(error) ? brokenOff(error) : error
+    if (result === null) throw isSocketError(error) ? await brokenOff(dataDir, error) : error
   } finally {
     for (const question of questions.values()) question.abort()
   }
-  if (result === null) throw brokenOff()
+  if (result === null) throw await brokenOff(dataDir)
   return result.value
 }
 
@@ -181,7 +182,14 @@ function isSocketError(error: unknown): error is Error {
   return error instanceof Error && !(error instanceof SpacedockError) && 'code' in error
 }
 
-function brokenOff(cause?: Error): SpacedockError {
+/** Error of a connection that ended without an answer. A daemon that cannot take another one closes it, and goes on. */
+async function brokenOff(dataDir: string, cause?: Error): Promise<SpacedockError> {
+  if (await isDaemonRunning(dataDir).catch(() => false)) {
+    return new SpacedockError('interrupted', 'The daemon runs, and broke this call off.', {
+      hint: 'Try again in a moment. If many commands run at once, end some, or let the daemon open more files ("ulimit -n").',
+      cause,
+    })
+  }
   return new SpacedockError('interrupted', 'The daemon ended before it answered.', {
     hint: 'Try again; the end of daemon.log in the data directory may say why.',
     cause,

@@ -142,6 +142,10 @@ export const methods = {
       publicNetwork: v.exactOptional(
         v.nullable(v.object({ nodes: v.number(), relays: v.array(v.string()) })),
       ),
+      /** Matters that a person should know of. */
+      notices: v.exactOptional(
+        v.array(v.object({ code: v.string(), message: v.string(), hint: v.string() })),
+      ),
       /** Amount in the inbox, and the devices of which no more fits into it. */
       inbox: v.exactOptional(
         v.object({ messages: v.number(), bytes: v.number(), fullFor: v.array(nameAndId) }),

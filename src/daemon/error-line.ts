@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { type ErrorCode, errorCodes, SpacedockError } from '../errors.ts'
+import { tooManyFiles } from '../file-errors.ts'
 
 /** An error on its way from one process to another. */
 export const errorFields = v.object({
@@ -12,10 +13,14 @@ export const errorFields = v.object({
 
 export type ErrorFields = v.InferOutput<typeof errorFields>
 
-/** Describes an error for another process. Errors other than ours are defects: their messages are for the log, not for people. */
+/**
+ * Describes an error for another process. Errors other than ours are defects, whose messages are for the log and not for people, but
+ * for a limit of the machine that may show anywhere.
+ */
 export function describeError(error: unknown): ErrorFields {
-  if (error instanceof SpacedockError) {
-    const { code, message, hint, option, choices } = error
+  const known = error instanceof SpacedockError ? error : tooManyFiles(error)
+  if (known !== null) {
+    const { code, message, hint, option, choices } = known
     return {
       code,
       message,

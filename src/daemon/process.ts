@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { parse as parsePath, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import * as v from 'valibot'
 import { untilAborted } from '../abort.ts'
 import { SpacedockError } from '../errors.ts'
 import { fileError, tooManyFiles } from '../file-errors.ts'
+import { prepareDataDirectory } from '../store/data-directory.ts'
 import { callDaemon, isDaemonRunning } from './client.ts'
 import type { DaemonConfig } from './config.ts'
 import { errorFields, restoreError } from './error-line.ts'
@@ -72,7 +72,7 @@ async function spawnDaemon(
   settings: DaemonSettings,
   signal: AbortSignal,
 ): Promise<void> {
-  const log = await openLog(dataDir)
+  const log = openLog(dataDir)
   const child = spawn(process.execPath, [binPath, ...daemonArguments(dataDir, settings)], {
     detached: true,
     windowsHide: true,
@@ -166,9 +166,9 @@ export function upArguments(dataDir: string, settings: DaemonSettings): string[]
   ]
 }
 
-async function openLog(dataDir: string): Promise<number> {
+function openLog(dataDir: string): number {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    prepareDataDirectory(dataDir)
     return openLogFile(dataDir)
   } catch (error) {
     throw fileError(error, dataDir) ?? error

@@ -1,7 +1,7 @@
 import { closeSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Log, LogLevel, NodeOptions, SpacedockNode } from '../api.ts'
-import { mergeConfig, readConfig, sameConfig, writeConfig } from './config.ts'
+import { type DaemonConfig, mergeConfig, readConfig, sameConfig, writeConfig } from './config.ts'
 import { Defects } from './defects.ts'
 import { describeError } from './error-line.ts'
 import { createLog, defaultLogLevel } from './log.ts'
@@ -71,7 +71,7 @@ async function start(
   options: DaemonOptions,
   { log, file, setLevel }: Logging,
   defects: Defects,
-  stop: (reason: string) => void,
+  stop: (reason: string, exitCode?: number) => void,
 ): Promise<Running> {
   const { dataDir, settings, createNode } = options
   const kept = await readConfig(dataDir)
@@ -83,7 +83,7 @@ async function start(
     dataDir,
     log,
     ...(name === undefined ? {} : { name }),
-    ...nodeConfig,
+    ...withoutUnused(nodeConfig),
     ...(given.interfaces === undefined ? withoutAbsent(kept.interfaces, log) : {}),
   })
   let metrics: MetricsEndpoint | null = null
@@ -96,13 +96,29 @@ async function start(
     if (!sameConfig(kept, config)) await writeConfig(dataDir, config)
     const metricsUrl = metrics === null ? null : `http://127.0.0.1:${metrics.port}/metrics`
     const about = (): DaemonFacts => ({ log: file, metricsUrl, defects: defects.count })
-    const server = await startServer({ node, about, dataDir, log, onStop: () => stop('asked') })
+    const server = await startServer({
+      node,
+      about,
+      dataDir,
+      log,
+      onStop: () => stop('asked'),
+      onDirectoryLost: () => stop('the data directory was removed', 1),
+    })
     return { node, server, metrics }
   } catch (error) {
     await metrics?.close()
     await node.close()
     throw error
   }
+}
+
+/** Drops what is kept for another time: nodes and the DHT while the local network alone is used, bootstrap nodes without the DHT. */
+function withoutUnused(config: DaemonConfig): DaemonConfig {
+  const { rendezvous, dht, dhtBootstrap, ...rest } = config
+  if (config.lanOnly === true) return rest
+  const dhtSettings =
+    dht === undefined ? {} : { dht, ...(dhtBootstrap === undefined ? {} : { dhtBootstrap }) }
+  return { ...rest, ...(rendezvous === undefined ? {} : { rendezvous }), ...dhtSettings }
 }
 
 /**

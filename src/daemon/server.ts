@@ -6,6 +6,7 @@ import { fileError } from '../file-errors.ts'
 import type { DaemonFacts } from './methods.ts'
 import { serveConnection } from './server-connection.ts'
 import { prepareSocketAddress } from './socket-path.ts'
+import { watchSocket } from './socket-watch.ts'
 
 export interface DaemonServerOptions {
   node: SpacedockNode
@@ -15,6 +16,8 @@ export interface DaemonServerOptions {
   log: Log
   /** Called when a client asks the daemon to stop. */
   onStop: () => void
+  /** Called when the data directory is gone: nothing can be kept any more, and nobody can reach the daemon. */
+  onDirectoryLost: () => void
   /** Deadline for the first line; tests shorten it. @default 5000 */
   requestDeadlineMs?: number
 }
@@ -30,8 +33,8 @@ export interface DaemonServer {
 const mostConnections = 256
 
 export async function startServer(options: DaemonServerOptions): Promise<DaemonServer> {
-  const { node, about, log, onStop, requestDeadlineMs = 5000 } = options
-  const address = await prepareSocketAddress(options.dataDir)
+  const { node, about, dataDir, log, onStop, requestDeadlineMs = 5000 } = options
+  const address = await prepareSocketAddress(dataDir)
   const stopping = new AbortController()
   const sockets = new Set<Socket>()
   const calls = new Set<Promise<void>>()
@@ -55,9 +58,14 @@ export async function startServer(options: DaemonServerOptions): Promise<DaemonS
   await listen(server, address)
   server.on('error', (error) => log('error', 'daemon.server-failed', { error }))
 
+  const socket = keepSocket(server, address, options, stopping.signal)
+
   return {
-    address,
+    get address() {
+      return socket.address
+    },
     close: async () => {
+      socket.stopWatching()
       // The socket goes at once, while the lock is still held: afterwards it could be a successor's.
       server.close()
       stopping.abort(
@@ -70,6 +78,45 @@ export async function startServer(options: DaemonServerOptions): Promise<DaemonS
     release: () => {
       for (const socket of sockets) socket.destroy()
     },
+  }
+}
+
+/** Listens anew, where there is a place for it, when the file of the socket is gone. */
+function keepSocket(
+  server: Server,
+  first: string,
+  { dataDir, log, onDirectoryLost }: DaemonServerOptions,
+  stopping: AbortSignal,
+): { readonly address: string; stopWatching: () => void } {
+  let address = first
+  let isSaid = false
+  // A named pipe has no file that could be lost.
+  if (process.platform === 'win32') return { address, stopWatching: () => undefined }
+  const listenAnew = async (): Promise<void> => {
+    try {
+      server.close() // before the new socket is there: closing removes the file of that name
+      address = await prepareSocketAddress(dataDir)
+      if (stopping.aborted) return
+      await listen(server, address)
+      isSaid = false
+      log('warn', 'daemon.socket-lost', { address })
+    } catch (error) {
+      // Said once, and tried again every second.
+      if (!isSaid) log('error', 'daemon.socket-lost', { error })
+      isSaid = true
+    }
+  }
+  const stopWatching = watchSocket({ address: () => address, dataDir }, async (state) => {
+    if (state === 'lost') return listenAnew()
+    stopWatching()
+    log('error', 'daemon.directory-lost', { dataDir })
+    onDirectoryLost()
+  })
+  return {
+    get address() {
+      return address
+    },
+    stopWatching,
   }
 }
 

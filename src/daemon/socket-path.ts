@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { lstat, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir, userInfo } from 'node:os'
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { SpacedockError } from '../errors.ts'
 import { fileError } from '../file-errors.ts'
@@ -35,20 +35,25 @@ export async function prepareSocketAddress(
 }
 
 /**
- * Finds the address of the daemon; null when there is none. Rejects `directory-unusable` when the place belongs to somebody else,
- * who could be listening there for the words.
+ * Finds the address of the daemon; null when there is none. Rejects `directory-unusable` when the data directory belongs to somebody
+ * else, who could be listening there for the words; a runtime directory that does is none of ours.
  */
 export async function findSocketAddress(
   dataDir: string,
   platform: NodeJS.Platform = process.platform,
 ): Promise<string | null> {
   const directPath = join(resolve(dataDir), 'daemon.sock')
-  if (platform !== 'win32' && !(await isOurs(resolve(dataDir), stat))) return null
+  if (platform !== 'win32' && !(await isInUse(resolve(dataDir)))) return null
   if (platform !== 'win32' && fits(directPath)) return directPath
+  const address = await readAddress(dataDir)
+  if (address === null || platform === 'win32') return address
+  return (await problemOf(dirname(address), lstat)) === null ? address : null
+}
+
+/** Address that the last daemon has left, if it was not in the data directory itself. */
+async function readAddress(dataDir: string): Promise<string | null> {
   try {
-    const address = (await readFile(addressFile(dataDir), 'utf8')).trim()
-    if (platform !== 'win32' && !(await isOurs(dirname(address), lstat))) return null
-    return address
+    return (await readFile(addressFile(dataDir), 'utf8')).trim()
   } catch (cause) {
     if (isMissing(cause)) return null
     throw fileError(cause, resolve(dataDir)) ?? cause
@@ -61,11 +66,15 @@ async function chooseAddress(dataDir: string, platform: NodeJS.Platform): Promis
   if (fits(directPath)) return directPath
 
   const name = `${createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, 24)}.sock`
-  for (const directory of runtimeDirectories()) {
+  const earlier = await readAddress(dataDir)
+  for (const directory of [...(earlier === null ? [] : [dirname(earlier)]), ...runtimeDirectories()]) {
     const path = join(directory, name)
     if (!fits(path)) continue
-    if ((await makeDirectory(directory)) && (await isOurs(directory, lstat))) return path
+    if ((await makeDirectory(directory)) && (await problemOf(directory, lstat)) === null) return path
   }
+  // Somebody else has taken the usual place, or a file is there: one that nobody could have taken.
+  if (fits(join(tmpdir(), 'spacedock-XXXXXX', name)))
+    return join(await mkdtemp(join(tmpdir(), 'spacedock-')), name)
   throw new SpacedockError('directory-unusable', `The path ${directPath} is too long for a socket.`, {
     hint: 'Choose a directory with a shorter path with --dir, or correct XDG_RUNTIME_DIR.',
   })
@@ -86,23 +95,35 @@ async function makeDirectory(path: string): Promise<boolean> {
 
 function runtimeDirectories(): string[] {
   const runtime = process.env['XDG_RUNTIME_DIR']
-  const fallback = join(tmpdir(), `spacedock-${userInfo().uid}`)
+  const fallback = join(tmpdir(), `spacedock-${process.getuid?.() ?? 'user'}`)
   return runtime === undefined || runtime === '' ? [fallback] : [join(runtime, 'spacedock'), fallback]
 }
 
+/** Whether somebody may be using this data directory of ours; false when there is none, or nothing in it. */
+async function isInUse(directory: string): Promise<boolean> {
+  const problem = await problemOf(directory, stat)
+  if (problem === null) return true
+  if (problem === 'is missing') return false
+  if (problem === 'can be written by other users' && (await readdir(directory)).length === 0) return false
+  throw unusable(directory, problem)
+}
+
+type Problem =
+  'is missing' | 'is not a directory' | 'belongs to another user' | 'can be written by other users'
+
 /**
- * Whether the directory is ours; false when there is none. A data directory may be reached over a link (`stat`); a directory in a
- * place that everybody can write to may not (`lstat`), because a link of somebody else's can be turned after the check.
+ * Why the directory is none of ours; null when it is. A data directory may be reached over a link (`stat`); a directory in a place
+ * that everybody can write to may not (`lstat`), because a link of somebody else's can be turned after the check.
  */
-async function isOurs(directory: string, inspect: typeof stat | typeof lstat): Promise<boolean> {
+async function problemOf(directory: string, inspect: typeof stat | typeof lstat): Promise<Problem | null> {
   try {
     const found = await inspect(directory)
-    if (!found.isDirectory()) throw unusable(directory, 'is not a directory')
-    if (found.uid !== userInfo().uid) throw unusable(directory, 'belongs to another user')
-    if ((found.mode & 0o022) !== 0) throw unusable(directory, 'can be written by other users')
-    return true
+    if (!found.isDirectory()) return 'is not a directory'
+    // A number, not a name: in a container the system's list of users often does not have this one.
+    if (found.uid !== process.getuid?.()) return 'belongs to another user'
+    return (found.mode & 0o022) === 0 ? null : 'can be written by other users'
   } catch (cause) {
-    if (isMissing(cause)) return false
+    if (isMissing(cause)) return 'is missing'
     throw fileError(cause, directory) ?? cause
   }
 }
@@ -131,7 +152,7 @@ function inTheWay(path: string): SpacedockError {
   })
 }
 
-function unusable(path: string, problem: string): SpacedockError {
+function unusable(path: string, problem: Problem): SpacedockError {
   return new SpacedockError('directory-unusable', `The directory ${path} ${problem}.`, {
     hint: 'Choose another directory with --dir, or correct its owner and mode (0700).',
   })

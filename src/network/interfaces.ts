@@ -11,6 +11,11 @@ export interface UsableInterface {
   ipv6: string[]
   /** Addresses in CIDR notation, without zones: the networks on link. */
   subnets: string[]
+  /**
+   * Networks that are on link elsewhere, for an interface whose own addresses tell of no network (/32, as in many clouds and VPNs).
+   * Not there for any other.
+   */
+  elsewhere?: string[]
   /** Zone as behind the `%` of its link-local addresses, and in `/ip6zone/`: the name, on Windows the index. */
   zone: string
   loopback: boolean
@@ -36,10 +41,11 @@ export interface WatchOptions extends InterfaceOptions {
 /** Lists the interfaces to use, physical ones first; one without a carrier or an address is not among them. */
 export function usableInterfaces(
   options: InterfaceOptions = {},
-  list: ListInterfaces = networkInterfaces,
+  list: ListInterfaces = systemInterfaces,
 ): UsableInterface[] {
   const { names } = options
-  const all = Object.entries(list()).flatMap(([name, infos]) => describe(name, infos ?? []))
+  const described = Object.entries(list()).flatMap(([name, infos]) => describe(name, infos ?? []))
+  const all = described.map((each) => withoutNetwork(each, described))
   const others = all.filter((candidate) => !candidate.loopback)
   const unnamed = others.length > 0 ? others : all
   const chosen = names === undefined ? unnamed : all.filter(({ name }) => names.includes(name))
@@ -47,8 +53,20 @@ export function usableInterfaces(
 }
 
 /** Names of all interfaces of this system; where it does not tell of others, of those that are up. */
-export function interfaceNames(list: ListInterfaces = networkInterfaces): string[] {
+export function interfaceNames(list: ListInterfaces = systemInterfaces): string[] {
   return [...new Set([...Object.keys(list()), ...linuxInterfaces()])]
+}
+
+let lastKnown: ReturnType<ListInterfaces> | undefined
+
+/** Interfaces of this system; those of the last time when it cannot tell, for instance because no more files can be opened. */
+function systemInterfaces(): ReturnType<ListInterfaces> {
+  try {
+    lastKnown = networkInterfaces()
+  } catch (error) {
+    if (lastKnown === undefined) throw error
+  }
+  return lastKnown
 }
 
 /** Names from sysfs(5), class/net, which also lists interfaces that are down or have no address; Node does not. */
@@ -120,6 +138,16 @@ function describe(name: string, infos: NetworkInterfaceInfo[]): UsableInterface[
   ]
 }
 
+/** Gives an interface without an IPv4 network the networks of the others: what is in none of them may be on its link. */
+function withoutNetwork(link: UsableInterface, all: readonly UsableInterface[]): UsableInterface {
+  if (link.loopback || link.ipv4.length === 0 || link.subnets.some(isIpv4Network)) return link
+  return { ...link, elsewhere: all.filter((each) => each !== link).flatMap(({ subnets }) => subnets) }
+}
+
+function isIpv4Network(subnet: string): boolean {
+  return familyOf(subnet) === 'ipv4' && !subnet.endsWith('/32')
+}
+
 function rank({ loopback, virtual }: UsableInterface): number {
   if (loopback) return 2
   return virtual ? 1 : 0
@@ -130,21 +158,28 @@ export interface OnLink {
   includes(address: string): boolean
 }
 
-export function onLink({ subnets, zone }: UsableInterface): OnLink {
+export function onLink({ subnets, elsewhere, zone }: UsableInterface): OnLink {
+  const here = networksOf(subnets)
+  const there = elsewhere === undefined ? null : networksOf(elsewhere)
+  return {
+    includes: (address) => {
+      const [host = '', hostZone] = address.split('%')
+      if (hostZone !== undefined) return hostZone === zone
+      const family = familyOf(host)
+      if (here[family].check(host, family)) return true
+      return family === 'ipv4' && there !== null && !there.ipv4.check(host, 'ipv4')
+    },
+  }
+}
+
+function networksOf(subnets: readonly string[]): Record<'ipv4' | 'ipv6', BlockList> {
   const networks = { ipv4: new BlockList(), ipv6: new BlockList() }
   for (const subnet of subnets) {
     const [address = '', bits = ''] = subnet.split('/')
     const family = familyOf(address)
     networks[family].addSubnet(address, Number(bits), family)
   }
-  return {
-    includes: (address) => {
-      const [host = '', hostZone] = address.split('%')
-      if (hostZone !== undefined) return hostZone === zone
-      const family = familyOf(host)
-      return networks[family].check(host, family)
-    },
-  }
+  return networks
 }
 
 function familyOf(address: string): 'ipv4' | 'ipv6' {

@@ -21,6 +21,7 @@ import type { ApplicationEvents } from './application-events.ts'
 import type { KnownDevices } from './known-devices.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { NodeCounters } from './node-counters.ts'
+import { Notices } from './notices.ts'
 import { chooseName } from './own-settings.ts'
 import type { Pairings } from './pairings.ts'
 
@@ -41,9 +42,11 @@ export interface NodeHandleParts {
 }
 
 /** A node as the application has it: checks the options of each call, and that the node is open, and hands the call to its part. */
+// oxlint-disable-next-line max-lines-per-function -- a line or two for each call of the public API
 export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
   const { store, host, events, metrics, connections, devices, messaging, pubSub, protocols, pairings } = parts
   const { lifetime, close, clock } = parts
+  const notices = new Notices(store)
   const startedAtMs = clock.monotonic()
   const ownName = (): string => store.settings.get().name ?? ''
   const whileOpen = <Result>(run: () => Result): Result => {
@@ -63,6 +66,7 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
       listen: host.addresses().map(String),
       devices: devices.paired().length,
       publicNetwork: connections.internet?.publicNetwork() ?? null,
+      notices: notices.list(),
       inbox: messaging.received.amount(),
       uptimeMs: Math.round(clock.monotonic() - startedAtMs),
     }),

@@ -1,4 +1,5 @@
 import type { NodeOptions } from '../api.ts'
+import { findContradiction } from '../contradictions.ts'
 import { SpacedockError } from '../errors.ts'
 import { checkOptions, suggest } from '../known-options.ts'
 import { interfaceNames } from '../network/interfaces.ts'
@@ -49,6 +50,9 @@ export function checkNodeOptions(options: NodeOptions): void {
     if (!fits(value)) throw misfit(name, value, what)
   }
   if (options.interfaces !== undefined) checkInterfaces(options.interfaces)
+  const found = findContradiction(options)
+  // A warning only: an application may keep its nodes while it wants the local network alone.
+  if (found !== null) options.log?.('warn', 'node.settings-contradict', { ...found })
 }
 
 function misfit(option: keyof NodeOptions, value: unknown, what: string): SpacedockError {

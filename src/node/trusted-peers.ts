@@ -13,6 +13,7 @@ import type { TrustRecord } from '../store/trust-record.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 
 const dailyMs = 24 * 3_600_000
+const writingMs = 10_000
 
 /** Changes of the stored trust by pairings and sessions. */
 export class TrustedPeers implements PairingTrust, SessionTrust, PeerTrust, WantedPeers {
@@ -20,6 +21,8 @@ export class TrustedPeers implements PairingTrust, SessionTrust, PeerTrust, Want
   readonly #clock: Clock
   readonly #log: Log
   #cancelTimer: () => void = () => {}
+  /** Undefined while everything is written. */
+  #cancelWriting: (() => void) | undefined
   #onPaired: (peer: PeerId) => void = () => {}
   #onConfirmed: (peer: PeerId, acknowledgement: Uint8Array) => void = () => {}
 
@@ -28,10 +31,14 @@ export class TrustedPeers implements PairingTrust, SessionTrust, PeerTrust, Want
     this.#clock = clock
     this.#log = log
     this.#expire()
+    store.trust.onChange(() => this.#planWriting())
   }
 
   close(): void {
     this.#cancelTimer()
+    this.#cancelWriting?.()
+    this.#cancelWriting = () => {}
+    this.#write()
   }
 
   /** Returns the keys by which a peer may prove that it is paired, newest first; none for strangers and revoked devices. */
@@ -190,6 +197,28 @@ export class TrustedPeers implements PairingTrust, SessionTrust, PeerTrust, Want
       if (isOffered(trust.get(peer))) registry.markNeedsPairing(peer)
     } catch (error) {
       this.#log('error', 'device.not-marked', { peer, error: String(error) })
+    }
+  }
+
+  /** Tries again and again to write down revocations for which there was no space. */
+  #planWriting(): void {
+    if (this.#cancelWriting !== undefined || this.#store.trust.unwritten().length === 0) return
+    this.#cancelWriting = this.#clock.after(writingMs, () => {
+      this.#cancelWriting = undefined
+      this.#write()
+      this.#planWriting()
+    })
+  }
+
+  #write(): void {
+    const { trust } = this.#store
+    const devices = trust.unwritten().length
+    if (devices === 0) return
+    try {
+      trust.writeUnwritten()
+      this.#log('info', 'revocations.written', { devices })
+    } catch (error) {
+      this.#log('warn', 'revocations.not-written', { devices, error: String(error) })
     }
   }
 

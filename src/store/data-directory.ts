@@ -5,8 +5,8 @@ import {
   constants,
   fsyncSync,
   lstatSync,
-  mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -14,11 +14,13 @@ import {
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { SpacedockError } from '../errors.ts'
+import { makeDirectories } from '../make-directories.ts'
 import { toStorageError } from './storage-error.ts'
 
 /**
- * Makes the data directory with mode 0700, or checks the one that exists: a directory, readable and writable for us,
- * closed to everybody else. Returns its absolute path.
+ * Makes the data directory with mode 0700, or checks the one that exists: a directory of ours, closed to everybody else. An
+ * empty one of ours is closed. Another user's is refused to root as well, who would leave files in it that its owner cannot use.
+ * Returns its absolute path.
  *
  * Errors: `invalid-argument`, `directory-unusable`, `disk-full`.
  */
@@ -31,7 +33,7 @@ export function prepareDataDirectory(dataDir: string): string {
   }
   const directory = resolve(dataDir)
   try {
-    if (mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) {
+    if (makeDirectories(directory, 0o700)) {
       // The umask can only have taken bits away, and without them we could not use it ourselves.
       chmodSync(directory, 0o700)
       syncDirectory(dirname(directory))
@@ -39,7 +41,15 @@ export function prepareDataDirectory(dataDir: string): string {
     const found = statSync(directory)
     if (!found.isDirectory())
       throw notUsable(`The data directory ${directory} is not a directory`, 'Choose another one.', 'dataDir')
-    checkMode(directory, found.mode, '700')
+    if (process.getuid !== undefined && found.uid !== process.getuid())
+      throw notUsable(
+        `The data directory ${directory} belongs to another user`,
+        'Choose another one, or run this as its owner.',
+        'dataDir',
+      )
+    if (isOpen(found.mode) && isEmpty(directory)) chmodSync(directory, 0o700)
+    // Looked at anew: somebody may have put something there before it was closed.
+    if (!isEmpty(directory)) checkMode(directory, found.mode, '700')
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     throw toStorageError(error, directory)
@@ -140,9 +150,17 @@ function syncDirectory(directory: string): void {
   }
 }
 
+/** Whether others may do something there. Windows has no such bits; its user directories are private by their access lists. */
+function isOpen(mode: number): boolean {
+  return process.platform !== 'win32' && (mode & 0o077) !== 0
+}
+
+function isEmpty(directory: string): boolean {
+  return readdirSync(directory).length === 0
+}
+
 function checkMode(path: string, mode: number, wanted: '600' | '700'): void {
-  // Windows has no such bits; its user directories are private by their access lists.
-  if (process.platform === 'win32' || (mode & 0o077) === 0) return
+  if (!isOpen(mode)) return
   const bits = (mode & 0o777).toString(8)
   throw notUsable(
     `${wanted === '700' ? 'The data directory' : 'The file'} ${path} is open to other users of this machine (mode ${bits})`,

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { SpacedockError } from '../errors.ts'
@@ -19,16 +20,12 @@ export interface DirectoryLock {
 export function acquireLock(dataDir: string): DirectoryLock {
   const path = join(dataDir, 'lock.db')
   ensurePrivateFile(path)
-  let database: DatabaseSync | undefined
+  let held: DatabaseSync
   try {
-    database = new DatabaseSync(path)
-    database.exec('PRAGMA busy_timeout = 0')
-    database.exec('BEGIN EXCLUSIVE')
+    held = openLocked(path)
   } catch (error) {
-    database?.close()
     throw lockError(toStorageError(error, dataDir), dataDir, path)
   }
-  const held = database
   let released = false
   return {
     release() {
@@ -39,7 +36,43 @@ export function acquireLock(dataDir: string): DirectoryLock {
   }
 }
 
+function openLocked(path: string): DatabaseSync {
+  const database = new DatabaseSync(path)
+  try {
+    database.exec('PRAGMA busy_timeout = 0')
+    database.exec('BEGIN EXCLUSIVE')
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+/**
+ * Whether files there can be locked at all. SQLite reports a file system without locks (fcntl: ENOLCK) as it does a file that
+ * somebody else has locked; nobody else has locked a file that was made just now.
+ */
+function hasLocks(dataDir: string): boolean {
+  const path = join(dataDir, `lock-test-${process.pid}.db`)
+  try {
+    ensurePrivateFile(path)
+    openLocked(path).close()
+    return true
+  } catch (error) {
+    return toStorageError(error, dataDir).code !== 'already-running'
+  } finally {
+    rmSync(path, { force: true })
+  }
+}
+
 function lockError(error: SpacedockError, dataDir: string, path: string): SpacedockError {
+  if (error.code === 'already-running' && !hasLocks(dataDir)) {
+    return new SpacedockError('directory-unusable', `The file system of ${dataDir} cannot lock files.`, {
+      hint: 'Choose a data directory on a disk of this machine: without locks, two processes could use it at once.',
+      option: 'dataDir',
+      cause: error.cause,
+    })
+  }
   if (error.code === 'already-running') {
     return new SpacedockError(
       'already-running',

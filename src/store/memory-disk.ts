@@ -1,4 +1,5 @@
 import { SpacedockError } from '../errors.ts'
+import { diskFull } from '../file-errors.ts'
 import { openDatabase, type Database, type Statement } from './database.ts'
 import { memoryIdentity } from './identity.ts'
 import { storeOn, type Store, type StoreParts } from './store.ts'
@@ -18,6 +19,8 @@ export interface MemoryDisk {
    */
   watch(listener: ((moment: 'before' | 'after') => void) | null): void
   readonly isWatched: boolean
+  /** Refuses all that is written, as a full disk does, or takes it again. */
+  fill(isFull: boolean): void
   /** Gives its memory back. */
   close(): void
 }
@@ -27,6 +30,10 @@ export function memoryDisk(seed: Uint8Array): MemoryDisk {
   const database = openDatabase(':memory:', { mayCreate: true })
   const identity = memoryIdentity(seed)
   let plugged = { isCutOff: false }
+  let isFull = false
+  const requireSpace = (): void => {
+    if (isFull) throw diskFull('memory', undefined)
+  }
   let watcher: ((moment: 'before' | 'after') => void) | null = null
 
   function plugIn(): Database {
@@ -44,6 +51,7 @@ export function memoryDisk(seed: Uint8Array): MemoryDisk {
         if (isInTransaction) return real.run(...values)
         if (!cable.isCutOff) watcher?.('before')
         if (cable.isCutOff) return 0
+        requireSpace()
         const changed = real.run(...values)
         watcher?.('after')
         return changed
@@ -56,6 +64,7 @@ export function memoryDisk(seed: Uint8Array): MemoryDisk {
         requirePower()
         watcher?.('before')
         requirePower()
+        requireSpace()
         isInTransaction = true
         const result = database.transaction(() => {
           try {
@@ -76,6 +85,7 @@ export function memoryDisk(seed: Uint8Array): MemoryDisk {
   return {
     open: (options) => storeOn({ ...options, database: plugIn(), identity }, () => {}),
     cutOff: () => void (plugged.isCutOff = true),
+    fill: (full) => void (isFull = full),
     watch: (listener) => void (watcher = listener),
     get isWatched() {
       return watcher !== null

@@ -77,7 +77,7 @@ function timeBetween(kept: Kept, { bootId, sinceBootMs, wallMs }: Moment): numbe
 }
 
 /**
- * Looks every few seconds: while nothing is written, nothing else tells that the wall clock was set. Without timers it does not.
+ * Looks every half minute: while nothing is written, nothing else tells that the wall clock was set. Without timers it does not.
  * Returns the stop.
  */
 function watch(clock: StoreClock, look: () => void): () => void {
@@ -107,6 +107,6 @@ export const latestMs = 8.64e15
 /** Tolerance below which a wall clock counts as not set: clocks tick a little differently. */
 const toleranceMs = 60_000
 const keptEveryMs = 60_000
-const watchedEveryMs = 5_000
+const watchedEveryMs = 30_000
 /** Longest time for which the machine can have been off, as far as this is concerned. */
 const mostBelievedMs = 24 * 3_600_000

@@ -12,6 +12,7 @@ import { openInbox, type Inbox, type InboxLimits } from './inbox.ts'
 import { openPersistentClock, type PersistentClock, type StoreClock } from './persistent-clock.ts'
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
+import { openReserve, type Reserve } from './reserve.ts'
 import { openSettings, type Settings } from './settings.ts'
 import { nameDamaged } from './storage-error.ts'
 import { checkTrust, openTrust, type Trust } from './trust.ts'
@@ -55,7 +56,8 @@ export function openStore({ dataDir, clock = systemClock, inbox, outbox }: Store
       mayCreate,
       beforeUpgrade: (earlier) => void checkTrust(earlier, identity),
     })
-    return storeOn({ database, identity, clock, inbox, outbox }, () => lock.release())
+    const reserve = openReserve(directory)
+    return storeOn({ database, identity, clock, inbox, outbox, reserve }, () => lock.release())
   } catch (error) {
     lock.release()
     throw nameDamaged(error, directory)
@@ -88,6 +90,7 @@ export interface StoreParts {
   clock: StoreClock
   inbox?: InboxLimits | undefined
   outbox?: OutboxLimits | undefined
+  reserve?: Reserve | undefined
 }
 
 /** Builds what all stores have in common, whatever their database is on. `release` is called when it is closed. */
@@ -103,7 +106,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       }
     }
     const lastingClock = openPersistentClock(database, clock)
-    const trust = openTrust({ database, identity, clock })
+    const trust = openTrust({ database, identity, clock, reserve: parts.reserve })
     const contacts = openContacts(database)
     const outbox = openOutbox(database, lastingClock, parts.outbox)
     return {

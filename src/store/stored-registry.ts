@@ -48,6 +48,9 @@ export class StoredRegistry implements DeviceRegistry {
     const active = trust.list().filter(({ state }) => state === 'active')
     this.#trusted = new Set(active.map(({ peerId }) => peerId))
     for (const { peerId } of [...trust.list(), ...trust.provisionals()]) this.#announce(peerId)
+    // A tombstone that was written into the last of the disk's space left this for later.
+    const revoked = trust.list().filter(({ state }) => state === 'revoked')
+    for (const { peerId } of revoked) unlessDiskIsFull(() => this.#forget(peerId))
     trust.onChange((peerId) => {
       this.#startOver(peerId)
       this.#announce(peerId)
@@ -119,10 +122,7 @@ export class StoredRegistry implements DeviceRegistry {
   }
 
   revoke(peerId: PeerId): DeviceInfo {
-    this.#trust.revoke(peerId, () => {
-      this.#outbox.dropFor(peerId)
-      this.#contacts.remove(peerId)
-    })
+    this.#trust.revoke(peerId, () => this.#forget(peerId))
     return this.#require(peerId)
   }
 
@@ -244,6 +244,12 @@ export class StoredRegistry implements DeviceRegistry {
     // A pairing that is not finished needs to find the other side again, too.
     if (this.#trust.get(peerId)?.state !== 'active' && this.#trust.provisional(peerId) === undefined) return
     unlessDiskIsFull(() => this.#contacts.reached(peerId, address, this.#clock.wall()))
+  }
+
+  /** Forgets what waits for a device, and where it was. */
+  #forget(peerId: PeerId): void {
+    this.#outbox.dropFor(peerId)
+    this.#contacts.remove(peerId)
   }
 
   /** Forgets a stranger whose pairing ended unfinished: its address is nobody's business. */

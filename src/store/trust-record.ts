@@ -132,3 +132,13 @@ export function compareRows(a: TrustRecord, b: TrustRecord): number {
   if (left === right) return 0
   return left < right ? -1 : 1
 }
+
+/** Copies a record: a caller that wipes its bytes must not change what is sealed next. */
+export function copyOf(record: TrustRecord): TrustRecord {
+  const acknowledgement = record.acknowledgement && Uint8Array.from(record.acknowledgement)
+  const revocationNotice =
+    record.revocationNotice === undefined
+      ? {}
+      : { revocationNotice: Uint8Array.from(record.revocationNotice) }
+  return { ...record, pairKey: Uint8Array.from(record.pairKey), acknowledgement, ...revocationNotice }
+}

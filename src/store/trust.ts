@@ -1,17 +1,15 @@
 import * as v from 'valibot'
 import type { Clock } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
-import {
-  deriveRevocationNotice,
-  revocationNoticesIn,
-  maxRevocationNotices,
-} from '../pairing/revocation-notice.ts'
 import { provisionalLifetimeMs } from '../pairing/limits.ts'
 import type { Database } from './database.ts'
 import { availableName } from './name-choice.ts'
 import type { Identity } from './identity.ts'
+import { tombstoneOf } from './tombstone.ts'
+import { noReserve, type Reserve } from './reserve.ts'
+import { isDiskFailure, notWrittenDown, UnwrittenRevocations } from './unwritten-revocations.ts'
 import { databaseDamaged } from './storage-error.ts'
-import { compareRows, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'
+import { compareRows, copyOf, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'
 import type { TrustRecord, TrustSlot } from './trust-record.ts'
 import { loadTrust, trustRows } from './trust-rows.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
@@ -43,9 +41,14 @@ export interface Trust {
   /**
    * Leaves a tombstone in place of both records, without keys but with what has to be said to the device should it come
    * back. `alongside` runs in the same transaction.
-   * Error: `no-device` when there is no record.
+   * Errors: `no-device` when there is no record; `disk-full` and the like when it could not be written: then it counts all the same,
+   * for as long as this process runs, and is written with the next change that can be.
    */
   revoke(peerId: PeerId, alongside?: () => void): void
+  /** Names of devices that are revoked, although it could not be written down yet. */
+  unwritten(): string[]
+  /** Writes those down. Throws when that does not work yet. */
+  writeUnwritten(): void
   /** Ends an unfinished pairing and leaves what is settled. Returns whether there was one. */
   dropProvisional(peerId: PeerId): boolean
   /** Forgets both records, a tombstone too; what waits in the outbox is the caller's. Returns whether there was one. */
@@ -63,6 +66,8 @@ export interface TrustParts {
   database: Database
   identity: Identity
   clock: WallClock
+  /** Space for what ends trust. @default none */
+  reserve?: Reserve | undefined
 }
 
 /** Error: `database-damaged`, also for a registry that is older than the identity file says (a rollback). */
@@ -76,7 +81,7 @@ export function checkTrust(database: Database, identity: Identity): ReturnType<t
 
 /** Opens the registry. Errors: those of `checkTrust`. */
 // oxlint-disable-next-line max-lines-per-function -- an object of closures: they are short, and share what it keeps
-export function openTrust({ database, identity, clock }: TrustParts): Trust {
+export function openTrust({ database, identity, clock, reserve = noReserve }: TrustParts): Trust {
   const loaded = checkTrust(database, identity)
   const rows = trustRows(database, trustSealer(identity.seed))
   let { generation } = loaded
@@ -84,16 +89,22 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
   const records: Record<TrustSlot, Map<PeerId, TrustRecord>> = { provisional: new Map(), settled: new Map() }
   for (const record of loaded.records) records[slotOf(record.state)].set(record.peerId, record)
   const listeners = new Set<(peerId: PeerId) => void>()
+  const unwritten = new UnwrittenRevocations()
 
   // The first registry, or a process that died between the database and the identity file.
   if (generation === 0) commit([], [])
   else if (identity.registryGeneration < generation) identity.stageGeneration(generation).publish()
 
   function commit(
-    writes: TrustRecord[],
-    deletes: { peerId: PeerId; slot: TrustSlot }[],
+    newWrites: TrustRecord[],
+    newDeletes: { peerId: PeerId; slot: TrustSlot }[],
     alongside?: () => void,
   ): void {
+    const owed = unwritten.besides(
+      [...newWrites, ...newDeletes].filter(isSettled).map(({ peerId }) => peerId),
+    )
+    const writes = [...owed, ...newWrites]
+    const deletes = [...owed.map(({ peerId }) => ({ peerId, slot: 'provisional' as const })), ...newDeletes]
     const next = { provisional: new Map(records.provisional), settled: new Map(records.settled) }
     for (const { peerId, slot } of deletes) next[slot].delete(peerId)
     for (const record of writes) next[slotOf(record.state)].set(record.peerId, record)
@@ -103,53 +114,62 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
         for (const { peerId, slot } of deletes) rows.delete(peerId, slot)
         for (const record of writes) rows.write(record)
         rows.seal(generation + 1, [...next.provisional.values(), ...next.settled.values()])
+        unwritten.settle()
         alongside?.()
       })
     } catch (error) {
       staged.discard()
       throw error
     }
+    unwritten.clear()
     generation += 1
     records.provisional = next.provisional
     records.settled = next.settled
     try {
       staged.publish()
     } finally {
-      const changed = new Set([...deletes, ...writes].map(({ peerId }) => peerId))
-      for (const peerId of changed) for (const listener of listeners) listener(peerId)
+      announce([...deletes, ...writes].map(({ peerId }) => peerId))
     }
+  }
+
+  function announce(peerIds: readonly PeerId[]): void {
+    for (const peerId of new Set(peerIds)) for (const listener of listeners) listener(peerId)
+  }
+
+  /** Writes a tombstone, into the space that is kept for it if need be; at worst it is kept in memory for now. */
+  function bury(tombstone: TrustRecord, alongside: () => void = () => {}): void {
+    const { peerId, name } = tombstone
+    const isWritten = (): boolean => records.settled.get(peerId) === tombstone
+    try {
+      write(tombstone, alongside)
+    } catch (error) {
+      if (!isDiskFailure(error) || isWritten()) throw error
+      if (error.code === 'disk-full' && buryInReserve(tombstone, alongside)) return
+      unwritten.add(tombstone, alongside)
+      records.settled.set(peerId, tombstone)
+      records.provisional.delete(peerId)
+      announce([peerId])
+      throw notWrittenDown(name, error)
+    }
+  }
+
+  /** Writes a tombstone alone: what goes with it may need far more space, and goes later. Returns whether there was space. */
+  function buryInReserve(tombstone: TrustRecord, alongside: () => void): boolean {
+    reserve.release()
+    try {
+      write(tombstone)
+      database.transaction(alongside)
+    } catch {
+      // Which of the two it was shows below.
+    } finally {
+      reserve.refill()
+    }
+    return records.settled.get(tombstone.peerId) === tombstone
   }
 
   function write(record: TrustRecord, alongside?: () => void): void {
     const { peerId, state } = record
     commit([record], state === 'revoked' ? [{ peerId, slot: 'provisional' }] : [], alongside)
-  }
-
-  function tombstoneOf(known: TrustRecord, notices: Uint8Array[]): TrustRecord {
-    const { name, pairedAtMs } = known
-    return {
-      peerId: known.peerId,
-      name,
-      state: 'revoked',
-      pairKey: new Uint8Array(),
-      acknowledgement: null,
-      ...(notices.length === 0 ? {} : { revocationNotice: new Uint8Array(Buffer.concat(notices)) }),
-      pairedAtMs,
-      changedAtMs: nowMs(),
-    }
-  }
-
-  /** Revocation notices for every key that the device may hold, the newest first. */
-  function revocationNoticesTo(peerId: PeerId): Uint8Array[] {
-    const own = [records.provisional.get(peerId), records.settled.get(peerId)]
-    return own
-      .flatMap((record) => {
-        if (record?.state === 'revoked')
-          return revocationNoticesIn(record.revocationNotice ?? new Uint8Array())
-        if (record === undefined || record.pairKey.length === 0) return []
-        return [deriveRevocationNotice(record.pairKey, identity.peerId, peerId)]
-      })
-      .slice(0, maxRevocationNotices)
   }
 
   const listOf = (slot: TrustSlot): TrustRecord[] =>
@@ -191,16 +211,21 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
       return copyOf(active)
     },
     revoke(peerId, alongside) {
-      const known = records.settled.get(peerId) ?? records.provisional.get(peerId)
+      const own = [records.provisional.get(peerId), records.settled.get(peerId)]
+      const known = own[1] ?? own[0]
       if (known === undefined) {
         throw new SpacedockError('no-device', `No device with the peer id ${peerId} is known.`)
       }
-      write(tombstoneOf(known, revocationNoticesTo(peerId)), alongside)
+      bury(tombstoneOf(known, own, { localPeer: identity.peerId, nowMs: nowMs() }), alongside)
       try {
         database.forgetDeleted()
       } catch {
         // The revocation stands; old rows in the log are overwritten by later changes or at the next close.
       }
+    },
+    unwritten: () => unwritten.tombstones().map(({ name }) => name),
+    writeUnwritten() {
+      if (unwritten.tombstones().length > 0) commit([], [])
     },
     dropProvisional(peerId) {
       if (!records.provisional.has(peerId)) return false
@@ -238,18 +263,12 @@ export function openTrust({ database, identity, clock }: TrustParts): Trust {
   }
 }
 
+function isSettled(row: { state: TrustRecord['state'] } | { slot: TrustSlot }): boolean {
+  return ('state' in row ? slotOf(row.state) : row.slot) === 'settled'
+}
+
 function notPaired(peerId: PeerId): SpacedockError {
   return new SpacedockError('not-paired', `The device ${peerId} is not trusted.`, {
     hint: 'Pair the two devices again.',
   })
-}
-
-/** Copies a record: a caller that wipes its bytes must not change what is sealed next. */
-function copyOf(record: TrustRecord): TrustRecord {
-  const acknowledgement = record.acknowledgement && Uint8Array.from(record.acknowledgement)
-  const revocationNotice =
-    record.revocationNotice === undefined
-      ? {}
-      : { revocationNotice: Uint8Array.from(record.revocationNotice) }
-  return { ...record, pairKey: Uint8Array.from(record.pairKey), acknowledgement, ...revocationNotice }
 }

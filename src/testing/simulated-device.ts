@@ -126,6 +126,11 @@ export class SimulatedDevice {
     this.#networkListeners.clear()
   }
 
+  /** Fills its disk, so that nothing can be written, or gives the space back. */
+  fillDisk(isFull: boolean): void {
+    this.#disk.fill(isFull)
+  }
+
   /** Crashes as by a power cut: the next start of the program is one of the machine, too, whose clocks but one begin anew. */
   cutPower(): void {
     this.crash()

@@ -103,6 +103,7 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
       name,
       devices: devices.size,
       publicNetwork: null,
+      notices: [],
       inbox: { messages: messages.length, bytes: 0, fullFor: [] },
       uptimeMs: 1500,
       listen: [`/ip4/127.0.0.1/tcp/${options.port ?? 4001}`, ...(options.interfaces ?? [])],

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { type DaemonConfig, mergeConfig, readConfig, writeConfig } from '../../src/daemon/config.ts'
 import { findSocketAddress, prepareSocketAddress } from '../../src/daemon/socket-path.ts'
@@ -120,33 +120,50 @@ test('two long directories have two sockets', onUnix, async (t) => {
 })
 
 test('threat 39: a runtime directory that others can write to, or turn, is not used', onUnix, async (t) => {
-  const dataDir = longDirectory(t)
   const open = temporaryDirectory(t)
   mkdirSync(join(open, 'spacedock'))
   chmodSync(join(open, 'spacedock'), 0o777)
-  await assert.rejects(
-    withRuntimeDirectory(open, () => prepareSocketAddress(dataDir)),
-    { code: 'directory-unusable' },
-  )
-
   const linked = temporaryDirectory(t)
   symlinkSync(temporaryDirectory(t), join(linked, 'spacedock'))
-  await assert.rejects(
-    withRuntimeDirectory(linked, () => prepareSocketAddress(dataDir)),
-    { code: 'directory-unusable' },
-  )
+  for (const runtime of [open, linked]) {
+    const dataDir = longDirectory(t)
+    const temporary = temporaryDirectory(t)
+    const address = await withRuntimeDirectory(runtime, () => prepareSocketAddress(dataDir), temporary)
+    assert.ok(address.startsWith(temporary), address)
+    assert.equal(await findSocketAddress(dataDir), address)
+  }
 })
+
+test(
+  'threat 39: whoever takes the place in the temporary directory first keeps nobody from a daemon',
+  onUnix,
+  async (t) => {
+    const dataDir = longDirectory(t)
+    const temporary = temporaryDirectory(t)
+    const taken = join(temporary, `spacedock-${process.getuid?.()}`)
+    mkdirSync(taken)
+    chmodSync(taken, 0o777)
+    const prepare = async (): Promise<string> =>
+      withRuntimeDirectory('', () => prepareSocketAddress(dataDir), temporary)
+    const address = await prepare()
+    assert.ok(!address.startsWith(taken), address)
+    assert.equal(statSync(dirname(address)).mode & 0o777, 0o700)
+    assert.equal(await prepare(), address, 'the next start makes no further directory')
+  },
+)
 
 test('threat 39: a client does not talk to a socket in a place of somebody else’s', onUnix, async (t) => {
   const dataDir = temporaryDirectory(t)
   chmodSync(dataDir, 0o777)
+  assert.equal(await findSocketAddress(dataDir), null, 'an empty one is closed by the first who uses it')
+  writeFileSync(join(dataDir, 'daemon.sock'), '')
   await assert.rejects(findSocketAddress(dataDir), { code: 'directory-unusable' })
 
   const runtime = temporaryDirectory(t)
   const long = longDirectory(t)
   await withRuntimeDirectory(runtime, () => prepareSocketAddress(long))
   chmodSync(join(runtime, 'spacedock'), 0o777)
-  await assert.rejects(findSocketAddress(long), { code: 'directory-unusable' })
+  assert.equal(await findSocketAddress(long), null, 'it is nobody’s daemon')
 })
 
 test('no directory, no daemon', async (t) => {
@@ -163,14 +180,20 @@ test('on Windows the pipe has a name that nobody can guess, new for each start',
   assert.equal(await findSocketAddress(dataDir, 'win32'), second)
 })
 
-async function withRuntimeDirectory<T>(directory: string, action: () => Promise<T>): Promise<T> {
-  const before = process.env['XDG_RUNTIME_DIR']
-  process.env['XDG_RUNTIME_DIR'] = directory
+async function withRuntimeDirectory<T>(
+  directory: string,
+  action: () => Promise<T>,
+  temporary: string = tmpdir(),
+): Promise<T> {
+  const before = { XDG_RUNTIME_DIR: process.env['XDG_RUNTIME_DIR'], TMPDIR: process.env['TMPDIR'] }
+  Object.assign(process.env, { XDG_RUNTIME_DIR: directory, TMPDIR: temporary })
   try {
     return await action()
   } finally {
-    if (before === undefined) delete process.env['XDG_RUNTIME_DIR']
-    else process.env['XDG_RUNTIME_DIR'] = before
+    for (const [name, value] of Object.entries(before)) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Message } from '../../src/api.ts'
 import { requestLineCapBytes } from '../../src/daemon/daemon-api.ts'
 import { callDaemon, isDaemonRunning } from '../../src/daemon/client.ts'
@@ -23,6 +24,28 @@ test('status tells who this is', shortly, async (t) => {
   assert.equal(status.version, version)
   assert.equal(status.pid, process.pid)
   assert.equal(status.name, 'laptop')
+})
+
+test('a daemon whose socket was removed, as at logout, can be reached again', shortly, async (t) => {
+  const { dataDir, server, node } = await serve(t, { name: 'lonely' })
+  const leave = new AbortController()
+  const waiting = callDaemon(dataDir, 'pair', { ask: false }, { signal: leave.signal })
+  await node.until('pair')
+  for (let time = 0; time < 2; time++) {
+    rmSync(server.address)
+    assert.equal(await isDaemonRunning(dataDir), false)
+    while (!(await isDaemonRunning(dataDir))) await pause(20)
+  }
+  assert.equal((await callDaemon(dataDir, 'status', {})).name, 'lonely')
+  leave.abort(new Error('enough'))
+  await assert.rejects(waiting, /enough/u, 'a call that ran went on')
+})
+
+test('a daemon whose data directory was removed says so', shortly, async (t) => {
+  const lost = Promise.withResolvers<void>()
+  const { dataDir } = await serve(t, { onDirectoryLost: lost.resolve })
+  rmSync(dataDir, { recursive: true })
+  await lost.promise
 })
 
 test('one call that waits does not hold up another', shortly, async (t) => {
@@ -312,7 +335,15 @@ async function serve(
   const stop = Promise.withResolvers<void>()
   const log = createLog((line) => logged.push(line))
   t.after(() => node.close())
-  const server = await startServer({ node, about, dataDir, log, onStop: () => stop.resolve(), ...options })
+  const server = await startServer({
+    node,
+    about,
+    dataDir,
+    log,
+    onStop: () => stop.resolve(),
+    onDirectoryLost: () => undefined,
+    ...options,
+  })
   t.after(async () => {
     await server.close()
     server.release()

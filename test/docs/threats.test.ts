@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { brokenVersions } from '../simulation/broken.ts'
 import { listThreats } from '../threats/threats.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -29,10 +30,11 @@ test('a file of attacks is on the list of those that are run', async () => {
   assert.deepEqual(withThreats, [...listed].sort())
 })
 
-test('what is taken out of the source, to see an attack succeed, stands there once', async () => {
+test('what is taken out of the source, to see an attack succeed or a story fail, stands there once', async () => {
   const patches = (await listThreats()).flatMap(({ threat }) =>
     threat.without.flatMap((without) => without.patches ?? []),
   )
+  patches.push(...brokenVersions.flatMap((broken) => broken.patches))
   const misfits = patches.filter(({ file, find }) => {
     const source = readFileSync(join(root, file), 'utf8')
     return source.split(find).length !== 2

@@ -9,6 +9,7 @@ import {
 
 /** Mistakes in the command line: nothing is started for them. */
 
+const rendezvous = '/ip4/20.3.4.5/tcp/4111/p2p/12D3KooWRR24oqVMCR6qrQPpsRy4JqhUBSUTZaQHdFVmk7KXr22t'
 const abandon = `${'abandon '.repeat(11)}about`
 
 export const commandLineSituations: Situations = {
@@ -48,6 +49,12 @@ export const commandLineSituations: Situations = {
   '`pair` or `join`, and nobody there to be asked': typed(['pair']),
   '`revoke`, and nobody there to be asked': typed(['revoke', 'phone']),
   '`--confirm-on-stdin` with `--no-input`': typed(['pair', '--confirm-on-stdin', '--no-input']),
+  '`--confirm-on-stdin` with `--yes`': typed(['pair', '--confirm-on-stdin', '--yes']),
+  '`up --lan-only` with a rendezvous node': typed(['up', '--lan-only', '--rendezvous', rendezvous]),
+  '`up --lan-only` with the public DHT': typed(['up', '--lan-only', '--dht', 'public']),
+  '`up --lan-only` with port mapping': typed(['up', '--lan-only', '--port-mapping', 'on']),
+  '`up` with one port for two things': typed(['up', '--port', '9464', '--metrics-port', '9464']),
+  '`up --rendezvous none` with a node': typed(['up', '--rendezvous', 'none', '--rendezvous', rendezvous]),
   '`rename` without a name': typed(['rename', 'phone']),
   '`send --as-json` with a text that is not JSON': typed(['send', 'phone', '{lamp: on}', '--as-json']),
   '`send -` with far more than a message holds': typed(['send', 'phone', '-'], 'x'.repeat(20 * 1024 * 1024)),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createNode } from '../../src/node.ts'
 import { device, localPlace, type TestDevice } from '../device.ts'
@@ -77,6 +78,18 @@ export const daemonSituations: Situations = {
         const pairing = await startPairing(one)
         await one.kill9()
         return asCommand(await pairing.finished())
+      }),
+  },
+  'the daemon cannot take another connection': {
+    provoke: async (form) =>
+      withDaemon(async ({ dataDir }) => {
+        const idle = Array.from({ length: 300 }, () => connect(join(dataDir, 'daemon.sock')))
+        try {
+          await Promise.race(idle.map((socket) => once(socket, 'close'))) // those that are too many
+          return await spacedock(['devices'], { form, dataDir })
+        } finally {
+          for (const socket of idle) socket.destroy()
+        }
       }),
   },
   '`service install` where there is no systemd': {

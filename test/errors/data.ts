@@ -16,6 +16,7 @@ import {
   spacedock,
 } from './situation.ts'
 import { runProcess } from '../lab/process.ts'
+import { withoutLocks } from '../no-locks.ts'
 
 /** A data directory that is damaged, or cannot be used. */
 
@@ -101,6 +102,31 @@ export const dataSituations: Situations = {
     provoke: async (form) =>
       spacedock(['devices'], { form, dataDir: join(await publicDirectory(), 'new'), by: asAnotherUser.by }),
   },
+  'the data directory is at a place where none can be made': {
+    obstacle: async () => (process.platform === 'linux' ? false : '/proc is of Linux'),
+    forms: inBothForms,
+    provoke: async (form) => spacedock(['up', ...onLoopback], { form, dataDir: '/proc/device' }),
+  },
+  'the user has no home directory': {
+    obstacle: async () => (await whyNotRoot()) || whyNoOtherUser(),
+    provoke: async () => {
+      const by = ['setpriv', '--reuid=45678', '--regid=45678', '--clear-groups']
+      const command = [...by, process.execPath, entryPoint, '--json', 'devices']
+      const env = { HOME: undefined, XDG_DATA_HOME: undefined, SPACEDOCK_DIR: undefined }
+      return asCommand(await runProcess(command, { env, cwd: '/' }))
+    },
+  },
+  'the data directory is on a file system without locks': {
+    obstacle: async () => {
+      const made = await noLocks()
+      return typeof made === 'string' && made
+    },
+    provoke: async (form) => {
+      const made = await noLocks()
+      const env = typeof made === 'string' ? {} : made.env
+      return spacedock(['up', ...onLoopback], { form, env, dataDir: await newDirectory() })
+    },
+  },
   'the disk is full': {
     obstacle: whyNotRoot,
     provoke: async () => onSmallDisk('head -c 1M /dev/zero > "$0/filler" 2>/dev/null || true'),
@@ -125,6 +151,7 @@ function withMode(mode: number): Situation {
   return {
     provoke: async () => {
       const dataDir = await newDirectory()
+      await writeFile(join(dataDir, 'something'), '')
       await chmod(dataDir, mode)
       return up(dataDir)
     },
@@ -133,6 +160,12 @@ function withMode(mode: number): Situation {
 
 async function up(dataDir: string): Promise<Outcome> {
   return spacedock(['up', ...onLoopback], { form: 'json', dataDir })
+}
+
+let lockless: ReturnType<typeof withoutLocks> | undefined
+
+function noLocks(): ReturnType<typeof withoutLocks> {
+  return (lockless ??= newDirectory().then(withoutLocks))
 }
 
 let original: string | undefined

@@ -73,7 +73,7 @@ test('every message and every hint is a sentence that begins like one and ends l
   }
 })
 
-describe('each situation is told as docs/errors.md says', { concurrency: 4, timeout: 120_000 }, () => {
+describe('each situation is told as docs/errors.md says', { concurrency: 4, timeout: 600_000 }, () => {
   after(async () => {
     await Promise.all([household.close(), couple.close(), hosts.close()])
     await removeDirectories()

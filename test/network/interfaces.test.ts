@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { platform } from 'node:os'
 import type { NetworkInterfaceInfo } from 'node:os'
 import { test } from 'node:test'
-import { usableInterfaces, watchInterfaces } from '../../src/network/interfaces.ts'
+import { usableInterfaces, watchInterfaces, onLink } from '../../src/network/interfaces.ts'
 import type { UsableInterface } from '../../src/network/interfaces.ts'
 
 const mac = '00:00:00:00:00:00'
@@ -56,6 +56,27 @@ test('link-local IPv6 addresses keep the zone that they are good in', () => {
       virtual: false,
     },
   ])
+})
+
+test('what is on the link of an interface without a network is what is in no other one', () => {
+  const list = {
+    eth0: [{ ...ipv4('10.9.0.1'), cidr: '10.9.0.1/32' }],
+    eth1: [ipv4('10.1.0.2')],
+    wg0: [{ ...ipv4('10.8.0.3'), cidr: '10.8.0.3/32' }],
+  }
+  const [eth1, eth0, wg0] = ['eth1', 'eth0', 'wg0'].map((name) =>
+    usableInterfaces({ names: [name] }, () => list)
+      .map((each) => onLink(each))
+      .at(0),
+  )
+  for (const { address, on } of [
+    { address: '10.9.0.1', on: [eth0] },
+    { address: '10.9.0.2', on: [eth0, wg0] },
+    { address: '10.1.0.9', on: [eth1] },
+  ]) {
+    for (const link of [eth0, eth1, wg0]) assert.equal(link?.includes(address), on.includes(link), address)
+  }
+  assert.equal(eth0?.includes('2001:db8::1'), false)
 })
 
 test('an interface without addresses is not usable', () => {

@@ -123,6 +123,7 @@ describe('an unfinished pairing', () => {
       [bob],
     )
     peers.close()
+    store.close()
     assert.equal(time.pending(), 0)
   })
 })

@@ -49,9 +49,7 @@ export const brokenVersions: readonly {
   },
   {
     what: 'the sending of what waits at a new session',
-    patches: [
-      { file: 'src/node.ts', find: `  connections.onSession((peer) => messaging.pump(peer))\n`, replace: `` },
-    ],
+    patches: [{ file: 'src/node.ts', find: `      messaging.pump(id)\n`, replace: `` }],
   },
   {
     what: 'the end of sessions and of trust at a revocation',
@@ -139,10 +137,10 @@ export const brokenVersions: readonly {
     patches: [
       {
         file: liveSession,
-        find: `      await idle.promise\n      await close()\n`,
+        find: `      await this.#idle.promise\n      await this.close()\n`,
         replace:
-          `      const late = new Promise<void>((resolve) => clock.after(600_000, resolve))\n` +
-          `      await Promise.race([idle.promise, late])\n      await close()\n`,
+          `      const late = new Promise<void>((resolve) => this.clock.after(600_000, resolve))\n` +
+          `      await Promise.race([this.#idle.promise, late])\n      await this.close()\n`,
       },
     ],
   },
@@ -171,16 +169,16 @@ export const brokenVersions: readonly {
   {
     what: 'the telling of streams that their session has ended',
     story: 'lives',
-    patches: [{ file: liveSession, find: `    streams.failAll(interrupted)\n`, replace: `` }],
+    patches: [{ file: liveSession, find: `    this.#streams.failAll(interrupted)\n`, replace: `` }],
   },
   {
     what: 'the telling of requests that their session has ended',
     story: 'lives',
-    patches: [{ file: liveSession, find: `    outbound.rejectAll(interrupted)\n`, replace: `` }],
+    patches: [{ file: liveSession, find: `    this.#outbound.rejectAll(interrupted)\n`, replace: `` }],
   },
   {
     what: 'the telling of handlers that their session has ended',
     story: 'lives',
-    patches: [{ file: liveSession, find: `    inbound.abortAll(interrupted)\n`, replace: `` }],
+    patches: [{ file: liveSession, find: `    this.#inbound.abortAll(interrupted)\n`, replace: `` }],
   },
 ]

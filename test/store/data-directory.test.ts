@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import {
@@ -40,6 +49,7 @@ for (const mode of [0o755, 0o750, 0o701, 0o770, 0o704]) {
   test(`a directory with mode ${mode.toString(8)} is refused with the command that closes it`, (context) => {
     const directory = join(temporaryDirectory(context), "it's here")
     mkdirSync(directory)
+    writeFileSync(join(directory, 'something'), '')
     chmodSync(directory, mode)
     assertFails(
       () => prepareDataDirectory(directory),
@@ -49,6 +59,37 @@ for (const mode of [0o755, 0o750, 0o701, 0o770, 0o704]) {
     assert.equal(permissions(directory), mode)
   })
 }
+
+for (const mode of [0o755, 0o770, 0o777]) {
+  test(`an empty directory of ours with mode ${mode.toString(8)} is closed`, (context) => {
+    const directory = join(temporaryDirectory(context), 'data')
+    mkdirSync(directory)
+    chmodSync(directory, mode)
+    prepareDataDirectory(directory)
+    assert.equal(permissions(directory), 0o700)
+  })
+}
+
+test(
+  "another user's directory is refused, to root as well",
+  { skip: process.getuid?.() !== 0 },
+  (context) => {
+    const directory = join(temporaryDirectory(context), 'data')
+    mkdirSync(directory, { mode: 0o700 })
+    chownSync(directory, 65_534, 65_534)
+    assertFails(() => openStore({ dataDir: directory }), 'directory-unusable', /belongs to another user/)
+    assert.deepEqual(readdirSync(directory), [])
+  },
+)
+
+test(
+  'a place where no directory can be made is refused, and not tried for ever',
+  { skip: process.platform !== 'linux' },
+  () => {
+    for (const place of ['/proc/nothing', '/proc/nothing/below/it', '/sys/nothing/below'])
+      assertFails(() => prepareDataDirectory(place), 'directory-unusable')
+  },
+)
 
 for (const name of ['identity.json', 'spacedock.db', 'lock.db']) {
   for (const mode of [0o640, 0o604, 0o620, 0o601]) {

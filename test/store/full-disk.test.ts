@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import * as v from 'valibot'
 import { openDatabase } from '../../src/store/database.ts'
+import { memoryDisk } from '../../src/store/memory-disk.ts'
 import { memoryIdentity } from '../../src/store/identity.ts'
 import { systemClock } from '../../src/clock.ts'
 import { openInbox } from '../../src/store/inbox.ts'
@@ -11,7 +12,7 @@ import { openPersistentClock } from '../../src/store/persistent-clock.ts'
 import { openOutbox } from '../../src/store/outbox.ts'
 import { openStore } from '../../src/store/store.ts'
 import { openTrust } from '../../src/store/trust.ts'
-import { accept, activeRecord, alice, assertFails, bob, peerIdOf, queue } from './fixtures.ts'
+import { accept, activeRecord, alice, assertFails, bob, peerIdOf, pendingRecord, queue } from './fixtures.ts'
 import { fill, smallDisk, whyNoMount } from './small-disk.ts'
 
 test('a database that may not grow refuses the write and keeps what it has', () => {
@@ -117,3 +118,77 @@ test(
     openStore({ dataDir: join(directory, 'data') }).close()
   },
 )
+
+test(
+  'a device is revoked on a full disk, and stays so after a restart, whatever waited for it',
+  { skip: whyNoMount },
+  (context) => {
+    const directory = smallDisk(context)
+    const store = openStore({ dataDir: directory })
+    for (const peer of [alice, bob]) store.trust.put(activeRecord(peer, peer === alice ? 'alice' : 'bob'))
+    for (let number = 0; number < 8; number++) {
+      const big = { peerId: alice, kind: 'text', body: 'x'.repeat(3_000), atMs: 0 } as const
+      queue(store.outbox, { ...big, id: `out-${number}` })
+    }
+    fill(directory, 0)
+    assertFails(() => store.trust.put(activeRecord(bob, 'another name')), 'disk-full')
+    store.registry.revoke(alice)
+    assert.deepEqual(store.trust.unwritten(), [])
+    store.close()
+    rmSync(join(directory, 'filler'))
+    const again = openStore({ dataDir: directory })
+    assert.equal(again.trust.get(alice)?.state, 'revoked')
+    assert.equal(again.trust.get(bob)?.state, 'active')
+    assert.deepEqual(again.outbox.list(), [])
+    again.close()
+  },
+)
+
+test(
+  'on a disk that takes nothing, a device that is revoked is so until the end of the process, and on the disk when it takes it',
+  { skip: whyNoMount },
+  (context) => {
+    const directory = smallDisk(context)
+    const store = openStore({ dataDir: directory })
+    store.trust.put(activeRecord(alice, 'alice'))
+    store.trust.put(activeRecord(bob, 'bob'))
+    store.trust.put(pendingRecord(alice, 'alice'))
+    rmSync(join(directory, 'reserve'))
+    fill(directory, 0)
+    const heard: string[] = []
+    store.trust.onChange((peerId) => heard.push(peerId))
+    const error = assertFails(() => store.registry.revoke(alice), 'disk-full', /"alice" is cut off/)
+    assert.match(error.hint ?? '', /leave Spacedock running/)
+    assert.equal(store.trust.get(alice)?.state, 'revoked')
+    assert.equal(store.trust.provisional(alice), undefined)
+    assert.deepEqual(store.registry.pairKeysOf(alice), {})
+    assert.deepEqual([heard, store.trust.unwritten()], [[alice], ['alice']])
+    assertFails(() => store.trust.writeUnwritten(), 'disk-full')
+    rmSync(join(directory, 'filler'))
+    // Any other change takes it along.
+    store.trust.put(activeRecord(bob, 'bobby'))
+    assert.deepEqual(store.trust.unwritten(), [])
+    store.close()
+    const again = openStore({ dataDir: directory })
+    assert.equal(again.trust.get(alice)?.state, 'revoked')
+    assert.equal(again.trust.provisional(alice), undefined)
+    assert.equal(again.trust.get(bob)?.name, 'bobby')
+    again.close()
+  },
+)
+
+test('a device whose revocation is not written yet can be paired again', () => {
+  const disk = memoryDisk(new Uint8Array(32))
+  const clock = { wall: () => 1_000, monotonic: () => 0 }
+  const store = disk.open({ clock })
+  for (const peer of [alice, bob]) store.trust.put(activeRecord(peer, peer === alice ? 'alice' : 'bob'))
+  disk.fill(true)
+  for (const peer of [alice, bob]) assertFails(() => store.registry.revoke(peer), 'disk-full')
+  disk.fill(false)
+  store.trust.put(pendingRecord(alice, 'alice'))
+  store.trust.activate(alice)
+  const again = disk.open({ clock })
+  assert.deepEqual([again.trust.get(alice)?.state, again.trust.get(bob)?.state], ['active', 'revoked'])
+  assert.equal(again.trust.remove(bob), true)
+  disk.close()
+})

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { acquireLock } from '../../src/store/lock.ts'
 import { openStore } from '../../src/store/store.ts'
+import { runProcess } from '../lab/process.ts'
+import { withoutLocks } from '../no-locks.ts'
 import { assertFails, temporaryDirectory } from './fixtures.ts'
 
 test('a directory has one owner at a time, within a process too', (context) => {
@@ -73,6 +75,21 @@ test('a store that could not be opened does not keep the lock', (context) => {
   writeFileSync(join(directory, 'identity.json'), 'damaged', { mode: 0o600 })
   assertFails(() => openStore({ dataDir: directory }), 'identity-damaged')
   acquireLock(directory).release()
+})
+
+test('a file system without locks is named as one, and not another process', async (context) => {
+  const made = await withoutLocks(temporaryDirectory(context))
+  if (typeof made === 'string') return context.skip(made)
+  const program = `
+    const { acquireLock } = await import(${JSON.stringify(import.meta.resolve('../../src/store/lock.ts'))})
+    try { acquireLock(process.argv[1]) } catch (error) { console.log(error.code, error.message) }`
+  const directory = temporaryDirectory(context)
+  const { stdout } = await runProcess(
+    [process.execPath, '--no-warnings', '--input-type=module', '-e', program, directory],
+    made,
+  )
+  assert.match(stdout, /^directory-unusable .* cannot lock files/)
+  assert.deepEqual(readdirSync(directory), ['lock.db'])
 })
 
 test('a lock file of another kind is named, not overwritten', (context) => {

@@ -6,7 +6,7 @@ import type { SpacedockNode } from '../../src/index.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { openSessionByHand } from './hand-session.ts'
 import { readToEnd, type RawPeer } from './raw-peer.ts'
-import { addressOf, codeOf, pause, type Scene } from './scene.ts'
+import { addressOf, codeOf, pause, until, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Threat, type Verdict } from './threat.ts'
 import { call } from '../network/session/calls.ts'
 
@@ -113,7 +113,7 @@ async function useRevokedDevice(scene: Scene): Promise<Verdict> {
     () => 'refused',
   )
   await send(half, '2}')
-  await pause(100)
+  await until(() => notes.calls() > calls, 'the half request', 3_000).catch(() => undefined)
   const afterwards = await reconnect(phone.raw, phone.address, pair.pairKey)
   await alice.close()
   const restarted = await scene.node('alice', { dataDir })
@@ -170,11 +170,11 @@ async function openAsStranger(scene: Scene): Promise<Verdict> {
   const protocols = [notesId, '/spacedock/app/spacedock-message/1.0.0', '/spacedock/session/1.0.0']
   for (const protocol of protocols) {
     const stream = await stranger.open(addressOf(alice), protocol)
-    const answer = readToEnd(stream, 5_000)
+    const answer = readToEnd(stream)
     const refused = await Promise.race([
       ended(stream).then(() => true),
       answer.then((bytes) => bytes !== null),
-      pause(3_000).then(() => false),
+      pause(8_000).then(() => false), // before the deadline for a question would end it
     ])
     if (!refused) return succeeded(`${protocol}: waits for what a stranger has to say`)
     const bytes = await answer

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { wordlist } from '@scure/bip39/wordlists/english.js'
 import { SpacedockError } from '../../src/errors.ts'
 import { parsePairingCode } from '../../src/pairing/pairing-code.ts'
-import { addressOf, pause, tryJoin, type Scene } from './scene.ts'
+import { addressOf, pause, tryJoin, until, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Patch, type Threat, type Verdict } from './threat.ts'
 
 const noChecksum: Patch = {
@@ -102,7 +102,11 @@ async function wrongWords(scene: Scene): Promise<Verdict> {
       return succeeded(`${what}: "${message}" does not name ${hint}`)
   }
   // The same address with right words, to know that packets would have been seen.
-  await tryJoin(bob, words, [peer], { timeoutMs: 400 })
+  const seen = new AbortController()
+  const joining = tryJoin(bob, words, [peer], { timeoutMs: 60_000, signal: seen.signal })
+  await until(() => contacts > 0, 'the packets of right words', 30_000).catch(() => undefined)
+  seen.abort(new Error('enough'))
+  await joining
   return unless(
     { 'the listener sees nothing at all': contacts === 0 },
     `${Object.keys(attempts).length} wrong codes, no packet`,

@@ -35,8 +35,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/store/data-directory.ts',
-            find: `(mode & 0o077) === 0`,
-            replace: `(mode & 0o077) >= 0`,
+            find: `(mode & 0o077) !== 0`,
+            replace: `(mode & 0o077) < 0`,
           },
         ],
       },

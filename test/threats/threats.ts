@@ -35,6 +35,7 @@ const groups = [
   'tracking',
   'boxes',
   'clocks',
+  'full-disks',
   'people',
 ] as const
 

@@ -1,7 +1,9 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { SpacedockError } from '../../errors.ts'
 import { fileError } from '../../file-errors.ts'
+import { makeDirectories } from '../../make-directories.ts'
+import { prepareDataDirectory } from '../../store/data-directory.ts'
 import { isDaemonRunning } from '../client.ts'
 import { stopDaemon } from '../stop.ts'
 import type { ServiceManager } from './service-manager.ts'
@@ -30,7 +32,7 @@ export async function installService(
     return { outcome: 'unchanged' }
   try {
     // The daemon's log may have to be made before the daemon is.
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    prepareDataDirectory(dataDir)
     if (!isSame) await replaceFile(manager.path, manager.file)
   } catch (error) {
     throw fileError(error, dirname(manager.path)) ?? error
@@ -79,7 +81,7 @@ async function readText(path: string): Promise<string | null> {
 
 /** Replaces the file as a whole or not at all: the manager may read it at any moment. */
 async function replaceFile(path: string, content: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+  makeDirectories(dirname(path), 0o777)
   const temporary = `${path}.new`
   await writeFile(temporary, content, { mode: 0o644 })
   await rename(temporary, path)

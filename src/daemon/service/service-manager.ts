@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { homedir, userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { SpacedockError } from '../../errors.ts'
+import { homeDirectory } from '../home-directory.ts'
 import { launchdAgent, launchdLabel } from './launchd-agent.ts'
 import type { ServicePlan } from './service-plan.ts'
 import { systemdUnit } from './systemd-unit.ts'
@@ -44,7 +44,7 @@ export function serviceManager(
 function systemd(plan: ServicePlan): ServiceManager {
   const service = `${plan.name}.service`
   const config = process.env['XDG_CONFIG_HOME'] // relative paths are invalid: XDG base directory specification
-  const directory = config !== undefined && isAbsolute(config) ? config : join(homedir(), '.config')
+  const directory = config !== undefined && isAbsolute(config) ? config : join(homeDirectory(), '.config')
   const path = join(directory, 'systemd', 'user', service)
   const must = async (...args: string[]): Promise<void> => succeed(await systemctl(...args), plan)
   return {
@@ -73,8 +73,8 @@ function systemd(plan: ServicePlan): ServiceManager {
 
 function launchd(plan: ServicePlan): ServiceManager {
   const label = launchdLabel(plan)
-  const path = join(homedir(), 'Library', 'LaunchAgents', `${label}.plist`)
-  const domain = `gui/${userInfo().uid}`
+  const path = join(homeDirectory(), 'Library', 'LaunchAgents', `${label}.plist`)
+  const domain = `gui/${process.getuid?.()}`
   const must = async (...args: string[]): Promise<void> => succeed(await launchctl(...args), plan)
   const isLoaded = async (): Promise<boolean> => (await launchctl('print', `${domain}/${label}`)).code === 0
   const unload = async (): Promise<void> => {

@@ -31,8 +31,13 @@ export function ownAddresses(known: readonly KnownAddress[]): Multiaddr[] {
 
 /** Returns the addresses that are of use on another computer; all of them when there is none. */
 export function usableElsewhere(addresses: readonly Multiaddr[]): Multiaddr[] {
-  const far = addresses.filter((address) => !onlyHere.has(classOfAddress(address) ?? 'never'))
+  const far = addresses.filter(isUsableElsewhere)
   return far.length > 0 ? far : [...addresses]
+}
+
+/** Whether the address is of use on a machine that is not on the same link. */
+export function isUsableElsewhere(address: Multiaddr): boolean {
+  return !onlyHere.has(classOfAddress(address) ?? 'never')
 }
 
 /** Returns at most `limit` addresses out of a list sorted best first: the best of each class before the second of any. */

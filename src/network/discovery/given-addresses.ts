@@ -1,4 +1,6 @@
+import { withZones } from '../addresses/link-local-addresses.ts'
 import { parsePeerAddress } from '../addresses/peer-address.ts'
+import { usableInterfaces } from '../interfaces.ts'
 import type { CandidateSource } from './candidate-sources.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 
@@ -19,7 +21,8 @@ function groupByPeer(addresses: readonly string[]): Map<PeerId, string[]> {
   const peers = new Map<PeerId, string[]>()
   for (const address of addresses) {
     const peer = parsePeerAddress(address).peer
-    peers.set(peer, [...(peers.get(peer) ?? []), address])
+    const zoned = withZones(address, usableInterfaces)
+    peers.set(peer, [...(peers.get(peer) ?? []), ...zoned])
   }
   return peers
 }

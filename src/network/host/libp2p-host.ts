@@ -4,7 +4,9 @@ import type { Libp2p } from 'libp2p'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { libp2pPeer, peerIdOf } from '../../peer-id.ts'
 import type { LearntAddresses } from '../addresses/learnt-addresses.ts'
-import { usableElsewhere } from '../addresses/own-addresses.ts'
+import { linkLocalAddresses } from '../addresses/link-local-addresses.ts'
+import { isUsableElsewhere, usableElsewhere } from '../addresses/own-addresses.ts'
+import { usableInterfaces } from '../interfaces.ts'
 import { isRelayed, isRelayedConnection } from '../addresses/relayed-address.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
 import type { Veil } from '../public/veil.ts'
@@ -50,7 +52,10 @@ export class Libp2pHost implements NetworkHost {
   }
 
   addresses(): Multiaddr[] {
-    return usableElsewhere(this.libp2p.getMultiaddrs())
+    const own = this.libp2p.getMultiaddrs()
+    if (own.some(isUsableElsewhere)) return usableElsewhere(own)
+    const onLink = linkLocalAddresses(this.#listening, usableInterfaces())
+    return onLink.length > 0 ? onLink.map((address) => address.encapsulate(`/p2p/${this.peerId}`)) : own
   }
 
   outerAddresses(): Multiaddr[] {

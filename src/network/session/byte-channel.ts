@@ -1,32 +1,39 @@
 import type { ByteStream } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { decodeRemoteError, encodeRemoteError } from './remote-error.ts'
-import { ByteReceiver } from './byte-receiver.ts'
-import { ByteSender } from './byte-sender.ts'
+import { ByteReceiver, type ByteReceiverListener } from './byte-receiver.ts'
+import { ByteSender, type ByteSenderListener } from './byte-sender.ts'
 import type { Frame } from './frames.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
 
 /** Frame of a stream that has begun. */
 export type StreamFrame = Frame & { type: 'accept' | 'data' | 'end' | 'credit' | 'stop' | 'reset' }
 
+/** Owner of a session's streams. */
+export interface StreamOwner {
+  /** Sends what was queued since. */
+  flush(): void
+  /** Returns whether the session has room for a larger window; a negative number gives room back. */
+  widen(bytes: number): boolean
+  /** Takes note that both sides have ended the stream: its channel may be used again. */
+  finished(channel: number, side: 'opener' | 'server'): void
+}
+
 export interface ByteChannelOptions {
   channel: number
   /** Role of this side; `opener`: it asked for the stream. */
   side: 'opener' | 'server'
   outgoing: OutgoingQueue
-  flush: () => void
-  widen: (bytes: number) => boolean
+  owner: StreamOwner
   /** Translates the error of the other side's handler into one that the application knows. */
   translateError?: ((error: Error) => Promise<Error>) | undefined
-  /** Called when both sides have ended the stream: its channel may be used again. */
-  onFinished: () => void
 }
 
 /**
  * Byte stream of a session. It is over when both sides have sent `end`, or both have sent `reset`: a side that gets a `reset` for
  * a stream that is not over answers with one, so that each knows when no frame can come any more.
  */
-export class ByteChannel {
+export class ByteChannel implements ByteSenderListener, ByteReceiverListener {
   readonly api: ByteStream
   readonly #options: ByteChannelOptions
   readonly #sender: ByteSender
@@ -38,26 +45,10 @@ export class ByteChannel {
 
   constructor(options: ByteChannelOptions) {
     this.#options = options
-    const { channel, outgoing, flush } = options
+    const { channel, outgoing } = options
     this.#closed.promise.catch(() => {})
-    this.#sender = new ByteSender({
-      channel,
-      outgoing,
-      flush,
-      onEnded: () => this.#noticeEnds(),
-      onAborted: (reason) => this.reset(reason),
-    })
-    this.#receiver = new ByteReceiver({
-      grant: (bytes) => {
-        if (this.#phase !== 'open') return
-        outgoing.pushCredit(channel, bytes)
-        flush()
-      },
-      widen: options.widen,
-      onCancelled: (reason) => {
-        if (this.#phase === 'open') this.#sendError('stop', reason ?? readsNoMore())
-      },
-    })
+    this.#sender = new ByteSender(channel, outgoing, this)
+    this.#receiver = new ByteReceiver(this)
     this.api = Object.freeze({
       readable: this.#receiver.readable,
       writable: this.#sender.writable,
@@ -128,6 +119,35 @@ export class ByteChannel {
     if (!isReset) this.#breakWith(error)
   }
 
+  /** Grants the other side credit for so many more bytes. */
+  grant(bytes: number): void {
+    if (this.#phase !== 'open') return
+    const { outgoing, channel, owner } = this.#options
+    outgoing.pushCredit(channel, bytes)
+    owner.flush()
+  }
+
+  widen(bytes: number): boolean {
+    return this.#options.owner.widen(bytes)
+  }
+
+  readingCancelled(reason: unknown): void {
+    if (this.#phase === 'open') this.#sendError('stop', reason ?? readsNoMore())
+  }
+
+  flush(): void {
+    this.#options.owner.flush()
+  }
+
+  sendingEnded(): void {
+    this.#noticeEnds()
+  }
+
+  #finished(): void {
+    const { owner, channel, side } = this.#options
+    owner.finished(channel, side)
+  }
+
   #receiveAccept(): void {
     // The frame crossed with our reset.
     if (this.#phase === 'reset' && this.#options.side === 'opener') return
@@ -151,7 +171,7 @@ export class ByteChannel {
       this.#sendControl('reset', emptyObject)
     }
     this.#phase = 'finished'
-    this.#options.onFinished()
+    this.#finished()
     if (wasReset) return
     const error = this.#decodeError(payload)
     const { translateError } = this.#options
@@ -167,7 +187,7 @@ export class ByteChannel {
     if (this.#phase === 'finished' || !this.#sender.isEnded || !this.#receiver.isEnded) return
     this.#phase = 'finished'
     this.#closed.resolve()
-    this.#options.onFinished()
+    this.#finished()
   }
 
   #breakWith(error: Error): void {
@@ -188,9 +208,9 @@ export class ByteChannel {
   }
 
   #sendControl(type: 'accept' | 'reset' | 'stop', payload: Uint8Array = nothing): void {
-    const { outgoing, flush, channel } = this.#options
+    const { outgoing, channel, owner } = this.#options
     outgoing.pushControl({ type, more: false, channel, payload })
-    flush()
+    owner.flush()
   }
 }
 

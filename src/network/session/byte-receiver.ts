@@ -8,19 +8,20 @@ export const initialWindowBytes = 256 * 1024
 /** Largest window of a stream, once its reader has read as much as the first window. */
 export const largestWindowBytes = 1024 * 1024
 
-export interface ByteReceiverOptions {
+/** Stream of which this is the receiving half. */
+export interface ByteReceiverListener {
   /** Grants the other side credit for so many more bytes. */
-  grant: (bytes: number) => void
-  /** Whether the session has room for a larger window; a negative number gives room back. */
-  widen: (bytes: number) => boolean
-  /** Called when the application stops reading. */
-  onCancelled: (reason: unknown) => void
+  grant(bytes: number): void
+  /** Returns whether the session has room for a larger window; a negative number gives room back. */
+  widen(bytes: number): boolean
+  /** Takes note that the application has stopped reading. */
+  readingCancelled(reason: unknown): void
 }
 
 /** Receiving half of a byte stream: never more is buffered than credit was given for. */
 export class ByteReceiver {
   readonly readable: ReadableStream<Uint8Array>
-  readonly #options: ByteReceiverOptions
+  readonly #stream: ByteReceiverListener
   readonly #unread = new ByteQueue()
   /** Remaining credit of the other side. */
   #allowedBytes = initialWindowBytes
@@ -30,8 +31,8 @@ export class ByteReceiver {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
   #wake: (() => void) | undefined
 
-  constructor(options: ByteReceiverOptions) {
-    this.#options = options
+  constructor(stream: ByteReceiverListener) {
+    this.#stream = stream
     this.readable = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -110,12 +111,12 @@ export class ByteReceiver {
     this.#readBytes += bytes
     if (this.#phase !== 'open') return
     if (this.#windowBytes < largestWindowBytes && this.#readBytes >= this.#windowBytes) {
-      if (this.#options.widen(largestWindowBytes - this.#windowBytes)) this.#windowBytes = largestWindowBytes
+      if (this.#stream.widen(largestWindowBytes - this.#windowBytes)) this.#windowBytes = largestWindowBytes
     }
     const missing = this.#windowBytes - this.#allowedBytes - this.#unread.length
     if (missing < this.#windowBytes / 2) return
     this.#allowedBytes += missing
-    this.#options.grant(missing)
+    this.#stream.grant(missing)
   }
 
   #cancelled(reason: unknown): void {
@@ -125,12 +126,12 @@ export class ByteReceiver {
     this.#unread.clear()
     this.#narrow()
     this.#wake?.()
-    if (wasOpen) this.#options.onCancelled(reason)
+    if (wasOpen) this.#stream.readingCancelled(reason)
   }
 
   #narrow(): void {
     if (this.#windowBytes === initialWindowBytes) return
-    this.#options.widen(initialWindowBytes - this.#windowBytes)
+    this.#stream.widen(initialWindowBytes - this.#windowBytes)
     this.#windowBytes = initialWindowBytes
   }
 }

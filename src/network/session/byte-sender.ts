@@ -7,14 +7,14 @@ import { maxPayloadBytes } from './frames.ts'
 import type { OutgoingQueue, OutgoingStream } from './outgoing-queue.ts'
 import { initialWindowBytes } from './byte-receiver.ts'
 
-export interface ByteSenderOptions {
-  channel: number
-  outgoing: OutgoingQueue
-  flush: () => void
-  /** Called when the end has left. */
-  onEnded: () => void
-  /** Called when the application aborted, or wrote something that is no bytes. */
-  onAborted: (reason: unknown) => void
+/** Stream of which this is the sending half. */
+export interface ByteSenderListener {
+  /** Sends what was queued since. */
+  flush(): void
+  /** Takes note that the end has left. */
+  sendingEnded(): void
+  /** Ends the stream, because the application aborted it, or wrote something that is no bytes. */
+  reset(reason: unknown): void
 }
 
 /**
@@ -25,7 +25,8 @@ export interface ByteSenderOptions {
 export class ByteSender implements OutgoingStream {
   readonly channel: number
   readonly writable: WritableStream<Uint8Array>
-  readonly #options: ByteSenderOptions
+  readonly #outgoing: OutgoingQueue
+  readonly #stream: ByteSenderListener
   readonly #unsent = new ByteQueue()
   #chunk: { bytes: Uint8Array; sentBytes: number; sent: PromiseWithResolvers<void> } | undefined
   #credit = initialWindowBytes
@@ -37,9 +38,10 @@ export class ByteSender implements OutgoingStream {
   #finishing = false
   #stoppedWith: Error | undefined
 
-  constructor(options: ByteSenderOptions) {
-    this.channel = options.channel
-    this.#options = options
+  constructor(channel: number, outgoing: OutgoingQueue, stream: ByteSenderListener) {
+    this.channel = channel
+    this.#outgoing = outgoing
+    this.#stream = stream
     this.#ended.promise.catch(() => {})
     this.writable = new WritableStream<Uint8Array>(
       {
@@ -48,7 +50,7 @@ export class ByteSender implements OutgoingStream {
         },
         write: (chunk) => this.#write(chunk),
         close: () => this.#close(),
-        abort: (reason) => options.onAborted(reason),
+        abort: (reason) => stream.reset(reason),
       },
       {
         highWaterMark: maxUnsentBytes,
@@ -90,7 +92,7 @@ export class ByteSender implements OutgoingStream {
     this.#phase = 'ended'
     this.#ended.resolve()
     // The callback may forget the channel, so it runs after the frame is queued.
-    queueMicrotask(this.#options.onEnded)
+    queueMicrotask(() => this.#stream.sendingEnded())
     return { frame: { type: 'end', more: false, channel: this.channel, payload: nothing }, isReady: false }
   }
 
@@ -125,7 +127,7 @@ export class ByteSender implements OutgoingStream {
     this.#queuedChunks--
     if (!(chunk instanceof Uint8Array)) {
       const error = new SpacedockError('invalid-argument', 'What was written to the stream is no Uint8Array.')
-      this.#options.onAborted(error)
+      this.#stream.reset(error)
       throw error
     }
     if (this.#phase !== 'open') throw new SpacedockError('closed', 'The stream was closed.')
@@ -180,8 +182,8 @@ export class ByteSender implements OutgoingStream {
 
   #offer(): void {
     if (this.#phase === 'ended' || this.#phase === 'failed' || !this.#isReady()) return
-    this.#options.outgoing.pushStream(this)
-    this.#options.flush()
+    this.#outgoing.pushStream(this)
+    this.#stream.flush()
   }
 
   #discard(error: Error): void {

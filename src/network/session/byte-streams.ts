@@ -1,29 +1,16 @@
 import { addAbortListener } from 'node:events'
-import type { ByteStream, Clock } from '../../api.ts'
+import type { ByteStream } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { abortReason } from '../../abort.ts'
 import { Semaphore } from '../../semaphore.ts'
 import { startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import { initialWindowBytes } from './byte-receiver.ts'
-import { ByteChannel, type StreamFrame } from './byte-channel.ts'
-import type { Call, CallHandler } from './call.ts'
-import type { ChannelNumbers } from './channel-numbers.ts'
+import { ByteChannel, type StreamFrame, type StreamOwner } from './byte-channel.ts'
+import type { Call } from './call.ts'
 import type { Frame } from './frames.ts'
-import type { OutgoingQueue } from './outgoing-queue.ts'
 import { decodeRequestHeader, encodeRequest, maxSingleFrameTextBytes } from './request-header.ts'
-import type { PeerId } from '../../pairing/peer-id.ts'
-
-export interface ByteStreamsOptions {
-  outgoing: OutgoingQueue
-  flush: () => void
-  channels: ChannelNumbers
-  calls: CallHandler
-  peerId: PeerId
-  clock: Clock
-  /** Called when fewer streams are under way than before. */
-  onIdle: () => void
-}
+import type { SessionCarrier } from './session-carrier.ts'
 
 export interface OpenStreamOptions {
   /** Aborts the opening, and ends the stream afterwards. */
@@ -33,8 +20,8 @@ export interface OpenStreamOptions {
 }
 
 /** Byte streams of one session, opened by either side. */
-export class ByteStreams {
-  readonly #options: ByteStreamsOptions
+export class ByteStreams implements StreamOwner {
+  readonly #session: SessionCarrier
   readonly #ours = new Map<number, ByteChannel>()
   readonly #theirs = new Map<number, ByteChannel>()
   /** Listeners for the accept of our streams, by channel. */
@@ -46,8 +33,8 @@ export class ByteStreams {
   #handlers = 0
   #widenedBytes = 0
 
-  constructor(options: ByteStreamsOptions) {
-    this.#options = options
+  constructor(session: SessionCarrier) {
+    this.#session = session
   }
 
   get isIdle(): boolean {
@@ -79,7 +66,7 @@ export class ByteStreams {
         `The request that opens a stream is larger than ${maxSingleFrameTextBytes} bytes.`,
       )
     }
-    const deadline = startDeadline(openTimeoutMs, timedOut, { signal, clock: this.#options.clock })
+    const deadline = startDeadline(openTimeoutMs, timedOut, { signal, clock: this.#session.clock })
     try {
       const body = encodeRequest(name, version, text)
       const place = await this.#room.acquire({
@@ -97,7 +84,7 @@ export class ByteStreams {
   /** Handles a frame. Throws an error that ends the session. */
   receive(frame: StreamFrame): void {
     const { channel, type } = frame
-    const isOurs = this.#options.channels.isOurs(channel)
+    const isOurs = this.#session.channels.isOurs(channel)
     const known = (isOurs ? this.#ours : this.#theirs).get(channel)
     if (known === undefined) {
       // These types may cross with the end of the stream; the others cannot.
@@ -128,7 +115,7 @@ export class ByteStreams {
     translateError: OpenStreamOptions['translateError'],
     signal: AbortSignal,
   ): Promise<ByteChannel> {
-    const { outgoing, flush, channels } = this.#options
+    const { outgoing, channels } = this.#session
     const number = channels.take()
     const opening = this.#channel(number, 'opener', translateError)
     let hasLeft = false
@@ -138,7 +125,7 @@ export class ByteStreams {
       hasLeft = true
     }
     outgoing.pushMessage({ type: 'open', channel: number, body, onTaken })
-    flush()
+    this.#session.flush()
     return new Promise<ByteChannel>((resolve, reject) => {
       const settle = (act: () => void): void => {
         this.#onAccepted.delete(number)
@@ -179,8 +166,8 @@ export class ByteStreams {
     const { signal } = opened
     this.#handlers++
     try {
-      const caller = { peerId: this.#options.peerId, signal, accept: () => opened.accept() }
-      await this.#options.calls.stream({ name, version, value: decodeJson(body) }, caller)
+      const caller = { peerId: this.#session.remotePeer, signal, accept: () => opened.accept() }
+      await this.#session.calls.stream({ name, version, value: decodeJson(body) }, caller)
       opened.finish()
     } catch (error) {
       opened.handlerFailed(error)
@@ -194,26 +181,32 @@ export class ByteStreams {
     side: 'opener' | 'server',
     translateError: OpenStreamOptions['translateError'],
   ): ByteChannel {
-    const { outgoing, flush } = this.#options
-    const onFinished = (): void => this.#forget(channel, side)
-    const widen = (bytes: number): boolean => this.#widen(bytes)
-    return new ByteChannel({ channel, side, outgoing, flush, widen, translateError, onFinished })
+    const options = { channel, side, outgoing: this.#session.outgoing, owner: this, translateError }
+    return new ByteChannel(options)
   }
 
-  #widen(bytes: number): boolean {
+  flush(): void {
+    this.#session.flush()
+  }
+
+  widen(bytes: number): boolean {
     if (bytes > 0 && this.#widenedBytes + bytes > maxWidenedBytes) return false
     this.#widenedBytes += bytes
     return true
   }
 
+  finished(channel: number, side: 'opener' | 'server'): void {
+    this.#forget(channel, side)
+  }
+
   #forget(channel: number, side: 'opener' | 'server'): void {
     if (side === 'opener') {
       if (!this.#ours.delete(channel)) return
-      this.#options.channels.release(channel)
+      this.#session.channels.release(channel)
       this.#places.get(channel)?.[Symbol.dispose]()
       this.#places.delete(channel)
     } else if (!this.#theirs.delete(channel)) return
-    this.#options.onIdle()
+    this.#session.noticeIdle()
   }
 }
 

@@ -1,24 +1,18 @@
-import type { Clock } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { untilAborted } from '../../abort.ts'
 import { Semaphore } from '../../semaphore.ts'
 import { startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
-import type { Call, CallHandler } from './call.ts'
+import type { Call } from './call.ts'
 import { type RequestHeader, encodeRequest, maxSingleFrameTextBytes } from './request-header.ts'
-import type { PeerId } from '../../pairing/peer-id.ts'
+import type { SessionCarrier } from './session-carrier.ts'
 
-export interface EventWindowOptions {
-  /** Queues one event; `onTaken` is called when it leaves. */
-  send: (body: Uint8Array, onTaken: () => void) => void
-  /** Grants the other side credit for so many more bytes. */
-  grant: (bytes: number) => void
-  flush: () => void
-  calls: CallHandler
-  peerId: PeerId
-  clock: Clock
-  /** Called when no event waits to be sent any more. */
-  onIdle: () => void
+/** Kind of events: the frames of applications' and of the system's differ. */
+export interface EventFrames {
+  /** Queues one event; calls `onTaken` when it leaves. */
+  send(body: Uint8Array, onTaken: () => void): void
+  /** Queues the grant of credit for so many more bytes. */
+  grant(bytes: number): void
 }
 
 interface Waiting {
@@ -28,7 +22,8 @@ interface Waiting {
 
 /** Events both ways with credit of their own: a slow handler delays those of the same window, and nothing else. */
 export class EventWindow {
-  readonly #options: EventWindowOptions
+  readonly #session: SessionCarrier
+  readonly #frames: EventFrames
   /** Events without credit yet. */
   readonly #waiting = new Set<Waiting>()
   /** Events in the queue of the session. */
@@ -42,8 +37,9 @@ export class EventWindow {
   readonly #handling = new Semaphore(1)
   readonly #over = new AbortController()
 
-  constructor(options: EventWindowOptions) {
-    this.#options = options
+  constructor(session: SessionCarrier, frames: EventFrames) {
+    this.#session = session
+    this.#frames = frames
   }
 
   get isIdle(): boolean {
@@ -96,29 +92,28 @@ export class EventWindow {
   }
 
   #send(): void {
-    const { send, flush } = this.#options
     for (const waiting of this.#waiting) {
       const { body } = waiting
       if (costOf(body) > this.#credit) break
       this.#credit -= costOf(body)
-      send(body, () => this.#sent(waiting))
+      this.#frames.send(body, () => this.#sent(waiting))
       this.#waiting.delete(waiting)
       this.#leaving.add(waiting)
     }
-    flush()
+    this.#session.flush()
   }
 
   #sent(waiting: Waiting): void {
     this.#leaving.delete(waiting)
     this.#unsentBytes -= costOf(waiting.body)
     waiting.sent.resolve()
-    if (this.isIdle) this.#options.onIdle()
+    if (this.isIdle) this.#session.noticeIdle()
   }
 
   /** Never rejects. */
   async #handle({ name, version, rest }: RequestHeader): Promise<void> {
     if (this.#over.signal.aborted) return
-    const { clock, calls, peerId } = this.#options
+    const { clock, calls, remotePeer: peerId } = this.#session
     const deadline = startDeadline(handleTimeoutMs, timedOut, { signal: this.#over.signal, clock })
     const { signal } = deadline
     try {
@@ -135,9 +130,9 @@ export class EventWindow {
     this.#handledBytes += cost
     if (this.#handledBytes < windowBytes / 2 || this.#over.signal.aborted) return
     this.#allowedBytes += this.#handledBytes
-    this.#options.grant(this.#handledBytes)
+    this.#frames.grant(this.#handledBytes)
     this.#handledBytes = 0
-    this.#options.flush()
+    this.#session.flush()
   }
 }
 

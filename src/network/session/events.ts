@@ -1,21 +1,10 @@
-import type { Clock } from '../../api.ts'
-import type { Call, CallHandler } from './call.ts'
-import { EventWindow } from './event-window.ts'
+import type { Call } from './call.ts'
+import { EventWindow, type EventFrames } from './event-window.ts'
 import type { Frame } from './frames.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
 import { decodeRequestHeader } from './request-header.ts'
 import { classOf, type RequestClass } from './request-slots.ts'
-import type { PeerId } from '../../pairing/peer-id.ts'
-
-export interface EventsOptions {
-  outgoing: OutgoingQueue
-  flush: () => void
-  calls: CallHandler
-  peerId: PeerId
-  clock: Clock
-  /** Called when no event waits to be sent any more. */
-  onIdle: () => void
-}
+import type { SessionCarrier } from './session-carrier.ts'
 
 /**
  * Carries one-way events. Those of applications and those of the system, which are publications, have a window each: a handler of
@@ -24,18 +13,11 @@ export interface EventsOptions {
 export class Events {
   readonly #windows: Readonly<Record<RequestClass, EventWindow>>
 
-  constructor(options: EventsOptions) {
-    const { outgoing } = options
-    const send = (body: Uint8Array, onTaken: () => void): void => {
-      outgoing.pushMessage({ type: 'event', channel: 0, body, onTaken })
-    }
+  constructor(session: SessionCarrier) {
+    const { outgoing } = session
     this.#windows = {
-      application: new EventWindow({ ...options, send, grant: (bytes) => outgoing.pushCredit(0, bytes) }),
-      system: new EventWindow({
-        ...options,
-        send,
-        grant: (bytes) => outgoing.pushControl(systemCreditFrame(bytes)),
-      }),
+      application: new EventWindow(session, new ApplicationEventFrames(outgoing)),
+      system: new EventWindow(session, new SystemEventFrames(outgoing)),
     }
   }
 
@@ -69,8 +51,26 @@ export class Events {
   }
 }
 
-function systemCreditFrame(bytes: number): Frame {
-  const payload = new Uint8Array(4)
-  new DataView(payload.buffer).setUint32(0, bytes)
-  return { type: 'systemEventCredit', more: false, channel: 0, payload }
+class ApplicationEventFrames implements EventFrames {
+  protected readonly outgoing: OutgoingQueue
+
+  constructor(outgoing: OutgoingQueue) {
+    this.outgoing = outgoing
+  }
+
+  send(body: Uint8Array, onTaken: () => void): void {
+    this.outgoing.pushMessage({ type: 'event', channel: 0, body, onTaken })
+  }
+
+  grant(bytes: number): void {
+    this.outgoing.pushCredit(0, bytes)
+  }
+}
+
+class SystemEventFrames extends ApplicationEventFrames {
+  override grant(bytes: number): void {
+    const payload = new Uint8Array(4)
+    new DataView(payload.buffer).setUint32(0, bytes)
+    this.outgoing.pushControl({ type: 'systemEventCredit', more: false, channel: 0, payload })
+  }
 }

@@ -1,27 +1,13 @@
-import type { Clock, Log } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { BoundedBuffer } from '../bounded-buffer.ts'
 import { untilAborted } from '../../abort.ts'
 import { startDeadline } from '../deadline.ts'
-import type { CallHandler } from './call.ts'
 import type { Frame } from './frames.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
-import type { OutgoingQueue } from './outgoing-queue.ts'
 import { encodeRemoteError } from './remote-error.ts'
 import { decodeRequestHeader, isSystemProtocol, maxMessageBytes } from './request-header.ts'
 import { maxInFlight, RequestSlots } from './request-slots.ts'
-import type { PeerId } from '../../pairing/peer-id.ts'
-
-export interface InboundRequestsOptions {
-  outgoing: OutgoingQueue
-  flush: () => void
-  calls: CallHandler
-  peerId: PeerId
-  clock: Clock
-  log?: Log | undefined
-  /** Called when no request is under way any more. */
-  onIdle: () => void
-}
+import type { SessionCarrier } from './session-carrier.ts'
 
 interface Asked {
   name: string
@@ -43,7 +29,7 @@ type Channel =
 
 /** Requests of the other side: reassembles them, has them handled, queues the answers. */
 export class InboundRequests {
-  readonly #options: InboundRequestsOptions
+  readonly #session: SessionCarrier
   readonly #channels = new Map<number, Channel>()
   readonly #slots = new RequestSlots()
   readonly #over = new AbortController()
@@ -54,8 +40,8 @@ export class InboundRequests {
   /** Handlers of cancelled requests that still run, and whose slots were given to others. */
   #forgotten = 0
 
-  constructor(options: InboundRequestsOptions) {
-    this.#options = options
+  constructor(session: SessionCarrier) {
+    this.#session = session
   }
 
   get isIdle(): boolean {
@@ -87,13 +73,13 @@ export class InboundRequests {
     if (known.phase === 'receiving') this.#bufferedBytes -= known.body.length
     if (known.phase === 'ready') this.#bufferedBytes -= known.body.byteLength
     if (known.phase === 'answering') {
-      this.#options.outgoing.drop(channel)
+      this.#session.outgoing.drop(channel)
       return this.#answered(channel, known.answerBytes)
     }
     if (known.phase !== 'running') return this.#forget(channel)
     this.#channels.delete(channel)
     void this.#abandon(known)
-    if (this.isIdle) this.#options.onIdle()
+    if (this.isIdle) this.#session.noticeIdle()
   }
 
   /** Aborts all handlers when the session is over. */
@@ -159,7 +145,7 @@ export class InboundRequests {
   async #answer(channel: number, { controller, ...asked }: Running, body: Uint8Array): Promise<void> {
     const { signal } = controller
     const { name, version } = asked
-    const { outgoing, calls, peerId, flush } = this.#options
+    const { outgoing, calls, remotePeer: peerId } = this.#session
     try {
       const value = await calls.request({ name, version, value: decodeJson(body) }, { peerId, signal })
       if (signal.aborted) return
@@ -174,7 +160,7 @@ export class InboundRequests {
       if (signal.aborted) return
       this.#refuse(channel, false, error)
     }
-    flush()
+    this.#session.flush()
   }
 
   /**
@@ -182,14 +168,14 @@ export class InboundRequests {
    * out all later requests. Never rejects.
    */
   async #abandon({ name, version, release, controller, ended }: Running): Promise<void> {
-    const { clock, log } = this.#options
+    const { clock, log } = this.#session
     const grace = startDeadline(graceMs, stillRuns, { signal: this.#over.signal, clock })
     controller.abort(new SpacedockError('cancelled', 'The other device called the request off.'))
     await untilAborted(ended, grace.signal).catch(() => {})
     grace.stop()
     const hangs = grace.signal.aborted && !this.#over.signal.aborted
     if (hangs && this.#forgotten < maxForgotten) {
-      log?.('warn', 'request.still-running', { name, version, calledOffMs: graceMs })
+      log('warn', 'request.still-running', { name, version, calledOffMs: graceMs })
       this.#forgotten++
       release()
       await ended
@@ -212,19 +198,19 @@ export class InboundRequests {
     this.#release(channel)
     if (more) this.#channels.set(channel, { phase: 'refused' })
     else this.#forget(channel)
-    this.#options.outgoing.pushControl({
+    this.#session.outgoing.pushControl({
       type: 'error',
       more: false,
       channel,
       payload: encodeRemoteError(error),
     })
-    this.#options.flush()
+    this.#session.flush()
   }
 
   #forget(channel: number): void {
     this.#release(channel)
     this.#channels.delete(channel)
-    if (this.isIdle) this.#options.onIdle()
+    if (this.isIdle) this.#session.noticeIdle()
   }
 
   #release(channel: number): void {

@@ -1,14 +1,14 @@
 import type { Clock } from '../../api.ts'
-export interface LivenessOptions {
-  clock: Clock
+/** What is watched, and told what was found. */
+export interface LivenessSubject {
+  /** Smoothed round trip, in milliseconds; undefined before the first answer. */
+  readonly roundTripMs: number | undefined
   /** Sends something that the other side answers at once. */
-  ping: () => void
-  /** Smoothed round trip of this connection, in milliseconds; undefined before the first answer. */
-  roundTripMs?: () => number | undefined
-  /** Called when an answer is overdue, or something was heard again after all. */
-  onDoubt?: (isDoubtful: boolean) => void
-  /** Called once when the other side has been silent for too long. */
-  onSilent: () => void
+  askForLife(): void
+  /** Takes note that an answer is overdue, or that something was heard again after all. */
+  doubtChanged(isDoubtful: boolean): void
+  /** Takes note, once, that the other side has been silent for too long. */
+  fellSilent(): void
 }
 
 /**
@@ -17,7 +17,8 @@ export interface LivenessOptions {
  * stays audible to a sender whose own pings wait behind what it is sending.
  */
 export class Liveness {
-  readonly #options: LivenessOptions
+  readonly #subject: LivenessSubject
+  readonly #clock: Clock
   #receivedAt: number
   #sentAt: number
   #pingedAt: number | undefined
@@ -28,9 +29,10 @@ export class Liveness {
   #isDoubtful = false
   #cancelTimer: () => void = () => {}
 
-  constructor(options: LivenessOptions) {
-    this.#options = options
-    this.#receivedAt = options.clock.monotonic()
+  constructor(subject: LivenessSubject, clock: Clock) {
+    this.#subject = subject
+    this.#clock = clock
+    this.#receivedAt = clock.monotonic()
     this.#sentAt = this.#receivedAt
     this.#plan(this.#receivedAt + quietMs)
   }
@@ -42,12 +44,12 @@ export class Liveness {
   /** Pings now, since there is reason to doubt that the other side is there. */
   check(): void {
     if (this.#pingedAt !== undefined) return
-    this.#pinged(this.#options.clock.monotonic())
+    this.#pinged(this.#clock.monotonic())
     this.#planNext()
   }
 
   received(): void {
-    this.#receivedAt = this.#options.clock.monotonic()
+    this.#receivedAt = this.#clock.monotonic()
     this.#graceGiven = false
     if (this.#pingedAt === undefined) return
     this.#pingedAt = undefined
@@ -56,7 +58,7 @@ export class Liveness {
   }
 
   sent(): void {
-    this.#sentAt = this.#options.clock.monotonic()
+    this.#sentAt = this.#clock.monotonic()
   }
 
   stop(): void {
@@ -68,26 +70,25 @@ export class Liveness {
     this.#sentAt = now
     this.#pingedAt = now
     this.#doubtAt = now + this.#patienceMs()
-    this.#options.ping()
+    this.#subject.askForLife()
   }
 
   #patienceMs(): number {
-    const usualMs = this.#options.roundTripMs?.() ?? 0
+    const usualMs = this.#subject.roundTripMs ?? 0
     return Math.min(answerMs - lateMs, Math.max(leastPatienceMs, 4 * usualMs))
   }
 
   #doubt(isDoubtful: boolean): void {
     if (this.#isDoubtful === isDoubtful) return
     this.#isDoubtful = isDoubtful
-    this.#options.onDoubt?.(isDoubtful)
+    this.#subject.doubtChanged(isDoubtful)
   }
 
   #plan(atMs: number): void {
-    const { clock } = this.#options
     this.#cancelTimer()
     this.#plannedAt = atMs
     // A delay of at least 1 ms, in case a timer fired a moment too early.
-    this.#cancelTimer = clock.after(Math.max(1, atMs - clock.monotonic()), () => this.#check())
+    this.#cancelTimer = this.#clock.after(Math.max(1, atMs - this.#clock.monotonic()), () => this.#check())
   }
 
   #planNext(): void {
@@ -96,16 +97,16 @@ export class Liveness {
   }
 
   #check(): void {
-    const now = this.#options.clock.monotonic()
+    const now = this.#clock.monotonic()
     const wasSuspended = now - this.#plannedAt > lateMs
     if (this.#pingedAt === undefined) {
       if (now - this.#receivedAt >= quietMs) this.#pinged(now)
       else if (now - this.#sentAt >= quietMs) {
         this.#sentAt = now
-        this.#options.ping()
+        this.#subject.askForLife()
       }
     } else if (now - this.#pingedAt >= answerMs) {
-      if (!wasSuspended || this.#graceGiven) return this.#options.onSilent()
+      if (!wasSuspended || this.#graceGiven) return this.#subject.fellSilent()
       // The process slept: the answer may lie unread in the socket.
       this.#graceGiven = true
       this.#pinged(now)

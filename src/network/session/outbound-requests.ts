@@ -5,23 +5,12 @@ import type { Deadline } from '../deadline.ts'
 import { abortReason } from '../../abort.ts'
 import { startDeadline } from '../deadline.ts'
 import type { Call } from './call.ts'
-import type { ChannelNumbers } from './channel-numbers.ts'
 import type { Frame } from './frames.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
-import type { OutgoingQueue } from './outgoing-queue.ts'
 import { decodeRemoteError } from './remote-error.ts'
 import { encodeRequest, isProtocolVersion, maxMessageBytes, protocolNamePattern } from './request-header.ts'
 import { classOf, RequestSlots } from './request-slots.ts'
-import type { Clock } from '../../api.ts'
-
-export interface OutboundRequestsOptions {
-  outgoing: OutgoingQueue
-  flush: () => void
-  channels: ChannelNumbers
-  clock: Clock
-  /** Called when no request is under way any more. */
-  onIdle: () => void
-}
+import type { SessionCarrier } from './session-carrier.ts'
 
 export interface SessionRequestOptions {
   signal?: AbortSignal
@@ -42,7 +31,7 @@ interface Pending {
 
 /** Requests of this side. As many as the other side accepts are under way; the rest wait their turn. */
 export class OutboundRequests {
-  readonly #options: OutboundRequestsOptions
+  readonly #session: SessionCarrier
   /** Waiting requests by name: the names take turns. */
   readonly #waiting = new Map<string, Set<Pending>>()
   readonly #slots = new RequestSlots()
@@ -50,8 +39,8 @@ export class OutboundRequests {
   /** Bytes of requests without an answer yet. */
   readonly #bytesInFlight = { application: 0, system: 0 }
 
-  constructor(options: OutboundRequestsOptions) {
-    this.#options = options
+  constructor(session: SessionCarrier) {
+    this.#session = session
   }
 
   get isIdle(): boolean {
@@ -73,7 +62,7 @@ export class OutboundRequests {
     }
     const timedOut = (): Error =>
       new SpacedockError('timed-out', `The other device did not answer within ${timeoutMs / 1000} s.`)
-    const deadline = startDeadline(timeoutMs, timedOut, { signal, clock: this.#options.clock })
+    const deadline = startDeadline(timeoutMs, timedOut, { signal, clock: this.#session.clock })
     return new Promise<unknown>((resolve, reject) => {
       const body = encodeRequest(name, version, text)
       const answer = new BoundedBuffer(maxMessageBytes)
@@ -137,11 +126,11 @@ export class OutboundRequests {
       if (line.size > 0) this.#waiting.set(name, line)
       pending.release = release
       this.#bytesInFlight[classOf(name)] += pending.body.byteLength
-      const channel = this.#options.channels.take()
+      const channel = this.#session.channels.take()
       this.#channels.set(channel, pending)
-      this.#options.outgoing.pushMessage({ type: 'request', channel, body: pending.body })
+      this.#session.outgoing.pushMessage({ type: 'request', channel, body: pending.body })
     }
-    this.#options.flush()
+    this.#session.flush()
   }
 
   /** Returns the first waiting request that fits beside those under way. */
@@ -160,24 +149,24 @@ export class OutboundRequests {
     if (!wasWaiting) {
       for (const [channel, other] of this.#channels) {
         if (other !== pending) continue
-        this.#options.outgoing.drop(channel)
-        this.#options.outgoing.pushControl({ type: 'cancel', more: false, channel, payload: nothing })
+        this.#session.outgoing.drop(channel)
+        this.#session.outgoing.pushControl({ type: 'cancel', more: false, channel, payload: nothing })
         this.#finish(channel, pending)
       }
     }
     pending.reject(reason)
-    if (this.isIdle) this.#options.onIdle()
+    if (this.isIdle) this.#session.noticeIdle()
   }
 
   #finish(channel: number, pending: Pending): void {
     pending.deadline.stop()
-    this.#options.outgoing.drop(channel)
+    this.#session.outgoing.drop(channel)
     this.#channels.delete(channel)
-    this.#options.channels.release(channel)
+    this.#session.channels.release(channel)
     this.#bytesInFlight[classOf(pending.name)] -= pending.body.byteLength
     pending.release()
     this.#startWaiting()
-    if (this.isIdle) this.#options.onIdle()
+    if (this.isIdle) this.#session.noticeIdle()
   }
 }
 

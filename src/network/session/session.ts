@@ -2,7 +2,7 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { startDeadline } from '../deadline.ts'
 import { FramedStream, type CountBytes } from './framed-stream.ts'
-import { startLiveSession } from './live-session.ts'
+import { LiveSession } from './live-session.ts'
 import type { Session } from './session-contract.ts'
 import { greetAsDialer, greetAsListener } from './session-handshake.ts'
 import type { SessionTrust } from './session-trust.ts'
@@ -89,7 +89,7 @@ async function startSession(
     const greet = opener === 'local' ? greetAsDialer : greetAsListener
     const instance = await greet(framed, handshake)
     const remoteInstance = Buffer.from(instance).toString('hex')
-    return startLiveSession({
+    return new LiveSession({
       framed,
       connection,
       opener,
@@ -98,7 +98,7 @@ async function startSession(
       log: options.log,
       calls,
       onRoundTrip,
-      isRevocationNotice: (notice) => trust.revokedBy(remotePeer, notice),
+      trust,
     })
   } catch (error) {
     framed.abort(error instanceof Error ? error : new Error('the hello failed', { cause: error }))

@@ -111,8 +111,8 @@ export class AttemptSchedule {
     const { due, nextMs } = this.#dueAt(now)
     let wakeMs = nextMs
     let isCrowded = false
-    const places = { urgent: maxOfAKind, routine: maxOfAKind }
-    for (const { state } of this.#running) places[state.urgent ? 'urgent' : 'routine']--
+    const slots = { urgent: maxOfAKind, routine: maxOfAKind }
+    for (const { state } of this.#running) slots[state.urgent ? 'urgent' : 'routine']--
     for (const { peer, state } of due) {
       const kind = state.urgent ? 'urgent' : 'routine'
       const isRepetition = kind === 'routine' && peer.plan.backoff.failures > 0
@@ -120,11 +120,11 @@ export class AttemptSchedule {
         wakeMs = Math.min(wakeMs, this.#repetitions.freeAtMs)
         continue
       }
-      if (places[kind] <= 0 || this.#running.size >= maxAttempts) {
+      if (slots[kind] <= 0 || this.#running.size >= maxAttempts) {
         isCrowded = true
         continue
       }
-      places[kind]--
+      slots[kind]--
       if (isRepetition) this.#repetitions.take(now)
       this.#start(peer, state.urgent)
     }
@@ -183,10 +183,10 @@ export class AttemptSchedule {
 
   async #run(peer: TriedPeer, state: Running): Promise<void> {
     const { plan } = peer
-    const place = { plan, state }
-    this.#running.add(place)
+    const attempt = { plan, state }
+    this.#running.add(attempt)
     const next = await peer.attempt({ signal: state.whole.signal, dialSignal: state.dial.signal })
-    this.#running.delete(place)
+    this.#running.delete(attempt)
     if (state.again !== 'no') {
       plan.state = { kind: 'due', atMs: this.#now(), urgent: state.again === 'urgent' }
     } else {

@@ -23,6 +23,53 @@ scene(
   },
 )
 
+for (const { kind, addresses } of [
+  { kind: 'IPv6', addresses: ['true', 'true'] },
+  {
+    kind: 'IPv4',
+    addresses: [1, 2].map((n) => `ip -6 address flush dev eth0; ip address add 169.254.7.${n}/16 dev eth0`),
+  },
+]) {
+  scene(
+    `${kind} link-local addresses alone: what \`status\` shows leads to the other device without multicast`,
+    async ({ lab, device, saw }) => {
+      const cable = await lab.lan('cable', {})
+      const alice = await device('alice', [cable])
+      const bob = await device('bob', [cable])
+      for (const [place, { host }] of [alice, bob].entries()) {
+        await host.run(['sh', '-ec', addresses[place] ?? ''])
+        await host.firewall({ dropMulticast: true })
+      }
+      await Promise.all([alice.device.up(), bob.device.up()])
+      const { listen = [] } = await alice.device.status()
+      assert.match(listen[0] ?? '', /^\/(?:ip6\/fe80:|ip4\/169\.254\.)/u)
+      const joinArgs = listen.flatMap((address) => ['--peer', address])
+      const paired = await timed(() => pairDevices(alice.device, bob.device, { joinArgs }))
+      saw(`paired in ${paired.took}, at ${String(listen[0]).split('/p2p/')[0]}`)
+    },
+  )
+}
+
+scene(
+  'an interface whose only address is a /32, and no IPv6: two devices hear of each other and pair',
+  async ({ lab, device, saw }) => {
+    const link = await lab.lan('link', {})
+    const alice = await device('alice', [link])
+    const bob = await device('bob', [link])
+    for (const [{ host }, own, other] of [
+      [alice, '10.9.0.1', '10.9.0.2'],
+      [bob, '10.9.0.2', '10.9.0.1'],
+    ] as const) {
+      const commands = `ip -6 address flush dev eth0; ip address add ${own}/32 dev eth0; ip route add ${other} dev eth0`
+      await host.run(['sh', '-ec', commands])
+    }
+    await Promise.all([alice.device.up(), bob.device.up()])
+    const paired = await timed(() => pairDevices(alice.device, bob.device))
+    await talkBothWays(alice.device, bob.device)
+    saw(`paired in ${paired.took}`)
+  },
+)
+
 scene(
   'next to a network of its own for each, the cable still joins the two',
   async ({ lab, device, saw }) => {

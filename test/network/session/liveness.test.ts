@@ -7,14 +7,16 @@ test('a peer that answers is pinged every three seconds of quiet and never given
   const clock = virtualClock()
   const pingedAt: number[] = []
   let silent = false
-  const liveness = new Liveness({
-    clock,
-    ping: () => {
+  const peer = {
+    roundTripMs: undefined,
+    askForLife: () => {
       pingedAt.push(clock.monotonic())
       clock.after(150, () => liveness.received())
     },
-    onSilent: () => (silent = true),
-  })
+    doubtChanged: () => {},
+    fellSilent: () => (silent = true),
+  }
+  const liveness = new Liveness(peer, clock)
   await clock.pass(60_500)
   assert.equal(silent, false)
   assert.ok(pingedAt.length >= 18 && pingedAt.length <= 20, String(pingedAt))
@@ -32,11 +34,13 @@ test('whenever a peer falls silent, it is noticed after nine seconds', async () 
       lastHeardAt = clock.monotonic()
       liveness.received()
     }
-    const liveness = new Liveness({
-      clock,
-      ping: () => clock.after(100, hear),
-      onSilent: () => (noticedAt = clock.monotonic()),
-    })
+    const peer = {
+      roundTripMs: undefined,
+      askForLife: () => clock.after(100, hear),
+      doubtChanged: () => {},
+      fellSilent: () => (noticedAt = clock.monotonic()),
+    }
+    const liveness = new Liveness(peer, clock)
     // It says something of its own now and then.
     for (const at of [700, 1_900, 4_100, 6_500]) clock.after(at, hear)
     await clock.pass(30_000)
@@ -56,13 +60,13 @@ test('an answer that takes much longer than usual is doubted, until something is
     const clock = virtualClock()
     const changes: [boolean, number][] = []
     let isSilentAt: number | undefined
-    const liveness = new Liveness({
-      clock,
-      roundTripMs: () => roundTripMs,
-      ping: () => {},
-      onDoubt: (isDoubtful) => changes.push([isDoubtful, clock.monotonic()]),
-      onSilent: () => (isSilentAt = clock.monotonic()),
-    })
+    const peer = {
+      roundTripMs,
+      askForLife: () => {},
+      doubtChanged: (isDoubtful: boolean) => changes.push([isDoubtful, clock.monotonic()]),
+      fellSilent: () => (isSilentAt = clock.monotonic()),
+    }
+    const liveness = new Liveness(peer, clock)
     liveness.check()
     liveness.check()
     await clock.pass(5_500)

@@ -1,0 +1,52 @@
+import { SpacedockError } from '../errors.ts'
+import type { PeerId } from '../pairing/peer-id.ts'
+import type { TrustRecord } from './trust-record.ts'
+
+/** Tombstone that counts, although the disk would not take it, and what belongs to it. */
+interface Owed {
+  tombstone: TrustRecord
+  alongside: (() => void) | undefined
+}
+
+/** Revocations that could not be written down. They go with the next change of the registry that can be; one for each device. */
+export class UnwrittenRevocations {
+  readonly #owed = new Map<PeerId, Owed>()
+
+  add(tombstone: TrustRecord, alongside?: () => void): void {
+    this.#owed.set(tombstone.peerId, { tombstone, alongside })
+  }
+
+  /** Tombstones of devices other than these, about which something newer is being written. */
+  besides(peers: readonly PeerId[]): TrustRecord[] {
+    return this.tombstones().filter(({ peerId }) => !peers.includes(peerId))
+  }
+
+  tombstones(): TrustRecord[] {
+    return [...this.#owed.values()].map(({ tombstone }) => tombstone)
+  }
+
+  /** Does what belongs to them, in the transaction that writes them. */
+  settle(): void {
+    for (const { alongside } of this.#owed.values()) alongside?.()
+  }
+
+  clear(): void {
+    this.#owed.clear()
+  }
+}
+
+/** Whether writing failed, and not because the store was closed. */
+export function isDiskFailure(error: unknown): error is SpacedockError {
+  return error instanceof SpacedockError && error.code !== 'closed'
+}
+
+export function notWrittenDown(name: string, cause: SpacedockError): SpacedockError {
+  return new SpacedockError(
+    cause.code,
+    `"${name}" is cut off, but that could not be written down: ${cause.message}`,
+    {
+      hint: 'Make room on the disk, or make it writable, and leave Spacedock running until then: started anew before, it would trust the device again.',
+      cause,
+    },
+  )
+}
