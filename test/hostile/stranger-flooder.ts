@@ -87,8 +87,13 @@ async function proposeUnknown(peer: RawPeer, target: string): Promise<void> {
   const connection = await peer.libp2p
     .dial(multiaddr(target), { force: true, signal: AbortSignal.timeout(dialMs) })
     .catch(() => null)
-  for (let name = 0; name < 40 && connection?.status === 'open'; name++) {
-    await connection.newStream(`/${randomBytes(16).toString('hex')}/1.0.0`).catch(() => {})
+  if (connection === null) return
+  for (let name = 0; name < 40; name++) {
+    const isOpen = await connection.newStream(`/${randomBytes(16).toString('hex')}/1.0.0`).then(
+      () => true,
+      () => connection.status === 'open',
+    )
+    if (!isOpen) return
   }
 }
 
