@@ -13,6 +13,7 @@ export interface Vectors {
     refused: { why: string; bytes: string }[]
   }
   'revocations.json': RevocationVector[]
+  'relay-access.json': RelayAccessVector[]
 }
 
 export function vectors<Name extends keyof Vectors>(name: Name): Vectors[Name] {
@@ -148,6 +149,16 @@ export interface RevocationVector {
   to: string
   noticeKey: string
   notice: string
+}
+
+export interface RelayAccessVector {
+  secret: string
+  /** What stands behind the address, with its `#`. */
+  suffix: string
+  /** Base58btc. */
+  relay: string
+  device: string
+  proof: string
 }
 
 /** An announcement with a mark: docs/vectors/announcements.json. */

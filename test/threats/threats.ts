@@ -31,6 +31,7 @@ const groups = [
   'decoders',
   'dht',
   'private-dht',
+  'relay',
   'answers',
   'tracking',
   'boxes',

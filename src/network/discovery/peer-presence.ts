@@ -8,7 +8,6 @@ import {
   presenceKeys,
 } from '../../pairing/presence-keys.ts'
 import { recordVersion } from '../../pairing/address-record.ts'
-import { filterAddresses } from '../addresses/address-filter.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import type { PresenceEpochs } from './presence-epochs.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
@@ -133,20 +132,20 @@ export class PeerPresence {
           signal,
           onOtherVersion: (version) => this.#takeUnread(version),
         })) {
-          this.#take(epoch, record)
+          await this.#take(epoch, record)
         }
       }),
     )
   }
 
-  #take(epoch: number, { content, sequence }: FoundRecord): void {
+  async #take(epoch: number, { content, sequence }: FoundRecord): Promise<void> {
     const { id: peer } = this.#peer
+    // Only the device itself can have written the record, and it can only speak for itself.
+    if (content.peer !== peer) return
+    const addresses = await this.#records.dialable.usable(content.addresses, peer)
     const isNewer =
       epoch > this.#newest.epoch || (epoch === this.#newest.epoch && sequence > this.#newest.sequence)
-    // Only the device itself can have written the record, and it can only speak for itself.
-    if (!isNewer || content.peer !== peer) return
-    const allowLoopback = this.#records.usesOnlyLoopback()
-    const addresses = filterAddresses(content.addresses, { peer, allowLoopback })
+    if (!isNewer) return
     this.#newest = { epoch, sequence, addresses }
     if (addresses.length === 0 || this.#peer.isWellConnected) return
     this.unreadVersion = null
