@@ -13,6 +13,7 @@ import { openPersistentClock, type PersistentClock, type StoreClock } from './pe
 import { lookAtPlace, type PutBack } from './place.ts'
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
+import { openPresenceStates, type PresenceStates } from './presence-states.ts'
 import { openReserve, type Reserve } from './reserve.ts'
 import { openSettings, type Settings } from './settings.ts'
 import { nameDamaged } from './storage-error.ts'
@@ -28,6 +29,7 @@ export interface Store {
   readonly inbox: Inbox
   readonly settings: Settings
   readonly contacts: Contacts
+  readonly presence: PresenceStates
   /** Time by which things end after days, whatever becomes of the wall clock. */
   readonly lastingClock: PersistentClock
   /** Whether its directory is a copy, as far as that can be told. */
@@ -114,15 +116,17 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
     const lastingClock = openPersistentClock(database, clock)
     const trust = openTrust({ database, identity, clock, reserve: parts.reserve })
     const contacts = openContacts(database)
+    const presence = openPresenceStates(database)
     const outbox = openOutbox(database, lastingClock, parts.outbox)
     return {
       identity,
       trust,
       contacts,
+      presence,
       outbox,
       lastingClock,
       putBack: parts.path === undefined ? null : lookAtPlace(database, parts.path, { clock, lastingClock }),
-      registry: new StoredRegistry({ trust, contacts, outbox, clock }),
+      registry: new StoredRegistry({ trust, contacts, presence, outbox, clock }),
       inbox: openInbox(database, lastingClock, parts.inbox),
       settings: openSettings(database),
       close() {
