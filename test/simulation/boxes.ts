@@ -55,10 +55,10 @@ export async function runBoxes(simulation: Simulation): Promise<Record<string, n
       if (chance(0.7)) {
         counts.jumps++
         device.setClock((chance(0.6) ? 1 : -1) * (40 + below(400)) * dayMs)
-        if (chance(0.3)) await simulation.pass(6_000)
+        if (chance(0.3)) await simulation.pass(31_000)
       }
       counts.cuts++
-      read()
+      if (chance(0.5)) read()
       if (chance(0.5)) device.crash()
       else device.cutPower()
       await simulation.until(device.restart())
