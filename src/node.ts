@@ -12,6 +12,7 @@ import { NodeCounters } from './node/node-counters.ts'
 import { nodeHandle } from './node/node-handle.ts'
 import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
+import { PresenceChains } from './node/presence-chains.ts'
 import { Pairings } from './node/pairings.ts'
 import { thisPlatform, type Platform } from './node/platform.ts'
 import { TrustedPeers } from './node/trusted-peers.ts'
@@ -20,6 +21,7 @@ import { MessagingService } from './protocols/messaging.ts'
 import { Outreach } from './protocols/outreach.ts'
 import { PairingService } from './protocols/pairing-service.ts'
 import { PubSub } from './protocols/pub-sub.ts'
+import { PresenceExchange } from './protocols/presence-exchange.ts'
 import { versionsProtocol } from './protocols/versions-protocol.ts'
 import type { DeviceRegistry } from './store/device-registry.ts'
 import type { Store } from './store/store.ts'
@@ -87,8 +89,10 @@ function makeParts(base: Base) {
   const evidence = new DialEvidence(clock, (peer) =>
     host.connectionsTo(peer).some(({ status }) => status === 'open'),
   )
+  const presenceKeys = new PresenceChains({ ...base, trusted, states: store.presence })
   const connections = new Connections({
     ...base,
+    presenceKeys,
     trusted,
     metrics,
     evidence,
@@ -107,19 +111,25 @@ function makeParts(base: Base) {
     listener: events,
   })
   const devices = new KnownDevices({ ...base, records, supervisor, messaging, listener: events, lifetime })
+  const presence = new PresenceExchange({
+    chains: presenceKeys,
+    sessions: supervisor,
+    onChanged: (peer) => internet?.presence.keysChanged(peer),
+    log,
+  })
   const pubSub = new PubSub({ devices, sessions: supervisor, clock, log })
   const { settings } = store
   const pairing = new PairingService({ ...base, suite: suite1, trust: trusted, connections, settings })
   const outreach = new Outreach({ ...base, wanted: trusted, connections })
   const search = { outreach, localNetwork, internet, evidence }
   const pairings = new Pairings({ ...base, ...search, pairing, devices, events })
-  const made = { lifetime, metrics, events, trusted, protocols, connections }
+  const made = { presenceKeys, presence, lifetime, metrics, events, trusted, protocols, connections }
   return { ...base, ...made, messaging, devices, pubSub, pairing, pairings }
 }
 
 /** Subscribes the parts to one another. */
 function subscribeParts(parts: Parts): void {
-  const { registry, trusted, connections, messaging, pubSub, pairing, events } = parts
+  const { registry, trusted, connections, messaging, pubSub, presence, pairing, events } = parts
   registry.onChange((before, device) => events.deviceChanged(before, device))
   registry.onUpdate((what, device) => events.deviceUpdated(what, device))
   trusted.whenPaired((peer) => {
@@ -132,6 +142,7 @@ function subscribeParts(parts: Parts): void {
     sessionStarted: ({ id }) => {
       messaging.pump(id)
       pubSub.connected(id)
+      void presence.connected(id)
     },
     sessionEnded: ({ id }) => pubSub.disconnected(id),
   })
@@ -139,7 +150,7 @@ function subscribeParts(parts: Parts): void {
 
 /** Serves what strangers, paired peers and trusted devices may ask of this device. */
 function serveProtocols(parts: Parts): void {
-  const { protocols, connections, devices, messaging, pubSub, pairing } = parts
+  const { protocols, connections, devices, messaging, pubSub, presence, pairing } = parts
   protocols.serveTo(devices)
   protocols.attach(pairing.protocol)
   protocols.attach(connections.protocol)
@@ -147,14 +158,16 @@ function serveProtocols(parts: Parts): void {
   protocols.register(versionsProtocol((name) => protocols.versionsOf(name)))
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
+  protocols.register(presence.protocol)
 }
 
 /** Hands the node to the application, then connects its devices. */
 async function openNode(parts: Parts): Promise<SpacedockNode> {
-  const { options, lifetime, messaging, connections } = parts
+  const { options, lifetime, messaging, connections, presenceKeys } = parts
   const node = nodeHandle({ ...parts, close: () => lifetime.end(() => shutDown(parts)) })
   try {
     messaging.start()
+    presenceKeys.start()
     // The application registers before any device is connected: the first request of a fast one finds its handler.
     options.setUp?.(node)
     await connections.start()
@@ -166,10 +179,12 @@ async function openNode(parts: Parts): Promise<SpacedockNode> {
 }
 
 async function shutDown(parts: Parts): Promise<void> {
-  const { store, host, trusted, protocols, connections, messaging, pubSub, pairing, log } = parts
+  const { store, host, trusted, protocols, connections, presenceKeys, messaging, pubSub, pairing, log } =
+    parts
   await pairing.close()
   messaging.close()
   pubSub.close()
+  presenceKeys.stop()
   await connections.stop()
   await protocols.close()
   await host.stop()

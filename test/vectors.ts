@@ -13,6 +13,8 @@ export interface Vectors {
     refused: { why: string; bytes: string }[]
   }
   'revocations.json': RevocationVector[]
+  'relay-access.json': RelayAccessVector[]
+  'presence-chains.json': PresenceChainVector[]
 }
 
 export function vectors<Name extends keyof Vectors>(name: Name): Vectors[Name] {
@@ -150,6 +152,16 @@ export interface RevocationVector {
   notice: string
 }
 
+export interface RelayAccessVector {
+  secret: string
+  /** What stands behind the address, with its `#`. */
+  suffix: string
+  /** Base58btc. */
+  relay: string
+  device: string
+  proof: string
+}
+
 /** An announcement with a mark: docs/vectors/announcements.json. */
 export interface AnnouncementVector {
   entropy: string
@@ -157,4 +169,16 @@ export interface AnnouncementVector {
   role: 'initiator' | 'joiner'
   peerId: string
   strings: string[]
+}
+
+export interface PresenceChainVector {
+  told: { epoch: number; key: string; publicKey: string }
+  seed: string
+  epoch: number
+  chainKey: string
+  blindedKey: string
+  recordKey: string
+  routingKey: string
+  message: string
+  signature: string
 }

@@ -2,10 +2,14 @@ import { addAbortListener } from 'node:events'
 import { join } from 'node:path'
 import type { Log } from '../api.ts'
 import { createRendezvousServer, type RendezvousServer } from '../network/relay/rendezvous-server.ts'
+import { withRelaySecret } from '../network/addresses/rendezvous-address.ts'
+import type { RelayAdmission } from '../network/relay/relay-access.ts'
+import { loadOrCreateRelaySecret } from '../store/relay-secret.ts'
 import { prepareDataDirectory } from '../store/data-directory.ts'
 import { loadOrCreateIdentity } from '../store/identity.ts'
 import { acquireLock } from '../store/lock.ts'
 import { SpacedockError } from '../errors.ts'
+import { parsePeerId } from '../peer-id.ts'
 import { version } from '../version.ts'
 import { Defects } from './defects.ts'
 
@@ -17,10 +21,15 @@ export interface RendezvousOptions {
   announce: readonly string[]
   others: readonly string[]
   maxReservations: number | undefined
+  /** Peer ids of the devices that get a place at the relay; none for whoever proves its secret. */
+  only: readonly string[]
+  /** Whether anybody gets a place. */
+  isOpen: boolean
   log: Log
   /** Aborts when the node is to end. */
   signal: AbortSignal
-  onListening: (server: RendezvousServer) => void
+  /** Called with the addresses that devices are given. */
+  onListening: (server: RendezvousServer, addresses: readonly string[]) => void
 }
 
 /**
@@ -36,7 +45,9 @@ export async function runRendezvous(options: RendezvousOptions): Promise<void> {
   const defects = new Defects({ log, program: 'rendezvous', onTooMany: () => tooMany.abort() })
   try {
     const { port, interfaces, announce, others, maxReservations } = options
+    const admission = admissionOf(options, directory)
     const server = await createRendezvousServer({
+      admission,
       seed: loadOrCreateIdentity(directory).seed,
       port,
       interfaces,
@@ -47,7 +58,14 @@ export async function runRendezvous(options: RendezvousOptions): Promise<void> {
       log,
     })
     try {
-      options.onListening(server)
+      const addresses = server.addresses()
+      const { onListening } = options
+      if (admission.kind !== 'secret') onListening(server, addresses)
+      else
+        onListening(
+          server,
+          addresses.map((address) => withRelaySecret(address, admission.secret)),
+        )
       const telling = setInterval(() => log('info', 'rendezvous.usage', server.usage()), usageIntervalMs)
       await aborted(AbortSignal.any([signal, tooMany.signal]))
       clearInterval(telling)
@@ -62,6 +80,25 @@ export async function runRendezvous(options: RendezvousOptions): Promise<void> {
 }
 
 const usageIntervalMs = 10 * 60_000
+
+function admissionOf({ only, isOpen }: RendezvousOptions, directory: string): RelayAdmission {
+  if (isOpen && only.length > 0)
+    throw new SpacedockError(
+      'invalid-argument',
+      'The relay is open to anybody, or to those named by --only.',
+      {
+        hint: 'Leave out one of --open and --only.',
+      },
+    )
+  const wrong = only.find((peer) => parsePeerId(peer) === null)
+  if (wrong !== undefined)
+    throw new SpacedockError('invalid-argument', `"${wrong}" is no peer id.`, {
+      hint: 'It looks like 12D3KooW...; `spacedock status` on the device shows its own.',
+    })
+  if (isOpen) return { kind: 'open' }
+  if (only.length > 0) return { kind: 'only', peers: new Set(only) }
+  return { kind: 'secret', secret: loadOrCreateRelaySecret(directory) }
+}
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => void addAbortListener(signal, () => resolve()))

@@ -1,6 +1,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import type { ConnectionPath, Log } from '../api.ts'
 import type { StreamProtocol } from '../network/application/protocol-registry.ts'
+import type { PresenceKeySource } from '../network/discovery/peer-presence.ts'
 import type { LocalDiscovery, LocalListener } from '../network/discovery/local-network.ts'
 import type { Host } from '../network/host/host.ts'
 import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
@@ -35,6 +36,7 @@ export interface ConnectionsParts {
   evidence: DialEvidence
   /** Null when nothing but the local network is used. */
   settings: InternetSettings | null
+  presenceKeys: PresenceKeySource
   /** Start of every session, and the handling of what comes over it. */
   session: Pick<SessionOptions, 'instance' | 'trust' | 'calls'>
 }
@@ -53,6 +55,7 @@ export class Connections implements PairingConnections, LocalListener {
   constructor(parts: ConnectionsParts) {
     this.#parts = parts
     const { store, host, trusted, metrics, platform, log, interfaces, mdns, settings, evidence } = parts
+    const { presenceKeys } = parts
     const { registry } = store
     const { clock, random } = platform
     const book = new KnownAddresses(registry, host, trusted)
@@ -78,7 +81,9 @@ export class Connections implements PairingConnections, LocalListener {
     this.supervisor = supervisor
     this.localNetwork = mdns ? platform.localNetwork(this, { host, interfaces, log }) : null
     this.internet =
-      settings === null ? null : new Internet({ settings, supervisor, host, interfaces, clock, log })
+      settings === null
+        ? null
+        : new Internet({ settings, supervisor, host, interfaces, presenceKeys, clock, log })
     const firewalled = new Firewalled({ evidence, registry, host, localNetwork: this.localNetwork, clock })
     supervisor.listen(new ConnectionRecorder({ registry, host, book, firewalled, metrics, log }))
     supervisor.listen({ woke: () => this.#lookAnew() })

@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto'
+import { lookup } from 'node:dns/promises'
 import type { Clock, Log, NodeOptions } from '../api.ts'
 import { systemClock } from '../clock.ts'
 import { privateDht } from '../network/dht/private-dht.ts'
 import { PublicNetwork, type PublicNetworkState } from '../network/public/public-network.ts'
 import { isPublic } from '../network/addresses/address-filter.ts'
 import { parsePeerAddress } from '../network/addresses/peer-address.ts'
+import { parseRendezvousAddress, type RendezvousAddress } from '../network/addresses/rendezvous-address.ts'
 import { CodeRecords } from '../network/discovery/code-records.ts'
+import { RecordAddresses } from '../network/discovery/record-addresses.ts'
+import type { PresenceKeySource } from '../network/discovery/peer-presence.ts'
 import { PresenceRecords } from '../network/discovery/presence-records.ts'
 import type { RecordParts } from '../network/discovery/record-parts.ts'
 import type { HostOptions } from '../network/host/create-host.ts'
@@ -19,8 +23,7 @@ import { PeersOfNode } from './peers-of-node.ts'
 
 /** Meeting points of devices in different networks. */
 export interface InternetSettings {
-  /** Multiaddrs of rendezvous nodes. */
-  rendezvous: readonly string[]
+  rendezvous: readonly RendezvousAddress[]
   dht: 'private' | 'public'
   bootstrap?: readonly string[]
 }
@@ -29,15 +32,15 @@ export interface InternetSettings {
 export function internetSettings(options: NodeOptions): InternetSettings | null {
   const { rendezvous = [], dht = 'private', lanOnly = false, dhtBootstrap } = options
   if (lanOnly || (rendezvous.length === 0 && dht === 'private')) return null
-  for (const address of rendezvous) parsePeerAddress(address, 'rendezvous')
+  const nodes = rendezvous.map((address) => parseRendezvousAddress(address))
   for (const address of dhtBootstrap ?? []) parsePeerAddress(address, 'dhtBootstrap')
-  return { rendezvous, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
+  return { rendezvous: nodes, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
 }
 
 /** Returns the DHT that the device's own host takes part in: only on the private network. */
 export function ownDht(settings: InternetSettings | null, clock: Clock): HostOptions['dht'] {
   if (settings?.dht !== 'private') return undefined
-  return privateDht(new Set(settings.rendezvous.map((address) => parsePeerAddress(address).peer)), clock)
+  return privateDht(new Set(settings.rendezvous.map(({ peer }) => peer)), clock)
 }
 
 /** Returns the relays: the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */
@@ -46,9 +49,15 @@ export function relayOptions(
   store: Store,
 ): HostOptions['relay'] {
   if (lanOnly) return undefined
-  const relays = rendezvous.map((address) => parsePeerAddress(address).peer)
+  const secrets = new Map<string, Uint8Array | null>()
+  const relays = rendezvous.map((address) => parseRendezvousAddress(address))
+  for (const { peer, secret } of relays) secrets.set(peer, secret ?? secrets.get(peer) ?? null)
   return {
-    peers: new PeersOfNode(store, relays),
+    peers: new PeersOfNode(
+      store,
+      relays.map(({ peer }) => peer),
+    ),
+    secretOf: (peer) => secrets.get(peer) ?? null,
     public: dht === 'public',
     clock,
     log,
@@ -61,6 +70,7 @@ export interface InternetParts {
   supervisor: Pick<ConnectionSupervisor, 'peers' | 'tryAnew'>
   host: Host
   interfaces: string[] | undefined
+  presenceKeys: PresenceKeySource
   clock: Clock
   log: Log
 }
@@ -75,8 +85,9 @@ export class Internet {
   readonly #addressListeners = new Set<() => void>()
   readonly #host: Host
 
-  constructor({ settings, supervisor, host, interfaces, clock, log }: InternetParts) {
-    const { rendezvous, bootstrap } = settings
+  constructor({ settings, supervisor, host, interfaces, presenceKeys, clock, log }: InternetParts) {
+    const { bootstrap } = settings
+    const rendezvous = settings.rendezvous.map(({ address }) => address.toString())
     // A setting of the nodes by which the public DHT is entered may mean one of the person's own, in a private network.
     const privateAddresses = bootstrap?.every((address) => !isPublic(address)) ?? false
     this.#log = log
@@ -103,6 +114,8 @@ export class Internet {
         : null
     const client = host.dht ?? this.#public
     if (client === null) throw new TypeError('neither a private DHT nor a public one')
+    const usesOnlyLoopback = (): boolean =>
+      usableInterfaces({ names: interfaces }).every(({ loopback }) => loopback)
     const records: RecordParts = {
       client,
       suite: suite1,
@@ -117,7 +130,13 @@ export class Internet {
         this.#addressListeners.add(listener)
         return () => this.#addressListeners.delete(listener)
       },
-      usesOnlyLoopback: () => usableInterfaces({ names: interfaces }).every(({ loopback }) => loopback),
+      usesOnlyLoopback,
+      dialable: new RecordAddresses({
+        ownRelays: rendezvous,
+        privateRelays: () => privateAddresses,
+        usesOnlyLoopback,
+        lookUp: lookUpName,
+      }),
       log,
     }
     this.codeRecords = new CodeRecords(records)
@@ -125,6 +144,7 @@ export class Internet {
       records,
       peers: supervisor.peers,
       onEpoch: () => this.#renewIdentity(),
+      keys: presenceKeys,
     })
   }
 
@@ -165,6 +185,11 @@ export class Internet {
       this.#log('warn', 'dht.not-entered', { error: String(error) })
     })
   }
+}
+
+async function lookUpName(name: string): Promise<string[]> {
+  const found = await lookup(name, { all: true })
+  return found.map(({ address }) => address)
 }
 
 function random(length: number): Uint8Array {

@@ -1,6 +1,6 @@
 import { base64urlnopad } from '@scure/base'
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import type { Ed25519PrivateKey } from '@libp2p/interface'
+import { generateKeyPairFromSeed, publicKeyFromRaw } from '@libp2p/crypto/keys'
+import type { Ed25519PrivateKey, Ed25519PublicKey } from '@libp2p/interface'
 import {
   createIPNSRecordWithExpiration,
   marshalIPNSRecord,
@@ -9,6 +9,7 @@ import {
   type IPNSRecord,
 } from 'ipns'
 import * as v from 'valibot'
+import type { BlindedSigner } from './blinded-key.ts'
 import { fields } from './fields.ts'
 import { sameMac } from './proofs.ts'
 import { parseStrictJson } from './strict-json.ts'
@@ -27,6 +28,18 @@ export interface AddressRecordKeys {
   recordKey: Uint8Array
 }
 
+/** Keys of a record that one side writes and the other only reads. */
+export interface BlindedKeys {
+  /** Ed25519, 32 bytes. */
+  publicKey: Uint8Array
+  /** Null for the side that reads. */
+  signer: BlindedSigner | null
+  /** Seals the value. */
+  recordKey: Uint8Array
+}
+
+export type RecordKeys = AddressRecordKeys | BlindedKeys
+
 export interface AddressRecordContent {
   /** Peer id, base58btc, that answers at the addresses. */
   peer: string
@@ -39,6 +52,8 @@ export const recordNonceLength = 32
 /** Largest encoded record, bytes. */
 export const maxRecordLength = 2_048
 export const maxRecordAddresses = 12
+/** Highest sequence: an honest one counts units of 10 s, or records. */
+export const maxSequence = 0xffff_ffffn
 const plaintextLength = 1_024
 const sealLength = 16
 /** First byte of the content, and all that other versions are known to have in common. */
@@ -54,8 +69,8 @@ const contentSchema = v.strictObject({
 })
 
 /** The DHT key of the record: `/ipns/` and the multihash of the public key. 40-odd bytes, the same for all holders. */
-export async function recordRoutingKey({ signingSeed }: AddressRecordKeys): Promise<Uint8Array> {
-  const { publicKey } = await signingKey(signingSeed)
+export async function recordRoutingKey(keys: RecordKeys): Promise<Uint8Array> {
+  const publicKey = await publicKeyOf(keys)
   return multihashToIPNSRoutingKey(publicKey.toMultihash())
 }
 
@@ -71,11 +86,11 @@ export interface RecordStamp {
 /** Encodes a record; leaves out an address for which there is no room, or that is none. */
 export async function encodeAddressRecord(
   suite: Suite,
-  keys: AddressRecordKeys,
+  keys: RecordKeys,
   content: AddressRecordContent,
   { sequence, validUntil, nonce }: RecordStamp,
 ): Promise<Uint8Array> {
-  const privateKey = await signingKey(keys.signingSeed)
+  const privateKey = await signingKey(keys)
   const sealed = suite.seal(sealingKey(suite, keys, nonce), padded(content), associatedData(sequence))
   const value = `/${base64urlnopad.encode(concat(Uint8Array.of(recordVersion), nonce, sealed))}`
   const record = await createIPNSRecordWithExpiration(privateKey, value, sequence, validUntil, {
@@ -94,7 +109,7 @@ export type ReadRecord = { content: AddressRecordContent; sequence: bigint } | {
  */
 export async function decodeAddressRecord(
   suite: Suite,
-  keys: AddressRecordKeys,
+  keys: RecordKeys,
   encoded: Uint8Array,
 ): Promise<ReadRecord | null> {
   if (encoded.length > maxRecordLength) return null
@@ -103,7 +118,7 @@ export async function decodeAddressRecord(
     // The seal comes first: it is cheaper to check than the signature.
     const read = openContent(suite, keys, record)
     if (read === null || !isCanonical(record, encoded)) return null
-    const { publicKey } = await signingKey(keys.signingSeed)
+    const publicKey = await publicKeyOf(keys)
     const signed = concat(new TextEncoder().encode('ipns-signature:'), record.data)
     return (await publicKey.verify(signed, record.signatureV2)) ? read : null
   } catch {
@@ -111,9 +126,9 @@ export async function decodeAddressRecord(
   }
 }
 
-function openContent(suite: Suite, keys: AddressRecordKeys, record: IPNSRecord): ReadRecord | null {
+function openContent(suite: Suite, keys: RecordKeys, record: IPNSRecord): ReadRecord | null {
   const { value, sequence } = record
-  if (typeof sequence !== 'bigint' || sequence < 0n) return null
+  if (typeof sequence !== 'bigint' || sequence < 0n || sequence > maxSequence) return null
   const bytes = base64urlnopad.decode(value.slice(1))
   const [version] = bytes
   if (version === undefined || version === 0) return null
@@ -133,11 +148,32 @@ function isCanonical(record: IPNSRecord, encoded: Uint8Array): boolean {
   return sameMac(marshalIPNSRecord({ value, validityType, validity, sequence, signatureV2, data }), encoded)
 }
 
-function signingKey(seed: Uint8Array): Promise<Ed25519PrivateKey> {
-  return generateKeyPairFromSeed('Ed25519', seed)
+/** Identity of a record's writer, for comparison. */
+export function writerOf(keys: RecordKeys): string {
+  return 'signingSeed' in keys ? keys.signingSeed.join() : keys.publicKey.join()
 }
 
-function sealingKey(suite: Suite, { recordKey }: AddressRecordKeys, nonce: Uint8Array): Uint8Array {
+async function publicKeyOf(keys: RecordKeys): Promise<Ed25519PublicKey> {
+  if ('signingSeed' in keys) return (await generateKeyPairFromSeed('Ed25519', keys.signingSeed)).publicKey
+  const publicKey = publicKeyFromRaw(keys.publicKey)
+  if (publicKey.type !== 'Ed25519') throw new TypeError('no Ed25519 key')
+  return publicKey
+}
+
+/** Signing key as `ipns` uses it. */
+async function signingKey(keys: RecordKeys): Promise<Ed25519PrivateKey> {
+  if ('signingSeed' in keys) return generateKeyPairFromSeed('Ed25519', keys.signingSeed)
+  const { signer } = keys
+  if (signer === null) throw new TypeError('keys that only read')
+  const used: Pick<Ed25519PrivateKey, 'type' | 'publicKey' | 'sign'> = {
+    type: 'Ed25519',
+    publicKey: await publicKeyOf(keys),
+    sign: (message) => signer.sign(message.subarray()),
+  }
+  return used as Ed25519PrivateKey
+}
+
+function sealingKey(suite: Suite, { recordKey }: RecordKeys, nonce: Uint8Array): Uint8Array {
   return suite.expand(recordKey, fields('rendezvous-record', nonce), 32)
 }
 

@@ -12,6 +12,7 @@ import { openInbox, type Inbox, type InboxLimits } from './inbox.ts'
 import { openPersistentClock, type PersistentClock, type StoreClock } from './persistent-clock.ts'
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
+import { openPresenceStates, type PresenceStates } from './presence-states.ts'
 import { openReserve, type Reserve } from './reserve.ts'
 import { openSettings, type Settings } from './settings.ts'
 import { nameDamaged } from './storage-error.ts'
@@ -27,6 +28,7 @@ export interface Store {
   readonly inbox: Inbox
   readonly settings: Settings
   readonly contacts: Contacts
+  readonly presence: PresenceStates
   /** Time by which things end after days, whatever becomes of the wall clock. */
   readonly lastingClock: PersistentClock
   /** May be called more than once. Afterwards everything that touches the database fails with `closed`. */
@@ -108,14 +110,16 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
     const lastingClock = openPersistentClock(database, clock)
     const trust = openTrust({ database, identity, clock, reserve: parts.reserve })
     const contacts = openContacts(database)
+    const presence = openPresenceStates(database)
     const outbox = openOutbox(database, lastingClock, parts.outbox)
     return {
       identity,
       trust,
       contacts,
+      presence,
       outbox,
       lastingClock,
-      registry: new StoredRegistry({ trust, contacts, outbox, clock }),
+      registry: new StoredRegistry({ trust, contacts, presence, outbox, clock }),
       inbox: openInbox(database, lastingClock, parts.inbox),
       settings: openSettings(database),
       close() {

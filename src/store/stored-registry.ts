@@ -3,6 +3,7 @@ import { SpacedockError } from '../errors.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { ChangeFilter } from './change-filter.ts'
 import type { Contacts } from './contacts.ts'
+import type { PresenceStates } from './presence-states.ts'
 import { deviceIdOf } from './device-id.ts'
 import { chosenName } from './name-choice.ts'
 import type {
@@ -22,6 +23,7 @@ import type { Trust, WallClock } from './trust.ts'
 export interface RegistryParts {
   trust: Trust
   contacts: Contacts
+  presence: PresenceStates
   outbox: Outbox
   clock: WallClock
 }
@@ -30,6 +32,7 @@ export interface RegistryParts {
 export class StoredRegistry implements DeviceRegistry {
   readonly #trust: Trust
   readonly #contacts: Contacts
+  readonly #presence: PresenceStates
   readonly #outbox: Outbox
   readonly #clock: WallClock
   readonly #live: LiveStates
@@ -39,7 +42,8 @@ export class StoredRegistry implements DeviceRegistry {
   /** Devices that were trusted at the last change of their records. */
   readonly #trusted: Set<PeerId>
 
-  constructor({ trust, contacts, outbox, clock }: RegistryParts) {
+  constructor({ trust, contacts, presence, outbox, clock }: RegistryParts) {
+    this.#presence = presence
     this.#trust = trust
     this.#contacts = contacts
     this.#outbox = outbox
@@ -250,6 +254,7 @@ export class StoredRegistry implements DeviceRegistry {
   #forget(peerId: PeerId): void {
     this.#outbox.dropFor(peerId)
     this.#contacts.remove(peerId)
+    this.#presence.remove(peerId)
   }
 
   /** Forgets a stranger whose pairing ended unfinished: its address is nobody's business. */

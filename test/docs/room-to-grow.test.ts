@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Device } from '../../src/api.ts'
 import { ApplicationProtocols } from '../../src/network/application/application-protocols.ts'
+import { parseProof } from '../../src/network/relay/relay-access.ts'
 import { privateDhtProtocol } from '../../src/network/dht/dht-service.ts'
 import { heardAddresses } from '../../src/network/discovery/mdns/mdns-addresses.ts'
 import { onLink, type UsableInterface } from '../../src/network/interfaces.ts'
@@ -91,6 +92,11 @@ const rows: Record<string, () => void | Promise<void>> = {
   error() {
     assert.equal(decodeRemoteError(json({ code: 'new', message: 'm', new: 1 })).code, 'remote-failure')
     assert.equal(decodeRemoteError(json({ code: 'too-large', new: 1 })).code, 'too-large')
+  },
+  'relay access'() {
+    const proof = 'A'.repeat(43)
+    assert.deepEqual(parseProof(json({ proof, new: 1 })), new Uint8Array(32))
+    assert.equal(parseProof(json({ proof: 'A' })), null)
   },
   'rendezvous node': () =>
     assert.deepEqual(otherVersionsTold(['/spacedock/kad/2.0.0', '/ipfs/kad/1.0.0'], privateDhtProtocol), [2]),

@@ -13,7 +13,9 @@ test('a rendezvous node prints its address, keeps it over a restart, and ends in
   const dataDir = await mkdtemp(join(tmpdir(), 'spacedock-'))
   context.after(() => rm(dataDir, { recursive: true, force: true }))
   const first = start(dataDir, '0')
+  context.after(() => first.stop())
   const peerIds = [(await listening(first)).peerId]
+  const secrets = new Set<string>()
 
   const second = start(dataDir, '0')
   const refused = await second.finished()
@@ -24,7 +26,10 @@ test('a rendezvous node prints its address, keeps it over a restart, and ends in
     const running = signal === 'SIGTERM' ? first : start(dataDir, '0')
     const { peerId, addresses } = await listening(running)
     peerIds.push(peerId)
-    assert.ok(addresses.every((address) => address.endsWith(`/p2p/${peerId}`)))
+    for (const address of addresses) {
+      assert.match(address, new RegExp(`/p2p/${peerId}#[\\w-]{22}$`, 'u'))
+      secrets.add(address.split('#')[1] ?? '')
+    }
     running.kill(signal)
     const { code } = await running.finished(10_000)
     assert.equal(code, signal === 'SIGTERM' ? 0 : null)
@@ -33,6 +38,8 @@ test('a rendezvous node prints its address, keeps it over a restart, and ends in
   peerIds.push((await listening(last)).peerId)
   await last.stop()
   assert.equal(new Set(peerIds).size, 1)
+  assert.equal(secrets.size, 1, 'the secret of the relay stays the same, too')
+  for (const secret of secrets) assert.ok(!`${first.stderr}${last.stderr}`.includes(secret))
 })
 
 test('an address that cannot be announced, or is nobody’s, is refused with a hint', async (context) => {
@@ -43,6 +50,24 @@ test('an address that cannot be announced, or is nobody’s, is refused with a h
     assert.equal(code, 2, stderr)
     assert.match(stderr, /"code":"invalid-argument"/u)
     assert.match(stderr, /"hint":"It looks like /u)
+  }
+})
+
+test('an open relay has no secret, and one for certain devices names them', async (context) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'spacedock-'))
+  context.after(() => rm(dataDir, { recursive: true, force: true }))
+  const open = start(dataDir, '0', '--open')
+  context.after(() => open.stop())
+  const { peerId, addresses } = await listening(open)
+  assert.ok(addresses.every((address) => address.endsWith(`/p2p/${peerId}`)))
+  await open.stop()
+  for (const options of [
+    ['--only', 'nobody'],
+    ['--open', '--only', peerId],
+  ]) {
+    const { code, stderr } = await start(dataDir, '0', ...options).finished()
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, /"code":"invalid-argument"/u)
   }
 })
 

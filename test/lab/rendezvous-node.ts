@@ -43,6 +43,13 @@ export class RendezvousNode {
     return address
   }
 
+  /** Process id. */
+  get pid(): number {
+    const { pid } = this.#process ?? {}
+    assert.ok(pid !== undefined, 'it does not run')
+    return pid
+  }
+
   get log(): string {
     return this.#process?.stderr ?? ''
   }

@@ -1,8 +1,8 @@
 import { RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
-import { publicDhtProtocol } from '../../src/network/dht/dht-service.ts'
-import { honestRecord, recordKeysOf } from './dht-records.ts'
+import { privateDhtProtocol, publicDhtProtocol } from '../../src/network/dht/dht-service.ts'
+import { honestRecord, recordKeysOf, rendezvousServer } from './dht-records.ts'
 import { recordDials } from './dials.ts'
 import { fakePeerId } from './fake-peer-id.ts'
 import { HostileDht } from './hostile-dht.ts'
@@ -23,8 +23,25 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/dht/dht-service.ts',
-            find: `[limitFirstMessage(maxAnswerBytes)]`,
-            replace: `[]`,
+            find: `    limitAnswer(stream, maxAnswerBytes)\n`,
+            replace: ``,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    row: 23,
+    title: 'a rendezvous node answers 64 KiB of questions on one stream, not more',
+    attack: askAtLength,
+    without: [
+      {
+        what: 'the limit of a stream of questions',
+        patches: [
+          {
+            file: 'src/network/dht/dht-service.ts',
+            find: `              limitQuestions(stream, maxQuestionBytes)\n`,
+            replace: ``,
           },
         ],
       },
@@ -49,6 +66,32 @@ export const threats: Threat[] = [
     ],
   },
 ]
+
+async function askAtLength(scene: Scene): Promise<Verdict> {
+  const { address } = await rendezvousServer(scene)
+  const mallory = await HostileDht.start({ answer: () => ({}) })
+  scene.after(() => mallory.stop())
+  const connection = await mallory.libp2p.dial(multiaddr(address))
+  const stream = await connection.newStream(privateDhtProtocol)
+  const messages = lpStream(stream)
+  const [get, key] = [1, new Uint8Array(1_000)]
+  const question = encode([field(1, get), field(2, key)])
+  let answers = 0
+  const signal = AbortSignal.timeout(60_000)
+  try {
+    while (answers < 200) {
+      await messages.write(question, { signal })
+      await messages.read({ signal })
+      answers += 1
+    }
+  } catch {
+    // The stream is reset.
+  }
+  return unless(
+    { 'no question is answered': answers === 0, [`${answers} questions on one stream`]: answers >= 200 },
+    `the stream is reset after ${answers} questions`,
+  )
+}
 
 async function answerAtLength(scene: Scene): Promise<Verdict> {
   const dials = recordDials()

@@ -219,8 +219,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/public/public-tcp.ts',
-            find: `.filter(({ address }: LookupAddress) => isPublicClass(classOfIp(address)))`,
-            replace: ``,
+            find: `isPublicClass(classOfIp(address)) && !isOnLink(address)`,
+            replace: `classOfIp(address) !== 'never'`,
           },
         ],
       },

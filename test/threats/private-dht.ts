@@ -1,12 +1,17 @@
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { usableAddresses } from '../../src/network/dht/named-peers.ts'
+import { RecordAddresses } from '../../src/network/discovery/record-addresses.ts'
+import type { PeerId } from '../../src/pairing/peer-id.ts'
+import { parsePeerId } from '../../src/peer-id.ts'
 import { rendezvousServer } from './dht-records.ts'
+import { fakePeerId } from './fake-peer-id.ts'
 import { HostileDht } from './hostile-dht.ts'
 import { addressOf, outcomeOf, tryJoin, until, type Scene } from './scene.ts'
 import { unless, type Threat, type Verdict } from './threat.ts'
 
 const serviceFile = 'src/network/dht/dht-service.ts'
+const relayFile = 'src/network/discovery/record-addresses.ts'
 const namedFile = 'src/network/dht/named-peers.ts'
 
 /** Whoever is no node of a private DHT, and would like to be; and whoever asks it for what is none of his business. */
@@ -60,6 +65,38 @@ export const threats: Threat[] = [
       {
         what: 'the limit for a peer',
         patches: [{ file: namedFile, find: `const maxAddresses = 4`, replace: `const maxAddresses = 100` }],
+      },
+    ],
+  },
+  {
+    row: 45,
+    title:
+      'a record that names doors in the reader’s network as its relays, by address and by name, has none of them dialled',
+    attack: nameRelays,
+    without: [
+      {
+        what: 'the choice of addresses that mean the same everywhere',
+        patches: [
+          {
+            file: relayFile,
+            find: `isPublicClass(classOfIp(each)) && !isOnLink(each)`,
+            replace: `each.length > 0`,
+          },
+        ],
+      },
+      {
+        what: 'the addresses that a person gave of the own relays',
+        patches: [
+          {
+            file: relayFile,
+            find: 'if (own !== undefined) return `${own}${textOf(behind)}`',
+            replace: 'if (own !== undefined) return address',
+          },
+        ],
+      },
+      {
+        what: 'the limit for a record',
+        patches: [{ file: relayFile, find: `const maxRelayed = 4`, replace: `const maxRelayed = 12` }],
       },
     ],
   },
@@ -127,6 +164,37 @@ async function askForADevice(scene: Scene): Promise<Verdict> {
       'the public key shows that alice is known': await mallory.isTold(address, 'get', publicKey),
     },
     'three questions for a device that is connected, and no answer names anybody',
+  )
+}
+
+function over(place: string, relay: string): string {
+  return `${place}/tcp/22/p2p/${relay}/p2p-circuit`
+}
+
+async function nameRelays(): Promise<Verdict> {
+  const [own, other, peer] = [fakePeerId(), fakePeerId(), fakePeerId()]
+  const rules = new RecordAddresses({
+    ownRelays: [`/ip4/20.3.4.5/tcp/4111/p2p/${own}`],
+    privateRelays: () => false,
+    usesOnlyLoopback: () => false,
+    lookUp: async () => ['127.0.0.1', '192.168.1.1'],
+  })
+  const doors = [
+    over('/ip4/192.168.1.1', other),
+    over('/ip4/192.168.1.2', own),
+    over('/dns4/router.example.org', other),
+  ]
+  const outside = Array.from({ length: 9 }, (_, at) => over(`/ip4/20.3.4.${at}`, other))
+  const [inside, relays] = await Promise.all(
+    [doors, outside].map((named) => rules.usable(named, parsePeerId(peer) as PeerId)),
+  )
+  const visited = (inside ?? []).filter((address) => address.includes('/tcp/22/'))
+  return unless(
+    {
+      [`dialled: ${visited.join(', ')}`]: visited.length > 0,
+      [`${relays?.length} relays of one record are dialled`]: (relays?.length ?? 0) > 4,
+    },
+    `of three doors none, of nine relays ${relays?.length}`,
   )
 }
 

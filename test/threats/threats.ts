@@ -31,6 +31,8 @@ const groups = [
   'decoders',
   'dht',
   'private-dht',
+  'relay',
+  'presence',
   'answers',
   'tracking',
   'boxes',

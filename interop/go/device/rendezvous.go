@@ -42,10 +42,18 @@ func startRendezvous(ctx context.Context, h host.Host, addresses []string) (*ren
 		return nil, fmt.Errorf("more than %d rendezvous nodes", maxRendezvousNodes)
 	}
 	nodes := map[peer.ID]*peer.AddrInfo{}
+	secrets := map[peer.ID][]byte{}
 	for _, text := range addresses {
-		info, err := peer.AddrInfoFromString(text)
+		address, secret, err := splitSecret(text)
 		if err != nil {
-			return nil, fmt.Errorf("the rendezvous node %q: %w", text, err)
+			return nil, err
+		}
+		info, err := peer.AddrInfoFromString(address)
+		if err != nil {
+			return nil, fmt.Errorf("the rendezvous node %q: %w", address, err)
+		}
+		if secret != nil {
+			secrets[info.ID] = secret
 		}
 		if known, ok := nodes[info.ID]; ok {
 			known.Addrs = append(known.Addrs, info.Addrs...)
@@ -59,7 +67,7 @@ func startRendezvous(ctx context.Context, h host.Host, addresses []string) (*ren
 	}
 	r := &rendezvous{host: h, dht: client, circuits: map[peer.ID][]multiaddr.Multiaddr{}}
 	for _, info := range nodes {
-		go r.keepReservation(ctx, *info)
+		go r.keepReservation(ctx, *info, secrets[info.ID])
 	}
 	return r, nil
 }
@@ -72,7 +80,7 @@ func newDHT(h host.Host, mode dht.ModeOpt) (*dht.IpfsDHT, error) {
 func (r *rendezvous) close() error { return r.dht.Close() }
 
 // keepReservation holds a place on one relay, and the connection to it.
-func (r *rendezvous) keepReservation(ctx context.Context, relay peer.AddrInfo) {
+func (r *rendezvous) keepReservation(ctx context.Context, relay peer.AddrInfo, secret []byte) {
 	retry := firstRetry
 	for ctx.Err() == nil {
 		wait := retry
@@ -80,8 +88,13 @@ func (r *rendezvous) keepReservation(ctx context.Context, relay peer.AddrInfo) {
 		err := r.host.Connect(step, relay)
 		if err == nil {
 			r.host.ConnManager().Protect(relay.ID, "rendezvous")
+			if secret != nil {
+				err = proveAccess(step, r.host, relay.ID, secret)
+			}
 			var reservation *client.Reservation
-			if reservation, err = client.Reserve(step, r.host, relay); err == nil {
+			if err != nil {
+				// Asked again after a while: the node's operator may have given it another secret.
+			} else if reservation, err = client.Reserve(step, r.host, relay); err == nil {
 				r.setCircuits(relay)
 				wait = max(time.Until(reservation.Expiration)-reservationMargin, shortestReservation)
 				retry = firstRetry

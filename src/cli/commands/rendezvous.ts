@@ -8,7 +8,10 @@ const defaultPort = 4111
 export const rendezvous: Command = {
   name: 'rendezvous',
   summary: 'host a meeting point for devices in different networks',
-  usage: ['[--port N] [--interface NAME]... [--announce MULTIADDR]... [--rendezvous ADDR]...'],
+  usage: [
+    '[--port N] [--interface NAME]... [--announce MULTIADDR]... [--rendezvous ADDR]...',
+    '[--only PEERID]... [--open] [--max-devices N]',
+  ],
   options: {
     port: { type: 'string', value: 'N', what: `TCP port to listen on (${defaultPort})` },
     interface: {
@@ -34,6 +37,13 @@ export const rendezvous: Command = {
       value: 'LEVEL',
       what: 'least that is logged: "debug", "info", "warn" or "error"; without it, "info"',
     },
+    only: {
+      type: 'string',
+      value: 'PEERID',
+      multiple: true,
+      what: 'device that may use the relay, without a secret, may be repeated; no other may then',
+    },
+    open: { type: 'boolean', what: 'let anybody use the relay, and so your line' },
     'max-devices': {
       type: 'string',
       value: 'N',
@@ -44,7 +54,8 @@ export const rendezvous: Command = {
   startsDaemon: false,
   notes: [
     'Runs in the foreground until it is stopped, on a machine that others can reach: one with a public address,\nor to whose port a router forwards. It helps devices find each other and passes on what they say, encrypted,\nwhen there is no direct way between them. It can read none of it.',
-    'Give the address that it prints to each device: spacedock up --rendezvous ADDR. Its identity is kept in the\ndata directory, so that the address stays the same. Logs go to standard error.',
+    'Give the address that it prints to each device: spacedock up --rendezvous ADDR. Behind its # stands the secret\nof the relay: devices that know it are reachable over the relay, and others only call them. Its identity and the\nsecret are kept in the data directory, so that the address stays the same; delete the file rendezvous/relay-secret\nthere for another secret. Logs go to standard error and never hold it.',
+    'With --open anybody who finds the relay can be reached over it, and have it carry what he likes, up to its\nlimits: an eighth of the places and 2 MiB/s for one address, 16 MiB/s for all.',
   ],
   examples: [
     { line: 'rendezvous', what: `listen on port ${defaultPort}` },
@@ -72,10 +83,11 @@ export const rendezvous: Command = {
         announce: options.list('announce'),
         others: options.list('rendezvous'),
         maxReservations,
+        only: options.list('only'),
+        isOpen: options.flag('open'),
         log: createLog((line) => process.stderr.write(line), { level: () => logLevel }),
         signal,
-        onListening: (server) => {
-          const addresses = server.addresses()
+        onListening: (server, addresses) => {
           output.result(
             { event: 'listening', peerId: server.peerId, addresses },
             ['Devices find it with one of:', ...addresses.map((address) => `  --rendezvous ${address}`)].join(

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import type { IdentifyResult, PeerId } from '@libp2p/interface'
+import type { IdentifyResult, PeerId, TypedEventTarget } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import type { Libp2p } from 'libp2p'
 import { untilAborted } from '../../abort.ts'
@@ -121,7 +121,7 @@ async function* bounded(
 }
 
 /** Routing table, which its type does not show to be the event target that tells when nodes come. */
-export interface RoutingTable extends EventTarget {
+export interface RoutingTable extends TypedEventTarget<{ 'peer:add': CustomEvent<PeerId> }> {
   size: number
   /** Nodes of the table, those closest to a key of 32 bytes first. */
   closestPeers(key: Uint8Array, options: { count: number }): PeerId[]

@@ -10,7 +10,7 @@ import { ipnsValidator } from 'ipns/validator'
 import type { PeerInfo } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
 import { maxRecordLength } from '../../pairing/address-record.ts'
-import { limitFirstMessage } from './answer-limit.ts'
+import { limitAnswer, limitQuestions } from './answer-limit.ts'
 import type { Members } from './members.ts'
 import { storeOfMembers } from './members-store.ts'
 import { limitNamedPeers, NamedPeers, usableAddresses } from './named-peers.ts'
@@ -65,13 +65,13 @@ export function dhtService(options: DhtServiceOptions): (components: KadDHTCompo
     networkDialTimeout: { minTimeout: 2_000, maxTimeout: 6_000 },
   })
   return (components) => {
-    if (mode === 'client') components.registrar.use(protocol, [limitFirstMessage(maxAnswerBytes)])
     const store = new RecordStore(clock, limits)
     const dht = create(
       new Proxy(components, {
         get(target, name) {
           if (name === 'datastore') return store
           if (name === 'registrar') return rememberingRegistrar(target.registrar)
+          if (name === 'connectionManager') return limitingAnswers(target.connectionManager)
           if (name === 'peerStore' && members !== null) return storeOfMembers(target.peerStore, members)
           return Reflect.get(target, name)
         },
@@ -116,6 +116,27 @@ export async function validateRecord(key: Uint8Array, value: Uint8Array): Promis
   await ipnsValidator(key, value)
 }
 
+/** Some thirty records, or hundreds of lookups, on one stream; whoever has more to ask opens another. */
+const maxQuestionBytes = 65_536
+
+type ConnectionManager = KadDHTComponents['connectionManager']
+
+/** Limits the answer on every stream that the DHT opens. */
+function limitingAnswers(connectionManager: ConnectionManager): ConnectionManager {
+  const openStream: ConnectionManager['openStream'] = async (...args) => {
+    const stream = await connectionManager.openStream(...args)
+    limitAnswer(stream, maxAnswerBytes)
+    return stream
+  }
+  return new Proxy(connectionManager, {
+    get(target, name) {
+      if (name === 'openStream') return openStream
+      const member: unknown = Reflect.get(target, name)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+}
+
 type Registrar = KadDHTComponents['registrar']
 
 /** Lets the record store see whose request is being handled. */
@@ -126,7 +147,10 @@ function rememberingRegistrar(registrar: Registrar): Registrar {
         const handle: Registrar['handle'] = (protocol, handler, options) =>
           target.handle(
             protocol,
-            (stream, connection) => servedConnection.run(connection, () => handler(stream, connection)),
+            (stream, connection) => {
+              limitQuestions(stream, maxQuestionBytes)
+              return servedConnection.run(connection, () => handler(stream, connection))
+            },
             options,
           )
         return handle

@@ -15,7 +15,12 @@ import { networkOf } from './named-peers.ts'
 export function privateDhtClient(host: DhtHost, members: Members): DhtClient {
   const { dht } = host.services
   const routingTable = routingTableOf(dht)
-  const nodes = (): PeerId[] => routingTable.closestPeers(new Uint8Array(32), { count: maxNodes })
+  // Kademlia itself looks around half a second after its start, when there may be nobody yet, and then after minutes.
+  routingTable.addEventListener('peer:add', ({ detail }: CustomEvent<PeerId>) => {
+    const question: Question = { type: 'FIND_NODE', key: anyKey }
+    ask(dht, detail, question, AbortSignal.timeout(answerTimeoutMs)).catch(() => {})
+  })
+  const nodes = (): PeerId[] => routingTable.closestPeers(anyKey, { count: maxNodes })
 
   /** Yields the answers as they come, until all are there or the signal aborts; null for a node that gave none. */
   async function* askAll(question: Question, signal: AbortSignal): AsyncGenerator<Uint8Array | null> {
@@ -70,9 +75,11 @@ export function privateDhtClient(host: DhtHost, members: Members): DhtClient {
 
 /** Bucket of Kademlia, and more than the members of a DHT that a person configured. */
 const maxNodes = 20
+const anyKey = new Uint8Array(32)
+const answerTimeoutMs = 10_000
 
 interface Question {
-  type: 'PUT_VALUE' | 'GET_VALUE'
+  type: 'PUT_VALUE' | 'GET_VALUE' | 'FIND_NODE'
   /** Routing key. */
   key: Uint8Array
   /** Record to store. */

@@ -3,9 +3,10 @@ import { NotFoundError, type Connection } from '@libp2p/interface'
 import { Libp2pRecord } from '@libp2p/record'
 import { BaseDatastore } from 'datastore-core'
 import { Key, type Pair } from 'interface-datastore'
+import { unmarshalIPNSRecord } from 'ipns'
 import { ipnsSelector } from 'ipns/selector'
 import type { Clock } from '../../api.ts'
-import { maxRecordLength } from '../../pairing/address-record.ts'
+import { maxRecordLength, maxSequence } from '../../pairing/address-record.ts'
 import { networkOf } from '../addresses/network-of.ts'
 import { StoreQuota, type RecordLimits, type Writer } from './store-quota.ts'
 
@@ -89,6 +90,7 @@ function parseRecord(name: string, bytes: Uint8Array): { key: Uint8Array; value:
     throw new Error('nothing but IPNS records under Ed25519 keys is kept')
   }
   if (value.length > maxRecordLength) throw new Error('the record is too large')
+  if (unmarshalIPNSRecord(value).sequence > maxSequence) throw new Error('the sequence is too high')
   return { key, value }
 }
 

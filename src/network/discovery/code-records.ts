@@ -1,6 +1,5 @@
 import type { AddressRecordContent, AddressRecordKeys } from '../../pairing/address-record.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
-import { filterAddresses } from '../addresses/address-filter.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { countNodes, graceMs, keepPublished } from './record-publication.ts'
 import { newerRecords } from './record-search.ts'
@@ -66,6 +65,7 @@ export class CodeRecords {
     this.#sleeps.add(sleep)
     const startedAtMs = clock.monotonic()
     const tell = changesOnly((status, detail) => onStatus('internet', status, detail))
+    const named = new Set<string>()
     let newest = -1n
     let pauseMs = firstPauseMs
     let nodes = 0
@@ -84,7 +84,7 @@ export class CodeRecords {
         })) {
           if (newest < 0n) pauseMs = firstPauseMs
           newest = sequence
-          const found = this.#candidate(content)
+          const found = await this.#candidate(content, named)
           if (found === null) continue
           tell('ready', 'found the other device')
           onCandidate(found)
@@ -106,18 +106,22 @@ export class CodeRecords {
       tell('unavailable', 'no rendezvous node can be reached')
   }
 
-  #candidate({ peer: named, addresses }: AddressRecordContent): FoundPeer | null {
-    const peer = parsePeerId(named)
-    const { peer: self, usesOnlyLoopback } = this.#parts
+  /** Returns the writer of the record; `named` are the addresses of all records of this search, which are bounded. */
+  async #candidate(content: AddressRecordContent, named: Set<string>): Promise<FoundPeer | null> {
+    const peer = parsePeerId(content.peer)
+    const { peer: self, dialable } = this.#parts
     if (peer === null || peer === self) return null
-    return {
-      peer,
-      addresses: filterAddresses(addresses, { peer, allowLoopback: usesOnlyLoopback() }),
-      urgent: true,
+    const addresses: string[] = []
+    for (const address of await dialable.usable(content.addresses, peer)) {
+      if (named.size < maxNamed) named.add(address)
+      if (named.has(address)) addresses.push(address)
     }
+    return { peer, addresses, urgent: true }
   }
 }
 
+/** Most different addresses dialled for one code: a holder of the words may write one record after the other. */
+const maxNamed = 48
 /** Pause between two lookups, give or take half: twice as long each time. */
 const firstPauseMs = 500
 /**

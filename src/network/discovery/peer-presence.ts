@@ -7,13 +7,25 @@ import {
   presenceEpochsToRead,
   presenceKeys,
 } from '../../pairing/presence-keys.ts'
-import { recordVersion } from '../../pairing/address-record.ts'
-import { filterAddresses } from '../addresses/address-filter.ts'
+import { recordVersion, type RecordKeys } from '../../pairing/address-record.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import type { PresenceEpochs } from './presence-epochs.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'
 import { keepPublished, type Publication } from './record-publication.ts'
 import { newerRecords, type FoundRecord } from './record-search.ts'
+
+/** Keys of the records of paired devices. */
+export interface PresenceKeySource {
+  /**
+   * `told`: the two devices have told each other theirs. `pairing`: the other one cannot, so they follow from the key of the
+   * pairing. `none`: neither is known yet.
+   */
+  originOf(peer: PeerId): 'told' | 'pairing' | 'none'
+  /** Returns the keys of this device's record for the other one; null when the epoch is past. */
+  writerKeys(peer: PeerId, epoch: number): RecordKeys | null
+  /** Returns the keys of the other device's record; null when the epoch is past. */
+  readerKeys(peer: PeerId, epoch: number): RecordKeys | null
+}
 
 /** Device as far as its records are concerned. */
 export interface FollowedPeer {
@@ -38,6 +50,7 @@ export class PeerPresence {
   readonly #peer: FollowedPeer
   readonly #records: RecordParts
   readonly #epochs: PresenceEpochs
+  readonly #keys: PresenceKeySource
   readonly #stop = new AbortController()
   readonly #sleep: InterruptibleSleep
   readonly #tasks: Promise<unknown>
@@ -50,7 +63,12 @@ export class PeerPresence {
     addresses: [],
   }
 
-  constructor(peer: FollowedPeer, pairKey: Uint8Array, records: RecordParts, epochs: PresenceEpochs) {
+  constructor(
+    peer: FollowedPeer,
+    pairKey: Uint8Array,
+    { records, epochs, keys }: { records: RecordParts; epochs: PresenceEpochs; keys: PresenceKeySource },
+  ) {
+    this.#keys = keys
     this.pairKey = pairKey
     this.#peer = peer
     this.#records = records
@@ -85,7 +103,7 @@ export class PeerPresence {
   }
 
   #publication(): Publication {
-    const { suite, clock, peer } = this.#records
+    const { clock } = this.#records
     return {
       mayExist: true,
       intervalMs: republishMs,
@@ -96,7 +114,7 @@ export class PeerPresence {
         const epoch = presenceEpoch(wallMs)
         const sinceMs = wallMs - epoch * presenceEpochMs
         return {
-          keys: presenceKeys(suite, this.pairKey, peer, epoch),
+          keys: this.#writerKeys(epoch),
           // Sequence that grows over a restart, and tells nobody how far off this clock is.
           sequence: BigInt(Math.floor(sinceMs / sequenceUnitMs)),
           changesInMs: presenceEpochMs - sinceMs,
@@ -121,37 +139,53 @@ export class PeerPresence {
   }
 
   async #lookUp(signal: AbortSignal): Promise<void> {
-    const { suite, clock } = this.#records
+    const { clock } = this.#records
     const newest = this.#newest
     const epochs = presenceEpochsToRead(clock.wall()).filter((epoch) => epoch >= newest.epoch)
     await Promise.all(
       epochs.map(async (epoch) => {
-        const keys = presenceKeys(suite, this.pairKey, this.#peer.id, epoch)
+        const keys = this.#readerKeys(epoch)
+        if (keys === null) return
         const above = epoch === newest.epoch ? newest.sequence : -1n
         for await (const record of newerRecords(this.#records, keys, {
           above,
           signal,
           onOtherVersion: (version) => this.#takeUnread(version),
         })) {
-          this.#take(epoch, record)
+          await this.#take(epoch, record)
         }
       }),
     )
   }
 
-  #take(epoch: number, { content, sequence }: FoundRecord): void {
+  async #take(epoch: number, { content, sequence }: FoundRecord): Promise<void> {
     const { id: peer } = this.#peer
+    // Only the device itself can have written the record, and it can only speak for itself.
+    if (content.peer !== peer) return
+    const addresses = await this.#records.dialable.usable(content.addresses, peer)
     const isNewer =
       epoch > this.#newest.epoch || (epoch === this.#newest.epoch && sequence > this.#newest.sequence)
-    // Only the device itself can have written the record, and it can only speak for itself.
-    if (!isNewer || content.peer !== peer) return
-    const allowLoopback = this.#records.usesOnlyLoopback()
-    const addresses = filterAddresses(content.addresses, { peer, allowLoopback })
+    if (!isNewer) return
     this.#newest = { epoch, sequence, addresses }
     if (addresses.length === 0 || this.#peer.isWellConnected) return
     this.unreadVersion = null
     this.#records.log('info', 'presence.found', { peer })
     this.#peer.sighted()
+  }
+
+  /** Returns null while there are no keys, or when the clock was set back behind what is still known. */
+  #writerKeys(epoch: number): RecordKeys | null {
+    const { suite, peer } = this.#records
+    if (this.#keys.originOf(this.#peer.id) === 'pairing')
+      return presenceKeys(suite, this.pairKey, peer, epoch)
+    return this.#keys.writerKeys(this.#peer.id, epoch)
+  }
+
+  #readerKeys(epoch: number): RecordKeys | null {
+    const { id } = this.#peer
+    if (this.#keys.originOf(id) === 'pairing')
+      return presenceKeys(this.#records.suite, this.pairKey, id, epoch)
+    return this.#keys.readerKeys(id, epoch)
   }
 
   #takeUnread(version: number): void {

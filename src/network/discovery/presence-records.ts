@@ -1,7 +1,7 @@
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { sameMac } from '../../pairing/proofs.ts'
 import { LimitedClient } from '../dht/limited-client.ts'
-import { PeerPresence, type FollowedPeer } from './peer-presence.ts'
+import { PeerPresence, type FollowedPeer, type PresenceKeySource } from './peer-presence.ts'
 import { PresenceEpochs } from './presence-epochs.ts'
 import type { RecordParts } from './record-parts.ts'
 
@@ -11,6 +11,7 @@ export interface PresenceOptions {
   peers: ReadonlyMap<PeerId, FollowedPeer>
   /** Called when the keys have changed: the public network may take a new identity then, so that nobody can link the two. */
   onEpoch: () => void
+  keys: PresenceKeySource
 }
 
 /**
@@ -22,10 +23,12 @@ export class PresenceRecords {
   readonly #records: RecordParts
   readonly #peers: ReadonlyMap<PeerId, FollowedPeer>
   readonly #epochs: PresenceEpochs
+  readonly #keys: PresenceKeySource
   #isRunning = false
   #stopNodes: () => void = () => {}
 
-  constructor({ records, peers, onEpoch }: PresenceOptions) {
+  constructor({ records, peers, onEpoch, keys }: PresenceOptions) {
+    this.#keys = keys
     this.#records = { ...records, client: new LimitedClient(records.client, maxQueries) }
     this.#peers = peers
     this.#epochs = new PresenceEpochs(records.clock, onEpoch)
@@ -54,8 +57,21 @@ export class PresenceRecords {
       const { presence, pairKey } = peer
       if (presence !== null && (pairKey === null || !sameMac(pairKey, presence.pairKey))) void unfollow(peer)
       if (pairKey === null || peer.presence !== null) continue
-      peer.presence = new PeerPresence(peer, pairKey, this.#records, this.#epochs)
+      peer.presence = this.#follow(peer, pairKey)
     }
+  }
+
+  /** Starts over with a device whose keys have changed. */
+  keysChanged(id: PeerId): void {
+    const peer = this.#peers.get(id)
+    if (!this.#isRunning || peer === undefined || peer.pairKey === null) return
+    void unfollow(peer)
+    peer.presence = this.#follow(peer, peer.pairKey)
+  }
+
+  #follow(peer: FollowedPeer, pairKey: Uint8Array): PeerPresence {
+    const parts = { records: this.#records, epochs: this.#epochs, keys: this.#keys }
+    return new PeerPresence(peer, pairKey, parts)
   }
 
   /** Looks at once for every device, since this one may have changed networks. */

@@ -1,6 +1,7 @@
 import type { Clock, Log } from '../../api.ts'
 import type { Suite } from '../../pairing/suite.ts'
 import type { DhtClient } from '../dht/dht-client.ts'
+import type { RecordAddresses } from './record-addresses.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 
 /** Dependencies of publishing records in a DHT, and of looking them up. */
@@ -18,6 +19,8 @@ export interface RecordParts {
   onAddressChange: (listener: () => void) => () => void
   /** Whether this device uses the loopback interface and no other. */
   usesOnlyLoopback: () => boolean
+  /** Rules for the addresses in others' records. */
+  dialable: Pick<RecordAddresses, 'usable'>
   log: Log
 }
 

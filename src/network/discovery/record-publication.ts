@@ -3,7 +3,8 @@ import {
   encodeAddressRecord,
   recordNonceLength,
   recordRoutingKey,
-  type AddressRecordKeys,
+  writerOf,
+  type RecordKeys,
 } from '../../pairing/address-record.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { Backoff } from '../backoff.ts'
@@ -17,7 +18,8 @@ import { newerRecords } from './record-search.ts'
 export interface Publication {
   /** Returns the present content; called before each publication. */
   current: () => {
-    keys: AddressRecordKeys
+    /** Null for none: nothing is published then. */
+    keys: RecordKeys | null
     /** Least sequence; a record under the same keys gets a higher one than the one before in any case. */
     sequence: bigint
     /** Time until the keys change, in ms. */
@@ -53,7 +55,11 @@ export async function keepPublished(
   try {
     while (!signal.aborted) {
       const { keys, sequence, changesInMs } = publication.current()
-      const seed = keys.signingSeed.join()
+      if (keys === null) {
+        await sleep.for(Math.min(publication.intervalMs, changesInMs), signal)
+        continue
+      }
+      const seed = writerOf(keys)
       if (publication.mayExist && client.nodes > 0 && last.seed !== seed) {
         const highest = await highestSequence(parts, keys, signal)
         if (signal.aborted) return
@@ -100,11 +106,7 @@ export function countNodes(count: number): string {
 export const graceMs = 4_000
 
 /** Finds the highest published sequence: a restart may come within the unit of the sequence, and a clock may be set back. */
-async function highestSequence(
-  parts: RecordParts,
-  keys: AddressRecordKeys,
-  signal: AbortSignal,
-): Promise<bigint> {
+async function highestSequence(parts: RecordParts, keys: RecordKeys, signal: AbortSignal): Promise<bigint> {
   let highest = -1n
   for await (const { sequence } of newerRecords(parts, keys, { above: -1n, signal })) highest = sequence
   return highest
@@ -112,7 +114,7 @@ async function highestSequence(
 
 async function publishOnce(
   { client, suite, clock, random, peer }: RecordParts,
-  keys: AddressRecordKeys,
+  keys: RecordKeys,
   sequence: bigint,
   addresses: string[],
   signal: AbortSignal,

@@ -2,7 +2,7 @@ import {
   decodeAddressRecord,
   recordRoutingKey,
   type AddressRecordContent,
-  type AddressRecordKeys,
+  type RecordKeys,
 } from '../../pairing/address-record.ts'
 import { startDeadline } from '../deadline.ts'
 import type { RecordParts } from './record-parts.ts'
@@ -25,7 +25,7 @@ export interface RecordSearchOptions {
  */
 export async function* newerRecords(
   { client, suite, clock, log }: Pick<RecordParts, 'client' | 'suite' | 'clock' | 'log'>,
-  keys: AddressRecordKeys,
+  keys: RecordKeys,
   { above, signal, onOtherVersion }: RecordSearchOptions,
 ): AsyncGenerator<FoundRecord> {
   const looking = startDeadline(lookupTimeoutMs, () => new Error('the lookup took too long'), { signal })

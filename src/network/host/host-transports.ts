@@ -18,6 +18,8 @@ import { simultaneousOpen, type SimultaneousOpen } from '../relay/simultaneous-o
 export interface RelayOptions {
   /** Rendezvous nodes, whose relays are used, and paired devices: with these alone is a direct connection through NATs arranged. */
   peers: KnownPeers
+  /** Secret of a rendezvous node's relay, 16 bytes; null for one that has none. */
+  secretOf: (peer: string) => Uint8Array | null
   /** Whether to use relays of the public network, too, without being seen there. */
   public: boolean
   clock: Clock
@@ -63,13 +65,13 @@ export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined)
   if (relay === undefined)
     return Object.assign(result, { transports: [linkLocalTcp(tcp)], outerAddresses: () => [] })
 
-  const { peers, clock, log } = relay
+  const { peers, secretOf, clock, log } = relay
   const ownPorts = new OwnPorts()
   const isRelayAddress = (address: Multiaddr): boolean => {
     const peer = address.getComponents().at(-1)
     return peer?.name === 'p2p' && peer.value !== undefined && peers.isRelay(peer.value)
   }
-  const client = relayClient({ peers, clock, log })
+  const client = relayClient({ peers, secretOf, clock, log })
   const ports = (): MappedPort[] => [
     ...mappedPortsOf(made.relays?.dialled() ?? [], ownPorts),
     ...(veil?.ports() ?? []),

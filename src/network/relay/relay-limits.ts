@@ -1,21 +1,33 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { PeerId, Stream, StreamHandler, StreamMiddleware } from '@libp2p/interface'
+import type { Connection, Stream, StreamHandler, StreamMiddleware } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
+import { networkOf } from '../addresses/network-of.ts'
 import { ByteAllowance, meter } from './relay-meter.ts'
 
+/** An address is an IPv4 address or an IPv6 /64: a household behind one router shares its limits. */
 export interface RelayLimits {
   /** Limit of devices that can be reached over this relay at the same time. @default 1_024 */
   reservations?: number
-  /** Limit of such devices behind one IPv4 address, or in one IPv6 /64. @default 64 */
+  /** Limit of such devices behind one address. @default an eighth of all, but at least 4 */
   reservationsPerAddress?: number
   /** Requests of one peer in a minute: reservations and connections to others. @default 60 */
   requestsPerMinute?: number
+  /** Such requests of all peers at one address. @default 240 */
+  requestsPerMinuteAndAddress?: number
   /** Concurrent connections through the relay that one peer has opened. @default 16 */
   connectionsPerPeer?: number
-  /** Long-run rate of one peer's bytes through the relay. @default 2 MiB */
+  /** The same of all peers at one address. @default 64 */
+  connectionsPerAddress?: number
+  /** Concurrent connections through the relay. @default 1_024 */
+  connections?: number
+  /** Long-run rate of the bytes from one address through the relay. @default 2 MiB */
   bytesPerSecond?: number
   /** Burst beyond that rate. @default 16 MiB */
   burstBytes?: number
+  /** Long-run rate of all bytes through the relay. @default 16 MiB */
+  bytesPerSecondInAll?: number
+  /** Burst beyond that rate. @default 64 MiB */
+  burstBytesInAll?: number
   /** Bytes of one relayed connection, both directions together. @default 16 GiB */
   bytesPerConnection?: number
   /** Lifetime of one relayed connection. @default 24 h */
@@ -23,20 +35,33 @@ export interface RelayLimits {
 }
 
 const mebibyte = 1024 * 1024
-export const defaultRelayLimits: Required<RelayLimits> = {
+const defaults: Omit<Required<RelayLimits>, 'reservationsPerAddress'> = {
   reservations: 1_024,
-  reservationsPerAddress: 64,
   requestsPerMinute: 60,
+  requestsPerMinuteAndAddress: 240,
   connectionsPerPeer: 16,
+  connectionsPerAddress: 64,
+  connections: 1_024,
   bytesPerSecond: 2 * mebibyte,
   burstBytes: 16 * mebibyte,
+  bytesPerSecondInAll: 16 * mebibyte,
+  burstBytesInAll: 64 * mebibyte,
   bytesPerConnection: 16 * 1024 * mebibyte,
   connectionLifetimeMs: 24 * 3_600_000,
 }
 
+/** Fills in the defaults. Room for one household at least, and never the whole relay for one address. */
+export function relayLimits(given: RelayLimits = {}): Required<RelayLimits> {
+  const limits = { ...defaults, ...given }
+  const share = Math.max(leastPerAddress, Math.floor(limits.reservations / 8))
+  return { reservationsPerAddress: share, ...limits }
+}
+
+const leastPerAddress = 4
 const lingerMs = 5_000
 
-interface Guest {
+/** One address, or one device that the relay belongs to. */
+interface Account {
   /** Number of relayed connections that it is an end of. */
   ends: number
   /** Number of these that it opened. */
@@ -46,66 +71,83 @@ interface Guest {
 
 /** CONNECT request being handled. */
 interface Asker {
-  peer: string
+  connection: Connection
   stream: Stream
 }
 
 /**
  * Keeps the peers of a relay within its limits. js-libp2p's relay knows reservations and limits that are the same for
- * everybody and end a connection; these slow a greedy peer down and leave the others alone.
+ * everybody and end a connection; these slow a greedy one down and leave the others alone. Peer ids cost nothing, so addresses are
+ * counted; devices that the relay belongs to count for themselves.
  */
 export class RelayGuard {
   readonly #limits: Required<RelayLimits>
   readonly #clock: Clock
-  readonly #guests = new Map<string, Guest>()
+  readonly #isOwn: (peer: string) => boolean
+  readonly #accounts = new Map<string, Account>()
+  readonly #openedBy = new Map<string, number>()
+  readonly #all: ByteAllowance
   readonly #asking = new AsyncLocalStorage<Asker>()
-  /** Requests in the minute that began at `#minuteMs`. */
+  #opened = 0
+  /** Requests of peers and of accounts in the minute that began at `#minuteMs`. */
   #requests = new Map<string, number>()
   #minuteMs = Number.NEGATIVE_INFINITY
 
-  constructor(clock: Clock, limits: Required<RelayLimits>) {
+  /** @param isOwn whether the relay belongs to this peer, too */
+  constructor(clock: Clock, limits: Required<RelayLimits>, isOwn: (peer: string) => boolean = () => false) {
     this.#clock = clock
     this.#limits = limits
+    this.#isOwn = isOwn
+    this.#all = new ByteAllowance(clock, limits.bytesPerSecondInAll, limits.burstBytesInAll)
   }
 
   /** Number of open relayed connections. */
   get connections(): number {
-    return [...this.#guests.values()].reduce((sum, { opened }) => sum + opened, 0)
+    return this.#opened
   }
 
-  /** Wraps the handler of the relay's protocol: requests of a peer that asks too often are refused unread. */
+  /** Wraps the handler of the relay's protocol: requests of whoever asks too often are refused unread. */
   guard(handle: StreamHandler): StreamHandler {
     return (stream, connection) => {
-      const peer = connection.remotePeer.toString()
-      if (!this.#mayAsk(peer)) return stream.abort(new Error('too many requests in a minute'))
-      return this.#asking.run({ peer, stream }, () => handle(stream, connection))
+      if (!this.#mayAsk(connection)) return stream.abort(new Error('too many requests in a minute'))
+      return this.#asking.run({ connection, stream }, () => handle(stream, connection))
     }
   }
 
   /** Joins the stream from the relay to the called peer with the caller's: from here on they belong together. */
   join: StreamMiddleware = (called, connection, next) => {
     const asker = this.#asking.getStore()
-    if (asker !== undefined) this.#meterBoth(asker, called, connection.remotePeer)
+    if (asker !== undefined) this.#meterBoth(asker, called, connection)
     next(called, connection)
   }
 
-  #mayAsk(peer: string): boolean {
+  #accountOf(connection: Connection): string {
+    const peer = connection.remotePeer.toString()
+    return this.#isOwn(peer) ? peer : networkOf(connection.remoteAddr)
+  }
+
+  #mayAsk(connection: Connection): boolean {
+    const { requestsPerMinute, requestsPerMinuteAndAddress } = this.#limits
     const nowMs = this.#clock.monotonic()
     if (nowMs - this.#minuteMs >= 60_000) {
       this.#minuteMs = nowMs
       this.#requests = new Map()
     }
-    const asked = (this.#requests.get(peer) ?? 0) + 1
-    this.#requests.set(peer, asked)
-    return asked <= this.#limits.requestsPerMinute
+    const peer = connection.remotePeer.toString()
+    const account = this.#accountOf(connection)
+    const ofPeer = add(this.#requests, peer, 1)
+    const ofAccount = account === peer ? ofPeer : add(this.#requests, account, 1)
+    return ofPeer <= requestsPerMinute && ofAccount <= requestsPerMinuteAndAddress
   }
 
-  #meterBoth({ peer, stream }: Asker, called: Stream, calledPeer: PeerId): void {
-    const { connectionsPerPeer, bytesPerConnection, connectionLifetimeMs } = this.#limits
-    if ((this.#guests.get(peer)?.opened ?? 0) >= connectionsPerPeer) {
-      throw new Error('too many relayed connections of one peer')
-    }
-    const [from, to] = [this.#enter(peer, 1), this.#enter(calledPeer.toString(), 0)]
+  #meterBoth({ connection, stream }: Asker, called: Stream, calledBy: Connection): void {
+    const { bytesPerConnection, connectionLifetimeMs } = this.#limits
+    const peer = connection.remotePeer.toString()
+    const [fromId, toId] = [this.#accountOf(connection), this.#accountOf(calledBy)]
+    this.#refuseTooMany(peer, fromId)
+    const [from, to] = [this.#enter(fromId, 1), this.#enter(toId, 0)]
+    add(this.#openedBy, peer, 1)
+    this.#opened++
     let left = bytesPerConnection
     const end = (why: string): void => {
       stream.abort(new Error(why))
@@ -117,8 +159,8 @@ export class RelayGuard {
     }
     const clock = this.#clock
     const stops = [
-      meter(stream, called, { clock, allowance: from.allowance, onBytes }),
-      meter(called, stream, { clock, allowance: to.allowance, onBytes }),
+      meter(stream, called, { clock, allowances: [from.allowance, this.#all], onBytes }),
+      meter(called, stream, { clock, allowances: [to.allowance, this.#all], onBytes }),
       clock.after(connectionLifetimeMs, () => end('the relayed connection has lived long enough')),
     ]
     let open = true
@@ -126,8 +168,10 @@ export class RelayGuard {
       if (!open) return
       open = false
       for (const stop of stops) stop()
-      this.#leave(peer, from, 1)
-      this.#leave(calledPeer.toString(), to, 0)
+      add(this.#openedBy, peer, -1)
+      this.#opened--
+      this.#leave(fromId, from, 1)
+      this.#leave(toId, to, 0)
       // Bytes still under way may arrive; after that, one end without the other is of no use.
       clock.after(lingerMs, () => end('the other end of the relayed connection is gone'))
     }
@@ -135,27 +179,44 @@ export class RelayGuard {
     called.addEventListener('close', leave, { once: true })
   }
 
-  #enter(peer: string, opened: 0 | 1): Guest {
+  #refuseTooMany(peer: string, account: string): void {
+    const { connections, connectionsPerAddress, connectionsPerPeer } = this.#limits
+    if ((this.#openedBy.get(peer) ?? 0) >= connectionsPerPeer)
+      throw new Error('too many relayed connections of one peer')
+    if ((this.#accounts.get(account)?.opened ?? 0) >= connectionsPerAddress)
+      throw new Error('too many relayed connections from one address')
+    if (this.#opened >= connections) throw new Error('too many relayed connections')
+  }
+
+  #enter(id: string, opened: 0 | 1): Account {
     const { bytesPerSecond, burstBytes } = this.#limits
-    const guest = this.#guests.get(peer) ?? {
+    const account = this.#accounts.get(id) ?? {
       ends: 0,
       opened: 0,
       allowance: new ByteAllowance(this.#clock, bytesPerSecond, burstBytes),
     }
-    guest.ends++
-    guest.opened += opened
-    this.#guests.set(peer, guest)
-    return guest
+    account.ends++
+    account.opened += opened
+    this.#accounts.set(id, account)
+    return account
   }
 
-  #leave(peer: string, guest: Guest, opened: 0 | 1): void {
-    guest.ends--
-    guest.opened -= opened
-    if (guest.ends > 0) return
+  #leave(id: string, account: Account, opened: 0 | 1): void {
+    account.ends--
+    account.opened -= opened
+    if (account.ends > 0) return
     // Removal waits until the allowance is full again, since a new connection starts with a full one.
     const { burstBytes, bytesPerSecond } = this.#limits
     this.#clock.after((burstBytes / bytesPerSecond) * 1000, () => {
-      if (guest.ends === 0 && this.#guests.get(peer) === guest) this.#guests.delete(peer)
+      if (account.ends === 0 && this.#accounts.get(id) === account) this.#accounts.delete(id)
     })
   }
+}
+
+/** Returns the new count; a count of zero is not kept. */
+function add(counts: Map<string, number>, key: string, difference: number): number {
+  const sum = (counts.get(key) ?? 0) + difference
+  if (sum === 0) counts.delete(key)
+  else counts.set(key, sum)
+  return sum
 }

@@ -29,8 +29,8 @@ export class ByteAllowance {
 
 export interface MeterOptions {
   clock: Clock
-  /** Allowance of the peer that sends on the stream. */
-  allowance: ByteAllowance
+  /** Allowances that the bytes count for: of whoever sends on the stream, and of all together. */
+  allowances: readonly ByteAllowance[]
   /** Called with the number of bytes at each arrival. */
   onBytes: (bytes: number) => void
 }
@@ -44,7 +44,7 @@ const backlogCheckMs = 50
  * relay reads without bound from a sender for a receiver that is slow: here the sender is paused instead, as it is when it has
  * used up its allowance. Returns a function that stops it.
  */
-export function meter(from: Stream, to: Stream, { clock, allowance, onBytes }: MeterOptions): () => void {
+export function meter(from: Stream, to: Stream, { clock, allowances, onBytes }: MeterOptions): () => void {
   const holds = new Set<'allowance' | 'backlog'>()
   const timers = new Map<'allowance' | 'backlog', () => void>()
   const send = to.send.bind(to)
@@ -69,7 +69,7 @@ export function meter(from: Stream, to: Stream, { clock, allowance, onBytes }: M
   const onMessage = ({ data }: StreamMessageEvent): void => {
     underWay += data.byteLength
     onBytes(data.byteLength)
-    const waitMs = allowance.take(data.byteLength)
+    const waitMs = Math.max(...allowances.map((allowance) => allowance.take(data.byteLength)))
     if (waitMs > 0) hold('allowance', waitMs, () => release('allowance'))
     checkBacklog()
   }

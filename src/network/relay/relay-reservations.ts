@@ -20,12 +20,15 @@ import { pause } from '../../clock.ts'
 import { Backoff } from '../backoff.ts'
 import type { KnownPeers } from '../known-peers.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
+import { proveAccess, relayAccessProtocol } from './relay-access.ts'
 import { RelayWatch } from './relay-watch.ts'
 import { takeCallsOnlyFrom } from './relayed-calls.ts'
 
 export interface RelayClientOptions {
   /** Relays to reserve at. */
   peers: Pick<KnownPeers, 'isRelay'>
+  /** Secret of a relay, 16 bytes; null for one that has none. */
+  secretOf: (peer: string) => Uint8Array | null
   clock: Clock
   log: Log
   /** Returns a random number in [0, 1). @default Math.random */
@@ -65,6 +68,7 @@ interface RelayReservationsComponents {
   events: TypedEventTarget<Libp2pEvents>
   registrar: Registrar
   addressManager: AddressManager
+  peerId: PeerId
 }
 
 /** Reservation at a relay. */
@@ -92,6 +96,8 @@ export class RelayReservations implements Startable {
   readonly #seenAs = new Map<Connection, Multiaddr | undefined>()
   readonly #watch: RelayWatch
   readonly #running = new Set<Promise<unknown>>()
+  /** Relays, of those configured, that have refused the secret. */
+  readonly #refused = new Set<string>()
   #stop = new AbortController()
 
   constructor(
@@ -156,7 +162,8 @@ export class RelayReservations implements Startable {
     this.#seenAs.set(connection, identity.observedAddr)
     addAbortListener(signal, () => this.#seenAs.delete(connection))
     if (!identity.protocols.includes(RELAY_V2_HOP_CODEC)) return
-    await this.#reserveUntilDone(connection, signal)
+    const asksProof = identity.protocols.includes(relayAccessProtocol)
+    await this.#reserveUntilDone(connection, { asksProof, signal })
     if (signal.aborted) return
 
     const relay = connection.remotePeer.toString()
@@ -192,12 +199,28 @@ export class RelayReservations implements Startable {
     })
   }
 
+  /** Proves the relay's secret, if there is one. Rejects when the relay does not know it. */
+  async #prove(connection: Connection, signal: AbortSignal): Promise<void> {
+    const { clock, log, secretOf } = this.#options
+    const relay = connection.remotePeer.toString()
+    const secret = secretOf(relay)
+    if (secret === null) return
+    if (await proveAccess(connection, { secret, self: this.#components.peerId, signal, clock })) return
+    if (!this.#refused.has(relay)) log('warn', 'relay.secret-refused', { relay })
+    this.#refused.add(relay)
+    throw new Error('the relay does not take the secret of its address')
+  }
+
   /** Asks for a reservation until there is room, or the connection is gone. */
-  async #reserveUntilDone(connection: Connection, signal: AbortSignal): Promise<void> {
+  async #reserveUntilDone(
+    connection: Connection,
+    { asksProof, signal }: { asksProof: boolean; signal: AbortSignal },
+  ): Promise<void> {
     const { clock, log, random } = this.#options
     const backoff = new Backoff(random)
     while (!signal.aborted) {
       try {
+        if (asksProof) await this.#prove(connection, signal)
         await this.#reserve(connection.remotePeer)
         return
       } catch (error) {

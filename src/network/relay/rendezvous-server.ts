@@ -1,6 +1,7 @@
 import { circuitRelayServer, RELAY_V2_HOP_CODEC, RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
 import type { CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
@@ -18,6 +19,7 @@ import { dhtService } from '../dht/dht-service.ts'
 import { Members } from '../dht/members.ts'
 import type { RecordLimits } from '../dht/store-quota.ts'
 import { parsePeerAddress } from '../addresses/peer-address.ts'
+import { parseRendezvousAddress } from '../addresses/rendezvous-address.ts'
 import { listenAddresses } from '../transport/listen-addresses.ts'
 import { identifyService } from '../transport/identify-service.ts'
 import { InboundGate, libp2pLimits } from '../transport/inbound-gate.ts'
@@ -25,7 +27,8 @@ import { lazyEncryption } from '../transport/lazy-negotiation.ts'
 import { streamMuxer } from '../transport/stream-muxer.ts'
 import { networkOf } from '../addresses/network-of.ts'
 import { pingService } from '../transport/ping-service.ts'
-import { defaultRelayLimits, RelayGuard, type RelayLimits } from './relay-limits.ts'
+import { RelayAccess, relayAccessProtocol, type RelayAdmission } from './relay-access.ts'
+import { RelayGuard, relayLimits, type RelayLimits } from './relay-limits.ts'
 import type { Clock } from '../../api.ts'
 export interface RendezvousServerOptions {
   /** 32 bytes, Ed25519. */
@@ -38,6 +41,8 @@ export interface RendezvousServerOptions {
   /** Multiaddrs of other rendezvous nodes, each with its /p2p/PEERID: together they are one DHT. */
   others?: readonly string[]
   relay?: RelayLimits
+  /** Who gets a place at the relay. @default anybody */
+  admission?: RelayAdmission
   records?: RecordLimits
   /** Limit of connections. @default 4_096 */
   maxConnections?: number
@@ -60,12 +65,14 @@ export interface RendezvousServer {
 // oxlint-disable-next-line max-lines-per-function -- the composition root of a rendezvous node
 export async function createRendezvousServer(options: RendezvousServerOptions): Promise<RendezvousServer> {
   const { seed, announce = [], others = [], maxConnections = 4_096, records, agent } = options
-  const { clock = systemClock, log = () => {} } = options
+  const { admission = { kind: 'open' }, clock = systemClock, log = () => {} } = options
   for (const address of announce)
     parseAnnounced(address, '/dns4/meet.example.org/tcp/4111 or /ip4/20.3.4.5/tcp/4111')
-  const otherNodes = others.map((address) => parsePeerAddress(address, 'rendezvous'))
-  const limits = { ...defaultRelayLimits, ...options.relay }
-  const guard = new RelayGuard(clock, limits)
+  const otherNodes = others.map((address) => parseRendezvousAddress(address))
+  const limits = relayLimits(options.relay)
+  const privateKey = await generateKeyPairFromSeed('Ed25519', seed)
+  const access = new RelayAccess(admission, peerIdFromPrivateKey(privateKey), clock)
+  const guard = new RelayGuard(clock, limits, (peer) => access.isOwn(peer))
   const own = new OwnAddresses()
   // The other nodes are as good as paired.
   const nodes = new Set<string>(otherNodes.map(({ peer }) => peer))
@@ -81,7 +88,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     clock,
   })
   const libp2p = await createLibp2p({
-    privateKey: await generateKeyPairFromSeed('Ed25519', seed),
+    privateKey,
     addresses: {
       listen: await listenAddresses(options),
       announce: [...announce],
@@ -132,11 +139,12 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     connectionGater: {
       denyInboundConnection: gate.denyInboundConnection,
       denyDialMultiaddr: () => false,
-      denyInboundRelayReservation: (peer): boolean => isCrowded(peer),
+      denyInboundRelayReservation: (peer): boolean => !access.admits(peer.toString()) || isCrowded(peer),
     },
   })
   const { relay, guards } = libp2p.services
   await putUnderGuard(guards.registrar, guard)
+  await guards.registrar.handle(relayAccessProtocol, access.handle, { maxInboundStreams: maxProofs })
   if (libp2p.getMultiaddrs().length === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
@@ -145,7 +153,10 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     })
   }
   libp2p.addEventListener('connection:open', ({ detail }) => void dropSilent(detail))
-  libp2p.addEventListener('peer:disconnect', ({ detail }) => giveUpReservation(relay, detail))
+  libp2p.addEventListener('peer:disconnect', ({ detail }) => {
+    access.disconnected(detail.toString())
+    giveUpReservation(relay, detail)
+  })
 
   /**
    * Drops older connections of a device that do not answer: it may have changed networks, and the relay would go on calling it
@@ -159,13 +170,15 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     }
   }
 
-  /** Whether enough devices of the peer's network have a reservation already. */
+  /** Whether enough devices of the peer's network have a reservation already; devices that the relay belongs to do not count. */
   function isCrowded(peer: PeerId): boolean {
     const [connection] = libp2p.getConnections(peer)
     if (connection === undefined) return true
-    if (relay.reservations.has(peer)) return false
+    if (relay.reservations.has(peer) || access.isOwn(peer.toString())) return false
     const network = networkOf(connection.remoteAddr)
-    const neighbours = [...relay.reservations.values()].filter(({ addr }) => networkOf(addr) === network)
+    const neighbours = [...relay.reservations].filter(
+      ([one, { addr }]) => networkOf(addr) === network && !access.isOwn(one.toString()),
+    )
     return neighbours.length >= limits.reservationsPerAddress
   }
 
@@ -215,6 +228,8 @@ const dialTimeoutMs = 10_000
 const otherNodesCheckMs = 10_000
 /** Limit of relayed connections to one device. */
 const maxStopStreams = 64
+/** Concurrent proofs on one connection. */
+const maxProofs = 2
 /**
  * Lifetime of a reservation, as long as its connection's: the longest that a timer can have, so that none is ever renewed.
  * js-libp2p would end one at the second renewal, when it forgets to clear the first one's timer.

@@ -4,6 +4,7 @@ import type { Clock, Log } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import { startDeadline } from '../deadline.ts'
+import { classOfAddress, classOfIp } from '../addresses/address-class.ts'
 import { isRelayed, isRelayedConnection } from '../addresses/relayed-address.ts'
 import type { Session } from '../session/session.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
@@ -116,7 +117,7 @@ export class DirectPath {
       clock,
     })
     try {
-      const ways = [this.#dial(deadline)]
+      const ways = [this.#dial(session.connection, deadline)]
       // Through the NATs on the way.
       if (host.simultaneousOpen !== null && this.#isAsker)
         ways.push(host.simultaneousOpen.open(session.connection, deadline))
@@ -131,10 +132,16 @@ export class DirectPath {
     }
   }
 
-  async #dial({ signal }: { signal: AbortSignal }): Promise<Connection> {
+  async #dial(relayed: Connection, { signal }: { signal: AbortSignal }): Promise<Connection> {
     const { host } = this.#parts
     const { id } = this.#peer
-    const known = [...this.#peer.addresses(), ...(await host.toldAddresses(id))]
+    // The device may tell this one's own machine; what is on the machine of the relay may be there, too.
+    const isHere = classOfIp(relayed.remoteAddr.getComponents()[0]?.value ?? '') === 'loopback'
+    const told = (await host.toldAddresses(id)).filter((address) => {
+      const kind = classOfAddress(address)
+      return kind !== null && (kind !== 'loopback' || isHere)
+    })
+    const known = [...this.#peer.addresses(), ...told]
     const direct = known.filter((address) => !isRelayed(address)).slice(0, maxAddresses)
     if (direct.length === 0) throw new SpacedockError('offline', 'No address of the other device is known.')
     return host.dial(id, direct, { signal })

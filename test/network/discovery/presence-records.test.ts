@@ -252,6 +252,9 @@ test('many devices are not asked for at the same time', async () => {
   await a.presence.stop()
 })
 
+/** No keys of their own yet: those that follow from the pairing are used. */
+const fromPairing = { originOf: () => 'pairing' as const, writerKeys: () => null, readerKeys: () => null }
+
 function device(
   peer: PeerId,
   other: PeerId,
@@ -266,7 +269,7 @@ function device(
   const connected = new Set<string>()
   const found: string[] = []
   const otherVersions: [peer: string, version: number | undefined][] = []
-  const presence = new PresenceRecords({ records: parts, peers, onEpoch })
+  const presence = new PresenceRecords({ records: parts, peers, onEpoch, keys: fromPairing })
   const keys = new Map<PeerId, Uint8Array | null>()
   const known = (id: PeerId): FollowedPeer => ({
     id,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../../src/api.ts'
 import { systemClock } from '../../../src/clock.ts'
 import type { DhtClient } from '../../../src/network/dht/dht-client.ts'
+import { RecordAddresses } from '../../../src/network/discovery/record-addresses.ts'
 import type { RecordParts } from '../../../src/network/discovery/record-parts.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
 import type { PeerId } from '../../../src/pairing/peer-id.ts'
@@ -71,6 +72,12 @@ export function recordParts(
       return () => listeners.delete(listener)
     },
     usesOnlyLoopback: () => false,
+    dialable: new RecordAddresses({
+      ownRelays: [],
+      privateRelays: () => false,
+      usesOnlyLoopback: () => false,
+      lookUp: async () => [],
+    }),
     log: () => {},
     moveTo(next) {
       addresses = next

@@ -61,6 +61,7 @@ async function covered(
     agent: 'test',
     relay: {
       peers: { isRelay: () => false, isPaired: () => true, isPairing: () => false },
+      secretOf: () => null,
       public: true,
       clock: systemClock,
       log: () => {},

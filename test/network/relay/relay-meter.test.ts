@@ -93,7 +93,7 @@ function setUp({
   let counted = 0
   const stop = meter(from as unknown as Stream, to as unknown as Stream, {
     clock,
-    allowance: new ByteAllowance(clock, bytesPerSecond, burstBytes),
+    allowances: [new ByteAllowance(clock, bytesPerSecond, burstBytes)],
     onBytes: (bytes) => (counted += bytes),
   })
   const arrive = (bytes: number): void => {

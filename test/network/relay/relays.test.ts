@@ -4,6 +4,7 @@ import { test, type TestContext } from 'node:test'
 import type { Connection } from '@libp2p/interface'
 import { createHost } from '../../../src/network/host/create-host.ts'
 import type { Host, NetworkHost } from '../../../src/network/host/host.ts'
+import type { RelayAdmission } from '../../../src/network/relay/relay-access.ts'
 import type { RelayLimits } from '../../../src/network/relay/relay-limits.ts'
 import { RendezvousNodes } from '../../../src/network/relay/rendezvous-nodes.ts'
 import {
@@ -81,6 +82,45 @@ test('behind one address there is room for so many devices only', async (context
   await until(() => relayed(third).length > 0, 'the third gets the reservation')
 })
 
+test('threat 46: a relay with a secret has places for those who prove it, and calls for everybody', async (context) => {
+  const secret = randomBytes(16)
+  const relay = await server(context, { admission: { kind: 'secret', secret } })
+  const [alice, without, wrong] = [
+    await device(context, [relay.address], { secret }),
+    await device(context, [relay.address]),
+    await device(context, [relay.address], { secret: randomBytes(16) }),
+  ]
+  await until(() => relayed(alice).length > 0, 'a place for the one that knows it')
+  await until(() => without.refusals() > 0 && wrong.refusals() > 0, 'none for the others')
+  assert.equal(relay.usage().reservations, 1)
+  const stranger = await device(context, [])
+  assert.equal((await call(stranger, alice)).remotePeer.toString(), alice.peerId)
+})
+
+test('threat 46: a relay for certain devices has places for these, whatever the others prove', async (context) => {
+  const seed = randomBytes(32)
+  const known = await device(context, [], { seed })
+  await known.close()
+  const relay = await server(context, { admission: { kind: 'only', peers: new Set([known.peerId]) } })
+  const [alice, other] = [
+    await device(context, [relay.address], { seed }),
+    await device(context, [relay.address], { secret: randomBytes(16) }),
+  ]
+  await until(() => relayed(alice).length > 0, 'a place for the one that is listed')
+  await until(() => other.refusals() > 0, 'none for another')
+})
+
+test('devices that know the secret share no limit because they share an address', async (context) => {
+  const secret = randomBytes(16)
+  const limits = { reservationsPerAddress: 1 }
+  const relay = await server(context, { admission: { kind: 'secret', secret }, relay: limits })
+  const devices = [
+    await device(context, [relay.address], { secret }),
+    await device(context, [relay.address], { secret }),
+  ]
+  await until(() => devices.every((one) => relayed(one).length > 0), 'two places')
+})
+
 test('one peer has so many relayed connections only, and may ask so often', async (context) => {
   const relay = await server(context, { relay: { connectionsPerPeer: 2, requestsPerMinute: 5 } })
   const alice = await device(context, [relay.address])
@@ -149,7 +189,13 @@ interface TestServer extends RendezvousServer {
 
 async function server(
   context: TestContext,
-  options: { seed?: Uint8Array; port?: number; others?: string[]; relay?: RelayLimits } = {},
+  options: {
+    seed?: Uint8Array
+    port?: number
+    others?: string[]
+    relay?: RelayLimits
+    admission?: RelayAdmission
+  } = {},
 ): Promise<TestServer> {
   const { seed = randomBytes(32), port = 0, ...rest } = options
   const made = await createRendezvousServer({ seed, port, interfaces: loopback, agent: 'test', ...rest })
@@ -166,16 +212,21 @@ interface TestDevice extends NetworkHost {
 }
 
 /** A host that keeps connections to these rendezvous nodes, which are its relays. */
-async function device(context: TestContext, relays: readonly string[]): Promise<TestDevice> {
+async function device(
+  context: TestContext,
+  relays: readonly string[],
+  { secret = null, seed = randomBytes(32) }: { secret?: Uint8Array | null; seed?: Uint8Array } = {},
+): Promise<TestDevice> {
   const peers = new Set(relays.map((address) => address.split('/p2p/')[1]))
   let refusals = 0
   const host = await createHost({
-    seed: randomBytes(32),
+    seed,
     port: 0,
     interfaces: loopback,
     agent: 'test',
     relay: {
       peers: { isRelay: (peer) => peers.has(peer), isPaired: () => true, isPairing: () => false },
+      secretOf: () => secret,
       public: false,
       clock: systemClock,
       log: (_, event) => {

@@ -118,6 +118,7 @@ async function createDevice(context: TestContext, relay?: string): ReturnType<ty
     agent: 'test',
     relay: {
       peers: { isRelay: () => true, isPaired: () => true, isPairing: () => false },
+      secretOf: () => null,
       public: false,
       clock: systemClock,
       log: () => {},

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { ip } from '../lab/namespace.ts'
-import { scene, type Actor, type Stage } from '../lab/scene.ts'
-import type { Host, Lan } from '../lab/lab.ts'
-import { joinMs, median, usageOfDaemon } from './measure.ts'
-import { MdnsFlood, type MdnsFloodOptions } from './mdns-flooder.ts'
+import { ip } from '../../lab/namespace.ts'
+import { scene, type Actor, type Stage } from '../../lab/scene.ts'
+import type { Host, Lan } from '../../lab/lab.ts'
+import { joinMs, median, usageOfDaemon } from '../measure.ts'
+import { MdnsFlood, type MdnsFloodOptions } from '../mdns-flooder.ts'
 
 /** Joins in each half of a scene, each by a fresh device. */
 const joins = 3
