@@ -11,8 +11,9 @@ export interface PutBack {
 
 /**
  * Finds out whether the database's file is another one than it used to be: copied with its directory, or put back from a backup.
- * Then both its number and the time at which it was made differ; on file systems that keep only one of the two, or where the old
- * content is written into the same file, nobody can tell. Null: it is the same, or was put back more than a week ago.
+ * Then the time at which it was made differs. Its number often does, too, but is soon given again; it counts where a file system keeps
+ * no such time and the system tells that of the last change instead. Where the old content is written into the same file, nobody can
+ * tell. Null: it is the same, or was put back more than a week ago.
  */
 export function lookAtPlace(
   database: Database,
@@ -28,14 +29,16 @@ export function lookAtPlace(
       // The disk is full: it is told again at the next start.
     }
   }
-  const { ino, birthtimeNs } = statSync(path, { bigint: true })
+  const { ino, birthtimeNs, ctimeNs } = statSync(path, { bigint: true })
   const now = { number: String(ino), made: String(birthtimeNs) }
   const known = select.get()
   if (known === undefined) {
     note(null, null)
     return null
   }
-  if (known.file_number !== now.number && known.file_made !== now.made) {
+  const isTimeReal = birthtimeNs !== ctimeNs
+  const isOther = known.file_made !== now.made && (isTimeReal || known.file_number !== now.number)
+  if (isOther) {
     const used = Math.trunc(Math.min(lastingClock.lastKeptAtMs, clock.wall()))
     note(used, lastingClock.now())
     return { lastUsedAtMs: used }

@@ -63,8 +63,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/store/place.ts',
-            find: `known.file_number !== now.number && `,
-            replace: `known.file_number === now.number && `,
+            find: `if (isOther) {`,
+            replace: `if (isOther && now.made === '') {`,
           },
         ],
       },
