@@ -296,7 +296,10 @@ export type MessageContent = string | { text: string } | { json: unknown }
 export interface Message {
   /** Id given by the sender: the same as in its `SendResult`. */
   id: string
-  /** Position in this device's inbox: grows by arrival. */
+  /**
+   * Position in this device's inbox: grows by arrival, with gaps, and is never given twice, also when the data directory was put back
+   * from a backup since.
+   */
   sequence: number
   /** Sender; `id` as in `DeviceInfo`, `name` as it is called here now. */
   from: { id: string; name: string }
@@ -325,9 +328,10 @@ export interface QueuedMessage {
   /**
    * Obstacle it waits out. `device`: the device is not connected; `better-path`: it is too large for the relay in between;
    * `update-here`, `update-there`: a newer version of Spacedock is needed on this device, or on the other one, since the two have
-   * no version of messages in common; `inbox-full`: its inbox has no room for more of this device's. Null when it is on its way, or waits for nothing any more.
+   * no version of messages in common; `inbox-full`: its inbox has no room for more of this device's; `one-copy`: two
+   * machines have its identity, and it is not clear which of them is meant. Null when it is on its way, or waits for nothing any more.
    */
-  waitsFor: 'device' | 'better-path' | 'update-here' | 'update-there' | 'inbox-full' | null
+  waitsFor: 'device' | 'better-path' | 'update-here' | 'update-there' | 'inbox-full' | 'one-copy' | null
   /** End of its time, ISO 8601; null when it waits for ever. */
   expiresAt: string | null
 }
@@ -574,6 +578,13 @@ export interface NodeEvents {
   'device:needs-pairing': DeviceInfo
   /** Revocation: this device trusts it no more. */
   'device:revoked': DeviceInfo
+  /** Discovery that two machines have the device's identity, as after its disk was cloned: messages for it wait until one is gone. */
+  'device:copied': DeviceInfo
+  /**
+   * Report that another machine has this device's identity: by the paired device `by`, or by a packet from `address` on the local
+   * network, which anybody there may send.
+   */
+  'identity:elsewhere': { by: string | null; address: string | null }
   /** Message that has arrived and is durable in the inbox. */
   message: Message
   /** Receipt for the message `id`; `to` is the receiver's device id. */
@@ -608,8 +619,12 @@ export interface ListenerOptions {
 
 /** Matter that a person should know of. */
 export interface Notice {
-  /** Subject, the same between versions. `revocation-unwritten`: devices are cut off, and that is not on the disk yet. */
-  code: 'revocation-unwritten'
+  /**
+   * Subject, the same between versions. `revocation-unwritten`: devices are cut off, and that is not on the disk yet; `put-back`: the
+   * data directory is a copy, of another one or of its own earlier state; `device-copied`, `identity-elsewhere`: two machines have a
+   * device's identity, or this one's.
+   */
+  code: 'revocation-unwritten' | 'put-back' | 'device-copied' | 'identity-elsewhere'
   /** What is the matter, in a sentence. */
   message: string
   /** Remedy, in a sentence. */

@@ -9,6 +9,7 @@ import { KnownDevices } from './node/known-devices.ts'
 import { internetSettings, type InternetSettings } from './node/internet.ts'
 import { Lifetime } from './node/lifetime.ts'
 import { NodeCounters } from './node/node-counters.ts'
+import { Notices } from './node/notices.ts'
 import { nodeHandle } from './node/node-handle.ts'
 import { checkNodeOptions } from './node/node-options.ts'
 import { chooseName } from './node/own-settings.ts'
@@ -17,6 +18,7 @@ import { Pairings } from './node/pairings.ts'
 import { thisPlatform, type Platform } from './node/platform.ts'
 import { TrustedPeers } from './node/trusted-peers.ts'
 import { suite1 } from './pairing/suite.ts'
+import { Copies } from './protocols/copies.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { Outreach } from './protocols/outreach.ts'
 import { PairingService } from './protocols/pairing-service.ts'
@@ -52,6 +54,7 @@ export async function startNode(options: NodeOptions, platform: Platform): Promi
     subscribeParts(parts)
     serveProtocols(parts)
     const node = await openNode(parts)
+    if (store.putBack !== null) log('warn', 'store.put-back', { ...store.putBack })
     log('info', 'node.started', { peerId: host.peerId, listen: host.listening().map(String) })
     return node
   } catch (error) {
@@ -86,6 +89,7 @@ function makeParts(base: Base) {
   const records = new DeviceRecords(store, lifetime)
   const trusted = new TrustedPeers(store, clock, log)
   const protocols = new ProtocolRegistry({ host: host.libp2p, trust: trusted, clock, log })
+  const copies = new Copies({ clock, log })
   const evidence = new DialEvidence(clock, (peer) =>
     host.connectionsTo(peer).some(({ status }) => status === 'open'),
   )
@@ -95,6 +99,7 @@ function makeParts(base: Base) {
     presenceKeys,
     trusted,
     metrics,
+    copies,
     evidence,
     settings: meetingPoints,
     interfaces: options.interfaces,
@@ -108,6 +113,7 @@ function makeParts(base: Base) {
     outbox: metrics.watchOutbox(store.outbox),
     devices: records,
     sessions: supervisor,
+    copies,
     listener: events,
   })
   const devices = new KnownDevices({ ...base, records, supervisor, messaging, listener: events, lifetime })
@@ -123,13 +129,14 @@ function makeParts(base: Base) {
   const outreach = new Outreach({ ...base, wanted: trusted, connections })
   const search = { outreach, localNetwork, internet, evidence }
   const pairings = new Pairings({ ...base, ...search, pairing, devices, events })
+  const notices = new Notices({ store, copies, records })
   const made = { presenceKeys, presence, lifetime, metrics, events, trusted, protocols, connections }
-  return { ...base, ...made, messaging, devices, pubSub, pairing, pairings }
+  return { ...base, ...made, copies, notices, messaging, devices, pubSub, pairing, pairings }
 }
 
 /** Subscribes the parts to one another. */
 function subscribeParts(parts: Parts): void {
-  const { registry, trusted, connections, messaging, pubSub, presence, pairing, events } = parts
+  const { registry, trusted, connections, copies, messaging, pubSub, presence, pairing, events } = parts
   registry.onChange((before, device) => events.deviceChanged(before, device))
   registry.onUpdate((what, device) => events.deviceUpdated(what, device))
   trusted.whenPaired((peer) => {
@@ -138,8 +145,10 @@ function subscribeParts(parts: Parts): void {
     if (device !== undefined) events.devicePaired(device)
   })
   trusted.whenConfirmed((peer, acknowledgement) => pairing.confirmedBySession(peer, acknowledgement))
+  watchForCopies(parts)
   connections.supervisor.listen({
-    sessionStarted: ({ id }) => {
+    sessionStarted: ({ id }, session) => {
+      copies.sessionStarted(session)
       messaging.pump(id)
       pubSub.connected(id)
       void presence.connected(id)
@@ -148,14 +157,30 @@ function subscribeParts(parts: Parts): void {
   })
 }
 
+/** Holds what waits for a device that is there twice, and tells of it. */
+function watchForCopies({ registry, store, copies, messaging, events }: Parts): void {
+  copies.listen({
+    deviceCopied: (peer) => {
+      const device = registry.get(peer)
+      if (device !== undefined) events.deviceCopied(device)
+    },
+    identityElsewhere: (report) => events.identityElsewhere(report),
+    copiesGone: (peer) => messaging.pump(peer),
+  })
+  store.trust.onChange((peer) => {
+    if (store.trust.get(peer)?.state === 'revoked') copies.forget(peer)
+  })
+}
+
 /** Serves what strangers, paired peers and trusted devices may ask of this device. */
 function serveProtocols(parts: Parts): void {
-  const { protocols, connections, devices, messaging, pubSub, presence, pairing } = parts
+  const { protocols, connections, copies, devices, messaging, pubSub, presence, pairing } = parts
   protocols.serveTo(devices)
   protocols.attach(pairing.protocol)
   protocols.attach(connections.protocol)
   protocols.register(messaging.protocol)
   protocols.register(versionsProtocol((name) => protocols.versionsOf(name)))
+  protocols.register(copies.protocol)
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
   protocols.register(presence.protocol)
@@ -179,11 +204,12 @@ async function openNode(parts: Parts): Promise<SpacedockNode> {
 }
 
 async function shutDown(parts: Parts): Promise<void> {
-  const { store, host, trusted, protocols, connections, presenceKeys, messaging, pubSub, pairing, log } =
-    parts
+  const { store, host, trusted, protocols, connections, presenceKeys, copies } = parts
+  const { messaging, pubSub, pairing, log } = parts
   await pairing.close()
   messaging.close()
   pubSub.close()
+  copies.close()
   presenceKeys.stop()
   await connections.stop()
   await protocols.close()

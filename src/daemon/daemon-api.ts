@@ -90,7 +90,9 @@ const queuedMessage = v.object({
   ...content,
   at: v.string(),
   state: v.picklist(['queued', 'expired']),
-  waitsFor: v.nullable(v.picklist(['device', 'better-path', 'update-here', 'update-there', 'inbox-full'])),
+  waitsFor: v.nullable(
+    v.picklist(['device', 'better-path', 'update-here', 'update-there', 'inbox-full', 'one-copy']),
+  ),
   expiresAt: v.nullable(v.string()),
 })
 

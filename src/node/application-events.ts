@@ -3,6 +3,7 @@ import type { DeviceInfo, DeviceState, Message, NodeEvents } from '../api.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { MessageListener } from '../protocols/messaging-components.ts'
 import type { Dropped } from '../store/inbox.ts'
+import type { CopyReport } from '../protocols/copies.ts'
 import { deviceIdOf } from '../store/device-id.ts'
 import type { NodeCounters } from './node-counters.ts'
 
@@ -78,6 +79,15 @@ export class ApplicationEvents implements MessageListener {
 
   inboxDropped({ messages, rule }: Dropped): void {
     this.#emit('inbox:dropped', { messages, rule })
+  }
+
+  deviceCopied(device: DeviceInfo): void {
+    this.#emit('device:copied', device)
+  }
+
+  identityElsewhere(report: CopyReport): void {
+    const by = 'by' in report ? deviceIdOf(report.by) : null
+    this.#emit('identity:elsewhere', { by, address: 'by' in report ? null : report.address })
   }
 
   messagesRetried(): void {

@@ -13,6 +13,7 @@ import { OtherVersionError } from '../other-version.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../peer-id.ts'
 import type { PairingConnections } from '../protocols/pairing-components.ts'
+import type { Copies } from '../protocols/copies.ts'
 import type { Store } from '../store/store.ts'
 import { KnownAddresses } from './address-book.ts'
 import { ConnectionRecorder, pathOf } from './connection-recorder.ts'
@@ -27,6 +28,7 @@ export interface ConnectionsParts {
   host: Host
   trusted: TrustedPeers
   metrics: NodeCounters
+  copies: Pick<Copies, 'announcedElsewhere'>
   platform: Platform
   log: Log
   interfaces: string[] | undefined
@@ -128,6 +130,10 @@ export class Connections implements PairingConnections, LocalListener {
     evidence.heard(peer)
     store.registry.sighted(peer, addresses)
     this.supervisor.sighting(peer)
+  }
+
+  ownPeerAnnounced(address: string): void {
+    this.#parts.copies.announcedElsewhere(address)
   }
 
   deviceLost(peer: PeerId): void {

@@ -20,8 +20,8 @@ import type { Connections } from './connections.ts'
 import type { ApplicationEvents } from './application-events.ts'
 import type { KnownDevices } from './known-devices.ts'
 import type { Lifetime } from './lifetime.ts'
+import type { Notices } from './notices.ts'
 import type { NodeCounters } from './node-counters.ts'
-import { Notices } from './notices.ts'
 import { chooseName } from './own-settings.ts'
 import type { Pairings } from './pairings.ts'
 
@@ -29,6 +29,7 @@ export interface NodeHandleParts {
   store: Store
   host: Host
   events: ApplicationEvents
+  notices: Notices
   metrics: NodeCounters
   connections: Connections
   devices: KnownDevices
@@ -45,8 +46,7 @@ export interface NodeHandleParts {
 // oxlint-disable-next-line max-lines-per-function -- a line or two for each call of the public API
 export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
   const { store, host, events, metrics, connections, devices, messaging, pubSub, protocols, pairings } = parts
-  const { lifetime, close, clock } = parts
-  const notices = new Notices(store)
+  const { lifetime, close, clock, notices } = parts
   const startedAtMs = clock.monotonic()
   const ownName = (): string => store.settings.get().name ?? ''
   const whileOpen = <Result>(run: () => Result): Result => {

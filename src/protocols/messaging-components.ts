@@ -14,6 +14,8 @@ export interface MessagingComponents {
   random: (length: number) => Uint8Array
   sessions: MessageSessions
   devices: MessageDevices
+  /** Devices to which nothing is sent: they are there twice. */
+  copies: { has(peer: PeerId): boolean }
   listener: MessageListener
 }
 

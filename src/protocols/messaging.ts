@@ -171,7 +171,8 @@ export class MessagingService {
     for (;;) {
       const session = sessions.sessionOf(peer)
       const batch = this.#held.fitting(peer, outbox.batch(peer, session?.budget?.roomBytes))
-      if (session === undefined || batch.length === 0 || this.#closed.signal.aborted) return
+      const isHeld = this.#components.copies.has(peer)
+      if (session === undefined || isHeld || batch.length === 0 || this.#closed.signal.aborted) return
       const ids = batch.map(({ id }) => id)
       for (const id of ids) this.#underWay.add(id)
       try {
@@ -234,6 +235,7 @@ export class MessagingService {
     if (session === undefined) return 'device'
     const update = this.#toUpdate.get(message.peerId)
     if (update !== undefined) return update
+    if (this.#components.copies.has(message.peerId)) return 'one-copy'
     if (this.#held.isFull(message.peerId)) return 'inbox-full'
     const { budget } = session
     return budget !== null && writtenBytesOf(message) > budget.messageBytes ? 'better-path' : null

@@ -3,6 +3,7 @@ import { SpacedockError } from '../errors.ts'
 import type { Database } from './database.ts'
 import { boxUsage } from './box-usage.ts'
 import { peerIdColumn } from './columns.ts'
+import { InboxNumbers } from './inbox-numbers.ts'
 import { fits, InboxShares } from './inbox-shares.ts'
 import type { PersistentClock } from './persistent-clock.ts'
 import { seenIds } from './seen-ids.ts'
@@ -106,18 +107,11 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
     `SELECT ${columns} FROM inbox WHERE peer_id = ? ORDER BY sequence LIMIT ?`,
     oldestSchema,
   )
-  const selectLast = database.query(
-    `SELECT seq FROM sqlite_sequence WHERE name = 'inbox'`,
-    v.object({ seq: v.number() }),
-  )
+  const numbers = new InboxNumbers(database, clock)
   const remove = database.query(
     'DELETE FROM inbox WHERE sequence = ? RETURNING peer_id, length(body) AS bytes',
     v.object({ peer_id: peerIdColumn, bytes: v.number() }),
   )
-
-  function lastSequence(): number {
-    return selectLast.get()?.seq ?? 0
-  }
 
   /** Runs work in a transaction; its counting counts only when all of it holds. */
   function counted<Result>(work: () => Result): Result {
@@ -125,6 +119,7 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
       return database.transaction(work)
     } catch (error) {
       usage.forget()
+      numbers.forget()
       throw error
     }
   }
@@ -220,6 +215,7 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
       let excess = 0
       const acceptances = counted(() => {
         clock.keepNowAndThen()
+        if (arriving.messages > 0) numbers.begin()
         aged = removeAged(messages.length + 16)
         excess = makeWay(first.peerId, arriving)
         return messages.map(acceptOne)
@@ -229,7 +225,7 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
       return acceptances
     },
     list: ({ after = 0, limit = -1 } = {}) => select.all(after, limit),
-    lastSequence,
+    lastSequence: () => numbers.last(),
     amount: () => usage.inAll(),
     isFullFor: (peerId) => !fits(largestMessage, roomOf(peerId)),
     remove: (sequence) => counted(() => removeOne(sequence)),

@@ -14,6 +14,10 @@ export type StoreClock = Pick<Clock, 'wall' | 'monotonic' | 'sinceBoot' | 'bootI
  * and what is kept a little too long does less harm than what is lost.
  */
 export interface PersistentClock {
+  /** Whether the database was made just now. */
+  readonly isNew: boolean
+  /** The wall clock's time when this was written down the last time before it was opened. */
+  readonly lastKeptAtMs: number
   /** Milliseconds; begins as the wall clock's when the database is made. */
   now(): number
   /** The wall clock's time when this clock will show, or has shown, `timeMs`: for people. */
@@ -54,6 +58,8 @@ export function openPersistentClock(database: Database, clock: StoreClock): Pers
   const stop = watch(clock, () => void (isSet() && keep()))
 
   return {
+    isNew: kept === undefined,
+    lastKeptAtMs: kept?.wall_ms ?? wall(),
     now,
     wallAt: (timeMs) => Math.min(latestMs, Math.max(0, wall() + timeMs - now())),
     keep,

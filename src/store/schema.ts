@@ -85,11 +85,22 @@ const third = [
   `ALTER TABLE lasting_clock ADD COLUMN since_boot_ms INTEGER`,
 ]
 
+/** The file that the database is in, to tell a copy. */
+const fourth = [
+  `CREATE TABLE place (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    file_number TEXT NOT NULL,
+    file_made TEXT NOT NULL,
+    last_used_ms INTEGER,
+    put_back_ms INTEGER
+  ) STRICT`,
+]
+
 /**
  * Additions of each version to the one before. They are never changed: a new database goes through all of them as an old one does
  * through the last, so that both end with the same tables.
  */
-export const migrations: readonly (readonly string[])[] = [first, second, third]
+export const migrations: readonly (readonly string[])[] = [first, second, third, fourth]
 
 /** The version in `PRAGMA user_version`. */
 export const schemaVersion = migrations.length

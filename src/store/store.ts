@@ -10,6 +10,7 @@ import { StoredRegistry } from './stored-registry.ts'
 import { loadOrCreateIdentity, memoryIdentity, type Identity } from './identity.ts'
 import { openInbox, type Inbox, type InboxLimits } from './inbox.ts'
 import { openPersistentClock, type PersistentClock, type StoreClock } from './persistent-clock.ts'
+import { lookAtPlace, type PutBack } from './place.ts'
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
 import { openPresenceStates, type PresenceStates } from './presence-states.ts'
@@ -31,6 +32,8 @@ export interface Store {
   readonly presence: PresenceStates
   /** Time by which things end after days, whatever becomes of the wall clock. */
   readonly lastingClock: PersistentClock
+  /** Whether its directory is a copy, as far as that can be told. */
+  readonly putBack: PutBack | null
   /** May be called more than once. Afterwards everything that touches the database fails with `closed`. */
   close(): void
 }
@@ -59,7 +62,8 @@ export function openStore({ dataDir, clock = systemClock, inbox, outbox }: Store
       beforeUpgrade: (earlier) => void checkTrust(earlier, identity),
     })
     const reserve = openReserve(directory)
-    return storeOn({ database, identity, clock, inbox, outbox, reserve }, () => lock.release())
+    const path = join(directory, databaseFileName)
+    return storeOn({ database, path, identity, clock, inbox, outbox, reserve }, () => lock.release())
   } catch (error) {
     lock.release()
     throw nameDamaged(error, directory)
@@ -93,6 +97,8 @@ export interface StoreParts {
   inbox?: InboxLimits | undefined
   outbox?: OutboxLimits | undefined
   reserve?: Reserve | undefined
+  /** File of the database; undefined when it has none. */
+  path?: string | undefined
 }
 
 /** Builds what all stores have in common, whatever their database is on. `release` is called when it is closed. */
@@ -119,6 +125,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       presence,
       outbox,
       lastingClock,
+      putBack: parts.path === undefined ? null : lookAtPlace(database, parts.path, { clock, lastingClock }),
       registry: new StoredRegistry({ trust, contacts, presence, outbox, clock }),
       inbox: openInbox(database, lastingClock, parts.inbox),
       settings: openSettings(database),

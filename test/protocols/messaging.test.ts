@@ -56,6 +56,7 @@ function makeSide(time: VirtualClock, inbox: InboxLimits = {}): Side {
         requirePaired: () => {},
         nameOf: (peer) => ({ id: peer.slice(-16), name: 'the other one' }),
       },
+      copies: { has: () => false },
       inbox: store.inbox,
       outbox: store.outbox,
       clock: time,

@@ -181,4 +181,53 @@ export const brokenVersions: readonly {
     story: 'lives',
     patches: [{ file: liveSession, find: `    this.#inbound.abortAll(interrupted)\n`, replace: `` }],
   },
+  {
+    what: 'the share of each sender in the inbox',
+    story: 'boxes',
+    patches: [
+      {
+        file: 'src/store/inbox-shares.ts',
+        find: `Math.floor((freeMessages - held.messages + 1) / 2)`,
+        replace: `freeMessages`,
+      },
+    ],
+  },
+  {
+    what: 'the refusal of what does not fit into the inbox',
+    story: 'boxes',
+    patches: [
+      {
+        file: 'src/protocols/received-messages.ts',
+        find: `if (!Array.isArray(acceptances)) throw this.#refusal(peer, messages.length, acceptances.room)`,
+        replace: `if (!Array.isArray(acceptances)) return { stored: true }`,
+      },
+    ],
+  },
+  {
+    what: 'the clock that nobody sets, between two runs',
+    story: 'boxes',
+    patches: [
+      {
+        file: 'src/store/persistent-clock.ts',
+        find: `if (sameBootMs >= 0) return sameBootMs`,
+        replace: `if (sameBootMs < -1) return sameBootMs`,
+      },
+      {
+        file: 'src/store/persistent-clock.ts',
+        find: `Math.min(mostBelievedMs, `,
+        replace: `Math.min(Infinity, `,
+      },
+    ],
+  },
+  {
+    what: 'the doubt about how long a machine was off',
+    story: 'boxes',
+    patches: [
+      {
+        file: 'src/store/persistent-clock.ts',
+        find: `Math.min(mostBelievedMs, `,
+        replace: `Math.min(Infinity, `,
+      },
+    ],
+  },
 ]

@@ -8,8 +8,9 @@ import type { StoryName } from './stories.ts'
 import type { SeedResult } from './worker.ts'
 
 /**
- * Random stories in a simulated network, of three kinds: `messages` (devices that send, crash, sleep, move and are revoked), `lives`
- * (applications that keep streams, ask for what takes seconds, send events and publications), `idle` (streams that are left alone).
+ * Random stories in a simulated network, of four kinds: `messages` (devices that send, crash, sleep, move and are revoked), `lives`
+ * (applications that keep streams, ask for what takes seconds, send events and publications), `idle` (streams that are left alone), `boxes` (a full inbox,
+ * clocks that are set, power cuts, full disks).
  * Then the same without one defence at a time, each of which has to be noticed.
  *
  *     npm run test:simulation -- --share 0.01                      # a hundredth of each
@@ -26,7 +27,7 @@ const { values } = parseArgs({
     log: { type: 'boolean', default: false },
   },
 })
-const seedCounts: Record<StoryName, number> = { messages: 6_000, lives: 1_500, idle: 1_000 }
+const seedCounts: Record<StoryName, number> = { messages: 6_000, lives: 1_500, idle: 1_000, boxes: 300 }
 const first = Number(values.seed ?? values.first)
 const cores = Math.max(1, Math.min(4, availableParallelism()))
 const worker = fileURLToPath(new URL('worker.ts', import.meta.url))

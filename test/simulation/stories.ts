@@ -1,4 +1,5 @@
 import type { Simulation, SimulationOptions } from '../../src/testing/index.ts'
+import { runBoxes } from './boxes.ts'
 import { runIdle } from './idle.ts'
 import { runLives } from './lives.ts'
 import { runSchedule } from './schedule.ts'
@@ -9,7 +10,7 @@ export interface Story {
   tell: (simulation: Simulation) => Promise<Record<string, number>>
 }
 
-export type StoryName = 'messages' | 'lives' | 'idle'
+export type StoryName = 'messages' | 'lives' | 'idle' | 'boxes'
 
 /** The kinds of random stories, all of which follow from the seed. */
 export const stories: Record<StoryName, Story> = {
@@ -21,6 +22,7 @@ export const stories: Record<StoryName, Story> = {
     }),
   },
   idle: { optionsOf: () => ({}), tell: runIdle },
+  boxes: { optionsOf: () => ({}), tell: runBoxes },
 }
 
 function hasRelay(seed: number): boolean {

@@ -248,7 +248,7 @@ test('a sequence is never used again, neither after the last message was removed
   opened.close()
   const again = openStore({ dataDir: directory })
   assert.deepEqual(accept(again.inbox, message('two', alice)), { outcome: 'duplicate', sequence: 2 })
-  assert.equal(accept(again.inbox, message('three', alice)).sequence, 3)
+  assert.ok(accept(again.inbox, message('three', alice)).sequence > 2)
   again.close()
 })
 

@@ -4,11 +4,12 @@ import { simulate } from '../../src/testing/index.ts'
 import { stories, type StoryName } from '../simulation/stories.ts'
 
 /** `npm run test:simulation` tells thousands, and shows that each defence is missed when it is taken out. */
-const seeds: Record<StoryName, number> = { messages: 40, lives: 40, idle: 60 }
+const seeds: Record<StoryName, number> = { messages: 40, lives: 40, idle: 60, boxes: 10 }
 
 const promises: Record<StoryName, string> = {
   messages: 'what is acknowledged is there once and in order, and nothing of a revoked device',
   lives: 'what was accepted ends well or its owner is told, and nothing is cut without a reason',
+  boxes: 'what is acknowledged is read once, whoever floods, sets clocks or cuts the power',
   idle: 'a stream that is opened as soon as the device is connected stays',
 }
 for (const [name, promise] of Object.entries(promises) as [StoryName, string][]) {

@@ -213,6 +213,8 @@ class Listener implements LocalListener {
 
   deviceLost(): void {}
 
+  ownPeerAnnounced(): void {}
+
   /** What a search for the other device finds at its start. */
   candidates(pairing: MarkedPairing): FoundPeer[] {
     const found: FoundPeer[] = []

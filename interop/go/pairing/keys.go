@@ -19,6 +19,8 @@ type CodeKeys struct {
 	JoinerRecordKey []byte
 	// ProbeKey proves "I hold the code" on first contact.
 	ProbeKey []byte
+	// AnnouncementKey marks announcements on the local network.
+	AnnouncementKey []byte
 	// AuthKey authenticates the key agreement.
 	AuthKey []byte
 }
@@ -36,6 +38,7 @@ func NewCodeKeys(entropy []byte) CodeKeys {
 		JoinerSigningKey: Expand(prk, "joiner-rendezvous-key", 32),
 		JoinerRecordKey:  Expand(prk, "joiner-record-key", 32),
 		ProbeKey:         Expand(prk, "probe-key", 32),
+		AnnouncementKey:  Expand(prk, "announcement-key", 32),
 		AuthKey:          Expand(prk, "auth-key", 32),
 	}
 }

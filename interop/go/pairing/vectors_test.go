@@ -37,6 +37,25 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+func TestMarks(t *testing.T) {
+	var announcements []struct {
+		AnnouncementKey, PeerID, Nonce, Mark string
+		Role                                 Role
+		Addresses                            []string
+	}
+	if err := protocoldoc.Vectors("announcements.json", &announcements); err != nil {
+		t.Fatal(err)
+	}
+	if len(announcements) == 0 {
+		t.Fatal("there are no vectors")
+	}
+	for _, a := range announcements {
+		nonce := string(fromHex(t, a.Nonce))
+		mark := announcementMark(fromHex(t, a.AnnouncementKey), a.Role, a.PeerID, nonce, a.Addresses)
+		equal(t, "mark", hex.EncodeToString(mark), a.Mark, nil)
+	}
+}
+
 func (v vector) check(t *testing.T) {
 	entropy := fromHex(t, v.Entropy)
 	words, err := Words(entropy)
@@ -48,7 +67,7 @@ func (v vector) check(t *testing.T) {
 		"prk": prkOf(entropy), "sessionId": keys.SessionID,
 		"signingKey": keys.SigningKey, "recordKey": keys.RecordKey,
 		"joinerSigningKey": keys.JoinerSigningKey, "joinerRecordKey": keys.JoinerRecordKey,
-		"probeKey": keys.ProbeKey, "authKey": keys.AuthKey,
+		"probeKey": keys.ProbeKey, "announcementKey": keys.AnnouncementKey, "authKey": keys.AuthKey,
 	})
 
 	contact := v.contact(t, keys)

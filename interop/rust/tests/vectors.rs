@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use spacedock::pairing::code::{read_words, words_of};
 use spacedock::pairing::description::{open_description, seal_description};
-use spacedock::pairing::fields::{Bytes32, mac};
+use spacedock::pairing::fields::{Bytes32, fields, first, mac};
 use spacedock::pairing::keys::{AgreedKeys, CodeKeys, share_of};
 use spacedock::pairing::message::{Answer, Fixed, Question, Reason};
 use spacedock::pairing::transcript::{self, Role};
@@ -54,7 +54,7 @@ fn codes_and_their_keys() {
         assert_eq!(words_of(&entropy), words);
         assert_eq!(read_words(words), Ok(entropy));
         let keys = CodeKeys::new(&entropy);
-        let computed: [(&str, &[u8]); 8] = [
+        let computed: [(&str, &[u8]); 9] = [
             ("prk", &keys.prk),
             ("sessionId", &keys.session_id),
             ("signingKey", &keys.signing_key),
@@ -62,9 +62,25 @@ fn codes_and_their_keys() {
             ("joinerSigningKey", &keys.joiner_signing_key),
             ("joinerRecordKey", &keys.joiner_record_key),
             ("probeKey", &keys.probe_key),
+            ("announcementKey", &keys.announcement_key),
             ("authKey", &keys.auth_key),
         ];
         assert_all(&vector["codeKeys"], &computed);
+    }
+}
+
+#[test]
+fn marks_of_announcements() {
+    for vector in vectors("announcements") {
+        let text = |name: &str| vector[name].as_str().expect("a text").as_bytes().to_vec();
+        let nonce: [u8; 16] = hex(&vector["nonce"]);
+        let mut parts = vec![text("role"), text("peerId"), nonce.to_vec()];
+        for address in vector["addresses"].as_array().expect("addresses") {
+            parts.push(address.as_str().expect("a text").as_bytes().to_vec());
+        }
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let mark: [u8; 16] = first(&mac(&hex::<32>(&vector["announcementKey"]), &fields(&parts)));
+        assert_eq!(mark, hex::<16>(&vector["mark"]));
     }
 }
 

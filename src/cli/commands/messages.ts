@@ -180,6 +180,7 @@ const reasons: Record<NonNullable<QueuedMessage['waitsFor']>, string> = {
   'update-here': ', waits for an update of Spacedock on this device',
   'update-there': ', waits for an update of Spacedock there',
   'inbox-full': ', waits for room in the inbox there',
+  'one-copy': ', waits until only one machine has the identity of that device',
 }
 
 function contentOf({ text, json }: { text?: string; json?: unknown }): object {

@@ -18,6 +18,8 @@ export interface LocalListener {
   /** Takes all addresses, at most 16, at which the device is said to be now. */
   deviceSighted(peer: PeerId, addresses: readonly string[]): void
   deviceLost(peer: PeerId): void
+  /** Takes the news that somebody else at this address announces this device's own peer id. */
+  ownPeerAnnounced(address: string): void
 }
 
 export interface LocalNetworkOptions {
@@ -92,6 +94,10 @@ export class LocalNetwork implements LocalDiscovery, MdnsListener {
 
   lost(peer: PeerId): void {
     this.#listener.deviceLost(peer)
+  }
+
+  ownPeerAnnounced(address: string): void {
+    this.#listener.ownPeerAnnounced(address)
   }
 
   statusChanged(status: MdnsStatus): void {

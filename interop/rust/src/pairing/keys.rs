@@ -16,6 +16,8 @@ pub struct CodeKeys {
     pub joiner_signing_key: Bytes32,
     pub joiner_record_key: Bytes32,
     pub probe_key: Bytes32,
+    /// Marks announcements on the local network.
+    pub announcement_key: Bytes32,
     pub auth_key: Bytes32,
 }
 
@@ -30,6 +32,7 @@ impl CodeKeys {
             joiner_signing_key: expand(&prk, b"joiner-rendezvous-key"),
             joiner_record_key: expand(&prk, b"joiner-record-key"),
             probe_key: expand(&prk, b"probe-key"),
+            announcement_key: expand(&prk, b"announcement-key"),
             auth_key: expand(&prk, b"auth-key"),
         }
     }

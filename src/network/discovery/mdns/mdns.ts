@@ -27,6 +27,8 @@ export interface MdnsListener {
   sighted(sighting: Sighting): void
   /** Takes the news that a peer said goodbye on the last interface it was heard on, or was not heard for its records' lifetime. */
   lost(peerId: PeerId): void
+  /** Takes the news that this address announces our peer id under a name that is none of ours. */
+  ownPeerAnnounced(address: string): void
   statusChanged(status: MdnsStatus): void
 }
 
@@ -156,7 +158,11 @@ export class MulticastDns implements StationOwner {
       return
     }
     const claimed = heardAddresses(texts, network, onLink(network))
-    if (claimed === undefined || claimed.peerId === this.#options.host.peerId) return
+    if (claimed === undefined) return
+    if (claimed.peerId === this.#options.host.peerId) {
+      if (name !== this.#ownName) this.#listener.ownPeerAnnounced(sender)
+      return
+    }
     const { peerId, said } = claimed
     const marks = readMarks(texts, { peer: peerId, addresses: said })
     const sighting: Sighting = { ...claimed, interface: network.name, sender, marks }

@@ -25,6 +25,7 @@ interface Device {
   peerId: PeerId
   sightings: Sighting[]
   lost: string[]
+  twins: string[]
   statuses: MdnsStatus[]
   until(met: () => boolean, what: string): Promise<void>
 }
@@ -33,11 +34,13 @@ async function device(port: number, options: Partial<MdnsOptions> = {}): Promise
   const peerId = peerIdFromPrivateKey(await generateKeyPair('Ed25519')).toString()
   const sightings: Sighting[] = []
   const lost: string[] = []
+  const twins: string[] = []
   const statuses: MdnsStatus[] = []
   const checks = new Set<() => void>()
   const listener = {
     sighted: (sighting: Sighting) => record(sightings, sighting),
     lost: (gone: PeerId) => record(lost, gone),
+    ownPeerAnnounced: (address: string) => record(twins, address),
     statusChanged: (status: MdnsStatus) => record(statuses, status),
   }
   const mdns = new MulticastDns(listener, {
@@ -58,7 +61,7 @@ async function device(port: number, options: Partial<MdnsOptions> = {}): Promise
       checks.delete(test)
     })
   }
-  return { mdns, peerId: asPeer(peerId), sightings, lost, statuses, until }
+  return { mdns, peerId: asPeer(peerId), sightings, lost, twins, statuses, until }
 
   function record<T>(list: T[], item: T): void {
     list.push(item)
@@ -116,6 +119,23 @@ test('two devices find each other on loopback, in both directions, on the shared
   assert.ok(bob.mdns.peers().some(({ peerId }) => peerId === alice.peerId))
   await alice.until(() => alice.statuses.some(({ state }) => state === 'ready'), 'ready')
   assert.ok(!saw(alice, alice)(), 'Alice did not see herself')
+})
+
+test('another machine that announces the same peer id is told of, and nobody takes himself for one', async () => {
+  const port = await freePort()
+  const peerId = asPeer(peerIdFromPrivateKey(await generateKeyPair('Ed25519')).toString())
+  const host = { peerId, listening: () => [multiaddr('/ip4/0.0.0.0/tcp/4001')] }
+  const [one, other] = [await device(port, { host }), await device(port, { host })]
+  await one.mdns.start()
+  one.mdns.announce()
+  const bob = await device(port)
+  await bob.mdns.start()
+  await bob.until(() => bob.sightings.some((sighting) => sighting.peerId === peerId), 'the first seen')
+  assert.deepEqual(one.twins, [])
+  await other.mdns.start()
+  await one.until(() => one.twins.includes('127.0.0.1'), 'the second seen by the first')
+  await other.until(() => other.twins.includes('127.0.0.1'), 'the first seen by the second')
+  await Promise.all([one, other, bob].map(({ mdns }) => mdns.stop()))
 })
 
 test('a device that stops is lost at once; started again it is another name and found again', async () => {
