@@ -43,6 +43,8 @@ type Message = v.InferOutput<typeof messageSchema>
  */
 export class PresenceExchange {
   readonly #parts: PresenceExchangeParts
+  /** Public keys that each device told last, once checked: the check takes milliseconds, and every session tells the same. */
+  readonly #checked = new Map<PeerId, string>()
 
   constructor(parts: PresenceExchangeParts) {
     this.#parts = parts
@@ -88,7 +90,10 @@ export class PresenceExchange {
   #take(peer: PeerId, message: Message): void {
     const { chains, onChanged, log } = this.#parts
     const others = decode(message)
-    if (others === null) return log('warn', 'presence.no-key', { peer })
+    const isKnown = this.#checked.get(peer) === message.publicKey
+    if (others === null || (!isKnown && !isBlindable(others.publicKey)))
+      return log('warn', 'presence.no-key', { peer })
+    this.#checked.set(peer, message.publicKey)
     if (chains.take(peer, others)) onChanged(peer)
   }
 }
@@ -104,7 +109,7 @@ function decode({ epoch, key, publicKey }: Message): OthersPresence | null {
       key: base64urlnopad.decode(key),
       publicKey: base64urlnopad.decode(publicKey),
     }
-    return isBlindable(others.publicKey) ? others : null
+    return others
   } catch {
     return null
   }
