@@ -590,7 +590,7 @@ describe('an inbox that is full', () => {
     for (let round = 0; round < 5; round++) {
       const [oldest] = bob.service.received.list()
       assert.ok(oldest !== undefined)
-      await bob.service.received.remove(oldest.sequence)
+      bob.service.received.remove(oldest.sequence)
       await time.pass(60_000)
     }
     assert.equal(sizes.shift(), 40)
