@@ -43,7 +43,7 @@ export const brokenVersions: readonly {
       {
         file: 'src/protocols/messaging.ts',
         find: `      await entered\n      await connected()\n`,
-        replace: `      void entered.catch(() => {})\n      if (sessions.sessionOf(peer) === undefined) return { id, status: 'queued' }\n      await connected()\n`,
+        replace: `      void entered.catch(() => {})\n      if (this.#components.sessions.sessionOf(peer) === undefined) return { id, status: 'queued' }\n      await connected()\n`,
       },
     ],
   },
