@@ -92,7 +92,7 @@ function admissionOf({ only, isOpen }: RendezvousOptions, directory: string): Re
     )
   const wrong = only.find((peer) => parsePeerId(peer) === null)
   if (wrong !== undefined)
-    throw new SpacedockError('invalid-argument', `"${wrong}" is no peer id.`, {
+    throw new SpacedockError('invalid-argument', `The text "${wrong}" is no peer id.`, {
       hint: 'It looks like 12D3KooW...; `spacedock status` on the device shows its own.',
     })
   if (isOpen) return { kind: 'open' }

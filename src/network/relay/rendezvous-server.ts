@@ -79,7 +79,8 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   const nodes = new Set<string>(otherNodes.map(({ peer }) => peer))
   const peers = { isPaired: (peer: string) => nodes.has(peer), isPairing: () => false }
   const gate = new InboundGate({
-    peers,
+    // Strangers must not put out the devices that the relay is there for.
+    peers: { ...peers, isPaired: (peer) => nodes.has(peer) || access.isOwn(peer) },
     limits: {
       handshakes: { everyMs: 5, inARow: 256 },
       // An office behind one address has an eighth of the places.

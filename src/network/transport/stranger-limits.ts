@@ -5,7 +5,7 @@ import { networkOf } from '../addresses/network-of.ts'
 import type { KnownPeers } from '../known-peers.ts'
 
 export interface StrangerLimitsOptions {
-  /** Peers that are paired, or about to be: their connections are not counted, and nobody takes their places. */
+  /** Peers that are no strangers: their connections are not counted, and nobody takes their places. */
   peers: Pick<KnownPeers, 'isPaired' | 'isPairing'>
   /** Places of all strangers together, and of those of one network: an IPv4 address, or the /64 of an IPv6 address. */
   places: { inAll: number; perNetwork: number }
@@ -25,7 +25,7 @@ const lookEveryMs = 5_000
 
 /**
  * Limits of the inbound connections of strangers. A newcomer always gets in: it takes the place of one that is idle, the longest
- * first, of its own network or else of the network that has the most; where none is idle, of the one that was not used for longest.
+ * first, of its own network or else of the networks that have the most; where none is idle, of the one that was not used for longest.
  */
 export class StrangerLimits {
   readonly #options: StrangerLimitsOptions
@@ -73,13 +73,14 @@ export class StrangerLimits {
 
   #makeRoom(network: string): void {
     const { places } = this.#options
-    const mine = [...this.#strangers].filter((each) => each.network === network)
-    const isFull = this.#strangers.size >= places.inAll
+    // Those that have proved who they are since the last look hold no place any more.
+    const strangers = [...this.#strangers].filter(({ connection }) => !this.#isKnown(connection))
+    const mine = strangers.filter((each) => each.network === network)
+    const isFull = strangers.length >= places.inAll
     if (mine.length < places.perNetwork && !isFull) return
-    const crowd = mine.length >= places.perNetwork ? mine : this.#fullest()
-    const candidates = crowd.filter(({ connection }) => !this.#isKnown(connection))
-    const idle = candidates.filter(isIdle)
-    const [longest] = (idle.length > 0 ? idle : candidates).toSorted(
+    const crowd = mine.length >= places.perNetwork ? mine : ofFullestNetworks(strangers)
+    const idle = crowd.filter(isIdle)
+    const [longest] = (idle.length > 0 ? idle : crowd).toSorted(
       (one, other) => one.activeAtMs - other.activeAtMs,
     )
     if (longest !== undefined) this.#end(longest, 'another one takes its place')
@@ -89,12 +90,6 @@ export class StrangerLimits {
     const { peers } = this.#options
     const peer = peerIdOf(remotePeer)
     return peers.isPaired(peer) || peers.isPairing(peer)
-  }
-
-  /** Strangers of the network that has the most. */
-  #fullest(): Stranger[] {
-    const networks = Map.groupBy(this.#strangers, ({ network }) => network)
-    return [...networks.values()].toSorted((one, other) => other.length - one.length)[0] ?? []
   }
 
   #end(stranger: Stranger, why: string): void {
@@ -108,6 +103,13 @@ export function onInboundStream(connection: Connection, listener: (stream: Strea
   if (!('muxer' in connection)) return
   const { muxer } = connection as { muxer?: EventTarget }
   muxer?.addEventListener('stream', (event) => listener((event as CustomEvent<Stream>).detail))
+}
+
+/** Strangers of the network that has the most, or of all that have equally many: which network came first must not count. */
+function ofFullestNetworks(strangers: Stranger[]): Stranger[] {
+  const networks = [...Map.groupBy(strangers, ({ network }) => network).values()]
+  const most = networks.reduce((size, { length }) => Math.max(size, length), 0)
+  return networks.filter(({ length }) => length === most).flat()
 }
 
 function isIdle({ connection }: Stranger): boolean {

@@ -121,6 +121,29 @@ test('devices that know the secret share no limit because they share an address'
   await until(() => devices.every((one) => relayed(one).length > 0), 'two places')
 })
 
+test('threat 42: strangers do not put out a device that has proved the secret, or that is named', async (context) => {
+  const [seed, secret] = [randomBytes(32), randomBytes(16)]
+  const named = await device(context, [], { seed })
+  await named.close()
+  const admissions: RelayAdmission[] = [
+    { kind: 'secret', secret },
+    { kind: 'only', peers: new Set([named.peerId]) },
+  ]
+  for (const admission of admissions) {
+    const relay = await server(context, { admission, maxConnections: 1 })
+    const alice = await device(context, [relay.address], { seed, secret })
+    await until(() => relayed(alice).length > 0, 'a place for the own device')
+    const [connection] = alice.libp2p.getConnections()
+    const [first, second] = [await device(context, []), await device(context, [])]
+    const peer = relay.peerId as typeof alice.peerId
+    const put = await first.dial(peer, [relay.address], { signal: signal() })
+    await second.dial(peer, [relay.address], { signal: signal() })
+    await until(() => put.status !== 'open', 'the second stranger takes the place of the first')
+    assert.equal(connection?.status, 'open', admission.kind)
+    await alice.close()
+  }
+})
+
 test('one peer has so many relayed connections only, and may ask so often', async (context) => {
   const relay = await server(context, { relay: { connectionsPerPeer: 2, requestsPerMinute: 5 } })
   const alice = await device(context, [relay.address])
@@ -195,6 +218,7 @@ async function server(
     others?: string[]
     relay?: RelayLimits
     admission?: RelayAdmission
+    maxConnections?: number
   } = {},
 ): Promise<TestServer> {
   const { seed = randomBytes(32), port = 0, ...rest } = options

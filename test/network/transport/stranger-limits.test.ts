@@ -12,8 +12,9 @@ const friend = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
 
 function makeLimits() {
   const clock = virtualClock()
+  const known = new Set([friend.toString()])
   const limits = new StrangerLimits({
-    peers: { isPaired: (each) => each === friend.toString(), isPairing: () => false },
+    peers: { isPaired: (each) => known.has(each), isPairing: () => false },
     places: { inAll: 6, perNetwork: 3 },
     idleMs: 60_000,
     clock,
@@ -23,7 +24,7 @@ function makeLimits() {
     const { by = peer, streams = 0 } = more
     limits.opened(connection(host, by, streams, () => ended.push(name)))
   }
-  return { clock, limits, ended, connect }
+  return { known, clock, limits, ended, connect }
 }
 
 function connection(host: string, remotePeer: typeof peer, streams: number, onEnd: () => void): Connection {
@@ -68,6 +69,38 @@ test('threat 42: where all places are taken, the network that has the most gives
   }
   connect('10.0.0.4', 'newcomer')
   assert.deepEqual(ended, ['a'])
+})
+
+const equals = [
+  { what: 'the oldest is the one in use', used: 'first', ended: 'second' },
+  { what: 'a younger one is in use', used: 'second', ended: 'first' },
+  { what: 'two are in use', used: 'first second', ended: 'third' },
+]
+for (const { what, used, ended: expected } of equals) {
+  test(`threat 42: of networks with equally many, the longest idle one of all loses: ${what}`, async () => {
+    const { clock, ended, connect } = makeLimits()
+    for (const [index, name] of ['first', 'second', 'third', 'fourth', 'fifth', 'sixth'].entries()) {
+      connect(`10.0.0.${index}`, name, { streams: used.includes(name) ? 1 : 0 })
+      await clock.pass(10)
+    }
+    connect('10.0.0.9', 'newcomer')
+    assert.deepEqual(ended, [expected])
+  })
+}
+
+test('threat 42: one that has proved itself since it came holds no place any more, and loses none', async () => {
+  const { known, clock, ended, connect } = makeLimits()
+  const own = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
+  for (const name of ['a', 'b', 'c']) {
+    connect('10.0.0.1', name, { by: own })
+    await clock.pass(10)
+  }
+  known.add(own.toString())
+  for (const name of ['d', 'e', 'f', 'g']) {
+    connect('10.0.0.1', name)
+    await clock.pass(10)
+  }
+  assert.deepEqual(ended, ['d'])
 })
 
 test('threat 42: paired devices are not counted, and not ended', async () => {
