@@ -37,13 +37,13 @@ export function limitNegotiation<Accepted extends Stream>(
   clock: Clock = systemClock,
 ): void {
   const pace = new TokenBucket(unknownPace)
+  const mayBegin = (): boolean => {
+    const isInPace = pace.take(clock.monotonic())
+    if (!isInPace) connection.abort(tooManyUnknown())
+    return isInPace
+  }
   const onRemoteStream = muxer.onRemoteStream.bind(muxer)
   muxer.onRemoteStream = (stream) => {
-    const mayBegin = (): boolean => {
-      const isInPace = pace.take(clock.monotonic())
-      if (!isInPace) connection.abort(tooManyUnknown())
-      return isInPace
-    }
     // Some muxers agree on the protocol by themselves.
     if (stream.protocol === '') watchProposals(stream, () => served.getProtocols(), mayBegin)
     onRemoteStream(stream)
