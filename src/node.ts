@@ -137,6 +137,7 @@ function makeParts(base: Base) {
 /** Subscribes the parts to one another. */
 function subscribeParts(parts: Parts): void {
   const { registry, trusted, connections, copies, messaging, pubSub, presence, pairing, events } = parts
+  const { store, presenceKeys } = parts
   registry.onChange((before, device) => events.deviceChanged(before, device))
   registry.onUpdate((what, device) => events.deviceUpdated(what, device))
   trusted.whenPaired((peer) => {
@@ -146,6 +147,12 @@ function subscribeParts(parts: Parts): void {
   })
   trusted.whenConfirmed((peer, acknowledgement) => pairing.confirmedBySession(peer, acknowledgement))
   watchForCopies(parts)
+  presenceKeys.whenClockSet(() => {
+    for (const peer of store.presence.peers()) void presence.connected(peer)
+  })
+  store.trust.onChange((peer) => {
+    if (store.trust.get(peer)?.state === 'revoked') presenceKeys.forget(peer)
+  })
   connections.supervisor.listen({
     sessionStarted: ({ id }, session) => {
       copies.sessionStarted(session)

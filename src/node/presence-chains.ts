@@ -1,6 +1,8 @@
 import type { Clock, Log } from '../api.ts'
+import { SpacedockError } from '../errors.ts'
 import type { PresenceKeySource } from '../network/discovery/peer-presence.ts'
 import { PresenceEpochs } from '../network/discovery/presence-epochs.ts'
+import { isBlindable } from '../pairing/blinded-key.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { presenceEpoch } from '../pairing/presence-keys.ts'
 import {
@@ -15,6 +17,7 @@ import type { RecordKeys } from '../pairing/address-record.ts'
 import { suite1 } from '../pairing/suite.ts'
 import type { PresenceState, PresenceStates } from '../store/presence-states.ts'
 import type { Platform } from './platform.ts'
+import { PresencePace } from './presence-pace.ts'
 
 export interface PresenceChainsParts {
   states: PresenceStates
@@ -29,10 +32,20 @@ export interface PresenceChainsParts {
 export class PresenceChains implements PresenceKeySource {
   readonly #parts: PresenceChainsParts
   readonly #epochs: PresenceEpochs
+  readonly #pace = new PresencePace()
+  #onClockSet: () => void = () => {}
 
   constructor(parts: PresenceChainsParts) {
     this.#parts = parts
-    this.#epochs = new PresenceEpochs(parts.clock, () => this.#moveOn())
+    this.#epochs = new PresenceEpochs(parts.clock, (epochs) => {
+      this.#moveOn()
+      if (epochs !== 1) this.#onClockSet()
+    })
+  }
+
+  /** Calls back when the clock has jumped over an epoch, or back: what was told before may be of one that nobody reaches. */
+  whenClockSet(listener: () => void): void {
+    this.#onClockSet = listener
   }
 
   start(): void {
@@ -68,7 +81,7 @@ export class PresenceChains implements PresenceKeySource {
 
   /** Moves all chains to the epoch before this one, which the other clock may still be in, and forgets the earlier keys. */
   #moveOn(): void {
-    const { states, log } = this.#parts
+    const { states } = this.#parts
     const oldest = this.#oldestEpoch()
     let hasMoved = false
     for (const peer of states.peers()) {
@@ -80,15 +93,21 @@ export class PresenceChains implements PresenceKeySource {
         others: state.others && this.#moved(state.others, oldest),
       }
       if (moved.own === state.own && moved.others === state.others) continue
-      try {
-        states.set(peer, moved)
-        hasMoved = true
-      } catch (error) {
-        // The disk is full: the next epoch is another chance.
-        log('warn', 'presence.not-moved-on', { peer, error: String(error) })
-      }
+      // When the disk is full the next epoch is another chance.
+      if (this.#tried('presence.not-moved-on', peer, () => states.set(peer, moved))) hasMoved = true
     }
-    if (hasMoved) states.forgetReplaced()
+    if (hasMoved) this.#tried('presence.not-overwritten', undefined, () => states.forgetReplaced())
+  }
+
+  /** Whether it was written; a full disk stops neither the start nor the watch for epochs. */
+  #tried(otherwise: string, peer: PeerId | undefined, write: () => void): boolean {
+    try {
+      write()
+      return true
+    } catch (error) {
+      this.#parts.log('warn', otherwise, { peer, error: String(error) })
+      return false
+    }
   }
 
   /** Returns what the other device is to be told, which is durable before. */
@@ -115,23 +134,38 @@ export class PresenceChains implements PresenceKeySource {
     const state = states.get(peer)
     if (state?.fromPairing === true || (state?.others ?? null) !== null) return false
     const own = state?.own ?? { epoch: this.#oldestEpoch(), ...this.#fresh() }
-    states.set(peer, { own, others: null, fromPairing: true })
+    return this.#tried('presence.not-kept', peer, () =>
+      states.set(peer, { own, others: null, fromPairing: true }),
+    )
+  }
+
+  /** Takes what the other device has told; whether that changed anything. Error: `remote-failure` when it tells new keys too often. */
+  take(peer: PeerId, others: OthersPresence): boolean {
+    const { states, clock, log } = this.#parts
+    const oldest = this.#oldestEpoch()
+    const before = states.get(peer)?.others ?? null
+    // One that a wrong clock has moved on is of no use, though it is the same.
+    const isUsable = before !== null && before.epoch <= Math.max(oldest, others.epoch)
+    // Every session tells the same: that costs next to nothing, and is not counted.
+    const isNear = isUsable && Math.abs(before.epoch - others.epoch) <= nearEpochs
+    if (isNear && isSame(before, others)) return false
+    if (!this.#pace.take(peer, clock.monotonic())) throw toldTooOften()
+    // One that is kept was checked when it came.
+    if (String(before?.publicKey) !== String(others.publicKey) && !isBlindable(others.publicKey)) {
+      log('warn', 'presence.no-key', { peer })
+      return false
+    }
+    // Moved on at once: the way from an epoch long ago is long, and the other device names it.
+    const moved = this.#moved(others, oldest)
+    if (isUsable && isSame(before, moved)) return false
+    const own = states.get(peer)?.own ?? { epoch: oldest, ...this.#fresh() }
+    states.set(peer, { own, others: moved, fromPairing: false })
     return true
   }
 
-  /** Takes what the other device has told; whether that changed anything. */
-  take(peer: PeerId, others: OthersPresence): boolean {
-    const { states } = this.#parts
-    const oldest = this.#oldestEpoch()
-    const own = states.get(peer)?.own ?? { epoch: oldest, ...this.#fresh() }
-    const before = states.get(peer)?.others ?? null
-    // Moved on at once: the way from an epoch long ago is long, and the other device names it.
-    const moved = this.#moved(others, oldest)
-    // One that a wrong clock has moved on is of no use, though it is the same.
-    const isUsable = before !== null && before.epoch <= Math.max(oldest, moved.epoch)
-    if (isUsable && isSame(before, moved)) return false
-    states.set(peer, { own, others: moved, fromPairing: false })
-    return true
+  /** Forgets at which pace a device told keys that is not trusted any more. */
+  forget(peer: PeerId): void {
+    this.#pace.forget(peer)
   }
 
   #agreed(peer: PeerId): (PresenceState & { others: OthersPresence }) | null {
@@ -154,9 +188,17 @@ export class PresenceChains implements PresenceKeySource {
   }
 }
 
+/** Most epochs between two chains that are compared whenever they are told. */
+const nearEpochs = 8
+
+function toldTooOften(): SpacedockError {
+  return new SpacedockError('remote-failure', 'The other device was told new presence keys too often.')
+}
+
 /** Whether one follows from the other: the same chain, which has been moved on since. */
 function isSame(before: OthersPresence, told: OthersPresence): boolean {
+  if (String(before.publicKey) !== String(told.publicKey)) return false
   const [early, late] = before.epoch <= told.epoch ? [before, told] : [told, before]
   const at = chainAt(suite1, early, late.epoch)
-  return at !== null && String(at.key) === String(late.key) && String(at.publicKey) === String(late.publicKey)
+  return at !== null && String(at.key) === String(late.key)
 }

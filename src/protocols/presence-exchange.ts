@@ -3,7 +3,6 @@ import * as v from 'valibot'
 import type { Log, Protocol } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import type { Sessions } from '../network/session/session.ts'
-import { isBlindable } from '../pairing/blinded-key.ts'
 import { UnknownProtocolError } from '../protocol-error.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { OthersPresence } from '../pairing/presence-chain.ts'
@@ -13,7 +12,7 @@ import { peerOf } from '../peer-id.ts'
 export interface ToldPresence {
   /** Returns what the other device is to be told; durable on return. */
   told(peer: PeerId): OthersPresence
-  /** Takes what it has told; whether that changed anything. Durable on return. */
+  /** Takes what it has told; whether that changed anything. Durable on return. Error: `remote-failure` when it tells too often. */
   take(peer: PeerId, others: OthersPresence): boolean
   /** Takes the news that it knows no such keys; whether that changed anything. */
   cannotTell(peer: PeerId): boolean
@@ -43,8 +42,6 @@ type Message = v.InferOutput<typeof messageSchema>
  */
 export class PresenceExchange {
   readonly #parts: PresenceExchangeParts
-  /** Public keys that each device told last, once checked: the check takes milliseconds, and every session tells the same. */
-  readonly #checked = new Map<PeerId, string>()
 
   constructor(parts: PresenceExchangeParts) {
     this.#parts = parts
@@ -90,10 +87,7 @@ export class PresenceExchange {
   #take(peer: PeerId, message: Message): void {
     const { chains, onChanged, log } = this.#parts
     const others = decode(message)
-    const isKnown = this.#checked.get(peer) === message.publicKey
-    if (others === null || (!isKnown && !isBlindable(others.publicKey)))
-      return log('warn', 'presence.no-key', { peer })
-    this.#checked.set(peer, message.publicKey)
+    if (others === null) return log('warn', 'presence.no-key', { peer })
     if (chains.take(peer, others)) onChanged(peer)
   }
 }

@@ -4,12 +4,12 @@ import { presenceEpoch, presenceEpochMs } from '../../pairing/presence-keys.ts'
 /** Watch for the end of each epoch, with which the keys of all records change. */
 export class PresenceEpochs {
   readonly #clock: Clock
-  readonly #onEpoch: () => void
+  readonly #onEpoch: (epochs: number) => void
   #epoch: number | null = null
   #cancel: () => void = () => {}
 
-  /** @param onEpoch - called when the keys have changed */
-  constructor(clock: Clock, onEpoch: () => void) {
+  /** @param onEpoch - called when the keys have changed, with the number of epochs: one, unless the clock was set or the machine slept */
+  constructor(clock: Clock, onEpoch: (epochs: number) => void) {
     this.#clock = clock
     this.#onEpoch = onEpoch
   }
@@ -28,15 +28,17 @@ export class PresenceEpochs {
   check(): void {
     const epoch = presenceEpoch(this.#clock.wall())
     if (this.#epoch === null || epoch === this.#epoch) return
+    const epochs = epoch - this.#epoch
     this.#epoch = epoch
-    this.#onEpoch()
+    this.#onEpoch(epochs)
   }
 
   #watch(): void {
     const leftMs = presenceEpochMs - (this.#clock.wall() % presenceEpochMs)
     this.#cancel = this.#clock.after(leftMs, () => {
-      this.check()
+      // First the next timer: whatever becomes of this epoch, there is another one.
       this.#watch()
+      this.check()
     })
   }
 }
