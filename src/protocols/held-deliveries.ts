@@ -27,23 +27,34 @@ export class HeldDeliveries {
 
   /**
    * Records a refusal of so many messages, and the room that the device said it has. Returns the pause before the next try, in
-   * milliseconds, and whether the device is full since now.
+   * milliseconds, and whether that is news.
    */
-  refused(peer: PeerId, count: number, room: Amount): { pauseMs: number; isNews: boolean } {
+  refused(peer: PeerId, count: number, told: Amount): { pauseMs: number; isNews: boolean } {
     const known = this.#refusals.get(peer)
     // Each such try is smaller than the one before.
-    if (room.messages > 0 && count > 1) {
-      const fewer = { ...room, messages: Math.min(room.messages, count - 1) }
-      this.#refusals.set(peer, { isFull: known?.isFull ?? false, room: fewer, pauseMs: firstPauseMs })
+    if (told.messages > 0 && count > 1) {
+      const fewer = { ...told, messages: Math.min(told.messages, count - 1) }
+      const { isFull = false, isTold = false } = known ?? {}
+      this.#refusals.set(peer, { isFull, isTold, room: fewer, pauseMs: firstPauseMs })
       return { pauseMs: 0, isNews: false }
     }
     const pauseMs = known?.pauseMs ?? firstPauseMs
     const nextPauseMs = Math.min(longestPauseMs, pauseMs * 2)
-    this.#refusals.set(peer, { isFull: true, room: { messages: 1, bytes: 0 }, pauseMs: nextPauseMs })
-    return { pauseMs, isNews: known?.isFull !== true }
+    const room = { messages: 1, bytes: 0 }
+    this.#refusals.set(peer, { isFull: true, isTold: true, room, pauseMs: nextPauseMs })
+    return { pauseMs, isNews: known?.isTold !== true }
   }
 
-  /** Records that a delivery was taken, or that the device is not paired any more. */
+  /** Records that a part of what waits was taken: the next try may be twice as large. */
+  taken(peer: PeerId, messages: readonly StoredMessage[]): void {
+    const known = this.#refusals.get(peer)
+    if (known === undefined) return
+    const bytes = messages.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0)
+    const room = { messages: 2 * messages.length, bytes: 2 * bytes }
+    this.#refusals.set(peer, { ...known, isFull: false, room, pauseMs: firstPauseMs })
+  }
+
+  /** Records that all that waited was taken or has expired, or that the device is not paired any more. */
   end(peer: PeerId): void {
     this.#refusals.delete(peer)
   }
@@ -51,6 +62,8 @@ export class HeldDeliveries {
 
 interface Refusal {
   isFull: boolean
+  /** Whether people were told that it is full. */
+  isTold: boolean
   room: Amount
   /** Next pause. */
   pauseMs: number

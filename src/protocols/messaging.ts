@@ -4,9 +4,15 @@ import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { sideToUpdate } from '../other-version.ts'
 import { UnknownProtocolError } from '../protocol-error.ts'
+import type { Session } from '../network/session/session.ts'
 import type { NewMessage } from '../store/outbox.ts'
 import type { WaitingMessage } from '../store/outbox-expiry.ts'
-import { writtenBytesOf, type Amount, type MessageRecord } from '../store/stored-message.ts'
+import {
+  writtenBytesOf,
+  type Amount,
+  type MessageRecord,
+  type StoredMessage,
+} from '../store/stored-message.ts'
 import {
   decodeContent,
   deliveryErrors,
@@ -94,7 +100,7 @@ export class MessagingService {
 
   async send(peer: PeerId, content: MessageContent, options: MessageOptions): Promise<SendResult> {
     const { connected, signal, expiresInMs } = options
-    const { clock, random, sessions } = this.#components
+    const { clock, random } = this.#components
     const id = Buffer.from(random(16)).toString('base64url')
     const message = { id, peerId: peer, ...encodeContent(content), atMs: clock.wall() }
     const entered = this.#entry.enter({ ...message, ...lifetime(expiresInMs) })
@@ -106,7 +112,10 @@ export class MessagingService {
     try {
       await entered
       await connected()
-      if (sessions.sessionOf(peer) === undefined || this.#waitsFor(message) !== null)
+      const waitsFor = this.#waitsFor(message)
+      // Its inbox may have room by now, and nothing that waited before have asked.
+      if (waitsFor === 'inbox-full') this.pump(peer)
+      if (waitsFor !== null)
         return { id, status: await Promise.race([arrived.promise, Promise.resolve('queued' as const)]) }
 
       const patience = [ended.signal, this.#closed.signal, ...(signal === undefined ? [] : [signal])]
@@ -170,34 +179,50 @@ export class MessagingService {
     const { outbox, sessions, listener } = this.#components
     for (;;) {
       const session = sessions.sessionOf(peer)
-      const batch = this.#held.fitting(peer, outbox.batch(peer, session?.budget?.roomBytes))
+      const waiting = outbox.batch(peer, session?.budget?.roomBytes)
+      // What was refused may have expired: nothing is held any more.
+      if (waiting.length === 0) this.#held.end(peer)
+      const batch = this.#held.fitting(peer, waiting)
       const isHeld = this.#components.copies.has(peer)
       if (session === undefined || isHeld || batch.length === 0 || this.#closed.signal.aborted) return
-      const ids = batch.map(({ id }) => id)
-      for (const id of ids) this.#underWay.add(id)
-      try {
-        const { name, version } = this.protocol
-        // A delivery lost on a path that died is sent again over the one that took its place: the receiver knows it by its ids.
-        const signal = AbortSignal.any([this.#closed.signal, session.forsaken])
-        const call = { name, version, value: { messages: batch.map(toEnvelope) } }
-        v.parse(receiptSchema, await session.request(call, { signal }))
-        outbox.remove(ids)
-        this.#toUpdate.delete(peer)
-        this.#held.end(peer)
-      } catch (error) {
-        if (this.#closed.signal.aborted) return
-        const room = roomIn(error)
-        const pauseMs = room === null ? this.#failed(peer, ids, error) : this.#hold(peer, ids, room)
-        if (pauseMs === null) return
+      const pauseMs = await this.#deliverBatch(peer, session, batch)
+      if (this.#closed.signal.aborted || pauseMs === 'not-now') return
+      if (pauseMs !== 'delivered') {
         await pause(this.#components.clock, pauseMs, this.#closed.signal)
         continue
-      } finally {
-        for (const id of ids) this.#underWay.delete(id)
       }
-      for (const id of ids) {
+      if (batch.length === waiting.length) this.#held.end(peer)
+      else this.#held.taken(peer, batch)
+      for (const { id } of batch) {
         this.#receipts.get(id)?.arrived.resolve('delivered')
         listener.messageDelivered(id, peer)
       }
+    }
+  }
+
+  /** Delivers once. Resolves to the wait until the next try, in milliseconds; `not-now`: on another session. Never rejects. */
+  async #deliverBatch(
+    peer: PeerId,
+    session: Pick<Session, 'request' | 'forsaken'>,
+    batch: readonly StoredMessage[],
+  ): Promise<'delivered' | 'not-now' | number> {
+    const ids = batch.map(({ id }) => id)
+    for (const id of ids) this.#underWay.add(id)
+    try {
+      const { name, version } = this.protocol
+      // A delivery lost on a path that died is sent again over the one that took its place: the receiver knows it by its ids.
+      const signal = AbortSignal.any([this.#closed.signal, session.forsaken])
+      const call = { name, version, value: { messages: batch.map(toEnvelope) } }
+      v.parse(receiptSchema, await session.request(call, { signal }))
+      this.#components.outbox.remove(ids)
+      this.#toUpdate.delete(peer)
+      return 'delivered'
+    } catch (error) {
+      if (this.#closed.signal.aborted) return 'not-now'
+      const room = roomIn(error)
+      return room === null ? this.#failed(peer, ids, error) : this.#hold(peer, ids, room)
+    } finally {
+      for (const id of ids) this.#underWay.delete(id)
     }
   }
 
@@ -213,8 +238,8 @@ export class MessagingService {
     return pauseMs
   }
 
-  /** Notes why a delivery failed, and returns the wait until the next try, in milliseconds; null: not on this session. */
-  #failed(peer: PeerId, ids: readonly string[], error: unknown): number | null {
+  /** Notes why a delivery failed, and returns the wait until the next try, in milliseconds; `not-now`: on another session. */
+  #failed(peer: PeerId, ids: readonly string[], error: unknown): number | 'not-now' {
     const { listener, log } = this.#components
     listener.messagesRetried()
     // The error's message may be the other device's, and that may quote the messages.
@@ -224,7 +249,7 @@ export class MessagingService {
       // A program that is updated is started anew, and then there is another session.
       const side = sideToUpdate(error.versions, [messagesVersion])
       this.#toUpdate.set(peer, side === 'here' ? 'update-here' : 'update-there')
-      return null
+      return 'not-now'
     }
     // A broken session has a successor sooner or later; a device that cannot store now may be able to later.
     return code === 'interrupted' ? brokenSessionMs : retryMs

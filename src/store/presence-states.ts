@@ -55,8 +55,9 @@ export function openPresenceStates(database: Database): PresenceStates {
       states.set(peerId, state)
     },
     remove(peerId) {
-      if (!states.delete(peerId)) return
+      // Also when it is not there: what this ran in before may have been rolled back.
       erase.run(`${prefix}${peerId}`)
+      states.delete(peerId)
     },
     forgetReplaced: () => database.forgetDeleted(),
   }

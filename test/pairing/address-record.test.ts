@@ -11,6 +11,7 @@ import {
   decodeAddressRecord,
   encodeAddressRecord,
   maxRecordAddresses,
+  maxSequence,
   maxRecordLength,
   recordRoutingKey,
   type AddressRecordContent,
@@ -66,7 +67,7 @@ test('whatever is written is read, and every DHT server takes it', async () => {
       fc.uint8Array({ minLength: 32, maxLength: 32 }),
       fc.uint8Array({ minLength: 32, maxLength: 32 }),
       fc.array(anyAddress, { maxLength: maxRecordAddresses }),
-      fc.bigInt({ min: 0n, max: 2n ** 63n }),
+      fc.bigInt({ min: 0n, max: maxSequence }),
       async (signingSeed, nonce, given, sequence) => {
         const own = { signingSeed, recordKey: nonce.toReversed() }
         const content = { peer, addresses: given }

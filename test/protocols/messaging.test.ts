@@ -516,7 +516,7 @@ describe('an inbox that is full', () => {
       alice.service.queued().map(({ text, waitsFor }) => [text, waitsFor]),
       Array.from({ length: 10 }, (_, index) => [`${index + 20}`, 'inbox-full']),
     )
-    assert.deepEqual([alice.held, bob.full], [2, 2])
+    assert.deepEqual([alice.held, bob.full], [1, 2])
     await bob.service.received.clear()
     await time.pass(60_000)
     assert.deepEqual(
@@ -558,6 +558,44 @@ describe('an inbox that is full', () => {
         [255, 1],
       ],
     )
+  })
+
+  test('when what was refused has expired, the next message goes as soon as there is room', async () => {
+    const { time, alice, bob, connect, send } = scene({ messages: 2 })
+    connect()
+    assert.equal((await send('one')).status, 'delivered')
+    assert.equal((await send('two', { expiresInMs: 30_000 })).status, 'queued')
+    await time.pass(120_000)
+    assert.equal(alice.expired.length, 1)
+    assert.deepEqual(
+      alice.service.queued().map(({ state }) => state),
+      ['expired'],
+    )
+    await bob.service.received.clear()
+    assert.equal((await send('three')).status, 'delivered')
+    assert.deepEqual(textsOf(bob), ['three'])
+  })
+
+  test('one who takes messages out one by one is not sent everything each time, nor told each time', async () => {
+    const { time, alice, bob, connect, send } = scene({ messages: 4 })
+    await Promise.all(Array.from({ length: 40 }, (_, number) => send(`${number}`)))
+    const sizes: number[] = []
+    connect()
+    const { transport } = alice
+    alice.transport = async (delivery, signal) => {
+      sizes.push(delivery.messages.length)
+      return transport?.(delivery, signal)
+    }
+    await time.pass(60_000)
+    for (let round = 0; round < 5; round++) {
+      const [oldest] = bob.service.received.list()
+      assert.ok(oldest !== undefined)
+      bob.service.received.remove(oldest.sequence)
+      await time.pass(60_000)
+    }
+    assert.equal(sizes.shift(), 40)
+    assert.ok(Math.max(...sizes) <= 4, String(sizes))
+    assert.equal(alice.held, 1)
   })
 
   test('a receipt that was lost is given again, though nothing new would fit', async () => {

@@ -14,7 +14,7 @@ export const withoutSeenIds: readonly Patch[] = [
 export const withoutWaitingForReceipts: readonly Patch[] = [
   {
     file: 'src/protocols/messaging.ts',
-    find: `        const { name, version } = this.protocol\n`,
-    replace: `        outbox.remove(ids)\n        const { name, version } = this.protocol\n`,
+    find: `      const { name, version } = this.protocol\n`,
+    replace: `      this.#components.outbox.remove(ids)\n      const { name, version } = this.protocol\n`,
   },
 ]

@@ -1,6 +1,6 @@
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Identify } from '@libp2p/identify'
-import { FaultTolerance, type ConnectionProtector } from '@libp2p/interface'
+import { FaultTolerance, type ConnectionProtector, type MultiaddrConnection } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import type { Ping } from '@libp2p/ping'
@@ -24,6 +24,7 @@ import {
   portUnusable,
   type ListenOptions,
 } from '../transport/listen-addresses.ts'
+import { limitUpgrades } from '../transport/negotiation-limit.ts'
 import { pingService } from '../transport/ping-service.ts'
 import { streamMuxer } from '../transport/stream-muxer.ts'
 import type { NetworkHost } from './host.ts'
@@ -65,6 +66,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const ways = hostTransports(tcp, options.relay)
   const own = new OwnAddresses()
   const gate = new InboundGate({ peers: knownTo(options), limits: deviceGate, clock: systemClock })
+  const isVeiled = (connection: MultiaddrConnection): boolean => ways.veil?.covers(connection) === true
   const libp2p = await createLibp2p({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
@@ -81,7 +83,8 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
       ...servicesOf(options, own),
       ...ways.services,
       gate: gate.service,
-      lazyEncryption: lazyEncryption((connection) => ways.veil?.covers(connection) === true),
+      lazyEncryption: lazyEncryption(isVeiled),
+      limitUpgrades: limitUpgrades(isVeiled),
       ownAddresses: own.service,
     },
     nodeInfo: { userAgent: options.agent },

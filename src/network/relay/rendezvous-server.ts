@@ -26,6 +26,7 @@ import { InboundGate, libp2pLimits } from '../transport/inbound-gate.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
 import { streamMuxer } from '../transport/stream-muxer.ts'
 import { networkOf } from '../addresses/network-of.ts'
+import { limitUpgrades } from '../transport/negotiation-limit.ts'
 import { pingService } from '../transport/ping-service.ts'
 import { RelayAccess, relayAccessProtocol, type RelayAdmission } from './relay-access.ts'
 import { RelayGuard, relayLimits, type RelayLimits } from './relay-limits.ts'
@@ -113,6 +114,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
       gate: gate.service,
       ping: pingService({ clock }),
       lazyEncryption: lazyEncryption(),
+      limitUpgrades: limitUpgrades(),
       dht: dhtService({
         mode: 'server',
         network: 'private',

@@ -52,6 +52,9 @@ export class InboundGate {
     return this
   }
 
+  /** Does nothing: libp2p stops only what it can start. */
+  start(): void {}
+
   stop(): void {
     this.#turns.stop()
     this.#strangers.stop()
