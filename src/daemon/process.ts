@@ -10,6 +10,7 @@ import { prepareDataDirectory } from '../store/data-directory.ts'
 import { callDaemon, isDaemonRunning } from './client.ts'
 import type { DaemonConfig } from './config.ts'
 import { errorFields, restoreError } from './error-line.ts'
+import { handOver } from './handed-over.ts'
 import { parseJson, readLines } from './lines.ts'
 import { logPath, openLogFile } from './log-file.ts'
 
@@ -73,7 +74,9 @@ async function spawnDaemon(
   signal: AbortSignal,
 ): Promise<void> {
   const log = openLog(dataDir)
-  const child = spawn(process.execPath, [binPath, ...daemonArguments(dataDir, settings)], {
+  const { shown, environment } = handOver(settings, process.env)
+  const child = spawn(process.execPath, [binPath, ...daemonArguments(dataDir, shown)], {
+    env: environment,
     detached: true,
     windowsHide: true,
     cwd: parsePath(dataDir).root, // keeps the directory of the command free

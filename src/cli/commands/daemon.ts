@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { Result } from '../../daemon/daemon-api.ts'
 import { isDaemonRunning } from '../../daemon/client.ts'
+import { takeOver } from '../../daemon/handed-over.ts'
 import { logPath } from '../../daemon/log-file.ts'
 import { printableLine } from '../../daemon/printable.ts'
 import { stopDaemon } from '../../daemon/stop.ts'
@@ -27,6 +28,7 @@ export const up: Command = {
   startsDaemon: true,
   notes: [
     'Every command that needs the daemon starts it, so this is only needed to start it with settings, at boot,\nor from a service manager. The options marked "kept" are written to\nconfig.json in the data directory and hold for later starts; the name is kept with the device.',
+    'Other users of the machine can read this command line while it runs, with a secret behind a # in it; the daemon that\nit starts does not show it. Where that matters, write "rendezvous": ["ADDR"] into config.json instead.',
     'To have it started by the system, at each login or boot, see "spacedock service --help".',
   ],
   examples: [
@@ -101,8 +103,11 @@ async function runInForeground({ options, dataDir, settings, environment }: Comm
     import('../../daemon/run.ts'),
     environment.loadNode(),
   ])
-  const report = reportDescriptor === undefined ? {} : { reportDescriptor }
-  const exitCode = await told(runDaemon({ dataDir, settings, createNode, ...report }))
+  const start =
+    reportDescriptor === undefined
+      ? { settings }
+      : { settings: takeOver(settings, process.env), reportDescriptor }
+  const exitCode = await told(runDaemon({ dataDir, createNode, ...start }))
   // The node is closed; open handles of a library must not keep the process.
   process.exit(exitCode)
 }
