@@ -101,7 +101,7 @@ export async function timed<T>(work: () => Promise<T>): Promise<{ result: T; too
 }
 
 /** Programs that prove the secret of a relay; for the others ours is open. */
-const provesSecrets: ReadonlySet<string> = new Set(['Go'])
+export const provesSecrets: ReadonlySet<string> = new Set(['Go'])
 
 function firstIpv4(addresses: readonly string[]): string {
   return addresses.find((address) => address.startsWith('/ip4/')) ?? assert.fail('it has no IPv4 address')

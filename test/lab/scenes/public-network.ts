@@ -180,11 +180,12 @@ scene(
   },
 )
 
-/** Whether this event of a device's log is about its place at this relay. */
-const placeEvent = (event: string, relay: string, sinceMs: number) => (seen: LogEvent) =>
-  seen.event === `public-relay.place-${event}` &&
-  (seen['relay'] === relay) === (event === 'lost') &&
-  seen.atMs >= sinceMs
+/** Whether this event of a device's log tells of the loss of its reservation at this relay, or of one at another. */
+const reservationEvent =
+  (event: 'reserved' | 'reservation-lost', relay: string, sinceMs: number) => (seen: LogEvent) =>
+    seen.event === `public-relay.${event}` &&
+    (seen['relay'] === relay) === (event === 'reservation-lost') &&
+    seen.atMs >= sinceMs
 
 scene(
   'a relay that dies, or falls silent, is replaced, and the devices talk again by themselves',
@@ -198,16 +199,20 @@ scene(
       const { address = '' } = await alice.device.waitForState('bob', 'connected')
       const relay = nodes.apart.find((each) => address?.startsWith(`/ip4/${each.address}/`))
       assert.ok(relay, `${address} is at none of the relays`)
-      // Whoever is called has a place there, the other one may have.
-      const holders = [alice, bob].filter(({ device }) => lastPlaceEvent(device.log, relay.peer) === 'taken')
+      // Whoever is called has a reservation there, the other one may have.
+      const holders = [alice, bob].filter(({ device }) => holdsReservationAt(device.log, relay.peer))
       assert.ok(holders.length > 0)
       const sinceMs = Date.now()
       if (how === 'killed') relay.process.kill('SIGKILL')
       else await relay.host.link(nodes.internet).drop()
       const replaced = await Promise.all(
         holders.map(async ({ device }) => {
-          const lost = await device.event(placeEvent('lost', relay.peer, sinceMs), { deadlineMs: 40_000 })
-          const taken = await device.event(placeEvent('taken', relay.peer, lost.atMs), { deadlineMs: 10_000 })
+          const lost = await device.event(reservationEvent('reservation-lost', relay.peer, sinceMs), {
+            deadlineMs: 40_000,
+          })
+          const taken = await device.event(reservationEvent('reserved', relay.peer, lost.atMs), {
+            deadlineMs: 10_000,
+          })
           const isPublished = ({ event, atMs }: LogEvent): boolean =>
             event === 'dht.published' && atMs > taken.atMs
           const published = await device.event(isPublished, { deadlineMs: 10_000 })
@@ -239,11 +244,11 @@ scene(
   { timeoutMs: 180_000 },
 )
 
-function lastPlaceEvent(log: string, relay: string): string | undefined {
+function holdsReservationAt(log: string, relay: string): boolean {
   const line = log
     .split('\n')
-    .findLast((each) => each.includes('"public-relay.place-') && each.includes(relay))
-  return line === undefined ? undefined : /place-(taken|lost)/u.exec(line)?.[1]
+    .findLast((each) => /"public-relay\.(?:reserved|reservation-lost)"/u.test(each) && each.includes(relay))
+  return line?.includes('"public-relay.reserved"') ?? false
 }
 
 /** Resolves when it has as many reservations at relays as it wants. */
