@@ -99,7 +99,11 @@ scene(
     await both.device.up()
     const [first] = await heardAbout(heard, await peerIdOf(both.device))
     assert.match(first?.texts[0] ?? '', /^dnsaddr=\/ip4\/10\.1\.0\.1\//u, 'the first packet begins with IPv4')
-    assert.match(first?.texts.at(-2) ?? '', /^dnsaddr=\/ip6\/fe80:/u, 'and ends, before the marks, with what the cable has')
+    assert.match(
+      first?.texts.at(-2) ?? '',
+      /^dnsaddr=\/ip6\/fe80:/u,
+      'and ends, before the marks, with what the cable has',
+    )
 
     const poor = await device('poor', [cable])
     await poor.device.up()
