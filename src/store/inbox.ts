@@ -213,8 +213,9 @@ export function openInbox(database: Database, clock: PersistentClock, limits: In
       if (arriving.messages > 0 && !fits(arriving, room)) return { room }
       let aged = 0
       let excess = 0
+      // By itself: a note that is rolled back with the messages would count as written down.
+      clock.keepNowAndThen()
       const acceptances = counted(() => {
-        clock.keepNowAndThen()
         if (arriving.messages > 0) numbers.begin()
         aged = removeAged(messages.length + 16)
         excess = makeWay(first.peerId, arriving)

@@ -104,6 +104,7 @@ export interface StoreParts {
 /** Builds what all stores have in common, whatever their database is on. `release` is called when it is closed. */
 export function storeOn(parts: StoreParts, release: () => void): Store {
   const { database, identity, clock } = parts
+  let stopClock = (): void => {}
   try {
     let isClosed = false
     const keepTime = (): void => {
@@ -114,6 +115,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       }
     }
     const lastingClock = openPersistentClock(database, clock)
+    stopClock = () => lastingClock.close()
     const trust = openTrust({ database, identity, clock, reserve: parts.reserve })
     const contacts = openContacts(database)
     const presence = openPresenceStates(database)
@@ -142,6 +144,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       },
     }
   } catch (error) {
+    stopClock()
     database.close()
     throw error
   }

@@ -155,16 +155,18 @@ export function openTrust({ database, identity, clock, reserve = noReserve }: Tr
 
   /** Writes a tombstone alone: what goes with it may need far more space, and goes later. Returns whether there was space. */
   function buryInReserve(tombstone: TrustRecord, alongside: () => void): boolean {
+    const isWritten = (): boolean => records.settled.get(tombstone.peerId) === tombstone
     reserve.release()
     try {
       write(tombstone)
       database.transaction(alongside)
     } catch {
-      // Which of the two it was shows below.
+      // Without it, messages for the device would go out if it were paired again.
+      if (isWritten()) unwritten.addRest(alongside)
     } finally {
       reserve.refill()
     }
-    return records.settled.get(tombstone.peerId) === tombstone
+    return isWritten()
   }
 
   function write(record: TrustRecord, alongside?: () => void): void {
@@ -225,7 +227,7 @@ export function openTrust({ database, identity, clock, reserve = noReserve }: Tr
     },
     unwritten: () => unwritten.tombstones().map(({ name }) => name),
     writeUnwritten() {
-      if (unwritten.tombstones().length > 0) commit([], [])
+      if (unwritten.isOwed) commit([], [])
     },
     dropProvisional(peerId) {
       if (!records.provisional.has(peerId)) return false

@@ -11,9 +11,20 @@ interface Owed {
 /** Revocations that could not be written down. They go with the next change of the registry that can be; one for each device. */
 export class UnwrittenRevocations {
   readonly #owed = new Map<PeerId, Owed>()
+  /** What belongs to tombstones that are written. */
+  readonly #rests: (() => void)[] = []
 
   add(tombstone: TrustRecord, alongside?: () => void): void {
     this.#owed.set(tombstone.peerId, { tombstone, alongside })
+  }
+
+  /** Adds what belongs to a tombstone that is written already. */
+  addRest(rest: () => void): void {
+    this.#rests.push(rest)
+  }
+
+  get isOwed(): boolean {
+    return this.#owed.size > 0 || this.#rests.length > 0
   }
 
   /** Tombstones of devices other than these, about which something newer is being written. */
@@ -28,10 +39,12 @@ export class UnwrittenRevocations {
   /** Does what belongs to them, in the transaction that writes them. */
   settle(): void {
     for (const { alongside } of this.#owed.values()) alongside?.()
+    for (const rest of this.#rests) rest()
   }
 
   clear(): void {
     this.#owed.clear()
+    this.#rests.length = 0
   }
 }
 
