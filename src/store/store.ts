@@ -104,7 +104,7 @@ export interface StoreParts {
 /** Builds what all stores have in common, whatever their database is on. `release` is called when it is closed. */
 export function storeOn(parts: StoreParts, release: () => void): Store {
   const { database, identity, clock } = parts
-  let stopClock = (): void => {}
+  let openedClock: PersistentClock | undefined
   try {
     let isClosed = false
     const keepTime = (): void => {
@@ -115,7 +115,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       }
     }
     const lastingClock = openPersistentClock(database, clock)
-    stopClock = () => lastingClock.close()
+    openedClock = lastingClock
     const trust = openTrust({ database, identity, clock, reserve: parts.reserve })
     const contacts = openContacts(database)
     const presence = openPresenceStates(database)
@@ -144,7 +144,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       },
     }
   } catch (error) {
-    stopClock()
+    openedClock?.close()
     database.close()
     throw error
   }
