@@ -9,7 +9,7 @@ import { prepareDataDirectory } from '../store/data-directory.ts'
 import { loadOrCreateIdentity } from '../store/identity.ts'
 import { acquireLock } from '../store/lock.ts'
 import { SpacedockError } from '../errors.ts'
-import { parsePeerId } from '../peer-id.ts'
+import { parsePeerId } from '../libp2p-peer.ts'
 import { version } from '../version.ts'
 import { Defects } from './defects.ts'
 

@@ -11,7 +11,7 @@ import { sessionProtocol, type Session, type SessionOptions } from '../network/s
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { OtherVersionError } from '../other-version.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { peerIdOf } from '../peer-id.ts'
+import { peerIdOf } from '../libp2p-peer.ts'
 import type { PairingConnections } from '../protocols/pairing-components.ts'
 import type { Copies } from '../protocols/copies.ts'
 import type { Store } from '../store/store.ts'

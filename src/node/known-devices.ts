@@ -1,4 +1,4 @@
-import { peerOf } from '../peer-id.ts'
+import { peerOf } from '../libp2p-peer.ts'
 import type { ServedDevices } from '../network/application/application-protocols.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { PubSubDevices } from '../protocols/pub-sub.ts'

@@ -1,7 +1,7 @@
 import type { Clock } from '../api.ts'
 import type { FoundPeer } from '../network/discovery/candidate-sources.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { NamedPeers } from './named-peers.ts'
+import { PeerSenders } from './peer-senders.ts'
 import { isAnybodys, WaitingPeers, type Rank, type Turn } from './waiting-peers.ts'
 
 export interface CandidateQueueOptions {
@@ -41,7 +41,7 @@ export class CandidateQueue {
   readonly #clock: Clock
   readonly #ask: (peer: PeerId) => void
   readonly #candidates = new Map<PeerId, Candidate>()
-  readonly #named = new NamedPeers()
+  readonly #named = new PeerSenders()
   readonly #waiting = new WaitingPeers()
   /** Peers that are being asked, those for longest first. */
   readonly #asking = new Set<PeerId>()

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { Clock, Log, Protocol } from '../api.ts'
 import type { Session } from '../network/session/session.ts'
-import { peerOf } from '../peer-id.ts'
+import { peerOf } from '../libp2p-peer.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { InstanceHistory } from './instance-history.ts'
 

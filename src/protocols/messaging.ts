@@ -34,7 +34,7 @@ import type { MessagingComponents } from './messaging-components.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 import { ReceivedMessages } from './received-messages.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { peerOf } from '../peer-id.ts'
+import { peerOf } from '../libp2p-peer.ts'
 
 export interface MessageOptions {
   /** Resolves when it is known whether the device is there; awaited once the message is safe. */

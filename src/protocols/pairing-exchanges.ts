@@ -10,7 +10,7 @@ import {
   type PairingMessage,
 } from '../pairing/pairing-messages.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { peerIdOf } from '../peer-id.ts'
+import { peerIdOf } from '../libp2p-peer.ts'
 import { Semaphore } from '../semaphore.ts'
 import type { PairingComponents, PairingTransport } from './pairing-components.ts'
 

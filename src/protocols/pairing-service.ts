@@ -17,7 +17,7 @@ import { sessionIdOf } from './machine-run.ts'
 import type { JoinRun, PairingComponents, PairingRun } from './pairing-components.ts'
 import { PairingExchanges, pairingProtocol } from './pairing-exchanges.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { peerIdOf } from '../peer-id.ts'
+import { peerIdOf } from '../libp2p-peer.ts'
 
 /** Number of live and remembered invitations together; more than a person ever has, few enough to try each on every request. */
 const maxInvitations = 32

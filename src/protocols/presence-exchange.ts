@@ -6,7 +6,7 @@ import type { Sessions } from '../network/session/session.ts'
 import { UnknownProtocolError } from '../protocol-error.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { OthersPresence } from '../pairing/presence-chain.ts'
-import { peerOf } from '../peer-id.ts'
+import { peerOf } from '../libp2p-peer.ts'
 
 /** Presence keys of a pair, as far as they are told and taken. */
 export interface ToldPresence {

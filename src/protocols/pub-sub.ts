@@ -10,7 +10,7 @@ import type { Sessions } from '../network/session/session.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 import { Subscription } from './subscription.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { peerOf } from '../peer-id.ts'
+import { peerOf } from '../libp2p-peer.ts'
 
 /** Devices as far as publications need them. */
 export interface PubSubDevices {

@@ -8,7 +8,7 @@ import { pairingVersion } from '../pairing/pairing-messages.ts'
 import { recordVersion } from '../pairing/address-record.ts'
 import type { PairingObserver } from './pairing-components.ts'
 import { pairingProtocol } from './pairing-exchanges.ts'
-import { peerIdOf } from '../peer-id.ts'
+import { peerIdOf } from '../libp2p-peer.ts'
 
 type WatchedHost = Pick<Host, 'libp2p' | 'toldProtocols' | 'onIdentified'>
 type Met = Extract<PairingProgress, { kind: 'other-version' }>

@@ -11,7 +11,7 @@ import { checkPrivateFile, stageFile, type StagedFile } from './data-directory.t
 import { databaseFileName } from './database.ts'
 import { toStorageError } from './storage-error.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { peerIdOf } from '../peer-id.ts'
+import { peerIdOf } from '../libp2p-peer.ts'
 
 const identityFileName = 'identity.json'
 const maximumFileBytes = 1024

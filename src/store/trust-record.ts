@@ -6,7 +6,7 @@ import { revocationNoticeBytes, maxRevocationNotices } from '../pairing/revocati
 import { fields } from '../pairing/fields.ts'
 import { epochMilliseconds } from './columns.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { parsePeerId } from '../peer-id.ts'
+import { parsePeerId } from '../libp2p-peer.ts'
 
 /**
  * - `pending`: this side said yes as initiator and waits for the other's last word; grants nothing but finishing

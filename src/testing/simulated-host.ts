@@ -12,7 +12,7 @@ import { relayAddress, SimulatedConnection, type ConnectionHost } from './simula
 import { SimulatedLibp2p } from './simulated-libp2p.ts'
 import type { Attachment, SimulatedNetwork, Way } from './simulated-network.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
-import { libp2pPeer, peerIdOf } from '../peer-id.ts'
+import { libp2pPeer, peerIdOf } from '../libp2p-peer.ts'
 
 export interface SimulatedHostOptions {
   network: SimulatedNetwork<SimulatedHost>

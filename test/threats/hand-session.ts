@@ -3,7 +3,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { openSession, type Session } from '../../src/network/session/session.ts'
 import { isRevocationNotice } from '../../src/pairing/revocation-notice.ts'
 import type { RawPeer } from './raw-peer.ts'
-import { peerIdOf } from '../../src/peer-id.ts'
+import { peerIdOf } from '../../src/libp2p-peer.ts'
 
 /** A session as a paired device opens it. */
 export async function openSessionByHand(

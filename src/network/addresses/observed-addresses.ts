@@ -1,7 +1,7 @@
 import type { Connection } from '@libp2p/interface'
 import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../../api.ts'
-import { peerIdOf } from '../../peer-id.ts'
+import { peerIdOf } from '../../libp2p-peer.ts'
 import type { KnownPeers } from '../known-peers.ts'
 import { networkOf } from './network-of.ts'
 import { classOfAddress } from './address-class.ts'

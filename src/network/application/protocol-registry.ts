@@ -10,7 +10,7 @@ import { maxMessageBytes } from '../session/request-header.ts'
 import { serve } from '../request-response.ts'
 import type { Clock } from '../../api.ts'
 import type { SessionTrust } from '../session/session-trust.ts'
-import { peerIdOf } from '../../peer-id.ts'
+import { peerIdOf } from '../../libp2p-peer.ts'
 /** Protocol with libp2p streams of its own. */
 export interface StreamProtocol {
   /** Protocol id, such as `/spacedock/pairing/1.0.0`. */

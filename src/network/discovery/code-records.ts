@@ -4,7 +4,7 @@ import { randomFraction, type RecordParts } from './record-parts.ts'
 import { countNodes, graceMs, keepPublished } from './record-publication.ts'
 import { newerRecords } from './record-search.ts'
 import type { CandidateSearch, CandidateSource, FoundPeer } from './candidate-sources.ts'
-import { parsePeerId } from '../../peer-id.ts'
+import { parsePeerId } from '../../libp2p-peer.ts'
 
 type OnStatus = (status: 'ready' | 'unavailable', detail: string) => void
 

@@ -3,7 +3,7 @@ import type { PeerId as Libp2pPeerId } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import type { CandidateSource } from './candidate-sources.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
-import { peerIdOf } from '../../peer-id.ts'
+import { peerIdOf } from '../../libp2p-peer.ts'
 
 /** Yields peers that are connected already, except those known to be no device. */
 export function connectedPeers(

@@ -3,7 +3,7 @@ import type { Connection, IdentifyResult } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
 import type { PeerId } from '../../pairing/peer-id.ts'
-import { libp2pPeer } from '../../peer-id.ts'
+import { libp2pPeer } from '../../libp2p-peer.ts'
 import { isVeiled } from '../addresses/veiled-address.ts'
 
 /** Number of times that a trusted peer is asked again over one connection: when trust begins, and when a session does. */

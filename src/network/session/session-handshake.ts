@@ -13,7 +13,7 @@ import type { HelloPeers, PairKey } from './session-hello.ts'
 import * as hello from './session-hello.ts'
 import type { SessionTrust } from './session-trust.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
-import { libp2pPeer } from '../../peer-id.ts'
+import { libp2pPeer } from '../../libp2p-peer.ts'
 
 export interface HandshakeOptions {
   localPeer: PeerId

@@ -10,7 +10,7 @@ import type { CallHandler } from './call.ts'
 import type { Clock, Log } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
-import { peerIdOf } from '../../peer-id.ts'
+import { peerIdOf } from '../../libp2p-peer.ts'
 
 /** Version of the frames; the hello carries its own. */
 export const sessionVersion = 1

@@ -7,7 +7,7 @@ import { notPaired, Peer } from './peer.ts'
 import type { PeerListener, PeerParts } from './peer-parts.ts'
 import { watchForSleep } from './sleep-watch.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
-import { peerIdOf } from '../../peer-id.ts'
+import { peerIdOf } from '../../libp2p-peer.ts'
 
 export type ConnectionSupervisorOptions = Omit<PeerParts, 'schedule' | 'peers' | 'listeners'>
 

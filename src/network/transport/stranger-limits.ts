@@ -1,6 +1,6 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
-import { peerIdOf } from '../../peer-id.ts'
+import { peerIdOf } from '../../libp2p-peer.ts'
 import { networkOf } from '../addresses/network-of.ts'
 import type { KnownPeers } from '../known-peers.ts'
 

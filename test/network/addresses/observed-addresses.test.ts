@@ -4,7 +4,7 @@ import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { ObservedAddresses } from '../../../src/network/addresses/observed-addresses.ts'
-import { peerIdOf } from '../../../src/peer-id.ts'
+import { peerIdOf } from '../../../src/libp2p-peer.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 
 const port = 4_001

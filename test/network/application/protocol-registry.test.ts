@@ -10,7 +10,7 @@ import { request, serve } from '../../../src/network/request-response.ts'
 import { realHost, until, within } from '../real-hosts.ts'
 import type { PairKey } from '../../../src/network/session/session-hello.ts'
 import type { PeerId } from '../../../src/pairing/peer-id.ts'
-import { peerIdOf } from '../../../src/peer-id.ts'
+import { peerIdOf } from '../../../src/libp2p-peer.ts'
 
 const server = await realHost()
 const friend = await realHost()

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { createHost } from '../../../src/network/host/create-host.ts'
 import { realHost, within } from '../real-hosts.ts'
-import { peerIdOf } from '../../../src/peer-id.ts'
+import { peerIdOf } from '../../../src/libp2p-peer.ts'
 
 const loopback = [process.platform === 'darwin' ? 'lo0' : 'lo']
 const signal = (): AbortSignal => AbortSignal.timeout(10_000)

@@ -10,7 +10,7 @@ import type { PairKey } from '../../../src/network/session/session-hello.ts'
 import { until, within } from '../real-hosts.ts'
 import { ends, sessionOptions, sessionPair, settledKey, type SessionOverrides } from './session-pair.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
-import { libp2pPeer } from '../../../src/peer-id.ts'
+import { libp2pPeer } from '../../../src/libp2p-peer.ts'
 import { call } from './calls.ts'
 import type { SessionTrust } from '../../../src/network/session/session-trust.ts'
 

@@ -14,7 +14,7 @@ import { acceptSession, openSession, sessionProtocol } from '../../../src/networ
 import { realHost, until, within } from '../real-hosts.ts'
 import { ends, sessionOptions, sessionPair } from './session-pair.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
-import { peerIdOf } from '../../../src/peer-id.ts'
+import { peerIdOf } from '../../../src/libp2p-peer.ts'
 import { call } from './calls.ts'
 import type { CallHandler } from '../../../src/network/session/call.ts'
 

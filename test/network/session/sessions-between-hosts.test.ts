@@ -19,7 +19,7 @@ import { sessionProtocol } from '../../../src/network/session/session.ts'
 import { realHost, until } from '../real-hosts.ts'
 import { settledKey } from './session-pair.ts'
 import type { PeerId } from '../../../src/pairing/peer-id.ts'
-import { libp2pPeer, peerIdOf } from '../../../src/peer-id.ts'
+import { libp2pPeer, peerIdOf } from '../../../src/libp2p-peer.ts'
 import { call } from './calls.ts'
 
 test('two devices that dial each other at once end with exactly one session, the same on both sides', async (t) => {

@@ -7,7 +7,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { DirectPath, type RelayedPeer } from '../../../src/network/supervisor/direct-path.ts'
 import type { Session, SessionEnd } from '../../../src/network/session/session.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
-import { libp2pPeer, peerIdOf } from '../../../src/peer-id.ts'
+import { libp2pPeer, peerIdOf } from '../../../src/libp2p-peer.ts'
 import { asPeer } from '../../peers.ts'
 
 const peer = peerIdOf(peerIdFromPrivateKey(await generateKeyPair('Ed25519')))

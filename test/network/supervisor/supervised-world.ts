@@ -8,8 +8,8 @@ import type { Session, SessionEnd } from '../../../src/network/session/session.t
 import { newPeerId } from '../session/session-pair.ts'
 import type { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
-import { peerIdOf } from '../../../src/peer-id.ts'
-import { libp2pPeer } from '../../../src/peer-id.ts'
+import { peerIdOf } from '../../../src/libp2p-peer.ts'
+import { libp2pPeer } from '../../../src/libp2p-peer.ts'
 import type { PeerId } from '../../../src/pairing/peer-id.ts'
 
 /** Of two peers, this device and another; whose session stays depends on the order of their ids. */

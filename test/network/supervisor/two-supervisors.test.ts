@@ -9,7 +9,7 @@ import { randomNumbers } from '../../../src/testing/random-numbers.ts'
 import { virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { larger, smaller } from './supervised-world.ts'
 import type { PeerId } from '../../../src/pairing/peer-id.ts'
-import { peerIdOf } from '../../../src/peer-id.ts'
+import { peerIdOf } from '../../../src/libp2p-peer.ts'
 
 /** 400 worlds, each with other delays; a failing one is named by its seed. */
 const seeds = 400

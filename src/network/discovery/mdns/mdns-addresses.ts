@@ -5,7 +5,7 @@ import { isLinkLocalIpv6, type OnLink, type UsableInterface } from '../../interf
 import { textPrefix } from './mdns-packets.ts'
 import type { AnnouncedAddress } from './mdns-packets.ts'
 import type { PeerId } from '../../../pairing/peer-id.ts'
-import { peerIdOf } from '../../../peer-id.ts'
+import { peerIdOf } from '../../../libp2p-peer.ts'
 
 export const maximumAddressesPerPeer = 16
 

@@ -4,7 +4,7 @@ import type { PeerId } from '../pairing/peer-id.ts'
 const maxSendersPerPeer = 16
 
 /** Who has named which peer. */
-export class NamedPeers {
+export class PeerSenders {
   /** Peers in the order in which a sender named them first. */
   readonly #bySender = new Map<string, Set<PeerId>>()
   readonly #byPeer = new Map<PeerId, Set<string>>()
