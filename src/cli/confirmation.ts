@@ -116,7 +116,7 @@ async function enterDigits(
   let hasDiffered = false
   for (let entries = 1; entries <= mostEntries; entries++) {
     const typed = await person.ask(digitsQuestion(name), { signal })
-    if (typed === null || /^\s*(?:no?)?\s*$/iu.test(typed)) return 'none'
+    if (typed === null || /^\s*no?\s*$/iu.test(typed)) return 'none'
     const verdict = compareDigits(digits, typed)
     if (verdict === 'same') {
       output.question({ event: 'same-digits' }, `Right: both screens show ${groupDigits(digits)}.`)
