@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { brokenVersions } from '../simulation/broken.ts'
+import { messagePoints } from '../threats/crashes.ts'
 import { listThreats } from '../threats/threats.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -35,6 +36,7 @@ test('what is taken out of the source, to see an attack succeed or a story fail,
     threat.without.flatMap((without) => without.patches ?? []),
   )
   patches.push(...brokenVersions.flatMap((broken) => broken.patches))
+  patches.push(...Object.values(messagePoints).map(({ patch }) => patch))
   const misfits = patches.filter(({ file, find }) => {
     const source = readFileSync(join(root, file), 'utf8')
     return source.split(find).length !== 2

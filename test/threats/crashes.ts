@@ -97,7 +97,8 @@ async function settle(alice: KillableDevice, bob: KillableDevice): Promise<'both
 
 const die = `process.kill(process.pid, 'SIGKILL')\n`
 
-const messagePoints: Record<string, { victim: 'sender' | 'receiver'; patch: Patch }> = {
+/** Points of a message's way at which one of the two devices is killed. */
+export const messagePoints: Record<string, { victim: 'sender' | 'receiver'; patch: Patch }> = {
   'before it is sent': {
     victim: 'sender',
     patch: {
@@ -126,8 +127,8 @@ const messagePoints: Record<string, { victim: 'sender' | 'receiver'; patch: Patc
     victim: 'sender',
     patch: {
       file: 'src/protocols/messaging.ts',
-      find: `\n        outbox.remove(ids)\n`,
-      replace: `\n        ${die}        outbox.remove(ids)\n`,
+      find: `\n      this.#components.outbox.remove(ids)\n`,
+      replace: `\n      ${die}      this.#components.outbox.remove(ids)\n`,
     },
   },
 }

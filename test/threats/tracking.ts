@@ -22,9 +22,9 @@ export const threats: Threat[] = [
         what: 'keys for each epoch',
         patches: [
           {
-            file: 'src/pairing/presence-keys.ts',
-            find: `fields(label, writerPeerId, epoch.toString())`,
-            replace: `fields(label, writerPeerId, epoch.toString().slice(0, 0))`,
+            file: 'src/pairing/presence-chain.ts',
+            find: `step < steps; step++`,
+            replace: `step < 0; step++`,
           },
         ],
       },
