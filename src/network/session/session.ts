@@ -86,6 +86,7 @@ async function startSession(
   const remotePeer = peerIdOf(connection.remotePeer)
   const handshake = { ...options, remotePeer, signal }
   try {
+    const greetedAtMs = clock.monotonic()
     const greet = opener === 'local' ? greetAsDialer : greetAsListener
     const instance = await greet(framed, handshake)
     const remoteInstance = Buffer.from(instance).toString('hex')
@@ -94,6 +95,7 @@ async function startSession(
       connection,
       opener,
       remoteInstance,
+      greetedAtMs,
       clock,
       log: options.log,
       calls,
