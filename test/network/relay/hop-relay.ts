@@ -46,7 +46,8 @@ function statusMessage(expire: bigint | null): Uint8Array {
   const status = [0x28, ...varint(expire === null ? 200n : 100n)]
   const reservation = expire === null ? [] : [0x08, ...varint(expire)]
   const message = [
-    ...[0x08, 0x02],
+    0x08,
+    0x02,
     ...(expire === null ? [] : [0x1a, reservation.length, ...reservation]),
     ...status,
   ]
