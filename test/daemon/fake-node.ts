@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type {
   Device,
   DeviceState,
@@ -25,6 +26,13 @@ export interface FakeNode extends SpacedockNode {
   receive(text: string): void
 }
 
+/** The name given, now or at an earlier start. */
+function keptName({ dataDir, name }: NodeOptions): string {
+  const path = join(dataDir, 'name')
+  if (name !== undefined) writeFileSync(path, name)
+  return existsSync(path) ? readFileSync(path, 'utf8') : 'host'
+}
+
 /**
  * A node without a network, for tests of the daemon and the command. It knows one device, "phone"; a message to it is
  * delivered, one to "away" is queued. Pairing finds a partner at once, unless the node is called "lonely"; the partner of
@@ -41,7 +49,7 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
   const waiting: (() => void)[] = []
   const messages: Message[] = []
   let arrival = Promise.withResolvers<void>()
-  let name = options.name ?? 'host'
+  let name = keptName(options)
   const note = (line: string): void => {
     happened.push(line)
     for (const resume of waiting.splice(0)) resume()
