@@ -63,8 +63,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/store/place.ts',
-            find: `if (isOther) {`,
-            replace: `if (isOther && now.made === '') {`,
+            find: `isOtherFile(known, path) || `,
+            replace: ``,
           },
         ],
       },
