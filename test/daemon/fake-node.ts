@@ -26,6 +26,12 @@ export interface FakeNode extends SpacedockNode {
   receive(text: string): void
 }
 
+const copied = {
+  code: 'identity-elsewhere' as const,
+  message: 'Another machine has the identity of this device.',
+  hint: 'Stop one.',
+}
+
 /** The name given, now or at an earlier start. */
 function keptName({ dataDir, name }: NodeOptions): string {
   const path = join(dataDir, 'name')
@@ -36,7 +42,7 @@ function keptName({ dataDir, name }: NodeOptions): string {
 /**
  * A node without a network, for tests of the daemon and the command. It knows one device, "phone"; a message to it is
  * delivered, one to "away" is queued. Pairing finds a partner at once, unless the node is called "lonely"; the partner of
- * one called "host again" is another "away"; one called "slow" takes its time to close.
+ * one called "host again" is another "away"; one called "cloned" is in use twice; one called "slow" takes its time to close.
  */
 export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
@@ -111,7 +117,7 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
       name,
       devices: devices.size,
       publicNetwork: null,
-      notices: [],
+      notices: name === 'cloned' ? [copied] : [],
       inbox: { messages: messages.length, bytes: 0, fullFor: [] },
       uptimeMs: 1500,
       listen: [`/ip4/127.0.0.1/tcp/${options.port ?? 4001}`, ...(options.interfaces ?? [])],

@@ -149,8 +149,13 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     },
   })
   const { relay, guards } = libp2p.services
-  await putUnderGuard(guards.registrar, guard)
-  await guards.registrar.handle(relayAccessProtocol, access.handle, { maxInboundStreams: maxProofs })
+  if (limits.reservations === 0) {
+    // No device is to ask again and again for what there is not.
+    await guards.registrar.unhandle(RELAY_V2_HOP_CODEC)
+  } else {
+    await putUnderGuard(guards.registrar, guard)
+    await guards.registrar.handle(relayAccessProtocol, access.handle, { maxInboundStreams: maxProofs })
+  }
   if (libp2p.getMultiaddrs().length === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
