@@ -3,6 +3,7 @@ module spacedock/interop
 go 1.26.0
 
 require (
+	filippo.io/edwards25519 v1.2.0
 	github.com/cosmos/go-bip39 v1.0.0
 	github.com/ipfs/boxo v0.41.0
 	github.com/libp2p/go-libp2p v0.51.0
@@ -16,7 +17,6 @@ require (
 
 require (
 	filippo.io/bigmod v0.1.1-0.20260103110540-f8a47775ebe5 // indirect
-	filippo.io/edwards25519 v1.2.0 // indirect
 	filippo.io/keygen v1.0.0 // indirect
 	github.com/benbjohnson/clock v1.3.5 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
