@@ -6,7 +6,7 @@ declare module 'hyperdht' {
     secretKey: Uint8Array
   }
   export default class DHT {
-    constructor(options: { bootstrap: unknown[]; host: string })
+    constructor(options: { bootstrap: unknown[]; host: string; firewalled?: boolean })
     static keyPair(seed?: Uint8Array): KeyPair
     readonly stats: { requests: { total: number } }
     fullyBootstrapped(): Promise<void>

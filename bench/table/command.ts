@@ -1,6 +1,5 @@
-import { execFile, execFileSync, spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
@@ -76,13 +75,4 @@ export class Command implements AsyncDisposable {
   #args(command: string, ...args: string[]): string[] {
     return [join(this.#checkout, 'bin/spacedock.js'), '--dir', this.#dataDir, command, ...args]
   }
-}
-
-/** Memory of a process now, its own and what it shares. */
-export function residentMib(pid: number): number {
-  const kib =
-    process.platform === 'linux'
-      ? /^VmRSS:\s+(\d+)/mu.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-      : execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })
-  return Number(kib) / 1024
 }

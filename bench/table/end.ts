@@ -1,4 +1,5 @@
 import type { Asker, Client, Subject } from './subjects/subject.ts'
+import { peakMemoryMib } from './memory.ts'
 import { quantile } from './statistics.ts'
 
 /** One end of a subject in a process of its own: does what the benchmark orders, one order at a time, until that goes. */
@@ -56,8 +57,11 @@ async function carryOut(order: Order): Promise<unknown> {
       return order.bytes / 1_000 / (performance.now() - startedAt)
     }
     case 'usage': {
-      const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
-      return { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakMemoryMib: maxRSS / 1024 } satisfies Usage
+      const { userCPUTime, systemCPUTime } = process.resourceUsage()
+      return {
+        cpuSeconds: (userCPUTime + systemCPUTime) / 1e6,
+        peakMemoryMib: peakMemoryMib(),
+      } satisfies Usage
     }
   }
 }

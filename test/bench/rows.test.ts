@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { goals, references, rows } from '../../bench/table/rows.ts'
 
@@ -16,5 +17,13 @@ test('a row has one goal for a subject, and only Spacedock has goals', () => {
   for (const { subject, of } of goals) {
     assert.match(subject, /^spacedock/u)
     assert.doesNotMatch(of ?? '', /^spacedock/u)
+  }
+})
+
+test('docs/performance.md explains every row', () => {
+  const text = readFileSync(new URL('../../docs/performance.md', import.meta.url), 'utf8')
+  for (const { id, title } of rows) {
+    assert.ok(text.includes(`\`${id}\``), id)
+    assert.ok(text.includes(title), title)
   }
 })

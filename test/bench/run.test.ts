@@ -34,12 +34,13 @@ test('what is always the same is measured once', async () => {
 test('a measurement that fails is told of and counted, and the others go on', async () => {
   const now = side('now')
   const told: string[] = []
-  const run: Job['run'] = async (subject) => {
-    if (subject === 'raw-tcp') throw new Error('no network')
-    return { bulk: 7 }
-  }
-  const options = { jobs: [job(run)], sides: [now], rounds: 2, sizes: quickSizes }
+  const options = { jobs: [job(failingWithoutNetwork)], sides: [now], rounds: 2, sizes: quickSizes }
   assert.equal(await runRounds({ ...options, onProgress: (text) => void told.push(text) }), 2)
   assert.ok(told.includes('raw-tcp failed: no network'))
   assert.deepEqual(now.results.toJSON(), { bulk: { 'raw-tcp': [null, null], 'spacedock-stream': [7, 7] } })
 })
+
+const failingWithoutNetwork: Job['run'] = async (subject) => {
+  if (subject === 'raw-tcp') throw new Error('no network')
+  return { bulk: 7 }
+}

@@ -18,8 +18,7 @@ const requests: Subject = {
     return {
       messages: async (bytes) => {
         const text = 'x'.repeat(bytes)
-        const failed = (error: unknown): void => console.error(error)
-        return { ask: (answered) => void device.request(echo, text).then(answered, failed) }
+        return { ask: (answered) => void device.request(echo, text).then(answered) }
       },
     }
   },

@@ -13,7 +13,7 @@ export default overPipes({
     node.handle({
       ...bytes,
       handler: async (_request, stream) => {
-        onPipe(streamPipe(stream))
+        onPipe(streamPipe(stream, () => {}))
         await new Promise(() => {})
       },
     })
@@ -22,27 +22,29 @@ export default overPipes({
   connect: async (address) => {
     const node = await startNode('client')
     const device = await joinAt(node, address)
-    return async () => streamPipe(await device.openStream(bytes, null))
+    return async () =>
+      streamPipe(await device.openStream(bytes, null), (error) => {
+        throw error
+      })
   },
 })
 
-function streamPipe({ readable, writable }: Pick<ByteStream, 'readable' | 'writable'>): Pipe {
+/** Ends the process when the stream breaks, unless that is expected: the other end is stopped first. */
+function streamPipe(
+  { readable, writable }: Pick<ByteStream, 'readable' | 'writable'>,
+  onBroken: (error: unknown) => void,
+): Pipe {
   const writer = writable.getWriter()
   return {
     write: (chunk) => {
-      writer.write(chunk).catch(failed)
+      writer.write(chunk).catch(onBroken)
       return (writer.desiredSize ?? 1) > 0 ? undefined : writer.ready
     },
     read: (onBytes) => {
       const reading = async (): Promise<void> => {
         for await (const chunk of readable) onBytes(chunk)
       }
-      reading().catch(failed)
+      reading().catch(onBroken)
     },
   }
-}
-
-function failed(error: unknown): void {
-  // The other end is gone when it was stopped.
-  if (process.connected) console.error(error)
 }
