@@ -30,7 +30,7 @@ export const rendezvous: Command = {
       type: 'string',
       value: 'ADDR',
       multiple: true,
-      what: 'another rendezvous node, to form one network with, may be repeated',
+      what: 'another rendezvous node, to form one network with, may be repeated; without its # and secret',
     },
     'log-level': {
       type: 'string',
