@@ -353,7 +353,6 @@ test('an unfinished pairing has an address to be finished at, which goes when it
 
 test('who has ended the pairing, here or there, is not found by the old presence keys when it is paired again', () => {
   const { registry, trust, presence } = memoryStore()
-  const bytes = (value: number): Uint8Array => new Uint8Array(32).fill(value)
   const own = { epoch: 1, key: bytes(1), seed: bytes(2) }
   const state = { own, others: { epoch: 1, key: bytes(3), publicKey: bytes(4) }, fromPairing: false }
   for (const peer of [alice, bob]) {
@@ -370,3 +369,7 @@ test('who has ended the pairing, here or there, is not found by the old presence
   registry.markRevokedThere(carol, bytes(5))
   assert.deepEqual(presence.peers(), [carol])
 })
+
+function bytes(value: number): Uint8Array {
+  return new Uint8Array(32).fill(value)
+}
