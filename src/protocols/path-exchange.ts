@@ -95,12 +95,13 @@ export class PathExchange {
   }
 }
 
-/** Parses an address; null for what is none, or names another peer. */
+/** Parses an address, without the peer's id at its end; null for what is none, or names another peer. */
 function parsed(text: string, peer: PeerId): Multiaddr | null {
   try {
     const address = multiaddr(text)
     const last = address.getComponents().at(-1)
-    return last?.name === 'p2p' && last.value !== peer ? null : address
+    if (last?.name !== 'p2p') return address
+    return last.value === peer ? address.decapsulate(`/p2p/${peer}`) : null
   } catch {
     return null
   }

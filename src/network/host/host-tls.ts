@@ -1,7 +1,7 @@
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { PeerId } from '../../pairing/peer-id.ts'
-import type { Connection } from '@libp2p/interface'
 import type { TlsPaths } from '../supervisor/device-paths.ts'
+import type { PlainDial } from '../transport/address-race.ts'
 import type { SessionConnection, TlsConnection } from '../transport/tls-connection.ts'
 import { canSpeakTls } from '../transport/tls-handshake.ts'
 import type { TlsEndpoint } from '../transport/tls-endpoint.ts'
@@ -46,11 +46,15 @@ export class HostTls implements TlsPaths {
 
   dialBeside(
     peer: PeerId,
-    open: Connection,
     address: Multiaddr,
+    plain: PlainDial,
     options: { signal: AbortSignal },
   ): Promise<SessionConnection> {
-    return this.#endpoint.dial(peer, address, async () => open, options)
+    return this.#endpoint.dial(peer, address, plain, options)
+  }
+
+  comes(peer: PeerId, options: { timeoutMs: number; signal: AbortSignal }): Promise<boolean> {
+    return this.#endpoint.comes(peer, options)
   }
 
   /** Open connections, to this device or to all. */

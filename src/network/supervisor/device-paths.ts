@@ -1,8 +1,9 @@
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { SpacedockError } from '../../errors.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
-import { raceAddresses } from '../transport/address-race.ts'
+import { raceAddresses, type PlainDial } from '../transport/address-race.ts'
 import { isTls, type SessionConnection, type TlsConnection } from '../transport/tls-connection.ts'
 import type { DialingHost } from './connection-attempt.ts'
 import type { DirectPathHost, SimultaneousOpener } from './direct-path.ts'
@@ -11,17 +12,19 @@ import type { DirectPathHost, SimultaneousOpener } from './direct-path.ts'
 export interface TlsPaths {
   /** Whether it is worth a try with this device. */
   mayTry(peer: PeerId): Promise<boolean>
+  /** Resolves when the device has opened a connection, or the time is over: whether it has. */
+  comes(peer: PeerId, options: { timeoutMs: number; signal: AbortSignal }): Promise<boolean>
   /** Dials a new connection: at direct addresses TLS, and Noise where that is refused. */
   dial(
     peer: PeerId,
     addresses: readonly Multiaddr[],
     options: { signal: AbortSignal },
   ): Promise<SessionConnection>
-  /** Dials one address of a device to which there is a connection, which is the answer where TLS is refused. */
+  /** Dials one address of a device to which there is a connection, which `plain` gives where TLS is refused. */
   dialBeside(
     peer: PeerId,
-    open: Connection,
     address: Multiaddr,
+    plain: PlainDial,
     options: { signal: AbortSignal },
   ): Promise<SessionConnection>
 }
@@ -93,13 +96,19 @@ export class DevicePaths implements DialingHost, DirectPathHost {
       return open.length > 0
         ? this.#host.connect(peer, addresses, options)
         : tls.dial(peer, addresses, options)
-    // The side that has dialled can dial again; the other one leaves it the time.
-    const { promise: never } = Promise.withResolvers<never>()
-    const tryTls = (more: { signal: AbortSignal }): Promise<SessionConnection> =>
-      direct.direction === 'outbound' ? tls.dialBeside(peer, direct, direct.remoteAddr, more) : never
+    // Meanwhile it may have been closed.
+    const use = async (more: { signal: AbortSignal }): Promise<Connection | SessionConnection> =>
+      direct.status === 'open' ? direct : tls.dial(peer, addresses, more)
+    if (direct.direction === 'inbound') {
+      // The side that has dialled can dial again, and its session comes with that.
+      const comes = await tls.comes(peer, { timeoutMs: unnoticedMs, signal: options.signal })
+      if (comes) throw new SpacedockError('cancelled', 'The device opens a session by itself.')
+      return use(options)
+    }
+    const plain = async (): Promise<Connection> => direct
     return raceAddresses(
-      ['tls', 'open'] as const,
-      async (way, more) => (way === 'open' ? direct : tryTls(more)),
+      [(more) => tls.dialBeside(peer, direct.remoteAddr, plain, more), use],
+      (way: typeof use, more) => way(more),
       { ...options, headStartMs: unnoticedMs },
     )
   }
@@ -112,7 +121,7 @@ export class DevicePaths implements DialingHost, DirectPathHost {
     const { tls } = this.#host
     if (tls === null || isTls(beside) || beside.direction === 'inbound' || !(await tls.mayTry(peer)))
       return null
-    const dialled = await tls.dialBeside(peer, beside, beside.remoteAddr, options)
+    const dialled = await tls.dialBeside(peer, beside.remoteAddr, async () => beside, options)
     return isTls(dialled) ? dialled : null
   }
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
+import { pause } from '../../clock.ts'
 import { peerIdOf } from '../../libp2p-peer.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import type { PlainDial } from './address-race.ts'
@@ -31,10 +32,12 @@ export class TlsEndpoint implements OtherSockets {
   readonly #acceptor: TlsAcceptor
   readonly #open = new Set<TlsConnection>()
   readonly #waiting: TlsConnection[] = []
-  readonly #onOpened: ((connection: TlsConnection) => void)[] = []
+  readonly #onOpened = new Set<(connection: TlsConnection) => void>()
+  readonly #clock: Clock
   #onInbound: ((connection: TlsConnection) => void) | undefined
 
   constructor({ localPeer, pairKeys, turns, clock, log }: TlsEndpointOptions) {
+    this.#clock = clock
     this.firstBytes = new FirstBytes({ clock })
     const secrets = new TlsSecrets(localPeer, pairKeys)
     this.dialer = new TlsDialer({ secrets, clock, log })
@@ -69,6 +72,22 @@ export class TlsEndpoint implements OtherSockets {
     return connection
   }
 
+  /** Resolves when this device has opened a connection, or the time is over: whether it has. */
+  async comes(
+    peer: PeerId,
+    { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<boolean> {
+    const opened = new AbortController()
+    const listener = ({ remotePeer }: TlsConnection): void => {
+      if (peerIdOf(remotePeer) === peer) opened.abort()
+    }
+    this.#onOpened.add(listener)
+    if (this.connections(peer).length === 0)
+      await pause(this.#clock, timeoutMs, AbortSignal.any([signal, opened.signal]))
+    this.#onOpened.delete(listener)
+    return this.connections(peer).length > 0
+  }
+
   /** Calls back with every connection that a device opens, on which its session comes. There is one listener. */
   onInbound(listener: (connection: TlsConnection) => void): void {
     this.#onInbound = listener
@@ -77,7 +96,7 @@ export class TlsEndpoint implements OtherSockets {
 
   /** Calls back with every connection, in either direction. */
   onOpened(listener: (connection: TlsConnection) => void): void {
-    this.#onOpened.push(listener)
+    this.#onOpened.add(listener)
   }
 
   /** Part of libp2p, as one of its services: sockets must be gone before a listener can be closed. */
