@@ -3,6 +3,7 @@ module spacedock/interop
 go 1.26.0
 
 require (
+	filippo.io/edwards25519 v1.2.0
 	github.com/cosmos/go-bip39 v1.0.0
 	github.com/ipfs/boxo v0.41.0
 	github.com/libp2p/go-libp2p v0.51.0

@@ -1,3 +1,4 @@
+import type { Notice } from '../api.ts'
 import type { Result } from '../daemon/daemon-api.ts'
 import type { DaemonMetrics } from '../daemon/prometheus.ts'
 import { printableLine } from '../daemon/printable.ts'
@@ -23,11 +24,14 @@ export function statusText(found: Status): string {
     ...(found.metricsUrl === undefined || found.metricsUrl === null ? [] : [['metrics', found.metricsUrl]]),
     ...(found.log === undefined ? [] : [['log', found.log ?? 'standard error of its process']]),
   ]
-  const notices = (found.notices ?? []).map(({ message, hint }) =>
-    printableLine(`Attention: ${message} ${hint}`),
-  )
+  const notices = (found.notices ?? []).map((notice) => noticeText(notice))
   const lines = rows.map(([label = '', value = '']) => `${label.padEnd(10)}${printableLine(value)}`)
   return [...notices, ...lines].join('\n')
+}
+
+/** Line about a matter that a person should know of; names in it come from other computers. */
+export function noticeText({ message, hint }: Pick<Notice, 'message' | 'hint'>): string {
+  return printableLine(`Attention: ${message} ${hint}`)
 }
 
 function inboxText({ messages, bytes, fullFor }: NonNullable<Status['inbox']>): string {

@@ -124,6 +124,9 @@ const code = v.object({
   expiresAt: v.string(),
 })
 
+/** Matters that a person should know of. */
+const notices = v.array(v.object({ code: v.string(), message: v.string(), hint: v.string() }))
+
 const seconds = 1000
 
 /** `deadlineMs`: how long a client waits for the result; null where the daemon, or the person, ends the call. */
@@ -144,10 +147,7 @@ export const methods = {
       publicNetwork: v.exactOptional(
         v.nullable(v.object({ nodes: v.number(), relays: v.array(v.string()) })),
       ),
-      /** Matters that a person should know of. */
-      notices: v.exactOptional(
-        v.array(v.object({ code: v.string(), message: v.string(), hint: v.string() })),
-      ),
+      notices: v.exactOptional(notices),
       /** Amount in the inbox, and the devices of which no more fits into it. */
       inbox: v.exactOptional(
         v.object({ messages: v.number(), bytes: v.number(), fullFor: v.array(nameAndId) }),
@@ -194,7 +194,7 @@ export const methods = {
   devices: {
     params: nothing,
     event: noEvent,
-    result: v.object({ devices: v.array(device) }),
+    result: v.object({ devices: v.array(device), notices: v.exactOptional(notices) }),
     deadlineMs: 30 * seconds,
   },
   device: {

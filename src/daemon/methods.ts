@@ -65,7 +65,10 @@ export const methodHandlers: MethodHandlers = {
     return { device: describe(device) }
   },
 
-  devices: async ({ node }) => ({ devices: node.devices().map((device) => describe(device)) }),
+  devices: async ({ node }) => ({
+    devices: node.devices().map((device) => describe(device)),
+    notices: node.status().notices,
+  }),
 
   device: async ({ node, params }) => ({ device: describe(node.device(params.device)) }),
 

@@ -81,7 +81,14 @@ export async function runRendezvous(options: RendezvousOptions): Promise<void> {
 
 const usageIntervalMs = 10 * 60_000
 
-function admissionOf({ only, isOpen }: RendezvousOptions, directory: string): RelayAdmission {
+function admissionOf(
+  { only, isOpen, maxReservations }: RendezvousOptions,
+  directory: string,
+): RelayAdmission {
+  if (maxReservations === 0 && (isOpen || only.length > 0))
+    throw new SpacedockError('invalid-argument', 'With --max-devices 0 there is no relay to use.', {
+      hint: 'Leave out --max-devices, or --open and --only.',
+    })
   if (isOpen && only.length > 0)
     throw new SpacedockError(
       'invalid-argument',
@@ -95,7 +102,8 @@ function admissionOf({ only, isOpen }: RendezvousOptions, directory: string): Re
     throw new SpacedockError('invalid-argument', `The text "${wrong}" is no peer id.`, {
       hint: 'It looks like 12D3KooW...; `spacedock status` on the device shows its own.',
     })
-  if (isOpen) return { kind: 'open' }
+  // Without a relay there is nothing that a secret would be of use for.
+  if (isOpen || maxReservations === 0) return { kind: 'open' }
   if (only.length > 0) return { kind: 'only', peers: new Set(only) }
   return { kind: 'secret', secret: loadOrCreateRelaySecret(directory) }
 }

@@ -18,7 +18,7 @@ export interface CopiesListener {
   copiesGone(peer: PeerId): void
 }
 
-type StartedSession = Pick<Session, 'remotePeer' | 'remoteInstance' | 'request'>
+type StartedSession = Pick<Session, 'remotePeer' | 'remoteInstance' | 'greetedAtMs' | 'request'>
 
 export interface CopiesParts {
   clock: Clock
@@ -80,12 +80,13 @@ export class Copies {
     return this.#own?.report
   }
 
-  /** Takes note of a session: processes that take turns are two. */
+  /** Takes note of a session: a process that runs after its successor did is a second one. */
   sessionStarted(session: StartedSession): void {
-    const { remotePeer: peer, remoteInstance } = session
+    const { remotePeer: peer, remoteInstance: instance, greetedAtMs: askedAtMs } = session
     const history = this.#histories.get(peer) ?? new InstanceHistory()
     this.#histories.set(peer, history)
-    if (history.add(remoteInstance)) this.#found(peer)
+    const provedAtMs = this.#parts.clock.monotonic()
+    if (history.add({ instance, askedAtMs, provedAtMs })) this.#found(peer)
     if (this.has(peer)) this.#tell(session)
   }
 

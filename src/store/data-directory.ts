@@ -139,7 +139,8 @@ function isExisting(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EEXIST'
 }
 
-function syncDirectory(directory: string): void {
+/** Makes durable which files a directory has, and under which names. */
+export function syncDirectory(directory: string): void {
   // Windows cannot open a directory, and its file systems journal the rename.
   if (process.platform === 'win32') return
   const handle = openSync(directory, 'r')

@@ -96,11 +96,14 @@ const fourth = [
   ) STRICT`,
 ]
 
+/** The directory's mark, and the one before it. */
+const fifth = [`ALTER TABLE place ADD COLUMN mark TEXT`, `ALTER TABLE place ADD COLUMN mark_before TEXT`]
+
 /**
  * Additions of each version to the one before. They are never changed: a new database goes through all of them as an old one does
  * through the last, so that both end with the same tables.
  */
-export const migrations: readonly (readonly string[])[] = [first, second, third, fourth]
+export const migrations: readonly (readonly string[])[] = [first, second, third, fourth, fifth]
 
 /** The version in `PRAGMA user_version`. */
 export const schemaVersion = migrations.length

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SpacedockError } from '../errors.ts'
-import { directoryUnusable, diskFull, fileError, messageOf, systemCodeOf } from '../file-errors.ts'
+import { directoryUnusable, diskFull, fileError, messageOf } from '../file-errors.ts'
 
 /**
  * Meaning of a failed file or database operation for a person. Knows SQLite's primary result codes
@@ -20,6 +20,11 @@ export function toStorageError(error: unknown, dataDir: string | null): Spacedoc
   if (code === 'ERR_OUT_OF_RANGE') return databaseDamaged('it holds a number out of range', error)
   if (errcode !== undefined) return fromSqlite(errcode & 0xff, error, dataDir)
   return fileError(error, place) ?? storageFailed(place, error)
+}
+
+/** Whether writing failed, and not because the store was closed. */
+export function isDiskFailure(error: unknown): error is SpacedockError {
+  return error instanceof SpacedockError && error.code !== 'closed'
 }
 
 export function databaseDamaged(what: string, cause?: unknown): SpacedockError {
@@ -52,9 +57,11 @@ function fromSqlite(primaryCode: number, error: unknown, dataDir: string | null)
   switch (primaryCode) {
     case 13: // SQLITE_FULL
       return diskFull(place, error)
-    case 10: // SQLITE_IOERR: also how SQLite reports an exceeded quota, or a full disk under its shared-memory file
+    case 3: // SQLITE_PERM
+    case 8: // SQLITE_READONLY
+    case 10: // SQLITE_IOERR: also how SQLite reports an exceeded quota, a full disk under its shared-memory file, or a read-only one
     case 14: // SQLITE_CANTOPEN
-      return dataDir !== null && isFull(dataDir) ? diskFull(place, error) : directoryUnusable(place, error)
+      return (dataDir === null ? null : whyNothingIsWritten(dataDir)) ?? directoryUnusable(place, error)
     case 11: // SQLITE_CORRUPT
       return databaseDamaged('its structure is broken', error)
     case 24: // SQLITE_FORMAT
@@ -66,26 +73,22 @@ function fromSqlite(primaryCode: number, error: unknown, dataDir: string | null)
         hint: 'Stop the other program, then try again.',
         cause: error,
       })
-    case 3: // SQLITE_PERM
-    case 8: // SQLITE_READONLY
-      return directoryUnusable(place, error)
     default:
       return storageFailed(place, error)
   }
 }
 
 /**
- * Whether the disk is full. Free-space figures do not know quotas: the only honest question is whether a small file can be
- * written.
+ * What is the matter with the disk; null when it takes a small file. Free-space figures do not know quotas, nor mount options what
+ * the kernel made of a broken disk: the only honest question is whether something can be written.
  */
-function isFull(dataDir: string): boolean {
+function whyNothingIsWritten(dataDir: string): SpacedockError | null {
   const trial = join(dataDir, 'space-trial.tmp')
   try {
     writeFileSync(trial, new Uint8Array(64 * 1024), { mode: 0o600 })
-    return false
+    return null
   } catch (error) {
-    const code = systemCodeOf(error)
-    return code === 'ENOSPC' || code === 'EDQUOT'
+    return fileError(error, dataDir)
   } finally {
     rmSync(trial, { force: true })
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { systemClock } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { openContacts, type Contacts } from './contacts.ts'
@@ -10,7 +10,8 @@ import { StoredRegistry } from './stored-registry.ts'
 import { loadOrCreateIdentity, memoryIdentity, type Identity } from './identity.ts'
 import { openInbox, type Inbox, type InboxLimits } from './inbox.ts'
 import { openPersistentClock, type PersistentClock, type StoreClock } from './persistent-clock.ts'
-import { lookAtPlace, type PutBack } from './place.ts'
+import { MarkFiles } from './marks.ts'
+import { Place, type PutBack } from './place.ts'
 import { acquireLock } from './lock.ts'
 import { openOutbox, type Outbox, type OutboxLimits } from './outbox.ts'
 import { openPresenceStates, type PresenceStates } from './presence-states.ts'
@@ -120,6 +121,11 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
     const contacts = openContacts(database)
     const presence = openPresenceStates(database)
     const outbox = openOutbox(database, lastingClock, parts.outbox)
+    const { path } = parts
+    const place =
+      path === undefined
+        ? undefined
+        : new Place({ database, path, marks: new MarkFiles(dirname(path)), clock, lastingClock })
     return {
       identity,
       trust,
@@ -127,7 +133,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
       presence,
       outbox,
       lastingClock,
-      putBack: parts.path === undefined ? null : lookAtPlace(database, parts.path, { clock, lastingClock }),
+      putBack: place?.putBack ?? null,
       registry: new StoredRegistry({ trust, contacts, presence, outbox, clock }),
       inbox: openInbox(database, lastingClock, parts.inbox),
       settings: openSettings(database),
@@ -137,6 +143,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
         try {
           lastingClock.close()
           keepTime()
+          place?.moveOn()
           database.close()
         } finally {
           release()

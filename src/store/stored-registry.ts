@@ -17,6 +17,7 @@ import { findDevice } from './device-search.ts'
 import { interleave } from './interleave.ts'
 import { liveStates, type LiveStates, type NewConnection } from './live-state.ts'
 import type { Outbox } from './outbox.ts'
+import { isDiskFailure } from './storage-error.ts'
 import type { TrustRecord } from './trust-record.ts'
 import type { Trust, WallClock } from './trust.ts'
 
@@ -54,7 +55,7 @@ export class StoredRegistry implements DeviceRegistry {
     for (const { peerId } of [...trust.list(), ...trust.provisionals()]) this.#announce(peerId)
     // A tombstone that was written into the last of the disk's space left this for later.
     const revoked = trust.list().filter(({ state }) => state === 'revoked')
-    for (const { peerId } of revoked) unlessDiskIsFull(() => this.#forget(peerId))
+    for (const { peerId } of revoked) unlessDiskFails(() => this.#forget(peerId))
     trust.onChange((peerId) => {
       this.#startOver(peerId)
       this.#announce(peerId)
@@ -247,7 +248,7 @@ export class StoredRegistry implements DeviceRegistry {
   #reached(peerId: PeerId, address: string | null): void {
     // A pairing that is not finished needs to find the other side again, too.
     if (this.#trust.get(peerId)?.state !== 'active' && this.#trust.provisional(peerId) === undefined) return
-    unlessDiskIsFull(() => this.#contacts.reached(peerId, address, this.#clock.wall()))
+    unlessDiskFails(() => this.#contacts.reached(peerId, address, this.#clock.wall()))
   }
 
   /** Forgets what waits for a device, and where it was. */
@@ -260,7 +261,7 @@ export class StoredRegistry implements DeviceRegistry {
   /** Forgets a stranger whose pairing ended unfinished: its address is nobody's business. */
   #forgetStranger(peerId: PeerId): void {
     if (this.#trust.get(peerId) !== undefined || this.#trust.provisional(peerId) !== undefined) return
-    if (this.#contacts.get(peerId) !== undefined) unlessDiskIsFull(() => this.#contacts.remove(peerId))
+    if (this.#contacts.get(peerId) !== undefined) unlessDiskFails(() => this.#contacts.remove(peerId))
   }
 
   /** Forgets earlier sightings at a pairing, or a new one: they say nothing about whether the device is there now. */
@@ -276,11 +277,11 @@ function reasonFor(record: TrustRecord | undefined): DeviceInfo['needsPairing'] 
   return record?.revocationNotice === undefined ? 'unknown' : 'revoked'
 }
 
-/** Survives a full disk, which must not cost the connection too: only the device's last address is lost. */
-function unlessDiskIsFull(write: () => void): void {
+/** Survives a disk that takes nothing, full or read-only, which must not cost the connection too: only the device's last address is lost. */
+function unlessDiskFails(write: () => void): void {
   try {
     write()
   } catch (error) {
-    if (!(error instanceof SpacedockError && error.code === 'disk-full')) throw error
+    if (!isDiskFailure(error)) throw error
   }
 }

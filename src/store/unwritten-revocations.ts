@@ -48,15 +48,10 @@ export class UnwrittenRevocations {
   }
 }
 
-/** Whether writing failed, and not because the store was closed. */
-export function isDiskFailure(error: unknown): error is SpacedockError {
-  return error instanceof SpacedockError && error.code !== 'closed'
-}
-
 export function notWrittenDown(name: string, cause: SpacedockError): SpacedockError {
   return new SpacedockError(
     cause.code,
-    `"${name}" is cut off, but that could not be written down: ${cause.message}`,
+    `The device "${name}" is cut off, but that could not be written down: ${cause.message}`,
     {
       hint: 'Make room on the disk, or make it writable, and leave Spacedock running until then: started anew before, it would trust the device again.',
       cause,

@@ -54,6 +54,8 @@ test('a command starts the daemon, says so in one line, and the next finds it ru
     'devices',
     'uptime',
     'publicNetwork',
+    'notices',
+    'inbox',
     'log',
     'metricsUrl',
     'metrics',
@@ -61,6 +63,19 @@ test('a command starts the daemon, says so in one line, and the next finds it ru
   assert.deepEqual(Object.keys(status), fields)
   assert.deepEqual([status['log'], status['metricsUrl']], [join(dir, 'daemon.log'), null])
   assert.equal((await run(dir, ['up'])).exitCode, 0, 'up is content with a daemon that runs')
+})
+
+test('what a person should know of is told with the devices, too, beside the result', soon, async (t) => {
+  const dir = device(t)
+  const { stdout, stderr } = await run(dir, ['devices', '--name', 'cloned'])
+  assert.match(stdout, /^phone .*\naway .*\n$/u)
+  assert.match(stderr, /^Attention: Another machine has the identity of this device\. Stop one\.$/mu)
+  const json = await run(dir, ['devices', '--json'])
+  assert.deepEqual(
+    lines(json.stdout).map(({ name }) => name),
+    ['phone', 'away'],
+  )
+  assert.deepEqual(lines(json.stderr)[0]?.['code'], 'identity-elsewhere')
 })
 
 test('status and down never start the daemon, --no-start forbids it to the others', soon, async (t) => {

@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type {
   Device,
   DeviceState,
@@ -25,10 +26,23 @@ export interface FakeNode extends SpacedockNode {
   receive(text: string): void
 }
 
+const copied = {
+  code: 'identity-elsewhere' as const,
+  message: 'Another machine has the identity of this device.',
+  hint: 'Stop one.',
+}
+
+/** The name given, now or at an earlier start. */
+function keptName({ dataDir, name }: NodeOptions): string {
+  const path = join(dataDir, 'name')
+  if (name !== undefined) writeFileSync(path, name)
+  return existsSync(path) ? readFileSync(path, 'utf8') : 'host'
+}
+
 /**
  * A node without a network, for tests of the daemon and the command. It knows one device, "phone"; a message to it is
  * delivered, one to "away" is queued. Pairing finds a partner at once, unless the node is called "lonely"; the partner of
- * one called "host again" is another "away"; one called "slow" takes its time to close.
+ * one called "host again" is another "away"; one called "cloned" is in use twice; one called "slow" takes its time to close.
  */
 export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
@@ -41,7 +55,7 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
   const waiting: (() => void)[] = []
   const messages: Message[] = []
   let arrival = Promise.withResolvers<void>()
-  let name = options.name ?? 'host'
+  let name = keptName(options)
   const note = (line: string): void => {
     happened.push(line)
     for (const resume of waiting.splice(0)) resume()
@@ -103,7 +117,7 @@ export async function createFakeNode(options: NodeOptions): Promise<FakeNode> {
       name,
       devices: devices.size,
       publicNetwork: null,
-      notices: [],
+      notices: name === 'cloned' ? [copied] : [],
       inbox: { messages: messages.length, bytes: 0, fullFor: [] },
       uptimeMs: 1500,
       listen: [`/ip4/127.0.0.1/tcp/${options.port ?? 4001}`, ...(options.interfaces ?? [])],

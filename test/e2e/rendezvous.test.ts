@@ -71,6 +71,23 @@ test('an open relay has no secret, and one for certain devices names them', asyn
   }
 })
 
+test('a node that is no relay says so, and prints no secret', async (context) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'spacedock-'))
+  context.after(() => rm(dataDir, { recursive: true, force: true }))
+  const args = ['rendezvous', '--dir', dataDir, '--interface', lo, '--port', '0', '--max-devices', '0']
+  const node = new RunningProcess([process.execPath, entryPoint, ...args])
+  context.after(() => node.stop())
+  await node.line((text) => text.startsWith('It is no relay'))
+  assert.match(node.stdout, /--rendezvous \/\S+\/p2p\/\w+\n/u)
+  assert.ok(!node.stdout.includes('#'))
+  await node.stop()
+  for (const option of ['--open', '--only=12D3KooWNbp5pFHHvDQiAVWNn1ZN6wJGXuMdPJYYiCUbqKZ6Qe2f']) {
+    const { code, stderr } = await start(dataDir, '0', '--max-devices=0', option).finished()
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, /there is no relay/u)
+  }
+})
+
 function start(dataDir: string, port: string, ...more: string[]): RunningProcess {
   const options = ['--json', '--dir', dataDir, '--interface', lo, '--port', port, ...more]
   return new RunningProcess([process.execPath, entryPoint, 'rendezvous', ...options])

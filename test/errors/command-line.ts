@@ -27,7 +27,7 @@ export const commandLineSituations: Situations = {
   '`--port` with something that is no port': typed(['up', '--port', '99999']),
   '`--metrics-port` with something that is no port': typed(['up', '--metrics-port', 'http']),
   '`service` with something else than `install` and `remove`': typed(['service', 'start']),
-  '`service install` with a line break in an option': typed(['service', 'install', '--name', 'a\nb']),
+  '`service install` with a line break in a path': typed(['service', 'install', '--dir', '/a\nb']),
   '`inbox --after` with something that is no number': typed(['inbox', '--after', 'yesterday']),
   '`join` with a word that is not in the list': typed(
     ['join', '--yes', '-'],

@@ -2,6 +2,7 @@ import { chmod, cp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openStore } from '../../src/store/store.ts'
 import { activeRecord, alice, execute } from '../store/fixtures.ts'
+import { failExt4, mountExt4, whyNoFailingDisk } from '../store/failing-disk.ts'
 import { asAnotherUser, whyNoOtherUser, whyNotRoot } from './machine.ts'
 import {
   asCommand,
@@ -135,6 +136,27 @@ export const dataSituations: Situations = {
     obstacle: whyNotRoot,
     provoke: async () => onSmallDisk('mount -o remount,ro "$0"'),
   },
+  '`revoke` while the disk is read-only': {
+    obstacle: async () => whyNoFailingDisk,
+    provoke: revokeOnFailedDisk,
+  },
+}
+
+/** `revoke` by a daemon whose disk has become read-only; the disk exists only for it and the commands. */
+async function revokeOnFailedDisk(): Promise<Outcome> {
+  const [dataDir, image, original] = [
+    await newDirectory(),
+    await newDirectory('image'),
+    await pairedDirectory(),
+  ]
+  const run = `"${process.execPath}" "${entryPoint}" --json --dir "$2"`
+  const script = `${mountExt4}; cp -a "$3/." "$2"
+    ${run} up ${onLoopback.join(' ')} >/dev/null; ${failExt4}
+    ${run} revoke alice --yes || code=$?
+    ${run} down >/dev/null 2>&1; exit $code`
+  return asCommand(
+    await runProcess(['unshare', '--mount', 'sh', '-ec', script, 'sh', image, dataDir, original]),
+  )
 }
 
 function damaged(name: string, damage: (path: string) => Promise<void>): Situation {

@@ -52,8 +52,7 @@ export function scenariosOf(name: string, program: ForeignProgram | string): Sce
           async rendezvous() {
             const dataDir = await mkdtemp(join(tmpdir(), 'spacedock-rendezvous-'))
             const interfaces = (place.interfaces ?? []).flatMap((each) => ['--interface', each])
-            const places = provesSecrets.has(program.name) ? [] : ['--open']
-            const args = ['rendezvous', '--json', '--dir', dataDir, ...interfaces, ...places]
+            const args = ['rendezvous', '--json', '--dir', dataDir, ...interfaces]
             const running = place.spawn([process.execPath, entryPoint, ...args])
             closing.push({
               name: 'rendezvous node',
@@ -99,9 +98,6 @@ export async function timed<T>(work: () => Promise<T>): Promise<{ result: T; too
   const result = await work()
   return { result, took: `${((performance.now() - startedAt) / 1000).toFixed(1)} s` }
 }
-
-/** Programs that prove the secret of a relay; for the others ours is open. */
-export const provesSecrets: ReadonlySet<string> = new Set(['Go'])
 
 function firstIpv4(addresses: readonly string[]): string {
   return addresses.find((address) => address.startsWith('/ip4/')) ?? assert.fail('it has no IPv4 address')

@@ -11,8 +11,6 @@ export interface HomesOptions {
   rendezvous?: number
   /** Whether these carry connections; without, they are nothing but a DHT. @default true */
   relay?: boolean
-  /** Whether anybody may use these relays, also without their secret. @default false */
-  open?: boolean
   /** At both routers. @default 'drop' */
   unsolicited?: Unsolicited
   /** Between each router and the public segment. @default short ones */
@@ -32,7 +30,6 @@ export async function twoHomes(
     nats: [natAtHome, natAtWork] = ['port-preserving', 'port-preserving'],
     rendezvous = 1,
     relay = true,
-    open = false,
     unsolicited = 'drop',
     uplink,
     internet,
@@ -47,7 +44,6 @@ export async function twoHomes(
     nodes.push(
       await RendezvousNode.start(host, [
         ...(relay ? [] : ['--max-devices', '0']),
-        ...(open ? ['--open'] : []),
         ...nodes.flatMap(({ address }) => ['--rendezvous', address]),
       ]),
     )

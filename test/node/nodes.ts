@@ -26,9 +26,9 @@ export class TestNodes implements AsyncDisposable {
     return directory
   }
 
-  /** Two that are paired and connected, each with its handle of the other. */
-  async pair(): Promise<Pair> {
-    const [alice, bob] = await Promise.all([this.make('alice'), this.make('bob')])
+  /** Two that are paired and connected, each with its handle of the other; the options are alice's. */
+  async pair(options: Partial<NodeOptions> = {}): Promise<Pair> {
+    const [alice, bob] = await Promise.all([this.make('alice', options), this.make('bob')])
     const connected = Promise.all([alice, bob].map((node) => nextEvent(node, 'device:connected')))
     const invitation = await alice.pair()
     const aliceAtBob = await bob.join(invitation.words, { peers: alice.status().listen })

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Applications that import the package: what they compile with, and what becomes of them in a bundle. */
@@ -54,15 +54,6 @@ export const simulated: Promise<SimulatedDevice> = createSimulation({ seed: 1 })
 export const story: Promise<void> = simulate({ seeds: 1 }, async (simulation) => simulation.pass(1))
 `
 
-/** What docs/packages.md tells to give a bundler. */
-const bundleBanner = bannerOf(readFileSync(new URL('../../docs/packages.md', import.meta.url), 'utf8'))
-
-function bannerOf(document: string): string {
-  const [, banner] = /--banner:js="([^"]+)"/u.exec(document) ?? []
-  if (banner === undefined) throw new Error('docs/packages.md has no banner')
-  return banner
-}
-
 /** Installs a compiler beside the application, and returns its script. */
 export function fetchCompiler(version: string, folder: string): string {
   const place = join(folder, `typescript-${version}`)
@@ -101,17 +92,11 @@ export function compile(
 export function bundle(
   app: string,
   esbuild: string,
-  { file, place }: { file: string; place: string },
+  { file, place, format }: { file: string; place: string; format: 'esm' | 'cjs' },
 ): string {
   mkdirSync(place)
-  const bundled = join(place, 'app.mjs')
-  const options = [
-    '--bundle',
-    '--platform=node',
-    '--format=esm',
-    `--banner:js=${bundleBanner}`,
-    '--log-level=warning',
-  ]
+  const bundled = join(place, format === 'esm' ? 'app.mjs' : 'app.cjs')
+  const options = ['--bundle', '--platform=node', `--format=${format}`, '--log-level=warning']
   execFileSync(esbuild, [file, ...options, `--outfile=${bundled}`], {
     cwd: app,
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bundle, compile, compilers, fetchCompiler, resolutions } from './consumers.ts'
 import { containerCommand, unitCommand } from './packaging.ts'
@@ -22,12 +32,15 @@ import { mkdtempSync } from 'node:fs'
 import { createNode } from 'spacedock'
 const loopback = process.platform === 'darwin' ? 'lo0' : 'lo'
 const start = (name) => createNode({ dataDir: mkdtempSync('data-'), name, interfaces: [loopback], mdns: false })
-const [alice, bob] = await Promise.all([start('alice'), start('bob')])
-const invitation = await alice.pair()
-const seenByBob = await bob.join(invitation.uri)
-const seenByAlice = await invitation.paired
-console.log('paired', seenByBob.name, seenByAlice.name)
-await Promise.all([alice.close(), bob.close()])
+async function pairTwo() {
+  const [alice, bob] = await Promise.all([start('alice'), start('bob')])
+  const invitation = await alice.pair()
+  const seenByBob = await bob.join(invitation.uri)
+  const seenByAlice = await invitation.paired
+  console.log('paired', seenByBob.name, seenByAlice.name)
+  await Promise.all([alice.close(), bob.close()])
+}
+void pairTwo()
 `
 
 const useTesting = `
@@ -76,10 +89,31 @@ try {
       )
     }
   }
-  const bundled = bundle(app, join(root, 'node_modules/.bin/esbuild'), {
-    file: 'use.mjs',
-    place: join(folder, 'bundle'),
+  check('nothing is installed beside it but declarations of types, and that is small', () => {
+    const packages = globSync('{*,@*/*}', { cwd: join(app, 'node_modules') }).filter(
+      (path) => !path.startsWith('.') && existsSync(join(app, 'node_modules', path, 'package.json')),
+    )
+    assert.deepEqual(packages.sort(), ['@standard-schema/spec', '@types/node', 'spacedock', 'undici-types'])
+    const mebibytes = sizeOf(join(app, 'node_modules/spacedock')) / 2 ** 20
+    assert.ok(mebibytes < 10, `${mebibytes.toFixed(1)} MiB`)
   })
+  check('it says which packages are inside of it', () => {
+    const inside = join(app, 'node_modules/spacedock/dist')
+    const { components } = JSON.parse(readFileSync(join(inside, 'sbom.cdx.json'), 'utf8')) as {
+      components: { name: string; version: string }[]
+    }
+    assert.ok(components.some(({ name }) => name === 'libp2p'))
+    const notices = readFileSync(join(inside, 'NOTICES.txt'), 'utf8')
+    for (const { name, version } of components) assert.ok(notices.includes(`${name} ${version} (`), name)
+  })
+  const formats = ['esm', 'cjs'] as const
+  const bundled = formats.map((format) =>
+    bundle(app, join(root, 'node_modules/.bin/esbuild'), {
+      file: 'use.mjs',
+      place: join(folder, `bundle-${format}`),
+      format,
+    }),
+  )
   for (const [version, node] of [
     [oldestNode, fetchNode(oldestNode)],
     [process.versions.node, process.execPath],
@@ -97,9 +131,14 @@ try {
     check(`Node ${version}: CommonJS may require the library`, () => {
       assert.equal(run(node, [join(app, 'use.cjs')], app), 'function function\n')
     })
-    check(`Node ${version}: an application in one file with the library runs, and pairs two nodes`, () => {
-      assert.match(run(node, [bundled], dirname(bundled)), /^paired alice bob$/mu)
-    })
+    for (const file of bundled) {
+      check(
+        `Node ${version}: ${basename(file)}, one file with the library, runs, and pairs two nodes`,
+        () => {
+          assert.match(run(node, [file], dirname(file)), /^paired alice bob$/mu)
+        },
+      )
+    }
     check(`Node ${version}: the testing kit runs`, () => {
       assert.match(run(node, [join(app, 'use-testing.mjs')], app), /^(?:phone (?:delivered|queued)\n){2}$/u)
     })
@@ -155,6 +194,14 @@ function install(app: string, tarball: string): void {
   writeFileSync(join(app, 'use.mjs'), useLibrary)
   writeFileSync(join(app, 'use.cjs'), useRequire)
   writeFileSync(join(app, 'use-testing.mjs'), useTesting)
+}
+
+/** Bytes of all files in a folder. */
+function sizeOf(directory: string): number {
+  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  )
+  return files.reduce((bytes, { parentPath, name }) => bytes + statSync(join(parentPath, name)).size, 0)
 }
 
 function fetchNode(version: string): string {

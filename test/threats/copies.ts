@@ -16,8 +16,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/protocols/instance-history.ts',
-            find: `return this.#returned.size >= 2`,
-            replace: `return this.#returned.size >= 200`,
+            find: `return isBack`,
+            replace: `return isBack && this.#known.length > 200`,
           },
         ],
       },
@@ -63,8 +63,8 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/store/place.ts',
-            find: `if (isOther) {`,
-            replace: `if (isOther && now.made === '') {`,
+            find: `isOtherFile(known, path) || `,
+            replace: ``,
           },
         ],
       },

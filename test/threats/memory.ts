@@ -244,7 +244,7 @@ async function manyRecords(): Promise<Verdict> {
 async function anyRecord(): Promise<Uint8Array> {
   const [signingSeed, recordKey, nonce] = [randomBytes(32), randomBytes(32), randomBytes(32)]
   const content = { peer: asPeer(fakePeerId()), addresses: ['/ip4/20.0.0.1/tcp/4001'] }
-  const validUntil = new Date(Date.now() + 86_400_000)
+  const validUntil = new Date(Date.now() + 86_400_000).toISOString()
   return encodeAddressRecord(suite1, { signingSeed, recordKey }, content, { sequence: 1n, validUntil, nonce })
 }
 

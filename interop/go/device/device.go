@@ -72,6 +72,8 @@ type Device struct {
 	sessions    map[peer.ID][]*held // the newest first
 	ownTopics   map[string]bool
 	theirTopics map[peer.ID]map[string]bool
+	// How often new presence keys of a device were taken.
+	presenceTakes map[peer.ID]takes
 }
 
 // Start starts a device. It dials nobody by itself but its rendezvous nodes
@@ -92,7 +94,7 @@ func Start(options Options) (*Device, error) {
 		options: options, host: made, store: kept, context: ctx, stop: stop, closers: []func() error{made.Close},
 		outreach: &outreach{host: made}, codeShown: make(chan struct{}, 1),
 		candidates: map[peer.ID]int{}, wanted: make(chan struct{}), sessions: map[peer.ID][]*held{},
-		ownTopics: map[string]bool{}, theirTopics: map[peer.ID]map[string]bool{},
+		ownTopics: map[string]bool{}, theirTopics: map[peer.ID]map[string]bool{}, presenceTakes: map[peer.ID]takes{},
 	}
 	made.SetStreamHandler(pairingProtocol, d.handlePairing)
 	made.SetStreamHandler(session.Protocol, d.handleSession)

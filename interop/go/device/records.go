@@ -112,8 +112,12 @@ type written struct {
 // publishPresence keeps a record for every device that this one is paired with.
 func (d *Device) publishPresence() {
 	last := map[string]written{}
+	oldest := int64(0)
 	for d.context.Err() == nil {
 		now := time.Now()
+		if record.Oldest(now) != oldest && d.store.forgetPresence() == nil {
+			oldest = record.Oldest(now)
+		}
 		epoch, sequence, addresses := record.Epoch(now), record.Sequence(now), d.rendezvous.addresses()
 		for peerID, kept := range d.store.known() {
 			if kept.Settled == nil || len(addresses) == 0 {
@@ -127,8 +131,8 @@ func (d *Device) publishPresence() {
 			if before.epoch == epoch && slices.Equal(before.addresses, addresses) && now.Sub(before.at) < publishAgain {
 				continue
 			}
-			keys := record.PresenceKeys(kept.Settled.PairKey, d.PeerID(), epoch)
-			if d.publish(keys, sequence) == nil {
+			keys, err := kept.writerKeys(d.PeerID(), epoch)
+			if err == nil && d.publish(keys, sequence) == nil {
 				last[peerID] = written{epoch, sequence, addresses, now}
 			}
 		}
@@ -137,14 +141,22 @@ func (d *Device) publishPresence() {
 }
 
 // findPresence learns the addresses of a device that this one is paired with.
-func (d *Device) findPresence(ctx context.Context, id peer.ID, pairKey []byte) error {
+func (d *Device) findPresence(ctx context.Context, id peer.ID) error {
 	ctx, done := context.WithTimeout(ctx, dialTime)
 	defer done()
 	for ctx.Err() == nil {
 		epoch := record.Epoch(time.Now())
 		for _, each := range []int64{epoch, epoch - 1, epoch + 1} {
 			found := false
-			_ = d.read(ctx, record.PresenceKeys(pairKey, id.String(), each), func(content record.Content, _ uint64) bool {
+			kept := d.store.known()[id.String()]
+			if kept.Settled == nil {
+				return errors.New("the device is not paired")
+			}
+			keys, err := kept.readerKeys(id.String(), each)
+			if err != nil {
+				continue
+			}
+			_ = d.read(ctx, keys, func(content record.Content, _ uint64) bool {
 				if content.Peer != id.String() {
 					return false
 				}

@@ -23,6 +23,7 @@ var (
 	requests = map[string]map[uint32]requestHandler{
 		"spacedock-message": {1: (*peerHandlers).storeMessages},
 		"spacedock-topics":  {1: (*peerHandlers).learnTopics},
+		presenceName:        {1: (*peerHandlers).learnPresence},
 		"interop-echo":      {1: echo, 2: echoInObject},
 		"interop-fail":      {1: fail},
 	}

@@ -40,7 +40,7 @@ func (d *Device) Connect(ctx context.Context, peerID string, addresses []string)
 		return "", err
 	}
 	if len(addresses) == 0 && d.rendezvous != nil {
-		if err := d.findPresence(ctx, id, keys[len(keys)-1]); err != nil {
+		if err := d.findPresence(ctx, id); err != nil {
 			return "", err
 		}
 	}
@@ -119,6 +119,7 @@ func (d *Device) adopt(id peer.ID, opened *session.Session, stream network.Strea
 	}
 	go d.awaitEnd(id, added)
 	go d.tellTopics(opened)
+	go d.tellPresence(id, opened)
 	if d.PeerID() < id.String() {
 		go d.settle(id)
 	}

@@ -32,11 +32,12 @@ type key struct {
 // row is all that is kept about another device.
 type row struct {
 	Name        string
-	Settled     *key     `json:",omitempty"`
-	Provisional *key     `json:",omitempty"`
-	Notices     [][]byte `json:",omitempty"` // what it is told that was revoked here
-	RevokedBy   bool     `json:",omitempty"` // it has ended the pairing
-	Seen        []string `json:",omitempty"` // ids of its messages
+	Settled     *key      `json:",omitempty"`
+	Provisional *key      `json:",omitempty"`
+	Notices     [][]byte  `json:",omitempty"` // what it is told that was revoked here
+	RevokedBy   bool      `json:",omitempty"` // it has ended the pairing
+	Seen        []string  `json:",omitempty"` // ids of its messages
+	Presence    *presence `json:",omitempty"` // by which keys the two find each other
 }
 
 // store is one file of JSON, replaced as a whole at every change.
@@ -126,6 +127,8 @@ func (s *store) PutProvisional(role pairing.Role, p pairing.Pairing) error {
 	return s.change(func() {
 		found := s.row(p.PeerID)
 		found.Name = p.Name
+		// A new pairing has new ones, told in its first session.
+		found.Presence = nil
 		found.Provisional = &key{PairKey: p.PairKey, Acknowledgement: p.Acknowledgement, Role: role, At: time.Now()}
 	})
 }
@@ -209,7 +212,7 @@ func (s *store) revoke(peerID string) ([]byte, error) {
 		for _, each := range keys {
 			found.Notices = append(found.Notices, session.Notice(each, s.self, peerID))
 		}
-		found.Settled, found.Provisional = nil, nil
+		found.Settled, found.Provisional, found.Presence = nil, nil, nil
 	})
 	return s.notices(peerID), err
 }
@@ -238,6 +241,9 @@ func (s *store) revokedBy(peerID string, notices []byte) (bool, error) {
 			found.Settled, ended = nil, true
 		}
 		found.RevokedBy = found.RevokedBy || ended
+		if found.Settled == nil {
+			found.Presence = nil
+		}
 	})
 	return ended, err
 }

@@ -42,6 +42,8 @@ const (
 type Keys struct {
 	SigningSeed []byte
 	RecordKey   []byte
+	// Instead of the seed, for presence keys that were told.
+	blinded *blindedKey
 }
 
 // Content is what a record tells.
@@ -81,11 +83,23 @@ func Sequence(now time.Time) uint64 {
 	return uint64(now.Unix()%int64(EpochLength/time.Second)) / 10
 }
 
-func (k Keys) private() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(k.SigningSeed) }
+func (k Keys) public() ed25519.PublicKey {
+	if k.blinded != nil {
+		return k.blinded.public
+	}
+	return publicOf(k.SigningSeed)
+}
+
+func (k Keys) sign(message []byte) ([]byte, error) {
+	if k.blinded != nil {
+		return k.blinded.sign(message)
+	}
+	return ed25519.Sign(ed25519.NewKeyFromSeed(k.SigningSeed), message), nil
+}
 
 // RoutingKey is the record's key in the DHT.
 func (k Keys) RoutingKey() (string, error) {
-	public, err := crypto.UnmarshalEd25519PublicKey(k.private().Public().(ed25519.PublicKey))
+	public, err := crypto.UnmarshalEd25519PublicKey(k.public())
 	if err != nil {
 		return "", err
 	}
@@ -123,7 +137,10 @@ func seal(keys Keys, content Content, sequence uint64, until time.Time, nonce []
 	sealed := aead.Seal(nil, make([]byte, aead.NonceSize()), plain, associated(sequence))
 	value := "/" + base64.RawURLEncoding.EncodeToString(append(append([]byte{formatVersion}, nonce...), sealed...))
 	data := entry{value: []byte(value), validity: []byte(until.Format(validityLayout)), sequence: sequence}.encode()
-	signature := ed25519.Sign(keys.private(), append([]byte(signaturePrefix), data...))
+	signature, err := keys.sign(append([]byte(signaturePrefix), data...))
+	if err != nil {
+		return nil, err
+	}
 	record := protowire.AppendBytes(protowire.AppendTag(nil, signatureField, protowire.BytesType), signature)
 	return protowire.AppendBytes(protowire.AppendTag(record, dataField, protowire.BytesType), data), nil
 }
@@ -144,8 +161,7 @@ func Open(keys Keys, record []byte) (Content, uint64, error) {
 	if len(rest) > 0 {
 		return Content{}, 0, errors.New("something follows what is signed")
 	}
-	public := keys.private().Public().(ed25519.PublicKey)
-	if !ed25519.Verify(public, append([]byte(signaturePrefix), data...), signature) {
+	if !ed25519.Verify(keys.public(), append([]byte(signaturePrefix), data...), signature) {
 		return Content{}, 0, errors.New("a wrong signature")
 	}
 	signed, err := decodeEntry(data)

@@ -48,7 +48,60 @@ func TestPresenceVectors(t *testing.T) {
 		epoch := Epoch(time.UnixMilli(v.WallClockMs))
 		keys := PresenceKeys(decodeHex(t, v.PairKey), v.Writer, epoch)
 		if epoch != v.Epoch || hex.EncodeToString(keys.SigningSeed) != v.SigningSeed || hex.EncodeToString(keys.RecordKey) != v.RecordKey {
-			t.Errorf("%s in epoch %d: got %x in epoch %d", v.Writer, v.Epoch, keys, epoch)
+			t.Errorf("%s in epoch %d: got %x, %x in epoch %d", v.Writer, v.Epoch, keys.SigningSeed, keys.RecordKey, epoch)
+		}
+	}
+}
+
+func TestPresenceChainVectors(t *testing.T) {
+	type told struct {
+		Epoch          int64
+		Key, PublicKey string
+	}
+	var vectors []struct {
+		Told                                                                  told
+		Seed, ChainKey, BlindedKey, RecordKey, RoutingKey, Message, Signature string
+		Epoch                                                                 int64
+	}
+	if err := protocoldoc.Vectors("presence-chains.json", &vectors); err != nil {
+		t.Fatal(err)
+	}
+	if len(vectors) == 0 {
+		t.Fatal("there are no vectors")
+	}
+	for _, v := range vectors {
+		chain := Chain{v.Told.Epoch, decodeHex(t, v.Told.Key)}
+		own := OwnPresence{chain, decodeHex(t, v.Seed)}
+		others := OthersPresence{chain, decodeHex(t, v.Told.PublicKey)}
+		if !bytes.Equal(own.Told().PublicKey, others.PublicKey) || CheckPublicKey(others.PublicKey) != nil {
+			t.Errorf("epoch %d: another public key", v.Epoch)
+		}
+		writer, err := own.WriterKeys(v.Epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader, err := others.ReaderKeys(v.Epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signature, err := writer.sign(decodeHex(t, v.Message))
+		if err != nil || hex.EncodeToString(signature) != v.Signature {
+			t.Errorf("epoch %d: another signature (%v)", v.Epoch, err)
+		}
+		for _, keys := range []Keys{writer, reader} {
+			routingKey, err := keys.RoutingKey()
+			if err != nil || hex.EncodeToString(keys.RecordKey) != v.RecordKey ||
+				hex.EncodeToString(keys.public()) != v.BlindedKey || hex.EncodeToString([]byte(routingKey)) != v.RoutingKey {
+				t.Errorf("epoch %d: other keys (%v)", v.Epoch, err)
+			}
+		}
+		if _, err := reader.sign(nil); err == nil {
+			t.Error("a reader can sign")
+		}
+	}
+	for _, bad := range [][]byte{make([]byte, 32), append([]byte{1}, make([]byte, 31)...), bytes.Repeat([]byte{0xff}, 32)} {
+		if CheckPublicKey(bad) == nil {
+			t.Errorf("%x is taken for a key", bad)
 		}
 	}
 }
@@ -56,7 +109,7 @@ func TestPresenceVectors(t *testing.T) {
 func (v vector) check(t *testing.T) {
 	keys := v.keys(t)
 	if hex.EncodeToString(keys.SigningSeed) != v.SigningSeed || hex.EncodeToString(keys.RecordKey) != v.RecordKey {
-		t.Fatalf("other keys: %x", keys)
+		t.Fatalf("other keys: %x, %x", keys.SigningSeed, keys.RecordKey)
 	}
 	routingKey, err := keys.RoutingKey()
 	if err != nil || hex.EncodeToString([]byte(routingKey)) != v.RoutingKey {

@@ -1,4 +1,4 @@
-//! The vectors of sessions in docs/vectors: hellos, frames and notices.
+//! The vectors of sessions in docs/vectors, hellos, frames and notices, and of access to relays.
 
 use std::io;
 use std::pin::Pin;
@@ -8,6 +8,7 @@ use futures::executor::block_on;
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::PeerId;
 use serde_json::Value;
+use spacedock::device::access::{access_proof, read_secret};
 use spacedock::session::frame::read_frame;
 use spacedock::session::hello::{Credentials, greet_as_dialer, greet_as_listener, id_key, proof_key};
 use spacedock::session::notice::{notice, notice_key};
@@ -151,5 +152,15 @@ fn notices() {
         assert_eq!(notice_key(&fixed(&vector["pairKey"])), fixed(&vector["noticeKey"]));
         let told = notice(&fixed(&vector["pairKey"]), &peer(&vector["from"]), &peer(&vector["to"]));
         assert_eq!(told, fixed(&vector["notice"]), "{}", vector["name"]);
+    }
+}
+
+#[test]
+fn relay_access() {
+    for vector in list(&vectors("relay-access")) {
+        let secret = fixed(&vector["secret"]);
+        assert_eq!(text(&vector["suffix"]).strip_prefix('#').and_then(read_secret), Some(secret));
+        let proof = access_proof(&secret, &peer(&vector["relay"]), &peer(&vector["device"]));
+        assert_eq!(proof, fixed(&vector["proof"]));
     }
 }

@@ -122,12 +122,14 @@ function statusLine({
   devices,
   uptimeMs,
   publicNetwork,
+  notices,
+  inbox,
   log,
   metricsUrl,
   metrics,
 }: Result<'status'>): object {
   const uptime = Math.round(uptimeMs) / 1000
   const facts = { running: true, pid, version: itsVersion, peerId, id, name, listen, devices, uptime }
-  // Another version may not say where its log is.
-  return { ...facts, publicNetwork, log, metricsUrl, metrics }
+  // Another version may not say all of the rest.
+  return { ...facts, publicNetwork, notices, inbox, log, metricsUrl, metrics }
 }

@@ -5,6 +5,7 @@ import type { Command, CommandContext } from '../command.ts'
 import { deviceRemedies, deviceTable, type PaintState, shownState, shortAddress } from '../device-table.ts'
 import { describeTiming } from '../durations.ts'
 import { exitCodes } from '../exit-codes.ts'
+import { noticeText } from '../status-text.ts'
 
 const naming = 'A device is named by its name, its id, or the beginning of either if only one device has it.'
 
@@ -22,7 +23,7 @@ export const devices: Command = {
     },
   ],
   run: async ({ daemon, output }) => {
-    const { devices: found } = await daemon.call('devices', {})
+    const { devices: found, notices = [] } = await daemon.call('devices', {})
     if (output.json) for (const device of found) output.result(deviceLine(device), '')
     else if (found.length > 0) {
       output.text(deviceTable(found, new Date(), paintState(output)))
@@ -33,6 +34,7 @@ export const devices: Command = {
         { event: 'none' },
         'No devices yet: "spacedock pair" here and "spacedock join" on the other one.',
       )
+    for (const notice of notices) output.progress({ event: 'notice', code: notice.code }, noticeText(notice))
     return exitCodes.ok
   },
 }

@@ -30,7 +30,7 @@ export const rendezvous: Command = {
       type: 'string',
       value: 'ADDR',
       multiple: true,
-      what: 'another rendezvous node, to form one network with, may be repeated',
+      what: 'another rendezvous node, to form one network with, may be repeated; without its # and secret',
     },
     'log-level': {
       type: 'string',
@@ -47,7 +47,7 @@ export const rendezvous: Command = {
     'max-devices': {
       type: 'string',
       value: 'N',
-      what: 'devices that may use the relay at a time (1024; 0: none)',
+      what: 'devices that may use the relay at a time (1024; 0: no relay, and no secret)',
     },
   },
   positionals: { least: 0, most: 0 },
@@ -88,11 +88,12 @@ export const rendezvous: Command = {
         log: createLog((line) => process.stderr.write(line), { level: () => logLevel }),
         signal,
         onListening: (server, addresses) => {
+          const lines = addresses.map((address) => `  --rendezvous ${address}`)
+          if (maxReservations === 0)
+            lines.push('It is no relay: it helps them find each other, and carries nothing.')
           output.result(
             { event: 'listening', peerId: server.peerId, addresses },
-            ['Devices find it with one of:', ...addresses.map((address) => `  --rendezvous ${address}`)].join(
-              '\n',
-            ),
+            ['Devices find it with one of:', ...lines].join('\n'),
           )
         },
       }),

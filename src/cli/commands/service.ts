@@ -19,7 +19,7 @@ export const service: Command = {
   positionals: { least: 1, most: 1 },
   startsDaemon: false,
   notes: [
-    'With systemd (a unit of this user) or launchd (an agent). It starts at login, and again when it fails. Each data\ndirectory has a service of its own; the options are for its daemon, as with "up". Installing again changes the\noptions, and is harmless. "remove" keeps the device and its data.',
+    'With systemd (a unit of this user) or launchd (an agent). It starts at login, and again when it fails. Each data\ndirectory has a service of its own; the options are for its daemon, as with "up". They are kept with the device, in\nconfig.json in the data directory, and not in the service’s file, which others can read. Installing again changes\nthose that are given, and is harmless. "remove" keeps the device and its data.',
     'The service runs this very Node and this very script: install it again after you have moved or replaced them.\n"spacedock down" stops it until the next login, or until the system is told to start it.',
   ],
   examples: [
@@ -29,7 +29,7 @@ export const service: Command = {
     { line: 'service remove', what: 'stop it, and do not start it any more' },
   ],
   run: async (context) => {
-    const { positionals, output, options, dataDir, signal } = context
+    const { positionals, output, options, dataDir, settings, signal, environment } = context
     const [action = ''] = positionals
     if (action !== 'install' && action !== 'remove') throw noSuchAction()
     const { installService, removeService } = await import('../../daemon/service/service-installation.ts')
@@ -52,21 +52,26 @@ export const service: Command = {
       )
       return exitCodes.ok
     }
-    const { outcome } = await installService(manager, { dataDir, signal })
+    const { outcome } = await installService(manager, {
+      dataDir,
+      binPath: environment.binPath,
+      settings,
+      signal,
+    })
     output.result({ event: outcome, service: name, path }, installedText(manager, outcome))
     if (manager.note !== null) output.progress({ event: 'advice' }, manager.note)
     return exitCodes.ok
   },
 }
 
-async function managerFor({ dataDir, settings, environment }: CommandContext): Promise<ServiceManager> {
+async function managerFor({ dataDir, environment }: CommandContext): Promise<ServiceManager> {
   const [{ planService }, { serviceManager }] = await Promise.all([
     import('../../daemon/service/service-plan.ts'),
     import('../../daemon/service/service-manager.ts'),
   ])
   const usualDataDir = dataDirectory(undefined, { ...process.env, SPACEDOCK_DIR: undefined })
   const { binPath } = environment
-  return serviceManager(planService({ dataDir, usualDataDir, nodePath: process.execPath, binPath, settings }))
+  return serviceManager(planService({ dataDir, usualDataDir, nodePath: process.execPath, binPath }))
 }
 
 function installedText(

@@ -6,6 +6,7 @@ import { makeDirectories } from '../../make-directories.ts'
 import { prepareDataDirectory } from '../../store/data-directory.ts'
 import { isDaemonRunning } from '../client.ts'
 import { stopDaemon } from '../stop.ts'
+import { type GivenSettings, hasSettings, keepSettings } from './kept-settings.ts'
 import type { ServiceManager } from './service-manager.ts'
 
 export interface Installed {
@@ -19,17 +20,24 @@ const readyDeadlineMs = 30_000
  * Has the service manager run the daemon from now on, and waits until it answers. Doing it again changes nothing, or
  * brings in new settings. A daemon that runs in the background makes way for the service.
  *
- * Rejects `service-failed`, `directory-unusable`, `disk-full`, or the signal's reason.
+ * Rejects `service-failed`, `directory-unusable`, `disk-full`, what the daemon says of the settings, or the signal's reason.
  */
-export async function installService(
-  manager: ServiceManager,
-  { dataDir, signal }: { dataDir: string; signal: AbortSignal },
-): Promise<Installed> {
+export async function installService(manager: ServiceManager, given: GivenSettings): Promise<Installed> {
+  const { dataDir, settings, signal } = given
   await manager.check('install')
   const before = await readText(manager.path)
   const isSame = before === manager.file
-  if (isSame && (await manager.isActive()) && (await isDaemonRunning(dataDir)))
-    return { outcome: 'unchanged' }
+  const runs = before !== null && (await manager.isActive()) && (await isDaemonRunning(dataDir))
+  if (isSame && runs && (await hasSettings(given))) return { outcome: 'unchanged' }
+  if (Object.keys(settings).length > 0) {
+    try {
+      await keepSettings(given)
+    } catch (error) {
+      // The service goes on as it was.
+      if (runs) await manager.start()
+      throw error
+    }
+  }
   try {
     // The daemon's log may have to be made before the daemon is.
     prepareDataDirectory(dataDir)

@@ -148,7 +148,9 @@ function failed(what: string, hint: string): SpacedockError {
 }
 
 function otherStarter({ command }: ServicePlan): string {
-  return `Let whatever starts programs here run this, in the foreground: ${command.map(shellQuoted).join(' ')}`
+  const how =
+    'Give the settings to "spacedock up" once, which keeps them, and let whatever starts programs here'
+  return `${how} run this, in the foreground: ${command.map(shellQuoted).join(' ')}`
 }
 
 function byHand(command: string, path: string): string {

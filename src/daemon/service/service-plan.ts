@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { SpacedockError } from '../../errors.ts'
-import { type DaemonSettings, upArguments } from '../process.ts'
 
-/** Plan of a service, the same for every service manager. */
+/**
+ * Plan of a service, the same for every service manager. It holds no settings: the device keeps those, out of sight of the machine's
+ * other users.
+ */
 export interface ServicePlan {
   /** Name `spacedock`, or `spacedock-` and eight hex digits for another data directory than the usual one. */
   name: string
@@ -21,20 +23,19 @@ export interface ServiceOptions {
   nodePath: string
   /** Absolute path of the command's script. */
   binPath: string
-  settings: DaemonSettings
 }
 
 /**
  * Plans one service per data directory, each a device of its own. Throws `invalid-argument` for what no service file can hold.
  */
 export function planService(options: ServiceOptions): ServicePlan {
-  const { dataDir, usualDataDir, nodePath, binPath, settings } = options
-  const command = [nodePath, binPath, 'up', '--foreground', ...upArguments(dataDir, settings)]
+  const { dataDir, usualDataDir, nodePath, binPath } = options
+  const command = [nodePath, binPath, 'up', '--foreground', `--dir=${dataDir}`]
   if (command.some((part) => unspeakable.test(part))) {
     throw new SpacedockError(
       'invalid-argument',
-      'A service cannot be made with control characters in a path or an option.',
-      { hint: 'Choose another directory with --dir, and leave them out of the name.' },
+      'A service cannot be made with control characters in a path.',
+      { hint: 'Choose another directory with --dir.' },
     )
   }
   const suffix = createHash('sha256').update(dataDir).digest('hex').slice(0, 8)

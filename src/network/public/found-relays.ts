@@ -12,12 +12,12 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { limitFirstMessage } from '../dht/answer-limit.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
-import type { ReservationStore } from '../relay/relay-reservations.ts'
+import type { Reservations } from '../relay/reservations.ts'
 import { RelayWatch } from '../relay/relay-watch.ts'
 import { takeCallsOnlyFrom } from '../relay/relayed-calls.ts'
 
 export interface FoundRelaysOptions {
-  reservations: () => ReservationStore
+  reservations: () => Reservations
   clock: Clock
   log: Log
   onChange: () => void
@@ -141,7 +141,7 @@ export class FoundRelays implements Startable {
     const relay = peerId.toString()
     this.#asked.add(relay)
     try {
-      await reservations().addRelay(peerId, 'configured')
+      await reservations().reserve(peerId)
     } catch (error) {
       log('debug', 'public-relay.not-reserved', { relay, error: String(error) })
       this.#refuse(relay, clock)
@@ -157,14 +157,9 @@ export class FoundRelays implements Startable {
     const signal = AbortSignal.any([over.signal, this.#stop.signal])
     const lost = (): void => over.abort()
     connection.addEventListener('close', lost, { once: true })
-    // A reservation that could not be renewed is lost while the connection lives.
-    const onRemoved = (event: Event): void => {
-      const removed = event as CustomEvent<{ relay: PeerId }>
-      if (removed.detail.relay.equals(peerId)) lost()
-    }
-    reservations().addEventListener('relay:removed', onRemoved)
+    // A place that is not renewed is lost while the connection lives.
+    void reservations().keep(peerId, signal).then(lost)
     await this.#watch.watch(connection, signal)
-    reservations().removeEventListener('relay:removed', onRemoved)
     if (this.#held.get(relay) !== candidate) return undefined
     this.#held.delete(relay)
     this.#refuse(relay, clock)

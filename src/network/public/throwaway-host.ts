@@ -16,7 +16,7 @@ import { isNeverDialled } from '../addresses/address-filter.ts'
 import { lazyEncryption } from '../transport/lazy-negotiation.ts'
 import { streamMuxer } from '../transport/stream-muxer.ts'
 import { mappedPortsOf, OwnPorts } from '../relay/own-port.ts'
-import { reservationStoreOf } from '../relay/relay-reservations.ts'
+import { type Reservations, reservationsOf } from '../relay/reservations.ts'
 import { RendezvousNodes } from '../relay/rendezvous-nodes.ts'
 
 import { FoundRelays } from './found-relays.ts'
@@ -59,9 +59,10 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
   const { bootstrap, veil, random, clock, log, privateAddresses, onReservations } = options
   const key = random(32)
   const ownPorts = new OwnPorts()
-  const made: { circuit?: Transport; relays?: FoundRelays } = {}
+  const made: { circuit?: Transport; reservations?: Reservations; relays?: FoundRelays } = {}
   const circuit = (components: CircuitRelayTransportComponents): Transport => {
     made.circuit = (veil as Veil).circuit(key)(components)
+    made.reservations = reservationsOf(made.circuit, clock)
     return made.circuit
   }
   const missing = new InterruptibleSleep(clock)
@@ -69,7 +70,7 @@ export async function createThrowawayHost(options: ThrowawayHostOptions): Promis
     if (made.relays?.isFull === false) missing.interrupt()
     onReservations()
   }
-  const reservations = () => reservationStoreOf(made.circuit as Transport)
+  const reservations = (): Reservations => made.reservations as Reservations
   const relays = (components: ConstructorParameters<typeof FoundRelays>[0]): FoundRelays =>
     (made.relays = new FoundRelays(components, { reservations, clock, log, onChange }))
   const direct = privateAddresses ? tcp() : publicTcp(hostsOf(bootstrap))

@@ -1,4 +1,4 @@
-import { circuitRelayTransport, type CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
+import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import type {
   ConnectionLimits,
   ConnectionProtector,
@@ -12,6 +12,7 @@ import { preSharedKey } from '@libp2p/pnet'
 import { CODE_P2P, CODE_P2P_CIRCUIT, multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../../api.ts'
 import type { KnownPeers } from '../known-peers.ts'
+import { relayTransport } from '../relay/reservations.ts'
 import { isRelayed } from '../addresses/relayed-address.ts'
 import type { MappedPort } from '../addresses/mapped-ports.ts'
 import { parseVeiledAddress } from '../addresses/veiled-address.ts'
@@ -88,7 +89,7 @@ export class Veil {
   /** Relay transport of a throwaway host: it passes inbound connections to the device's own host, and dials on its behalf. */
   circuit(key: Uint8Array): (components: CircuitRelayTransportComponents) => Transport {
     return (components) => {
-      const create = circuitRelayTransport({
+      const create = relayTransport({
         reservationConcurrency: 3,
         discoveryFilter: none,
         maxInboundStopStreams,

@@ -6,7 +6,7 @@ import { ByteAllowance, meter } from './relay-meter.ts'
 
 /** An address is an IPv4 address or an IPv6 /64: a household behind one router shares its limits. */
 export interface RelayLimits {
-  /** Limit of devices that can be reached over this relay at the same time. @default 1_024 */
+  /** Limit of devices that can be reached over this relay at the same time; 0 for no relay. @default 1_024 */
   reservations?: number
   /** Limit of such devices behind one address. @default an eighth of all, but at least 4 */
   reservationsPerAddress?: number

@@ -1,9 +1,5 @@
 import { addAbortListener } from 'node:events'
-import {
-  circuitRelayTransport,
-  RELAY_V2_HOP_CODEC,
-  type CircuitRelayTransportComponents,
-} from '@libp2p/circuit-relay-v2'
+import { RELAY_V2_HOP_CODEC, type CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import type {
   Connection,
   IdentifyResult,
@@ -23,6 +19,7 @@ import { isRelayedConnection } from '../addresses/relayed-address.ts'
 import { proveAccess, relayAccessProtocol } from './relay-access.ts'
 import { RelayWatch } from './relay-watch.ts'
 import { takeCallsOnlyFrom } from './relayed-calls.ts'
+import { relayTransport, type Reservations, reservationsOf } from './reservations.ts'
 
 export interface RelayClientOptions {
   /** Relays to reserve at. */
@@ -44,20 +41,17 @@ export interface RelayClient {
 
 /** Client side of circuit relay. RendezvousNodes connects to our relays; each connection gets a reservation. */
 export function relayClient(options: RelayClientOptions): RelayClient {
-  let reservations: ReservationStore | undefined
+  let reservations: Reservations | undefined
   return {
     transport: (components) => {
-      const transport = circuitRelayTransport({ reservationConcurrency: 8, discoveryFilter: none })(
-        components,
-      )
-      reservations = reservationStoreOf(transport)
+      const transport = relayTransport({ reservationConcurrency: 8, discoveryFilter: none })(components)
+      reservations = reservationsOf(transport, options.clock)
       return transport
     },
-    service: (components) =>
-      new RelayReservations(components, options, (relay) => {
-        if (reservations === undefined) throw new Error('the host has no relay transport')
-        return reservations.addRelay(relay, 'configured')
-      }),
+    service: (components) => {
+      if (reservations === undefined) throw new Error('the host has no relay transport')
+      return new RelayReservations(components, options, reservations)
+    },
   }
 }
 
@@ -90,7 +84,7 @@ export interface Reservation {
 export class RelayReservations implements Startable {
   readonly #components: RelayReservationsComponents
   readonly #options: RelayClientOptions
-  readonly #reserve: (relay: PeerId) => Promise<unknown>
+  readonly #reservations: Reservations
   readonly #held = new Map<string, Reservation>()
   /** Addresses of this end as relays see it, with a reservation or without. */
   readonly #seenAs = new Map<Connection, Multiaddr | undefined>()
@@ -103,11 +97,11 @@ export class RelayReservations implements Startable {
   constructor(
     components: RelayReservationsComponents,
     options: RelayClientOptions,
-    reserve: (relay: PeerId) => Promise<unknown>,
+    reservations: Reservations,
   ) {
     this.#components = components
     this.#options = options
-    this.#reserve = reserve
+    this.#reservations = reservations
     this.#watch = new RelayWatch(options.clock)
   }
 
@@ -152,10 +146,8 @@ export class RelayReservations implements Startable {
     void running.finally(() => this.#running.delete(running))
   }
 
-  /** Reserves, and withdraws the address when the connection is gone. Never rejects. */
+  /** Holds a place whenever the relay grants one, for as long as the connection lives. Never rejects. */
   async #hold(connection: Connection, signal: AbortSignal): Promise<void> {
-    const { log } = this.#options
-    const { addressManager } = this.#components
     const identity = await this.#identified(connection, signal)
     if (identity === null) return connection.abort(new Error('the relay does not say what it is'))
     if (signal.aborted) return
@@ -163,15 +155,25 @@ export class RelayReservations implements Startable {
     addAbortListener(signal, () => this.#seenAs.delete(connection))
     if (!identity.protocols.includes(RELAY_V2_HOP_CODEC)) return
     const asksProof = identity.protocols.includes(relayAccessProtocol)
-    await this.#reserveUntilDone(connection, { asksProof, signal })
-    if (signal.aborted) return
+    while (!signal.aborted) {
+      await this.#reserveUntilDone(connection, { asksProof, signal })
+      if (!signal.aborted) await this.#holdPlace(connection, { observed: identity.observedAddr, signal })
+    }
+  }
 
+  /** Announces the address over the relay until the place is lost. */
+  async #holdPlace(
+    connection: Connection,
+    { observed, signal }: { observed: Multiaddr | undefined; signal: AbortSignal },
+  ): Promise<void> {
+    const { log } = this.#options
+    const { addressManager } = this.#components
     const relay = connection.remotePeer.toString()
     const address = multiaddr(`${connection.remoteAddr.toString()}/p2p-circuit`)
-    this.#held.set(relay, { relay, connection, address, observed: identity.observedAddr })
+    this.#held.set(relay, { relay, connection, address, observed })
     addressManager.confirmObservedAddr(address, { type: 'observed' })
     log('info', 'relay.reserved', { relay })
-    await new Promise<void>((resolve) => void addAbortListener(signal, () => resolve()))
+    await this.#reservations.keep(connection.remotePeer, signal)
     // Another connection to the relay may have replaced this one, with the same address.
     if (this.#held.get(relay)?.connection !== connection) return
     this.#held.delete(relay)
@@ -221,7 +223,7 @@ export class RelayReservations implements Startable {
     while (!signal.aborted) {
       try {
         if (asksProof) await this.#prove(connection, signal)
-        await this.#reserve(connection.remotePeer)
+        await this.#reservations.reserve(connection.remotePeer)
         return
       } catch (error) {
         log('debug', 'relay.not-reserved', { relay: connection.remotePeer.toString(), error: String(error) })
@@ -232,17 +234,3 @@ export class RelayReservations implements Startable {
 }
 
 const identifyMs = 10_000
-
-/** Reservation store of a relay transport. */
-export interface ReservationStore extends EventTarget {
-  addRelay(relay: PeerId, type: 'configured'): Promise<unknown>
-}
-
-/** Returns the reservation store, which the transport's type does not show although it is public. */
-export function reservationStoreOf(transport: Transport): ReservationStore {
-  const reservations = 'reservationStore' in transport ? transport.reservationStore : undefined
-  if (typeof reservations !== 'object' || reservations === null || !('addRelay' in reservations)) {
-    throw new TypeError('a relay transport without reservations')
-  }
-  return reservations as ReservationStore
-}

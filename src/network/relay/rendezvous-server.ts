@@ -1,5 +1,4 @@
 import { circuitRelayServer, RELAY_V2_HOP_CODEC, RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
-import type { CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { FaultTolerance, type Connection, type PeerId } from '@libp2p/interface'
@@ -29,6 +28,7 @@ import { networkOf } from '../addresses/network-of.ts'
 import { limitUpgrades } from '../transport/negotiation-limit.ts'
 import { pingService } from '../transport/ping-service.ts'
 import { RelayAccess, relayAccessProtocol, type RelayAdmission } from './relay-access.ts'
+import { giveUpPlace, lastsAsItsConnection, placeLifetimeMs } from './relay-places.ts'
 import { RelayGuard, relayLimits, type RelayLimits } from './relay-limits.ts'
 import type { Clock } from '../../api.ts'
 export interface RendezvousServerOptions {
@@ -127,7 +127,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
           maxReservations: limits.reservations,
           // The default limits end a connection; ours slow it down. See RelayGuard.
           applyDefaultLimit: false,
-          reservationTtl: reservationLifetimeMs,
+          reservationTtl: placeLifetimeMs,
         },
         maxInboundHopStreams: limits.connectionsPerPeer + 4,
         maxOutboundStopStreams: maxStopStreams,
@@ -142,12 +142,20 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
     connectionGater: {
       denyInboundConnection: gate.denyInboundConnection,
       denyDialMultiaddr: () => false,
-      denyInboundRelayReservation: (peer): boolean => !access.admits(peer.toString()) || isCrowded(peer),
+      denyInboundRelayReservation: (peer): boolean => {
+        lastsAsItsConnection(relay, peer)
+        return !access.admits(peer.toString()) || isCrowded(peer)
+      },
     },
   })
   const { relay, guards } = libp2p.services
-  await putUnderGuard(guards.registrar, guard)
-  await guards.registrar.handle(relayAccessProtocol, access.handle, { maxInboundStreams: maxProofs })
+  if (limits.reservations === 0) {
+    // No device is to ask again and again for what there is not.
+    await guards.registrar.unhandle(RELAY_V2_HOP_CODEC)
+  } else {
+    await putUnderGuard(guards.registrar, guard)
+    await guards.registrar.handle(relayAccessProtocol, access.handle, { maxInboundStreams: maxProofs })
+  }
   if (libp2p.getMultiaddrs().length === 0) {
     await libp2p.stop()
     throw new SpacedockError('no-network', 'No network interface could be listened on.', {
@@ -158,7 +166,7 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   libp2p.addEventListener('connection:open', ({ detail }) => void dropSilent(detail))
   libp2p.addEventListener('peer:disconnect', ({ detail }) => {
     access.disconnected(detail.toString())
-    giveUpReservation(relay, detail)
+    giveUpPlace(relay, detail)
   })
 
   /**
@@ -233,21 +241,10 @@ const otherNodesCheckMs = 10_000
 const maxStopStreams = 64
 /** Concurrent proofs on one connection. */
 const maxProofs = 2
-/**
- * Lifetime of a reservation, as long as its connection's: the longest that a timer can have, so that none is ever renewed.
- * js-libp2p would end one at the second renewal, when it forgets to clear the first one's timer.
- */
-const reservationLifetimeMs = 20 * 24 * 3_600_000
 
 async function putUnderGuard(registrar: Registrar, guard: RelayGuard): Promise<void> {
   const { handler, options } = registrar.getHandler(RELAY_V2_HOP_CODEC)
   // The guard is no middleware: libp2p adds the handler of inbound streams to its list of middleware every time.
   await registrar.handle(RELAY_V2_HOP_CODEC, guard.guard(handler), { ...options, force: true })
   registrar.use(RELAY_V2_STOP_CODEC, [guard.join])
-}
-
-/** Removes the reservation of a device that is gone, which the relay itself would keep. */
-function giveUpReservation(relay: CircuitRelayService, peer: PeerId): void {
-  relay.reservations.get(peer)?.signal.clear()
-  relay.reservations.delete(peer)
 }

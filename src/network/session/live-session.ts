@@ -30,6 +30,7 @@ export interface LiveSessionOptions {
   connection: SessionConnection
   opener: 'local' | 'remote'
   remoteInstance: string
+  greetedAtMs: number
   clock: Clock
   log?: Log | undefined
   /** Called at every answer to a ping with the smoothed round trip. */
@@ -43,6 +44,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
   readonly budget: PathBudget | null
   readonly opener: 'local' | 'remote'
   readonly remoteInstance: string
+  readonly greetedAtMs: number
   readonly calls: CallHandler
   readonly outgoing: OutgoingQueue
   readonly channels: ChannelNumbers
@@ -72,6 +74,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
     this.budget = pathBudget(connection)
     this.opener = opener
     this.remoteInstance = remoteInstance
+    this.greetedAtMs = options.greetedAtMs
     this.calls = calls
     this.outgoing = framed.outgoing
     this.channels = new ChannelNumbers(opener === 'local' ? 1 : 2)

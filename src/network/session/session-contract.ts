@@ -17,6 +17,8 @@ export interface Session {
   readonly opener: 'local' | 'remote'
   /** Instance of the other device: 32 hex digits, new at every start. */
   readonly remoteInstance: string
+  /** Monotonic milliseconds at the start of the hello: the other side's proof was made later, so its process ran after that. */
+  readonly greetedAtMs: number
   /** Whether one of the two sides has said goodbye: what is under way ends on this session, and nothing new is begun. */
   readonly isLeaving: boolean
   /** Whether an answer is overdue: the other side may be gone. */

@@ -109,6 +109,7 @@ async function startSession(
   const binding = isTls(connection) ? connection.binding : undefined
   const handshake = { ...options, remotePeer, binding, signal }
   try {
+    const greetedAtMs = clock.monotonic()
     const greet = opener === 'local' ? greetAsDialer : greetAsListener
     const instance = await greet(framed, handshake)
     const remoteInstance = Buffer.from(instance).toString('hex')
@@ -117,6 +118,7 @@ async function startSession(
       connection,
       opener,
       remoteInstance,
+      greetedAtMs,
       clock,
       log: options.log,
       calls,

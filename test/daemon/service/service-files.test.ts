@@ -16,7 +16,6 @@ const usual: ServiceOptions = {
   usualDataDir: '/home/alice/.local/share/spacedock',
   nodePath: '/usr/bin/node',
   binPath: '/usr/lib/node_modules/spacedock/bin/spacedock.js',
-  settings: {},
 }
 
 /** Each character that means something to systemd, to XML or to a shell. */
@@ -52,16 +51,6 @@ for (const text of awkward) {
       dataDir: `/data/${text}`,
       nodePath: `/opt/${runnable(text)}/node`,
       binPath: `/opt/${text}/spacedock.js`,
-      settings: {
-        name: text,
-        interfaces: ['eth0', text],
-        rendezvous: [`/dns4/${text}/tcp/4111`],
-        port: 4001,
-        lanOnly: true,
-        dht: 'public',
-        logLevel: 'debug',
-        metricsPort: 9464,
-      },
     })
     const expected = [
       `/opt/${runnable(text)}/node`,
@@ -69,15 +58,6 @@ for (const text of awkward) {
       'up',
       '--foreground',
       `--dir=/data/${text}`,
-      `--name=${text}`,
-      '--interface=eth0',
-      `--interface=${text}`,
-      '--port=4001',
-      `--rendezvous=/dns4/${text}/tcp/4111`,
-      '--lan-only',
-      '--dht=public',
-      '--log-level=debug',
-      '--metrics-port=9464',
     ]
     assert.deepEqual(plan.command, expected)
     assert.deepEqual(parseExecStart(systemdUnit(plan), { HOME: '/root' }), expected)
@@ -98,7 +78,7 @@ test('whatever can be in a path arrives as it is', () => {
 
 for (const text of ['line\nExecStartPre=/bin/evil', 'tab\t', '\u0000', '\u0085', '\ud800']) {
   test(`control characters are refused: ${JSON.stringify(text)}`, () => {
-    for (const options of [{ dataDir: `/${text}` }, { settings: { name: text } }, { binPath: `/${text}` }]) {
+    for (const options of [{ dataDir: `/${text}` }, { binPath: `/${text}` }]) {
       assert.throws(() => planService({ ...usual, ...options }), { code: 'invalid-argument' })
     }
   })
@@ -158,7 +138,6 @@ test('systemd finds no fault with the units', { skip: noAnalyzer, timeout: 60_00
       ...usual,
       nodePath: join(programs, 'node'),
       dataDir: `/data/${text}`,
-      settings: { name: text },
     })
     const unit = join(directory, `spacedock-${number}.service`)
     writeFileSync(unit, systemdUnit(plan))

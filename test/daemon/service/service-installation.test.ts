@@ -75,11 +75,49 @@ test('install, install again, change, remove, remove again', soon, async (t) => 
   assert.deepEqual([none.code, (JSON.parse(none.stdout) as { event: string }).event], [0, 'not-installed'])
 })
 
+test('a relay’s secret is kept with the device, and nowhere that others can read', soon, async (t) => {
+  const { dataDir, run, unitPath } = await aMachine(t)
+  const secret = 'abcdefghijklmnopqrstuv'
+  const address = `/ip4/20.3.4.5/tcp/4111/p2p/12D3KooWNbp5pFHHvDQiAVWNn1ZN6wJGXuMdPJYYiCUbqKZ6Qe2f#${secret}`
+  const install = ['service', 'install', '--rendezvous', address, '--json']
+  const installed = await run(install)
+  assert.equal(installed.code, 0, installed.stderr)
+  const { service } = JSON.parse(installed.stdout) as { service: string }
+  assert.ok(!readFileSync(unitPath(service), 'utf8').includes(secret))
+  const { pid } = await callDaemon(dataDir, 'status', {})
+  for (const shown of ['cmdline', 'environ']) {
+    assert.ok(!readFileSync(`/proc/${pid}/${shown}`, 'utf8').includes(secret), shown)
+  }
+  const config = join(dataDir, 'config.json')
+  assert.deepEqual((JSON.parse(readFileSync(config, 'utf8')) as { rendezvous: string[] }).rendezvous, [
+    address,
+  ])
+  assert.equal(statSync(config).mode & 0o777, 0o600)
+
+  const again = await run(install)
+  assert.equal((JSON.parse(again.stdout) as { event: string }).event, 'unchanged')
+  assert.equal((await callDaemon(dataDir, 'status', {})).pid, pid)
+})
+
+test(
+  'settings that the daemon does not start with are told, and the service goes on as it was',
+  soon,
+  async (t) => {
+    const { dataDir, run } = await aMachine(t)
+    assert.equal((await run(['service', 'install', '--name', 'lamp'])).code, 0)
+    const { code, stderr } = await run(['service', 'install', '--port', '1'])
+    assert.equal(code, 1)
+    assert.match(stderr, /^spacedock: Port 1 is in use\.\n/u)
+    await until(() => isDaemonRunning(dataDir))
+    assert.equal((await callDaemon(dataDir, 'status', {})).name, 'lamp')
+  },
+)
+
 test('--print shows the file and changes nothing', soon, async (t) => {
   const machine = await aMachine(t)
   const { code, stdout } = await machine.run(['service', 'install', '--print', '--metrics-port', '9464'])
   assert.equal(code, 0)
-  assert.match(stdout, /^ExecStart="\/.*"--metrics-port=9464"$/mu)
+  assert.match(stdout, /^ExecStart="\/.*" "up" "--foreground" "--dir=[^"]*(?:\\"[^"]*)*"$/mu)
   assert.deepEqual(machine.calls(), [])
   assert.equal(existsSync(machine.dataDir), false)
 })
@@ -105,7 +143,7 @@ test('without systemd, or without one for this user, the error says what to run 
   const missing = await machine.run(['service', 'install', '--name', 'lamp'])
   assert.equal(missing.code, 1)
   assert.match(missing.stderr, /^spacedock: There is no systemd here to install a service with\.\n/u)
-  assert.match(missing.stderr, / up --foreground '--dir=.*' --name=lamp\n$/u)
+  assert.match(missing.stderr, / up --foreground '--dir=.*'\n$/u)
   assert.equal(existsSync(machine.dataDir), false, 'nothing was made')
 })
 
@@ -145,6 +183,10 @@ test('anything else than install and remove is refused', soon, async (t) => {
   assert.equal((await run(['service', 'start'])).code, 2)
   assert.equal((await run(['service'])).code, 2)
 })
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resume) => void setTimeout(resume, 20))
+}
 
 interface Machine {
   dataDir: string

@@ -6,11 +6,8 @@ import { RendezvousNode } from '../../lab/rendezvous-node.ts'
 import { scene, timed, type Stage as Scene } from '../../lab/scene.ts'
 import { ForeignDevice, type ForeignOptions } from '../foreign-device.ts'
 import type { ForeignProgram } from '../foreign-program.ts'
-import { provesSecrets } from '../scenario.ts'
 
 interface Stage extends Scene {
-  /** Whether rendezvous nodes must be open, since the foreign program proves no secret of a relay. */
-  open: boolean
   /** A device of the foreign program on this host. */
   theirs: (host: Host, options?: Partial<ForeignOptions>) => Promise<ForeignDevice>
 }
@@ -92,7 +89,7 @@ export function networkScenarios(name: string, program: ForeignProgram | string)
         return device
       }
       try {
-        await play({ ...stage, theirs, open: !provesSecrets.has(program.name) })
+        await play({ ...stage, theirs })
       } catch (error) {
         for (const each of made) console.error(`--- ${each.name}'s log\n${each.log.slice(-6_000)}`)
         throw error
@@ -119,7 +116,7 @@ async function onLan(stage: Stage, options: LanOptions, closed?: 'alice' | 'bob'
 async function atRendezvous(stage: Stage, closed: 'alice' | 'bob'): Promise<Couple> {
   const internet = await stage.lab.internet()
   const meet = await stage.lab.host('meet', [internet])
-  const node = await RendezvousNode.start(meet, ['--max-devices', '0', ...(stage.open ? ['--open'] : [])])
+  const node = await RendezvousNode.start(meet, ['--max-devices', '0'])
   const args = ['--mdns', 'off', '--rendezvous', node.address]
   const alice = await stage.device('alice', [internet], { args })
   const host = await stage.lab.host('bob', [internet])
@@ -129,7 +126,7 @@ async function atRendezvous(stage: Stage, closed: 'alice' | 'bob'): Promise<Coup
 }
 
 async function atTwoHomes(stage: Stage): Promise<Couple & { address: string }> {
-  const { alice, work, nodes } = await twoHomes(stage, { open: stage.open })
+  const { alice, work, nodes } = await twoHomes(stage)
   const [address = assert.fail()] = nodes.map((node) => node.address)
   const host = await stage.lab.host('their-bob', [work])
   const [bob] = await Promise.all([stage.theirs(host, { rendezvous: [address] }), alice.device.up()])

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
-import type { Connection } from '@libp2p/interface'
+import { once } from 'node:events'
+import type { Connection, IdentifyResult } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
 import { createHost } from '../../../src/network/host/create-host.ts'
 import type { Host, NetworkHost } from '../../../src/network/host/host.ts'
 import type { RelayAdmission } from '../../../src/network/relay/relay-access.ts'
@@ -12,7 +14,7 @@ import {
   type RendezvousServer,
 } from '../../../src/network/relay/rendezvous-server.ts'
 import { systemClock } from '../../../src/clock.ts'
-import { until, within } from '../real-hosts.ts'
+import { foreignHost, until, within } from '../real-hosts.ts'
 
 const loopback = [process.platform === 'darwin' ? 'lo0' : 'lo']
 const signal = (): AbortSignal => AbortSignal.timeout(10_000)
@@ -69,6 +71,17 @@ test('who brings a call without being a relay of the device is not heard, and no
   await until(() => stream.status !== 'open', 'the stream is reset')
   assert.equal(answers, 0)
   assert.equal(relayed(alice).length, 1)
+})
+
+test('a node with no places is no relay for anybody', async (context) => {
+  const relay = await server(context, { relay: { reservations: 0 } })
+  const client = await foreignHost()
+  context.after(() => client.stop())
+  const identified = once(client, 'peer:identify')
+  await client.dial(multiaddr(relay.address))
+  const [event] = (await identified) as [CustomEvent<IdentifyResult>]
+  assert.ok(event.detail.protocols.length > 0)
+  assert.ok(!event.detail.protocols.some((protocol) => /circuit\/relay|relay-access/u.test(protocol)))
 })
 
 test('behind one address there is room for so many devices only', async (context) => {

@@ -103,6 +103,7 @@ export function supervise(peers: readonly PeerId[], situation: Situation = {}): 
       opener: options.opener,
       budget: null,
       remoteInstance: options.remoteInstance ?? 'a'.repeat(32),
+      greetedAtMs: 0,
       answersPing: options.answersPing ?? true,
       closesInTime: true,
       isBusy: false,

@@ -141,6 +141,7 @@ function twoSides(seed: number): World {
       opener,
       budget: null,
       remoteInstance: 'a'.repeat(32),
+      greetedAtMs: 0,
       closed: ended.promise,
       isOver: false,
       isLeaving: false,

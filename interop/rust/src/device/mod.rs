@@ -1,5 +1,6 @@
 //! The device: one loop in which everything happens that changes it.
 
+pub mod access;
 mod again;
 mod commands;
 mod outreach;

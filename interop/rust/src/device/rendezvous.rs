@@ -1,17 +1,21 @@
 //! The DHT and the relays of the rendezvous nodes.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures::FutureExt;
 use libp2p::kad::{self, GetRecordError, GetRecordOk, QueryResult, Quorum, Record};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
+use tokio::task::JoinHandle;
 
 use super::Device;
+use super::access::{Secret, prove};
 use super::again::Again;
 use super::outreach::MAX_DIALLED;
-use crate::options::peer_of;
+use crate::options::{RendezvousAddress, peer_of};
 use crate::pairing::fields::{Bytes32, random};
 use crate::pairing::keys::CodeKeys;
 use crate::record::{RecordKeys, Whereabouts};
@@ -131,19 +135,24 @@ enum What {
 }
 
 struct Node {
+    peer: PeerId,
     address: Multiaddr,
+    secret: Option<Secret>,
+    /// A proof of the secret that is under way.
+    proof: Option<JoinHandle<io::Result<bool>>>,
     /// Where it is reserved, or being reserved.
     circuit: Option<Multiaddr>,
     tried_at: Option<Instant>,
 }
 
 impl Device {
-    pub(super) fn use_rendezvous(&mut self, addresses: Vec<Multiaddr>) {
-        for address in addresses {
+    pub(super) fn use_rendezvous(&mut self, addresses: Vec<RendezvousAddress>) {
+        for RendezvousAddress { address, secret } in addresses {
             let Some(peer) = peer_of(&address) else { continue };
             self.swarm.behaviour_mut().kademlia.add_address(&peer, address.clone());
             self.peers.learn(peer, std::slice::from_ref(&address));
-            self.rendezvous.nodes.push(Node { address, circuit: None, tried_at: None });
+            let node = Node { peer, address, secret, proof: None, circuit: None, tried_at: None };
+            self.rendezvous.nodes.push(node);
         }
         self.tick_rendezvous(Instant::now());
     }
@@ -202,13 +211,31 @@ impl Device {
         }
     }
 
-    /// To listen at a relay is to reserve there; libp2p renews it.
+    /// To listen at a relay is to reserve there; libp2p renews it. A secret is proved before.
     fn reserve(&mut self, now: Instant) {
+        let me = self.me();
         for node in &mut self.rendezvous.nodes {
-            if node.circuit.is_some() || node.tried_at.is_some_and(|at| now - at < RESERVING) {
-                continue;
+            if let Some(proof) = &mut node.proof {
+                let Some(granted) = proof.now_or_never() else { continue };
+                node.proof = None;
+                match granted.map_err(io::Error::other).flatten() {
+                    Ok(true) => {}
+                    refused => {
+                        eprintln!("{} gives no place: {refused:?}", node.peer);
+                        continue;
+                    }
+                }
+            } else {
+                if node.circuit.is_some() || node.tried_at.is_some_and(|at| now - at < RESERVING) {
+                    continue;
+                }
+                node.tried_at = Some(now);
+                if let Some(secret) = node.secret {
+                    let control = self.swarm.behaviour().streams.new_control();
+                    node.proof = Some(tokio::spawn(prove(control, node.peer, me, secret)));
+                    continue;
+                }
             }
-            node.tried_at = Some(now);
             let circuit = node.address.clone().with(Protocol::P2pCircuit);
             match self.swarm.listen_on(circuit.clone()) {
                 Ok(_) => node.circuit = Some(circuit),
