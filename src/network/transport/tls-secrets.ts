@@ -1,15 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { libp2pPeer } from '../../libp2p-peer.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
-import {
-  decodeTlsIdentity,
-  deriveTlsKeys,
-  encodeTlsIdentity,
-  identityNonceBytes,
-  isTlsIdentityOf,
-  type TlsEnds,
-  type TlsKeys,
-} from './tls-identity.ts'
+import { decodeTlsIdentity, derivePsk, identityNonceBytes, TlsIdentities } from './tls-identity.ts'
 
 /** Pair keys of this device, as they are just now. */
 export interface PairKeys {
@@ -25,10 +17,14 @@ export interface TlsSecret {
   identity: string
 }
 
-interface KnownKeys extends TlsKeys {
+/** What follows from one pair key. */
+interface KnownKey {
   peer: PeerId
-  remotePeer: Uint8Array
   pairKey: Uint8Array
+  psk: Uint8Array
+  /** Identities by which this device dials the other, and the other this one. */
+  outbound: TlsIdentities
+  inbound: TlsIdentities
 }
 
 /** Identities that are remembered, so that none is answered twice: the oldest is forgotten. Some 2 MiB. */
@@ -38,24 +34,24 @@ const maxUsed = 16_384
 export class TlsSecrets {
   readonly #localPeer: Uint8Array
   readonly #pairKeys: PairKeys
-  /** Undefined when the pair keys have changed since they were derived. */
-  #known: readonly KnownKeys[] | undefined
+  #known: readonly KnownKey[] = []
+  /** Whether the pair keys have not changed since these were derived. */
+  #isCurrent = false
   /** Identities that were answered, the oldest first. */
   readonly #used = new Set<string>()
 
   constructor(localPeer: PeerId, pairKeys: PairKeys) {
     this.#localPeer = idBytes(localPeer)
     this.#pairKeys = pairKeys
-    pairKeys.onPairKeysChanged(() => (this.#known = undefined))
+    pairKeys.onPairKeysChanged(() => (this.#isCurrent = false))
   }
 
   /** Makes the secret for a connection to this device, never twice the same; null when it is not paired. `key`: which pair key it is. */
   toDial(peer: PeerId): (TlsSecret & { key: Uint8Array }) | null {
-    const keys = this.#all().find((each) => each.peer === peer)
-    if (keys === undefined) return null
-    const ends: TlsEnds = { dialer: this.#localPeer, listener: keys.remotePeer }
-    const identity = encodeTlsIdentity(keys.identityKey, ends, randomBytes(identityNonceBytes))
-    return { psk: keys.psk, identity, key: keys.pairKey }
+    const known = this.#all().find((each) => each.peer === peer)
+    if (known === undefined) return null
+    const identity = known.outbound.encode(randomBytes(identityNonceBytes))
+    return { psk: known.psk, identity, key: known.pairKey }
   }
 
   /**
@@ -65,9 +61,7 @@ export class TlsSecrets {
   dialledBy(identity: string): { peer: PeerId; psk: Uint8Array } | null {
     const decoded = decodeTlsIdentity(identity)
     if (decoded === null || this.#used.has(identity)) return null
-    const found = this.#all().find(({ identityKey, remotePeer }) =>
-      isTlsIdentityOf(identityKey, { dialer: remotePeer, listener: this.#localPeer }, decoded),
-    )
+    const found = this.#all().find(({ inbound }) => inbound.includes(decoded))
     if (found === undefined) return null
     this.#used.add(identity)
     const [oldest] = this.#used
@@ -75,14 +69,30 @@ export class TlsSecrets {
     return { peer: found.peer, psk: found.psk }
   }
 
-  #all(): readonly KnownKeys[] {
-    return (this.#known ??= this.#pairKeys.pairKeys().map(({ peer, key }) => ({
-      ...deriveTlsKeys(key),
-      peer,
-      remotePeer: idBytes(peer),
-      pairKey: key,
-    })))
+  #all(): readonly KnownKey[] {
+    if (this.#isCurrent) return this.#known
+    const before = new Map(this.#known.map((known) => [nameOf(known.peer, known.pairKey), known]))
+    this.#known = this.#pairKeys
+      .pairKeys()
+      .map(({ peer, key }) => before.get(nameOf(peer, key)) ?? this.#derive(peer, key))
+    this.#isCurrent = true
+    return this.#known
   }
+
+  #derive(peer: PeerId, pairKey: Uint8Array): KnownKey {
+    const [here, there] = [this.#localPeer, idBytes(peer)]
+    return {
+      peer,
+      pairKey,
+      psk: derivePsk(pairKey),
+      outbound: new TlsIdentities(pairKey, { dialer: here, listener: there }),
+      inbound: new TlsIdentities(pairKey, { dialer: there, listener: here }),
+    }
+  }
+}
+
+function nameOf(peer: PeerId, pairKey: Uint8Array): string {
+  return `${peer} ${Buffer.from(pairKey).toString('hex')}`
 }
 
 function idBytes(peer: PeerId): Uint8Array {

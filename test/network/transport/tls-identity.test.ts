@@ -4,9 +4,9 @@ import fc from 'fast-check'
 import { libp2pPeer } from '../../../src/libp2p-peer.ts'
 import {
   decodeTlsIdentity,
-  deriveTlsKeys,
-  encodeTlsIdentity,
-  isTlsIdentityOf,
+  deriveIdentityKey,
+  derivePsk,
+  TlsIdentities,
 } from '../../../src/network/transport/tls-identity.ts'
 import { TlsSecrets, type PairKeys } from '../../../src/network/transport/tls-secrets.ts'
 import * as hello from '../../../src/network/session/session-hello.ts'
@@ -17,14 +17,18 @@ import { newPeerId } from '../session/session-pair.ts'
 for (const vector of vectors('tls.json')) {
   test(`TLS vector "${vector.name}"`, () => {
     const ends = { dialer: idBytes(vector.dialer), listener: idBytes(vector.listener) }
-    const { psk, identityKey } = deriveTlsKeys(bytes(vector.pairKey))
-    assert.deepEqual([hex(psk), hex(identityKey)], [vector.psk, vector.identityKey])
-    assert.equal(encodeTlsIdentity(identityKey, ends, bytes(vector.nonce)), vector.identity)
+    const pairKey = bytes(vector.pairKey)
+    assert.equal(hex(derivePsk(pairKey)), vector.psk)
+    assert.equal(hex(deriveIdentityKey(pairKey, ends)), vector.identityKey)
+    const identities = new TlsIdentities(pairKey, ends)
+    assert.equal(identities.encode(bytes(vector.nonce)), vector.identity)
     const decoded = decodeTlsIdentity(vector.identity)
-    assert.ok(decoded !== null && isTlsIdentityOf(identityKey, ends, decoded))
+    assert.ok(decoded !== null && identities.includes(decoded))
+    const back = new TlsIdentities(pairKey, { dialer: ends.listener, listener: ends.dialer })
+    assert.ok(!back.includes(decoded))
 
     const peers = { ...ends, binding: bytes(vector.binding) }
-    const key = { key: bytes(vector.pairKey), slot: 'settled' } as const
+    const key = { key: pairKey, slot: 'settled' } as const
     const { dialerInstance, dialerNonce, listenerInstance, listenerNonce, ...told } = vector.hello
     const dialer = { instance: bytes(dialerInstance), nonce: bytes(dialerNonce) }
     const listener = { instance: bytes(listenerInstance), nonce: bytes(listenerNonce) }
