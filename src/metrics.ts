@@ -9,9 +9,15 @@ export interface NodeMetrics {
   dials: { tried: number; failed: number }
   /**
    * Sessions with paired devices. `opened`: also when one takes the place of another. `lost`: how often a connected device was
-   * not connected any more, for whatever reason.
+   * not connected any more, for whatever reason. `encryption`: all that were opened, over TLS and over Noise; `noiseForTls`: direct ones
+   * over Noise with a device that speaks TLS, since something on the way let no TLS through.
    */
-  sessions: { opened: number; lost: number; open: ByPath; encryption: ByEncryption }
+  sessions: {
+    opened: number
+    lost: number
+    open: ByPath
+    encryption: { tls: number; noise: number; noiseForTls: number }
+  }
   /** Messages of this device's inbox and outbox. */
   messages: {
     /** accepted for another device: durable here */
@@ -35,16 +41,6 @@ export interface NodeMetrics {
   retries: { connections: number; messages: number }
   /** Ends of pairings, by this device's role in them. */
   pairings: { initiator: Record<PairingOutcome, number>; joiner: Record<PairingOutcome, number> }
-}
-
-/** A number for sessions of each encryption: all that were opened. */
-export interface ByEncryption {
-  /** Sessions over TLS 1.3. */
-  tls: number
-  /** Sessions over Noise. */
-  noise: number
-  /** Direct ones of these with a device that speaks TLS: something on the way let no TLS through, or the two had just been paired. */
-  noiseForTls: number
 }
 
 /** A number for connections of each path. */

@@ -137,8 +137,7 @@ export class DirectPath {
     if (isTls(relayed)) return
     if (!isRelayedConnection(relayed)) return this.#tryTls(session, signal)
     // A TLS connection brings its session with it.
-    const isUsable = (one: SessionConnection): boolean => !isTls(one) && !isRelayedConnection(one)
-    const open = host.connectionsTo(id).find((one) => one.status === 'open' && isUsable(one))
+    const open = host.connectionsTo(id).find((one) => one.status === 'open' && isDirectOfLibp2p(one))
     if (open !== undefined) return this.#move(session, open)
     const deadline = startDeadline(tryTimeoutMs, () => new Error('no direct way in time'), {
       signal,
@@ -210,6 +209,10 @@ export class DirectPath {
       this.#isMoving = false
     }
   }
+}
+
+function isDirectOfLibp2p(connection: SessionConnection): boolean {
+  return !isTls(connection) && !isRelayedConnection(connection)
 }
 
 const tryTimeoutMs = 20_000

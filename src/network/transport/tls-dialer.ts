@@ -77,12 +77,12 @@ export class TlsDialer {
     signal: AbortSignal,
   ): Promise<SessionConnection> {
     const { clock, log } = this.#options
-    let refusal: unknown
+    let refusal: Error | undefined
     let failure: unknown
     const dial = (way: 'tls' | 'plain', options: { signal: AbortSignal }): Promise<SessionConnection> =>
       ways[way](options).catch((error: unknown) => {
         if (way === 'plain') failure = error
-        else if (!options.signal.aborted) refusal = error
+        else if (!options.signal.aborted) refusal = error instanceof Error ? error : new Error('no TLS')
         throw error
       })
     const race = raceAddresses(['tls', 'plain'] as const, dial, { signal, clock, headStartMs: patienceMs })
@@ -92,7 +92,7 @@ export class TlsDialer {
     })
     if (winner instanceof TlsConnection) return winner
     const isKnown = this.#speakers.has(peer)
-    log(isKnown ? 'info' : 'debug', 'tls.not-spoken', { peer, error: String(refusal ?? 'it took too long') })
+    log(isKnown ? 'info' : 'debug', 'tls.not-spoken', { peer, error: refusal?.message ?? 'it took too long' })
     if (refusal !== undefined && !isKnown)
       this.#refused.set(peer, { key, untilMs: clock.monotonic() + refusedMs })
     return winner
