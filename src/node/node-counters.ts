@@ -53,7 +53,14 @@ export class NodeCounters {
       this.#messages.dropped += messages
     })
     return {
-      ...inbox,
+      list: (options) => inbox.list(options),
+      lastSequence: () => inbox.lastSequence(),
+      amount: () => inbox.amount(),
+      isFullFor: (peerId) => inbox.isFullFor(peerId),
+      remove: (sequence) => inbox.remove(sequence),
+      removeSome: (upTo) => inbox.removeSome(upTo),
+      prune: () => inbox.prune(),
+      onDropped: (listener) => inbox.onDropped(listener),
       accept: (messages) => {
         const acceptances = inbox.accept(messages)
         if (!Array.isArray(acceptances)) return acceptances

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Inbox } from '../../src/store/inbox.ts'
 import { NodeCounters } from '../../src/node/node-counters.ts'
 import { accept } from '../store/fixtures.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
@@ -101,6 +102,22 @@ test('a message that arrives twice is one that was received and one duplicate', 
   assert.equal(accept(inbox, message).outcome, 'duplicate')
   const { received, duplicate } = metrics.read({ connections: [], sessions: [], queued: 0 }).messages
   assert.deepEqual({ received, duplicate }, { received: 1, duplicate: 1 })
+  store.close()
+})
+
+test('an inbox that is counted is whole, also one whose methods are those of a class', () => {
+  const store = openMemoryStore()
+  const ofClass = Object.create(store.inbox) as Inbox
+  const inbox = new NodeCounters().watchInbox(ofClass)
+  const peerId = asPeer('peer')
+  accept(inbox, { id: 'a'.repeat(22), peerId, kind: 'text', body: 'hello', atMs: 1 })
+  const last = inbox.lastSequence()
+  assert.deepEqual(
+    [inbox.list().length, inbox.amount(), inbox.isFullFor(peerId)],
+    [1, { messages: 1, bytes: 5 }, false],
+  )
+  assert.deepEqual([inbox.removeSome(last), inbox.remove(last), inbox.prune()], [1, false, 0])
+  inbox.onDropped(() => {})()
   store.close()
 })
 
