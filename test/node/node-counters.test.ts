@@ -132,7 +132,7 @@ test('what was read does not change any more', () => {
   const metrics = new NodeCounters()
   const before = metrics.read({ connections: [], sessions: [], queued: 0 })
   metrics.connectionOpened('relayed')
-  metrics.sessionOpened()
+  metrics.sessionOpened('tls')
   metrics.passed('sent', 10)
   assert.deepEqual(before, new NodeCounters().read({ connections: [], sessions: [], queued: 0 }))
   assert.equal(
