@@ -1,19 +1,19 @@
 import { statfsSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { build, checkoutOf } from './checkout.ts'
 import { bulk } from './jobs/bulk.ts'
 import { durable } from './jobs/durable.ts'
 import { install } from './jobs/install.ts'
-import { quickSizes, usualSizes, type Job, type Sizes } from './jobs/job.ts'
+import type { Job } from './jobs/job.ts'
 import { joinByCommand } from './jobs/join.ts'
 import { messages } from './jobs/messages.ts'
 import { pairing } from './jobs/pairing.ts'
 import { start } from './jobs/start.ts'
 import { judge } from './judgement.ts'
+import { parseOptions, type Options } from './options.ts'
 import { Results } from './results.ts'
-import { rows, skipped } from './rows.ts'
+import { goals, rows, skipped } from './rows.ts'
 import { runRounds, type Side } from './run.ts'
 import { comparisonTable, table } from './table.ts'
 
@@ -22,83 +22,83 @@ import { comparisonTable, table } from './table.ts'
  *
  *     npm run bench -- [--quick] [--rounds 5] [--rows bulk,start] [--megabytes 256] [--json FILE] [--compare COMMIT]
  */
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    rows: { type: 'string', default: rows.map(({ id }) => id).join() },
-    megabytes: { type: 'string' },
-    json: { type: 'string', default: 'bench.json' },
-    compare: { type: 'string' },
-  },
-})
-const rounds = wholeNumber('--rounds', values.rounds, values.quick ? 2 : 5)
-const sizes: Sizes = { ...(values.quick ? quickSizes : usualSizes) }
-sizes.bulkBytes = wholeNumber('--megabytes', values.megabytes, sizes.bulkBytes / 2 ** 20) * 2 ** 20
-const chosen = values.rows.split(',')
-for (const name of chosen) {
-  if (rows.some(({ id }) => id === name)) continue
-  throw new RangeError(`there is no row "${name}": ${rows.map(({ id }) => id).join(', ')}`)
-}
 const jobs: Job[] = [messages, bulk, durable, pairing, joinByCommand, start, install]
-const wanted = jobs
-  .map((job) => ({ ...job, rows: job.rows.filter((row) => chosen.includes(row)) }))
-  .filter((job) => job.rows.length > 0)
-
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const now: Side = { name: 'this checkout', checkout: root, results: new Results() }
-show('building')
-build(root)
-const sides = [now]
-if (values.compare !== undefined) {
-  show(`building ${values.compare}`)
-  sides.unshift({
-    name: values.compare,
-    checkout: checkoutOf(root, values.compare),
-    results: new Results(),
-  })
-}
-const failures = await runRounds({ jobs: wanted, sides, rounds, sizes, onProgress: show })
-show('')
 
-const machine = {
-  node: process.version,
-  system: `${process.platform} ${release()}`,
-  processor: `${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown'}`,
-  at: new Date().toISOString(),
+const options = readOptions()
+if (options === null) process.exitCode = 2
+else await bench(options)
+
+function readOptions(): Options | null {
+  try {
+    return parseOptions(process.argv.slice(2))
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    return null
+  }
 }
-if (sides.length === 1) {
-  const lines = judge(now.results)
-  console.log(table(lines))
-  for (const [name, reason] of Object.entries(skipped)) console.log(`NOT MEASURED: ${name}: ${reason}`)
-  const missed = lines.filter(({ goal }) => goal?.isReached === false).length
-  const reached = lines.filter(({ goal }) => goal?.isReached === true).length
-  console.log(
-    `${reached} goals reached, ${missed} missed; medians of ${rounds} rounds. ${JSON.stringify(machine)}`,
+
+async function bench(options: Options): Promise<void> {
+  const interrupted = new AbortController()
+  // The programs that are being measured are interrupted, too, and fail; what they have left is cleared away.
+  process.once('SIGINT', () => interrupted.abort())
+  const sides = checkouts(options.compare)
+  const chosen = jobs
+    .map((job) => ({ ...job, rows: job.rows.filter((row) => options.rows.includes(row)) }))
+    .filter((job) => job.rows.length > 0)
+  const { rounds, sizes } = options
+  const { signal } = interrupted
+  const failures = await runRounds({ jobs: chosen, sides, rounds, sizes, signal, onProgress: show })
+  show('')
+  report(options, sides)
+  if (failures > 0) console.log(`${failures} MEASUREMENTS FAILED: they are told of above.`)
+  process.exitCode = failures === 0 && !signal.aborted ? 0 : 1
+}
+
+/** This checkout, and before it the one that it is compared with; both are built. */
+function checkouts(compare: string | null): Side[] {
+  show('building')
+  build(root)
+  const now = { name: 'this checkout', checkout: root, results: new Results() }
+  if (compare === null) return [now]
+  show(`building ${compare}`)
+  return [{ name: compare, checkout: checkoutOf(root, compare), results: new Results() }, now]
+}
+
+function report({ json, rounds, sizes }: Options, sides: readonly Side[]): void {
+  const [first, second] = sides
+  if (first === undefined) return
+  const machine = {
+    node: process.version,
+    system: `${process.platform} ${release()}`,
+    processor: `${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown'}`,
+    at: new Date().toISOString(),
+  }
+  if (second === undefined) reportGoals(first.results)
+  else console.log(comparisonTable(first.results, second.results, rows, first.name))
+  if (second !== undefined && rounds < 5) console.log('Fewer than 5 rounds: what moved may be noise.')
+  if (isMemory(tmpdir())) console.log('THE DISK of the durable row IS MEMORY: set TMPDIR to measure another.')
+  console.log(`Medians of ${rounds} rounds; ${Object.values(machine).join(', ')}`)
+  const figures = Object.fromEntries(sides.map(({ name, results }) => [name, results]))
+  writeFileSync(
+    json,
+    `${JSON.stringify({ machine, rounds, sizes, rows, goals, skipped, figures }, null, 2)}\n`,
   )
-} else {
-  const then = sides[0]?.results ?? now.results
-  console.log(comparisonTable(then, now.results, rows, values.compare ?? ''))
-  if (rounds < 5) console.log('Fewer than 5 rounds: what moved may be noise.')
+  console.log(`The figures of every round are in ${json}.`)
 }
-if (isMemory(tmpdir())) console.log('The disk of the durable rows is memory: TMPDIR names another one.')
-const all = Object.fromEntries(sides.map(({ name, results }) => [name, results]))
-writeFileSync(
-  values.json,
-  `${JSON.stringify({ machine, rounds, sizes, rows, skipped, figures: all }, null, 2)}\n`,
-)
-console.log(`The figures of every round are in ${values.json}.`)
-process.exitCode = failures === 0 ? 0 : 1
 
-function wholeNumber(option: string, text: string | undefined, usual: number): number {
-  const number = text === undefined ? usual : Number(text)
-  if (!Number.isInteger(number) || number < 1) throw new RangeError(`${option} wants a whole number from 1`)
-  return number
+function reportGoals(results: Results): void {
+  const lines = judge(results)
+  console.log(table(lines))
+  for (const [name, reason] of Object.entries(skipped)) console.log(`NOT MEASURED: ${name}: ${reason}.`)
+  const judged = lines.flatMap(({ goal }) => goal ?? [])
+  const reached = judged.filter(({ isReached }) => isReached).length
+  console.log(`${reached} of ${judged.length} goals are reached.`)
 }
 
 /** Shows on one line of a terminal what is being done; failures stay. */
 function show(text: string): void {
-  if (process.stderr.isTTY && !text.includes('failed')) process.stderr.write(`\r\u001b[K${text}`)
+  if (process.stderr.isTTY && !text.includes(' failed: ')) process.stderr.write(`\r\u001b[K${text}`)
   else if (text !== '') console.error(text)
 }
 

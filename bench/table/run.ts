@@ -14,17 +14,27 @@ export interface RunOptions {
   sides: readonly Side[]
   rounds: number
   sizes: Sizes
+  /** Ends the run after the present measurement. */
+  signal: AbortSignal
   /** Told of each measurement, and of each that failed. */
   onProgress: (text: string) => void
 }
 
 /** Measures: in every round each subject of each job once, every round beginning with another one. Returns the number of failures. */
-export async function runRounds({ jobs, sides, rounds, sizes, onProgress }: RunOptions): Promise<number> {
+export async function runRounds({
+  jobs,
+  sides,
+  rounds,
+  sizes,
+  signal,
+  onProgress,
+}: RunOptions): Promise<number> {
   let failures = 0
   for (let round = 0; round < rounds; round++) {
     for (const job of jobs) {
       if (round >= (job.mostRounds ?? rounds)) continue
       for (const { subject, side } of turn(measurements(job, sides), round)) {
+        if (signal.aborted) return failures
         onProgress(`round ${round + 1} of ${rounds}: ${job.rows[0]}, ${subject}, ${side.name}`)
         const figures = await job.run(subject, { checkout: side.checkout, sizes }).catch((error: unknown) => {
           failures++

@@ -4,6 +4,7 @@ import { quickSizes, type Job } from '../../bench/table/jobs/job.ts'
 import { Results } from '../../bench/table/results.ts'
 import { runRounds, type Side } from '../../bench/table/run.ts'
 
+const { signal } = new AbortController()
 const side = (name: string): Side => ({ name, checkout: `/${name}`, results: new Results() })
 
 function job(run: Job['run'], more: Partial<Job> = {}): Job {
@@ -13,7 +14,7 @@ function job(run: Job['run'], more: Partial<Job> = {}): Job {
 async function order(sides: Side[], rounds: number, more: Partial<Job> = {}): Promise<string[]> {
   const done: string[] = []
   const jobs = [job(async (subject, { checkout }) => ({ bulk: done.push(`${subject} ${checkout}`) }), more)]
-  await runRounds({ jobs, sides, rounds, sizes: quickSizes, onProgress: () => {} })
+  await runRounds({ jobs, sides, rounds, sizes: quickSizes, signal, onProgress: () => {} })
   return done
 }
 
@@ -31,10 +32,22 @@ test('what is always the same is measured once', async () => {
   assert.equal((await order([side('now')], 3, { mostRounds: 1 })).length, 2)
 })
 
+test('called off, a run ends after the present measurement', async () => {
+  const interrupted = new AbortController()
+  const now = side('now')
+  const once = job(async () => {
+    interrupted.abort()
+    return { bulk: 7 }
+  })
+  const options = { jobs: [once], sides: [now], rounds: 2, sizes: quickSizes, signal: interrupted.signal }
+  assert.equal(await runRounds({ ...options, onProgress: () => {} }), 0)
+  assert.deepEqual(now.results.toJSON(), { bulk: { 'raw-tcp': [7] } })
+})
+
 test('a measurement that fails is told of and counted, and the others go on', async () => {
   const now = side('now')
   const told: string[] = []
-  const options = { jobs: [job(failingWithoutNetwork)], sides: [now], rounds: 2, sizes: quickSizes }
+  const options = { jobs: [job(failingWithoutNetwork)], sides: [now], rounds: 2, sizes: quickSizes, signal }
   assert.equal(await runRounds({ ...options, onProgress: (text) => void told.push(text) }), 2)
   assert.ok(told.includes('raw-tcp failed: no network'))
   assert.deepEqual(now.results.toJSON(), { bulk: { 'raw-tcp': [null, null], 'spacedock-stream': [7, 7] } })
