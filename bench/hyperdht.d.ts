@@ -24,3 +24,44 @@ declare module 'hyperdht/testnet.js' {
     size: number,
   ): Promise<{ bootstrap: unknown[]; createNode(): DHT; destroy(): Promise<void> }>
 }
+
+/** The same of hyperswarm and blind-pairing. */
+declare module 'hyperswarm' {
+  import type DHT from 'hyperdht'
+  export default class Hyperswarm {
+    constructor(options: { dht: DHT })
+    listen(): Promise<void>
+    destroy(): Promise<void>
+  }
+}
+
+declare module 'blind-pairing' {
+  import type Hyperswarm from 'hyperswarm'
+  export interface Member {
+    flushed(): Promise<void>
+    close(): Promise<void>
+  }
+  interface Candidate {
+    open(publicKey: Uint8Array): void
+    confirm(content: { key: Uint8Array }): void
+  }
+  export default class BlindPairing {
+    static createInvite(key: Uint8Array): {
+      invite: Uint8Array
+      publicKey: Uint8Array
+      discoveryKey: Uint8Array
+    }
+    readonly swarm: Hyperswarm
+    constructor(swarm: Hyperswarm)
+    addMember(options: {
+      discoveryKey: Uint8Array
+      onadd: (candidate: Candidate) => Promise<void>
+    }): Member
+    addCandidate(options: {
+      invite: Uint8Array
+      userData: Uint8Array
+      onadd: () => Promise<void>
+    }): { readonly pairing: Promise<unknown> }
+    close(): Promise<void>
+  }
+}

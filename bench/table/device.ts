@@ -1,44 +1,25 @@
 import type { SpacedockNode } from '../../src/index.ts'
+import { obey } from './obey.ts'
+import { monotonicMs, type Joining, type PairingOrder } from './pairing-order.ts'
 import { quantile } from './statistics.ts'
 import { invite, joinAt, startNode } from './subjects/spacedock.ts'
 
 /** A device in a process of its own: pairs and sends as the benchmark orders. */
 
 export type DeviceOrder =
-  | { do: 'start' }
-  /** Shows a code; answers with what `join` needs. */
-  | { do: 'invite' }
-  /** Answers when the device that joined by the last code is known: `monotonicMs`. */
-  | { do: 'paired' }
-  /** Joins with a new device; answers with the times of the call and of its end. */
-  | { do: 'join'; address: string }
+  | PairingOrder
   /** Sends one after the other to the device joined last; answers with the median in milliseconds. */
   | { do: 'send'; count: number }
-
-export interface Joining {
-  startedMs: number
-  endedMs: number
-}
 
 let node: SpacedockNode | null = null
 let pairedMs: Promise<number> | null = null
 
-process.on('message', (order: DeviceOrder) => {
-  carryOut(order).then(
-    (answer) => process.send?.({ answer }),
-    (error: unknown) =>
-      process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : error }),
-  )
-})
-process.once('disconnect', () => process.exit())
-process.send?.({ answer: 'ready' })
-
-async function carryOut(order: DeviceOrder): Promise<unknown> {
+obey(async (order: DeviceOrder) => {
   switch (order.do) {
     case 'start':
       await node?.close()
       node = await startNode('device')
-      return null
+      return undefined
     case 'invite': {
       const { address, paired } = await invite(started())
       pairedMs = paired.then(monotonicMs)
@@ -55,7 +36,7 @@ async function carryOut(order: DeviceOrder): Promise<unknown> {
     case 'send':
       return send(order.count)
   }
-}
+})
 
 async function send(count: number): Promise<number> {
   const device = started().devices()[0]
@@ -73,9 +54,4 @@ async function send(count: number): Promise<number> {
 function started(): SpacedockNode {
   if (node === null) throw new Error('not started')
   return node
-}
-
-/** The same clock for all processes of a machine. */
-function monotonicMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6
 }

@@ -1,5 +1,6 @@
 import type { Asker, Client, Subject } from './subjects/subject.ts'
 import { peakMemoryMib } from './memory.ts'
+import { obey } from './obey.ts'
 import { quantile } from './statistics.ts'
 
 /** One end of a subject in a process of its own: does what the benchmark orders, one order at a time, until that goes. */
@@ -28,15 +29,7 @@ const subject = ((await import(`./subjects/${process.argv[2]}.ts`)) as { default
 let client: Client | null = null
 const askers = new Map<number, Promise<Asker>>()
 
-process.on('message', (order: Order) => {
-  carryOut(order).then(
-    (answer) => process.send?.({ answer }),
-    (error: unknown) =>
-      process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : error }),
-  )
-})
-process.once('disconnect', () => process.exit())
-process.send?.({ answer: 'ready' })
+obey(carryOut)
 
 async function carryOut(order: Order): Promise<unknown> {
   switch (order.do) {
@@ -52,8 +45,10 @@ async function carryOut(order: Order): Promise<unknown> {
       await inFlight(await asker(order.bytes), order.count, order.seconds * warmUpShare)
       return inFlight(await asker(order.bytes), order.count, order.seconds)
     case 'pour': {
+      const { pour } = connected()
+      if (pour === undefined) throw new Error('it carries only messages')
       const startedAt = performance.now()
-      await connected().pour?.(order.bytes)
+      await pour(order.bytes)
       return order.bytes / 1_000 / (performance.now() - startedAt)
     }
     case 'usage': {

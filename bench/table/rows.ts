@@ -72,8 +72,7 @@ export const references: Readonly<Record<string, string>> = {
 
 /** Neighbours that are not measured, each with the reason: the table ends with them. */
 export const skipped: Readonly<Record<string, string>> = {
-  'hyperswarm with blind-pairing': 'hyperdht, on which it stands, is measured; pairing by it is not yet',
-  iroh: 'its addon for Node is no dependency of this repository',
-  'magic-wormhole, Syncthing': 'programs of other languages, which npm does not install',
-  scp: 'needs a server of SSH with accounts',
+  iroh: 'npm has no current package of it',
+  'magic-wormhole, wormhole-william, Syncthing': 'programs of other languages, which npm does not install',
+  scp: 'it needs a server of SSH, with an account',
 }

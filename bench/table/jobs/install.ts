@@ -12,13 +12,13 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 /** Packages of a neighbour, in the versions that this repository is developed with. */
 const neighbours: Record<string, string[]> = {
   libp2p: ['libp2p', '@libp2p/tcp', '@libp2p/noise', '@libp2p/yamux'],
-  hyperdht: ['hyperdht'],
+  hyperswarm: ['hyperswarm', 'blind-pairing'],
 }
 
 /** What `npm install` puts into an empty folder: MiB of its files, and packages. Needs a package registry. */
 export const install: Job = {
   rows: ['install-size', 'install-packages'],
-  subjects: ['libp2p', 'hyperdht', 'spacedock-package'],
+  subjects: ['libp2p', 'hyperswarm', 'spacedock-package'],
   mostRounds: 1,
   run: async (subject, { checkout }) => {
     const directory = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))

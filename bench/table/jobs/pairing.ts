@@ -1,23 +1,24 @@
-import type { DeviceOrder, Joining } from '../device.ts'
+import type { Joining, PairingOrder } from '../pairing-order.ts'
 import { Program } from '../program.ts'
 import { quantile } from '../statistics.ts'
 import type { Job } from './job.ts'
 
 /**
  * From the call of `join` until both sides know: two processes that are up and have paired before, the joining side each time a
- * new device, an address given. Neither is asked to compare digits.
+ * new device. Spacedock is given an address, blind-pairing finds it in its DHT.
  */
 export const pairing: Job = {
   rows: ['pairing'],
-  subjects: ['spacedock-library'],
-  run: async (_subject, { checkout, sizes }) => {
-    const shower = await Program.start<DeviceOrder>('device.ts', [], checkout)
-    const joiner = await Program.start<DeviceOrder>('device.ts', [], checkout)
+  subjects: ['blind-pairing', 'spacedock-library'],
+  run: async (subject, { checkout, sizes }) => {
+    const file = subject === 'blind-pairing' ? 'swarm-device.ts' : 'device.ts'
+    const shower = await Program.start<PairingOrder>(file, [], checkout)
+    const joiner = await Program.start<PairingOrder>(file, [], checkout)
     try {
-      await shower.order({ do: 'start' })
+      const network = await shower.order<string>({ do: 'start' })
       const times: number[] = []
       for (let number = 0; number <= sizes.pairings; number++) {
-        await joiner.order({ do: 'start' })
+        await joiner.order({ do: 'start', network })
         const address = await shower.order<string>({ do: 'invite' })
         const { startedMs, endedMs } = await joiner.order<Joining>({ do: 'join', address })
         const pairedMs = await shower.order<number>({ do: 'paired' })

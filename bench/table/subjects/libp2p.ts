@@ -34,7 +34,8 @@ async function create(): Promise<Libp2p> {
 
 function streamPipe(stream: Stream): Pipe {
   return {
-    write: (bytes) => (stream.send(bytes) ? undefined : stream.onDrain()),
+    write: (bytes) => stream.send(bytes),
+    drained: () => stream.onDrain(),
     read: (onBytes) =>
       stream.addEventListener('message', ({ data }) => {
         onBytes(data instanceof Uint8Array ? data : data.subarray())

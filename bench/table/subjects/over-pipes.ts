@@ -33,12 +33,12 @@ async function messages(open: () => Promise<Pipe>, bytes: number): Promise<Asker
       first = 0
     }),
   )
-  void pipe.write(head(echoKind, bytes))
+  pipe.write(head(echoKind, bytes))
   const message = new Uint8Array(bytes).fill(7)
   return {
     ask: (answered) => {
       waiting.push(answered)
-      void pipe.write(message)
+      pipe.write(message)
     },
   }
 }
@@ -46,11 +46,10 @@ async function messages(open: () => Promise<Pipe>, bytes: number): Promise<Asker
 async function pour(open: () => Promise<Pipe>, totalBytes: number): Promise<void> {
   const pipe = await open()
   const arrived = new Promise<void>((resolve) => pipe.read(() => resolve()))
-  void pipe.write(head(sinkKind, totalBytes))
+  pipe.write(head(sinkKind, totalBytes))
   const chunk = new Uint8Array(chunkBytes).fill(7)
   for (let left = totalBytes; left > 0; left -= chunkBytes) {
-    const full = pipe.write(left < chunkBytes ? chunk.subarray(0, left) : chunk)
-    if (full !== undefined) await full
+    if (!pipe.write(left < chunkBytes ? chunk.subarray(0, left) : chunk)) await pipe.drained()
   }
   await arrived
 }

@@ -38,8 +38,9 @@ function streamPipe(
   return {
     write: (chunk) => {
       writer.write(chunk).catch(onBroken)
-      return (writer.desiredSize ?? 1) > 0 ? undefined : writer.ready
+      return (writer.desiredSize ?? 1) > 0
     },
+    drained: () => writer.ready,
     read: (onBytes) => {
       const reading = async (): Promise<void> => {
         for await (const chunk of readable) onBytes(chunk)

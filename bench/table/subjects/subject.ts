@@ -28,8 +28,10 @@ export interface Transport {
 }
 
 export interface Pipe {
-  /** Takes bytes; returns a promise when it wants no more until that resolves. */
-  write(bytes: Uint8Array): Promise<void> | undefined
+  /** Takes bytes; returns whether it wants more at once. */
+  write(bytes: Uint8Array): boolean
+  /** Resolves when it wants more. */
+  drained(): Promise<void>
   /** Gives this all bytes that come. Called once, before any come. */
   read(onBytes: (bytes: Uint8Array) => void): void
 }
