@@ -35,7 +35,7 @@ export class Command implements AsyncDisposable {
   /** Shows a code: the words, and the end of the command when a device has paired. */
   async pair(): Promise<{ words: string; paired: Promise<unknown> }> {
     const child = spawn(process.execPath, this.#args('pair', '--json', '--yes'), {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'ignore'],
       timeout: timeoutMs,
     })
     const paired = once(child, 'exit')
@@ -50,13 +50,10 @@ export class Command implements AsyncDisposable {
 
   /** Joins; resolves when the command has ended. */
   async join(words: string, address: string): Promise<void> {
-    const child = spawn(process.execPath, this.#args('join', '--json', '--yes', '--peer', address, '-'), {
-      stdio: ['pipe', 'ignore', 'inherit'],
-      timeout: timeoutMs,
-    })
-    child.stdin.end(words)
-    const [code] = (await once(child, 'exit')) as [number | null]
-    if (code !== 0) throw new Error(`"spacedock join" ended with ${code}`)
+    const args = this.#args('join', '--json', '--yes', '--peer', address, '-')
+    const joining = run(process.execPath, args, { timeout: timeoutMs })
+    joining.child.stdin?.end(words)
+    await joining
   }
 
   async down(): Promise<void> {
