@@ -9,9 +9,15 @@ export interface NodeMetrics {
   dials: { tried: number; failed: number }
   /**
    * Sessions with paired devices. `opened`: also when one takes the place of another. `lost`: how often a connected device was
-   * not connected any more, for whatever reason.
+   * not connected any more, for whatever reason. `encryption`: all that were opened, over TLS and over Noise; `noiseForTls`: direct ones
+   * over Noise with a device that speaks TLS, since something on the way let no TLS through.
    */
-  sessions: { opened: number; lost: number; open: ByPath }
+  sessions: {
+    opened: number
+    lost: number
+    open: ByPath
+    encryption: { tls: number; noise: number; noiseForTls: number }
+  }
   /** Messages of this device's inbox and outbox. */
   messages: {
     /** accepted for another device: durable here */

@@ -22,6 +22,7 @@ import { Copies } from './protocols/copies.ts'
 import { MessagingService } from './protocols/messaging.ts'
 import { Outreach } from './protocols/outreach.ts'
 import { PairingService } from './protocols/pairing-service.ts'
+import { PathExchange } from './protocols/path-exchange.ts'
 import { PubSub } from './protocols/pub-sub.ts'
 import { PresenceExchange } from './protocols/presence-exchange.ts'
 import { versionsProtocol } from './protocols/versions-protocol.ts'
@@ -123,6 +124,13 @@ function makeParts(base: Base) {
     onChanged: (peer) => internet?.presence.keysChanged(peer),
     log,
   })
+  const paths = new PathExchange({
+    host,
+    sessions: supervisor,
+    onPaths: (session) => connections.remember(session),
+    onStopgap: (session) => connections.tlsMissed(session),
+    log,
+  })
   const pubSub = new PubSub({ devices, sessions: supervisor, clock, log })
   const { settings } = store
   const pairing = new PairingService({ ...base, suite: suite1, trust: trusted, connections, settings })
@@ -130,14 +138,14 @@ function makeParts(base: Base) {
   const search = { outreach, localNetwork, internet, evidence }
   const pairings = new Pairings({ ...base, ...search, pairing, devices, events })
   const notices = new Notices({ store, copies, records })
-  const made = { presenceKeys, presence, lifetime, metrics, events, trusted, protocols, connections }
+  const made = { presenceKeys, presence, paths, lifetime, metrics, events, trusted, protocols, connections }
   return { ...base, ...made, copies, notices, messaging, devices, pubSub, pairing, pairings }
 }
 
 /** Subscribes the parts to one another. */
 function subscribeParts(parts: Parts): void {
   const { registry, trusted, connections, copies, messaging, pubSub, presence, pairing, events } = parts
-  const { store, presenceKeys } = parts
+  const { store, presenceKeys, paths } = parts
   registry.onChange((before, device) => events.deviceChanged(before, device))
   registry.onUpdate((what, device) => events.deviceUpdated(what, device))
   trusted.whenPaired((peer) => {
@@ -159,6 +167,7 @@ function subscribeParts(parts: Parts): void {
       messaging.pump(id)
       pubSub.connected(id)
       void presence.connected(id)
+      void paths.connected(session)
     },
     sessionEnded: ({ id }) => pubSub.disconnected(id),
   })
@@ -181,7 +190,7 @@ function watchForCopies({ registry, store, copies, messaging, events }: Parts): 
 
 /** Serves what strangers, paired peers and trusted devices may ask of this device. */
 function serveProtocols(parts: Parts): void {
-  const { protocols, connections, copies, devices, messaging, pubSub, presence, pairing } = parts
+  const { protocols, connections, copies, devices, messaging, pubSub, presence, paths, pairing } = parts
   protocols.serveTo(devices)
   protocols.attach(pairing.protocol)
   protocols.attach(connections.protocol)
@@ -191,6 +200,7 @@ function serveProtocols(parts: Parts): void {
   protocols.register(pubSub.topics)
   protocols.register(pubSub.publications)
   protocols.register(presence.protocol)
+  protocols.register(paths.protocol)
 }
 
 /** Hands the node to the application, then connects its devices. */

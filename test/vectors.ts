@@ -14,6 +14,7 @@ export interface Vectors {
   }
   'revocations.json': RevocationVector[]
   'relay-access.json': RelayAccessVector[]
+  'tls.json': TlsVector[]
   'presence-chains.json': PresenceChainVector[]
 }
 
@@ -150,6 +151,31 @@ export interface RevocationVector {
   to: string
   noticeKey: string
   notice: string
+}
+
+/** Keys of TLS, an identity, and the hello of the session over it: docs/vectors/tls.json. */
+export interface TlsVector {
+  name: string
+  /** Base58btc peer ids. */
+  dialer: string
+  listener: string
+  pairKey: string
+  psk: string
+  identityKey: string
+  nonce: string
+  /** base64url */
+  identity: string
+  binding: string
+  hello: Record<
+    | 'dialerInstance'
+    | 'dialerNonce'
+    | 'listenerInstance'
+    | 'listenerNonce'
+    | 'dialerHello'
+    | 'listenerHello'
+    | 'dialerProof',
+    string
+  >
 }
 
 export interface RelayAccessVector {

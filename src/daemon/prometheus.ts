@@ -57,6 +57,20 @@ function ofConnections({ connections, dials, sessions }: DaemonMetrics): Family[
       help: 'Paired devices connected now, by path.',
       samples: byPath(sessions.open),
     },
+    {
+      name: 'spacedock_sessions_encrypted_total',
+      type: 'counter',
+      help: 'Sessions with paired devices opened, by what encrypts them.',
+      samples: [
+        { labels: { encryption: 'tls' }, value: sessions.encryption.tls },
+        { labels: { encryption: 'noise' }, value: sessions.encryption.noise },
+      ],
+    },
+    counter(
+      'spacedock_sessions_without_tls_total',
+      'Direct sessions over Noise with a device that speaks TLS.',
+      sessions.encryption.noiseForTls,
+    ),
   ]
 }
 

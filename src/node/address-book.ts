@@ -1,5 +1,5 @@
-import type { Connection } from '@libp2p/interface'
 import type { Host } from '../network/host/host.ts'
+import type { SessionConnection } from '../network/transport/tls-connection.ts'
 import type { AddressBook } from '../network/supervisor/peer-parts.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../libp2p-peer.ts'
@@ -29,7 +29,7 @@ export class KnownAddresses implements AddressBook {
    * Remembers the address of a device, so that it is found again even when the first connection breaks before it has carried a
    * session.
    */
-  async remember(connection: Connection): Promise<void> {
+  async remember(connection: SessionConnection): Promise<void> {
     const peer = peerIdOf(connection.remotePeer)
     if (this.#trusted.keysOf(peer).length === 0) return
     const address = await this.#host.dialableAddress(connection)

@@ -1,9 +1,9 @@
-import type { Connection } from '@libp2p/interface'
 import type { ConnectionPath, Log } from '../api.ts'
 import type { SpacedockError } from '../errors.ts'
 import { isRelayedConnection } from '../network/addresses/relayed-address.ts'
 import type { Host } from '../network/host/host.ts'
 import { sessionProtocol, sessionVersion, type Session, type SessionEnd } from '../network/session/session.ts'
+import { isTls, type SessionConnection } from '../network/transport/tls-connection.ts'
 import { failureCauses } from '../network/supervisor/failures.ts'
 import type { Peer } from '../network/supervisor/peer.ts'
 import type { PeerListener } from '../network/supervisor/peer-parts.ts'
@@ -34,9 +34,10 @@ export class ConnectionRecorder implements PeerListener {
   sessionStarted({ id: peer }: Peer, { connection, budget }: Session): void {
     const { registry, metrics, book, log } = this.#parts
     const address = connection.remoteAddr.toString()
-    log('info', 'session.started', { peer, address })
+    const encryption = isTls(connection) ? 'tls' : 'noise'
+    log('info', 'session.started', { peer, address, encryption })
     registry.connected(peer, { path: pathOf(connection), address, limited: budget !== null })
-    metrics.sessionOpened()
+    metrics.sessionOpened(encryption)
     void book.remember(connection)
   }
 
@@ -71,6 +72,6 @@ export class ConnectionRecorder implements PeerListener {
   }
 }
 
-export function pathOf(connection: Connection): ConnectionPath {
+export function pathOf(connection: SessionConnection): ConnectionPath {
   return isRelayedConnection(connection) ? 'relayed' : 'direct'
 }

@@ -8,7 +8,10 @@ import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import { SessionEndpoint } from '../network/session/session-endpoint.ts'
 import { refuseDevice } from '../network/session/session-handshake.ts'
 import { sessionProtocol, type Session, type SessionOptions } from '../network/session/session.ts'
+import type { SessionConnection, TlsConnection } from '../network/transport/tls-connection.ts'
+import { DevicePaths } from '../network/supervisor/device-paths.ts'
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
+import { SpacedockError } from '../errors.ts'
 import { OtherVersionError } from '../other-version.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../libp2p-peer.ts'
@@ -53,6 +56,7 @@ export class Connections implements PairingConnections, LocalListener {
   readonly #sessions: SessionEndpoint
   readonly #book: KnownAddresses
   readonly #stopListening: (() => void)[] = []
+  readonly #stopping = new AbortController()
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts
@@ -72,7 +76,7 @@ export class Connections implements PairingConnections, LocalListener {
       log,
     })
     const supervisor = new ConnectionSupervisor({
-      host,
+      host: new DevicePaths(host),
       trusted,
       book,
       opener: this.#sessions,
@@ -106,12 +110,15 @@ export class Connections implements PairingConnections, LocalListener {
     )
     // First of all: the supervisor turns nobody away who comes in while the others start.
     this.supervisor.start()
+    host.tls?.onOpened((connection) => metrics.connectionOpened(pathOf(connection)))
+    host.tls?.onInbound((connection) => void this.#acceptTls(connection))
     await this.localNetwork?.start()
     this.internet?.start()
   }
 
   async stop(): Promise<void> {
     this.#book.close()
+    this.#stopping.abort(new SpacedockError('closed', 'This device is shutting down.'))
     for (const stop of this.#stopListening) stop()
     await this.supervisor.stop()
     await Promise.allSettled([this.localNetwork?.stop(), this.internet?.stop()])
@@ -164,6 +171,20 @@ export class Connections implements PairingConnections, LocalListener {
     return this.#book.addressesOf(peer, this.supervisor.peers.get(peer)?.presence?.addresses ?? [])
   }
 
+  /** Remembers where the device of a session can be dialled. */
+  remember({ connection }: Session): void {
+    void this.#book.remember(connection)
+  }
+
+  /** Follows a session that runs over Noise although both sides speak TLS. */
+  tlsMissed(session: Session): void {
+    const { remotePeer: peer, connection } = session
+    const { log, metrics } = this.#parts
+    log('info', 'session.without-tls', { peer, address: connection.remoteAddr.toString() })
+    metrics.tlsMissed()
+    this.supervisor.withoutTls(session)
+  }
+
   /** Paths of the sessions in use. */
   sessionPaths(): ConnectionPath[] {
     const peers = [...this.supervisor.peers.values()]
@@ -179,7 +200,19 @@ export class Connections implements PairingConnections, LocalListener {
     }
   }
 
-  #measured({ remotePeer, id }: Connection, roundTripMs: number): void {
+  /** Accepts the session of a TLS connection, whose handshake has proved which device it is. Never rejects. */
+  async #acceptTls(connection: TlsConnection): Promise<void> {
+    const { signal } = this.#stopping
+    const peer = peerIdOf(connection.remotePeer)
+    try {
+      this.supervisor.admit(await this.#sessions.acceptTls(connection, { signal }))
+    } catch (error) {
+      if (error instanceof OtherVersionError) this.supervisor.refused(peer, error)
+      this.#parts.log('debug', 'session.not-accepted', { peer, error: String(error) })
+    }
+  }
+
+  #measured({ remotePeer, id }: SessionConnection, roundTripMs: number): void {
     const peer = peerIdOf(remotePeer)
     const inUse = this.supervisor.sessionOf(peer)?.connection.id
     if (inUse === id) this.#parts.store.registry.measured(peer, roundTripMs)

@@ -10,6 +10,7 @@ export class NodeCounters {
   readonly #connections: ByPath = none()
   readonly #dials = { tried: 0, failed: 0 }
   readonly #sessions = { opened: 0, lost: 0 }
+  readonly #encryption = { tls: 0, noise: 0, noiseForTls: 0 }
   readonly #messages = { sent: 0, delivered: 0, received: 0, duplicate: 0, expired: 0, dropped: 0 }
   readonly #bytes = { received: 0, sent: 0 }
   readonly #retries = { connections: 0, messages: 0 }
@@ -28,8 +29,14 @@ export class NodeCounters {
     this.#retries.connections++
   }
 
-  sessionOpened(): void {
+  sessionOpened(encryption: 'tls' | 'noise'): void {
     this.#sessions.opened++
+    this.#encryption[encryption]++
+  }
+
+  /** Counts a session over Noise with a device that speaks TLS, too, and is connected directly. */
+  tlsMissed(): void {
+    this.#encryption.noiseForTls++
   }
 
   sessionLost(): void {
@@ -46,7 +53,14 @@ export class NodeCounters {
       this.#messages.dropped += messages
     })
     return {
-      ...inbox,
+      list: (options) => inbox.list(options),
+      lastSequence: () => inbox.lastSequence(),
+      amount: () => inbox.amount(),
+      isFullFor: (peerId) => inbox.isFullFor(peerId),
+      remove: (sequence) => inbox.remove(sequence),
+      removeSome: (upTo) => inbox.removeSome(upTo),
+      prune: () => inbox.prune(),
+      onDropped: (listener) => inbox.onDropped(listener),
       accept: (messages) => {
         const acceptances = inbox.accept(messages)
         if (!Array.isArray(acceptances)) return acceptances
@@ -98,7 +112,11 @@ export class NodeCounters {
     return {
       connections: { opened: { ...this.#connections }, open: countPaths(now.connections) },
       dials: { ...this.#dials },
-      sessions: { ...this.#sessions, open: countPaths(now.sessions) },
+      sessions: {
+        ...this.#sessions,
+        open: countPaths(now.sessions),
+        encryption: { ...this.#encryption },
+      },
       messages: { ...this.#messages, queued: now.queued },
       bytes: { ...this.#bytes },
       retries: { ...this.#retries },

@@ -73,7 +73,9 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
     metrics: () =>
       whileOpen(() =>
         metrics.read({
-          connections: host.libp2p.getConnections().map((connection) => pathOf(connection)),
+          connections: [...host.libp2p.getConnections(), ...(host.tls?.connections() ?? [])].map(
+            (connection) => pathOf(connection),
+          ),
           sessions: connections.sessionPaths(),
           queued: store.outbox.count(),
         }),

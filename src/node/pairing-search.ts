@@ -7,6 +7,7 @@ import type { LocalDiscovery } from '../network/discovery/local-network.ts'
 import type { Host } from '../network/host/host.ts'
 import type { MarkedPairing } from '../pairing/announcement-mark.ts'
 import type { CodeKeys } from '../pairing/key-schedule.ts'
+import { peerIdOf } from '../libp2p-peer.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import type { AddressRecordKeys } from '../pairing/address-record.ts'
 import type { Outreach } from '../protocols/outreach.ts'
@@ -83,7 +84,11 @@ export class PairingSearch {
     void this.#stayVisible(signal)
     this.#leaveRecord(signal)
     return [
-      connectedPeers(host.libp2p, (peer) => internet?.nodes.has(peer) === true),
+      connectedPeers(
+        host.libp2p,
+        (peer) => internet?.nodes.has(peer) === true,
+        (host.tls?.connections() ?? []).map(({ remotePeer }) => peerIdOf(remotePeer)),
+      ),
       this.#pairing.given,
       ...(localNetwork === null ? [] : [localNetwork.source(marked)]),
       ...(internet === null ? [] : [this.#initiators(internet)]),

@@ -14,6 +14,7 @@ import { openStore, type Store } from '../store/store.ts'
 import { version } from '../version.ts'
 import { ownDht, relayOptions, type InternetSettings } from './internet.ts'
 import { boxLimits } from './message-limits.ts'
+import { StoredPairKeys } from './pair-keys.ts'
 import { PeersOfNode } from './peers-of-node.ts'
 import { withPort } from './own-settings.ts'
 
@@ -47,6 +48,7 @@ export function thisPlatform(options: NodeOptions): Platform {
           mapPort: settings !== null && options.portMapping !== false,
           dht: ownDht(settings, clock),
           peers: new PeersOfNode(store, []),
+          tls: { pairKeys: new StoredPairKeys(store), clock, log },
           relay: relayOptions(options, store),
         }),
       ),

@@ -138,6 +138,8 @@ export class StoredRegistry implements DeviceRegistry {
     if (record?.state !== 'active' && record?.state !== 'needs-pairing') return
     const gone = { state: 'needs-pairing', pairKey: new Uint8Array(), acknowledgement: null } as const
     this.#trust.put({ ...record, ...gone, revocationNotice, changedAtMs: this.#clock.wall() })
+    // Kept, they would lead whoever has copied them there to what is written after another pairing.
+    if (this.#trust.provisional(peerId) === undefined) unlessDiskFails(() => this.#presence.remove(peerId))
   }
 
   revoke(peerId: PeerId): DeviceInfo {
@@ -277,7 +279,7 @@ function reasonFor(record: TrustRecord | undefined): DeviceInfo['needsPairing'] 
   return record?.revocationNotice === undefined ? 'unknown' : 'revoked'
 }
 
-/** Survives a disk that takes nothing, full or read-only, which must not cost the connection too: only the device's last address is lost. */
+/** Survives a disk that takes nothing, full or read-only, which must not cost the connection too: an address is lost, or one is kept for longer. */
 function unlessDiskFails(write: () => void): void {
   try {
     write()

@@ -24,6 +24,7 @@ export interface SimulatedHostOptions {
 /** libp2p over TCP, as on a real network. */
 export class SimulatedHost implements Host, ConnectionHost {
   readonly libp2p: SimulatedLibp2p
+  readonly tls = null
   readonly dht = null
   readonly simultaneousOpen = null
   readonly veil = null
@@ -120,6 +121,12 @@ export class SimulatedHost implements Host, ConnectionHost {
   toldProtocols(): readonly string[] {
     return [...this.libp2p.handlers.keys()]
   }
+
+  pathsFor(): never {
+    throw new Error('a simulated network has no TLS')
+  }
+
+  heardPaths(): void {}
 
   onIdentified(listener: (connection: Connection) => void): () => void {
     this.#identifiedListeners.add(listener)

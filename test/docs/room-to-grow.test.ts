@@ -9,6 +9,7 @@ import { onLink, type UsableInterface } from '../../src/network/interfaces.ts'
 import { decodeRemoteError } from '../../src/network/session/remote-error.ts'
 import { FrameParser } from '../../src/network/session/frames.ts'
 import { decodeDialerHello, versionOf } from '../../src/network/session/session-hello.ts'
+import { decodeTlsIdentity } from '../../src/network/transport/tls-identity.ts'
 import { otherVersionsTold } from '../../src/other-version.ts'
 import { UnknownProtocolError } from '../../src/protocol-error.ts'
 import { decodeDescription } from '../../src/pairing/device-info.ts'
@@ -56,6 +57,12 @@ const rows: Record<string, () => void | Promise<void>> = {
     assert.ok(decodeDialerHello(hello))
     assert.equal(decodeDialerHello(Uint8Array.from([...hello, 0])), null)
     assert.equal(versionOf(Uint8Array.of(2, 3, 4)), 2)
+  },
+  'TLS identity'() {
+    const identity = vectors('tls.json')[0]?.identity ?? ''
+    assert.ok(decodeTlsIdentity(identity))
+    assert.equal(decodeTlsIdentity(`${identity}AAAA`), null)
+    assert.equal(decodeTlsIdentity(identity.replace(/^../u, 'Ag')), null)
   },
   frame() {
     assert.equal(parse(0x60), undefined)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Inbox } from '../../src/store/inbox.ts'
 import { NodeCounters } from '../../src/node/node-counters.ts'
 import { accept } from '../store/fixtures.ts'
 import { openMemoryStore } from '../../src/store/store.ts'
@@ -104,6 +105,22 @@ test('a message that arrives twice is one that was received and one duplicate', 
   store.close()
 })
 
+test('an inbox that is counted is whole, also one whose methods are those of a class', () => {
+  const store = openMemoryStore()
+  const ofClass = Object.create(store.inbox) as Inbox
+  const inbox = new NodeCounters().watchInbox(ofClass)
+  const peerId = asPeer('peer')
+  accept(inbox, { id: 'a'.repeat(22), peerId, kind: 'text', body: 'hello', atMs: 1 })
+  const last = inbox.lastSequence()
+  assert.deepEqual(
+    [inbox.list().length, inbox.amount(), inbox.isFullFor(peerId)],
+    [1, { messages: 1, bytes: 5 }, false],
+  )
+  assert.deepEqual([inbox.removeSome(last), inbox.remove(last), inbox.prune()], [1, false, 0])
+  inbox.onDropped(() => {})()
+  store.close()
+})
+
 test('what an outcome is not known by is a failure', () => {
   const metrics = new NodeCounters()
   for (const outcome of ['burnt', 'disk-full', 'internal']) metrics.pairingEnded('joiner', outcome)
@@ -115,7 +132,7 @@ test('what was read does not change any more', () => {
   const metrics = new NodeCounters()
   const before = metrics.read({ connections: [], sessions: [], queued: 0 })
   metrics.connectionOpened('relayed')
-  metrics.sessionOpened()
+  metrics.sessionOpened('tls')
   metrics.passed('sent', 10)
   assert.deepEqual(before, new NodeCounters().read({ connections: [], sessions: [], queued: 0 }))
   assert.equal(

@@ -350,3 +350,26 @@ test('an unfinished pairing has an address to be finished at, which goes when it
   trust.dropProvisional(alice)
   assert.deepEqual(registry.addressesOf(alice), [address], 'what is settled stays')
 })
+
+test('who has ended the pairing, here or there, is not found by the old presence keys when it is paired again', () => {
+  const { registry, trust, presence } = memoryStore()
+  const own = { epoch: 1, key: bytes(1), seed: bytes(2) }
+  const state = { own, others: { epoch: 1, key: bytes(3), publicKey: bytes(4) }, fromPairing: false }
+  for (const peer of [alice, bob]) {
+    trust.put(activeRecord(peer, peer === alice ? 'alice' : 'bob'))
+    presence.set(peer, state)
+  }
+  registry.markRevokedThere(alice, bytes(5))
+  registry.revoke(bob)
+  assert.deepEqual(presence.peers(), [])
+  // The new pairing has told its keys already: the notice is about the one before.
+  trust.put(activeRecord(carol, 'carol'))
+  trust.put(pendingRecord(carol, 'carol'))
+  presence.set(carol, state)
+  registry.markRevokedThere(carol, bytes(5))
+  assert.deepEqual(presence.peers(), [carol])
+})
+
+function bytes(value: number): Uint8Array {
+  return new Uint8Array(32).fill(value)
+}

@@ -14,10 +14,11 @@ const startedAt = performance.now()
 
 const judgements: Judgement[] = []
 const queue = chosen.map((listed, place) => ({ listed, place }))
-// Heavy ones first, so that no core idles at the end.
+// Long ones first, so that no core idles at the end.
 queue.sort((a, b) => (b.listed.threat.seconds ?? 0) - (a.listed.threat.seconds ?? 0))
 await Promise.all(
-  Array.from({ length: Math.min(2, availableParallelism()) }, async () => {
+  // Half of the time is waiting.
+  Array.from({ length: Math.min(4, availableParallelism() + 1) }, async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       judgements[next.place] = await judge(next.listed)
       process.stderr.write('.')

@@ -40,6 +40,7 @@ const groups = [
   'full-disks',
   'copies',
   'people',
+  'tls',
 ] as const
 
 /** A threat, and where a process of its own finds it again. */

@@ -1,8 +1,9 @@
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
 import { usableInterfaces } from '../interfaces.ts'
 import type { KnownPeers } from '../known-peers.ts'
-import { ObservedAddresses } from './observed-addresses.ts'
+import { ObservedAddresses, type ObservedConnection } from './observed-addresses.ts'
 import type { OwnAddresses } from './own-addresses.ts'
 import { PortMapping } from './port-mapping.ts'
 
@@ -19,6 +20,8 @@ export interface LearntAddressesOptions {
 
 export interface LearntAddresses {
   networkChanged(): void
+  /** Takes the word of the peer of a connection that libp2p does not know: at which address it has reached this host. */
+  observed(connection: ObservedConnection, address: Multiaddr): void
   stop(): Promise<void>
 }
 
@@ -30,11 +33,14 @@ export function learnAddresses(options: LearntAddressesOptions): LearntAddresses
     own.changed().catch((error: unknown) => log('debug', 'addresses.not-kept', { error: String(error) }))
   }
   own.learnFrom('observed', () => observed.believed())
-  libp2p.addEventListener('peer:identify', ({ detail }) => {
+  const heard = (connection: ObservedConnection, address: Multiaddr): void => {
     const port = own.port()
-    if (port === null || detail.observedAddr === undefined) return
-    observed.heard(detail.connection, detail.observedAddr, port)
+    if (port === null) return
+    observed.heard(connection, address, port)
     changed()
+  }
+  libp2p.addEventListener('peer:identify', ({ detail }) => {
+    if (detail.observedAddr !== undefined) heard(detail.connection, detail.observedAddr)
   })
   const port = own.port()
   const mapping =
@@ -53,6 +59,7 @@ export function learnAddresses(options: LearntAddressesOptions): LearntAddresses
   mapping?.start()
   return {
     networkChanged: () => mapping?.networkChanged(),
+    observed: heard,
     stop: async () => mapping?.stop(),
   }
 }

@@ -7,7 +7,12 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 export function networkOf(address: Multiaddr): string {
   const ip = address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')
   if (ip?.value === undefined) return 'unknown'
-  return ip.name === 'ip4' ? ip.value : prefixOf(ip.value)
+  return networkOfIp(ip.value)
+}
+
+/** The same of an IP address. */
+export function networkOfIp(ip: string): string {
+  return ip.includes(':') ? prefixOf(ip) : ip
 }
 
 /** Returns the /64: `2001:db8::1` -> `2001:db8:0:0` */

@@ -12,6 +12,9 @@ export interface ObservedAddressesOptions {
   clock: Clock
 }
 
+/** Connection over which an observation was told. */
+export type ObservedConnection = Pick<Connection, 'direction' | 'remoteAddr' | 'remotePeer'>
+
 interface Candidate {
   address: Multiaddr
   /** End of each observation's validity, by the observer's network; monotonic ms. */
@@ -35,11 +38,7 @@ export class ObservedAddresses {
   /**
    * Records an observation. `observed`: address of this end as the peer reports it. `port`: TCP port on which this host listens.
    */
-  heard(
-    connection: Pick<Connection, 'direction' | 'remoteAddr' | 'remotePeer'>,
-    observed: Multiaddr,
-    port: number,
-  ): void {
+  heard(connection: ObservedConnection, observed: Multiaddr, port: number): void {
     const [ip, tcp, ...more] = observed.getComponents()
     const kind = classOfAddress(observed)
     const isFar = /^ip[46]$/u.test(ip?.name ?? '') && (kind === 'public' || kind === 'global-ipv6')
@@ -62,7 +61,7 @@ export class ObservedAddresses {
       .map(({ address }) => address)
   }
 
-  #networkOf({ remotePeer, remoteAddr }: Pick<Connection, 'remotePeer' | 'remoteAddr'>): string {
+  #networkOf({ remotePeer, remoteAddr }: ObservedConnection): string {
     return this.#options.peers.isPaired(peerIdOf(remotePeer)) ? trusted : networkOf(remoteAddr)
   }
 

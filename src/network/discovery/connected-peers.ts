@@ -5,10 +5,11 @@ import type { CandidateSource } from './candidate-sources.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { peerIdOf } from '../../libp2p-peer.ts'
 
-/** Yields peers that are connected already, except those known to be no device. */
+/** Yields peers that are connected already, by libp2p or `otherwise`, except those known to be no device. */
 export function connectedPeers(
   libp2p: Pick<Libp2p, 'getPeers' | 'addEventListener' | 'removeEventListener'>,
   isNoDevice: (peer: PeerId) => boolean = () => false,
+  otherwise: readonly PeerId[] = [],
 ): CandidateSource {
   return {
     name: 'connected-peers',
@@ -20,10 +21,8 @@ export function connectedPeers(
       const onConnect = (event: CustomEvent<Libp2pPeerId>): void => found(peerIdOf(event.detail), true)
       libp2p.addEventListener('peer:connect', onConnect)
       addAbortListener(signal, () => libp2p.removeEventListener('peer:connect', onConnect))
-      const peers = libp2p
-        .getPeers()
-        .map(peerIdOf)
-        .filter((peer) => !isNoDevice(peer))
+      const all = new Set([...libp2p.getPeers().map(peerIdOf), ...otherwise])
+      const peers = [...all].filter((peer) => !isNoDevice(peer))
       onStatus('connected-peers', 'ready', peers.length === 0 ? 'none yet' : String(peers.length))
       for (const peer of peers) found(peer, false)
     },

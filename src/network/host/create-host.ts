@@ -3,9 +3,12 @@ import type { Identify } from '@libp2p/identify'
 import { FaultTolerance, type ConnectionProtector, type MultiaddrConnection } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { Ping } from '@libp2p/ping'
 import { createLibp2p, type Libp2p, type ServiceFactoryMap } from 'libp2p'
+import type { Clock, Log } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
+import { peerIdOf } from '../../libp2p-peer.ts'
 import { SpacedockError } from '../../errors.ts'
 import { isNeverDialled } from '../addresses/address-filter.ts'
 import { parseAnnouncedIp } from '../addresses/announced-address.ts'
@@ -27,6 +30,8 @@ import {
 import { limitUpgrades } from '../transport/negotiation-limit.ts'
 import { pingService } from '../transport/ping-service.ts'
 import { streamMuxer } from '../transport/stream-muxer.ts'
+import { TlsEndpoint } from '../transport/tls-endpoint.ts'
+import type { PairKeys } from '../transport/tls-secrets.ts'
 import type { NetworkHost } from './host.ts'
 import { dialTimeoutMs, maxAddressesPerPeer } from './host-dials.ts'
 import { hostTransports, type RelayOptions } from './host-transports.ts'
@@ -46,6 +51,8 @@ export interface HostOptions extends ListenOptions {
   mapPort?: boolean | undefined
   /** Peers that it always lets in, and tells all of itself. Default: none. */
   peers?: HostPeers | undefined
+  /** TLS with paired devices; without it there is none. */
+  tls?: { pairKeys: PairKeys; clock: Clock; log: Log } | undefined
   /** Relays to dial over and to be reachable over; without it none are used. */
   relay?: RelayOptions | undefined
 }
@@ -63,13 +70,16 @@ const strangersProtocols = /^\/(?:ipfs\/(?:id|ping)|spacedock\/pairing)\//u
 export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const listen = await listenAddresses(options)
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
-  const ways = hostTransports(tcp, options.relay)
   const own = new OwnAddresses()
   const gate = new InboundGate({ peers: knownTo(options), limits: deviceGate, clock: systemClock })
+  const privateKey = await generateKeyPairFromSeed('Ed25519', options.seed)
+  const localPeer = peerIdOf(peerIdFromPrivateKey(privateKey))
+  const tls = options.tls === undefined ? null : new TlsEndpoint({ ...options.tls, localPeer, turns: gate })
+  const ways = hostTransports(tcp, options.relay, tls ?? undefined)
   const isVeiled = (connection: MultiaddrConnection): boolean => ways.veil?.covers(connection) === true
   const libp2p = await createLibp2p({
     start: false,
-    privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
+    privateKey,
     addresses: {
       listen,
       appendAnnounce: (options.announce ?? []).map((text) => parseAnnouncedIp(text).toString()),
@@ -82,6 +92,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
     services: {
       ...servicesOf(options, own),
       ...ways.services,
+      ...(tls === null ? {} : { tls: () => tls }),
       gate: gate.service,
       lazyEncryption: lazyEncryption(isVeiled),
       limitUpgrades: limitUpgrades(isVeiled),
@@ -108,7 +119,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const { relay, interfaces, mapPort = false } = options
   const learnt = relay === undefined ? null : learnAddresses({ libp2p, own, interfaces, mapPort, ...relay })
   const dht = options.dht?.client(libp2p as unknown as DhtHost) ?? null
-  return new Libp2pHost(libp2p, { listen, ways, learnt, dht })
+  return new Libp2pHost(libp2p, { listen, ways, learnt, dht, tls })
 }
 
 /** Starts libp2p; stops it and throws when an address is taken, or when there is none to listen on. */

@@ -6,7 +6,7 @@ import type { ServiceFactoryMap } from 'libp2p'
 import type { Clock, Log } from '../../api.ts'
 import { addressDialer, type Dialer } from '../transport/address-race.ts'
 import type { KnownPeers } from '../known-peers.ts'
-import { linkLocalTcp } from '../transport/link-local-tcp.ts'
+import { linkLocalTcp, type OtherSockets } from '../transport/link-local-tcp.ts'
 import { Veil } from '../public/veil.ts'
 import type { MappedPort } from '../addresses/mapped-ports.ts'
 import { outerAddresses } from '../addresses/outer-address.ts'
@@ -40,8 +40,12 @@ export interface HostTransports {
   outerAddresses(): Multiaddr[]
 }
 
-/** Builds a host's transports; without `relay`, relays are not used at all. */
-export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined): HostTransports {
+/** Builds a host's transports; without `relay`, relays are not used at all. `others`: who shares the TCP port. */
+export function hostTransports(
+  tcp: TCPOptions,
+  relay: RelayOptions | undefined,
+  others: OtherSockets | undefined,
+): HostTransports {
   const made: { dialer?: Dialer; relays?: RelayReservations; simultaneousOpen?: SimultaneousOpen } = {}
   const dialer = addressDialer()
   const services: ServiceFactoryMap<Record<string, unknown>> = {
@@ -63,7 +67,7 @@ export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined)
     },
   }
   if (relay === undefined)
-    return Object.assign(result, { transports: [linkLocalTcp(tcp)], outerAddresses: () => [] })
+    return Object.assign(result, { transports: [linkLocalTcp(tcp, others)], outerAddresses: () => [] })
 
   const { peers, secretOf, clock, log } = relay
   const ownPorts = new OwnPorts()
@@ -78,7 +82,7 @@ export function hostTransports(tcp: TCPOptions, relay: RelayOptions | undefined)
   ]
   const outerDials = new OuterDials(clock, ports)
   let direct: Transport | undefined
-  const directTcp = ownPorts.transport(linkLocalTcp(tcp), isRelayAddress)
+  const directTcp = ownPorts.transport(linkLocalTcp(tcp, others), isRelayAddress)
   const open = simultaneousOpen({
     ports,
     peers,

@@ -5,6 +5,7 @@ import type { Libp2p } from 'libp2p'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { libp2pPeer } from '../../libp2p-peer.ts'
 import { isVeiled } from '../addresses/veiled-address.ts'
+import { isTls, type SessionConnection, type TlsConnection } from '../transport/tls-connection.ts'
 
 /** Number of times that a trusted peer is asked again over one connection: when trust begins, and when a session does. */
 const maxAskedAgain = 4
@@ -15,6 +16,8 @@ export class IdentifiedPeers {
   /** Protocols told. The peer store is no source: libp2p also puts into it what this host asked for. */
   readonly #protocols = new WeakMap<Connection, string[]>()
   readonly #askedAgain = new WeakMap<Connection, number>()
+  /** Addresses told over TLS connections, which have no identify. */
+  readonly #toldOver = new WeakMap<TlsConnection, readonly Multiaddr[]>()
 
   constructor(libp2p: Libp2p) {
     this.#libp2p = libp2p
@@ -42,21 +45,27 @@ export class IdentifiedPeers {
     return this.#listenAddresses(libp2pPeer(peer))
   }
 
-  async dialableAddress(connection: Connection): Promise<Multiaddr | null> {
+  toldOver(connection: TlsConnection, addresses: readonly Multiaddr[]): void {
+    this.#toldOver.set(connection, addresses)
+  }
+
+  async dialableAddress(connection: SessionConnection): Promise<Multiaddr | null> {
     // A veiled address is useless without its key, and short-lived with it: the other device's record has fresh ones.
     if (isVeiled(connection.remoteAddr)) return null
     if (connection.direction === 'outbound') return connection.remoteAddr
     // The source port of an inbound connection is ephemeral: identify tells the port that the peer listens on.
     const told = await this.#listeningAt(connection)
-    if (told !== null || !this.#mayAskAgain(connection)) return told
+    if (told !== null || (!isTls(connection) && !this.#mayAskAgain(connection))) return told
+    if (isTls(connection)) return null
     // It tells those whom it trusts, and may not have known this device when it was asked.
     await this.#identify?.identify(connection).catch(() => {})
     return this.#listeningAt(connection)
   }
 
-  async #listeningAt({ remotePeer, remoteAddr }: Connection): Promise<Multiaddr | null> {
-    const told = await this.#listenAddresses(remotePeer)
-    const ip = ipOf(remoteAddr)
+  async #listeningAt(connection: SessionConnection): Promise<Multiaddr | null> {
+    const overTls = isTls(connection) ? this.#toldOver.get(connection) : undefined
+    const told = overTls ?? (await this.#listenAddresses(connection.remotePeer))
+    const ip = ipOf(connection.remoteAddr)
     return told.find((address) => ipOf(address) === ip) ?? null
   }
 

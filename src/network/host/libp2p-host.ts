@@ -5,6 +5,8 @@ import type { PeerId } from '../../pairing/peer-id.ts'
 import { libp2pPeer, peerIdOf } from '../../libp2p-peer.ts'
 import type { LearntAddresses } from '../addresses/learnt-addresses.ts'
 import { linkLocalAddresses } from '../addresses/link-local-addresses.ts'
+import { classOfAddress } from '../addresses/address-class.ts'
+import { addressesFor } from '../addresses/told-addresses.ts'
 import { isUsableElsewhere, usableElsewhere } from '../addresses/own-addresses.ts'
 import { usableInterfaces } from '../interfaces.ts'
 import { isRelayed, isRelayedConnection } from '../addresses/relayed-address.ts'
@@ -12,10 +14,13 @@ import type { DhtClient } from '../dht/dht-client.ts'
 import type { Veil } from '../public/veil.ts'
 import type { DialAttempt } from '../reachability/dial-evidence.ts'
 import type { SimultaneousOpen } from '../relay/simultaneous-open.ts'
-import type { NetworkHost } from './host.ts'
+import { maxToldAddresses, type NetworkHost, type ToldPaths } from './host.ts'
 import { HostDials } from './host-dials.ts'
 import type { HostTransports } from './host-transports.ts'
+import { HostTls } from './host-tls.ts'
 import { IdentifiedPeers } from './identified-peers.ts'
+import type { SessionConnection, TlsConnection } from '../transport/tls-connection.ts'
+import type { TlsEndpoint } from '../transport/tls-endpoint.ts'
 
 export interface HostParts {
   /** Listen addresses, wildcards unresolved. */
@@ -23,12 +28,14 @@ export interface HostParts {
   ways: HostTransports
   learnt: LearntAddresses | null
   dht: DhtClient | null
+  tls: TlsEndpoint | null
 }
 
 /** Host over a running libp2p node. */
 export class Libp2pHost implements NetworkHost {
   readonly libp2p: Libp2p
   readonly dht: DhtClient | null
+  readonly tls: HostTls | null
   readonly peerId: PeerId
   readonly simultaneousOpen: SimultaneousOpen | null
   readonly veil: Veil | null
@@ -38,7 +45,7 @@ export class Libp2pHost implements NetworkHost {
   readonly #dials: HostDials
   readonly #identified: IdentifiedPeers
 
-  constructor(libp2p: Libp2p, { listen, ways, learnt, dht }: HostParts) {
+  constructor(libp2p: Libp2p, { listen, ways, learnt, dht, tls }: HostParts) {
     this.libp2p = libp2p
     this.dht = dht
     this.peerId = peerIdOf(libp2p.peerId)
@@ -48,6 +55,7 @@ export class Libp2pHost implements NetworkHost {
     this.#ways = ways
     this.#learnt = learnt
     this.#dials = new HostDials(ways.dialer)
+    this.tls = tls === null ? null : new HostTls(tls, this.#dials)
     this.#identified = new IdentifiedPeers(libp2p)
   }
 
@@ -75,7 +83,8 @@ export class Libp2pHost implements NetworkHost {
     addresses: readonly (string | Multiaddr)[],
     options: { signal: AbortSignal },
   ): Promise<Connection> {
-    const [open] = this.connectionsTo(peerId)
+    const [open] = this.libp2p
+      .getConnections(libp2pPeer(peerId))
       .filter((connection) => connection.status === 'open')
       .sort((one, other) => Number(isRelayedConnection(one)) - Number(isRelayedConnection(other)))
     return open ?? this.dial(peerId, addresses, options)
@@ -89,8 +98,8 @@ export class Libp2pHost implements NetworkHost {
     return this.#dials.dial(peerId, addresses, options)
   }
 
-  connectionsTo(peer: PeerId): Connection[] {
-    return this.libp2p.getConnections(libp2pPeer(peer))
+  connectionsTo(peer: PeerId): SessionConnection[] {
+    return [...this.libp2p.getConnections(libp2pPeer(peer)), ...(this.tls?.connections(peer) ?? [])]
   }
 
   networkChanged(): void {
@@ -98,7 +107,7 @@ export class Libp2pHost implements NetworkHost {
     this.#learnt?.networkChanged()
   }
 
-  dialableAddress(connection: Connection): Promise<Multiaddr | null> {
+  dialableAddress(connection: SessionConnection): Promise<Multiaddr | null> {
     return this.#identified.dialableAddress(connection)
   }
 
@@ -110,11 +119,22 @@ export class Libp2pHost implements NetworkHost {
     return this.#identified.protocolsOf(peer)
   }
 
+  pathsFor(connection: SessionConnection): ToldPaths {
+    const seenAt = classOfAddress(connection.remoteAddr)
+    const told = addressesFor(this.libp2p.getMultiaddrs(), seenAt === 'loopback' ? seenAt : 'link-local')
+    return { addresses: told.slice(0, maxToldAddresses), observed: connection.remoteAddr }
+  }
+
+  heardPaths(connection: TlsConnection, { addresses, observed }: ToldPaths): void {
+    this.#identified.toldOver(connection, addresses)
+    if (observed !== null) this.#learnt?.observed(connection, observed)
+  }
+
   onIdentified(listener: (connection: Connection) => void): () => void {
     return this.#identified.onIdentified(listener)
   }
 
-  onDial(listener: (result: Promise<Connection>) => void): void {
+  onDial(listener: (result: Promise<unknown>) => void): void {
     this.#dials.onDial(listener)
   }
 

@@ -1,21 +1,20 @@
 import { addAbortListener } from 'node:events'
-import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { abortReason } from '../../abort.ts'
 import type { Frame } from './frames.ts'
 import { encodeFrames, FrameParser } from './frames.ts'
 import { CongestionWindow } from './congestion-window.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
+import type { SessionTransport, TransportListener } from './session-transport.ts'
 
 /** Called with the number of all bytes that pass, frame headers included. */
 export type CountBytes = (direction: 'received' | 'sent', byteLength: number) => void
 
 /**
- * Frames over a libp2p stream, with back-pressure both ways. While nobody receives, the stream is paused, so that at
- * most a window of the muxer is held. Writing waits until libp2p's own buffer is empty: `onDrain()` resolves too early
- * and `send` accepts without bound. What is queued in one turn of the event loop leaves in one `send`.
+ * Frames over a transport, with back-pressure both ways: while nobody receives, it is paused, and nothing is written before what was
+ * written has left. What is queued in one turn of the event loop leaves in one piece.
  */
-export class FramedStream {
+export class FramedStream implements TransportListener {
   /** Queue of frames to send; `flush` is to be called after each push. */
   readonly outgoing = new OutgoingQueue()
   readonly congestionWindow = new CongestionWindow()
@@ -24,7 +23,7 @@ export class FramedStream {
   /** Called whenever bytes arrive or leave. */
   onReceived: (() => void) | undefined
   onSent: (() => void) | undefined
-  readonly #stream: Stream
+  readonly #transport: SessionTransport
   readonly #count: CountBytes
   readonly #parser = new FrameParser()
   #receiver: ((frame: Frame) => void) | undefined
@@ -34,20 +33,13 @@ export class FramedStream {
   #flush: NodeJS.Immediate | undefined
   #delivering = false
 
-  constructor(stream: Stream, count: CountBytes = () => {}) {
-    this.#stream = stream
+  constructor(transport: SessionTransport, count: CountBytes = () => {}) {
+    this.#transport = transport
     this.#count = count
-    stream.maxReadBufferLength = maxPausedBytes
-    stream.addEventListener('message', this.#onMessage)
-    stream.addEventListener('end', this.#onReadEnd)
-    stream.addEventListener('close', this.#onClose)
-    stream.addEventListener('drain', this.#onWritable)
-    stream.addEventListener('idle', this.#onWritable)
-    if (stream.status !== 'open') this.#end(interrupted())
-    // Negotiation may have read ahead, past the end even, and pushed back what it did not need: 'end' does not come again.
-    else if (stream.readableEnded && stream.readBufferLength === 0) this.#isComplete = true
+    transport.listen(this)
   }
 
+  /** End of the frames; undefined while more may come. */
   get ended(): { error: Error | undefined } | undefined {
     return this.#ended
   }
@@ -57,7 +49,7 @@ export class FramedStream {
     this.#receiver = receiver
     if (receiver === undefined) return
     this.#deliver()
-    if (this.#receiver !== undefined && this.#stream.readStatus === 'paused') this.#stream.resume()
+    if (this.#receiver !== undefined && this.#ended === undefined) this.#transport.resume()
   }
 
   /** Resolves with the next frame alone. Rejects when the stream ends first. */
@@ -90,26 +82,25 @@ export class FramedStream {
       this.flush()
       await new Promise((resolve) => setImmediate(resolve))
     }
-    if (this.#ended === undefined) await this.#stream.close({ signal })
+    if (this.#ended === undefined) await this.#transport.close({ signal })
   }
 
   abort(error: Error): void {
     this.#end(error)
-    this.#stream.abort(error)
+    this.#transport.abort(error)
   }
 
   readonly #write = (): void => {
     this.#flush = undefined
-    const stream = this.#stream
     while (this.#ended === undefined && !this.outgoing.isEmpty) {
-      // Sending goes on in #onWritable.
-      if (stream.writableNeedsDrain || stream.writeBufferLength > 0) return
+      // Sending goes on in `writable`.
+      if (!this.#transport.canWrite) return
       try {
         const frames = this.outgoing.take(batchBytes, this.congestionWindow.freeBytes)
         // The congestion window is full: sending goes on when more has arrived.
         if (frames.length === 0) return
         const bytes = encodeFrames(frames)
-        stream.send(bytes)
+        this.#transport.write(bytes)
         this.congestionWindow.sent(bytes.byteLength)
         this.#count('sent', bytes.byteLength)
       } catch (error) {
@@ -120,16 +111,25 @@ export class FramedStream {
     }
   }
 
-  readonly #onWritable = (): void => {
+  writable(): void {
     if (!this.outgoing.isEmpty) this.flush()
   }
 
-  readonly #onMessage = (event: StreamMessageEvent): void => {
-    this.#parser.push(event.data.subarray())
-    this.#count('received', event.data.byteLength)
+  received(bytes: Uint8Array): void {
+    if (this.#ended !== undefined) return
+    this.#parser.push(bytes)
+    this.#count('received', bytes.byteLength)
     this.onReceived?.()
-    if (this.#stream.readableEnded) this.#isComplete = true
     this.#deliver()
+  }
+
+  finished(): void {
+    this.#isComplete = true
+    this.#deliver()
+  }
+
+  closed(error: Error | undefined): void {
+    this.#end(error ?? interrupted())
   }
 
   #deliver(): void {
@@ -145,7 +145,7 @@ export class FramedStream {
         }
         this.#receiver(frame)
       }
-      if (this.#receiver === undefined && this.#stream.readStatus === 'readable') this.#stream.pause()
+      if (this.#receiver === undefined) this.#transport.pause()
     } catch (error) {
       this.abort(error instanceof Error ? error : interrupted(error))
     } finally {
@@ -153,29 +153,14 @@ export class FramedStream {
     }
   }
 
-  readonly #onReadEnd = (): void => {
-    // A reset and a lost connection emit this, too; their own event explains them.
-    if (this.#stream.status !== 'open' && this.#stream.status !== 'closing') return
-    this.#isComplete = true
-    this.#deliver()
-  }
-
-  readonly #onClose = (event: StreamCloseEvent): void => this.#end(event.error ?? interrupted())
-
   #end(error: Error | undefined): void {
     if (this.#ended !== undefined) return
     this.#ended = { error }
     if (this.#flush !== undefined) clearImmediate(this.#flush)
-    this.#stream.removeEventListener('message', this.#onMessage)
-    this.#stream.removeEventListener('end', this.#onReadEnd)
-    this.#stream.removeEventListener('close', this.#onClose)
-    this.#stream.removeEventListener('drain', this.#onWritable)
-    this.#stream.removeEventListener('idle', this.#onWritable)
     this.onEnd?.(error)
   }
 }
 
-const maxPausedBytes = 1024 * 1024
 const batchBytes = 256 * 1024
 
 function interrupted(cause?: unknown): SpacedockError {

@@ -1,5 +1,4 @@
 /* oxlint-disable max-lines -- one session: what may still be said in each phase, and how it ends once, is one subject */
-import type { Connection } from '@libp2p/interface'
 import type { ByteStream, Clock, Log } from '../../api.ts'
 import { untilAborted } from '../../abort.ts'
 import { SpacedockError } from '../../errors.ts'
@@ -22,12 +21,13 @@ import type { SessionCarrier } from './session-carrier.ts'
 import type { Session, SessionEnd } from './session-contract.ts'
 import { closeTimedOut, givenUp, isViolation, usedTwice } from './session-errors.ts'
 import type { SessionTrust } from './session-trust.ts'
+import type { SessionConnection } from '../transport/tls-connection.ts'
 
 export interface LiveSessionOptions {
   calls: CallHandler
   trust: Pick<SessionTrust, 'revokedBy'>
   framed: FramedStream
-  connection: Connection
+  connection: SessionConnection
   opener: 'local' | 'remote'
   remoteInstance: string
   greetedAtMs: number
@@ -40,7 +40,7 @@ export interface LiveSessionOptions {
 /** Session after its hello: routes frames, watches that the other side is there, and ends exactly once. */
 export class LiveSession implements Session, SessionCarrier, LivenessSubject {
   readonly remotePeer: PeerId
-  readonly connection: Connection
+  readonly connection: SessionConnection
   readonly budget: PathBudget | null
   readonly opener: 'local' | 'remote'
   readonly remoteInstance: string

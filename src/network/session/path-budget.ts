@@ -1,6 +1,6 @@
-import type { Connection } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { encodeJson } from '../json-text.ts'
+import type { SessionConnection } from '../transport/tls-connection.ts'
 
 /** Limits of one relayed connection. Public relays end it when they are used up. */
 export interface PathBudget {
@@ -13,7 +13,7 @@ export interface PathBudget {
 }
 
 /** Returns null for a connection without limits. Both directions count together, since libp2p counts them so. */
-export function pathBudget({ limits }: Pick<Connection, 'limits'>): PathBudget | null {
+export function pathBudget({ limits }: Pick<SessionConnection, 'limits'>): PathBudget | null {
   if (limits === undefined) return null
   const leftBytes = (): number => (limits.bytes === undefined ? Infinity : Number(limits.bytes))
   const leftSeconds = (): number => limits.seconds ?? Infinity

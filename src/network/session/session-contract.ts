@@ -1,4 +1,3 @@
-import type { Connection } from '@libp2p/interface'
 import type { ByteStream } from '../../api.ts'
 import type { OpenStreamOptions } from './byte-streams.ts'
 import type { Call } from './call.ts'
@@ -6,12 +5,13 @@ import type { SessionRequestOptions } from './outbound-requests.ts'
 import type { PathBudget } from './path-budget.ts'
 import type { PingOptions } from './pings.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
+import type { SessionConnection } from '../transport/tls-connection.ts'
 
 /** Long-lived framed stream between two paired devices, which carries all their traffic. */
 export interface Session {
   readonly remotePeer: PeerId
-  /** Connection under the session: its address, and whether it is relayed. */
-  readonly connection: Connection
+  /** Connection under the session: its address, whether it is relayed, and what encrypts it. */
+  readonly connection: SessionConnection
   /** Limits of a relayed connection; null when there are none. */
   readonly budget: PathBudget | null
   readonly opener: 'local' | 'remote'

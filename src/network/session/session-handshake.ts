@@ -18,6 +18,8 @@ import { libp2pPeer } from '../../libp2p-peer.ts'
 export interface HandshakeOptions {
   localPeer: PeerId
   remotePeer: PeerId
+  /** Secret of the TLS connection, 32 bytes; not over Noise. */
+  binding?: Uint8Array | undefined
   /** Instance: 16 random bytes made once at process start. */
   instance: Uint8Array
   trust: SessionTrust
@@ -30,8 +32,8 @@ export interface HandshakeOptions {
  * when the device that was dialled says that it does not know this one, or proves that it has revoked it.
  */
 export async function greetAsDialer(framed: FramedStream, options: HandshakeOptions): Promise<Uint8Array> {
-  const { localPeer, remotePeer, signal, random = randomBytes } = options
-  const peers: HelloPeers = { dialer: idBytes(localPeer), listener: idBytes(remotePeer) }
+  const { localPeer, remotePeer, binding, signal, random = randomBytes } = options
+  const peers: HelloPeers = { dialer: idBytes(localPeer), listener: idBytes(remotePeer), binding }
   const keys = options.trust.keysOf(remotePeer).slice(0, hello.maxKeys)
   if (keys.length === 0) throw new SpacedockError('cancelled', 'There is no key for the device any more.')
   const nonce = random(hello.nonceBytes)
@@ -65,8 +67,8 @@ function refused(isRevoked: boolean, offered: readonly PairKey[], now: readonly 
 
 /** Performs the hello of the side that accepted the stream; resolves to the other side's instance. */
 export async function greetAsListener(framed: FramedStream, options: HandshakeOptions): Promise<Uint8Array> {
-  const { localPeer, remotePeer, signal, random = randomBytes } = options
-  const peers: HelloPeers = { dialer: idBytes(remotePeer), listener: idBytes(localPeer) }
+  const { localPeer, remotePeer, binding, signal, random = randomBytes } = options
+  const peers: HelloPeers = { dialer: idBytes(remotePeer), listener: idBytes(localPeer), binding }
   const opening = await framed.nextFrame(signal)
   expectType(opening, 'dialerHello')
   if (hello.versionOf(opening.payload) !== hello.helloVersion)

@@ -12,8 +12,8 @@ import { sameMac } from '../../pairing/proofs.ts'
  *     dialer   -> dialerProof    proof
  *
  * A proof is an HMAC-SHA256, under a key expanded from the pair key, over the prover's role, both peer ids (from the
- * authenticated connection, never from a message) and both hellos as they were sent. The role keeps a proof from being echoed,
- * the nonces from being replayed, the hellos from being altered.
+ * authenticated connection, never from a message), both hellos as they were sent, and over TLS the secret of the connection. The
+ * role keeps a proof from being echoed, the nonces from being replayed, the hellos from being altered, the secret from being passed on.
  *
  * A side holds up to two keys for a peer, newest first: the one of a pairing that is not finished, and a settled one. A key id is
  * a MAC over the dialer's nonce, so it says which key is meant to nobody who lacks the key, and never repeats. Pure: nonces and
@@ -31,6 +31,8 @@ export interface HelloPeers {
   /** Peer id of the side that opened the stream, as multihash bytes. */
   dialer: Uint8Array
   listener: Uint8Array
+  /** Secret of the TLS connection (`tls-exporter`), 32 bytes. Not over Noise, which proves the peer ids. */
+  binding?: Uint8Array | undefined
 }
 
 export interface HelloSecrets {
@@ -144,7 +146,12 @@ function prove(
   listenerOpening: Uint8Array,
 ): Uint8Array {
   const key = expand(sha256, pairKey, utf8('spacedock/session/1 proof'), 32)
-  return hmac(sha256, key, fields(role, peers.dialer, peers.listener, dialerHello, listenerOpening))
+  const binding = peers.binding === undefined ? [] : [peers.binding]
+  return hmac(
+    sha256,
+    key,
+    fields(role, peers.dialer, peers.listener, dialerHello, listenerOpening, ...binding),
+  )
 }
 
 function deriveKeyId(pairKey: Uint8Array, peers: HelloPeers, dialerNonce: Uint8Array): Uint8Array {

@@ -1,4 +1,4 @@
-import type { Connection, Stream } from '@libp2p/interface'
+import type { Stream } from '@libp2p/interface'
 import { SpacedockError } from '../../errors.ts'
 import { startDeadline } from '../deadline.ts'
 import { FramedStream, type CountBytes } from './framed-stream.ts'
@@ -11,6 +11,10 @@ import type { Clock, Log } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { peerIdOf } from '../../libp2p-peer.ts'
+import { isTls, type SessionConnection, type TlsConnection } from '../transport/tls-connection.ts'
+import type { SessionTransport } from './session-transport.ts'
+import { StreamTransport } from './stream-transport.ts'
+import { TlsTransport } from './tls-transport.ts'
 
 /** Version of the frames; the hello carries its own. */
 export const sessionVersion = 1
@@ -30,7 +34,7 @@ export interface SessionOptions {
   /** Source of randomness: 32 bytes when asked for 32. @default node:crypto */
   random?: (length: number) => Uint8Array
   /** Called at every answer to a ping with the smoothed round trip of this connection, in milliseconds. */
-  onRoundTrip?: (connection: Connection, roundTripMs: number) => void
+  onRoundTrip?: (connection: SessionConnection, roundTripMs: number) => void
   clock?: Clock
   log?: Log
   /** Aborts the opening; has no effect on the session once it is open. */
@@ -41,15 +45,11 @@ export interface SessionOptions {
  * Opens a session over a connection. Rejects with `not-paired` when the device at the other end says that it does not
  * know this one, or has revoked it, `timed-out` after five seconds, `interrupted`, `invalid-message`, or the signal's reason.
  */
-export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
+export async function openSession(connection: SessionConnection, options: SessionOptions): Promise<Session> {
   const deadline = startDeadline(helloTimeoutMs, timedOut, options)
   try {
-    // Relayed connections carry sessions too, hence runOnLimitedConnection.
-    const stream = await connection.newStream(sessionProtocol, {
-      runOnLimitedConnection: true,
-      signal: deadline.signal,
-    })
-    return await startSession('local', stream, connection, options, deadline.signal)
+    const transport = await openTransport(connection, deadline.signal)
+    return await startSession('local', transport, connection, options, deadline.signal)
   } catch (error) {
     deadline.signal.throwIfAborted()
     if (error instanceof SpacedockError) throw error
@@ -59,15 +59,37 @@ export async function openSession(connection: Connection, options: SessionOption
   }
 }
 
-/** Accepts the other side's `openSession`; the caller has checked that the peer is paired. */
-export async function acceptSession(
+/** A session has a TLS connection for itself, and shares one of libp2p with other streams. */
+async function openTransport(connection: SessionConnection, signal: AbortSignal): Promise<SessionTransport> {
+  if (isTls(connection)) return new TlsTransport(connection)
+  // Relayed connections carry sessions too, hence runOnLimitedConnection.
+  return new StreamTransport(
+    await connection.newStream(sessionProtocol, { runOnLimitedConnection: true, signal }),
+  )
+}
+
+/** Accepts the other side's `openSession` on a stream; the caller has checked that the peer is paired. */
+export function acceptSession(
   stream: Stream,
-  connection: Connection,
+  connection: SessionConnection,
+  options: SessionOptions,
+): Promise<Session> {
+  return acceptOver(new StreamTransport(stream), connection, options)
+}
+
+/** Accepts the other side's `openSession` on a TLS connection. */
+export function acceptTlsSession(connection: TlsConnection, options: SessionOptions): Promise<Session> {
+  return acceptOver(new TlsTransport(connection), connection, options)
+}
+
+async function acceptOver(
+  transport: SessionTransport,
+  connection: SessionConnection,
   options: SessionOptions,
 ): Promise<Session> {
   const deadline = startDeadline(helloTimeoutMs, timedOut, options)
   try {
-    return await startSession('remote', stream, connection, options, deadline.signal)
+    return await startSession('remote', transport, connection, options, deadline.signal)
   } finally {
     deadline.stop()
   }
@@ -75,16 +97,17 @@ export async function acceptSession(
 
 async function startSession(
   opener: 'local' | 'remote',
-  stream: Stream,
-  connection: Connection,
+  transport: SessionTransport,
+  connection: SessionConnection,
   options: SessionOptions,
   signal: AbortSignal,
 ): Promise<Session> {
   const { clock = systemClock, calls, trust } = options
   const onRoundTrip = (roundTripMs: number): void => options.onRoundTrip?.(connection, roundTripMs)
-  const framed = new FramedStream(stream, options.countBytes)
+  const framed = new FramedStream(transport, options.countBytes)
   const remotePeer = peerIdOf(connection.remotePeer)
-  const handshake = { ...options, remotePeer, signal }
+  const binding = isTls(connection) ? connection.binding : undefined
+  const handshake = { ...options, remotePeer, binding, signal }
   try {
     const greetedAtMs = clock.monotonic()
     const greet = opener === 'local' ? greetAsDialer : greetAsListener

@@ -1,4 +1,3 @@
-import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../errors.ts'
 import type { AttemptSignals } from './attempt-plan.ts'
@@ -8,24 +7,29 @@ import { dialFailure } from './failures.ts'
 import type { Session } from '../session/session.ts'
 import type { Clock } from '../../api.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
+import { isTls, type SessionConnection } from '../transport/tls-connection.ts'
 
 /** Host as far as an attempt needs one. */
 export interface DialingHost {
   /** Open connections to a peer. */
-  connectionsTo(peer: PeerId): readonly Connection[]
+  connectionsTo(peer: PeerId): readonly SessionConnection[]
   /** Returns an open connection, or dials one. */
   connect(
     peer: PeerId,
     addresses: readonly Multiaddr[],
     options: { signal: AbortSignal },
-  ): Promise<Connection>
+  ): Promise<SessionConnection>
   /** Dials a new connection. */
-  dial(peer: PeerId, addresses: readonly Multiaddr[], options: { signal: AbortSignal }): Promise<Connection>
+  dial(
+    peer: PeerId,
+    addresses: readonly Multiaddr[],
+    options: { signal: AbortSignal },
+  ): Promise<SessionConnection>
 }
 
 /** Opener of sessions over connections. */
 export interface SessionOpener {
-  open(connection: Connection, options: { signal: AbortSignal }): Promise<Session>
+  open(connection: SessionConnection, options: { signal: AbortSignal }): Promise<Session>
 }
 
 /** Device as far as an attempt to reach it knows it. */
@@ -54,7 +58,7 @@ export async function attemptConnection(
   { host, opener, clock }: AttemptParts,
 ): Promise<Session | undefined> {
   const dialling = startDeadline(dialTimeoutMs, timedOut, { signal: dialSignal, clock })
-  let connection: Connection
+  let connection: SessionConnection
   let addressCount = 0
   try {
     const addresses = peer.addresses()
@@ -69,7 +73,10 @@ export async function attemptConnection(
   } finally {
     dialling.stop()
   }
-  if (!peer.lacksSession) return undefined
+  if (!peer.lacksSession) {
+    if (isTls(connection)) await connection.close()
+    return undefined
+  }
   try {
     // The hello has a deadline of its own.
     return await opener.open(connection, { signal })

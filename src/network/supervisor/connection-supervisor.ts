@@ -107,6 +107,11 @@ export class ConnectionSupervisor implements Sessions {
     this.#peers.get(peerIdOf(connection.remotePeer))?.directPath.connectionOpened(connection)
   }
 
+  /** Looks for TLS in the place of Noise for a direct session with a device that speaks both. */
+  withoutTls(session: Session): void {
+    this.#peers.get(session.remotePeer)?.directPath.withoutTls(session)
+  }
+
   /** Admits a session, opened by either side. `refused`: it was ended, for want of trust. */
   admit(session: Session): 'kept' | 'refused' {
     const { remotePeer } = session

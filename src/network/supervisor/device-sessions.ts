@@ -1,8 +1,8 @@
-import type { Connection } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
 import type { Session, SessionEnd } from '../session/session.ts'
+import { isTls, type SessionConnection } from '../transport/tls-connection.ts'
 import { choose, type Candidate } from './choice.ts'
 
 export interface DeviceSessionsOptions {
@@ -10,7 +10,7 @@ export interface DeviceSessionsOptions {
   /** Whether this device says goodbye on all sessions but one; the other one follows. */
   isChooser: boolean
   /** Connections to the device. */
-  connections: () => readonly Connection[]
+  connections: () => readonly SessionConnection[]
   /** Called when new work goes to another session. */
   onUsed: (session: Session) => void
   /** Called when there is none for new work any more, with the end of the last. */
@@ -92,8 +92,9 @@ export class DeviceSessions {
       const used = this.used?.connection
       if (used === undefined) return
       for (const connection of this.#options.connections()) {
-        const isIdle = connection.status === 'open' && connection.streams.length === 0
-        if (connection !== used && isIdle) connection.close().catch(() => {})
+        // A TLS connection ends with its session.
+        if (connection === used || isTls(connection) || connection.status !== 'open') continue
+        if (connection.streams.length === 0) connection.close().catch(() => {})
       }
     })
   }
@@ -171,7 +172,7 @@ class Held implements Candidate {
 }
 
 /** Ends a session at whose other end nobody is, with its connection unless that is `living`, known to be alive. */
-function endDead(session: Session, living: Connection): void {
+function endDead(session: Session, living: SessionConnection): void {
   const restarted = new SpacedockError('interrupted', 'The other device was restarted.')
   session.abort(restarted)
   if (session.connection !== living) session.connection.abort(restarted)

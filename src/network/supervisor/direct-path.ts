@@ -1,4 +1,5 @@
 import type { Connection } from '@libp2p/interface'
+import { isTls, type SessionConnection } from '../transport/tls-connection.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
@@ -19,10 +20,20 @@ export interface DirectPathHost {
   readonly peerId: PeerId
   /** Null when the host uses no relays. */
   readonly simultaneousOpen: SimultaneousOpener | null
-  connectionsTo(peer: PeerId): readonly Connection[]
+  connectionsTo(peer: PeerId): readonly SessionConnection[]
   /** Opens a new connection. */
-  dial(peer: PeerId, addresses: readonly Multiaddr[], options: { signal: AbortSignal }): Promise<Connection>
+  dial(
+    peer: PeerId,
+    addresses: readonly Multiaddr[],
+    options: { signal: AbortSignal },
+  ): Promise<SessionConnection>
   toldAddresses(peer: PeerId): Promise<readonly Multiaddr[]>
+  /** Dials TLS where a connection leads that this side has dialled; null where it has not, or TLS is refused. */
+  dialTls(
+    peer: PeerId,
+    beside: SessionConnection,
+    options: { signal: AbortSignal },
+  ): Promise<SessionConnection | null>
 }
 
 /** Device as far as the search for a direct path knows it. */
@@ -33,7 +44,7 @@ export interface RelayedPeer {
   /** Addresses that are known of it, besides those that it has told this host. */
   addresses(): readonly Multiaddr[]
   /** Opens a session over a better connection for new work. */
-  moveTo(connection: Connection, options: { signal: AbortSignal }): Promise<void>
+  moveTo(connection: SessionConnection, options: { signal: AbortSignal }): Promise<void>
 }
 
 export interface DirectPathParts {
@@ -50,8 +61,9 @@ interface Search {
 }
 
 /**
- * Search for a direct path to one device, while its session is relayed; the session moves there. It tries at once, then ever
- * more rarely, and at once again when there is news. Failures are normal and are not reported.
+ * Search for a better path to one device: a direct one while its session is relayed, TLS while it is not but could be; the session
+ * moves there. It tries at once, then ever more rarely, and at once again when there is news. Failures are normal and are not
+ * reported.
  */
 export class DirectPath {
   readonly #peer: RelayedPeer
@@ -75,7 +87,17 @@ export class DirectPath {
     const before = this.#search
     if (this.#stop.signal.aborted || before?.session === session) return
     before?.over.abort(new Error('there is a newer session'))
-    if (!isRelayedConnection(session.connection)) return
+    if (isRelayedConnection(session.connection)) this.#search = this.#begin(session)
+  }
+
+  /** Tries to replace a direct session over Noise, with a device that speaks TLS as this one does: something kept the two from it. */
+  withoutTls(session: Session): void {
+    const isSearched = this.#search?.session === session || this.#stop.signal.aborted
+    if (!isSearched && this.#peer.session === session) this.#search = this.#begin(session)
+  }
+
+  #begin(session: Session): Search {
+    const before = this.#search
     const over = new AbortController()
     void session.closed.then(() => over.abort(new Error('the session has ended')))
     const sleep = new InterruptibleSleep(this.#parts.clock)
@@ -85,7 +107,7 @@ export class DirectPath {
       .finally(() => {
         if (this.#search?.session === session) this.#search = null
       })
-    this.#search = { session, sleep, over, done }
+    return { session, sleep, over, done }
   }
 
   /** Searches at once: the device was seen in this network, or told new addresses, or this one's have changed. */
@@ -95,8 +117,9 @@ export class DirectPath {
 
   /** Uses a direct connection that came up, in either direction. */
   connectionOpened(connection: Connection): void {
-    if (this.#search === null || isRelayedConnection(connection)) return
-    void this.#move(this.#search.session, connection)
+    const session = this.#search?.session
+    if (session === undefined || !isRelayedConnection(session.connection)) return
+    if (!isRelayedConnection(connection)) void this.#move(session, connection)
   }
 
   /** Searches until the signal aborts. Never rejects. */
@@ -110,17 +133,21 @@ export class DirectPath {
   async #try(session: Session, signal: AbortSignal): Promise<void> {
     const { host, clock, log } = this.#parts
     const { id } = this.#peer
-    const open = host.connectionsTo(id).find((one) => one.status === 'open' && !isRelayedConnection(one))
+    const { connection: relayed } = session
+    if (isTls(relayed)) return
+    if (!isRelayedConnection(relayed)) return this.#tryTls(session, signal)
+    // A TLS connection brings its session with it.
+    const open = host.connectionsTo(id).find((one) => one.status === 'open' && isDirectOfLibp2p(one))
     if (open !== undefined) return this.#move(session, open)
     const deadline = startDeadline(tryTimeoutMs, () => new Error('no direct way in time'), {
       signal,
       clock,
     })
     try {
-      const ways = [this.#dial(session.connection, deadline)]
+      const ways: Promise<SessionConnection>[] = [this.#dial(relayed, deadline)]
       // Through the NATs on the way.
       if (host.simultaneousOpen !== null && this.#isAsker)
-        ways.push(host.simultaneousOpen.open(session.connection, deadline))
+        ways.push(host.simultaneousOpen.open(relayed, deadline))
       const connection = await Promise.any(ways)
       await this.#move(session, connection)
     } catch (error) {
@@ -132,7 +159,21 @@ export class DirectPath {
     }
   }
 
-  async #dial(relayed: Connection, { signal }: { signal: AbortSignal }): Promise<Connection> {
+  async #tryTls(session: Session, signal: AbortSignal): Promise<void> {
+    const { host, clock, log } = this.#parts
+    const { id } = this.#peer
+    const deadline = startDeadline(tryTimeoutMs, () => new Error('no TLS in time'), { signal, clock })
+    try {
+      const connection = await host.dialTls(id, session.connection, deadline)
+      if (connection !== null) await this.#move(session, connection)
+    } catch (error) {
+      log('debug', 'direct-path.without-tls', { peer: id, error: String(error) })
+    } finally {
+      deadline.stop()
+    }
+  }
+
+  async #dial(relayed: Connection, { signal }: { signal: AbortSignal }): Promise<SessionConnection> {
     const { host } = this.#parts
     const { id } = this.#peer
     // The device may tell this one's own machine; what is on the machine of the relay may be there, too.
@@ -152,9 +193,13 @@ export class DirectPath {
     return this.#parts.host.peerId < this.#peer.id
   }
 
-  /** Moves the session. Never rejects. */
-  async #move(session: Session, connection: Connection): Promise<void> {
-    if (!this.#isAsker || this.#isMoving || this.#peer.session !== session) return
+  /** Moves the session: the asker does, or the one that has dialled TLS, which nobody else can. Never rejects. */
+  async #move(session: Session, connection: SessionConnection): Promise<void> {
+    const isMover = this.#isAsker || isTls(connection)
+    if (!isMover || this.#isMoving || this.#peer.session !== session) {
+      if (isTls(connection)) await connection.close()
+      return
+    }
     this.#isMoving = true
     try {
       await this.#peer.moveTo(connection, { signal: this.#stop.signal })
@@ -164,6 +209,10 @@ export class DirectPath {
       this.#isMoving = false
     }
   }
+}
+
+function isDirectOfLibp2p(connection: SessionConnection): boolean {
+  return !isTls(connection) && !isRelayedConnection(connection)
 }
 
 const tryTimeoutMs = 20_000

@@ -1,4 +1,3 @@
-import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
@@ -6,6 +5,7 @@ import type { PeerId } from '../../pairing/peer-id.ts'
 import { isRelayed } from '../addresses/relayed-address.ts'
 import { startDeadline } from '../deadline.ts'
 import type { Session } from '../session/session.ts'
+import type { SessionConnection } from '../transport/tls-connection.ts'
 import type { DialingHost } from './connection-attempt.ts'
 
 /** Device as far as the renewal of its path knows it. */
@@ -14,7 +14,7 @@ export interface RenewedPeer {
   readonly presence: { look(): void } | null
   addresses(): readonly Multiaddr[]
   /** Opens a session over a better connection for new work. */
-  moveTo(connection: Connection, options: { signal: AbortSignal }): Promise<void>
+  moveTo(connection: SessionConnection, options: { signal: AbortSignal }): Promise<void>
 }
 
 export interface PathRenewalParts {

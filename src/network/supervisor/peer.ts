@@ -1,4 +1,3 @@
-import type { Connection } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { SpacedockError } from '../../errors.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
@@ -12,6 +11,7 @@ import { attemptConnection, type AttemptedPeer } from './connection-attempt.ts'
 import { DeviceSessions } from './device-sessions.ts'
 import { dialFailure, endFailure } from './failures.ts'
 import { PathRenewal, type RenewedPeer } from './path-renewal.ts'
+import type { SessionConnection } from '../transport/tls-connection.ts'
 import type { PeerParts } from './peer-parts.ts'
 
 /**
@@ -131,7 +131,7 @@ export class Peer implements TriedPeer, AttemptedPeer, RelayedPeer, RenewedPeer,
   }
 
   /** Opens a session over a better connection for new work; the one before ends when what is under way on it has ended. */
-  async moveTo(connection: Connection, options: { signal: AbortSignal }): Promise<void> {
+  async moveTo(connection: SessionConnection, options: { signal: AbortSignal }): Promise<void> {
     if (this.isKept) this.#take(await this.#parts.opener.open(connection, options))
   }
 

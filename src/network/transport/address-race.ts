@@ -8,11 +8,13 @@ import type { Clock } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
 
 /** Delay before the next address is tried as well; RFC 8305 recommends 250 ms. */
-const headStartMs = 250
+const addressHeadStartMs = 250
 
 export interface RaceOptions {
   signal: AbortSignal
   clock?: Clock
+  /** Delay before the next one is tried as well. @default 250, as RFC 8305 recommends */
+  headStartMs?: number
 }
 
 /**
@@ -24,7 +26,7 @@ export interface RaceOptions {
 export function raceAddresses<Address, Winner>(
   addresses: readonly Address[],
   dial: (address: Address, options: { signal: AbortSignal }) => Promise<Winner>,
-  { signal, clock = systemClock }: RaceOptions,
+  { signal, clock = systemClock, headStartMs = addressHeadStartMs }: RaceOptions,
 ): Promise<Winner> {
   const { promise, resolve, reject } = Promise.withResolvers<Winner>()
   /** Dials under way. The winner's signal is never aborted: that would close its connection. */
@@ -88,19 +90,29 @@ export function inOrderOfTrial(addresses: readonly Multiaddr[]): Multiaddr[] {
 
 const directHeadStart = 4
 
+/** Dials one address by libp2p, with Noise. */
+export type PlainDial = (options: { signal: AbortSignal }) => Promise<Connection>
+
+/** Dials one address in another way, or in libp2p's, which it is given. */
+export type DialOne<Each> = (
+  address: Multiaddr,
+  plain: PlainDial,
+  options: { signal: AbortSignal },
+) => Promise<Each>
+
 /** Connects to one peer by the first of its addresses that answers. */
 export interface Dialer {
   /**
    * Dials the addresses, each with /p2p/PEERID so that only that peer can answer. The first four direct ones come before relayed
    * ones.
    */
-  dial(addresses: readonly Multiaddr[], options: DialerOptions): Promise<Connection>
+  dial<Each>(addresses: readonly Multiaddr[], dialOne: DialOne<Each>, options: DialerOptions): Promise<Each>
 }
 
 export interface DialerOptions {
   signal: AbortSignal
   /** Called at the start of each dial, with its result. */
-  onAttempt?: (address: Multiaddr, result: Promise<Connection>) => void
+  onAttempt?: (address: Multiaddr, result: Promise<unknown>) => void
 }
 
 /**
@@ -109,11 +121,11 @@ export interface DialerOptions {
  */
 export function addressDialer(): (components: { transportManager: TransportManager }) => Dialer {
   return ({ transportManager }) => ({
-    dial: (addresses, { onAttempt, ...options }) =>
+    dial: (addresses, dialOne, { onAttempt, ...options }) =>
       raceAddresses(
         inOrderOfTrial(addresses),
         (address, { signal }) => {
-          const result = transportManager.dial(address, { signal })
+          const result = dialOne(address, (more) => transportManager.dial(address, more), { signal })
           onAttempt?.(address, result)
           return result
         },

@@ -1,4 +1,5 @@
 import type { Libp2pEvents, MultiaddrConnection } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { TypedEventTarget } from 'main-event'
 import type { Clock } from '../../api.ts'
 import type { KnownPeers } from '../known-peers.ts'
@@ -45,6 +46,11 @@ export class InboundGate {
   /** Hook of libp2p's `connectionGater`: whether the connection is refused, as soon as it is its turn. */
   readonly denyInboundConnection = async ({ remoteAddr }: MultiaddrConnection): Promise<boolean> =>
     !(await this.#turns.turn(remoteAddr))
+
+  /** Resolves when it is this connection's turn, of those that libp2p does not see: whether it may go on. */
+  turn(address: Multiaddr): Promise<boolean> {
+    return this.#turns.turn(address)
+  }
 
   /** Part of libp2p, as one of its services. */
   readonly service = ({ events }: GateComponents): this => {

@@ -5,6 +5,7 @@ import type { Stream } from '@libp2p/interface'
 import fc from 'fast-check'
 import type { ByteStream } from '../../../src/api.ts'
 import { SpacedockError } from '../../../src/errors.ts'
+import { StreamTransport } from '../../../src/network/session/stream-transport.ts'
 import { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame, FrameType } from '../../../src/network/session/frames.ts'
 import { encodeFrames } from '../../../src/network/session/frames.ts'
@@ -460,7 +461,7 @@ async function rawDialer(
   handlers: SessionOverrides,
 ): Promise<{ session: Session; peer: Stream; frames: Frame[] }> {
   const { dialerPeer, listenerPeer, outbound, inbound, toDialer } = await ends()
-  const framed = new FramedStream(outbound)
+  const framed = new FramedStream(new StreamTransport(outbound))
   const [session] = await Promise.all([
     acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { request: waitOrEcho, ...handlers })),
     greetAsDialer(framed, {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { byteStream, streamPair } from '@libp2p/utils'
+import { StreamTransport } from '../../../src/network/session/stream-transport.ts'
 import { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame } from '../../../src/network/session/frames.ts'
 import { encodeFrames } from '../../../src/network/session/frames.ts'
@@ -19,7 +20,7 @@ test('frames read ahead by the negotiation, and the end after them, are delivere
   await until(() => inbound.readableEnded, 'the end was read ahead')
   negotiation.unwrap()
 
-  const framed = new FramedStream(inbound)
+  const framed = new FramedStream(new StreamTransport(inbound))
   // Nobody receives yet.
   await turns()
   assert.equal(framed.ended, undefined)
@@ -31,7 +32,7 @@ test('frames read ahead by the negotiation, and the end after them, are delivere
 
 test('while nobody receives the stream is paused, and nothing is lost', async () => {
   const [outbound, inbound] = await streamPair()
-  const framed = new FramedStream(inbound)
+  const framed = new FramedStream(new StreamTransport(inbound))
   outbound.send(encodeFrames([ping(1)]))
   await until(() => inbound.readStatus === 'paused', 'the pause')
   outbound.send(encodeFrames([ping(2), ping(3)]))
@@ -44,7 +45,7 @@ test('while nobody receives the stream is paused, and nothing is lost', async ()
 
 test('a flood while nobody receives ends the stream instead of filling memory', async () => {
   const [outbound, inbound] = await streamPair()
-  const framed = new FramedStream(inbound)
+  const framed = new FramedStream(new StreamTransport(inbound))
   const chunk = encodeFrames(Array.from({ length: 1_000 }, () => ping(1)))
   while (outbound.status === 'open') {
     outbound.send(chunk)
@@ -58,7 +59,7 @@ test('a flood while nobody receives ends the stream instead of filling memory', 
 test('the end of a stream is told once, with its cause', async () => {
   for (const end of ['closed', 'reset', 'aborted'] as const) {
     const [outbound, inbound] = await streamPair()
-    const framed = new FramedStream(inbound)
+    const framed = new FramedStream(new StreamTransport(inbound))
     const told: (Error | undefined)[] = []
     framed.onEnd = (error) => told.push(error)
     framed.receive(() => {})

@@ -91,14 +91,29 @@ export interface SessionPair {
   inbound: Stream
 }
 
-export async function sessionPair(
-  overrides: { dialer?: SessionOverrides; listener?: SessionOverrides } = {},
-): Promise<SessionPair> {
+export interface PairOverrides {
+  dialer?: SessionOverrides
+  listener?: SessionOverrides
+}
+
+let carrier: (overrides: PairOverrides) => Promise<SessionPair> = overStream
+
+/** Has the pairs of this process run over something else than a libp2p stream. */
+export function carryPairs(over: (overrides: PairOverrides) => Promise<SessionPair>): void {
+  carrier = over
+}
+
+export async function sessionPair(overrides: PairOverrides = {}): Promise<SessionPair> {
+  const pair = await carrier(overrides)
+  opened.push(pair.dialer, pair.listener)
+  return pair
+}
+
+async function overStream(overrides: PairOverrides): Promise<SessionPair> {
   const { dialerPeer, listenerPeer, outbound, inbound, toListener, toDialer } = await ends()
   const [dialer, listener] = await Promise.all([
     openSession(toListener, sessionOptions(dialerPeer, overrides.dialer)),
     acceptSession(inbound, toDialer, sessionOptions(listenerPeer, overrides.listener)),
   ])
-  opened.push(dialer, listener)
   return { dialer, listener, outbound, inbound }
 }

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { Stream } from '@libp2p/interface'
 import fc from 'fast-check'
 import { SpacedockError } from '../../../src/errors.ts'
+import { StreamTransport } from '../../../src/network/session/stream-transport.ts'
 import { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame } from '../../../src/network/session/frames.ts'
 import { encodeFrames } from '../../../src/network/session/frames.ts'
@@ -603,7 +604,7 @@ async function rawDialer(): Promise<{
   handled: () => number
 }> {
   const { dialerPeer, listenerPeer, outbound, inbound, toDialer } = await ends()
-  const framed = new FramedStream(outbound)
+  const framed = new FramedStream(new StreamTransport(outbound))
   const options = sessionOptions(dialerPeer)
   let count = 0
   const request: CallHandler['request'] = ({ name, value }) => {

@@ -228,6 +228,7 @@ async function startDevice(
         peerId: peerIdOf(host.peerId),
         simultaneousOpen: null,
         toldAddresses: async () => [],
+        dialTls: async () => null,
         connectionsTo: (peerId) => host.getConnections(libp2pPeer(peerId)),
         connect: (_peerId, targets, options) => dial(targets, options),
         dial: (_peerId, targets, options) => dial(targets, options),

@@ -135,6 +135,7 @@ function setUp({ isAsker, address = relayedAddress, told = [], dial, openThrough
       peerId: asPeer(isAsker ? '' : '~'),
       connectionsTo: () => [session.connection],
       toldAddresses: async () => told.map((one) => multiaddr(one)),
+      dialTls: async () => null,
       dial: (_, addresses) => {
         dialled.push(...addresses.map(String))
         return (dial ?? nothing)()

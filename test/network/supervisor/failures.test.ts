@@ -32,6 +32,7 @@ test('what real dials fail with is told in a sentence', async () => {
       const failure = await host.dialer
         .dial(
           addresses.map((address) => multiaddr(address)),
+          (_address, plain, more) => plain(more),
           options,
         )
         .then(

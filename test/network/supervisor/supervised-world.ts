@@ -177,6 +177,7 @@ export function supervise(peers: readonly PeerId[], situation: Situation = {}): 
       peerId: localPeer,
       simultaneousOpen: null,
       toldAddresses: async () => [],
+      dialTls: async () => null,
       connectionsTo: (peerId) =>
         connections.filter((each) => each.status === 'open' && peerIdOf(each.remotePeer) === peerId),
       connect: (peerId, addresses, { signal }) => dialled(peerId, addresses, { signal, anew: false }),
@@ -188,7 +189,7 @@ export function supervise(peers: readonly PeerId[], situation: Situation = {}): 
       pairKeys: () => devices.map((peer) => ({ peer, pairKey: new Uint8Array(32) })),
     },
     book: { addressesOf: (peerId) => addressesOf(peerId).map(String) },
-    opener: { open: (over) => openSession(over) },
+    opener: { open: (over) => openSession(over as Connection) },
     random,
     clock,
     log: () => {},

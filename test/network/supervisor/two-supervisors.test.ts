@@ -217,6 +217,7 @@ function twoSides(seed: number): World {
           peerId: own,
           simultaneousOpen: null,
           toldAddresses: async () => [],
+          dialTls: async () => null,
           connectionsTo: () =>
             links.map(({ ends }) => ends[ownEnd]).filter(({ status }) => status === 'open'),
           connect: dial,
@@ -229,7 +230,10 @@ function twoSides(seed: number): World {
             await soon()
             const found = links.find(({ ends }) => ends[ownEnd] === connection)
             if (found === undefined || connection.status !== 'open') throw new Error('the connection is gone')
-            const [local, far] = sessions(connection, found.ends[1 - ownEnd] ?? connection)
+            const [local, far] = sessions(
+              connection as Connection,
+              (found.ends[1 - ownEnd] ?? connection) as Connection,
+            )
             void arrive(far, local)
             far.proofIsThere.resolve()
             return local
