@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { TestDevice } from '../device.ts'
 
 /** What a process has used so far. */
@@ -25,6 +26,33 @@ export async function usageOfDaemon(device: TestDevice): Promise<Usage> {
   const { pid } = await device.status()
   assert.ok(pid !== undefined)
   return usageOf(pid)
+}
+
+/**
+ * For processes whose memory is looked at: they collect garbage when they are told to, so that what is seen is what they hold, and not
+ * what the collector has left for later.
+ */
+export const collectsGarbage = {
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(`
+    import { setFlagsFromString } from 'node:v8'
+    import { runInNewContext } from 'node:vm'
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc')
+    process.on('SIGUSR2', () => collect())`)}`,
+}
+
+/**
+ * Memory of a process after a flood: looked at until it is no more than this, half a minute at most. The process has
+ * `collectsGarbage`.
+ */
+export async function residentMiBAfter(pid: number, mostMiB: number): Promise<number> {
+  const giveUpAt = performance.now() + 30_000
+  for (;;) {
+    process.kill(pid, 'SIGUSR2')
+    await wait(1_000)
+    const { residentMiB } = usageOf(pid)
+    if (residentMiB <= mostMiB || performance.now() >= giveUpAt) return residentMiB
+  }
 }
 
 /** Time of a join by another device, from the command to its end; infinite when it fails. */

@@ -11,18 +11,24 @@ export class RendezvousNode {
   readonly host: Host
   readonly #dataDir: string
   readonly #args: readonly string[]
+  readonly #env: Record<string, string>
   #process: RunningProcess | undefined
   #addresses: string[] = []
 
-  private constructor(host: Host, dataDir: string, args: readonly string[]) {
+  private constructor(host: Host, dataDir: string, args: readonly string[], env: Record<string, string>) {
     this.host = host
+    this.#env = env
     this.#dataDir = dataDir
     this.#args = args
   }
 
   /** Resolves when it listens. */
-  static async start(host: Host, args: readonly string[] = []): Promise<RendezvousNode> {
-    const node = new RendezvousNode(host, await mkdtemp(join(tmpdir(), 'spacedock-rendezvous-')), args)
+  static async start(
+    host: Host,
+    args: readonly string[] = [],
+    env: Record<string, string> = {},
+  ): Promise<RendezvousNode> {
+    const node = new RendezvousNode(host, await mkdtemp(join(tmpdir(), 'spacedock-rendezvous-')), args, env)
     await node.up()
     return node
   }
@@ -64,7 +70,7 @@ export class RendezvousNode {
       this.#dataDir,
       ...this.#args,
     ]
-    this.#process = this.host.spawn(command)
+    this.#process = this.host.spawn(command, { env: this.#env })
     const line = await this.#process.line((text) => text.includes('"listening"'))
     const { addresses } = JSON.parse(line) as { addresses: string[] }
     this.#addresses = addresses

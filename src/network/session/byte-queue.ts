@@ -25,6 +25,15 @@ export class ByteQueue {
     this.#blocks.push({ bytes: block, from: 0, to: rest.byteLength })
   }
 
+  /** Appends bytes that nobody else uses: without a copy, where they are many and their memory holds nothing else. */
+  adopt(bytes: Uint8Array): void {
+    if (bytes.byteLength < smallestAdoptedBytes || bytes.byteLength !== bytes.buffer.byteLength)
+      return this.append(bytes)
+    this.#length += bytes.byteLength
+    this.#blocks.push({ bytes, from: 0, to: bytes.byteLength })
+    return undefined
+  }
+
   /** Removes up to so many bytes of the first block, which are the caller's from then on; undefined when there are none. */
   take(maxBytes: number = Number.POSITIVE_INFINITY): Uint8Array | undefined {
     const [head] = this.#blocks
@@ -43,3 +52,4 @@ export class ByteQueue {
 }
 
 const smallestBlockBytes = 4 * 1024
+const smallestAdoptedBytes = 16 * 1024

@@ -52,7 +52,7 @@ export class ByteReceiver {
   }
   #isEnded = false
 
-  /** Takes bytes from the other side. Throws `too-large` beyond its credit, `invalid-message` after its end. */
+  /** Takes bytes from the other side, which are nobody else's. Throws `too-large` beyond its credit, `invalid-message` after its end. */
   receive(payload: Uint8Array): void {
     if (this.#isEnded) {
       throw new SpacedockError('invalid-message', 'The other device sent data after the end of a stream.')
@@ -62,7 +62,7 @@ export class ByteReceiver {
     }
     this.#allowedBytes -= payload.byteLength
     if (this.#phase !== 'open') return
-    this.#unread.append(payload)
+    this.#unread.adopt(payload)
     this.#wake?.()
   }
 

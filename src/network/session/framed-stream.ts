@@ -2,7 +2,7 @@ import { addAbortListener } from 'node:events'
 import { SpacedockError } from '../../errors.ts'
 import { abortReason } from '../../abort.ts'
 import type { Frame } from './frames.ts'
-import { encodeFrames, FrameParser } from './frames.ts'
+import { FrameParser } from './frames.ts'
 import { CongestionWindow } from './congestion-window.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
 import type { SessionTransport, TransportListener } from './session-transport.ts'
@@ -99,10 +99,9 @@ export class FramedStream implements TransportListener {
         const frames = this.outgoing.take(batchBytes, this.congestionWindow.freeBytes)
         // The congestion window is full: sending goes on when more has arrived.
         if (frames.length === 0) return
-        const bytes = encodeFrames(frames)
-        this.#transport.write(bytes)
-        this.congestionWindow.sent(bytes.byteLength)
-        this.#count('sent', bytes.byteLength)
+        const byteLength = this.#transport.write(frames)
+        this.congestionWindow.sent(byteLength)
+        this.#count('sent', byteLength)
       } catch (error) {
         this.abort(error instanceof Error ? error : interrupted(error))
         return

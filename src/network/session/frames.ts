@@ -92,11 +92,12 @@ const typeOfByte = new Map<number, FrameType>(
 )
 const moreBit = 0x80
 
-/** Encodes all frames in one piece, so that they cost one send. */
-export function encodeFrames(frames: readonly Frame[]): Uint8Array {
+/** Encodes all frames in one piece, so that they cost one send; at the beginning of `room`, if they fit there. */
+export function encodeFrames(frames: readonly Frame[], room?: Uint8Array): Uint8Array {
   const total = frames.reduce((sum, frame) => sum + headerBytes + frame.payload.byteLength, 0)
-  const bytes = new Uint8Array(total)
-  const view = new DataView(bytes.buffer)
+  const bytes =
+    room !== undefined && total <= room.byteLength ? room.subarray(0, total) : new Uint8Array(total)
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
   let offset = 0
   for (const frame of frames) {
     view.setUint32(offset, frame.payload.byteLength)

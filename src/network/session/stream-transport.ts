@@ -1,4 +1,5 @@
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
+import { encodeFrames, type Frame } from './frames.ts'
 import type { SessionTransport, TransportListener } from './session-transport.ts'
 
 /**
@@ -35,8 +36,10 @@ export class StreamTransport implements SessionTransport {
     else if (stream.readableEnded && stream.readBufferLength === 0) listener.finished()
   }
 
-  write(bytes: Uint8Array): void {
+  write(frames: readonly Frame[]): number {
+    const bytes = encodeFrames(frames)
     this.#stream.send(bytes)
+    return bytes.byteLength
   }
 
   pause(): void {

@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls'
 import { untilAborted } from '../../abort.ts'
 import type { TlsConnection } from '../transport/tls-connection.ts'
+import { encodeFrames, type Frame } from './frames.ts'
 import type { SessionTransport, TransportListener } from './session-transport.ts'
 
 /**
@@ -33,9 +34,12 @@ export class TlsTransport implements SessionTransport {
     if (socket.destroyed) listener.closed(this.#connection.error)
   }
 
-  write(bytes: Uint8Array): void {
+  write(frames: readonly Frame[]): number {
+    // TLS encrypts before `write` returns, since nothing waits before it: the same memory serves all connections.
+    const bytes = encodeFrames(frames, scratch)
     // Called back also when the socket has failed; that is told by 'close'.
     this.#socket.write(bytes, () => this.#listener?.writable())
+    return bytes.byteLength
   }
 
   pause(): void {
@@ -57,3 +61,6 @@ export class TlsTransport implements SessionTransport {
     this.#connection.abort(error)
   }
 }
+
+/** Room for a batch of frames; where it does not suffice, there is other memory. */
+const scratch = new Uint8Array(512 * 1024)
