@@ -35,8 +35,10 @@ export function decodeJson(bytes: Uint8Array): unknown {
 
 // Escapes can spell the key, too, so the cheap test looks for them: \u005f, \u005F.
 function mayNamePrototype(text: string): boolean {
-  return text.includes('__proto__') || text.includes(String.raw`\u005`)
+  return text.includes('__proto__') || text.includes(escaped)
 }
+
+const escaped = '\\u005'
 
 function refusePrototypeKey(key: string, value: unknown): unknown {
   if (key === '__proto__') throw new SyntaxError('the key __proto__ is refused')
