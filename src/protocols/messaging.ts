@@ -109,7 +109,7 @@ export class MessagingService {
     const arrived = Promise.withResolvers<SendResult['status']>()
     arrived.promise.catch(() => {})
     this.#receipts.set(id, { peer, arrived })
-    let stopWaiting = (): void => {}
+    let stopWaiting: (() => void) | undefined
     try {
       await entered
       await connected()
@@ -124,7 +124,7 @@ export class MessagingService {
       this.pump(peer)
       return { id, status: await arrived.promise }
     } finally {
-      stopWaiting()
+      stopWaiting?.()
       this.#receipts.delete(id)
     }
   }
