@@ -7,8 +7,12 @@ export async function untilAborted<Value>(promise: Promise<Value>, signal: Abort
   return await Promise.race([promise, aborted.promise])
 }
 
-/** Returns the reason of an aborted signal, wrapped if it is no Error: callers may abort with anything. */
+/** Returns the reason of an aborted signal as an Error. */
 export function abortReason(signal: AbortSignal): Error {
-  const reason: unknown = signal.reason
+  return asError(signal.reason)
+}
+
+/** Wraps the reason of an abort if it is no Error: callers may abort with anything. */
+export function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error('aborted', { cause: reason })
 }

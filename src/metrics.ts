@@ -10,12 +10,14 @@ export interface NodeMetrics {
   /**
    * Sessions with paired devices. `opened`: also when one takes the place of another. `lost`: how often a connected device was
    * not connected any more, for whatever reason. `encryption`: all that were opened, over TLS and over Noise; `noiseForTls`: direct ones
-   * over Noise with a device that speaks TLS, since something on the way let no TLS through.
+   * over Noise with a device that speaks TLS, since something on the way let no TLS through. `overTls`: how many of those open are over
+   * TLS.
    */
   sessions: {
     opened: number
     lost: number
     open: ByPath
+    overTls: number
     encryption: { tls: number; noise: number; noiseForTls: number }
   }
   /** Messages of this device's inbox and outbox. */

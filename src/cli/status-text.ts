@@ -52,11 +52,15 @@ function counted(count: number, what: string): string {
 /** Rows of counters since the start; nothing about what never happened. */
 function counterRows({ sessions, messages, bytes, defects }: DaemonMetrics): string[][] {
   const { direct, relayed } = sessions.open
+  const overTls = sessions.overTls === 0 ? '' : ` (${sessions.overTls} over TLS)`
   const { sent, delivered, received, queued, expired, dropped } = messages
   const lost = `${expired === 0 ? '' : `, ${expired} expired`}${dropped === 0 ? '' : `, ${dropped} dropped`}`
   const traffic = `${describeBytes(bytes.received)} in, ${describeBytes(bytes.sent)} out`
   return [
-    ['connected', direct + relayed === 0 ? 'to none' : `${direct} direct, ${relayed} relayed; ${traffic}`],
+    [
+      'connected',
+      direct + relayed === 0 ? 'to none' : `${direct} direct${overTls}, ${relayed} relayed; ${traffic}`,
+    ],
     ['messages', `${sent} sent, ${delivered} delivered, ${received} received, ${queued} waiting${lost}`],
     ...(defects === 0 ? [] : [['defects', `${defects} survived; please report them, with the log`]]),
   ]

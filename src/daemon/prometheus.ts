@@ -57,6 +57,7 @@ function ofConnections({ connections, dials, sessions }: DaemonMetrics): Family[
       help: 'Paired devices connected now, by path.',
       samples: byPath(sessions.open),
     },
+    gauge('spacedock_sessions_over_tls', 'Paired devices connected over TLS now.', sessions.overTls),
     {
       name: 'spacedock_sessions_encrypted_total',
       type: 'counter',

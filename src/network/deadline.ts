@@ -23,21 +23,39 @@ export function startDeadline(
   { signal, clock = systemClock }: DeadlineOptions = {},
 ): Deadline {
   const controller = new AbortController()
-  const cancelTimer = clock.after(timeoutMs, () => abort(reason()))
-  const listening =
-    signal?.aborted === false ? addAbortListener(signal, () => abort(signal.reason)) : undefined
-
-  function abort(why: unknown): void {
+  const stop = atDeadline(timeoutMs, reason, (why) => controller.abort(why), { signal, clock })
+  const abort = (why: Error): void => {
     stop()
     controller.abort(why)
+  }
+  return { signal: controller.signal, abort, stop }
+}
+
+/**
+ * Calls `expired` once: with `reason()` after `timeoutMs`, or with the reason of the caller's signal when that aborts, which may be
+ * before this returns. The function returned calls it off. It costs a timer and nothing else where no signal is given.
+ */
+export function atDeadline(
+  timeoutMs: number,
+  reason: () => Error,
+  expired: (why: unknown) => void,
+  { signal, clock = systemClock }: DeadlineOptions = {},
+): () => void {
+  const cancelTimer = clock.after(timeoutMs, () => expire(reason()))
+  const listening =
+    signal?.aborted === false ? addAbortListener(signal, () => expire(signal.reason)) : undefined
+
+  function expire(why: unknown): void {
+    stop()
+    expired(why)
   }
   function stop(): void {
     cancelTimer()
     listening?.[Symbol.dispose]()
   }
 
-  if (signal?.aborted === true) abort(signal.reason)
-  return { signal: controller.signal, abort, stop }
+  if (signal?.aborted === true) expire(signal.reason)
+  return stop
 }
 
 /** Resolves when the promise has settled, either way, and after this time at the latest. */

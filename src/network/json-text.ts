@@ -4,7 +4,6 @@ import { SpacedockError } from '../errors.ts'
 export const maxJsonDepth = 64
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-const encoder = new TextEncoder()
 
 /** Encodes a value as UTF-8 JSON text; `undefined` as no bytes at all. Throws `invalid-message` for what JSON cannot express. */
 export function encodeJson(value: unknown): Uint8Array {
@@ -16,7 +15,8 @@ export function encodeJson(value: unknown): Uint8Array {
     throw new SpacedockError('invalid-message', 'The value cannot be written as JSON.', { cause })
   }
   if (text === undefined) throw new SpacedockError('invalid-message', 'The value cannot be written as JSON.')
-  const bytes = encoder.encode(text)
+  // Small texts share a block of memory, which is several times as fast as one of their own each.
+  const bytes = Buffer.from(text)
   refuseDeepNesting(bytes)
   return bytes
 }
@@ -27,14 +27,18 @@ export function decodeJson(bytes: Uint8Array): unknown {
   refuseDeepNesting(bytes)
   try {
     const text = decoder.decode(bytes)
-    return mayNamePrototype.test(text) ? JSON.parse(text, refusePrototypeKey) : JSON.parse(text)
+    return mayNamePrototype(text) ? JSON.parse(text, refusePrototypeKey) : JSON.parse(text)
   } catch (cause) {
     throw new SpacedockError('invalid-message', 'What arrived is not valid JSON.', { cause })
   }
 }
 
-// Escapes can spell the key, too, so the cheap test looks for them.
-const mayNamePrototype = /__proto__|\\u005f/i
+// Escapes can spell the key, too, so the cheap test looks for them: \u005f, \u005F.
+function mayNamePrototype(text: string): boolean {
+  return text.includes('__proto__') || text.includes(escaped)
+}
+
+const escaped = '\\u005'
 
 function refusePrototypeKey(key: string, value: unknown): unknown {
   if (key === '__proto__') throw new SyntaxError('the key __proto__ is refused')
@@ -42,6 +46,9 @@ function refusePrototypeKey(key: string, value: unknown): unknown {
 }
 
 function refuseDeepNesting(bytes: Uint8Array): void {
+  // What has few opening brackets is not nested deeply, and they are found much faster than their depth.
+  if (countUpTo(maxJsonDepth, openBracket, bytes) + countUpTo(maxJsonDepth, openBrace, bytes) <= maxJsonDepth)
+    return
   let depth = 0
   let inString = false
   for (let index = 0; index < bytes.byteLength; index++) {
@@ -60,6 +67,13 @@ function refuseDeepNesting(bytes: Uint8Array): void {
       }
     } else if (byte === closeBracket || byte === closeBrace) depth--
   }
+}
+
+/** Counts the occurrences of a byte, one more than `most` at most. */
+function countUpTo(most: number, byte: number, bytes: Uint8Array): number {
+  let count = 0
+  for (let at = bytes.indexOf(byte); at !== -1 && count <= most; at = bytes.indexOf(byte, at + 1)) count++
+  return count
 }
 
 const backslash = 0x5c

@@ -8,7 +8,7 @@ import type { DialEvidence } from '../network/reachability/dial-evidence.ts'
 import { SessionEndpoint } from '../network/session/session-endpoint.ts'
 import { refuseDevice } from '../network/session/session-handshake.ts'
 import { sessionProtocol, type Session, type SessionOptions } from '../network/session/session.ts'
-import type { SessionConnection, TlsConnection } from '../network/transport/tls-connection.ts'
+import { isTls, type SessionConnection, type TlsConnection } from '../network/transport/tls-connection.ts'
 import { DevicePaths } from '../network/supervisor/device-paths.ts'
 import { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { SpacedockError } from '../errors.ts'
@@ -189,6 +189,12 @@ export class Connections implements PairingConnections, LocalListener {
   sessionPaths(): ConnectionPath[] {
     const peers = [...this.supervisor.peers.values()]
     return peers.flatMap(({ session }) => (session === undefined ? [] : [pathOf(session.connection)]))
+  }
+
+  /** Number of sessions in use that run over TLS. */
+  sessionsOverTls(): number {
+    const peers = [...this.supervisor.peers.values()]
+    return peers.filter(({ session }) => session !== undefined && isTls(session.connection)).length
   }
 
   async #accept(stream: Stream, connection: Connection, signal: AbortSignal): Promise<void> {

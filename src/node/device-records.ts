@@ -42,7 +42,7 @@ export class DeviceRecords implements MessageDevices {
   }
 
   isTrusted(peer: PeerId): boolean {
-    return this.#store.trust.get(peer)?.state === 'active'
+    return this.#store.trust.stateOf(peer) === 'active'
   }
 
   trustedPeers(): PeerId[] {

@@ -92,7 +92,9 @@ export class KnownDevice implements Device {
     this.#peer = peer
     this.#parts = parts
     for (const key of infoKeys) {
-      Object.defineProperty(this, key, { enumerable: true, get: () => this.#describe()[key] })
+      // Its peer id never changes: asking for that, as often as a message comes, needs no description.
+      const get = key === 'peerId' ? () => peer : () => this.#describe()[key]
+      Object.defineProperty(this, key, { enumerable: true, get })
     }
   }
 
@@ -230,7 +232,7 @@ export class KnownDevice implements Device {
   /** Waits for a device of which it is not known yet whether it is there: just paired, or this node just started. */
   async #untilConnected(signal: AbortSignal | undefined): Promise<void> {
     const { registry } = this.#parts.store
-    if (registry.get(this.#peer)?.state !== 'paired') return
+    if (registry.stateOf(this.#peer) !== 'paired') return
     const known = new AbortController()
     const stop = registry.onChange((_, device) => {
       if (device.peerId === this.#peer && device.state !== 'paired') known.abort()

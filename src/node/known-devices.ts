@@ -34,8 +34,10 @@ export class KnownDevices implements ServedDevices, PubSubDevices {
   }
 
   of(peer: PeerId): KnownDevice {
-    const known = this.#devices.get(peer) ?? new KnownDevice(peer, this.#parts)
-    this.#devices.set(peer, known)
-    return known
+    const known = this.#devices.get(peer)
+    if (known !== undefined) return known
+    const device = new KnownDevice(peer, this.#parts)
+    this.#devices.set(peer, device)
+    return device
   }
 }

@@ -108,13 +108,19 @@ export class NodeCounters {
   }
 
   /** Returns a copy of the counts, with what is so `now`: the paths of open connections and of sessions in use, queued messages. */
-  read(now: { connections: readonly Path[]; sessions: readonly Path[]; queued: number }): NodeMetrics {
+  read(now: {
+    connections: readonly Path[]
+    sessions: readonly Path[]
+    sessionsOverTls?: number
+    queued: number
+  }): NodeMetrics {
     return {
       connections: { opened: { ...this.#connections }, open: countPaths(now.connections) },
       dials: { ...this.#dials },
       sessions: {
         ...this.#sessions,
         open: countPaths(now.sessions),
+        overTls: now.sessionsOverTls ?? 0,
         encryption: { ...this.#encryption },
       },
       messages: { ...this.#messages, queued: now.queued },

@@ -77,6 +77,7 @@ export function nodeHandle(parts: NodeHandleParts): SpacedockNode {
             (connection) => pathOf(connection),
           ),
           sessions: connections.sessionPaths(),
+          sessionsOverTls: connections.sessionsOverTls(),
           queued: store.outbox.count(),
         }),
       ),

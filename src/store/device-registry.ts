@@ -32,6 +32,8 @@ export interface DeviceRegistry {
   /** Every device, in the order of the peer ids; the discovered ones last. */
   list(): DeviceInfo[]
   get(peerId: PeerId): DeviceInfo | undefined
+  /** State alone, for what asks often; null for a device that is not known. */
+  stateOf(peerId: PeerId): DeviceState | null
   /** Finds one of the paired, needs-pairing and revoked devices. Errors: `no-device`, `ambiguous-device`. */
   find(reference: string): DeviceInfo
   /** Gives a device another name. Errors: `invalid-argument` (taken, or nothing to be seen), `no-device`. */

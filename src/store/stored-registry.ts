@@ -69,7 +69,7 @@ export class StoredRegistry implements DeviceRegistry {
   }
 
   get(peerId: PeerId): DeviceInfo | undefined {
-    const state = this.#stateOf(peerId)
+    const state = this.stateOf(peerId)
     if (state === null) return undefined
     const id = deviceIdOf(peerId)
     const record = this.#trust.get(peerId) ?? this.#trust.provisional(peerId)
@@ -91,6 +91,20 @@ export class StoredRegistry implements DeviceRegistry {
       connectedSince: live === null ? null : new Date(live.sinceMs).toISOString(),
       lastFailure: state === 'revoked' ? null : lastFailure,
     }
+  }
+
+  stateOf(peerId: PeerId): DeviceState | null {
+    const settled = this.#trust.stateOf(peerId)
+    const { connection, pairings, sightedAddresses, lookedFor } = this.#live.get(peerId)
+    if (settled !== undefined && settled !== 'active') {
+      return settled === 'revoked' ? 'revoked' : 'needs-pairing'
+    }
+    if (settled !== undefined) {
+      if (connection !== null) return 'connected'
+      return lookedFor ? 'disconnected' : 'paired'
+    }
+    if (pairings > 0 || this.#trust.provisional(peerId) !== undefined) return 'pairing'
+    return sightedAddresses === null ? null : 'discovered'
   }
 
   find(reference: string): DeviceInfo {
@@ -208,20 +222,6 @@ export class StoredRegistry implements DeviceRegistry {
   onUpdate(listener: DeviceUpdateListener): () => void {
     this.#updateListeners.add(listener)
     return () => this.#updateListeners.delete(listener)
-  }
-
-  #stateOf(peerId: PeerId): DeviceState | null {
-    const settled = this.#trust.get(peerId)
-    const { connection, pairings, sightedAddresses, lookedFor } = this.#live.get(peerId)
-    if (settled !== undefined && settled.state !== 'active') {
-      return settled.state === 'revoked' ? 'revoked' : 'needs-pairing'
-    }
-    if (settled !== undefined) {
-      if (connection !== null) return 'connected'
-      return lookedFor ? 'disconnected' : 'paired'
-    }
-    if (pairings > 0 || this.#trust.provisional(peerId) !== undefined) return 'pairing'
-    return sightedAddresses === null ? null : 'discovered'
   }
 
   #announce(peerId: PeerId): void {

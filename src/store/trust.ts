@@ -21,6 +21,8 @@ import type { PeerId } from '../pairing/peer-id.ts'
 export interface Trust {
   /** The settled record: active, needs-pairing or revoked. */
   get(peerId: PeerId): TrustRecord | undefined
+  /** State of the settled record: what is asked at every call of a device and by it. */
+  stateOf(peerId: PeerId): TrustRecord['state'] | undefined
   /** The unfinished pairing: pending or confirming. */
   provisional(peerId: PeerId): TrustRecord | undefined
   /** Settled records. */
@@ -183,6 +185,7 @@ export function openTrust({ database, identity, clock, reserve = noReserve }: Tr
 
   return {
     get: (peerId) => lookUp('settled', peerId),
+    stateOf: (peerId) => records.settled.get(peerId)?.state,
     provisional: (peerId) => lookUp('provisional', peerId),
     list: () => listOf('settled'),
     provisionals: () => listOf('provisional'),

@@ -273,9 +273,22 @@ test('status counts messages, and those that were lost when any were', () => {
   assert.equal(messagesRow(metrics), 'messages  0 sent, 0 delivered, 0 received, 2 waiting, 1 expired')
 })
 
+test('status says how many devices are connected over TLS', () => {
+  assert.match(rowOf('connected', new NodeCounters(), 0) ?? '', /^connected +2 direct, 0 relayed; /u)
+  assert.match(
+    rowOf('connected', new NodeCounters(), 1) ?? '',
+    /^connected +2 direct \(1 over TLS\), 0 relayed; /u,
+  )
+})
+
 function messagesRow(counted: NodeCounters): string | undefined {
+  return rowOf('messages', counted)
+}
+
+function rowOf(label: string, counted: NodeCounters, sessionsOverTls = 0): string | undefined {
   const names = { version, peerId: 'peer', id: 'id', name: 'laptop' }
-  const metrics = { ...counted.read({ connections: [], sessions: [], queued: 2 }), defects: 0 }
+  const now = { connections: [], sessions: ['direct', 'direct'] as const, sessionsOverTls, queued: 2 }
+  const metrics = { ...counted.read(now), defects: 0 }
   const rows = statusText({ ...names, pid: 1, listen: [], devices: 1, uptimeMs: 1, metrics }).split('\n')
-  return rows.find((row) => row.startsWith('messages'))
+  return rows.find((row) => row.startsWith(label))
 }

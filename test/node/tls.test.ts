@@ -23,6 +23,7 @@ test('two devices talk over TLS from their first session on, and after a restart
   await until(() => sum(alice) === 1 && sum(bob) === 1, 'the first session')
   for (const node of [alice, bob]) assert.deepEqual(encryption(node), { tls: 1, noise: 0, noiseForTls: 0 })
   assert.equal(device.path, 'direct')
+  assert.equal(alice.metrics().sessions.overTls, 1)
   assert.equal((await device.send('x'.repeat(200_000))).status, 'delivered')
 
   await bob.close()

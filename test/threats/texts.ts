@@ -21,7 +21,7 @@ export const threats: Threat[] = [
         patches: [
           {
             file: 'src/network/json-text.ts',
-            find: `mayNamePrototype.test(text) ? JSON.parse(text, refusePrototypeKey) : JSON.parse(text)`,
+            find: `mayNamePrototype(text) ? JSON.parse(text, refusePrototypeKey) : JSON.parse(text)`,
             replace: `JSON.parse(text)`,
           },
         ],

@@ -86,58 +86,62 @@ export class ApplicationProtocols implements CallHandler {
    * Handles a request. Rejects with what the other side is told: `not-paired`, `unknown-protocol`, `invalid-message`,
    * `remote-failure`.
    */
-  async request({ name, version, value }: Call, { peerId, signal }: Caller): Promise<unknown> {
-    return this.#logged({ event: 'request.failed', peerId, name, version, signal }, async () => {
+  async request(call: Call, caller: Caller): Promise<unknown> {
+    const { name, version, value } = call
+    const { peerId, signal } = caller
+    try {
       const device = this.#paired(peerId)
       const protocol = this.#find('request', name, version)
       const request = await checkValue(protocol.request, value, 'request', protocol)
       this.#stillPaired(peerId, signal)
       const context = handlerContext(protocol, { device, signal })
       const response = await run(protocol, () => protocol.handler?.(request, context))
-      return checkValue(protocol.response, response, 'response', protocol)
-    })
+      return await checkValue(protocol.response, response, 'response', protocol)
+    } catch (error) {
+      this.#logFailure('request.failed', call, caller, error)
+      throw error
+    }
   }
 
   /** Handles a stream and rejects like `request`; `accept` is called once a handler takes the stream. */
-  async stream(
-    { name, version, value }: Call,
-    { peerId, signal, accept }: Caller & { accept: () => ByteStream },
-  ): Promise<void> {
-    return this.#logged({ event: 'stream.failed', peerId, name, version, signal }, async () => {
+  async stream(call: Call, caller: Caller & { accept: () => ByteStream }): Promise<void> {
+    const { name, version, value } = call
+    const { peerId, signal, accept } = caller
+    try {
       const device = this.#paired(peerId)
       const protocol = this.#find('stream', name, version)
       const request = await checkValue(protocol.request, value, 'request', protocol)
       const context: HandlerContext<ErrorSchemas> = handlerContext(protocol, { device, signal })
       const stream = accept()
       await run(protocol, () => protocol.handler?.(request, stream, context))
-    })
+    } catch (error) {
+      this.#logFailure('stream.failed', call, caller, error)
+      throw error
+    }
   }
 
   /** Handles an event and resolves in any case: a failure is only logged, never told to the sender. */
-  async event({ name, version, value }: Call, { peerId, signal }: Caller): Promise<void> {
+  async event(call: Call, caller: Caller): Promise<void> {
+    const { name, version, value } = call
+    const { peerId, signal } = caller
     try {
-      await this.#logged({ event: 'event.not-handled', peerId, name, version, signal }, async () => {
-        const device = this.#paired(peerId)
-        const protocol = this.#find('event', name, version)
-        const event = await checkValue(protocol.event, value, 'event', protocol)
-        this.#stillPaired(peerId, signal)
-        await run(protocol, () => protocol.handler?.(event, { device, signal }))
-      })
-    } catch {
-      // Failures are in the log already.
+      const device = this.#paired(peerId)
+      const protocol = this.#find('event', name, version)
+      const event = await checkValue(protocol.event, value, 'event', protocol)
+      this.#stillPaired(peerId, signal)
+      await run(protocol, () => protocol.handler?.(event, { device, signal }))
+    } catch (error) {
+      this.#logFailure('event.not-handled', call, caller, error)
     }
   }
 
-  async #logged<Result>(
-    { peerId, ...about }: Omit<Failure, 'peer' | 'error'> & { peerId: PeerId },
-    work: () => Promise<Result>,
-  ): Promise<Result> {
-    try {
-      return await work()
-    } catch (error) {
-      logFailure(this.#log, { ...about, peer: peerId, error })
-      throw error
-    }
+  #logFailure(
+    event: Failure['event'],
+    { name, version }: Call,
+    { peerId: peer, signal }: Caller,
+    error: unknown,
+  ): void {
+    logFailure(this.#log, { event, peer, name, version, signal, error })
   }
 
   #paired(peerId: PeerId): Device {

@@ -16,7 +16,7 @@ interface Asked {
   release: () => void
 }
 
-type Running = Asked & { phase: 'running'; controller: AbortController; ended: Promise<void> }
+type Running = Asked & { phase: 'running'; controller: AbortController; ended: PromiseWithResolvers<void> }
 
 type Channel =
   | (Asked & { phase: 'receiving'; body: BoundedBuffer })
@@ -101,6 +101,9 @@ export class InboundRequests {
     const { name, version, rest } = decodeRequestHeader(payload)
     const release = this.#slots.take(name)
     if (release === undefined) return this.#refuse(channel, more, busy())
+    const fits = this.#bufferedBytes + rest.byteLength <= maxBufferedBytes
+    // A request of one frame is run as it lies in the packet; only what is kept is copied.
+    if (!more && fits && this.#mayRun(name)) return this.#run(channel, { name, version, release }, rest)
     const body = new BoundedBuffer(maxMessageBytes)
     const state = { phase: 'receiving' as const, name, version, release, body }
     this.#channels.set(channel, state)
@@ -129,22 +132,28 @@ export class InboundRequests {
 
   #runReady(channel: number): void {
     const known = this.#channels.get(channel)
-    if (known?.phase !== 'ready') return
-    // Answers of the system are small, and must not wait until an application's have left.
-    if (this.#answerBytes > answersBeforeWaitingBytes && !isSystemProtocol(known.name)) return
-    const { name, version, release, body } = known
-    this.#bufferedBytes -= body.byteLength
+    if (known?.phase !== 'ready' || !this.#mayRun(known.name)) return
+    this.#bufferedBytes -= known.body.byteLength
+    this.#run(channel, known, known.body)
+  }
+
+  /** Whether it has not to wait. Answers of the system are small, and must not wait until an application's have left. */
+  #mayRun(name: string): boolean {
+    return this.#answerBytes <= answersBeforeWaitingBytes || isSystemProtocol(name)
+  }
+
+  #run(channel: number, { name, version, release }: Asked, body: Uint8Array): void {
     const controller = new AbortController()
     const ended = Promise.withResolvers<void>()
-    const running: Running = { phase: 'running', name, version, release, controller, ended: ended.promise }
+    const running: Running = { phase: 'running', name, version, release, controller, ended }
     this.#channels.set(channel, running)
-    void this.#answer(channel, running, body).then(ended.resolve)
+    void this.#answer(channel, running, body)
   }
 
   /** Runs the handler and queues its answer. Never rejects. */
-  async #answer(channel: number, { controller, ...asked }: Running, body: Uint8Array): Promise<void> {
-    const { signal } = controller
-    const { name, version } = asked
+  async #answer(channel: number, running: Running, body: Uint8Array): Promise<void> {
+    const { name, version, release, ended } = running
+    const { signal } = running.controller
     const { outgoing, calls, remotePeer: peerId } = this.#session
     try {
       const value = await calls.request({ name, version, value: decodeJson(body) }, { peerId, signal })
@@ -153,14 +162,16 @@ export class InboundRequests {
       if (answer.byteLength > maxMessageBytes) throw tooLarge('answer')
       if (this.#answerBytes + answer.byteLength > maxAnswerBytes) throw busy()
       this.#answerBytes += answer.byteLength
-      this.#channels.set(channel, { ...asked, phase: 'answering', answerBytes: answer.byteLength })
-      const onTaken = (): void => this.#answered(channel, answer.byteLength)
+      const answerBytes = answer.byteLength
+      this.#channels.set(channel, { phase: 'answering', name, version, release, answerBytes })
+      const onTaken = (): void => this.#answered(channel, answerBytes)
       outgoing.pushMessage({ type: 'response', channel, body: answer, onTaken })
+      this.#session.flush()
     } catch (error) {
-      if (signal.aborted) return
-      this.#refuse(channel, false, error)
+      if (!signal.aborted) this.#refuse(channel, false, error)
+    } finally {
+      ended.resolve()
     }
-    this.#session.flush()
   }
 
   /**
@@ -171,17 +182,17 @@ export class InboundRequests {
     const { clock, log } = this.#session
     const grace = startDeadline(graceMs, stillRuns, { signal: this.#over.signal, clock })
     controller.abort(new SpacedockError('cancelled', 'The other device called the request off.'))
-    await untilAborted(ended, grace.signal).catch(() => {})
+    await untilAborted(ended.promise, grace.signal).catch(() => {})
     grace.stop()
     const hangs = grace.signal.aborted && !this.#over.signal.aborted
     if (hangs && this.#forgotten < maxForgotten) {
       log('warn', 'request.still-running', { name, version, calledOffMs: graceMs })
       this.#forgotten++
       release()
-      await ended
+      await ended.promise
       this.#forgotten--
     } else {
-      await ended
+      await ended.promise
       release()
     }
   }

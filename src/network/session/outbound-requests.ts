@@ -1,9 +1,7 @@
-import { addAbortListener } from 'node:events'
 import { SpacedockError } from '../../errors.ts'
 import { BoundedBuffer } from '../bounded-buffer.ts'
-import type { Deadline } from '../deadline.ts'
-import { abortReason } from '../../abort.ts'
-import { startDeadline } from '../deadline.ts'
+import { asError } from '../../abort.ts'
+import { atDeadline } from '../deadline.ts'
 import type { Call } from './call.ts'
 import type { Frame } from './frames.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
@@ -21,10 +19,12 @@ export interface SessionRequestOptions {
 interface Pending {
   name: string
   body: Uint8Array
-  answer: BoundedBuffer
-  deadline: Deadline
-  /** Releases its slot, once it has one. */
-  release: () => void
+  /** Channel and slot, once it has left the line. */
+  underWay: { channel: number; release: () => void } | undefined
+  /** Parts of an answer of several frames. */
+  answer: BoundedBuffer | undefined
+  /** Ends the watch over its time and its signal. */
+  unwatch: () => void
   resolve: (value: unknown) => void
   reject: (error: Error) => void
 }
@@ -62,12 +62,23 @@ export class OutboundRequests {
     }
     const timedOut = (): Error =>
       new SpacedockError('timed-out', `The other device did not answer within ${timeoutMs / 1000} s.`)
-    const deadline = startDeadline(timeoutMs, timedOut, { signal, clock: this.#session.clock })
+    const body = encodeRequest(name, version, text)
     return new Promise<unknown>((resolve, reject) => {
-      const body = encodeRequest(name, version, text)
-      const answer = new BoundedBuffer(maxMessageBytes)
-      const pending: Pending = { name, body, answer, deadline, release: () => {}, resolve, reject }
-      addAbortListener(deadline.signal, () => this.#callOff(pending, abortReason(deadline.signal)))
+      const pending: Pending = {
+        name,
+        body,
+        underWay: undefined,
+        answer: undefined,
+        unwatch: () => {},
+        resolve,
+        reject,
+      }
+      const callOff = (why: unknown): void => this.#callOff(pending, asError(why))
+      pending.unwatch = atDeadline(timeoutMs, timedOut, callOff, { signal, clock: this.#session.clock })
+      // The value's own toJSON may have aborted it.
+      if (signal?.aborted === true) return
+      // Whoever waits is first; most often nobody does.
+      if (this.#waiting.size === 0 && this.#start(pending)) return
       const line = this.#waiting.get(name) ?? new Set()
       this.#waiting.set(name, line.add(pending))
       this.#startWaiting()
@@ -78,6 +89,8 @@ export class OutboundRequests {
   receiveResponse({ channel, payload, more }: Frame): void {
     const pending = this.#channels.get(channel)
     if (pending === undefined) return
+    if (!more && pending.answer === undefined) return this.#answered(channel, pending, payload)
+    pending.answer ??= new BoundedBuffer(maxMessageBytes)
     if (!pending.answer.append(payload)) {
       this.#callOff(
         pending,
@@ -85,15 +98,7 @@ export class OutboundRequests {
       )
       return
     }
-    if (more) return
-    this.#finish(channel, pending)
-    try {
-      pending.resolve(decodeJson(pending.answer.take()))
-    } catch (error) {
-      pending.reject(
-        error instanceof Error ? error : new SpacedockError('invalid-message', 'The answer is not JSON.'),
-      )
-    }
+    if (!more) this.#answered(channel, pending, pending.answer.take())
   }
 
   /** Handles an `error` frame. */
@@ -110,61 +115,83 @@ export class OutboundRequests {
     this.#channels.clear()
     this.#waiting.clear()
     for (const pending of all) {
-      pending.deadline.stop()
+      pending.unwatch()
       pending.reject(reason)
     }
+  }
+
+  #answered(channel: number, pending: Pending, text: Uint8Array): void {
+    this.#finish(channel, pending)
+    try {
+      pending.resolve(decodeJson(text))
+    } catch (error) {
+      pending.reject(
+        error instanceof Error ? error : new SpacedockError('invalid-message', 'The answer is not JSON.'),
+      )
+    }
+  }
+
+  /** Sends the request, if there is room for it beside those under way. */
+  #start(pending: Pending): boolean {
+    const { name, body } = pending
+    const release = this.#fits(pending) ? this.#slots.take(name) : undefined
+    if (release === undefined) return false
+    this.#bytesInFlight[classOf(name)] += body.byteLength
+    const channel = this.#session.channels.take()
+    pending.underWay = { channel, release }
+    this.#channels.set(channel, pending)
+    this.#session.outgoing.pushMessage({ type: 'request', channel, body })
+    this.#session.flush()
+    return true
   }
 
   #startWaiting(): void {
     // Iteration of a Map reaches entries put back at its end: each name starts one request, until none can.
     for (const [name, line] of this.#waiting) {
-      const pending = this.#nextOf(name, line)
-      const release = pending && this.#slots.take(name)
-      if (pending === undefined || release === undefined) continue
+      const pending = this.#nextOf(line)
+      if (pending === undefined || !this.#start(pending)) continue
       line.delete(pending)
       this.#waiting.delete(name)
       if (line.size > 0) this.#waiting.set(name, line)
-      pending.release = release
-      this.#bytesInFlight[classOf(name)] += pending.body.byteLength
-      const channel = this.#session.channels.take()
-      this.#channels.set(channel, pending)
-      this.#session.outgoing.pushMessage({ type: 'request', channel, body: pending.body })
     }
-    this.#session.flush()
   }
 
   /** Returns the first waiting request that fits beside those under way. */
-  #nextOf(name: string, line: ReadonlySet<Pending>): Pending | undefined {
-    const requestClass = classOf(name)
-    const isFull = this.#bytesInFlight[requestClass] >= maxBytesInFlight[requestClass]
-    for (const pending of line) if (!isFull || pending.body.byteLength <= alwaysFitsBytes) return pending
+  #nextOf(line: ReadonlySet<Pending>): Pending | undefined {
+    for (const pending of line) if (this.#fits(pending)) return pending
     return undefined
   }
 
+  #fits({ name, body }: Pending): boolean {
+    const requestClass = classOf(name)
+    const isFull = this.#bytesInFlight[requestClass] >= maxBytesInFlight[requestClass]
+    return !isFull || body.byteLength <= alwaysFitsBytes
+  }
+
   #callOff(pending: Pending, reason: Error): void {
-    pending.deadline.stop()
-    const line = this.#waiting.get(pending.name)
-    const wasWaiting = line?.delete(pending) === true
-    if (line?.size === 0) this.#waiting.delete(pending.name)
-    if (!wasWaiting) {
-      for (const [channel, other] of this.#channels) {
-        if (other !== pending) continue
-        this.#session.outgoing.drop(channel)
-        this.#session.outgoing.pushControl({ type: 'cancel', more: false, channel, payload: nothing })
-        this.#finish(channel, pending)
-      }
+    pending.unwatch()
+    if (pending.underWay === undefined) {
+      const line = this.#waiting.get(pending.name)
+      line?.delete(pending)
+      if (line?.size === 0) this.#waiting.delete(pending.name)
+    } else {
+      const { channel } = pending.underWay
+      this.#session.outgoing.drop(channel)
+      this.#session.outgoing.pushControl({ type: 'cancel', more: false, channel, payload: nothing })
+      this.#session.flush()
+      this.#finish(channel, pending)
     }
     pending.reject(reason)
     if (this.isIdle) this.#session.noticeIdle()
   }
 
   #finish(channel: number, pending: Pending): void {
-    pending.deadline.stop()
+    pending.unwatch()
     this.#session.outgoing.drop(channel)
     this.#channels.delete(channel)
     this.#session.channels.release(channel)
     this.#bytesInFlight[classOf(pending.name)] -= pending.body.byteLength
-    pending.release()
+    pending.underWay?.release()
     this.#startWaiting()
     if (this.isIdle) this.#session.noticeIdle()
   }
@@ -173,7 +200,6 @@ export class OutboundRequests {
 const requestTimeoutMs = 30_000
 // Limits well below what the other side buffers: 8 MiB of large requests, and small ones that need not wait for them. The
 // system's own have room beside that for one large request, that of the messages.
-// the system's own, which have room beside that, one large one is under way: that of the messages.
 const maxBytesInFlight = { application: 8 * 1024 * 1024, system: 1024 * 1024 }
 const alwaysFitsBytes = 16 * 1024
 const nothing = new Uint8Array(0)

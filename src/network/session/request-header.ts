@@ -18,14 +18,13 @@ export function isProtocolVersion(version: unknown): version is number {
   return Number.isInteger(version) && Number(version) >= 1 && Number(version) <= 0xffff_ffff
 }
 
-/** Encodes the start of a request, then its JSON text: 1 byte length of the name, the name, 4 bytes version. */
+/** Encodes the start of a request, then its JSON text: 1 byte length of the name, the name (ASCII), 4 bytes version. */
 export function encodeRequest(name: string, version: number, body: Uint8Array): Uint8Array {
-  const nameBytes = new TextEncoder().encode(name)
-  const bytes = new Uint8Array(1 + nameBytes.byteLength + 4 + body.byteLength)
-  bytes[0] = nameBytes.byteLength
-  bytes.set(nameBytes, 1)
-  new DataView(bytes.buffer).setUint32(1 + nameBytes.byteLength, version)
-  bytes.set(body, 1 + nameBytes.byteLength + 4)
+  const bytes = Buffer.allocUnsafe(1 + name.length + 4 + body.byteLength)
+  bytes.writeUInt8(name.length)
+  bytes.write(name, 1, 'latin1')
+  bytes.writeUInt32BE(version, 1 + name.length)
+  bytes.set(body, 1 + name.length + 4)
   return bytes
 }
 
@@ -40,9 +39,10 @@ export interface RequestHeader {
 export function decodeRequestHeader(payload: Uint8Array): RequestHeader {
   const nameLength = payload[0] ?? 0
   const headerLength = 1 + nameLength + 4
-  const name = String.fromCharCode(...payload.subarray(1, 1 + nameLength))
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+  const name = bytes.toString('latin1', 1, 1 + nameLength)
   if (payload.byteLength < headerLength || !protocolNamePattern.test(name)) throw malformed()
-  const version = new DataView(payload.buffer, payload.byteOffset).getUint32(1 + nameLength)
+  const version = bytes.readUInt32BE(1 + nameLength)
   if (!isProtocolVersion(version)) throw malformed()
   return { name, version, rest: payload.subarray(headerLength) }
 }

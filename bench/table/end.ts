@@ -1,0 +1,115 @@
+import type { Asker, Client, Subject } from './subjects/subject.ts'
+import { peakMemoryMib } from './memory.ts'
+import { quantile } from './statistics.ts'
+
+/** One end of a subject in a process of its own: does what the benchmark orders, one order at a time, until that goes. */
+
+export type Order =
+  | { do: 'serve' }
+  | { do: 'connect'; address: string }
+  /** Microseconds, the median of round trips one after the other. */
+  | { do: 'round-trips'; bytes: number; seconds: number }
+  /** Answers a second, with as many messages always unanswered. */
+  | { do: 'in-flight'; bytes: number; seconds: number; count: number }
+  /** MB/s. */
+  | { do: 'pour'; bytes: number }
+  | { do: 'usage' }
+
+export interface Usage {
+  /** Of user and system, since the process began. */
+  cpuSeconds: number
+  peakMemoryMib: number
+}
+
+/** Time in which code is compiled and windows grow, as a share of the measured one. */
+const warmUpShare = 0.4
+
+const subject = ((await import(`./subjects/${process.argv[2]}.ts`)) as { default: Subject }).default
+let client: Client | null = null
+const askers = new Map<number, Promise<Asker>>()
+
+process.on('message', (order: Order) => {
+  carryOut(order).then(
+    (answer) => process.send?.({ answer }),
+    (error: unknown) =>
+      process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : error }),
+  )
+})
+process.once('disconnect', () => process.exit())
+process.send?.({ answer: 'ready' })
+
+async function carryOut(order: Order): Promise<unknown> {
+  switch (order.do) {
+    case 'serve':
+      return subject.serve()
+    case 'connect':
+      client = await subject.connect(order.address)
+      return null
+    case 'round-trips':
+      await roundTrips(await asker(order.bytes), order.seconds * warmUpShare)
+      return roundTrips(await asker(order.bytes), order.seconds)
+    case 'in-flight':
+      await inFlight(await asker(order.bytes), order.count, order.seconds * warmUpShare)
+      return inFlight(await asker(order.bytes), order.count, order.seconds)
+    case 'pour': {
+      const startedAt = performance.now()
+      await connected().pour?.(order.bytes)
+      return order.bytes / 1_000 / (performance.now() - startedAt)
+    }
+    case 'usage': {
+      const { userCPUTime, systemCPUTime } = process.resourceUsage()
+      return {
+        cpuSeconds: (userCPUTime + systemCPUTime) / 1e6,
+        peakMemoryMib: peakMemoryMib(),
+      } satisfies Usage
+    }
+  }
+}
+
+function connected(): Client {
+  if (client === null) throw new Error('not connected')
+  return client
+}
+
+async function asker(bytes: number): Promise<Asker> {
+  const made = askers.get(bytes) ?? connected().messages(bytes)
+  askers.set(bytes, made)
+  return made
+}
+
+function roundTrips(asker: Asker, seconds: number): Promise<number> {
+  const endsAt = performance.now() + seconds * 1_000
+  const times: number[] = []
+  return new Promise((resolve) => {
+    const next = (): void => {
+      const startedAt = performance.now()
+      asker.ask(() => {
+        const now = performance.now()
+        times.push(now - startedAt)
+        if (now < endsAt) next()
+        else resolve(quantile(times, 0.5) * 1_000)
+      })
+    }
+    next()
+  })
+}
+
+function inFlight(asker: Asker, count: number, seconds: number): Promise<number> {
+  const startedAt = performance.now()
+  const endsAt = startedAt + seconds * 1_000
+  let answers = 0
+  let unanswered = 0
+  return new Promise((resolve) => {
+    const ask = (): void => {
+      unanswered++
+      asker.ask(() => {
+        unanswered--
+        answers++
+        const now = performance.now()
+        if (now < endsAt) ask()
+        else if (unanswered === 0) resolve((answers * 1_000) / (now - startedAt))
+      })
+    }
+    for (let number = 0; number < count; number++) ask()
+  })
+}

@@ -1,0 +1,44 @@
+import type { Row } from '../rows.ts'
+
+/** Measurement that gives the figures of several rows at once. */
+export interface Job {
+  rows: readonly Row['id'][]
+  /** Subjects, each measured once a round; those of Spacedock begin with its name. */
+  subjects: readonly string[]
+  /** Rounds that are enough whatever is asked for, where a figure is always the same. */
+  mostRounds?: number
+  /** Measures one subject, of the checkout if it is Spacedock. */
+  run: (subject: string, setting: Setting) => Promise<Partial<Record<Row['id'], number>>>
+}
+
+export interface Setting {
+  /** Directory of the repository whose `dist` is measured. */
+  checkout: string
+  sizes: Sizes
+}
+
+export interface Sizes {
+  /** Time for each figure of messages. */
+  seconds: number
+  bulkBytes: number
+  durableMessages: number
+  pairings: number
+  /** Time after which a program counts as idle. */
+  idleMs: number
+}
+
+export const usualSizes: Sizes = {
+  seconds: 2,
+  bulkBytes: 256 * 2 ** 20,
+  durableMessages: 500,
+  pairings: 8,
+  idleMs: 3_000,
+}
+
+export const quickSizes: Sizes = {
+  seconds: 0.3,
+  bulkBytes: 32 * 2 ** 20,
+  durableMessages: 50,
+  pairings: 2,
+  idleMs: 500,
+}

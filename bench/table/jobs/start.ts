@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { Command } from '../command.ts'
+import { residentMib } from '../memory.ts'
+import { host, loopback } from '../subjects/subject.ts'
+import type { Job } from './job.ts'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** Programs of a few lines, as an application begins; each has LIBRARY and DIRECTORY. */
+const programs: Record<string, string> = {
+  node: '',
+  libp2p: `
+    import { createLibp2p } from 'libp2p'
+    import { tcp } from '@libp2p/tcp'
+    import { noise } from '@libp2p/noise'
+    import { yamux } from '@libp2p/yamux'
+    await createLibp2p({ addresses: { listen: ['/ip4/${host}/tcp/0'] }, transports: [tcp()],
+      connectionEncrypters: [noise()], streamMuxers: [yamux()] })`,
+  hyperdht: `
+    import DHT from 'hyperdht'
+    const node = new DHT({ bootstrap: [], host: '${host}' })
+    await node.fullyBootstrapped()
+    await node.createServer(() => {}).listen()`,
+  'spacedock-library': `
+    const { createNode } = await import(process.env.LIBRARY)
+    await createNode({ dataDir: process.env.DIRECTORY, name: 'bench', interfaces: ['${loopback}'], mdns: false })`,
+}
+
+/** From the start of the process until it is ready, and its memory a while later. */
+export const start: Job = {
+  rows: ['start', 'idle-memory'],
+  subjects: ['node', 'libp2p', 'hyperdht', 'spacedock-library', 'spacedock-daemon'],
+  run: async (subject, { checkout, sizes: { idleMs } }) => {
+    const directory = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))
+    try {
+      return await (subject === 'spacedock-daemon'
+        ? daemon(checkout, directory, idleMs)
+        : program(programs[subject] ?? '', checkout, directory, idleMs))
+    } finally {
+      rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+    }
+  },
+}
+
+async function program(text: string, checkout: string, directory: string, idleMs: number) {
+  const whole = `${text}\nprocess.send('ready'); setInterval(() => {}, 1e6); process.once('disconnect', () => process.exit())`
+  const startedAt = performance.now()
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', whole],
+    {
+      cwd: root,
+      env: {
+        ...process.env,
+        LIBRARY: pathToFileURL(join(checkout, 'dist/index.js')).href,
+        DIRECTORY: directory,
+      },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    },
+  )
+  const gone = once(child, 'exit')
+  await Promise.race([
+    once(child, 'message'),
+    gone.then(() => Promise.reject(new Error('it ended too soon'))),
+  ])
+  const start = performance.now() - startedAt
+  await pause(idleMs)
+  const memory = residentMib(child.pid ?? 0)
+  child.disconnect()
+  await gone
+  return { start, 'idle-memory': memory }
+}
+
+async function daemon(checkout: string, directory: string, idleMs: number) {
+  await using command = new Command(checkout, directory)
+  const startedAt = performance.now()
+  await command.up()
+  const start = performance.now() - startedAt
+  await pause(idleMs)
+  return { start, 'idle-memory': residentMib(await command.daemonPid()) }
+}

@@ -1,0 +1,68 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/** What a program may take for one order, with room for the slowest machine. */
+const orderTimeoutMs = 180_000
+
+/** A process that carries out orders one after the other; it goes when it is stopped, or the benchmark is gone. */
+export class Program<Order> {
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess) {
+    this.#child = child
+  }
+
+  /** Starts a file of this folder; resolves when it says that it is ready. */
+  static async start<Order>(
+    file: string,
+    args: readonly string[],
+    checkout: string,
+  ): Promise<Program<Order>> {
+    const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
+      env: { ...process.env, BENCH_CHECKOUT: checkout },
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+    })
+    const program = new Program<Order>(child)
+    try {
+      await program.#answer()
+      return program
+    } catch (error) {
+      await program.stop()
+      throw error
+    }
+  }
+
+  order<Answer>(order: Order): Promise<Answer> {
+    const answer = this.#answer()
+    this.#child.send(order as object)
+    return answer as Promise<Answer>
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const gone = new Promise<void>((resolve) => void this.#child.once('exit', () => resolve()))
+    const killing = setTimeout(() => this.#child.kill('SIGKILL'), 5_000)
+    if (this.#child.connected) this.#child.disconnect()
+    await gone
+    clearTimeout(killing)
+  }
+
+  #answer(): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const settle = (settled: () => void): void => {
+        clearTimeout(timeout)
+        this.#child.off('message', onMessage).off('exit', onExit)
+        settled()
+      }
+      const onMessage = (message: { answer: unknown } | { error: unknown }): void =>
+        settle(() =>
+          'error' in message ? reject(new Error(String(message.error))) : resolve(message.answer),
+        )
+      const onExit = (): void => settle(() => reject(new Error('the process ended too soon')))
+      const timeout = setTimeout(() => {
+        settle(() => reject(new Error(`no answer within ${orderTimeoutMs / 1_000} s`)))
+      }, orderTimeoutMs)
+      this.#child.on('message', onMessage).on('exit', onExit)
+    })
+  }
+}
