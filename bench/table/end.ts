@@ -45,10 +45,10 @@ async function carryOut(order: Order): Promise<unknown> {
       await inFlight(await asker(order.bytes), order.count, order.seconds * warmUpShare)
       return inFlight(await asker(order.bytes), order.count, order.seconds)
     case 'pour': {
-      const { pour } = connected()
-      if (pour === undefined) throw new Error('it carries only messages')
+      const to = connected()
+      if (to.pour === undefined) throw new Error('it carries only messages')
       const startedAt = performance.now()
-      await pour(order.bytes)
+      await to.pour(order.bytes)
       return order.bytes / 1_000 / (performance.now() - startedAt)
     }
     case 'usage': {
