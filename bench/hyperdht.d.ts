@@ -53,15 +53,10 @@ declare module 'blind-pairing' {
     }
     readonly swarm: Hyperswarm
     constructor(swarm: Hyperswarm)
-    addMember(options: {
-      discoveryKey: Uint8Array
-      onadd: (candidate: Candidate) => Promise<void>
-    }): Member
-    addCandidate(options: {
-      invite: Uint8Array
-      userData: Uint8Array
-      onadd: () => Promise<void>
-    }): { readonly pairing: Promise<unknown> }
+    addMember(options: { discoveryKey: Uint8Array; onadd: (candidate: Candidate) => Promise<void> }): Member
+    addCandidate(options: { invite: Uint8Array; userData: Uint8Array; onadd: () => Promise<void> }): {
+      readonly pairing: Promise<unknown>
+    }
     close(): Promise<void>
   }
 }

@@ -41,7 +41,7 @@ function readOptions(): Options | null {
 async function bench(options: Options): Promise<void> {
   const interrupted = new AbortController()
   // The programs that are being measured are interrupted, too, and fail; what they have left is cleared away.
-  process.once('SIGINT', () => interrupted.abort())
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupted.abort())
   const sides = checkouts(options.compare)
   const chosen = jobs
     .map((job) => ({ ...job, rows: job.rows.filter((row) => options.rows.includes(row)) }))
