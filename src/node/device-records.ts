@@ -37,8 +37,9 @@ export class DeviceRecords implements MessageDevices {
   }
 
   nameOf(peer: PeerId): { id: string; name: string } {
-    const { id, name } = this.describe(peer)
-    return { id, name }
+    const id = deviceIdOf(peer)
+    const { trust } = this.#store
+    return { id, name: (trust.get(peer) ?? trust.provisional(peer))?.name ?? id }
   }
 
   isTrusted(peer: PeerId): boolean {

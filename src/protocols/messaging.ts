@@ -3,6 +3,7 @@ import type { MessageContent, Protocol, QueuedMessage, SendResult } from '../api
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { sideToUpdate } from '../other-version.ts'
+import { atDeadline } from '../network/deadline.ts'
 import { UnknownProtocolError } from '../protocol-error.ts'
 import type { Session } from '../network/session/session.ts'
 import type { NewMessage } from '../store/outbox.ts'
@@ -108,7 +109,7 @@ export class MessagingService {
     const arrived = Promise.withResolvers<SendResult['status']>()
     arrived.promise.catch(() => {})
     this.#receipts.set(id, { peer, arrived })
-    const ended = new AbortController()
+    let stopWaiting: (() => void) | undefined
     try {
       await entered
       await connected()
@@ -118,14 +119,12 @@ export class MessagingService {
       if (waitsFor !== null)
         return { id, status: await Promise.race([arrived.promise, Promise.resolve('queued' as const)]) }
 
-      const patience = [ended.signal, this.#closed.signal, ...(signal === undefined ? [] : [signal])]
-      const impatient = pause(clock, deliveryPatienceMs, AbortSignal.any(patience)).then(
-        () => 'queued' as const,
-      )
+      const giveUp = (): void => arrived.resolve('queued')
+      stopWaiting = atDeadline(deliveryPatienceMs, noReceipt, giveUp, { signal, clock })
       this.pump(peer)
-      return { id, status: await Promise.race([arrived.promise, impatient]) }
+      return { id, status: await arrived.promise }
     } finally {
-      ended.abort()
+      stopWaiting?.()
       this.#receipts.delete(id)
     }
   }
@@ -163,6 +162,7 @@ export class MessagingService {
   close(): void {
     this.#upkeep.stop()
     this.#closed.abort()
+    for (const { arrived } of this.#receipts.values()) arrived.resolve('queued')
     this.received.close()
   }
 
@@ -265,6 +265,10 @@ export class MessagingService {
     const { budget } = session
     return budget !== null && writtenBytesOf(message) > budget.messageBytes ? 'better-path' : null
   }
+}
+
+function noReceipt(): SpacedockError {
+  return new SpacedockError('timed-out', 'The other device did not say in time that it has the message.')
 }
 
 function lifetime(expiresInMs: number | undefined): Pick<NewMessage, 'expiresInMs'> {

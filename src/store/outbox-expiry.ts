@@ -18,8 +18,8 @@ export interface DueMessage {
 
 /** Expiry of the outbox's messages. The times in the tables are the lasting clock's. */
 export interface OutboxExpiry {
-  /** Returns the time to write down; null: never. */
-  timeAfter(expiresInMs: number | null): number | null
+  /** Returns the time to write down for a message that enters `nowMs`; null: never. */
+  timeAfter(nowMs: number, expiresInMs: number | null): number | null
   waiting(): WaitingMessage[]
   until(): number | null
   /** Messages whose time is over, the one that has been over for longest first; a thousand at most. */
@@ -62,9 +62,9 @@ export function outboxExpiry(database: Database, clock: PersistentClock): Outbox
   })
 
   return {
-    timeAfter(expiresInMs) {
+    timeAfter(nowMs, expiresInMs) {
       if (expiresInMs === null) return null
-      const atMs = clock.now() + Math.ceil(expiresInMs)
+      const atMs = nowMs + Math.ceil(expiresInMs)
       return atMs < latestMs ? atMs : null
     },
     waiting: () => selectWaiting.all().map(atWallTime),

@@ -90,7 +90,9 @@ class StoredOutbox implements Outbox {
   add(messages: readonly NewMessage[]): (StoredMessage | SpacedockError)[] {
     // By itself: a note that is rolled back with the messages would count as written down.
     this.#clock.keepNowAndThen()
-    return this.#counted(() => messages.map((message) => refusalOr(() => this.#insert(message))))
+    // The same for all: the clock asks the system, which takes as long as an insertion.
+    const nowMs = this.#clock.now()
+    return this.#counted(() => messages.map((message) => refusalOr(() => this.#insert(message, nowMs))))
   }
 
   batch(peerId: PeerId, roomBytes = Infinity): StoredMessage[] {
@@ -155,14 +157,14 @@ class StoredOutbox implements Outbox {
     return this.#queries.removeFor.run(peerId)
   }
 
-  #insert(message: NewMessage): StoredMessage {
+  #insert(message: NewMessage, nowMs: number): StoredMessage {
     const { perDevice, inAll, expiresInMs: usualMs } = this.#limits
     const values = messageValues(message)
     const [, peerId, , { length: bytes }] = values
     requireRoom(this.#usage.of(peerId), perDevice, bytes, 'this device')
     requireRoom(this.#usage.inAll(), inAll, bytes, 'devices that are away')
     const { expiresInMs = usualMs } = message
-    const stored = this.#queries.insert.get(...values, this.#expiry.timeAfter(expiresInMs))
+    const stored = this.#queries.insert.get(...values, this.#expiry.timeAfter(nowMs, expiresInMs))
     if (stored === undefined) throw new SpacedockError('internal', 'The message was not stored.')
     this.#usage.change(peerId, { messages: 1, bytes })
     return stored

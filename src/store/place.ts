@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import * as v from 'valibot'
 import type { Database, Statement } from './database.ts'
 import { newMark, type Marks } from './marks.ts'
@@ -82,8 +83,11 @@ function isOtherMark({ mark, mark_before: before }: Known, found: readonly strin
 }
 
 function fileAt(path: string): { number: string; made: string; isTimeReal: boolean } {
-  const { ino, birthtimeNs, ctimeNs } = statSync(path, { bigint: true })
-  return { number: String(ino), made: String(birthtimeNs), isTimeReal: birthtimeNs !== ctimeNs }
+  const file = statSync(path, { bigint: true })
+  // A file that was copied may have been made and written in one tick; files come into its directory whenever it is opened.
+  const both = [file, statSync(dirname(path), { bigint: true })]
+  const isTimeReal = both.some(({ birthtimeNs, ctimeNs }) => birthtimeNs !== ctimeNs)
+  return { number: String(file.ino), made: String(file.birthtimeNs), isTimeReal }
 }
 
 const toldForMs = 7 * 24 * 3_600_000
