@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
 import { multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf } from '../../../src/libp2p-peer.ts'
 import { isTls, type TlsConnection } from '../../../src/network/transport/tls-connection.ts'
+import { secureAsDialer } from '../../../src/network/transport/tls-handshake.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { realHost, until } from '../real-hosts.ts'
 import { impostorCertificate, impostorKey } from './impostor.ts'
@@ -139,6 +140,11 @@ test('somebody in between with a certificate is not believed, whoever has signed
   const { port } = impostor.address() as { port: number }
   const address = multiaddr(`/ip4/127.0.0.1/tcp/${port}/p2p/${bob.host.peerId}`)
   await assert.rejects(alice.dial({ host: bob.host, address }))
+  const raw = connect(port, '127.0.0.1')
+  const secret = { psk: key, identity: 'any' }
+  await assert.rejects(secureAsDialer(raw, secret, { signal: AbortSignal.timeout(10_000) }), {
+    code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+  })
   impostor.close()
 })
 
