@@ -43,7 +43,8 @@ export async function greetAsDialer(framed: FramedStream, options: HandshakeOpti
   if (answer.type === 'unknownDevice' || answer.type === 'revoked') {
     const isRevoked = answer.type === 'revoked' && options.trust.revokedBy(remotePeer, answer.payload)
     // A revocation notice that fits none of our keys says no more than that ours are unknown there.
-    if (!isRevoked) options.trust.disowned(remotePeer, keys)
+    // Nor does one over TLS, where the device has just used the key.
+    if (!isRevoked && binding === undefined) options.trust.disowned(remotePeer, keys)
     throw refused(isRevoked, keys, options.trust.keysOf(remotePeer))
   }
   if (answer.type === 'otherVersion') throw await sayVersions(framed, answer.payload, signal)

@@ -16,6 +16,7 @@ export class TlsTransport implements SessionTransport {
   constructor(connection: TlsConnection) {
     this.#connection = connection
     this.#socket = connection.socket
+    connection.isUsed = true
   }
 
   get canWrite(): boolean {

@@ -105,7 +105,10 @@ export class DevicePaths implements DialingHost, DirectPathHost {
       if (comes) throw new SpacedockError('cancelled', 'The device opens a session by itself.')
       return use(options)
     }
-    const plain = async (): Promise<Connection> => direct
+    const plain = async (): Promise<Connection> => {
+      if (direct.status === 'open') return direct
+      throw new SpacedockError('interrupted', 'The connection was closed meanwhile.')
+    }
     return raceAddresses(
       [(more) => tls.dialBeside(peer, direct.remoteAddr, plain, more), use],
       (way: typeof use, more) => way(more),

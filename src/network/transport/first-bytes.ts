@@ -25,6 +25,7 @@ export class FirstBytes {
   readonly #clock: Clock
   readonly #maxWaiting: number
   readonly #waiting = new Set<Waiting>()
+  #isStopped = false
 
   constructor({ clock, maxWaiting = maxWaitingByDefault }: FirstBytesOptions) {
     this.#clock = clock
@@ -37,6 +38,10 @@ export class FirstBytes {
 
   /** Calls back with the first byte, which can still be read from the socket; not at all when none comes in time. */
   read(socket: Socket, network: string, onFirst: (byte: number) => void): void {
+    if (this.#isStopped) {
+      socket.on('error', ignored).destroy()
+      return
+    }
     const leave = (): void => {
       this.#waiting.delete(waiting)
       cancelTimer()
@@ -66,7 +71,9 @@ export class FirstBytes {
     if (this.#waiting.size > this.#maxWaiting) this.#makeRoom()
   }
 
+  /** Ends all that wait, and whoever comes until the port is closed. */
   stop(): void {
+    this.#isStopped = true
     for (const { stop } of this.#waiting) stop()
   }
 

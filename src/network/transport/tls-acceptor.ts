@@ -21,6 +21,12 @@ export interface TlsAcceptorOptions {
   log: Log
 }
 
+/** First identity of a hello, and the device whose it is. */
+interface Named {
+  identity: string
+  device: { peer: PeerId; psk: Uint8Array } | null
+}
+
 /** Time of a whole handshake, which costs a paired device one round trip. */
 const handshakeTimeoutMs = 5_000
 
@@ -30,8 +36,9 @@ export class TlsAcceptor {
   readonly #server: Server
   /** Sockets before the end of their handshake, by the names of their ends: Node does not say which one it has secured. */
   readonly #pending = new Map<string, Socket>()
-  /** Devices that the hellos named, by socket: a hello that is asked for again names the same. */
-  readonly #named = new WeakMap<TLSSocket, { peer: PeerId; psk: Uint8Array; identity: string }>()
+  /** What the hellos named, by socket: a hello that is asked for again names the same. */
+  readonly #named = new WeakMap<TLSSocket, Named>()
+  #isStopped = false
 
   constructor(options: TlsAcceptorOptions) {
     this.#options = options
@@ -53,7 +60,7 @@ export class TlsAcceptor {
       if (this.#pending.get(ends) === socket) this.#pending.delete(ends)
     })
     const mayGoOn = address !== null && (await turns.turn(address)) && (await canSpeakTls())
-    if (!mayGoOn || socket.destroyed) {
+    if (!mayGoOn || socket.destroyed || this.#isStopped) {
       socket.destroy()
       return
     }
@@ -66,21 +73,22 @@ export class TlsAcceptor {
   }
 
   stop(): void {
+    this.#isStopped = true
     for (const socket of this.#pending.values()) socket.destroy()
   }
 
+  /** Looks up the first identity of a hello alone: a hello has room for hundreds, and each costs a MAC for every device. */
   #pskOf(socket: TLSSocket, identity: string): Uint8Array | null {
     const before = this.#named.get(socket)
-    if (before?.identity === identity) return before.psk
-    const found = this.#options.secrets.dialledBy(identity)
-    if (found === null) return null
-    this.#named.set(socket, { ...found, identity })
-    return found.psk
+    if (before !== undefined) return before.identity === identity ? (before.device?.psk ?? null) : null
+    const device = this.#options.secrets.dialledBy(identity)
+    this.#named.set(socket, { identity, device })
+    return device?.psk ?? null
   }
 
   #secured(socket: TLSSocket): void {
     this.#pending.delete(endsOf(socket))
-    const remotePeer = this.#named.get(socket)?.peer
+    const remotePeer = this.#named.get(socket)?.device?.peer
     const remoteAddr = addressOf(socket)
     // Nobody gets here without a key; a socket that is gone has no address.
     if (remotePeer === undefined || remoteAddr === null) {

@@ -33,6 +33,8 @@ export class TlsConnection {
   readonly limits = undefined
   /** Secret of this connection (RFC 9266, `tls-exporter`), 32 bytes: two ends that have the same have nobody in between. */
   readonly binding: Uint8Array
+  /** Whether a session runs over it, or has. */
+  isUsed = false
   #error: Error | undefined
   #isOver = false
 

@@ -19,6 +19,8 @@ export interface TlsDialerOptions {
 const refusedMs = 10 * 60_000
 /** Time after which Noise is tried beside a handshake that does not end: many round trips of a slow link. */
 const patienceMs = 2_000
+/** The same, with a device with which it has not ended before: somebody on the way drops what he does not know. */
+const hurriedMs = 300
 
 /**
  * Dialling side of TLS: tries it at each address, and Noise where it is refused or hangs, at once: an older device closes the
@@ -31,6 +33,8 @@ export class TlsDialer {
   readonly #refused = new Map<PeerId, { key: Uint8Array; untilMs: number }>()
   /** Devices that speak it: if it does not work, something is in between. */
   readonly #speakers = new Set<PeerId>()
+  /** Devices with which the last handshake did not end in time; one entry a paired device. */
+  readonly #hung = new Set<PeerId>()
 
   constructor(options: TlsDialerOptions) {
     this.#options = options
@@ -64,6 +68,7 @@ export class TlsDialer {
     const tls = async (options: { signal: AbortSignal }): Promise<SessionConnection> => {
       const socket = await secureAsDialer(raw, secret, options)
       this.speaks(peer)
+      this.#hung.delete(peer)
       return new TlsConnection({ socket, remotePeer: peer, remoteAddr: address, direction: 'outbound' })
     }
     return this.#firstOf(peer, secret.key, { tls, plain }, signal)
@@ -85,12 +90,17 @@ export class TlsDialer {
         else if (!options.signal.aborted) refusal = error instanceof Error ? error : new Error('no TLS')
         throw error
       })
-    const race = raceAddresses(['tls', 'plain'] as const, dial, { signal, clock, headStartMs: patienceMs })
+    const race = raceAddresses(['tls', 'plain'] as const, dial, {
+      signal,
+      clock,
+      headStartMs: this.#hung.has(peer) ? hurriedMs : patienceMs,
+    })
     const winner = await race.catch((error: unknown) => {
       // What became of the dial by libp2p says more of the device than that it did not like a hello.
       throw signal.aborted ? error : (failure ?? error)
     })
     if (winner instanceof TlsConnection) return winner
+    if (refusal === undefined) this.#hung.add(peer)
     const isKnown = this.#speakers.has(peer)
     log(isKnown ? 'info' : 'debug', 'tls.not-spoken', { peer, error: refusal?.message ?? 'it took too long' })
     if (refusal !== undefined && !isKnown)

@@ -22,6 +22,8 @@ export interface TlsEndpointOptions {
 
 /** Connections of paired devices that may wait until somebody listens: a host is dialled before its node is ready. */
 const maxWaiting = 16
+/** Time within which a session has to begin: a hello has as long. */
+const unusedMs = 5_000
 
 /** This host's end of all TLS connections with paired devices, whichever side has dialled. */
 export class TlsEndpoint implements OtherSockets {
@@ -52,7 +54,9 @@ export class TlsEndpoint implements OtherSockets {
 
   /** Open connections, to this device or to all. */
   connections(peer?: PeerId): TlsConnection[] {
-    return [...this.#open].filter(({ remotePeer }) => peer === undefined || peerIdOf(remotePeer) === peer)
+    return [...this.#open].filter(
+      ({ status, remotePeer }) => status === 'open' && (peer === undefined || peerIdOf(remotePeer) === peer),
+    )
   }
 
   /** Takes over a socket whose first byte is that of a TLS record. */
@@ -119,7 +123,14 @@ export class TlsEndpoint implements OtherSockets {
 
   #opened(connection: TlsConnection): void {
     this.#open.add(connection)
-    connection.onClose(() => this.#open.delete(connection))
+    // Whoever dialled may have found another way meanwhile.
+    const cancelTimer = this.#clock.after(unusedMs, () => {
+      if (!connection.isUsed) connection.abort(new Error('no session came'))
+    })
+    connection.onClose(() => {
+      cancelTimer()
+      this.#open.delete(connection)
+    })
     for (const listener of this.#onOpened) listener(connection)
   }
 }

@@ -8,15 +8,16 @@ import type { TlsSecret } from './tls-secrets.ts'
 
 /**
  * TLS 1.3 with an external pre-shared key and a fresh key agreement (RFC 8446, `psk_dhe_ke`), and nothing else: no certificates, no
- * tickets. Which key agreement it is, is left to the platform, whose first choice protects from quantum computers where it can.
+ * resumption. Which key agreement it is, is left to the platform, whose first choice protects from quantum computers where it can.
  */
 const settings = {
   minVersion: 'TLSv1.3',
   // The one whose hash belongs to an external key: with others OpenSSL finds none.
   ciphers: 'TLS_AES_128_GCM_SHA256',
-  // No certificate counts.
+  // No certificate counts, whatever the environment says (NODE_TLS_REJECT_UNAUTHORIZED).
   ca: [] as string[],
-  // A ticket would let a device in that is not paired any more, as far as the hello.
+  rejectUnauthorized: true,
+  // Who resumed a session would not need the key: a ticket is given, and never taken.
   secureOptions: constants.SSL_OP_NO_TICKET,
 } satisfies TlsOptions
 
@@ -29,8 +30,13 @@ export function tlsServer(find: FindPsk, handshakeTimeoutMs: number): Server {
     ...settings,
     handshakeTimeout: handshakeTimeoutMs,
     pskCallback: (socket, identity) => {
-      const psk = find(socket, identity)
-      return psk === null ? null : Buffer.from(psk)
+      try {
+        const psk = find(socket, identity)
+        return psk === null ? null : Buffer.from(psk)
+      } catch {
+        // Thrown on, it would end the process in some releases of Node (CVE-2026-21637).
+        return null
+      }
     },
   })
 }
@@ -63,7 +69,11 @@ export function secureAsDialer(
     // Stays, so that a late error has somebody who hears it.
     socket.on('error', fail)
     socket.once('close', onClose)
-    socket.once('secureConnect', () => settle(() => resolve(socket)))
+    socket.once('secureConnect', () => {
+      // The key was used: TLS sends no certificate beside one.
+      if (socket.getPeerX509Certificate() === undefined) settle(() => resolve(socket))
+      else fail(new Error('a certificate, where the pair key belongs'))
+    })
   })
 }
 

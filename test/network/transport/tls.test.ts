@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
 import { multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf } from '../../../src/libp2p-peer.ts'
 import { isTls, type TlsConnection } from '../../../src/network/transport/tls-connection.ts'
+import { secureAsDialer } from '../../../src/network/transport/tls-handshake.ts'
 import { virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { realHost, until } from '../real-hosts.ts'
+import { impostorCertificate, impostorKey } from './impostor.ts'
 import { answerTo, talkTo, TlsHost } from './tls-hosts.ts'
 
 const key = new Uint8Array(32).fill(1)
@@ -138,6 +140,11 @@ test('somebody in between with a certificate is not believed, whoever has signed
   const { port } = impostor.address() as { port: number }
   const address = multiaddr(`/ip4/127.0.0.1/tcp/${port}/p2p/${bob.host.peerId}`)
   await assert.rejects(alice.dial({ host: bob.host, address }))
+  const raw = connect(port, '127.0.0.1')
+  const secret = { psk: key, identity: 'any' }
+  await assert.rejects(secureAsDialer(raw, secret, { signal: AbortSignal.timeout(10_000) }), {
+    code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+  })
   impostor.close()
 })
 
@@ -200,20 +207,3 @@ function oneOf<Each>([first]: readonly Each[]): Each {
 }
 
 /** Key and certificate of nobody, signed by themselves. */
-const impostorKey = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg1kO1Hj4Y5+QRFx6I
-yyb/DsztTlw2uy8aTqfvINRKCvGhRANCAASSXFfoBJoyzopvGfYXbjDGxYuBCE7o
-7zjJojZqjbi5sBGXfpRHlaxy3LBuhg7cooPB1Q6GiCzzyDVQNJMRoMff
------END PRIVATE KEY-----
-`
-const impostorCertificate = `-----BEGIN CERTIFICATE-----
-MIIBfDCCASOgAwIBAgIUH3OjZSa8O0RGsNcwRjV9jci3BX0wCgYIKoZIzj0EAwIw
-EzERMA8GA1UEAwwIc29tZWJvZHkwIBcNMjYxMTI3MjE0OTMyWhgPMjEyNjExMDMy
-MTQ5MzJaMBMxETAPBgNVBAMMCHNvbWVib2R5MFkwEwYHKoZIzj0CAQYIKoZIzj0D
-AQcDQgAEklxX6ASaMs6Kbxn2F24wxsWLgQhO6O84yaI2ao24ubARl36UR5Wsctyw
-boYO3KKDwdUOhogs88g1UDSTEaDH36NTMFEwHQYDVR0OBBYEFBdD1B/NZaDt1uLa
-NxeKWxZJn6PKMB8GA1UdIwQYMBaAFBdD1B/NZaDt1uLaNxeKWxZJn6PKMA8GA1Ud
-EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgRofi2TKgHG5F4/DLZfo+IYRE
-cy8uRyccsEYEJnlT6x4CIBvIC3jczEzlHs52fOqvmR+Rb7RUNwZotu2jcRelfYC8
------END CERTIFICATE-----
-`
