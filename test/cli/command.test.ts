@@ -11,7 +11,7 @@ import { fakeDigits, fakeWords } from '../daemon/fake-node.ts'
 
 /** Real processes, a real socket, real signals; only the node is a fake. */
 
-const soon = { timeout: 60_000 }
+const soon = { timeout: 300_000 }
 /** Dozens of short processes: compiled once. */
 const compileCache = mkdtempSync(join(tmpdir(), 'spacedock-test-'))
 after(() => rmSync(compileCache, { recursive: true, force: true }))

@@ -59,7 +59,7 @@ test('warnings stay, but not the one about SQLite', async (t) => {
   assert.doesNotMatch(stderr, /SQLite/u)
 })
 
-test('demo: two devices pair, talk and part, and nothing is left', { timeout: 60_000 }, async (t) => {
+test('demo: two devices pair, talk and part, and nothing is left', { timeout: 300_000 }, async (t) => {
   const directory = temporaryDirectory(t)
   const { exitCode, stdout, stderr } = await run([program, 'demo', '--json'], { TMPDIR: directory })
   assert.equal(exitCode, 0, stderr)
@@ -81,7 +81,7 @@ test('demo: two devices pair, talk and part, and nothing is left', { timeout: 60
   assertNothingIsLeft(directory, events)
 })
 
-test('demo: Ctrl-C in the middle leaves nothing either', { timeout: 60_000 }, async (t) => {
+test('demo: Ctrl-C in the middle leaves nothing either', { timeout: 300_000 }, async (t) => {
   const directory = temporaryDirectory(t)
   const child = start([program, 'demo', '--json'], { TMPDIR: directory })
   let stdout = ''

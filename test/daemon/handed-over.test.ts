@@ -30,7 +30,7 @@ test('a start without addresses hands on none that its own environment held', ()
 
 test(
   'the command line of a daemon that a command starts does not hold the secret of a relay, and it is kept',
-  { skip: process.platform !== 'linux', timeout: 120_000 },
+  { skip: process.platform !== 'linux', timeout: 600_000 },
   async (context) => {
     const alice = await device(localPlace(), { name: 'alice' })
     context.after(() => alice.close())

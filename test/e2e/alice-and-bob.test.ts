@@ -26,7 +26,7 @@ function nth(devices: TestDevice[], index: number): TestDevice {
   return found
 }
 
-describe('Alice and Bob', { timeout: 120_000 }, () => {
+describe('Alice and Bob', { timeout: 600_000 }, () => {
   test('pair with twelve words, talk both ways, and are paired and connected again after a restart', async () => {
     await using devices = await devicesUp('alice', 'bob')
     const [alice, bob] = [nth(devices, 0), nth(devices, 1)]

@@ -9,7 +9,7 @@ import { Terminal, whyNoTerminal } from '../terminal.ts'
 const entryPoint = fileURLToPath(new URL('../../bin/spacedock.js', import.meta.url))
 const words = /((?:[a-z]+ ){11}[a-z]+)/u
 
-describe('people who compare digits', { skip: whyNoTerminal, timeout: 240_000 }, () => {
+describe('people who compare digits', { skip: whyNoTerminal, timeout: 900_000 }, () => {
   test('type those of the other screen, with a slip and the spaces that are shown there, and say yes', async () => {
     await using alice = await couple()
     const { pairing, joining } = await alice.meet()

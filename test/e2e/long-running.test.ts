@@ -12,7 +12,7 @@ import { type Finished, runProcess, RunningProcess } from '../lab/process.ts'
 
 /** What a daemon does that runs for years: real processes, and faults from outside. */
 
-const soon = { timeout: 60_000 }
+const soon = { timeout: 300_000 }
 const program = fileURLToPath(new URL('faulty-device.ts', import.meta.url))
 const interfaces = (localPlace().interfaces ?? []).map((name) => `--interface=${name}`)
 const words = 'legal winner thank year wave sausage worth useful legal winner thank yellow'

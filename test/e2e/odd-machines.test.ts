@@ -17,7 +17,7 @@ const numberOnly = 45_678
 
 test(
   'a user who is only a number, as in a container, has a device',
-  { skip: !isRoot, timeout: 120_000 },
+  { skip: !isRoot, timeout: 600_000 },
   async (t) => {
     const home = await temporaryDirectory(t, numberOnly)
     for (const env of [{ HOME: home }, { HOME: undefined, SPACEDOCK_DIR: join(home, 'chosen') }]) {
@@ -49,7 +49,7 @@ test(
 
 test(
   'a runtime directory that is wiped at logout takes nobody the daemon',
-  { timeout: 120_000, skip: process.platform === 'win32' },
+  { timeout: 600_000, skip: process.platform === 'win32' },
   async (t) => {
     const runtime = await temporaryDirectory(t)
     const dataDir = join(await temporaryDirectory(t), 'd'.repeat(120))

@@ -82,7 +82,7 @@ const killsOfBoth = kills.filter(
     (victim === 'joiner' && (at === 'Acknowledged received' || at === 'Challenge received')),
 )
 
-describe('threat 32: kill -9 in the middle of a pairing', { concurrency: 3, timeout: 240_000 }, () => {
+describe('threat 32: kill -9 in the middle of a pairing', { concurrency: 3, timeout: 900_000 }, () => {
   const others = new DevicePool('other')
   after(() => others.close())
 

@@ -126,7 +126,7 @@ const noAnalyzer = ((): string | false => {
   }
 })()
 
-test('systemd finds no fault with the units', { skip: noAnalyzer, timeout: 60_000 }, (t) => {
+test('systemd finds no fault with the units', { skip: noAnalyzer, timeout: 300_000 }, (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'spacedock-units-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   const units = awkward.map((text, number) => {

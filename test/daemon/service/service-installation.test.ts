@@ -10,7 +10,7 @@ import { type Finished, runProcess } from '../../lab/process.ts'
 /** The real command, a real executable called `systemctl`, and real daemons with a node that has no network. */
 
 const soon = {
-  timeout: 60_000,
+  timeout: 300_000,
   skip: process.platform === 'linux' ? false : 'NOT TESTED: systemd is for Linux',
 }
 const program = join(import.meta.dirname, '../../cli/fake-spacedock.ts')
