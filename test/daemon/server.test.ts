@@ -16,7 +16,7 @@ import { type DaemonServer, type DaemonServerOptions, startServer } from '../../
 import { version } from '../../src/version.ts'
 import { createFakeNode, fakeDigits, type FakeNode, fakeWords } from './fake-node.ts'
 
-const shortly = { timeout: 10_000 }
+const shortly = { timeout: 120_000 }
 
 test('status tells who this is', shortly, async (t) => {
   const { dataDir } = await serve(t)

@@ -127,7 +127,7 @@ export class KillableDevice implements AsyncDisposable {
   }
 
   /** Until nothing waits in its outbox. */
-  async untilDelivered(withinMs = 60_000): Promise<void> {
+  async untilDelivered(withinMs = 180_000): Promise<void> {
     const giveUpAt = performance.now() + withinMs
     for (;;) {
       const waiting = await this.events('outbox', {})
@@ -206,7 +206,7 @@ export class DevicePool {
   }
 }
 
-const deadlineMs = 20_000
+const deadlineMs = 60_000
 const place = localPlace()
 const command = [process.execPath, fileURLToPath(new URL('../../bin/spacedock.js', import.meta.url))]
 const crashingCommand = [

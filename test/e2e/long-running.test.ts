@@ -64,7 +64,7 @@ describe('a daemon that runs for years', { concurrency: 2 }, () => {
     daemon.write('again\n'.repeat(mostDefectsPerMinute))
     const isLogged = (): true | undefined =>
       defectsIn(daemon.stderr) === mostDefectsPerMinute ? true : undefined
-    await daemon.until(isLogged, 20_000)
+    await daemon.until(isLogged, 60_000)
     assert.equal((await metricsOf(dataDir)).defects, mostDefectsPerMinute)
     daemon.write('once too often\n'.repeat(50))
     const { code } = await daemon.exited
@@ -134,7 +134,7 @@ async function up(dataDir: string, args: readonly string[] = []): Promise<Runnin
 
 async function logged(daemon: RunningProcess, event: string): Promise<Record<string, unknown>> {
   const fits = (line: string): boolean => line.includes(`"event":"${event}"`)
-  return JSON.parse(await daemon.line(fits, { stream: 'stderr', deadlineMs: 20_000 })) as Record<
+  return JSON.parse(await daemon.line(fits, { stream: 'stderr', deadlineMs: 60_000 })) as Record<
     string,
     unknown
   >
@@ -154,7 +154,7 @@ async function run(
   args: readonly string[],
   env: Record<string, string> = {},
 ): Promise<Finished> {
-  return runProcess(commandLine(dataDir, args), { env: { ...environment, ...env }, deadlineMs: 45_000 })
+  return runProcess(commandLine(dataDir, args), { env: { ...environment, ...env }, deadlineMs: 120_000 })
 }
 
 const environment = { SPACEDOCK_DIR: undefined, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' }

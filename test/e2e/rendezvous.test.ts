@@ -31,7 +31,7 @@ test('a rendezvous node prints its address, keeps it over a restart, and ends in
       secrets.add(address.split('#')[1] ?? '')
     }
     running.kill(signal)
-    const { code } = await running.finished(10_000)
+    const { code } = await running.finished(60_000)
     assert.equal(code, signal === 'SIGTERM' ? 0 : null)
   }
   const last = start(dataDir, '0')
