@@ -33,7 +33,7 @@ test(
     assert.deepEqual([path, connectedSince, lastFailure?.code], [null, null, 'offline'])
     const noticedAfterMs = Date.parse(time) - stoppedAtMs
     context.diagnostic(`noticed after ${noticedAfterMs} ms`)
-    if (stopSeconds > 0) assert.ok(noticedAfterMs <= 10_000, `${noticedAfterMs} ms`)
+    if (stopSeconds > 0) assert.ok(noticedAfterMs <= 30_000, `${noticedAfterMs} ms`)
     const content = { text: 'are you there?' }
     assert.equal((await alice.call('send', { device: device.id, content })).status, 'queued')
     await wait(Math.max(0, stoppedAtMs + stopSeconds * 1_000 - Date.now()))

@@ -214,7 +214,7 @@ async function aMachine(t: TestContext): Promise<Machine> {
     NODE_OPTIONS: '--disable-warning=ExperimentalWarning',
   }
   const run = (args: readonly string[]): Promise<Finished> =>
-    runProcess([process.execPath, program, '--dir', dataDir, ...args], { env, deadlineMs: 30_000 })
+    runProcess([process.execPath, program, '--dir', dataDir, ...args], { env, deadlineMs: 120_000 })
   t.after(async () => {
     if (await isDaemonRunning(dataDir)) await stopDaemon(dataDir)
     rmSync(directory, { recursive: true, force: true })
