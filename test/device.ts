@@ -150,22 +150,23 @@ export class TestDevice {
     return lines
   }
 
-  /** Waits until another device, by name, is in this state for this one, at an address that starts like `at`. */
+  /** Waits until another device, by name, is in this state for this one, at an address that starts like `at`, or one of these. */
   async waitForState(
     name: string,
     state: string,
-    options: { deadlineMs?: number; at?: string } = {},
+    options: { deadlineMs?: number; at?: string | readonly string[] } = {},
   ): Promise<OutputLine> {
     const { deadlineMs = 60_000, at = '' } = options
     const deadline = performance.now() + deadlineMs
+    const isThere = (address: string): boolean => [at].flat().some((start) => address.startsWith(start))
     for (;;) {
       const devices = await this.devices()
       const found = devices.find(
-        (one) => one.name === name && one.state === state && (one.address ?? '').startsWith(at),
+        (one) => one.name === name && one.state === state && isThere(one.address ?? ''),
       )
       if (found !== undefined) return found
       const seen = JSON.stringify(devices)
-      assert.ok(performance.now() < deadline, `${name} is not ${state} ${at}for ${this.name}: ${seen}`)
+      assert.ok(performance.now() < deadline, `${name} is not ${state} ${String(at)}for ${this.name}: ${seen}`)
       await wait(100)
     }
   }

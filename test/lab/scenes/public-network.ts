@@ -293,9 +293,9 @@ scene(
     stage.saw(`joining, until paired: ${showTraffic(await joining.take())}`)
     await onPath(alice.device, bob.device, 'direct')
     const paired = await watch('paired and connected directly')
-    for (const bytes of [idle, open, paired]) {
-      assert.ok(bytes > 0 && bytes < maxBeginningBytes, `${bytes} bytes`)
-    }
+    // In one of them there may be nothing to say.
+    assert.ok(idle + open + paired > 0)
+    for (const bytes of [idle, open, paired]) assert.ok(bytes < maxBeginningBytes, `${bytes} bytes`)
   },
   { timeoutMs: 60_000 + 4 * watchSeconds * 1_000 },
 )
