@@ -166,7 +166,10 @@ export class TestDevice {
       )
       if (found !== undefined) return found
       const seen = JSON.stringify(devices)
-      assert.ok(performance.now() < deadline, `${name} is not ${state} ${String(at)}for ${this.name}: ${seen}`)
+      assert.ok(
+        performance.now() < deadline,
+        `${name} is not ${state} ${String(at)}for ${this.name}: ${seen}`,
+      )
       await wait(100)
     }
   }
