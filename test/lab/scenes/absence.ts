@@ -83,7 +83,7 @@ scene('a host gets another address while it runs, and is connected again', async
   const { alice, bob, home } = await pairedDevices(stage)
   await bob.host.changeAddress(home, '10.1.0.77')
   // While it has none of either, its link-local address leads there.
-  const at = ['/ip4/10.1.0.77/', '/ip6zone/']
+  const at = ['/ip4/10.1.0.77/', '/ip6zone/', '/ip6/fe80:']
   const back = await timed(() => alice.device.waitForState('bob', 'connected', { at }))
   await bob.device.waitForState('alice', 'connected')
   await talkBothWays(alice.device, bob.device)

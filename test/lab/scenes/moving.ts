@@ -51,11 +51,13 @@ scene(
     const flow = new MessageFlow(bob.device, alice.device)
     await flow.delivered()
     await bob.host.move(cellar, attic)
-    const back = await timed(() => alice.device.waitForState('bob', 'connected', { at: '/ip4/10.2.0.' }))
+    // Before it has an address of the new network, its link-local one leads there.
+    const at = ['/ip4/10.2.0.', '/ip6zone/', '/ip6/fe80:']
+    const back = await timed(() => alice.device.waitForState('bob', 'connected', { at }))
     const resumed = await timed(() => flow.delivered())
     const { path, address } = await bob.device.waitForState('alice', 'connected')
     assert.equal(path, 'direct')
-    assert.match(String(address), /^\/ip4\/10\.2\.0\./u)
+    assert.match(String(address), /^\/ip4\/10\.2\.0\.|^\/ip6(?:zone\/|\/fe80:)/u)
     const { sent, queued } = await flow.stop()
     saw(
       `connected in the new network ${back.took} after it was plugged in, the next message ${resumed.took} later`,
