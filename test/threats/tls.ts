@@ -36,7 +36,7 @@ async function replayHello(scene: Scene): Promise<Verdict> {
   const between = addressOf(alice).replace(`/tcp/${port}`, `/tcp/${await recorder.port()}`)
   await bob.join(invitation.words, { peers: [between], timeoutMs: 10_000 })
   await invitation.paired
-  for (let waits = 0; waits < 100 && recorder.hello === null; waits++) await pause(50)
+  for (let waits = 0; waits < 1_000 && recorder.hello === null; waits++) await pause(50)
   if (recorder.hello === null) return succeeded('no TLS was spoken')
   const answer = await firstByte(port, recorder.hello)
   return unless(
