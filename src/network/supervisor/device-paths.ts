@@ -30,19 +30,17 @@ export interface TlsPaths {
 }
 
 /** Host with its libp2p connections, and with TLS where it has that. */
-export interface PathsHost {
-  readonly peerId: PeerId
-  readonly simultaneousOpen: SimultaneousOpener | null
+export interface PathsHost extends Pick<
+  DirectPathHost,
+  'peerId' | 'simultaneousOpen' | 'connectionsTo' | 'toldAddresses'
+> {
   readonly tls: TlsPaths | null
-  /** Connections of both kinds. */
-  connectionsTo(peer: PeerId): readonly SessionConnection[]
   connect(
     peer: PeerId,
     addresses: readonly Multiaddr[],
     options: { signal: AbortSignal },
   ): Promise<Connection>
   dial(peer: PeerId, addresses: readonly Multiaddr[], options: { signal: AbortSignal }): Promise<Connection>
-  toldAddresses(peer: PeerId): Promise<readonly Multiaddr[]>
 }
 
 /** Ways to a device for its sessions: TLS where both can, else what libp2p has. */
