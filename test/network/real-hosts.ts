@@ -31,7 +31,7 @@ function settings(privateKey: PrivateKey | undefined): Libp2pOptions {
 export async function within<Value>(
   promise: Promise<Value>,
   what: string,
-  timeoutMs = 10_000,
+  timeoutMs = 60_000,
 ): Promise<Value> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
@@ -45,7 +45,7 @@ export async function within<Value>(
 }
 
 /** Resolves when the condition holds; looked at after every few milliseconds. */
-export async function until(condition: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, timeoutMs = 60_000): Promise<void> {
   const giveUpAt = performance.now() + timeoutMs
   while (!condition()) {
     if (performance.now() > giveUpAt) throw new Error(`${what}: not within ${timeoutMs} ms`)

@@ -5,7 +5,6 @@ import { test, type TestContext } from 'node:test'
 import { RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { multiaddr } from '@multiformats/multiaddr'
 import { systemClock } from '../../../src/clock.ts'
-import { createHost } from '../../../src/network/host/create-host.ts'
 import type { NetworkHost } from '../../../src/network/host/host.ts'
 import { createThrowawayHost, type ThrowawayHost } from '../../../src/network/public/throwaway-host.ts'
 import { Veil } from '../../../src/network/public/veil.ts'
@@ -16,6 +15,7 @@ import { renewAfterMs } from '../../../src/network/relay/reservations.ts'
 import { LeapingClock } from '../../leaping-clock.ts'
 import { foreignHost, until } from '../real-hosts.ts'
 import { hopRelay } from './hop-relay.ts'
+import { relayedHost } from './relayed-host.ts'
 
 const minuteMs = 60_000
 const seconds = (wallMs: number): bigint => BigInt(Math.round(wallMs / 1_000))
@@ -117,19 +117,7 @@ async function device(
   relay: string,
 ): Promise<{ host: NetworkHost; clock: LeapingClock }> {
   const clock = new LeapingClock()
-  const host = await createHost({
-    seed: randomBytes(32),
-    port: 0,
-    interfaces: loopback,
-    agent: 'test',
-    relay: {
-      peers: { isRelay: () => true, isPaired: () => true, isPairing: () => false },
-      secretOf: () => null,
-      public: false,
-      clock,
-      log: () => {},
-    },
-  })
+  const host = await relayedHost(clock)
   const nodes = new RendezvousNodes({
     libp2p: host.libp2p,
     addresses: [relay],

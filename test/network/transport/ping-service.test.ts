@@ -12,13 +12,12 @@ import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { systemClock } from '../../../src/clock.ts'
-import { createHost } from '../../../src/network/host/create-host.ts'
+import type { NetworkHost } from '../../../src/network/host/host.ts'
 import { pingService } from '../../../src/network/transport/ping-service.ts'
 import { RendezvousNodes } from '../../../src/network/relay/rendezvous-nodes.ts'
 import { virtualClock, turns } from '../../../src/testing/virtual-clock.ts'
 import { until, within } from '../real-hosts.ts'
-
-const loopback = [process.platform === 'darwin' ? 'lo0' : 'lo']
+import { relayedHost } from '../relay/relayed-host.ts'
 
 test('a device without a DHT says by identify that it answers pings, and does', async (context) => {
   const device = await createDevice(context)
@@ -110,20 +109,8 @@ async function served(clock: ReturnType<typeof virtualClock>): Promise<{
   return { asker: byteStream(asker), answers }
 }
 
-async function createDevice(context: TestContext, relay?: string): ReturnType<typeof createHost> {
-  const host = await createHost({
-    seed: randomBytes(32),
-    port: 0,
-    interfaces: loopback,
-    agent: 'test',
-    relay: {
-      peers: { isRelay: () => true, isPaired: () => true, isPairing: () => false },
-      secretOf: () => null,
-      public: false,
-      clock: systemClock,
-      log: () => {},
-    },
-  })
+async function createDevice(context: TestContext, relay?: string): Promise<NetworkHost> {
+  const host = await relayedHost()
   context.after(() => host.stop())
   if (relay === undefined) return host
   const nodes = new RendezvousNodes({
