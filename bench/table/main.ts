@@ -14,6 +14,7 @@ import { judge } from './judgement.ts'
 import { parseOptions, type Options } from './options.ts'
 import { Results } from './results.ts'
 import { goals, rows, skipped } from './rows.ts'
+import { openRunFolder } from './run-folder.ts'
 import { runRounds, type Side } from './run.ts'
 import { comparisonTable, table } from './table.ts'
 
@@ -40,9 +41,11 @@ function readOptions(): Options | null {
 
 async function bench(options: Options): Promise<void> {
   const interrupted = new AbortController()
-  // The programs that are being measured are interrupted, too, and fail; what they have left is cleared away.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupted.abort())
-  const sides = checkouts(options.compare)
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    // Whoever interrupts again does not want to wait for daemons to end.
+    process.on(signal, () => (interrupted.signal.aborted ? process.exit(1) : interrupted.abort()))
+  }
+  const sides = checkouts(options.compare, openRunFolder())
   const chosen = jobs
     .map((job) => ({ ...job, rows: job.rows.filter((row) => options.rows.includes(row)) }))
     .filter((job) => job.rows.length > 0)
@@ -51,18 +54,19 @@ async function bench(options: Options): Promise<void> {
   const failures = await runRounds({ jobs: chosen, sides, rounds, sizes, signal, onProgress: show })
   show('')
   report(options, sides)
+  if (signal.aborted) console.log('CALLED OFF: the rounds that were left are missing.')
   if (failures > 0) console.log(`${failures} MEASUREMENTS FAILED: they are told of above.`)
   process.exitCode = failures === 0 && !signal.aborted ? 0 : 1
 }
 
 /** This checkout, and before it the one that it is compared with; both are built. */
-function checkouts(compare: string | null): Side[] {
+function checkouts(compare: string | null, folder: string): Side[] {
   show('building')
   build(root)
   const now = { name: 'this checkout', checkout: root, results: new Results() }
   if (compare === null) return [now]
   show(`building ${compare}`)
-  return [{ name: compare, checkout: checkoutOf(root, compare), results: new Results() }, now]
+  return [{ name: compare, checkout: checkoutOf(root, compare, folder), results: new Results() }, now]
 }
 
 function report({ json, rounds, sizes }: Options, sides: readonly Side[]): void {

@@ -1,4 +1,5 @@
 import type { Order } from './end.ts'
+import type { Setting } from './jobs/job.ts'
 import { Program } from './program.ts'
 
 export interface PairOfEnds extends AsyncDisposable {
@@ -7,13 +8,13 @@ export interface PairOfEnds extends AsyncDisposable {
 }
 
 /** Starts both ends of a subject in processes of their own, and connects them. */
-export async function pairOfEnds(subject: string, checkout: string): Promise<PairOfEnds> {
+export async function pairOfEnds(subject: string, setting: Setting): Promise<PairOfEnds> {
   const started: Program<Order>[] = []
   const stop = async (): Promise<void> => {
     for (const program of started) await program.stop()
   }
   const start = async (): Promise<Program<Order>> => {
-    const program = await Program.start<Order>('end.ts', [subject], checkout)
+    const program = await Program.start<Order>('end.ts', [subject], setting)
     started.unshift(program)
     return program
   }

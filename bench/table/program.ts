@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { Setting } from './jobs/job.ts'
 
 /** What a program may take for one order, with room for the slowest machine. */
 const orderTimeoutMs = 180_000
@@ -12,16 +13,20 @@ export class Program<Order> {
     this.#child = child
   }
 
-  /** Starts a file of this folder; resolves when it says that it is ready. */
+  /** Starts a file of this folder; resolves when it says that it is ready. Killed when the run is called off. */
   static async start<Order>(
     file: string,
     args: readonly string[],
-    checkout: string,
+    { checkout, signal }: Pick<Setting, 'checkout' | 'signal'>,
   ): Promise<Program<Order>> {
     const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
       env: { ...process.env, BENCH_CHECKOUT: checkout },
       execArgv: ['--disable-warning=ExperimentalWarning'],
+      signal,
+      killSignal: 'SIGKILL',
     })
+    // Told of by its end.
+    child.on('error', () => {})
     const program = new Program<Order>(child)
     try {
       await program.#answer()
@@ -32,7 +37,8 @@ export class Program<Order> {
     }
   }
 
-  order<Answer>(order: Order): Promise<Answer> {
+  async order<Answer>(order: Order): Promise<Answer> {
+    if (!this.#child.connected) throw new Error('the process has ended')
     const answer = this.#answer()
     this.#child.send(order as object)
     return answer as Promise<Answer>

@@ -15,6 +15,8 @@ export interface Setting {
   /** Directory of the repository whose `dist` is measured. */
   checkout: string
   sizes: Sizes
+  /** Aborts when the run is called off. */
+  signal: AbortSignal
 }
 
 export interface Sizes {
