@@ -5,6 +5,14 @@ import type { Setting } from './jobs/job.ts'
 /** What a program may take for one order, with room for the slowest machine. */
 const orderTimeoutMs = 180_000
 
+const nodeOptions = ['--disable-warning=ExperimentalWarning']
+
+/** Another network than this machine's. */
+export interface Place {
+  namespace: string
+  env: Record<string, string>
+}
+
 /** A process that carries out orders one after the other; it goes when it is stopped, or the benchmark is gone. */
 export class Program<Order> {
   readonly #child: ChildProcess
@@ -18,10 +26,13 @@ export class Program<Order> {
     file: string,
     args: readonly string[],
     { checkout, signal }: Pick<Setting, 'checkout' | 'signal'>,
+    place: Place | null = null,
   ): Promise<Program<Order>> {
     const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-      env: { ...process.env, BENCH_CHECKOUT: checkout },
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      env: { ...process.env, BENCH_CHECKOUT: checkout, ...place?.env },
+      ...(place === null
+        ? { execArgv: nodeOptions }
+        : { execPath: 'ip', execArgv: ['netns', 'exec', place.namespace, process.execPath, ...nodeOptions] }),
       signal,
       killSignal: 'SIGKILL',
     })

@@ -32,7 +32,7 @@ export async function runRounds({
   let failures = 0
   for (let round = 0; round < rounds; round++) {
     for (const job of jobs) {
-      if (round >= (job.mostRounds ?? rounds)) continue
+      if (round >= roundsOf(job, rounds, sides)) continue
       for (const { subject, side } of turn(measurements(job, sides), round)) {
         if (signal.aborted) return failures
         onProgress(`round ${round + 1} of ${rounds}: ${job.rows[0]}, ${subject}, ${side.name}`)
@@ -48,6 +48,10 @@ export async function runRounds({
     }
   }
   return failures
+}
+
+function roundsOf({ mostRounds, isCostly = false }: Job, rounds: number, sides: readonly Side[]): number {
+  return mostRounds ?? (isCostly && sides.length === 1 ? 1 : rounds)
 }
 
 function measurements(job: Job, sides: readonly Side[]): { subject: string; side: Side }[] {
