@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -10,6 +10,20 @@ export function build(checkout: string): void {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
 }
+
+/** The command as people install it: in a checkout it runs the source. Removed with the process. */
+export function installed(checkout: string): string {
+  const known = installations.get(checkout)
+  if (known !== undefined) return known
+  const directory = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  for (const part of ['bin', 'dist', 'package.json'])
+    cpSync(join(checkout, part), join(directory, part), { recursive: true })
+  installations.set(checkout, directory)
+  return directory
+}
+
+const installations = new Map<string, string>()
 
 /** Another commit in a worktree of its own, built with the dependencies that are installed here. Removed with the process. */
 export function checkoutOf(root: string, commit: string): string {
