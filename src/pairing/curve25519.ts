@@ -22,7 +22,7 @@ export function x25519SharedSecret(secret: Uint8Array, share: Uint8Array): Uint8
     const theirs = publicKey(x25519, share)
     return Uint8Array.from(diffieHellman({ privateKey: ours, publicKey: theirs }))
   } catch {
-    return null
+    return null // no share, or the all-zero result
   }
 }
 
