@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** Builds the package of a checkout: what people install is what is measured. */
@@ -9,6 +10,19 @@ export function build(checkout: string): void {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
 }
+
+/** The command as people install it: in a checkout it runs the source. */
+export function installed(checkout: string): string {
+  const known = installations.get(checkout)
+  if (known !== undefined) return known
+  const directory = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))
+  for (const part of ['bin', 'dist', 'package.json'])
+    cpSync(join(checkout, part), join(directory, part), { recursive: true })
+  installations.set(checkout, directory)
+  return directory
+}
+
+const installations = new Map<string, string>()
 
 /** Another commit in a worktree of its own in this folder, built with the dependencies that are installed here. */
 export function checkoutOf(root: string, commit: string, folder: string): string {
