@@ -70,6 +70,13 @@ export class FramedStream implements TransportListener {
     })
   }
 
+  /** Ends the hello: writes the last frame of it at once, and returns the bytes that have come after the other side's. */
+  endHello(): Uint8Array {
+    const frames = this.outgoing.take(0)
+    if (frames.length > 0 && this.#ended === undefined) this.#writeNow(frames)
+    return this.#parser.takeRest()
+  }
+
   /** Sends what is queued at the end of this turn of the event loop. */
   flush(): void {
     if (this.#ended === undefined) this.#flush ??= setImmediate(this.#write)
@@ -99,15 +106,19 @@ export class FramedStream implements TransportListener {
         const frames = this.outgoing.take(batchBytes, this.congestionWindow.freeBytes)
         // The congestion window is full: sending goes on when more has arrived.
         if (frames.length === 0) return
-        const byteLength = this.#transport.write(frames)
-        this.congestionWindow.sent(byteLength)
-        this.#count('sent', byteLength)
+        this.#writeNow(frames)
       } catch (error) {
         this.abort(error instanceof Error ? error : interrupted(error))
         return
       }
       this.onSent?.()
     }
+  }
+
+  #writeNow(frames: readonly Frame[]): void {
+    const byteLength = this.#transport.write(frames)
+    this.congestionWindow.sent(byteLength)
+    this.#count('sent', byteLength)
   }
 
   writable(): void {

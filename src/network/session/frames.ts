@@ -134,6 +134,13 @@ export class FrameParser {
     this.#chunk = this.#chunk.byteLength === 0 ? chunk : concatenate(this.#chunk, chunk)
   }
 
+  /** Takes out what was not parsed. Between two frames only. */
+  takeRest(): Uint8Array {
+    const rest = this.#chunk
+    this.#chunk = new Uint8Array(0)
+    return rest
+  }
+
   /** Returns the next frame. Throws `too-large` or `invalid-message`; the stream has to be reset then. */
   next(): Frame | undefined {
     if (this.#pending === undefined) {
