@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { KadDHT } from '@libp2p/kad-dht'
 import { publicDhtClient, type DhtClient } from '../src/network/dht/dht-client.ts'
-import { publicDhtProtocol } from '../src/network/dht/dht-service.ts'
+import { publicDhtProtocol } from '../src/network/dht/dht-protocols.ts'
 import { dhtNode, findNeighbours, testRecord, type DhtNode } from '../test/network/dht/dht-network.ts'
 import { until } from '../test/network/real-hosts.ts'
 

@@ -6,7 +6,7 @@ import { ApplicationEvents } from './node/application-events.ts'
 import { Connections } from './node/connections.ts'
 import { DeviceRecords } from './node/device-records.ts'
 import { KnownDevices } from './node/known-devices.ts'
-import { internetSettings, type InternetSettings } from './node/internet.ts'
+import { internetSettings, loadInternet, type OpenInternet } from './node/internet-settings.ts'
 import { Lifetime } from './node/lifetime.ts'
 import { NodeCounters } from './node/node-counters.ts'
 import { Notices } from './node/notices.ts'
@@ -44,6 +44,7 @@ export async function createNode(options: NodeOptions): Promise<SpacedockNode> {
 export async function startNode(options: NodeOptions, platform: Platform): Promise<SpacedockNode> {
   const { log = () => {} } = options
   const meetingPoints = internetSettings(options)
+  const openInternet = meetingPoints === null ? null : await loadInternet(meetingPoints)
   const store = platform.openStore()
   let host: Host | undefined
   try {
@@ -51,7 +52,7 @@ export async function startNode(options: NodeOptions, platform: Platform): Promi
     host = await platform.createHost(store, meetingPoints)
     const { clock, random } = platform
     const { registry } = store
-    const parts = makeParts({ options, meetingPoints, platform, clock, random, log, store, registry, host })
+    const parts = makeParts({ options, openInternet, platform, clock, random, log, store, registry, host })
     subscribeParts(parts)
     serveProtocols(parts)
     const node = await openNode(parts)
@@ -69,7 +70,7 @@ export async function startNode(options: NodeOptions, platform: Platform): Promi
 interface Base {
   options: NodeOptions
   /** Null when nothing but the local network is used. */
-  meetingPoints: InternetSettings | null
+  openInternet: OpenInternet | null
   platform: Platform
   clock: Clock
   random: Platform['random']
@@ -83,7 +84,7 @@ type Parts = ReturnType<typeof makeParts>
 
 /** Makes the parts, each after those that it needs. */
 function makeParts(base: Base) {
-  const { options, meetingPoints, random, clock, log, store, host } = base
+  const { options, random, clock, log, store, host } = base
   const lifetime = new Lifetime()
   const metrics = new NodeCounters()
   const events = new ApplicationEvents(metrics)
@@ -102,7 +103,6 @@ function makeParts(base: Base) {
     metrics,
     copies,
     evidence,
-    settings: meetingPoints,
     interfaces: options.interfaces,
     mdns: options.mdns !== false,
     session: { instance: random(16), trust: trusted, calls: protocols.calls },

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -11,17 +11,29 @@ export function build(checkout: string): void {
   })
 }
 
-/** Another commit in a worktree of its own, built with the dependencies that are installed here. Removed with the process. */
-export function checkoutOf(root: string, commit: string): string {
+/** The command as people install it: in a checkout it runs the source. */
+export function installed(checkout: string): string {
+  const known = installations.get(checkout)
+  if (known !== undefined) return known
+  const directory = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))
+  for (const part of ['bin', 'dist', 'package.json'])
+    cpSync(join(checkout, part), join(directory, part), { recursive: true })
+  installations.set(checkout, directory)
+  return directory
+}
+
+const installations = new Map<string, string>()
+
+/** Another commit in a worktree of its own in this folder, built with the dependencies that are installed here. */
+export function checkoutOf(root: string, commit: string, folder: string): string {
   const git = (...args: string[]): string =>
     execFileSync('git', ['-C', root, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim()
   const hash = git('rev-parse', '--verify', `${commit}^{commit}`)
-  const directory = join(mkdtempSync(join(tmpdir(), 'spacedock-bench-')), 'checkout')
+  const directory = join(folder, 'checkout')
+  // Those of runs whose folders are gone.
+  git('worktree', 'prune')
   git('worktree', 'add', '--detach', directory, hash)
-  process.once('exit', () => {
-    git('worktree', 'remove', '--force', directory)
-    rmSync(join(directory, '..'), { recursive: true, force: true })
-  })
+  process.once('exit', () => git('worktree', 'remove', '--force', directory))
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'))
   if (git('diff', '--stat', hash, '--', 'package-lock.json') !== '') {
     console.log(`${commit} is built with the dependencies of this checkout, which are not its own.`)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { installed } from './checkout.ts'
 import { loopback } from './subjects/subject.ts'
 
 const run = promisify(execFile)
@@ -10,11 +11,11 @@ const timeoutMs = 60_000
 
 /** The command of a checkout, built, with a data directory of its own; its daemon goes with it. */
 export class Command implements AsyncDisposable {
-  readonly #checkout: string
+  readonly #installed: string
   readonly #dataDir: string
 
   constructor(checkout: string, dataDir: string) {
-    this.#checkout = checkout
+    this.#installed = installed(checkout)
     this.#dataDir = dataDir
   }
 
@@ -70,6 +71,6 @@ export class Command implements AsyncDisposable {
   }
 
   #args(command: string, ...args: string[]): string[] {
-    return [join(this.#checkout, 'bin/spacedock.js'), '--dir', this.#dataDir, command, ...args]
+    return [join(this.#installed, 'bin/spacedock.js'), '--dir', this.#dataDir, command, ...args]
   }
 }

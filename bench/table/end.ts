@@ -14,6 +14,10 @@ export type Order =
   | { do: 'in-flight'; bytes: number; seconds: number; count: number }
   /** MB/s. */
   | { do: 'pour'; bytes: number }
+  /** MB/s that arrive, without what comes first. */
+  | { do: 'flow'; seconds: number }
+  /** Milliseconds from the wish for a stream to the first answer in it, the median. */
+  | { do: 'first-answers'; count: number }
   | { do: 'usage' }
 
 export interface Usage {
@@ -24,6 +28,7 @@ export interface Usage {
 
 /** Time in which code is compiled and windows grow, as a share of the measured one. */
 const warmUpShare = 0.4
+const firstBytes = 32
 
 const subject = ((await import(`./subjects/${process.argv[2]}.ts`)) as { default: Subject }).default
 let client: Client | null = null
@@ -51,6 +56,13 @@ async function carryOut(order: Order): Promise<unknown> {
       await to.pour(order.bytes)
       return order.bytes / 1_000 / (performance.now() - startedAt)
     }
+    case 'flow':
+      return flow(connected(), order.seconds)
+    case 'first-answers': {
+      const times: number[] = []
+      for (let number = 0; number < order.count; number++) times.push(await firstAnswer(connected()))
+      return quantile(times, 0.5)
+    }
     case 'usage': {
       const { userCPUTime, systemCPUTime } = process.resourceUsage()
       return {
@@ -70,6 +82,32 @@ async function asker(bytes: number): Promise<Asker> {
   const made = askers.get(bytes) ?? connected().messages(bytes)
   askers.set(bytes, made)
   return made
+}
+
+async function flow(to: Client, seconds: number): Promise<number> {
+  if (to.flow === undefined) throw new Error('it carries only messages')
+  const startedAt = performance.now()
+  let arrivedBytes = 0
+  let first: { atMs: number; bytes: number } | null = null
+  let last = { atMs: 0, bytes: 0 }
+  // It never ends, or breaks.
+  const flowing = to.flow((bytes) => {
+    arrivedBytes += bytes
+    last = { atMs: performance.now(), bytes: arrivedBytes }
+    if (last.atMs - startedAt > seconds * 1_000 * warmUpShare) first ??= last
+  })
+  const end = new Promise((resolve) => setTimeout(resolve, seconds * 1_000 * (1 + warmUpShare)))
+  await Promise.race([flowing, end])
+  const from = first ?? { atMs: startedAt, bytes: 0 }
+  if (last.atMs <= from.atMs) throw new Error('hardly anything arrived')
+  return (last.bytes - from.bytes) / 1_000 / (last.atMs - from.atMs)
+}
+
+async function firstAnswer(to: Client): Promise<number> {
+  const startedAt = performance.now()
+  const opened = await to.messages(firstBytes)
+  await new Promise<void>((resolve) => opened.ask(resolve))
+  return performance.now() - startedAt
 }
 
 function roundTrips(asker: Asker, seconds: number): Promise<number> {

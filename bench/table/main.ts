@@ -5,6 +5,7 @@ import { build, checkoutOf } from './checkout.ts'
 import { bulk } from './jobs/bulk.ts'
 import { durable } from './jobs/durable.ts'
 import { install } from './jobs/install.ts'
+import { linkJobs } from './jobs/links.ts'
 import type { Job } from './jobs/job.ts'
 import { joinByCommand } from './jobs/join.ts'
 import { messages } from './jobs/messages.ts'
@@ -13,7 +14,8 @@ import { start } from './jobs/start.ts'
 import { judge } from './judgement.ts'
 import { parseOptions, type Options } from './options.ts'
 import { Results } from './results.ts'
-import { goals, rows, skipped } from './rows.ts'
+import { goals, notMeasured, rows } from './rows.ts'
+import { openRunFolder } from './run-folder.ts'
 import { runRounds, type Side } from './run.ts'
 import { comparisonTable, table } from './table.ts'
 
@@ -22,7 +24,7 @@ import { comparisonTable, table } from './table.ts'
  *
  *     npm run bench -- [--quick] [--rounds 5] [--rows bulk,start] [--megabytes 256] [--json FILE] [--compare COMMIT]
  */
-const jobs: Job[] = [messages, bulk, durable, pairing, joinByCommand, start, install]
+const jobs: Job[] = [messages, bulk, durable, pairing, joinByCommand, start, install, ...linkJobs]
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 const options = readOptions()
@@ -40,32 +42,53 @@ function readOptions(): Options | null {
 
 async function bench(options: Options): Promise<void> {
   const interrupted = new AbortController()
-  // The programs that are being measured are interrupted, too, and fail; what they have left is cleared away.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupted.abort())
-  const sides = checkouts(options.compare)
-  const chosen = jobs
-    .map((job) => ({ ...job, rows: job.rows.filter((row) => options.rows.includes(row)) }))
-    .filter((job) => job.rows.length > 0)
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    // Whoever interrupts again does not want to wait for daemons to end.
+    process.on(signal, () => (interrupted.signal.aborted ? process.exit(1) : interrupted.abort()))
+  }
+  const sides = checkouts(options.compare, openRunFolder())
+  const { chosen, skipped } = await possible(
+    jobs
+      .map((job) => ({ ...job, rows: job.rows.filter((row) => options.rows.includes(row)) }))
+      .filter((job) => job.rows.length > 0),
+  )
   const { rounds, sizes } = options
   const { signal } = interrupted
   const failures = await runRounds({ jobs: chosen, sides, rounds, sizes, signal, onProgress: show })
   show('')
-  report(options, sides)
+  report(options, sides, skipped)
+  if (signal.aborted) console.log('CALLED OFF: the rounds that were left are missing.')
   if (failures > 0) console.log(`${failures} MEASUREMENTS FAILED: they are told of above.`)
   process.exitCode = failures === 0 && !signal.aborted ? 0 : 1
 }
 
+/** Jobs that can be done here; of the others, the reasons, by what they are about. */
+async function possible(all: readonly Job[]): Promise<{ chosen: Job[]; skipped: Record<string, string> }> {
+  const chosen: Job[] = []
+  const skipped: Record<string, string> = {}
+  for (const job of all) {
+    const reason = (await job.whyNot?.()) ?? false
+    if (reason === false) chosen.push(job)
+    else skipped[job.rows.join(', ')] = reason
+  }
+  return { chosen, skipped: { ...notMeasured, ...skipped } }
+}
+
 /** This checkout, and before it the one that it is compared with; both are built. */
-function checkouts(compare: string | null): Side[] {
+function checkouts(compare: string | null, folder: string): Side[] {
   show('building')
   build(root)
   const now = { name: 'this checkout', checkout: root, results: new Results() }
   if (compare === null) return [now]
   show(`building ${compare}`)
-  return [{ name: compare, checkout: checkoutOf(root, compare), results: new Results() }, now]
+  return [{ name: compare, checkout: checkoutOf(root, compare, folder), results: new Results() }, now]
 }
 
-function report({ json, rounds, sizes }: Options, sides: readonly Side[]): void {
+function report(
+  { json, rounds, sizes }: Options,
+  sides: readonly Side[],
+  skipped: Readonly<Record<string, string>>,
+): void {
   const [first, second] = sides
   if (first === undefined) return
   const machine = {
@@ -74,7 +97,7 @@ function report({ json, rounds, sizes }: Options, sides: readonly Side[]): void 
     processor: `${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown'}`,
     at: new Date().toISOString(),
   }
-  if (second === undefined) reportGoals(first.results)
+  if (second === undefined) reportGoals(first.results, skipped)
   else console.log(comparisonTable(first.results, second.results, rows, first.name))
   if (second !== undefined && rounds < 5) console.log('Fewer than 5 rounds: what moved may be noise.')
   if (isMemory(tmpdir())) console.log('THE DISK of the durable row IS MEMORY: set TMPDIR to measure another.')
@@ -87,10 +110,10 @@ function report({ json, rounds, sizes }: Options, sides: readonly Side[]): void 
   console.log(`The figures of every round are in ${json}.`)
 }
 
-function reportGoals(results: Results): void {
+function reportGoals(results: Results, skipped: Readonly<Record<string, string>>): void {
   const lines = judge(results)
   console.log(table(lines))
-  for (const [name, reason] of Object.entries(skipped)) console.log(`NOT MEASURED: ${name}: ${reason}.`)
+  for (const [name, reason] of Object.entries(skipped)) console.log(`NOT MEASURED: ${name}: ${reason}`)
   const judged = lines.flatMap(({ goal }) => goal ?? [])
   const reached = judged.filter(({ isReached }) => isReached).length
   console.log(`${reached} of ${judged.length} goals are reached.`)

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { quickSizes, usualSizes, type Sizes } from './jobs/job.ts'
-import { rows } from './rows.ts'
+import { groups, rows } from './rows.ts'
 
 export interface Options {
   rows: readonly string[]
@@ -36,11 +36,15 @@ export function parseOptions(args: string[]): Options {
   }
 }
 
+/** Groups, and the rows of those that have few. */
+const rowNames = [...groups, ...rows.flatMap(({ id, group }) => (group === 'links' ? [] : [id]))]
+
 function chosenRows(text: string): string[] {
-  const chosen = text.split(',').map((name) => name.trim())
-  const unknown = chosen.find((name) => !rows.some(({ id }) => id === name))
-  if (unknown === undefined) return chosen
-  throw new RangeError(`There is no row "${unknown}"; there are ${rows.map(({ id }) => id).join(', ')}.`)
+  return text.split(',').flatMap((name) => {
+    const chosen = rows.filter(({ id, group }) => id === name.trim() || group === name.trim())
+    if (chosen.length > 0) return chosen.map(({ id }) => id)
+    throw new RangeError(`There is no row "${name}"; there are ${rowNames.join(', ')}.`)
+  })
 }
 
 function wholeNumber(option: string, text: string | undefined, usual: number, most: number): number {

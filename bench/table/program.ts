@@ -1,8 +1,17 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { Setting } from './jobs/job.ts'
 
 /** What a program may take for one order, with room for the slowest machine. */
 const orderTimeoutMs = 180_000
+
+const nodeOptions = ['--disable-warning=ExperimentalWarning']
+
+/** Another network than this machine's. */
+export interface Place {
+  namespace: string
+  env: Record<string, string>
+}
 
 /** A process that carries out orders one after the other; it goes when it is stopped, or the benchmark is gone. */
 export class Program<Order> {
@@ -12,16 +21,23 @@ export class Program<Order> {
     this.#child = child
   }
 
-  /** Starts a file of this folder; resolves when it says that it is ready. */
+  /** Starts a file of this folder; resolves when it says that it is ready. Killed when the run is called off. */
   static async start<Order>(
     file: string,
     args: readonly string[],
-    checkout: string,
+    { checkout, signal }: Pick<Setting, 'checkout' | 'signal'>,
+    place: Place | null = null,
   ): Promise<Program<Order>> {
     const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-      env: { ...process.env, BENCH_CHECKOUT: checkout },
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      env: { ...process.env, BENCH_CHECKOUT: checkout, ...place?.env },
+      ...(place === null
+        ? { execArgv: nodeOptions }
+        : { execPath: 'ip', execArgv: ['netns', 'exec', place.namespace, process.execPath, ...nodeOptions] }),
+      signal,
+      killSignal: 'SIGKILL',
     })
+    // Told of by its end.
+    child.on('error', () => {})
     const program = new Program<Order>(child)
     try {
       await program.#answer()
@@ -32,7 +48,8 @@ export class Program<Order> {
     }
   }
 
-  order<Answer>(order: Order): Promise<Answer> {
+  async order<Answer>(order: Order): Promise<Answer> {
+    if (!this.#child.connected) throw new Error('the process has ended')
     const answer = this.#answer()
     this.#child.send(order as object)
     return answer as Promise<Answer>

@@ -1,3 +1,5 @@
+import { linkRows, links } from './links.ts'
+
 /** Rows of the table, in their order, and what the figures should be. Data only: the jobs measure, the table prints. */
 
 export interface Row {
@@ -5,7 +7,12 @@ export interface Row {
   title: string
   unit: string
   better: 'less' | 'more'
+  group: Group
 }
+
+/** What `--rows` takes, besides rows. */
+export const groups = ['speed', 'links'] as const
+export type Group = (typeof groups)[number]
 
 export interface Goal {
   row: string
@@ -15,7 +22,7 @@ export interface Goal {
   of?: string
 }
 
-export const rows: readonly Row[] = [
+const speed: readonly Omit<Row, 'group'>[] = [
   { id: 'round-trip-32', title: 'round trip, 32 B, p50', unit: 'us', better: 'less' },
   { id: 'in-flight-32', title: '64 in flight, 32 B', unit: 'a second', better: 'more' },
   { id: 'in-flight-1024', title: '64 in flight, 1 KiB', unit: 'a second', better: 'more' },
@@ -32,6 +39,11 @@ export const rows: readonly Row[] = [
   { id: 'idle-memory', title: 'memory when idle', unit: 'MiB', better: 'less' },
   { id: 'install-size', title: 'install', unit: 'MiB', better: 'less' },
   { id: 'install-packages', title: 'packages of it', unit: '', better: 'less' },
+]
+
+export const rows: readonly Row[] = [
+  ...speed.map((row) => ({ ...row, group: 'speed' as const })),
+  ...links.flatMap((link) => linkRows(link).map((row) => ({ ...row, group: 'links' as const }))),
 ]
 
 export const goals: readonly Goal[] = [
@@ -60,6 +72,7 @@ export const goals: readonly Goal[] = [
 
 /** Subject by which the others of a row are divided. */
 export const references: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(links.flatMap((link) => linkRows(link).map(({ id }) => [id, 'raw-tcp']))),
   'round-trip-32': 'raw-tcp',
   'in-flight-32': 'raw-tcp',
   'in-flight-1024': 'raw-tcp',
@@ -71,8 +84,8 @@ export const references: Readonly<Record<string, string>> = {
 }
 
 /** Neighbours that are not measured, each with the reason: the table ends with them. */
-export const skipped: Readonly<Record<string, string>> = {
-  iroh: 'npm has no current package of it',
-  'magic-wormhole, wormhole-william, Syncthing': 'programs of other languages, which npm does not install',
-  scp: 'it needs a server of SSH, with an account',
+export const notMeasured: Readonly<Record<string, string>> = {
+  iroh: 'npm has no current package of it.',
+  'magic-wormhole, wormhole-william, Syncthing': 'programs of other languages, which npm does not install.',
+  scp: 'it needs a server of SSH, with an account.',
 }

@@ -14,7 +14,7 @@ export interface RunOptions {
   sides: readonly Side[]
   rounds: number
   sizes: Sizes
-  /** Ends the run after the present measurement. */
+  /** Calls the run off; the present measurement is given up. */
   signal: AbortSignal
   /** Told of each measurement, and of each that failed. */
   onProgress: (text: string) => void
@@ -32,11 +32,13 @@ export async function runRounds({
   let failures = 0
   for (let round = 0; round < rounds; round++) {
     for (const job of jobs) {
-      if (round >= (job.mostRounds ?? rounds)) continue
+      if (round >= roundsOf(job, rounds, sides)) continue
       for (const { subject, side } of turn(measurements(job, sides), round)) {
         if (signal.aborted) return failures
         onProgress(`round ${round + 1} of ${rounds}: ${job.rows[0]}, ${subject}, ${side.name}`)
-        const figures = await job.run(subject, { checkout: side.checkout, sizes }).catch((error: unknown) => {
+        const setting = { checkout: side.checkout, sizes, signal }
+        const figures = await job.run(subject, setting).catch((error: unknown) => {
+          if (signal.aborted) return null
           failures++
           onProgress(`${subject} failed: ${error instanceof Error ? error.message : String(error)}`)
           return null
@@ -46,6 +48,10 @@ export async function runRounds({
     }
   }
   return failures
+}
+
+function roundsOf({ mostRounds, isCostly = false }: Job, rounds: number, sides: readonly Side[]): number {
+  return mostRounds ?? (isCostly && sides.length === 1 ? 1 : rounds)
 }
 
 function measurements(job: Job, sides: readonly Side[]): { subject: string; side: Side }[] {

@@ -6,7 +6,7 @@ import { Defects } from './defects.ts'
 import { describeError } from './error-line.ts'
 import { createLog, defaultLogLevel } from './log.ts'
 import { leadsTo, LogFile, logPath } from './log-file.ts'
-import { type MetricsEndpoint, startMetricsEndpoint } from './metrics-endpoint.ts'
+import type { MetricsEndpoint } from './metrics-endpoint.ts'
 import type { DaemonFacts } from './methods.ts'
 import { type DaemonReport, type DaemonSettings, stopDeadlineMs } from './process.ts'
 import { exposition } from './prometheus.ts'
@@ -90,6 +90,8 @@ async function start(
   try {
     if (metricsPort !== undefined) {
       const read = (): string => metricsText(node, defects)
+      // Node's HTTP takes longer to load than all else of the daemon's own.
+      const { startMetricsEndpoint } = await import('./metrics-endpoint.ts')
       metrics = await startMetricsEndpoint({ port: metricsPort, read, log })
     }
     // The settings are kept only now: a port that is taken must not come back at every later start.

@@ -21,7 +21,8 @@ import type { Store } from '../store/store.ts'
 import { KnownAddresses } from './address-book.ts'
 import { ConnectionRecorder, pathOf } from './connection-recorder.ts'
 import { Firewalled } from './firewalled.ts'
-import { Internet, type InternetSettings } from './internet.ts'
+import type { Internet } from './internet.ts'
+import type { OpenInternet } from './internet-settings.ts'
 import type { NodeCounters } from './node-counters.ts'
 import { fraction, type Platform } from './platform.ts'
 import type { TrustedPeers } from './trusted-peers.ts'
@@ -40,7 +41,7 @@ export interface ConnectionsParts {
   /** Results of dials, and the devices heard on the local network. */
   evidence: DialEvidence
   /** Null when nothing but the local network is used. */
-  settings: InternetSettings | null
+  openInternet: OpenInternet | null
   presenceKeys: PresenceKeySource
   /** Start of every session, and the handling of what comes over it. */
   session: Pick<SessionOptions, 'instance' | 'trust' | 'calls'>
@@ -60,8 +61,8 @@ export class Connections implements PairingConnections, LocalListener {
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts
-    const { store, host, trusted, metrics, platform, log, interfaces, mdns, settings, evidence } = parts
-    const { presenceKeys } = parts
+    const { store, host, trusted, metrics, platform, log, interfaces, mdns, evidence } = parts
+    const { presenceKeys, openInternet } = parts
     const { registry } = store
     const { clock, random } = platform
     const book = new KnownAddresses(registry, host, trusted)
@@ -86,10 +87,7 @@ export class Connections implements PairingConnections, LocalListener {
     })
     this.supervisor = supervisor
     this.localNetwork = mdns ? platform.localNetwork(this, { host, interfaces, log }) : null
-    this.internet =
-      settings === null
-        ? null
-        : new Internet({ settings, supervisor, host, interfaces, presenceKeys, clock, log })
+    this.internet = openInternet?.({ supervisor, host, interfaces, presenceKeys, clock, log }) ?? null
     const firewalled = new Firewalled({ evidence, registry, host, localNetwork: this.localNetwork, clock })
     supervisor.listen(new ConnectionRecorder({ registry, host, book, firewalled, metrics, log }))
     supervisor.listen({ woke: () => this.#lookAnew() })

@@ -1,12 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
-import type { Clock, Log, NodeOptions } from '../api.ts'
-import { systemClock } from '../clock.ts'
+import type { Clock, Log } from '../api.ts'
 import { privateDht } from '../network/dht/private-dht.ts'
 import { PublicNetwork, type PublicNetworkState } from '../network/public/public-network.ts'
 import { isPublic } from '../network/addresses/address-filter.ts'
-import { parsePeerAddress } from '../network/addresses/peer-address.ts'
-import { parseRendezvousAddress, type RendezvousAddress } from '../network/addresses/rendezvous-address.ts'
 import { CodeRecords } from '../network/discovery/code-records.ts'
 import { RecordAddresses } from '../network/discovery/record-addresses.ts'
 import type { PresenceKeySource } from '../network/discovery/peer-presence.ts'
@@ -18,50 +15,12 @@ import { usableInterfaces } from '../network/interfaces.ts'
 import type { ConnectionSupervisor } from '../network/supervisor/connection-supervisor.ts'
 import { RendezvousNodes } from '../network/relay/rendezvous-nodes.ts'
 import { suite1 } from '../pairing/suite.ts'
-import type { Store } from '../store/store.ts'
-import { PeersOfNode } from './peers-of-node.ts'
-
-/** Meeting points of devices in different networks. */
-export interface InternetSettings {
-  rendezvous: readonly RendezvousAddress[]
-  dht: 'private' | 'public'
-  bootstrap?: readonly string[]
-}
-
-/** Returns null when only the local network is to be used. Throws `invalid-argument`. */
-export function internetSettings(options: NodeOptions): InternetSettings | null {
-  const { rendezvous = [], dht = 'private', lanOnly = false, dhtBootstrap } = options
-  if (lanOnly || (rendezvous.length === 0 && dht === 'private')) return null
-  const nodes = rendezvous.map((address) => parseRendezvousAddress(address))
-  for (const address of dhtBootstrap ?? []) parsePeerAddress(address, 'dhtBootstrap')
-  return { rendezvous: nodes, dht, ...(dhtBootstrap === undefined ? {} : { bootstrap: dhtBootstrap }) }
-}
+import type { InternetSettings } from './internet-settings.ts'
 
 /** Returns the DHT that the device's own host takes part in: only on the private network. */
-export function ownDht(settings: InternetSettings | null, clock: Clock): HostOptions['dht'] {
-  if (settings?.dht !== 'private') return undefined
+export function ownDht(settings: InternetSettings, clock: Clock): HostOptions['dht'] {
+  if (settings.dht !== 'private') return undefined
   return privateDht(new Set(settings.rendezvous.map(({ peer }) => peer)), clock)
-}
-
-/** Returns the relays: the rendezvous nodes, and on the public network those that are met; `undefined` when none may be used. */
-export function relayOptions(
-  { rendezvous = [], dht, lanOnly = false, clock = systemClock, log = () => {} }: NodeOptions,
-  store: Store,
-): HostOptions['relay'] {
-  if (lanOnly) return undefined
-  const secrets = new Map<string, Uint8Array | null>()
-  const relays = rendezvous.map((address) => parseRendezvousAddress(address))
-  for (const { peer, secret } of relays) secrets.set(peer, secret ?? secrets.get(peer) ?? null)
-  return {
-    peers: new PeersOfNode(
-      store,
-      relays.map(({ peer }) => peer),
-    ),
-    secretOf: (peer) => secrets.get(peer) ?? null,
-    public: dht === 'public',
-    clock,
-    log,
-  }
 }
 
 export interface InternetParts {

@@ -12,7 +12,7 @@ import type { Host } from '../network/host/host.ts'
 import { usableInterfaces, watchInterfaces } from '../network/interfaces.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { version } from '../version.ts'
-import { ownDht, relayOptions, type InternetSettings } from './internet.ts'
+import { relayOptions, type InternetSettings } from './internet-settings.ts'
 import { boxLimits } from './message-limits.ts'
 import { StoredPairKeys } from './pair-keys.ts'
 import { PeersOfNode } from './peers-of-node.ts'
@@ -37,8 +37,9 @@ export function thisPlatform(options: NodeOptions): Platform {
     clock,
     random: (length) => randomBytes(length),
     openStore: () => openStore({ dataDir, clock, ...boxLimits(options.messages) }),
-    createHost: async (store, settings) =>
-      withPort(store.settings, { given: options.port, isLocal: isLoopback(interfaces), log }, (port) =>
+    createHost: async (store, settings) => {
+      const dht = settings === null ? undefined : (await import('./internet.ts')).ownDht(settings, clock)
+      return withPort(store.settings, { given: options.port, isLocal: isLoopback(interfaces), log }, (port) =>
         createHost({
           seed: store.identity.seed,
           port,
@@ -46,12 +47,13 @@ export function thisPlatform(options: NodeOptions): Platform {
           agent: `spacedock/${version}`,
           announce: options.announce,
           mapPort: settings !== null && options.portMapping !== false,
-          dht: ownDht(settings, clock),
+          dht,
           peers: new PeersOfNode(store, []),
           tls: { pairKeys: new StoredPairKeys(store), clock, log },
           relay: relayOptions(options, store),
         }),
-      ),
+      )
+    },
     localNetwork: (listener, parts) => new LocalNetwork(listener, parts),
     watchNetwork: (onChange) => watchInterfaces(onChange, { names: interfaces }),
   }

@@ -12,6 +12,7 @@ import * as v from 'valibot'
 import type { BlindedSigner } from './blinded-key.ts'
 import { fields } from './fields.ts'
 import { sameMac } from './proofs.ts'
+import { recordVersion } from './record-version.ts'
 import { parseStrictJson } from './strict-json.ts'
 import type { Suite } from './suite.ts'
 
@@ -56,8 +57,6 @@ export const maxRecordAddresses = 12
 export const maxSequence = 0xffff_ffffn
 const plaintextLength = 1_024
 const sealLength = 16
-/** First byte of the content, and all that other versions are known to have in common. */
-export const recordVersion = 1
 
 /** Time that a DHT server that caches records may take one for fresh, ns. It must not delay the next one. */
 const timeToLiveNs = 60_000_000_000n

@@ -17,16 +17,6 @@ export interface BlindedSigner {
   sign(message: Uint8Array): Uint8Array
 }
 
-/** Returns the 32 bytes of the public key that belongs to a seed, as in RFC 8032. */
-export function publicKeyOf(seed: Uint8Array): Uint8Array {
-  const publicKey = publicKeys.get(seed) ?? ed25519.getPublicKey(seed)
-  publicKeys.set(seed, publicKey)
-  return publicKey
-}
-
-/** Public keys of seeds in use: each session tells the same one, and computing it takes milliseconds. */
-const publicKeys = new WeakMap<Uint8Array, Uint8Array>()
-
 /** Whether the 32 bytes are a public key whose blinded ones only the owner of its seed can sign for. */
 export function isBlindable(publicKey: Uint8Array): boolean {
   try {

@@ -1,4 +1,5 @@
-import { blindedPublicKey, blindedSigner, publicKeyOf } from './blinded-key.ts'
+import { blindedPublicKey, blindedSigner } from './blinded-key.ts'
+import { ed25519PublicKey } from './curve25519.ts'
 import { fields } from './fields.ts'
 import type { BlindedKeys } from './address-record.ts'
 import type { Suite } from './suite.ts'
@@ -56,7 +57,7 @@ export function presenceReaderKeys(
 
 /** Returns what the other device is told of a device's own chain. */
 export function toldPresence({ epoch, key, seed }: OwnPresence): OthersPresence {
-  return { epoch, key, publicKey: publicKeyOf(seed) }
+  return { epoch, key, publicKey: ed25519PublicKey(seed) }
 }
 
 function blindingOf(suite: Pick<Suite, 'expand'>, key: Uint8Array): Uint8Array {

@@ -3,13 +3,13 @@ import { dirname, join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import { publicKeyFromRaw } from '@libp2p/crypto/keys'
 import { peerIdFromPublicKey } from '@libp2p/peer-id'
-import { ed25519 } from '@noble/curves/ed25519.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import * as v from 'valibot'
 import { SpacedockError } from '../errors.ts'
 import { checkPrivateFile, stageFile, type StagedFile } from './data-directory.ts'
 import { databaseFileName } from './database.ts'
 import { toStorageError } from './storage-error.ts'
+import { ed25519PublicKey } from '../pairing/curve25519.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { peerIdOf } from '../libp2p-peer.ts'
 
@@ -63,7 +63,7 @@ function identityOf(content: IdentityContent, stage: (next: IdentityContent) => 
   let { registryGeneration } = content
   return {
     seed,
-    peerId: peerIdOf(peerIdFromPublicKey(publicKeyFromRaw(ed25519.getPublicKey(seed)))),
+    peerId: peerIdOf(peerIdFromPublicKey(publicKeyFromRaw(ed25519PublicKey(seed)))),
     get registryGeneration() {
       return registryGeneration
     },

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { movement } from '../../bench/table/comparison.ts'
 import type { Row } from '../../bench/table/rows.ts'
 
-const time: Row = { id: 'time', title: 'time', unit: 'ms', better: 'less' }
-const rate: Row = { id: 'rate', title: 'rate', unit: 'a second', better: 'more' }
+const time: Row = { id: 'time', title: 'time', unit: 'ms', better: 'less', group: 'speed' }
+const rate: Row = { id: 'rate', title: 'rate', unit: 'a second', better: 'more', group: 'speed' }
 
 for (const { what, older, newer, expected } of [
   { what: 'twice as much', older: [10, 11, 12], newer: [20, 21, 22], expected: 'more' },

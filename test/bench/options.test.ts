@@ -20,10 +20,14 @@ test('what is given is taken', () => {
     compare: 'main',
   })
   assert.equal(parseOptions(['--quick']).rounds, 2)
+  assert.equal(parseOptions(['--rows', 'links']).rows.length, 60)
 })
 
 test('what cannot be is refused, with what can', () => {
-  assert.throws(() => parseOptions(['--rows', 'bulk,bilk']), /no row "bilk"; there are round-trip-32, /u)
+  assert.throws(
+    () => parseOptions(['--rows', 'bulk,bilk']),
+    /no row "bilk"; there are speed, links, .*round-trip-32, /u,
+  )
   for (const number of ['0', '-1', '1.5', 'many', '']) {
     assert.throws(
       () => parseOptions([`--rounds=${number}`]),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ed25519 } from '@noble/curves/ed25519.js'
-import { isBlindable, publicKeyOf } from '../../src/pairing/blinded-key.ts'
+import { isBlindable } from '../../src/pairing/blinded-key.ts'
+import { ed25519PublicKey } from '../../src/pairing/curve25519.ts'
 import {
   chainAt,
   presenceReaderKeys,
@@ -60,7 +61,7 @@ test('signatures are those of RFC 8032 under the blinded key', () => {
   const message = new TextEncoder().encode('a record')
   assert.ok(signer)
   assert.ok(ed25519.verify(signer.sign(message), message, publicKey, { zip215: false }))
-  assert.ok(!ed25519.verify(signer.sign(message), message, publicKeyOf(own.seed), { zip215: false }))
+  assert.ok(!ed25519.verify(signer.sign(message), message, ed25519PublicKey(own.seed), { zip215: false }))
 })
 
 test('threat 47: whoever has what the reader has cannot write', async () => {
@@ -88,7 +89,7 @@ test('threat 38: records of different epochs have no key in common', () => {
 })
 
 test('points of low order, and what is no point, are no keys', () => {
-  assert.equal(isBlindable(publicKeyOf(own.seed)), true)
+  assert.equal(isBlindable(ed25519PublicKey(own.seed)), true)
   for (const bytes of [
     new Uint8Array(32),
     new Uint8Array(32).fill(255),

@@ -1,7 +1,7 @@
 import { RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
-import { privateDhtProtocol, publicDhtProtocol } from '../../src/network/dht/dht-service.ts'
+import { privateDhtProtocol, publicDhtProtocol } from '../../src/network/dht/dht-protocols.ts'
 import { honestRecord, recordKeysOf, rendezvousServer } from './dht-records.ts'
 import { recordDials } from './dials.ts'
 import { fakePeerId } from './fake-peer-id.ts'

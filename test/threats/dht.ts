@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { join } from 'node:path'
 import { randomBytes } from 'node:crypto'
-import { publicDhtProtocol } from '../../src/network/dht/dht-service.ts'
+import { publicDhtProtocol } from '../../src/network/dht/dht-protocols.ts'
 import { chooseRandomPort } from '../../src/network/transport/listen-port.ts'
 import {
   honestRecord,

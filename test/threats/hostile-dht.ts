@@ -9,7 +9,7 @@ import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { base58 } from '@scure/base'
 import { createLibp2p, type Libp2p } from 'libp2p'
-import { privateDhtProtocol } from '../../src/network/dht/dht-service.ts'
+import { privateDhtProtocol } from '../../src/network/dht/dht-protocols.ts'
 
 import { bytesOf, decode, encode, field } from './protobuf.ts'
 

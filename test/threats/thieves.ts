@@ -45,8 +45,8 @@ export const threats: Threat[] = [
         what: 'the check for the all-zero secret',
         patches: [
           {
-            file: 'src/pairing/suite.ts',
-            find: `return null // noble throws on the all-zero result`,
+            file: 'src/pairing/curve25519.ts',
+            find: `return null // no share, or the all-zero result`,
             replace: `return new Uint8Array(32)`,
           },
         ],

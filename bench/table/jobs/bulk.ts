@@ -6,8 +6,9 @@ import type { Job } from './job.ts'
 export const bulk: Job = {
   rows: ['bulk', 'cpu-sender', 'cpu-receiver', 'memory-sender', 'memory-receiver'],
   subjects: ['raw-tcp', 'node-tls', 'libp2p', 'hyperdht', 'spacedock-stream'],
-  run: async (subject, { checkout, sizes: { bulkBytes } }) => {
-    await using ends = await pairOfEnds(subject, checkout)
+  run: async (subject, setting) => {
+    const { bulkBytes } = setting.sizes
+    await using ends = await pairOfEnds(subject, setting)
     const { client, server } = ends
     const usage = async (): Promise<Usage[]> => [
       await client.order<Usage>({ do: 'usage' }),

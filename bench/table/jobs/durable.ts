@@ -5,14 +5,15 @@ import { DatabaseSync } from 'node:sqlite'
 import type { DeviceOrder } from '../device.ts'
 import { Program } from '../program.ts'
 import { quantile } from '../statistics.ts'
-import type { Job } from './job.ts'
+import type { Job, Setting } from './job.ts'
 
 /** Messages that are durable at both ends, beside what the same disk does. */
 export const durable: Job = {
   rows: ['durable'],
   subjects: ['fsync', 'disk-alone', 'spacedock-send'],
-  run: async (subject, { checkout, sizes: { durableMessages } }) => {
-    if (subject === 'spacedock-send') return { durable: await send(checkout, durableMessages) }
+  run: async (subject, setting) => {
+    const { durableMessages } = setting.sizes
+    if (subject === 'spacedock-send') return { durable: await send(setting) }
     const directory = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))
     try {
       return { durable: (subject === 'fsync' ? fsyncs : commits)(directory, durableMessages) }
@@ -22,14 +23,14 @@ export const durable: Job = {
   },
 }
 
-async function send(checkout: string, count: number): Promise<number> {
-  const receiver = await Program.start<DeviceOrder>('device.ts', [], checkout)
-  const sender = await Program.start<DeviceOrder>('device.ts', [], checkout)
+async function send(setting: Setting): Promise<number> {
+  const receiver = await Program.start<DeviceOrder>('device.ts', [], setting)
+  const sender = await Program.start<DeviceOrder>('device.ts', [], setting)
   try {
     await receiver.order({ do: 'start' })
     await sender.order({ do: 'start' })
     await sender.order({ do: 'join', address: await receiver.order<string>({ do: 'invite' }) })
-    return await sender.order<number>({ do: 'send', count })
+    return await sender.order<number>({ do: 'send', count: setting.sizes.durableMessages })
   } finally {
     await sender.stop()
     await receiver.stop()

@@ -7,6 +7,10 @@ export interface Job {
   subjects: readonly string[]
   /** Rounds that are enough whatever is asked for, where a figure is always the same. */
   mostRounds?: number
+  /** Takes long: measured in one round only, unless two commits are compared. */
+  isCostly?: boolean
+  /** Says why it cannot be measured here; false when it can. */
+  whyNot?: () => Promise<string | false>
   /** Measures one subject, of the checkout if it is Spacedock. */
   run: (subject: string, setting: Setting) => Promise<Partial<Record<Row['id'], number>>>
 }
@@ -15,6 +19,8 @@ export interface Setting {
   /** Directory of the repository whose `dist` is measured. */
   checkout: string
   sizes: Sizes
+  /** Aborts when the run is called off. */
+  signal: AbortSignal
 }
 
 export interface Sizes {

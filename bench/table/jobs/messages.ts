@@ -7,8 +7,9 @@ const inFlight = 64
 export const messages: Job = {
   rows: ['round-trip-32', 'in-flight-32', 'in-flight-1024'],
   subjects: ['raw-tcp', 'node-tls', 'libp2p', 'hyperdht', 'spacedock-stream', 'spacedock-request'],
-  run: async (subject, { checkout, sizes: { seconds } }) => {
-    await using ends = await pairOfEnds(subject, checkout)
+  run: async (subject, setting) => {
+    const { seconds } = setting.sizes
+    await using ends = await pairOfEnds(subject, setting)
     const { client } = ends
     return {
       'round-trip-32': await client.order<number>({ do: 'round-trips', bytes: 32, seconds }),

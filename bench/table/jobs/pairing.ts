@@ -10,14 +10,14 @@ import type { Job } from './job.ts'
 export const pairing: Job = {
   rows: ['pairing'],
   subjects: ['blind-pairing', 'spacedock-library'],
-  run: async (subject, { checkout, sizes }) => {
+  run: async (subject, setting) => {
     const file = subject === 'blind-pairing' ? 'swarm-device.ts' : 'device.ts'
-    const shower = await Program.start<PairingOrder>(file, [], checkout)
-    const joiner = await Program.start<PairingOrder>(file, [], checkout)
+    const shower = await Program.start<PairingOrder>(file, [], setting)
+    const joiner = await Program.start<PairingOrder>(file, [], setting)
     try {
       const network = await shower.order<string>({ do: 'start' })
       const times: number[] = []
-      for (let number = 0; number <= sizes.pairings; number++) {
+      for (let number = 0; number <= setting.sizes.pairings; number++) {
         await joiner.order({ do: 'start', network })
         const address = await shower.order<string>({ do: 'invite' })
         const { startedMs, endedMs } = await joiner.order<Joining>({ do: 'join', address })

@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Command } from '../command.ts'
 import { residentMib } from '../memory.ts'
 import { host, loopback } from '../subjects/subject.ts'
-import type { Job } from './job.ts'
+import type { Job, Setting } from './job.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -36,19 +36,19 @@ const programs: Record<string, string> = {
 export const start: Job = {
   rows: ['start', 'idle-memory'],
   subjects: ['node', 'libp2p', 'hyperdht', 'spacedock-library', 'spacedock-daemon'],
-  run: async (subject, { checkout, sizes: { idleMs } }) => {
+  run: async (subject, setting) => {
     const directory = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))
     try {
       return await (subject === 'spacedock-daemon'
-        ? daemon(checkout, directory, idleMs)
-        : program(programs[subject] ?? '', checkout, directory, idleMs))
+        ? daemon(setting, directory)
+        : program(programs[subject] ?? '', setting, directory))
     } finally {
       rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
     }
   },
 }
 
-async function program(text: string, checkout: string, directory: string, idleMs: number) {
+async function program(text: string, { checkout, sizes, signal }: Setting, directory: string) {
   const whole = `${text}\nprocess.send('ready'); setInterval(() => {}, 1e6); process.once('disconnect', () => process.exit())`
   const startedAt = performance.now()
   const child = spawn(
@@ -62,26 +62,29 @@ async function program(text: string, checkout: string, directory: string, idleMs
         DIRECTORY: directory,
       },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      signal,
     },
   )
+  // Told of by its end.
+  child.on('error', () => {})
   const gone = once(child, 'exit')
   await Promise.race([
     once(child, 'message'),
     gone.then(() => Promise.reject(new Error('it ended too soon'))),
   ])
   const start = performance.now() - startedAt
-  await pause(idleMs)
+  await pause(sizes.idleMs, undefined, { signal })
   const memory = residentMib(child.pid ?? 0)
   child.disconnect()
   await gone
   return { start, 'idle-memory': memory }
 }
 
-async function daemon(checkout: string, directory: string, idleMs: number) {
+async function daemon({ checkout, sizes, signal }: Setting, directory: string) {
   await using command = new Command(checkout, directory)
   const startedAt = performance.now()
   await command.up()
   const start = performance.now() - startedAt
-  await pause(idleMs)
+  await pause(sizes.idleMs, undefined, { signal })
   return { start, 'idle-memory': residentMib(await command.daemonPid()) }
 }

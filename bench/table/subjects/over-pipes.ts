@@ -4,8 +4,11 @@ import type { Asker, Client, Pipe, Subject, Transport } from './subject.ts'
 const headBytes = 9
 const echoKind = 1
 const sinkKind = 2
+const flowKind = 3
 /** What a program writes at once when it sends a file. */
 const chunkBytes = 64 * 1024
+/** Bytes of a flow that one byte acknowledges. */
+const acknowledgedBytes = 16 * 1024
 
 /** Makes a transport carry messages of one size: each is written by itself, and answered by itself. */
 export function overPipes(transport: Transport): Subject {
@@ -16,6 +19,7 @@ export function overPipes(transport: Transport): Subject {
       return {
         messages: (bytes) => messages(open, bytes),
         pour: (bytes) => pour(open, bytes),
+        flow: (arrived) => flow(open, arrived),
       } satisfies Client
     },
   }
@@ -54,6 +58,14 @@ async function pour(open: () => Promise<Pipe>, totalBytes: number): Promise<void
   await arrived
 }
 
+async function flow(open: () => Promise<Pipe>, arrived: (bytes: number) => void): Promise<void> {
+  const pipe = await open()
+  pipe.read((acknowledgements) => arrived(acknowledgements.length * acknowledgedBytes))
+  pipe.write(head(flowKind, 0))
+  const chunk = new Uint8Array(chunkBytes).fill(7)
+  for (;;) if (!pipe.write(chunk)) await pipe.drained()
+}
+
 /** The serving side of one pipe. */
 function answer(pipe: Pipe): void {
   let onBytes: ((bytes: Uint8Array) => void) | null = null
@@ -66,8 +78,10 @@ function answer(pipe: Pipe): void {
     if (begun[0] === echoKind) {
       const message = new Uint8Array(size).fill(7)
       onBytes = pieces(size, () => void pipe.write(message))
-    } else {
+    } else if (begun[0] === sinkKind) {
       onBytes = pieces(size, () => void pipe.write(new Uint8Array(1)))
+    } else {
+      onBytes = acknowledging(pipe)
     }
     if (begun.length > headBytes) onBytes(begun.subarray(headBytes))
   })
@@ -82,6 +96,17 @@ function pieces(bytes: number, whole: () => void): (bytes: Uint8Array) => void {
       come -= bytes
       whole()
     }
+  }
+}
+
+/** Acknowledges at once what has come at once. */
+function acknowledging(pipe: Pipe): (bytes: Uint8Array) => void {
+  let count = 0
+  const counting = pieces(acknowledgedBytes, () => count++)
+  return (bytes) => {
+    counting(bytes)
+    if (count > 0) pipe.write(new Uint8Array(count))
+    count = 0
   }
 }
 

@@ -6,12 +6,16 @@ import { host } from './subject.ts'
 
 export default overPipes({
   listen: async (onPipe) => {
-    const server = createServer({ noDelay: true }, (socket) => onPipe(socketPipe(socket)))
+    const server = createServer({ noDelay: true }, (socket) => {
+      // The other end may be stopped in the middle.
+      socket.on('error', () => {})
+      onPipe(socketPipe(socket))
+    })
     await once(server.listen(0, host), 'listening')
-    return String((server.address() as AddressInfo).port)
+    return JSON.stringify({ host, port: (server.address() as AddressInfo).port })
   },
-  connect: async (port) => async () => {
-    const socket = connect({ host, port: Number(port), noDelay: true })
+  connect: async (address) => async () => {
+    const socket = connect({ ...(JSON.parse(address) as { host: string; port: number }), noDelay: true })
     await once(socket, 'connect')
     return socketPipe(socket)
   },

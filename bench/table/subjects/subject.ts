@@ -13,6 +13,8 @@ export interface Client {
   messages(bytes: number): Promise<Asker>
   /** Sends as many bytes; resolves when the other end has them all. */
   pour?(totalBytes: number): Promise<void>
+  /** Sends bytes until the process ends; calls back when some have arrived at the other end, with how many. */
+  flow?(arrived: (bytes: number) => void): Promise<void>
 }
 
 export interface Asker {
@@ -36,5 +38,6 @@ export interface Pipe {
   read(onBytes: (bytes: Uint8Array) => void): void
 }
 
-export const host = '127.0.0.1'
-export const loopback = process.platform === 'darwin' ? 'lo0' : 'lo'
+/** Where an end listens: the loopback interface, or the one that this process was given. */
+export const host = process.env['BENCH_HOST'] ?? '127.0.0.1'
+export const loopback = process.env['BENCH_INTERFACE'] ?? (process.platform === 'darwin' ? 'lo0' : 'lo')

@@ -11,15 +11,12 @@ import type { PeerInfo } from '@libp2p/interface'
 import type { Clock } from '../../api.ts'
 import { maxRecordLength } from '../../pairing/address-record.ts'
 import { limitAnswer, limitQuestions } from './answer-limit.ts'
+import { privateDhtProtocol, publicDhtProtocol } from './dht-protocols.ts'
 import type { Members } from './members.ts'
 import { storeOfMembers } from './members-store.ts'
 import { limitNamedPeers, NamedPeers, usableAddresses } from './named-peers.ts'
 import { RecordStore, servedConnection } from './record-store.ts'
 import type { RecordLimits } from './store-quota.ts'
-
-export const privateDhtVersion = 1
-export const privateDhtProtocol = `/spacedock/kad/${privateDhtVersion}.0.0`
-export const publicDhtProtocol = '/ipfs/kad/1.0.0'
 
 interface CommonOptions {
   /** A client asks and publishes, a server also stores and answers. */

@@ -7,7 +7,8 @@ import {
   presenceEpochsToRead,
   presenceKeys,
 } from '../../pairing/presence-keys.ts'
-import { recordVersion, type RecordKeys } from '../../pairing/address-record.ts'
+import type { RecordKeys } from '../../pairing/address-record.ts'
+import { recordVersion } from '../../pairing/record-version.ts'
 import { InterruptibleSleep } from '../interruptible-sleep.ts'
 import type { PresenceEpochs } from './presence-epochs.ts'
 import { randomFraction, type RecordParts } from './record-parts.ts'

@@ -1,6 +1,11 @@
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import type { Identify } from '@libp2p/identify'
-import { FaultTolerance, type ConnectionProtector, type MultiaddrConnection } from '@libp2p/interface'
+import {
+  FaultTolerance,
+  type ConnectionProtector,
+  type MultiaddrConnection,
+  type PrivateKey,
+} from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
@@ -10,6 +15,7 @@ import type { Clock, Log } from '../../api.ts'
 import { systemClock } from '../../clock.ts'
 import { peerIdOf } from '../../libp2p-peer.ts'
 import { SpacedockError } from '../../errors.ts'
+import { ed25519PublicKey } from '../../pairing/curve25519.ts'
 import { isNeverDialled } from '../addresses/address-filter.ts'
 import { parseAnnouncedIp } from '../addresses/announced-address.ts'
 import { learnAddresses } from '../addresses/learnt-addresses.ts'
@@ -72,7 +78,7 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const tcp = { inboundSocketInactivityTimeout: idleSocketMs, outboundSocketInactivityTimeout: idleSocketMs }
   const own = new OwnAddresses()
   const gate = new InboundGate({ peers: knownTo(options), limits: deviceGate, clock: systemClock })
-  const privateKey = await generateKeyPairFromSeed('Ed25519', options.seed)
+  const privateKey = identityKey(options.seed)
   const localPeer = peerIdOf(peerIdFromPrivateKey(privateKey))
   const tls = options.tls === undefined ? null : new TlsEndpoint({ ...options.tls, localPeer, turns: gate })
   const ways = hostTransports(tcp, options.relay, tls ?? undefined)
@@ -120,6 +126,11 @@ export async function createHost(options: HostOptions): Promise<NetworkHost> {
   const learnt = relay === undefined ? null : learnAddresses({ libp2p, own, interfaces, mapPort, ...relay })
   const dht = options.dht?.client(libp2p as unknown as DhtHost) ?? null
   return new Libp2pHost(libp2p, { listen, ways, learnt, dht, tls })
+}
+
+/** Key of a host, in libp2p's form: the seed, and the public key that follows from it. */
+function identityKey(seed: Uint8Array): PrivateKey {
+  return privateKeyFromRaw(Buffer.concat([seed, ed25519PublicKey(seed)]))
 }
 
 /** Starts libp2p; stops it and throws when an address is taken, or when there is none to listen on. */

@@ -20,7 +20,7 @@ import (
 const (
 	maxFrame = 9018
 	// Frames on their way in one direction; more are lost.
-	maxFlying = 4096
+	maxFlying = 65536
 	// How long a frame waits for those before it on a slow wire; then it is lost, as in a router's buffer.
 	maxWait = 200 * time.Millisecond
 )
