@@ -132,7 +132,12 @@ function parse(input: Uint8Array, step: number): Frame[] {
   const frames: Frame[] = []
   for (let at = 0; at < input.length; at += step) {
     parser.push(input.subarray(at, at + step))
-    for (let next = parser.next(); next !== undefined; next = parser.next()) frames.push(next)
+    for (let next = parser.next(); next !== undefined; next = parser.next()) {
+      // Data comes in pieces.
+      const before = next.type === 'data' ? frames.pop() : undefined
+      const payload = before === undefined ? next.payload : Buffer.concat([before.payload, next.payload])
+      frames.push({ ...next, payload: Uint8Array.from(payload) })
+    }
   }
   return frames
 }
