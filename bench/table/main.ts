@@ -6,7 +6,10 @@ import { bulk } from './jobs/bulk.ts'
 import { durable } from './jobs/durable.ts'
 import { install } from './jobs/install.ts'
 import { linkJobs } from './jobs/links.ts'
-import type { Job } from './jobs/job.ts'
+import { inbox, outbox } from './jobs/boxes.ts'
+import { paired } from './jobs/paired.ts'
+import { pairingsAtOnce } from './jobs/pairings-at-once.ts'
+import type { Job, Sizes } from './jobs/job.ts'
 import { joinByCommand } from './jobs/join.ts'
 import { messages } from './jobs/messages.ts'
 import { pairing } from './jobs/pairing.ts'
@@ -24,7 +27,20 @@ import { comparisonTable, table } from './table.ts'
  *
  *     npm run bench -- [--quick] [--rounds 5] [--rows bulk,start] [--megabytes 256] [--json FILE] [--compare COMMIT]
  */
-const jobs: Job[] = [messages, bulk, durable, pairing, joinByCommand, start, install, ...linkJobs]
+const jobsOf = (sizes: Sizes): readonly Job[] => [
+  messages,
+  bulk,
+  durable,
+  pairing,
+  joinByCommand,
+  start,
+  install,
+  pairingsAtOnce(sizes),
+  outbox,
+  inbox,
+  paired(sizes),
+  ...linkJobs,
+]
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 const options = readOptions()
@@ -48,7 +64,7 @@ async function bench(options: Options): Promise<void> {
   }
   const sides = checkouts(options.compare, openRunFolder())
   const { chosen, skipped } = await possible(
-    jobs
+    jobsOf(options.sizes)
       .map((job) => ({ ...job, rows: job.rows.filter((row) => options.rows.includes(row)) }))
       .filter((job) => job.rows.length > 0),
   )

@@ -22,15 +22,25 @@ export function parseOptions(args: string[]): Options {
       rows: { type: 'string' },
       megabytes: { type: 'string' },
       json: { type: 'string', default: 'bench.json' },
+      devices: { type: 'string' },
+      'idle-seconds': { type: 'string' },
       compare: { type: 'string' },
     },
   })
   const sizes = values.quick ? quickSizes : usualSizes
   const megabytes = wholeNumber('--megabytes', values.megabytes, sizes.bulkBytes / 2 ** 20, 65_536)
+  const idleSeconds = wholeNumber(
+    '--idle-seconds',
+    values['idle-seconds'],
+    sizes.pairedIdleMs / 1_000,
+    86_400,
+  )
+  const devices =
+    values.devices?.split(',').map((text) => wholeNumber('--devices', text, 1, 10_000)) ?? sizes.devices
   return {
     rows: values.rows === undefined ? rows.map(({ id }) => id) : chosenRows(values.rows),
     rounds: wholeNumber('--rounds', values.rounds, values.quick ? 2 : 5, 1_000),
-    sizes: { ...sizes, bulkBytes: megabytes * 2 ** 20 },
+    sizes: { ...sizes, bulkBytes: megabytes * 2 ** 20, devices, pairedIdleMs: idleSeconds * 1_000 },
     json: values.json,
     compare: values.compare ?? null,
   }

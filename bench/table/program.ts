@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Setting } from './jobs/job.ts'
 
 /** What a program may take for one order, with room for the slowest machine. */
-const orderTimeoutMs = 180_000
+const orderTimeoutMs = 900_000
 
 const nodeOptions = ['--disable-warning=ExperimentalWarning']
 
@@ -46,6 +46,10 @@ export class Program<Order> {
       await program.stop()
       throw error
     }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
   }
 
   async order<Answer>(order: Order): Promise<Answer> {

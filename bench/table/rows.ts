@@ -11,7 +11,7 @@ export interface Row {
 }
 
 /** What `--rows` takes, besides rows. */
-export const groups = ['speed', 'links'] as const
+export const groups = ['speed', 'links', 'scale'] as const
 export type Group = (typeof groups)[number]
 
 export interface Goal {
@@ -41,8 +41,24 @@ const speed: readonly Omit<Row, 'group'>[] = [
   { id: 'install-packages', title: 'packages of it', unit: '', better: 'less' },
 ]
 
+const scale: readonly Omit<Row, 'group'>[] = [
+  { id: 'paired-memory', title: 'memory, paired devices idle', unit: 'MiB', better: 'less' },
+  { id: 'paired-cpu', title: 'processor, paired devices idle', unit: 's a minute', better: 'less' },
+  { id: 'paired-packets', title: 'packets of each of them', unit: 'a minute', better: 'less' },
+  { id: 'pairings-at-once', title: 'pairings at once, each', unit: 'ms', better: 'less' },
+  { id: 'pairings-memory', title: 'peak memory with them', unit: 'MiB', better: 'less' },
+  { id: 'queue-write', title: 'messages for absent devices', unit: 'a second', better: 'more' },
+  { id: 'queue-deliver', title: 'delivered when they are back', unit: 'a second', better: 'more' },
+  { id: 'queue-memory', title: 'peak memory of the sender', unit: 'MiB', better: 'less' },
+  { id: 'inbox-start', title: 'start with a full inbox', unit: 'ms', better: 'less' },
+  { id: 'inbox-memory', title: 'memory then', unit: 'MiB', better: 'less' },
+  { id: 'inbox-list', title: 'listing it', unit: 'ms', better: 'less' },
+  { id: 'inbox-read', title: 'reading it one by one', unit: 'ms', better: 'less' },
+]
+
 export const rows: readonly Row[] = [
   ...speed.map((row) => ({ ...row, group: 'speed' as const })),
+  ...scale.map((row) => ({ ...row, group: 'scale' as const })),
   ...links.flatMap((link) => linkRows(link).map((row) => ({ ...row, group: 'links' as const }))),
 ]
 

@@ -11,11 +11,12 @@ test('without options all rows are measured, in five rounds', () => {
 })
 
 test('what is given is taken', () => {
-  const args = '--quick --rounds 7 --rows bulk,start --megabytes 1024 --json a.json --compare main'
+  const args =
+    '--devices 3,4 --idle-seconds 9 --quick --rounds 7 --rows bulk,start --megabytes 1024 --json a.json --compare main'
   assert.deepEqual(parseOptions(args.split(' ')), {
     rows: ['bulk', 'start'],
     rounds: 7,
-    sizes: { ...quickSizes, bulkBytes: 2 ** 30 },
+    sizes: { ...quickSizes, bulkBytes: 2 ** 30, devices: [3, 4], pairedIdleMs: 9_000 },
     json: 'a.json',
     compare: 'main',
   })

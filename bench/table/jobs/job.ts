@@ -31,6 +31,13 @@ export interface Sizes {
   pairings: number
   /** Time after which a program counts as idle. */
   idleMs: number
+  /** Numbers of paired devices, each a measurement. */
+  devices: readonly number[]
+  /** Time for which these have nothing to say. */
+  pairedIdleMs: number
+  pairingsAtOnce: number
+  /** Messages in a full box. */
+  boxMessages: number
 }
 
 export const usualSizes: Sizes = {
@@ -39,6 +46,10 @@ export const usualSizes: Sizes = {
   durableMessages: 500,
   pairings: 8,
   idleMs: 3_000,
+  devices: [1, 200, 1_000],
+  pairedIdleMs: 300_000,
+  pairingsAtOnce: 100,
+  boxMessages: 100_000,
 }
 
 export const quickSizes: Sizes = {
@@ -47,4 +58,8 @@ export const quickSizes: Sizes = {
   durableMessages: 50,
   pairings: 2,
   idleMs: 500,
+  devices: [1, 10],
+  pairedIdleMs: 5_000,
+  pairingsAtOnce: 10,
+  boxMessages: 2_000,
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Device, SpacedockNode } from '../../../src/index.ts'
+import type { Device, NodeOptions, SpacedockNode } from '../../../src/index.ts'
 import { loopback } from './subject.ts'
 
 /**
@@ -18,11 +18,24 @@ export async function library(): Promise<typeof import('../../../src/index.ts')>
 }
 
 /** Starts a node whose directory goes with the process. */
-export async function startNode(name: string): Promise<SpacedockNode> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))
-  process.once('exit', () => rmSync(dataDir, { recursive: true, force: true }))
+export async function startNode(name: string, options: Partial<NodeOptions> = {}): Promise<SpacedockNode> {
+  const dataDir = options.dataDir ?? newDataDir()
   const { createNode } = await library()
-  return createNode({ dataDir, name, interfaces: [loopback], mdns: false })
+  return createNode({ name, interfaces: [loopback], mdns: false, ...options, dataDir })
+}
+
+const dataDirs: string[] = []
+
+/** Directory that goes with the process. */
+export function newDataDir(): string {
+  const dataDir = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))
+  if (dataDirs.length === 0) {
+    process.once('exit', () => {
+      for (const each of dataDirs) rmSync(each, { recursive: true, force: true })
+    })
+  }
+  dataDirs.push(dataDir)
+  return dataDir
 }
 
 /** Shows a code; an address of the benchmark is the code and where it is shown. */
@@ -36,8 +49,15 @@ export async function joinAt(node: SpacedockNode, address: string): Promise<Devi
   const { words, peers } = JSON.parse(address) as { words: string; peers: string[] }
   const device = await node.join(words, { peers })
   if (device.state === 'connected') return device
-  await new Promise<void>((resolve) =>
-    node.addEventListener('device:connected', () => resolve(), { once: true }),
-  )
+  await new Promise<void>((resolve) => {
+    const listening = new AbortController()
+    const look = (): void => {
+      if (device.state !== 'connected') return
+      listening.abort()
+      resolve()
+    }
+    node.addEventListener('device:connected', look, { signal: listening.signal })
+    look()
+  })
   return device
 }
