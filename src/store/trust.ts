@@ -9,6 +9,7 @@ import { tombstoneOf } from './tombstone.ts'
 import { noReserve, type Reserve } from './reserve.ts'
 import { notWrittenDown, UnwrittenRevocations } from './unwritten-revocations.ts'
 import { databaseDamaged, isDiskFailure } from './storage-error.ts'
+import { onlyAdds } from './trust-change.ts'
 import { compareRows, copyOf, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'
 import type { TrustRecord, TrustSlot } from './trust-record.ts'
 import { loadTrust, trustRows } from './trust-rows.ts'
@@ -96,7 +97,7 @@ export function openTrust({ database, identity, clock, reserve = noReserve, late
   for (const record of loaded.records) records[slotOf(record.state)].set(record.peerId, record)
   const listeners = new Set<(peerId: PeerId) => void>()
   const unwritten = new UnwrittenRevocations()
-  let cancelLater = (): void => {}
+  let cancelLater: (() => void) | null = null
 
   // The first registry, or a process that died between the database and the identity file.
   if (generation === 0) commit([], [])
@@ -134,7 +135,7 @@ export function openTrust({ database, identity, clock, reserve = noReserve, late
       staged?.discard()
       throw error
     }
-    cancelLater()
+    cancelLater?.()
     if (isPutOff) cancelLater = later(tryToCatchUp)
     unwritten.clear()
     generation += 1
@@ -287,27 +288,10 @@ export function openTrust({ database, identity, clock, reserve = noReserve, late
       return () => listeners.delete(listener)
     },
     settle() {
-      cancelLater()
+      cancelLater?.()
       tryToCatchUp()
     },
   }
-}
-
-/**
- * Whether a change takes nothing away: a copy of the registry from before it misses a device and brings none back. What the identity
- * file counts may then be raised a moment later, as long as it is before the next change that does take something away.
- */
-function onlyAdds(
-  settled: ReadonlyMap<PeerId, TrustRecord>,
-  writes: readonly TrustRecord[],
-  deletes: readonly { peerId: PeerId; slot: TrustSlot }[],
-): boolean {
-  const added = new Set(writes.map(({ peerId }) => peerId))
-  return (
-    writes.length > 0 &&
-    writes.every(({ peerId, state }) => !settled.has(peerId) && state !== 'revoked') &&
-    deletes.every(({ peerId, slot }) => slot === 'provisional' && added.has(peerId))
-  )
 }
 
 function isSettled(row: { state: TrustRecord['state'] } | { slot: TrustSlot }): boolean {
