@@ -1,17 +1,16 @@
 import type { Connection, PeerId as Libp2pPeerId, StreamHandler } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../api.ts'
-import { SpacedockError } from '../errors.ts'
-import { raceAddresses, type DialOne, type PlainDial } from '../network/transport/address-race.ts'
+import type { DialOne } from '../network/transport/address-race.ts'
 import { isTls, type SessionConnection, type TlsConnection } from '../network/transport/tls-connection.ts'
 import type { PairKeys } from '../network/transport/tls-secrets.ts'
-import { untilAborted } from '../abort.ts'
-import { startDeadline } from '../network/deadline.ts'
 import type { DialAttempt } from '../network/reachability/dial-evidence.ts'
 import type { Host, ToldPaths } from '../network/host/host.ts'
 import { HostTls } from '../network/host/host-tls.ts'
 import { isRelayedConnection } from '../network/addresses/relayed-address.ts'
 import { relayAddress, SimulatedConnection, type ConnectionHost } from './simulated-connection.ts'
+import { directAddress, isOverRelay, listenPort, SimulatedDials } from './simulated-dials.ts'
+import { knock, type KnockPlace } from './simulated-knock.ts'
 import { SimulatedLibp2p } from './simulated-libp2p.ts'
 import type { Attachment, SimulatedNetwork, Way } from './simulated-network.ts'
 import { SimulatedSocket } from './simulated-socket.ts'
@@ -28,13 +27,6 @@ export interface SimulatedHostOptions {
   clock: Clock
 }
 
-interface KnockOptions {
-  way: Way
-  /** Whether what is asked for is at this place. */
-  isThere: (attachment: Attachment<SimulatedHost>) => boolean
-  signal: AbortSignal
-}
-
 /** libp2p over TCP, and TLS, as on a real network. */
 export class SimulatedHost implements Host, ConnectionHost {
   readonly libp2p: SimulatedLibp2p
@@ -45,9 +37,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   readonly peerId: PeerId
   readonly attachment: Attachment<SimulatedHost>
   readonly #network: SimulatedNetwork<SimulatedHost>
-  readonly #clock: Clock
-  readonly #dialListeners: ((result: Promise<unknown>) => void)[] = []
-  readonly #attemptListeners: ((attempt: DialAttempt) => void)[] = []
+  readonly #dials: SimulatedDials
   readonly #connectionListeners: ((connection: Connection) => void)[] = []
   readonly #tls: SimulatedTls | null
   readonly #identifiedListeners = new Set<(connection: Connection) => void>()
@@ -60,7 +50,7 @@ export class SimulatedHost implements Host, ConnectionHost {
     this.peerId = peerId
     this.attachment = attachment
     this.#network = network
-    this.#clock = clock
+    this.#dials = new SimulatedDials(clock, (...dial) => this.#dialOne(...dial))
     attachment.host = this
     const open: SimulatedTlsOptions['open'] = (address, signal) => this.#openSocket(address, signal)
     this.#tls = pairKeys === null ? null : new SimulatedTls({ localPeer: peerId, pairKeys, clock, open })
@@ -88,7 +78,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   }
 
   listeningPort(): number {
-    return port
+    return listenPort
   }
 
   async connect(
@@ -108,30 +98,13 @@ export class SimulatedHost implements Host, ConnectionHost {
     return this.dialBy(peerId, addresses, (_address, plain, more) => plain(more), options)
   }
 
-  async dialBy<Each extends SessionConnection>(
+  dialBy<Each extends SessionConnection>(
     peerId: PeerId,
     addresses: readonly (string | Multiaddr)[],
     way: DialOne<Each>,
-    { signal }: { signal: AbortSignal },
+    options: { signal: AbortSignal },
   ): Promise<Each> {
-    const targets = [...new Set(addresses.map((address) => targetOf(String(address))))]
-      .filter((target) => target !== null)
-      .toSorted((one, other) => Number(isOverRelay(one)) - Number(isOverRelay(other)))
-    if (targets.length === 0) throw new SpacedockError('offline', 'No address of the other device is known.')
-    const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal, clock: this.#clock })
-    const dialOne = (address: string, options: { signal: AbortSignal }): Promise<Each> => {
-      const plain: PlainDial = (more) => this.#dialOne(peerId, address, more)
-      const attempt = way(multiaddr(address), plain, options)
-      const told = { peer: peerId, address, result: attempt }
-      for (const listener of this.#attemptListeners) listener(told)
-      return attempt
-    }
-    const result = raceAddresses(targets, dialOne, {
-      signal: deadline.signal,
-      clock: this.#clock,
-    }).finally(() => deadline.stop())
-    for (const listener of this.#dialListeners) listener(result)
-    return result
+    return this.#dials.dialBy(peerId, addresses, way, options)
   }
 
   networkChanged(): void {}
@@ -165,11 +138,11 @@ export class SimulatedHost implements Host, ConnectionHost {
   }
 
   onDial(listener: (result: Promise<unknown>) => void): void {
-    this.#dialListeners.push(listener)
+    this.#dials.onDial(listener)
   }
 
   onAttempt(listener: (attempt: DialAttempt) => void): void {
-    this.#attemptListeners.push(listener)
+    this.#dials.onAttempt(listener)
   }
 
   onConnection(listener: (connection: Connection) => void): void {
@@ -213,6 +186,10 @@ export class SimulatedHost implements Host, ConnectionHost {
     this.libp2p.connections.delete(connection)
   }
 
+  get #place(): KnockPlace<SimulatedHost> {
+    return { network: this.#network, attachment: this.attachment, isGone: () => this.#isGone }
+  }
+
   #leave(): void {
     this.#isGone = true
     if (this.attachment.host === this) this.attachment.host = null
@@ -222,7 +199,8 @@ export class SimulatedHost implements Host, ConnectionHost {
     const way: Way = isOverRelay(address) ? 'relay' : 'direct'
     const isThere = (attachment: Attachment<SimulatedHost>): boolean =>
       way === 'relay' ? attachment.host?.peerId === peerId : address === directAddress(attachment.ip)
-    return this.#knock(
+    return knock(
+      this.#place,
       { way, isThere, signal },
       (host, opened) => host.peerId === peerId && this.#meet(host, way, signal, opened),
     )
@@ -231,7 +209,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   /** Opens a TCP connection to whoever listens there. */
   #openSocket(address: string, signal: AbortSignal): Promise<SimulatedSocket> {
     const isThere = ({ ip }: Attachment<SimulatedHost>): boolean => address === directAddress(ip)
-    return this.#knock({ way: 'direct', isThere, signal }, (remote, opened) => {
+    return knock(this.#place, { way: 'direct', isThere, signal }, (remote, opened) => {
       const [own, theirs] = [new SimulatedSocket(), new SimulatedSocket()]
       const [here, there] = [this.attachment, remote.attachment]
       own.attach(theirs, { network: this.#network, from: here, to: there })
@@ -243,37 +221,6 @@ export class SimulatedHost implements Host, ConnectionHost {
       else remote.#tls.accept(theirs, `/ip4/${here.ip}/tcp/${transientPort}`)
       return true
     })
-  }
-
-  /** Sends packets that ask for a connection until one is answered: with a refusal, if nobody is there who meets this host. */
-  #knock<Opened>(
-    { way, isThere, signal }: KnockOptions,
-    meet: (remote: SimulatedHost, opened: (connection: Opened) => void) => boolean,
-  ): Promise<Opened> {
-    const { promise, resolve, reject } = Promise.withResolvers<Opened>()
-    const to = this.#network.find(isThere)
-    let isAnswered = false
-    const refuse = (): void =>
-      reject(Object.assign(new Error('connection refused'), { code: 'ECONNREFUSED' }))
-    const knock = (repeatAfterMs: number): void => {
-      if (to === undefined || signal.aborted || isAnswered || this.#isGone) return
-      const lost = (): void => void this.#network.clock.after(repeatAfterMs, () => knock(2 * repeatAfterMs))
-      this.#network.transmit(this.attachment, to, {
-        way,
-        lost,
-        arrive: () => {
-          if (isAnswered || !isThere(to)) return
-          if (way === 'direct' && to.firewall === 'drop') return lost()
-          isAnswered = true
-          const { host } = to
-          const isRefused = host === null || (way === 'direct' && to.firewall === 'reject')
-          if (isRefused || !meet(host, resolve))
-            this.#network.transmit(to, this.attachment, { arrive: refuse, way })
-        },
-      })
-    }
-    knock(firstKnockMs)
-    return untilAborted(promise, signal)
   }
 
   /** Opens the other end, since the packet that asks for a connection has arrived; this one opens when the answer is here. */
@@ -317,26 +264,4 @@ export class SimulatedHost implements Host, ConnectionHost {
   }
 }
 
-const port = 4_001
 const transientPort = 50_000
-const dialTimeoutMs = 10_000
-/** Wait before a connection's first packet is sent again: a second (RFC 6298). */
-const firstKnockMs = 1_000
-
-/** Returns the address without the peer's id at its end. */
-function targetOf(address: string): string | null {
-  if (isOverRelay(address)) return relayAddress
-  return /^\/ip4\/[\d.]+\/tcp\/\d+/u.exec(address)?.[0] ?? null
-}
-
-function isOverRelay(address: string): boolean {
-  return address.includes('/p2p-circuit')
-}
-
-function directAddress(ip: string): string {
-  return `/ip4/${ip}/tcp/${port}`
-}
-
-function dialTimedOut(): SpacedockError {
-  return new SpacedockError('timed-out', 'No address of the other device answered in time.')
-}
