@@ -25,10 +25,9 @@ export class ByteQueue {
     this.#blocks.push({ bytes: block, from: 0, to: rest.byteLength })
   }
 
-  /** Appends bytes that nobody else uses: without a copy, where they are many and their memory holds nothing else. */
+  /** Appends bytes that nobody else uses: without a copy, where they are many and have their memory for themselves. */
   adopt(bytes: Uint8Array): void {
-    if (bytes.byteLength < smallestAdoptedBytes || bytes.byteLength !== bytes.buffer.byteLength)
-      return this.append(bytes)
+    if (bytes.byteLength < smallestBlockBytes || !hasOwnMemory(bytes)) return this.append(bytes)
     this.#length += bytes.byteLength
     this.#blocks.push({ bytes, from: 0, to: bytes.byteLength })
     return undefined
@@ -52,4 +51,11 @@ export class ByteQueue {
 }
 
 const smallestBlockBytes = 4 * 1024
-const smallestAdoptedBytes = 16 * 1024
+
+/**
+ * Whether bytes are more than half of their memory: then it is at most twice as much, and no other bytes can say so of the same
+ * memory. Who gets bytes may give their memory away.
+ */
+export function hasOwnMemory(bytes: Uint8Array): boolean {
+  return bytes.byteLength * 2 > bytes.buffer.byteLength
+}

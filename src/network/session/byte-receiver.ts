@@ -1,7 +1,7 @@
 import { ReadableStream } from 'node:stream/web'
 import type { ReadableStreamDefaultController } from 'node:stream/web'
 import { SpacedockError } from '../../errors.ts'
-import { ByteQueue } from './byte-queue.ts'
+import { ByteQueue, hasOwnMemory } from './byte-queue.ts'
 
 /** Bytes that each side may send before the first credit. */
 export const initialWindowBytes = 256 * 1024
@@ -29,7 +29,8 @@ export class ByteReceiver {
   #readBytes = 0
   #phase: 'open' | 'cancelled' | 'ended' | 'failed' = 'open'
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
-  #wake: (() => void) | undefined
+  /** Whether the application waits for bytes. */
+  #isAwaited = false
 
   constructor(stream: ByteReceiverListener) {
     this.#stream = stream
@@ -38,7 +39,7 @@ export class ByteReceiver {
         start: (controller) => {
           this.#controller = controller
         },
-        pull: (controller) => this.#pull(controller),
+        pull: () => this.#pull(),
         cancel: (reason) => this.#cancelled(reason),
       },
       // Pulls wait for the application to read, since credit is given for what was read.
@@ -62,8 +63,10 @@ export class ByteReceiver {
     }
     this.#allowedBytes -= payload.byteLength
     if (this.#phase !== 'open') return
-    this.#unread.adopt(payload)
-    this.#wake?.()
+    if (!this.#isAwaited) return this.#unread.adopt(payload)
+    // Nothing is unread while the application waits.
+    this.#deliver(hasOwnMemory(payload) ? payload : payload.slice())
+    return undefined
   }
 
   end(): void {
@@ -73,7 +76,8 @@ export class ByteReceiver {
     this.#isEnded = true
     if (this.#phase === 'open') this.#phase = 'ended'
     this.#narrow()
-    this.#wake?.()
+    if (this.#isAwaited) this.#controller?.close()
+    this.#isAwaited = false
   }
 
   /** Cancels reading on behalf of an application that has left something unread. */
@@ -88,23 +92,24 @@ export class ByteReceiver {
     if (this.#phase === 'failed') return
     this.#controller?.error(error)
     this.#phase = 'failed'
+    this.#isAwaited = false
     this.#unread.clear()
     this.#narrow()
-    this.#wake?.()
   }
 
-  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    while (this.#unread.length === 0 && this.#phase === 'open') {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-    }
-    this.#wake = undefined
+  /** Gives the application what it asks for, or notes that it waits. A promise for each wait would cost more than all else. */
+  #pull(): void {
     const bytes = this.#unread.take()
-    if (bytes !== undefined) {
-      this.#read(bytes.byteLength)
-      controller.enqueue(bytes)
-    } else if (this.#phase === 'ended') controller.close()
+    if (bytes !== undefined) this.#deliver(bytes)
+    else if (this.#phase === 'ended') this.#controller?.close()
+    else this.#isAwaited = true
+  }
+
+  #deliver(bytes: Uint8Array): void {
+    this.#isAwaited = false
+    this.#read(bytes.byteLength)
+    // It may ask for more before this returns.
+    this.#controller?.enqueue(bytes)
   }
 
   #read(bytes: number): void {
@@ -123,9 +128,9 @@ export class ByteReceiver {
     if (this.#phase !== 'open' && this.#phase !== 'ended') return
     const wasOpen = this.#phase === 'open'
     this.#phase = 'cancelled'
+    this.#isAwaited = false
     this.#unread.clear()
     this.#narrow()
-    this.#wake?.()
     if (wasOpen) this.#stream.readingCancelled(reason)
   }
 

@@ -1,11 +1,11 @@
 import { WritableStream } from 'node:stream/web'
 import type { WritableStreamDefaultController } from 'node:stream/web'
 import { SpacedockError } from '../../errors.ts'
-import { ByteQueue } from './byte-queue.ts'
 import type { Frame } from './frames.ts'
 import { maxPayloadBytes } from './frames.ts'
 import type { OutgoingQueue, OutgoingStream } from './outgoing-queue.ts'
 import { initialWindowBytes } from './byte-receiver.ts'
+import { SmallWrites } from './small-writes.ts'
 
 /** Stream of which this is the sending half. */
 export interface ByteSenderListener {
@@ -18,16 +18,16 @@ export interface ByteSenderListener {
 }
 
 /**
- * Sending half of a byte stream. It holds 64 KiB and, without copying it, the chunk that is being written; a `write` resolves
- * when its chunk has left or fits the buffer. The WritableStream's own queue is 64 KiB, for a writer that heeds `ready` as
- * `pipeTo` does.
+ * Sending half of a byte stream. It holds 64 KiB of small chunks and, without copying it, the chunk that is being written; a `write`
+ * resolves when its chunk has left, or at once if it is small and fits. The WritableStream's own queue is 64 KiB, for a writer
+ * that heeds `ready` as `pipeTo` does.
  */
 export class ByteSender implements OutgoingStream {
   readonly channel: number
   readonly writable: WritableStream<Uint8Array>
   readonly #outgoing: OutgoingQueue
   readonly #stream: ByteSenderListener
-  readonly #unsent = new ByteQueue()
+  readonly #unsent = new SmallWrites(maxUnsentBytes)
   #chunk: { bytes: Uint8Array; sentBytes: number; sent: PromiseWithResolvers<void> } | undefined
   #credit = initialWindowBytes
   #phase: 'open' | 'closing' | 'ended' | 'failed' = 'open'
@@ -132,7 +132,7 @@ export class ByteSender implements OutgoingStream {
     }
     if (this.#phase !== 'open') throw new SpacedockError('closed', 'The stream was closed.')
     if (chunk.byteLength === 0) return undefined
-    if (this.#unsent.length + chunk.byteLength <= maxUnsentBytes) {
+    if (chunk.byteLength <= maxSmallBytes && this.#unsent.fits(chunk)) {
       this.#unsent.append(chunk)
       this.#offer()
       this.#closeWhenWritten()
@@ -194,5 +194,7 @@ export class ByteSender implements OutgoingStream {
 }
 
 const maxUnsentBytes = 64 * 1024
+/** Larger chunks are worth waiting for rather than copying. */
+const maxSmallBytes = 16 * 1024
 const maxCreditBytes = 0x7fff_ffff
 const nothing = new Uint8Array(0)

@@ -12,7 +12,7 @@ export type CountBytes = (direction: 'received' | 'sent', byteLength: number) =>
 
 /**
  * Frames over a transport, with back-pressure both ways: while nobody receives, it is paused, and nothing is written before what was
- * written has left. What is queued in one turn of the event loop leaves in one piece.
+ * written has left. What is queued by code that runs without a break, or while something leaves, leaves in one piece.
  */
 export class FramedStream implements TransportListener {
   /** Queue of frames to send; `flush` is to be called after each push. */
@@ -30,7 +30,7 @@ export class FramedStream implements TransportListener {
   /** Whether the other side has closed its write side, and all its bytes are in the parser. */
   #isComplete = false
   #ended: { error: Error | undefined } | undefined
-  #flush: NodeJS.Immediate | undefined
+  #isFlushing = false
   #delivering = false
 
   constructor(transport: SessionTransport, count: CountBytes = () => {}) {
@@ -70,9 +70,19 @@ export class FramedStream implements TransportListener {
     })
   }
 
-  /** Sends what is queued at the end of this turn of the event loop. */
+  /** Ends the hello: writes the last frame of it at once, and returns the bytes that have come after the other side's. */
+  endHello(): Uint8Array {
+    const frames = this.outgoing.take(0)
+    if (frames.length > 0 && this.#ended === undefined) this.#writeNow(frames)
+    return this.#parser.takeRest()
+  }
+
+  /** Sends what is queued when the code that runs now, and what it has settled, is done. */
   flush(): void {
-    if (this.#ended === undefined) this.#flush ??= setImmediate(this.#write)
+    if (this.#ended !== undefined || this.#isFlushing || !this.#transport.canWrite) return
+    this.#isFlushing = true
+    // A tick comes after all microtasks, but only from within them.
+    queueMicrotask(this.#writeSoon)
   }
 
   /** Sends what is queued and closes the write side. */
@@ -90,8 +100,10 @@ export class FramedStream implements TransportListener {
     this.#transport.abort(error)
   }
 
+  readonly #writeSoon = (): void => process.nextTick(this.#write)
+
   readonly #write = (): void => {
-    this.#flush = undefined
+    this.#isFlushing = false
     while (this.#ended === undefined && !this.outgoing.isEmpty) {
       // Sending goes on in `writable`.
       if (!this.#transport.canWrite) return
@@ -99,15 +111,19 @@ export class FramedStream implements TransportListener {
         const frames = this.outgoing.take(batchBytes, this.congestionWindow.freeBytes)
         // The congestion window is full: sending goes on when more has arrived.
         if (frames.length === 0) return
-        const byteLength = this.#transport.write(frames)
-        this.congestionWindow.sent(byteLength)
-        this.#count('sent', byteLength)
+        this.#writeNow(frames)
       } catch (error) {
         this.abort(error instanceof Error ? error : interrupted(error))
         return
       }
       this.onSent?.()
     }
+  }
+
+  #writeNow(frames: readonly Frame[]): void {
+    const byteLength = this.#transport.write(frames)
+    this.congestionWindow.sent(byteLength)
+    this.#count('sent', byteLength)
   }
 
   writable(): void {
@@ -155,7 +171,6 @@ export class FramedStream implements TransportListener {
   #end(error: Error | undefined): void {
     if (this.#ended !== undefined) return
     this.#ended = { error }
-    if (this.#flush !== undefined) clearImmediate(this.#flush)
     this.onEnd?.(error)
   }
 }

@@ -87,10 +87,10 @@ export const frameRules: Record<FrameType, FrameRule> = {
   systemEventCredit: { payloadBytes: [4, 4], onChannel: false, continued: false },
 }
 
-const typeOfByte = new Map<number, FrameType>(
-  Object.entries(frameTypes).map(([name, byte]) => [byte, name as FrameType]),
-)
+const typeOfByte: (FrameType | undefined)[] = []
+for (const [name, byte] of Object.entries(frameTypes)) typeOfByte[byte] = name as FrameType
 const moreBit = 0x80
+const empty = new Uint8Array(0)
 
 /** Encodes all frames in one piece, so that they cost one send; at the beginning of `room`, if they fit there. */
 export function encodeFrames(frames: readonly Frame[], room?: Uint8Array): Uint8Array {
@@ -110,87 +110,131 @@ export function encodeFrames(frames: readonly Frame[], room?: Uint8Array): Uint8
 }
 
 interface Header {
-  type: FrameType
+  type: FrameType | 'optional'
   more: boolean
   channel: number
+  length: number
 }
 
-/** Parses frames out of chunks of any size: `push` a chunk, then call `next` until it returns undefined. */
+/**
+ * Parses frames out of chunks of any size: `push` a chunk, then call `next` until it returns undefined. What a byte stream carries
+ * is a view of the chunk, in pieces as they come: of a `data` frame that is cut up each piece is a frame. Of every other frame the
+ * payload is whole.
+ */
 export class FrameParser {
   readonly #header = new Uint8Array(headerBytes)
   #headerFilled = 0
-  #chunk: Uint8Array = new Uint8Array(0)
-  #pending: (Header & { payload: Uint8Array; filled: number }) | undefined
+  /** Last chunk, and how much of it is parsed. */
+  #chunk: Uint8Array = empty
+  #at = 0
+  /** Frame of which a part is here; of a `data` frame nothing is kept. */
+  #pending: (Frame & { filled: number }) | undefined
+  /** Channel and remaining bytes of a `data` frame. */
+  #dataChannel = 0
+  #dataBytes = 0
   /** Remaining bytes of an optional frame to skip. */
   #skipBytes = 0
 
   /** Bytes held: the unparsed rest of the last chunk, and the incomplete frame. */
   get bufferedBytes(): number {
-    return this.#chunk.byteLength + this.#headerFilled + (this.#pending?.payload.byteLength ?? 0)
+    return this.#leftBytes + this.#headerFilled + (this.#pending?.payload.byteLength ?? 0)
   }
 
   /** Adds a chunk; copies nothing when `next` has returned undefined before. */
   push(chunk: Uint8Array): void {
-    this.#chunk = this.#chunk.byteLength === 0 ? chunk : concatenate(this.#chunk, chunk)
+    this.#chunk = this.#leftBytes === 0 ? chunk : concatenate(this.#take(this.#leftBytes), chunk)
+    this.#at = 0
+  }
+
+  /** Takes out what was not parsed. Between two frames only. */
+  takeRest(): Uint8Array {
+    return this.#take(this.#leftBytes)
   }
 
   /** Returns the next frame. Throws `too-large` or `invalid-message`; the stream has to be reset then. */
   next(): Frame | undefined {
-    if (this.#pending === undefined) {
-      const read = this.#nextHeader()
-      if (read === undefined) return undefined
-      const { length, ...header } = read
-      if (this.#chunk.byteLength >= length) {
-        const payload = this.#chunk.subarray(0, length)
-        this.#chunk = this.#chunk.subarray(length)
-        return { ...header, payload }
-      }
-      this.#pending = { ...header, payload: new Uint8Array(length), filled: 0 }
+    while (this.#leftBytes > 0) {
+      if (this.#dataBytes > 0) return this.#takeData()
+      const frame = this.#pending === undefined ? this.#begin() : this.#complete(this.#pending)
+      if (frame !== undefined) return frame
     }
-    const pending = this.#pending
-    pending.filled += this.#fill(pending.payload, pending.filled)
-    if (pending.filled < pending.payload.byteLength) return undefined
+    return undefined
+  }
+
+  get #leftBytes(): number {
+    return this.#chunk.byteLength - this.#at
+  }
+
+  /** Begins a frame, or passes over a part of one; returns it when it is whole. */
+  #begin(): Frame | undefined {
+    if (this.#skipBytes > 0) {
+      const skipped = Math.min(this.#skipBytes, this.#leftBytes)
+      this.#skipBytes -= skipped
+      this.#at += skipped
+      return undefined
+    }
+    const header = this.#nextHeader()
+    if (header === undefined) return undefined
+    const { type, more, channel, length } = header
+    if (type === 'optional') this.#skipBytes = length
+    else if (type === 'data') {
+      this.#dataChannel = channel
+      this.#dataBytes = length
+    } else if (this.#leftBytes >= length) return { type, more, channel, payload: this.#take(length) }
+    else this.#pending = { type, more, channel, payload: new Uint8Array(length), filled: 0 }
+    return undefined
+  }
+
+  #takeData(): Frame {
+    const payload = this.#take(this.#dataBytes)
+    this.#dataBytes -= payload.byteLength
+    return { type: 'data', more: false, channel: this.#dataChannel, payload }
+  }
+
+  #complete(pending: Frame & { filled: number }): Frame | undefined {
+    const { type, more, channel, payload, filled } = pending
+    const part = this.#take(payload.byteLength - filled)
+    payload.set(part, filled)
+    pending.filled += part.byteLength
+    if (pending.filled < payload.byteLength) return undefined
     this.#pending = undefined
-    const { type, more, channel, payload } = pending
     return { type, more, channel, payload }
   }
 
-  /** Parses the header of the next frame that is not skipped. */
-  #nextHeader(): (Header & { length: number }) | undefined {
-    for (;;) {
-      const skipped = Math.min(this.#skipBytes, this.#chunk.byteLength)
-      this.#skipBytes -= skipped
-      this.#chunk = this.#chunk.subarray(skipped)
-      this.#headerFilled += this.#fill(this.#header, this.#headerFilled)
-      if (this.#headerFilled < headerBytes) return undefined
-      this.#headerFilled = 0
-      const header = parseHeader(this.#header)
-      if (header.type !== 'optional') return header
-      this.#skipBytes = header.length
+  #nextHeader(): Header | undefined {
+    // The usual case is that it lies whole in the chunk.
+    if (this.#headerFilled === 0 && this.#leftBytes >= headerBytes) {
+      this.#at += headerBytes
+      return parseHeader(this.#chunk, this.#at - headerBytes)
     }
+    const part = this.#take(headerBytes - this.#headerFilled)
+    this.#header.set(part, this.#headerFilled)
+    this.#headerFilled += part.byteLength
+    if (this.#headerFilled < headerBytes) return undefined
+    this.#headerFilled = 0
+    return parseHeader(this.#header, 0)
   }
 
-  #fill(target: Uint8Array, filled: number): number {
-    const taken = this.#chunk.subarray(0, target.byteLength - filled)
-    target.set(taken, filled)
-    this.#chunk = this.#chunk.subarray(taken.byteLength)
-    return taken.byteLength
+  /** Takes up to so many bytes of the chunk; all of it as it is, since each view costs memory. */
+  #take(mostBytes: number): Uint8Array {
+    const chunk = this.#chunk
+    const from = this.#at
+    const to = Math.min(chunk.byteLength, from + mostBytes)
+    this.#at = to
+    return from === 0 && to === chunk.byteLength ? chunk : chunk.subarray(from, to)
   }
 }
 
-function parseHeader(
-  bytes: Uint8Array,
-): (Header & { length: number }) | { type: 'optional'; length: number } {
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
-  const length = view.getUint32(0)
-  const typeByte = view.getUint8(4)
-  const channel = view.getUint32(5)
+function parseHeader(bytes: Uint8Array, at: number): Header {
+  const length = readUint32(bytes, at)
+  const typeByte = bytes[at + 4] ?? 0
+  const channel = readUint32(bytes, at + 5)
   const more = (typeByte & moreBit) !== 0
   const code = typeByte & ~moreBit
-  const type = typeOfByte.get(code)
+  const type = typeOfByte[code]
   if (type === undefined && code >= firstOptionalType) {
     if (length > maxPayloadBytes) throw tooLong('optional', length)
-    return { type: 'optional', length }
+    return { type: 'optional', more, channel, length }
   }
   if (type === undefined) throw malformed(`of the unknown type ${code}`)
   const rule = frameRules[type]
@@ -201,6 +245,12 @@ function parseHeader(
   if (more && !rule.continued) throw malformed(`${type} that claims to be continued`)
   if (rule.onChannel !== channel > 0) throw malformed(`${type} on channel ${channel}`)
   return { type, more, channel, length }
+}
+
+function readUint32(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
+  const low = ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)
+  return high * 0x1_0000 + low
 }
 
 function tooLong(type: string, length: number): SpacedockError {

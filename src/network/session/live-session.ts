@@ -5,6 +5,7 @@ import { SpacedockError } from '../../errors.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { peerIdOf } from '../../libp2p-peer.ts'
 import { startDeadline } from '../deadline.ts'
+import type { StreamFrame } from './byte-channel.ts'
 import { ByteStreams, type OpenStreamOptions } from './byte-streams.ts'
 import type { Call, CallHandler } from './call.ts'
 import { ChannelNumbers } from './channel-numbers.ts'
@@ -326,7 +327,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
       case 'credit':
       case 'stop':
       case 'reset':
-        return this.#streams.receive({ ...frame, type: frame.type })
+        return this.#streams.receive(frame as StreamFrame)
       case 'event':
         return this.#events.receive(frame)
       case 'eventCredit':

@@ -83,6 +83,35 @@ test('the largest frame passes', () => {
   assert.deepEqual(parse([encodeFrames([largest])]), [largest])
 })
 
+test('of data, what is there is handed on as it lies there, and nothing is kept', () => {
+  const sent = fc.array(fc.tuple(channel, payload(1, 3_000)), { maxLength: 6 })
+  fc.assert(
+    fc.property(sent, fc.infiniteStream(fc.integer({ min: 1, max: 900 })), (all, cuts) => {
+      const parser = new FrameParser()
+      const come = new Map<number, number[]>()
+      const bytes = encodeFrames(
+        all.map(([number, each]) => ({ type: 'data', more: false, channel: number, payload: each })),
+      )
+      for (const chunk of cut(bytes, cuts)) {
+        parser.push(chunk)
+        for (let next = parser.next(); next !== undefined; next = parser.next()) {
+          assert.equal(next.type, 'data')
+          assert.equal(next.payload.buffer, chunk.buffer)
+          come.set(next.channel, [...(come.get(next.channel) ?? []), ...next.payload])
+        }
+        assert.ok(parser.bufferedBytes < headerBytes)
+      }
+      for (const [number, content] of come) {
+        assert.deepEqual(
+          content,
+          all.filter(([each]) => each === number).flatMap(([, each]) => [...each]),
+        )
+      }
+      assert.equal(come.size, new Set(all.map(([number]) => number)).size)
+    }),
+  )
+})
+
 test('an optional frame is passed over without being held, and what follows is read', () => {
   const parser = new FrameParser()
   parser.push(Uint8Array.of(0, 1, 0, 0, 0x7f, 0, 0, 0, 9))

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ByteReceiver } from '../../../src/network/session/byte-receiver.ts'
+
+test('what one stream got may be given away: what came with it to another one stays', async () => {
+  const packet = new Uint8Array(10_000).fill(1, 0, 6_000).fill(2, 6_000)
+  for (const isAwaited of [true, false]) {
+    const chunk = packet.slice()
+    const [one, other] = [receiver(), receiver()]
+    const readers = [one, other].map(({ readable }) => readable.getReader())
+    const early = isAwaited ? readers.map((reader) => reader.read()) : undefined
+    // The pulls of both.
+    await new Promise((resolve) => setImmediate(resolve))
+    one.receive(chunk.subarray(0, 6_000))
+    other.receive(chunk.subarray(6_000))
+    const [first, second] = early ?? readers.map((reader) => reader.read())
+    const got = (await first)?.value
+    assert.deepEqual(got, packet.subarray(0, 6_000))
+    structuredClone(got, { transfer: got === undefined ? [] : [got.buffer] })
+    const bytes: number[] = []
+    for (let last = await second; bytes.length < 4_000; last = await readers[1]?.read()) {
+      bytes.push(...(last?.value ?? []))
+      if (bytes.length === 4_000) break
+    }
+    assert.deepEqual(Uint8Array.from(bytes), packet.subarray(6_000))
+  }
+})
+
+function receiver(): ByteReceiver {
+  return new ByteReceiver({ grant: () => {}, widen: () => true, readingCancelled: () => {} })
+}
