@@ -110,7 +110,7 @@ export class ByteReceiver {
 
   #read(bytes: number): void {
     this.#readBytes += bytes
-    if (this.#phase !== 'open' || this.#missingBytes < this.#window.bytes / 2) return
+    if (this.#phase !== 'open' || this.#missingBytes < this.#window.dueBytes) return
     this.#window.adapt(this.#readBytes)
     this.#readBytes = 0
     const missing = this.#missingBytes

@@ -3,6 +3,7 @@ import { SpacedockError } from '../../errors.ts'
 import { abortReason } from '../../abort.ts'
 import type { Frame } from './frames.ts'
 import { FrameParser } from './frames.ts'
+import { FrameBatch } from './frame-batch.ts'
 import { CongestionWindow } from './congestion-window.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
 import type { SessionTransport, TransportListener } from './session-transport.ts'
@@ -26,6 +27,7 @@ export class FramedStream implements TransportListener {
   readonly #transport: SessionTransport
   readonly #count: CountBytes
   readonly #parser = new FrameParser()
+  readonly #batch = new FrameBatch()
   #receiver: ((frame: Frame) => void) | undefined
   /** Whether the other side has closed its write side, and all its bytes are in the parser. */
   #isComplete = false
@@ -80,7 +82,7 @@ export class FramedStream implements TransportListener {
 
   /** Sends what is queued and closes the write side. */
   async close(signal: AbortSignal): Promise<void> {
-    while (!this.outgoing.isEmpty && this.#ended === undefined) {
+    while ((this.#batch.length > 0 || !this.outgoing.isEmpty) && this.#ended === undefined) {
       signal.throwIfAborted()
       this.flush()
       await new Promise((resolve) => setImmediate(resolve))
@@ -97,22 +99,27 @@ export class FramedStream implements TransportListener {
 
   readonly #write = (): void => {
     this.#isFlushing = false
-    while (this.#ended === undefined && !this.outgoing.isEmpty) {
-      // Sending goes on in `writable`.
-      if (!this.#transport.canWrite) return
-      try {
-        const frames = this.outgoing.take(batchBytes, this.congestionWindow.freeBytes)
-        // The congestion window is full: sending goes on when more has arrived.
-        if (frames.length === 0) return
-        const byteLength = this.#transport.write(frames)
-        this.congestionWindow.sent(byteLength)
-        this.#count('sent', byteLength)
-      } catch (error) {
-        this.abort(error instanceof Error ? error : interrupted(error))
-        return
-      }
-      this.onSent?.()
+    // Sending goes on in `writable`.
+    if (this.#ended !== undefined || !this.#transport.canWrite) return undefined
+    const frames = this.outgoing.take(batchBytes - this.#batch.length, this.congestionWindow.freeBytes)
+    if (frames.length > 0) {
+      const before = this.#batch.length
+      this.#batch.append(frames)
+      const byteLength = this.#batch.length - before
+      this.congestionWindow.sent(byteLength)
+      // Who wrote much may write more when he is told that it was taken.
+      if (byteLength >= bulkBytes && this.#batch.length < batchBytes) return this.flush()
     }
+    // The congestion window is full: sending goes on when more has arrived.
+    if (this.#batch.length === 0) return undefined
+    try {
+      this.#count('sent', this.#batch.length)
+      this.#batch.leave((bytes) => this.#transport.write(bytes))
+    } catch (error) {
+      this.abort(error instanceof Error ? error : interrupted(error))
+      return undefined
+    }
+    return this.onSent?.()
   }
 
   writable(): void {
@@ -165,6 +172,8 @@ export class FramedStream implements TransportListener {
 }
 
 const batchBytes = 256 * 1024
+/** Bytes from which on a batch waits for more of the same: where they are fewer, nobody waits to write. */
+const bulkBytes = 16 * 1024
 
 function interrupted(cause?: unknown): SpacedockError {
   return new SpacedockError('interrupted', 'The connection to the other device was lost.', { cause })

@@ -13,36 +13,48 @@ export interface PathTimes {
 }
 
 /**
- * Window of a byte stream: what the other side may have sent and the application not read yet. It doubles while the application
- * reads more than half of it in a round trip, for then it is the window that holds up the sender, and it halves when the application
- * reads far less than that. A slow reader never has more than the first one.
+ * Window of a byte stream: what the other side may have sent and the application not read yet. It doubles when the application reads
+ * more than it holds in two round trips, for then it is the window that holds up the sender, and shrinks by a quarter when it reads far
+ * less. A slow reader never has more than the first one.
  */
 export class ReceiveWindow {
   readonly #budget: WindowBudget
   readonly #times: PathTimes
   #bytes = initialWindowBytes
-  #adaptedAtMs: number
+  /** Bytes that were read since then. */
+  #readBytes = 0
+  #sinceMs: number
   #roundTripMs: number | undefined
 
   constructor(budget: WindowBudget, times: PathTimes) {
     this.#budget = budget
     this.#times = times
-    this.#adaptedAtMs = times.nowMs()
+    this.#sinceMs = times.nowMs()
   }
 
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Takes note that so many bytes were read since the last time, half of the window at least. */
+  /** Part that may be missing, neither unread nor allowed, before credit for it is due: more often would cost, less often hold up. */
+  get dueBytes(): number {
+    return Math.max(initialWindowBytes / 2, this.#bytes / 4)
+  }
+
+  /** Takes note of what was read since the last time. Called when credit is due. */
   adapt(readBytes: number): void {
-    const nowMs = this.#times.nowMs()
-    const bytesPerMs = readBytes / Math.max(shortestMs, nowMs - this.#adaptedAtMs)
-    this.#adaptedAtMs = nowMs
+    this.#readBytes += readBytes
     this.#roundTripMs ??= this.#times.roundTripMs()
-    const wantedBytes = bytesPerMs * Math.max(leastMs, 2 * (this.#roundTripMs ?? 0))
-    if (wantedBytes > this.#bytes) this.#grow()
-    else if (wantedBytes * 8 < this.#bytes) this.#shrink()
+    const spanMs = Math.max(leastMs, 2 * (this.#roundTripMs ?? 0))
+    const nowMs = this.#times.nowMs()
+    const tookMs = nowMs - this.#sinceMs
+    // What is read at a stroke says how fast the application is, and nothing of the sender.
+    if (tookMs < spanMs) return
+    const readInSpan = (this.#readBytes * spanMs) / tookMs
+    this.#readBytes = 0
+    this.#sinceMs = nowMs
+    if (readInSpan > this.#bytes) this.#grow()
+    else if (readInSpan * 8 < this.#bytes) this.#shrink()
   }
 
   /** Gives back all but the first window: nothing more comes. */
@@ -54,17 +66,17 @@ export class ReceiveWindow {
   #grow(): void {
     // The one before may have been long because much was on its way.
     this.#roundTripMs = this.#times.roundTripMs()
-    if (this.#bytes < largestWindowBytes && this.#budget.take(this.#bytes)) this.#bytes *= 2
+    const grownBytes = Math.min(largestWindowBytes, 2 * this.#bytes)
+    if (this.#budget.take(grownBytes - this.#bytes)) this.#bytes = grownBytes
   }
 
-  /** Half of it is neither unread nor on its way just now. */
+  /** Gives back what is missing just now, so that no more is unread or allowed than the smaller window. */
   #shrink(): void {
-    if (this.#bytes === initialWindowBytes) return
-    this.#bytes /= 2
-    this.#budget.giveBack(this.#bytes)
+    const shrunkBytes = Math.max(initialWindowBytes, Math.ceil((3 * this.#bytes) / 4))
+    this.#budget.giveBack(this.#bytes - shrunkBytes)
+    this.#bytes = shrunkBytes
   }
 }
 
-/** Time for which a window suffices at least: processes wait for their turn. */
-const leastMs = 8
-const shortestMs = 0.05
+/** Time whose bytes a window holds at least: processes wait for their turn. */
+const leastMs = 16

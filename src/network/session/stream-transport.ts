@@ -1,5 +1,4 @@
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
-import { encodeFrames, type Frame } from './frames.ts'
 import type { SessionTransport, TransportListener } from './session-transport.ts'
 
 /**
@@ -36,10 +35,9 @@ export class StreamTransport implements SessionTransport {
     else if (stream.readableEnded && stream.readBufferLength === 0) listener.finished()
   }
 
-  write(frames: readonly Frame[]): number {
-    const bytes = encodeFrames(frames)
-    this.#stream.send(bytes)
-    return bytes.byteLength
+  write(bytes: Uint8Array): void {
+    // libp2p may hold it for as long as it likes.
+    this.#stream.send(new Uint8Array(bytes))
   }
 
   pause(): void {
