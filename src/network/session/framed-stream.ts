@@ -107,8 +107,7 @@ export class FramedStream implements TransportListener {
       this.#batch.append(frames)
       const byteLength = this.#batch.length - before
       this.congestionWindow.sent(byteLength)
-      // Who wrote much may write more when he is told that it was taken.
-      if (byteLength >= bulkBytes && this.#batch.length < batchBytes) return this.flush()
+      if (byteLength >= bulkBytes && this.#mayGrow) return this.flush()
     }
     // The congestion window is full: sending goes on when more has arrived.
     if (this.#batch.length === 0) return undefined
@@ -120,6 +119,14 @@ export class FramedStream implements TransportListener {
       return undefined
     }
     return this.onSent?.()
+  }
+
+  /**
+   * Whether a batch waits for those who wrote much: they may write more when they are told that it was taken. Not on a slow link: it
+   * gets a frame at a time, with a mark behind each.
+   */
+  get #mayGrow(): boolean {
+    return this.#batch.length < batchBytes && this.congestionWindow.freeBytes >= batchBytes
   }
 
   writable(): void {

@@ -100,27 +100,36 @@ test('what is queued by code that runs without a break leaves in one piece, and 
   framed.abort(new Error('done'))
 })
 
-test('who is told that much was taken may add more to the same piece, up to a quarter of a megabyte', async () => {
-  const transport = new HeldTransport()
-  const framed = new FramedStream(transport)
-  let left = 20
-  const offer = (): void =>
-    framed.outgoing.pushStream({
-      channel: 1,
-      takeFrame: () => {
-        if (--left >= 0) queueMicrotask(offer)
-        const payload = new Uint8Array(left < 0 ? 10 : maxPayloadBytes)
-        return { frame: { type: 'data', more: false, channel: 1, payload }, isReady: false }
-      },
-    })
-  offer()
-  framed.flush()
-  await turns(2)
-  assert.equal(transport.pieces.length, 1)
-  const length = transport.pieces[0]?.byteLength ?? 0
-  assert.ok(length >= 4 * maxPayloadBytes && length < 5 * maxPayloadBytes, `${length} bytes`)
-  framed.abort(new Error('done'))
-})
+for (const [link, bytesAtOnce] of [
+  ['fast', 4 * maxPayloadBytes],
+  ['slow', maxPayloadBytes],
+] as const) {
+  test(`on a ${link} link who is told that much was taken may add to the same piece up to ${bytesAtOnce} bytes`, async () => {
+    const transport = new HeldTransport()
+    const framed = new FramedStream(transport)
+    if (link === 'fast') {
+      framed.congestionWindow.sent(1024 * 1024)
+      framed.congestionWindow.mark(0)
+      framed.congestionWindow.markAnswered(1)
+    }
+    const offer = (): void =>
+      framed.outgoing.pushStream({
+        channel: 1,
+        takeFrame: () => {
+          queueMicrotask(offer)
+          const payload = new Uint8Array(maxPayloadBytes)
+          return { frame: { type: 'data', more: false, channel: 1, payload }, isReady: false }
+        },
+      })
+    offer()
+    framed.flush()
+    await turns(2)
+    assert.equal(transport.pieces.length, 1)
+    const length = transport.pieces[0]?.byteLength ?? 0
+    assert.ok(length >= bytesAtOnce && length < bytesAtOnce + maxPayloadBytes, `${length} bytes`)
+    framed.abort(new Error('done'))
+  })
+}
 
 /** Keeps what is written, and does not say that it has left. */
 class HeldTransport implements SessionTransport {
