@@ -118,7 +118,9 @@ export interface HelloVector {
   listener: HelloParty
   /** The pair key that both prove. */
   chosen: string
-  derived: Record<'keyIdKey' | 'proofKey' | 'listenerProof' | 'dialerProof', string>
+  derived: Record<'keyIdKey' | 'proofKey' | 'sealKey' | 'listenerProof' | 'dialerProof', string>
+  /** First records that each side sends. */
+  sealed: Record<'dialer' | 'listener', { key: string; records: { bytes: string; record: string }[] }>
   /** Whole, with their headers. */
   frames: Record<'dialerHello' | 'listenerHello' | 'dialerProof', string>
 }

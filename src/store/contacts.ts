@@ -14,7 +14,7 @@ export interface Contact {
 
 export interface Contacts {
   get(peerId: PeerId): Contact | undefined
-  /** Moves the address, if any, to the front. Durable on return. */
+  /** Moves the address, if any, to the front. Survives kill -9 on return, and a power cut with the next change of anything else. */
   reached(peerId: PeerId, address: string | null, atMs: number): void
   remove(peerId: PeerId): void
 }
@@ -45,7 +45,7 @@ export function openContacts(database: Database): Contacts {
       const contact = { addresses: all.slice(0, maximumAddresses), lastSeenMs: Math.trunc(atMs) }
       // Memory first: on a full disk this start, at least, knows it.
       contacts.set(peerId, contact)
-      write.run(peerId, JSON.stringify(contact.addresses), contact.lastSeenMs)
+      database.unhurried(() => write.run(peerId, JSON.stringify(contact.addresses), contact.lastSeenMs))
     },
     remove(peerId) {
       erase.run(peerId)

@@ -80,16 +80,13 @@ export function checkPrivateFile(path: string): boolean {
   return true
 }
 
-/** Makes an empty file with mode 0600, durably, when there is none; checks the one there is. Returns whether it was made. */
+/**
+ * Makes an empty file with mode 0600 when there is none; checks the one there is. Returns whether it was made. That it is there is
+ * durable with the first thing that SQLite writes into it.
+ */
 export function ensurePrivateFile(path: string): boolean {
   try {
-    const file = openSync(path, 'wx', 0o600)
-    try {
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
-    syncDirectory(dirname(path))
+    closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
     if (isExisting(error)) {
       checkPrivateFile(path)

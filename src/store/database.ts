@@ -23,6 +23,11 @@ export interface Database {
   command(sql: string): Statement<never>
   /** All or nothing, durable on return. Must not be nested. */
   transaction<Result>(work: () => Result): Result
+  /**
+   * Does work that survives kill -9 on return, and a power cut with the next transaction: for what is a help and is not told to
+   * anybody. Not inside of a transaction.
+   */
+  unhurried<Result>(work: () => Result): Result
   /** Empties the write-ahead log, which still holds what deleted rows said. */
   forgetDeleted(): void
   close(): void
@@ -92,11 +97,13 @@ function verify(connection: DatabaseSync, mayCreate: boolean): void {
   if (empty && !mayCreate)
     throw databaseDamaged('it is empty, though this device has had pairings or messages')
   connection.exec('PRAGMA journal_mode = WAL')
-  connection.exec('PRAGMA synchronous = FULL')
+  // Of a database that is made just now nothing counts before its first transaction.
+  connection.exec(`PRAGMA synchronous = ${empty ? 'NORMAL' : 'FULL'}`)
   connection.exec('PRAGMA trusted_schema = OFF')
   connection.exec('PRAGMA secure_delete = ON')
   connection.exec('PRAGMA temp_store = MEMORY')
   if (empty) upgrade(connection, schemaVersion)
+  connection.exec('PRAGMA synchronous = FULL')
   const check = connection.prepare('PRAGMA quick_check(1)').get()
   if (check?.['quick_check'] !== 'ok')
     throw databaseDamaged('its structure is broken', check?.['quick_check'])
@@ -188,6 +195,14 @@ function databaseOn(connection: DatabaseSync, dataDir: string | null): Database 
           throw error
         }
       })
+    },
+    unhurried(work) {
+      guarded(() => connection.exec('PRAGMA synchronous = NORMAL'))
+      try {
+        return work()
+      } finally {
+        guarded(() => connection.exec('PRAGMA synchronous = FULL'))
+      }
     },
     forgetDeleted: () => guarded(() => connection.exec('PRAGMA wal_checkpoint(TRUNCATE)')),
     close() {

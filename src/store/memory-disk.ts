@@ -77,6 +77,7 @@ export function memoryDisk(seed: Uint8Array): MemoryDisk {
         requirePower()
         return result
       },
+      unhurried: (work) => work(),
       forgetDeleted: () => database.forgetDeleted(),
       close: () => void (cable.isCutOff = true),
     }

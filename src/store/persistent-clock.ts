@@ -54,7 +54,7 @@ export function openPersistentClock(database: Database, clock: StoreClock): Pers
   }
   const isSet = (): boolean => Math.abs(wall() - now() - keptLead) > toleranceMs
   // Without a first note of it, a clock that is set right away would be the one to begin with next time.
-  if (kept === undefined) keep()
+  if (kept === undefined) database.unhurried(keep)
   const stop = watch(clock, () => void (isSet() && keep()))
 
   return {

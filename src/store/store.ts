@@ -102,6 +102,9 @@ export interface StoreParts {
   path?: string | undefined
 }
 
+/** Time for which the identity file may be behind a registry to which a device was added: that of a pairing, and some. */
+const putOffMs = 1_000
+
 /** Builds what all stores have in common, whatever their database is on. `release` is called when it is closed. */
 export function storeOn(parts: StoreParts, release: () => void): Store {
   const { database, identity, clock } = parts
@@ -117,11 +120,16 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
     }
     const lastingClock = openPersistentClock(database, clock)
     openedClock = lastingClock
-    const trust = openTrust({ database, identity, clock, reserve: parts.reserve })
+    const { path } = parts
+    const { after } = clock
+    const later =
+      path === undefined || after === undefined
+        ? undefined
+        : (work: () => void) => after.call(clock, putOffMs, work)
+    const trust = openTrust({ database, identity, clock, reserve: parts.reserve, later })
     const contacts = openContacts(database)
     const presence = openPresenceStates(database)
     const outbox = openOutbox(database, lastingClock, parts.outbox)
-    const { path } = parts
     const place =
       path === undefined
         ? undefined
@@ -143,6 +151,7 @@ export function storeOn(parts: StoreParts, release: () => void): Store {
         try {
           lastingClock.close()
           keepTime()
+          trust.settle()
           place?.moveOn()
           database.close()
         } finally {

@@ -9,6 +9,7 @@ import { tombstoneOf } from './tombstone.ts'
 import { noReserve, type Reserve } from './reserve.ts'
 import { notWrittenDown, UnwrittenRevocations } from './unwritten-revocations.ts'
 import { databaseDamaged, isDiskFailure } from './storage-error.ts'
+import { onlyAdds } from './trust-change.ts'
 import { compareRows, copyOf, slotOf, trustRecordSchema, trustSealer } from './trust-record.ts'
 import type { TrustRecord, TrustSlot } from './trust-record.ts'
 import { loadTrust, trustRows } from './trust-rows.ts'
@@ -59,6 +60,8 @@ export interface Trust {
   expireProvisional(nowMs: number): PeerId[]
   /** Calls the listener after every change of a peer's records; the function returned stops it. */
   onChange(listener: (peerId: PeerId) => void): () => void
+  /** Raises what the identity file counts, where that was put off. Called before the store is closed. */
+  settle(): void
 }
 
 /** Storage reads the time of day only, for what people read and for the seven days. */
@@ -70,6 +73,8 @@ export interface TrustParts {
   clock: WallClock
   /** Space for what ends trust. @default none */
   reserve?: Reserve | undefined
+  /** Calls back a moment later, once what a pairing does is done; the function returned stops that. Without it nothing is put off. */
+  later?: ((work: () => void) => () => void) | undefined
 }
 
 /** Error: `database-damaged`, also for a registry that is older than the identity file says (a rollback). */
@@ -83,7 +88,7 @@ export function checkTrust(database: Database, identity: Identity): ReturnType<t
 
 /** Opens the registry. Errors: those of `checkTrust`. */
 // oxlint-disable-next-line max-lines-per-function -- an object of closures: they are short, and share what it keeps
-export function openTrust({ database, identity, clock, reserve = noReserve }: TrustParts): Trust {
+export function openTrust({ database, identity, clock, reserve = noReserve, later }: TrustParts): Trust {
   const loaded = checkTrust(database, identity)
   const rows = trustRows(database, trustSealer(identity.seed))
   let { generation } = loaded
@@ -92,10 +97,16 @@ export function openTrust({ database, identity, clock, reserve = noReserve }: Tr
   for (const record of loaded.records) records[slotOf(record.state)].set(record.peerId, record)
   const listeners = new Set<(peerId: PeerId) => void>()
   const unwritten = new UnwrittenRevocations()
+  let cancelLater: (() => void) | null = null
 
   // The first registry, or a process that died between the database and the identity file.
   if (generation === 0) commit([], [])
-  else if (identity.registryGeneration < generation) identity.stageGeneration(generation).publish()
+  else catchUp()
+
+  /** Raises what the identity file counts to this registry, as after a process that died between the two. */
+  function catchUp(): void {
+    if (identity.registryGeneration < generation) identity.stageGeneration(generation).publish()
+  }
 
   function commit(
     newWrites: TrustRecord[],
@@ -110,7 +121,8 @@ export function openTrust({ database, identity, clock, reserve = noReserve }: Tr
     const next = { provisional: new Map(records.provisional), settled: new Map(records.settled) }
     for (const { peerId, slot } of deletes) next[slot].delete(peerId)
     for (const record of writes) next[slotOf(record.state)].set(record.peerId, record)
-    const staged = identity.stageGeneration(generation + 1)
+    const isPutOff = later !== undefined && generation > 0 && onlyAdds(records.settled, writes, deletes)
+    const staged = isPutOff ? null : identity.stageGeneration(generation + 1)
     try {
       database.transaction(() => {
         for (const { peerId, slot } of deletes) rows.delete(peerId, slot)
@@ -120,17 +132,27 @@ export function openTrust({ database, identity, clock, reserve = noReserve }: Tr
         alongside?.()
       })
     } catch (error) {
-      staged.discard()
+      staged?.discard()
       throw error
     }
+    cancelLater?.()
+    if (isPutOff) cancelLater = later(tryToCatchUp)
     unwritten.clear()
     generation += 1
     records.provisional = next.provisional
     records.settled = next.settled
     try {
-      staged.publish()
+      staged?.publish()
     } finally {
       announce([...deletes, ...writes].map(({ peerId }) => peerId))
+    }
+  }
+
+  function tryToCatchUp(): void {
+    try {
+      catchUp()
+    } catch {
+      // The disk is full: the next change or the next start raises it.
     }
   }
 
@@ -264,6 +286,10 @@ export function openTrust({ database, identity, clock, reserve = noReserve }: Tr
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
+    },
+    settle() {
+      cancelLater?.()
+      tryToCatchUp()
     },
   }
 }

@@ -12,19 +12,18 @@ import type { Trust, TrustParts } from '../../src/store/trust.ts'
 type Row = 'pending' | 'confirming' | 'active'
 type Step =
   /** nothing is written yet */
-  | 'before it is staged'
-  /** the new identity file lies beside the old one */
-  | 'staged'
-  /** the database has the row, the identity file does not know yet */
+  | 'before it is committed'
+  /** the row is durable, and nobody has been told; the identity file does not know yet */
   | 'committed'
-  /** all of it is durable, and nobody has been told */
-  | 'published'
 
 export type CrashPoint =
   | `${PairingMessage['type']} received`
   /** decided, and not handed to the network yet */
   | `${PairingMessage['type']} to be sent`
   | `${Row}: ${Step}`
+  /** the identity file, which follows a moment after the rows, lies beside the old one */
+  | 'identity file: staged'
+  | 'identity file: published'
 
 export interface Arming {
   at: CrashPoint
@@ -75,6 +74,7 @@ function openObservedTrust(openTrust: typeof trust.openTrust, parts: TrustParts)
     database: {
       ...database,
       transaction(work) {
+        step('before it is committed')
         const result = database.transaction(work)
         step('committed')
         return result
@@ -87,13 +87,12 @@ function openObservedTrust(openTrust: typeof trust.openTrust, parts: TrustParts)
         return identity.registryGeneration
       },
       stageGeneration(generation) {
-        step('before it is staged')
         const staged = identity.stageGeneration(generation)
-        step('staged')
+        reach('identity file: staged')
         return {
           publish() {
             staged.publish()
-            step('published')
+            reach('identity file: published')
           },
           discard: () => staged.discard(),
         }

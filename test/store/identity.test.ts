@@ -4,9 +4,18 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { systemClock } from '../../src/clock.ts'
 import { loadOrCreateIdentity } from '../../src/store/identity.ts'
 import { openStore } from '../../src/store/store.ts'
-import { activeRecord, alice, assertFails, temporaryDirectory } from './fixtures.ts'
+import {
+  activeRecord,
+  alice,
+  assertFails,
+  bob,
+  carol,
+  pendingRecord,
+  temporaryDirectory,
+} from './fixtures.ts'
 
 test('an identity is made once and stays', (context) => {
   const directory = temporaryDirectory(context)
@@ -92,4 +101,35 @@ test('threat 29: a missing identity file beside a database is refused, never rep
   rmSync(join(directory, 'identity.json'))
   assertFails(() => openStore({ dataDir: directory }), 'identity-damaged', /missing/)
   assert.equal(existsSync(join(directory, 'identity.json')), false)
+})
+
+test('the identity file follows a moment after a device was added, and at once when something is taken away', (context) => {
+  const dataDir = temporaryDirectory(context)
+  const waiting = new Set<() => void>()
+  const after = (delayMs: number, callback: () => void): (() => void) => {
+    if (delayMs <= 1_000) waiting.add(callback)
+    return () => void waiting.delete(callback)
+  }
+  const counted = (): unknown =>
+    (JSON.parse(readFileSync(join(dataDir, 'identity.json'), 'utf8')) as { registryGeneration: number })
+      .registryGeneration
+  const store = openStore({ dataDir, clock: { ...systemClock, after } })
+  assert.equal(counted(), 1)
+
+  store.trust.put(pendingRecord(bob, 'bob'))
+  store.trust.activate(bob)
+  assert.deepEqual([counted(), waiting.size], [1, 1])
+  for (const callback of waiting) callback()
+  assert.equal(counted(), 3)
+
+  store.trust.put(activeRecord(carol, 'carol'))
+  store.trust.revoke(bob)
+  assert.deepEqual([counted(), waiting.size], [5, 0])
+  store.trust.put({ ...activeRecord(carol, 'carol'), pairKey: new Uint8Array(32).fill(7) })
+  assert.deepEqual([counted(), waiting.size], [6, 0])
+
+  store.trust.put(pendingRecord(alice, 'alice'))
+  assert.equal(counted(), 6)
+  store.close()
+  assert.equal(counted(), 7)
 })

@@ -1,12 +1,11 @@
 import * as v from 'valibot'
 import { encodeFrames, type Frame } from '../../src/network/session/frames.ts'
 import { encodeRequest } from '../../src/network/session/request-header.ts'
-import type { Session } from '../../src/network/session/session.ts'
+import type { RawSession } from '../network/session/raw-session.ts'
 import { HandJoiner } from './hand-joiner.ts'
-import { openSessionByHand } from './hand-session.ts'
+import { openRawSession } from './hand-session.ts'
 import { pause, until, type Scene } from './scene.ts'
 import { unless, type Threat, type Verdict } from './threat.ts'
-import { call } from '../network/session/calls.ts'
 
 /** Threats 24 and 36 by a device that is paired: streams that are never read, and very many of whatever. */
 export const threats: Threat[] = [
@@ -115,7 +114,8 @@ async function mostOf(handlers: () => number): Promise<number> {
 
 async function dataWithoutCredit(scene: Scene): Promise<Verdict> {
   const { session } = await pairedPhone(scene)
-  await session.openStream(call('hoard', 1, null))
+  session.send(encodeFrames([frame('open', 1, encodeRequest('hoard', 1, new Uint8Array(0)))]))
+  await until(() => session.frames.some(({ type }) => type === 'accept'), 'the stream')
   return flood(session, frame('data', 1, new Uint8Array(60_000)))
 }
 
@@ -126,20 +126,20 @@ async function eventsWithoutCredit(scene: Scene): Promise<Verdict> {
 }
 
 /** 30 MB of it, of which a quarter of a megabyte is allowed. */
-async function flood(session: Session, piece: Frame): Promise<Verdict> {
+async function flood(session: RawSession, piece: Frame): Promise<Verdict> {
   let sentBytes = 0
   for (let round = 0; round < 500 && send(session, [piece]); round++) {
     sentBytes += piece.payload.byteLength
     await pause(1)
   }
-  const ended = await Promise.race([session.closed.then(() => true), pause(20_000).then(() => false)])
+  const ended = await Promise.race([session.ended.then(() => true), pause(20_000).then(() => false)])
   return unless(
     { [`${sentBytes} bytes were taken, and the session goes on`]: !ended },
     `the session was ended after ${sentBytes} bytes or fewer`,
   )
 }
 
-async function pairedPhone(scene: Scene): Promise<{ session: Session; handlers: () => number }> {
+async function pairedPhone(scene: Scene): Promise<{ session: RawSession; handlers: () => number }> {
   const { defineEvent, defineProtocol, defineStream } = await import('../../src/index.ts')
   const alice = await scene.node('alice')
   let begun = 0
@@ -154,18 +154,14 @@ async function pairedPhone(scene: Scene): Promise<{ session: Session; handlers: 
   const phone = await HandJoiner.start(scene, alice, invitation.words)
   const { pair } = await phone.pair()
   await invitation.paired
-  const session = await openSessionByHand(phone.raw, phone.address, pair.pairKey)
-  // The hello is over then.
-  await session.ping()
+  const session = await openRawSession(phone.raw, phone.address, pair.pairKey)
   return { session, handlers: () => begun }
 }
 
-/** Past the session, which would keep the rules. False when it has ended. */
-function send(session: Session, frames: readonly Frame[]): boolean {
-  const stream = session.connection.streams.find(({ protocol }) => protocol.includes('/session/'))
-  if (stream?.status !== 'open') return false
-  stream.send(encodeFrames(frames))
-  return true
+/** False when the session has ended. */
+function send(session: RawSession, frames: readonly Frame[]): boolean {
+  session.send(encodeFrames(frames))
+  return session.status === 'open'
 }
 
 function frame(type: Frame['type'], channel: number, payload: Uint8Array): Frame {

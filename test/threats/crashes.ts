@@ -47,9 +47,9 @@ export const threats: Threat[] = [
 async function killPairings(scene: Scene): Promise<Verdict> {
   const kills: { victim: 'alice' | 'bob'; at: CrashPoint }[] = [
     { victim: 'bob', at: 'Acknowledged received' },
-    { victim: 'alice', at: 'pending: published' },
+    { victim: 'alice', at: 'pending: committed' },
     { victim: 'alice', at: 'active: committed' },
-    { victim: 'bob', at: 'confirming: published' },
+    { victim: 'bob', at: 'confirming: committed' },
   ]
   const seen: string[] = []
   for (const { victim, at } of kills) {

@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto'
+import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
-import { openSession, type Session } from '../../src/network/session/session.ts'
+import {
+  openSession,
+  sessionProtocol,
+  type Session,
+  type SessionOptions,
+} from '../../src/network/session/session.ts'
 import { isRevocationNotice } from '../../src/pairing/revocation-notice.ts'
+import { RawSession } from '../network/session/raw-session.ts'
+import { helloTo } from '../network/session/session-pair.ts'
 import type { RawPeer } from './raw-peer.ts'
 import { peerIdOf } from '../../src/libp2p-peer.ts'
 
@@ -11,9 +19,27 @@ export async function openSessionByHand(
   address: string,
   pairKey: Uint8Array,
 ): Promise<Session> {
-  // A connection of its own: libp2p may hand out one that is dead.
-  const connection = await raw.libp2p.dial(multiaddr(address), { force: true })
-  return openSession(connection, {
+  return openSession(await connectByHand(raw, address), optionsOf(raw, pairKey))
+}
+
+/** The same, but for what is said after the hello: that is anything. */
+export async function openRawSession(
+  raw: RawPeer,
+  address: string,
+  pairKey: Uint8Array,
+): Promise<RawSession> {
+  const connection = await connectByHand(raw, address)
+  const stream = await connection.newStream(sessionProtocol)
+  return RawSession.dial(stream, helloTo(peerIdOf(connection.remotePeer), optionsOf(raw, pairKey)))
+}
+
+/** A connection of its own: libp2p may hand out one that is dead. */
+function connectByHand(raw: RawPeer, address: string): Promise<Connection> {
+  return raw.libp2p.dial(multiaddr(address), { force: true })
+}
+
+function optionsOf(raw: RawPeer, pairKey: Uint8Array): SessionOptions {
+  return {
     localPeer: peerIdOf(raw.libp2p.peerId),
     instance: new Uint8Array(randomBytes(16)),
     trust: {
@@ -24,5 +50,5 @@ export async function openSessionByHand(
       disowned: () => {},
     },
     calls: { request: async () => null, stream: async () => {}, event: async () => {} },
-  })
+  }
 }

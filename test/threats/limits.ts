@@ -3,7 +3,7 @@ import type { Stream } from '@libp2p/interface'
 import { encodeMessage } from '../../src/pairing/pairing-messages.ts'
 import { FrameParser, frameTypes, maxPayloadBytes } from '../../src/network/session/frames.ts'
 import { HandJoiner } from './hand-joiner.ts'
-import { openSessionByHand } from './hand-session.ts'
+import { openRawSession } from './hand-session.ts'
 import { pairingProtocol } from './raw-peer.ts'
 import { addressOf, pause, stillPairs, until, type Scene } from './scene.ts'
 import { succeeded, unless, withstood, type Patch, type Threat, type Verdict } from './threat.ts'
@@ -139,15 +139,9 @@ async function hugeFrames(scene: Scene): Promise<Verdict> {
     const invitation = await alice.pair()
     const phone = await HandJoiner.start(scene, alice, invitation.words)
     const { pair } = await phone.pair()
-    const session = await openSessionByHand(phone.raw, phone.address, pair.pairKey)
-    await session.ping()
-    // The session's own stream is the one that is open.
-    const stream = session.connection.streams.find(({ protocol }) => protocol.includes('/session/'))
-    stream?.send(header(length))
-    const ended = await Promise.race([
-      session.closed.then(({ reason }) => reason),
-      pause(30_000).then(() => 'open'),
-    ])
+    const session = await openRawSession(phone.raw, phone.address, pair.pairKey)
+    session.send(header(length))
+    const ended = await Promise.race([session.ended.then(() => 'ended'), pause(30_000).then(() => 'open')])
     if (ended === 'open') return succeeded(`the session takes a frame of ${length} bytes`)
     await phone.raw.stop()
   }

@@ -38,6 +38,7 @@ const groups = [
   'boxes',
   'clocks',
   'full-disks',
+  'middle',
   'copies',
   'people',
   'tls',

@@ -86,6 +86,7 @@ func Notice(key []byte, revokes, isRevoked string) []byte {
 type proved struct {
 	key      []byte
 	instance []byte // of the other side
+	seal     sealKeys
 }
 
 func instanceIn(hello []byte) []byte { return bytes.Clone(hello[1 : 1+instanceSize]) }
@@ -129,7 +130,7 @@ func dialHello(stream io.ReadWriter, peers ends, keys [][]byte, prefix []byte) (
 		}
 		own := peers.proof(key, "dialer", hello, theirs)
 		_, err := stream.Write(frame{kind: dialerProof, payload: own}.encode())
-		return proved{key, instanceIn(theirs)}, err
+		return proved{key, instanceIn(theirs), peers.sealKeys(key, hello, theirs)}, err
 	}
 	return proved{}, errors.New("the other device proved another key")
 }
@@ -170,7 +171,7 @@ func listenHello(stream io.ReadWriter, peers ends, keys [][]byte, prefix []byte)
 	if last.kind != dialerProof || !hmac.Equal(last.payload, peers.proof(key, "dialer", hello, prefix)) {
 		return proved{}, errors.New("the other device did not prove the key")
 	}
-	return proved{key, instanceIn(hello)}, nil
+	return proved{key, instanceIn(hello), peers.sealKeys(key, hello, prefix)}, nil
 }
 
 // offered is the newest of the keys whose id is in the hello.

@@ -52,7 +52,8 @@ type Session struct {
 	Dialer bool
 
 	stream   Stream
-	reader   *bufio.Reader
+	reader   *bufio.Reader // of what was in records
+	sealer   *sealer
 	handlers Handlers
 	context  context.Context
 	stop     context.CancelCauseFunc
@@ -120,8 +121,14 @@ func begin(stream Stream, handlers Handlers, dialer bool, hello func(io.ReadWrit
 	}
 	_ = stream.SetDeadline(time.Time{})
 	ctx, cancel := context.WithCancelCause(context.Background())
+	sends, receives := shown.seal.listener, shown.seal.dialer
+	if dialer {
+		sends, receives = receives, sends
+	}
 	s := &Session{
-		Key: shown.key, Instance: shown.instance, Dialer: dialer, stream: stream, reader: reader, handlers: handlers, context: ctx, stop: cancel,
+		Key: shown.key, Instance: shown.instance, Dialer: dialer, stream: stream,
+		reader: bufio.NewReaderSize(&opener{records: newRecords(receives), reader: reader}, maxPayload),
+		sealer: &sealer{records: newRecords(sends), writer: stream}, handlers: handlers, context: ctx, stop: cancel,
 		urgent: make(chan frame, maxUrgentFrames), bulk: make(chan frame), goodbye: make(chan struct{}),
 		calls: map[uint32]*pendingCall{}, inbound: map[uint32]*inboundCall{}, streams: map[uint32]*ByteStream{},
 		pings: map[uint64]chan struct{}{}, heardLast: time.Now(), saidLast: time.Now(),
@@ -301,7 +308,7 @@ func (s *Session) write() {
 				return
 			}
 		}
-		if _, err := s.stream.Write(next.encode()); err != nil {
+		if _, err := s.sealer.Write(next.encode()); err != nil {
 			s.Abort(err)
 			return
 		}

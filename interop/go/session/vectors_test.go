@@ -39,7 +39,8 @@ func TestHelloVectors(t *testing.T) {
 		Name             string
 		Dialer, Listener party
 		Chosen           hexBytes
-		Derived          struct{ KeyIDKey, ProofKey, ListenerProof, DialerProof hexBytes }
+		Derived          struct{ KeyIDKey, ProofKey, ListenerProof, DialerProof, SealKey hexBytes }
+		Sealed           struct{ Dialer, Listener sealedVector }
 		Frames           struct{ DialerHello, ListenerHello, DialerProof hexBytes }
 	}
 	read(t, "hello.json", &vectors)
@@ -51,6 +52,7 @@ func TestHelloVectors(t *testing.T) {
 		}
 		same(t, vector.Name+": key of key ids", keyIDKey(vector.Chosen), vector.Derived.KeyIDKey)
 		same(t, vector.Name+": key of proofs", proofKey(vector.Chosen), vector.Derived.ProofKey)
+		same(t, vector.Name+": key of keys that seal", sealKey(vector.Chosen), vector.Derived.SealKey)
 		same(t, vector.Name+": listener's proof", payloadOf(t, frames.ListenerHello)[prefixSize:], vector.Derived.ListenerProof)
 		same(t, vector.Name+": dialer's proof", payloadOf(t, frames.DialerProof), vector.Derived.DialerProof)
 
@@ -62,6 +64,8 @@ func TestHelloVectors(t *testing.T) {
 		same(t, vector.Name+": what the dialer says", stream.heard.Bytes(), slices.Concat(frames.DialerHello, frames.DialerProof))
 		same(t, vector.Name+": the dialer's key", at.key, vector.Chosen)
 		same(t, vector.Name+": the listener's instance", at.instance, listener.Instance)
+		vector.Sealed.Dialer.check(t, at.seal.dialer)
+		vector.Sealed.Listener.check(t, at.seal.listener)
 
 		stream = &script{Reader: bytes.NewReader(slices.Concat(frames.DialerHello, frames.DialerProof))}
 		at, err = listenHello(stream, peers, listener.keys(), listener.prefix())
@@ -71,6 +75,32 @@ func TestHelloVectors(t *testing.T) {
 		same(t, vector.Name+": what the listener says", stream.heard.Bytes(), frames.ListenerHello)
 		same(t, vector.Name+": the listener's key", at.key, vector.Chosen)
 		same(t, vector.Name+": the dialer's instance", at.instance, dialer.Instance)
+		same(t, vector.Name+": the key that seals what the dialer says", at.seal.dialer, vector.Sealed.Dialer.Key)
+	}
+}
+
+// sealedVector are the first records of one direction.
+type sealedVector struct {
+	Key     hexBytes
+	Records []struct{ Bytes, Record hexBytes }
+}
+
+func (v sealedVector) check(t *testing.T, key []byte) {
+	t.Helper()
+	same(t, "the key", key, v.Key)
+	var written, arrived bytes.Buffer
+	sealing := sealer{records: newRecords(key), writer: &written}
+	opening := opener{records: newRecords(key), reader: &arrived}
+	for _, record := range v.Records {
+		written.Reset()
+		_, _ = sealing.Write(record.Bytes)
+		same(t, "the record", written.Bytes(), record.Record)
+		arrived.Write(record.Record)
+		opened := make([]byte, len(record.Bytes))
+		if _, err := io.ReadFull(&opening, opened); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "what is in the record", opened, record.Bytes)
 	}
 }
 

@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::executor::block_on;
-use futures::{AsyncRead, AsyncWrite};
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite};
 use libp2p::PeerId;
 use serde_json::Value;
 use spacedock::device::access::{access_proof, read_secret};
 use spacedock::session::frame::read_frame;
 use spacedock::session::hello::{Credentials, greet_as_dialer, greet_as_listener, id_key, proof_key};
 use spacedock::session::notice::{notice, notice_key};
+use spacedock::session::seal::{Records, opened, seal_key};
 
 fn vectors(file: &str) -> Value {
     let path = format!("{}/../../docs/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
@@ -84,6 +85,22 @@ fn credentials(mine: &Value, other: &Value) -> Credentials {
     }
 }
 
+fn check_records(vector: &Value, key: [u8; 32]) {
+    assert_eq!(key, fixed(&vector["key"]));
+    let mut sealing = Records::new(&key);
+    let (mut all, mut sealed) = (Vec::new(), Vec::new());
+    for record in list(&vector["records"]) {
+        let plain = bytes(&record["bytes"]);
+        assert_eq!(sealing.seal(&plain).expect("a record"), bytes(&record["record"]));
+        all.extend(plain);
+        sealed.extend(bytes(&record["record"]));
+    }
+    let mut read = Vec::new();
+    let mut reader = opened(futures::io::Cursor::new(sealed), &key);
+    block_on(AsyncReadExt::read_to_end(&mut reader, &mut read)).expect("records that open");
+    assert_eq!(read, all);
+}
+
 #[test]
 fn hellos_of_both_sides() {
     for vector in list(&vectors("hello")) {
@@ -93,6 +110,7 @@ fn hellos_of_both_sides() {
 
         assert_eq!(id_key(&fixed(&vector["chosen"])), fixed(&vector["derived"]["keyIdKey"]));
         assert_eq!(proof_key(&fixed(&vector["chosen"])), fixed(&vector["derived"]["proofKey"]));
+        assert_eq!(seal_key(&fixed(&vector["chosen"])), fixed(&vector["derived"]["sealKey"]));
         assert_eq!(peer(&dialer["peerId"]).to_bytes(), bytes(&dialer["peerIdBytes"]));
         assert_eq!(peer(&listener["peerId"]).to_bytes(), bytes(&listener["peerIdBytes"]));
 
@@ -102,6 +120,8 @@ fn hellos_of_both_sides() {
         assert_eq!(stream.heard, [hello.clone(), proof.clone()].concat(), "{}", vector["name"]);
         assert_eq!(greeted.pair_key, fixed(&vector["chosen"]));
         assert_eq!(greeted.instance, fixed(&listener["instance"]));
+        check_records(&vector["sealed"]["dialer"], greeted.seal.sends);
+        check_records(&vector["sealed"]["listener"], greeted.seal.receives);
 
         let mut stream = Script::new([hello, proof.clone()].concat());
         let greeted =
@@ -109,6 +129,7 @@ fn hellos_of_both_sides() {
         assert_eq!(stream.heard, answer, "{}", vector["name"]);
         assert_eq!(greeted.pair_key, fixed(&vector["chosen"]));
         assert_eq!(greeted.instance, fixed(&dialer["instance"]));
+        assert_eq!(greeted.seal.sends, fixed(&vector["sealed"]["listener"]["key"]));
 
         let mut damaged = answer;
         *damaged.last_mut().expect("a proof") ^= 1;

@@ -72,6 +72,16 @@ export class FramedStream implements TransportListener {
     })
   }
 
+  /** Ends the hello: writes the last frame of it at once, and returns the bytes that have come after the other side's. */
+  endHello(): Uint8Array {
+    const frames = this.outgoing.take(0)
+    if (frames.length > 0 && this.#ended === undefined) {
+      this.#append(frames)
+      this.#writeBatch()
+    }
+    return this.#parser.takeRest()
+  }
+
   /** Sends what is queued when the code that runs now, and what it has settled, is done. */
   flush(): void {
     if (this.#ended !== undefined || this.#isFlushing || !this.#transport.canWrite) return
@@ -103,17 +113,13 @@ export class FramedStream implements TransportListener {
     if (this.#ended !== undefined || !this.#transport.canWrite) return undefined
     const frames = this.outgoing.take(batchBytes - this.#batch.length, this.congestionWindow.freeBytes)
     if (frames.length > 0) {
-      const before = this.#batch.length
-      this.#batch.append(frames)
-      const byteLength = this.#batch.length - before
-      this.congestionWindow.sent(byteLength)
+      const byteLength = this.#append(frames)
       if (byteLength >= bulkBytes && this.#mayGrow) return this.flush()
     }
     // The congestion window is full: sending goes on when more has arrived.
     if (this.#batch.length === 0) return undefined
     try {
-      this.#count('sent', this.#batch.length)
-      this.#batch.leave((bytes) => this.#transport.write(bytes))
+      this.#writeBatch()
     } catch (error) {
       this.abort(error instanceof Error ? error : interrupted(error))
       return undefined
@@ -129,8 +135,21 @@ export class FramedStream implements TransportListener {
     return this.#batch.length < batchBytes && this.congestionWindow.freeBytes >= batchBytes
   }
 
+  #append(frames: readonly Frame[]): number {
+    const before = this.#batch.length
+    this.#batch.append(frames)
+    const byteLength = this.#batch.length - before
+    this.congestionWindow.sent(byteLength)
+    return byteLength
+  }
+
+  #writeBatch(): void {
+    this.#count('sent', this.#batch.length)
+    this.#batch.leave((bytes) => this.#transport.write(bytes))
+  }
+
   writable(): void {
-    if (!this.outgoing.isEmpty) this.flush()
+    if (this.#batch.length > 0 || !this.outgoing.isEmpty) this.flush()
   }
 
   received(bytes: Uint8Array): void {

@@ -155,6 +155,11 @@ export class FrameParser {
     this.#at = 0
   }
 
+  /** Takes out what was not parsed. Between two frames only. */
+  takeRest(): Uint8Array {
+    return this.#take(this.#leftBytes)
+  }
+
   /** Returns the next frame. Throws `too-large` or `invalid-message`; the stream has to be reset then. */
   next(): Frame | undefined {
     while (this.#leftBytes > 0) {

@@ -11,6 +11,7 @@ import type { Frame, FrameType } from './frames.ts'
 import { encodeFrames } from './frames.ts'
 import type { HelloPeers, PairKey } from './session-hello.ts'
 import * as hello from './session-hello.ts'
+import type { SealKeys } from './sealed-records.ts'
 import type { SessionTrust } from './session-trust.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { libp2pPeer } from '../../libp2p-peer.ts'
@@ -27,11 +28,19 @@ export interface HandshakeOptions {
   signal: AbortSignal
 }
 
+/** What both sides know after the hello. */
+export interface Greeted {
+  /** Instance of the other side. */
+  instance: Uint8Array
+  /** Keys that seal what follows, where the connection does not have the pair key in its own. */
+  seal: SealKeys
+}
+
 /**
- * Performs the hello of the side that opened the stream; resolves to the other side's instance. Rejects with `not-paired` only
+ * Performs the hello of the side that opened the stream. Rejects with `not-paired` only
  * when the device that was dialled says that it does not know this one, or proves that it has revoked it.
  */
-export async function greetAsDialer(framed: FramedStream, options: HandshakeOptions): Promise<Uint8Array> {
+export async function greetAsDialer(framed: FramedStream, options: HandshakeOptions): Promise<Greeted> {
   const { localPeer, remotePeer, binding, signal, random = randomBytes } = options
   const peers: HelloPeers = { dialer: idBytes(localPeer), listener: idBytes(remotePeer), binding }
   const keys = options.trust.keysOf(remotePeer).slice(0, hello.maxKeys)
@@ -53,7 +62,8 @@ export async function greetAsDialer(framed: FramedStream, options: HandshakeOpti
   if (verified === null) throw badProof()
   await untilAborted(Promise.resolve(options.trust.proved(remotePeer, verified.pairKey)), signal)
   send(framed, 'dialerProof', hello.encodeDialerProof(peers, dialerHello, answer.payload, verified.pairKey))
-  return verified.instance
+  const seal = hello.deriveSealKeys(peers, dialerHello, answer.payload, verified.pairKey)
+  return { instance: verified.instance, seal: { sends: seal.dialer, receives: seal.listener } }
 }
 
 function refused(isRevoked: boolean, offered: readonly PairKey[], now: readonly PairKey[]): SpacedockError {
@@ -66,8 +76,8 @@ function refused(isRevoked: boolean, offered: readonly PairKey[], now: readonly 
   return new SpacedockError('not-paired', why, { hint: 'Pair the two devices again.' })
 }
 
-/** Performs the hello of the side that accepted the stream; resolves to the other side's instance. */
-export async function greetAsListener(framed: FramedStream, options: HandshakeOptions): Promise<Uint8Array> {
+/** Performs the hello of the side that accepted the stream. */
+export async function greetAsListener(framed: FramedStream, options: HandshakeOptions): Promise<Greeted> {
   const { localPeer, remotePeer, binding, signal, random = randomBytes } = options
   const peers: HelloPeers = { dialer: idBytes(remotePeer), listener: idBytes(localPeer), binding }
   const opening = await framed.nextFrame(signal)
@@ -94,7 +104,8 @@ export async function greetAsListener(framed: FramedStream, options: HandshakeOp
   if (!hello.verifyDialerProof(peers, opening.payload, listenerHello, proof.payload, pairKey))
     throw badProof()
   await untilAborted(Promise.resolve(options.trust.proved(remotePeer, pairKey)), signal)
-  return dialer.instance
+  const seal = hello.deriveSealKeys(peers, opening.payload, listenerHello, pairKey)
+  return { instance: dialer.instance, seal: { sends: seal.listener, receives: seal.dialer } }
 }
 
 /** Exchanges versions after a hello that this side cannot read. If the dialer tells none, its hello shows one. */

@@ -138,6 +138,20 @@ export function verifyDialerProof(
   return sameMac(proof, encodeDialerProof(peers, dialerHello, listenerHello, pairKey))
 }
 
+/** Keys of the [sealed records](sealed-records.ts) that the dialer and the listener send, 32 bytes each. */
+export function deriveSealKeys(
+  peers: HelloPeers,
+  dialerHello: Uint8Array,
+  listenerHello: Uint8Array,
+  { key }: PairKey,
+): { dialer: Uint8Array; listener: Uint8Array } {
+  const secret = expand(sha256, key, utf8('spacedock/session/1 seal'), 32)
+  const opening = listenerHello.subarray(0, openingBytes)
+  const derive = (role: 'dialer' | 'listener'): Uint8Array =>
+    hmac(sha256, secret, fields(role, peers.dialer, peers.listener, dialerHello, opening))
+  return { dialer: derive('dialer'), listener: derive('listener') }
+}
+
 function prove(
   role: 'dialer' | 'listener',
   pairKey: Uint8Array,

@@ -111,7 +111,8 @@ async function startSession(
   try {
     const greetedAtMs = clock.monotonic()
     const greet = opener === 'local' ? greetAsDialer : greetAsListener
-    const instance = await greet(framed, handshake)
+    const { instance, seal } = await greet(framed, handshake)
+    if (transport instanceof StreamTransport) transport.seal(seal, framed.endHello())
     const remoteInstance = Buffer.from(instance).toString('hex')
     return new LiveSession({
       framed,

@@ -1,12 +1,16 @@
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
+import { RecordOpener, RecordSealer, type SealKeys } from './sealed-records.ts'
 import type { SessionTransport, TransportListener } from './session-transport.ts'
 
 /**
  * libp2p stream under a session. While it is paused, at most a window of the muxer is held. Whether one may write is said by
- * libp2p's own buffer: `onDrain()` resolves too early, and `send` accepts without bound.
+ * libp2p's own buffer: `onDrain()` resolves too early, and `send` accepts without bound. After the hello the bytes are in sealed
+ * records, so that what Noise protects is protected by the pair key, too.
  */
 export class StreamTransport implements SessionTransport {
   readonly #stream: Stream
+  #listener: TransportListener | undefined
+  #sealed: { sealer: RecordSealer; opener: RecordOpener } | undefined
 
   constructor(stream: Stream) {
     this.#stream = stream
@@ -19,8 +23,9 @@ export class StreamTransport implements SessionTransport {
 
   listen(listener: TransportListener): void {
     const stream = this.#stream
+    this.#listener = listener
     stream.addEventListener('message', (event: StreamMessageEvent) => {
-      listener.received(event.data.subarray())
+      this.#received(event.data.subarray())
       if (stream.readableEnded) listener.finished()
     })
     stream.addEventListener('end', () => {
@@ -36,8 +41,14 @@ export class StreamTransport implements SessionTransport {
   }
 
   write(bytes: Uint8Array): void {
-    // libp2p may hold it for as long as it likes.
-    this.#stream.send(new Uint8Array(bytes))
+    // libp2p may hold what it is given for as long as it likes.
+    this.#stream.send(this.#sealed === undefined ? new Uint8Array(bytes) : this.#sealed.sealer.seal(bytes))
+  }
+
+  /** Seals what is written from now on, and opens what arrives; `unread` has arrived already. Called once, after the hello. */
+  seal({ sends, receives }: SealKeys, unread: Uint8Array): void {
+    this.#sealed = { sealer: new RecordSealer(sends), opener: new RecordOpener(receives) }
+    if (unread.byteLength > 0) this.#received(unread)
   }
 
   pause(): void {
@@ -54,6 +65,19 @@ export class StreamTransport implements SessionTransport {
 
   abort(error: Error): void {
     this.#stream.abort(error)
+  }
+
+  #received(bytes: Uint8Array): void {
+    if (this.#sealed === undefined) return this.#listener?.received(bytes)
+    try {
+      for (const opened of this.#sealed.opener.open(bytes)) this.#listener?.received(opened)
+    } catch (error) {
+      this.#listener?.closed(error instanceof Error ? error : undefined)
+      this.abort(
+        error instanceof Error ? error : new Error('a record that cannot be opened', { cause: error }),
+      )
+    }
+    return undefined
   }
 }
 

@@ -1,23 +1,20 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import type { Stream } from '@libp2p/interface'
 import fc from 'fast-check'
 import type { ByteStream } from '../../../src/api.ts'
 import { SpacedockError } from '../../../src/errors.ts'
-import { StreamTransport } from '../../../src/network/session/stream-transport.ts'
-import { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame, FrameType } from '../../../src/network/session/frames.ts'
 import { encodeFrames } from '../../../src/network/session/frames.ts'
 import { initialWindowBytes } from '../../../src/network/session/receive-window.ts'
 import { encodeRequest } from '../../../src/network/session/request-header.ts'
-import { greetAsDialer } from '../../../src/network/session/session-handshake.ts'
 import type { Session } from '../../../src/network/session/session.ts'
 import { acceptSession } from '../../../src/network/session/session.ts'
 import { until, within } from '../real-hosts.ts'
 import { turns } from '../../../src/testing/virtual-clock.ts'
-import { ends, sessionOptions, sessionPair, type SessionOverrides } from './session-pair.ts'
+import { ends, helloTo, sessionOptions, sessionPair, type SessionOverrides } from './session-pair.ts'
 import { call } from './calls.ts'
+import { RawSession } from './raw-session.ts'
 import type { CallHandler } from '../../../src/network/session/call.ts'
 
 const nothing = new Uint8Array(0)
@@ -366,7 +363,7 @@ for (const [what, frames] of violations) {
       },
     })
     for (const frame of frames) {
-      if (peer.status === 'open') peer.send(encodeFrames([frame]))
+      peer.send(encodeFrames([frame]))
       await turns(3)
     }
     assert.equal((await within(session.closed, 'the end')).reason, 'violation')
@@ -447,7 +444,7 @@ test('fuzzed frames of streams and events: the session goes on or ends, and noth
       for (const [type, channel, payload] of list) {
         const known = type === 'open' ? open(channel).payload : payload
         const sized = type === 'credit' || type.endsWith('Credit') ? known.slice(0, 4) : known
-        if (peer.status === 'open') peer.send(encodeFrames([{ ...control(type, channel), payload: sized }]))
+        peer.send(encodeFrames([{ ...control(type, channel), payload: sized }]))
       }
       await turns(5)
       session.abort(new Error('done'))
@@ -463,24 +460,13 @@ const waitOrEcho: CallHandler['request'] = ({ name, value }) =>
 /** A session whose other side is the test itself, after an honest hello. */
 async function rawDialer(
   handlers: SessionOverrides,
-): Promise<{ session: Session; peer: Stream; frames: Frame[] }> {
+): Promise<{ session: Session; peer: RawSession; frames: Frame[] }> {
   const { dialerPeer, listenerPeer, outbound, inbound, toDialer } = await ends()
-  const framed = new FramedStream(new StreamTransport(outbound))
-  const [session] = await Promise.all([
+  const [session, peer] = await Promise.all([
     acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { request: waitOrEcho, ...handlers })),
-    greetAsDialer(framed, {
-      ...sessionOptions(dialerPeer),
-      instance: randomBytes(16),
-      remotePeer: listenerPeer,
-      signal: AbortSignal.timeout(5_000),
-    }),
+    RawSession.dial(outbound, helloTo(listenerPeer, sessionOptions(dialerPeer))),
   ])
-  const frames: Frame[] = []
-  framed.receive((frame) => {
-    frames.push({ ...frame, payload: frame.payload.slice(0, 100) })
-    if (frame.type === 'ping') outbound.send(encodeFrames([{ ...frame, type: 'pong' }]))
-  })
-  return { session, peer: outbound, frames }
+  return { session, peer, frames: peer.frames }
 }
 
 function control(type: FrameType, channel: number): Frame {

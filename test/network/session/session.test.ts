@@ -4,19 +4,17 @@ import { test } from 'node:test'
 import type { Stream } from '@libp2p/interface'
 import fc from 'fast-check'
 import { SpacedockError } from '../../../src/errors.ts'
-import { StreamTransport } from '../../../src/network/session/stream-transport.ts'
-import { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame } from '../../../src/network/session/frames.ts'
 import { encodeFrames } from '../../../src/network/session/frames.ts'
 import { encodeRequest } from '../../../src/network/session/request-header.ts'
-import { greetAsDialer } from '../../../src/network/session/session-handshake.ts'
 import type { Session } from '../../../src/network/session/session.ts'
 import { acceptSession, openSession, sessionProtocol } from '../../../src/network/session/session.ts'
 import { realHost, until, within } from '../real-hosts.ts'
-import { ends, sessionOptions, sessionPair } from './session-pair.ts'
+import { ends, helloTo, sessionOptions, sessionPair } from './session-pair.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { peerIdOf } from '../../../src/libp2p-peer.ts'
 import { call } from './calls.ts'
+import { RawSession } from './raw-session.ts'
 import type { CallHandler } from '../../../src/network/session/call.ts'
 
 test('answers find their requests, in both directions at once, whatever their sizes', async () => {
@@ -515,9 +513,7 @@ test('requests are not handled while answers worth megabytes have not left', asy
     for (let offset = 0; offset < body.byteLength; offset += 60_000) {
       const more = offset + 60_000 < body.byteLength
       const payload = body.subarray(offset, offset + 60_000)
-      const bytes = encodeFrames([{ type: 'request', more, channel: 1 + 2 * index, payload }])
-      sentBytes += bytes.byteLength
-      peer.send(bytes)
+      sentBytes += peer.send(encodeFrames([{ type: 'request', more, channel: 1 + 2 * index, payload }]))
     }
     // One after the other: what is handled already when an answer is ready is handled to the end.
     await until(() => arrivedBytes === sentBytes, 'the request')
@@ -583,7 +579,7 @@ test('fuzzed frames after the hello: the session goes on or ends, and nothing es
         for (const [index, payload] of payloads.entries()) {
           const type = types[(seed + index) % types.length] ?? 'ping'
           const frame = { type, more: (seed & index) === 1, channel: (seed + index) % 4, payload }
-          if (peer.status === 'open') peer.send(encodeFrames([frame]))
+          peer.send(encodeFrames([frame]))
         }
         await turns(5)
         session.abort(new Error('done'))
@@ -597,35 +593,23 @@ test('fuzzed frames after the hello: the session goes on or ends, and nothing es
 /** A session whose other side is the test itself, after an honest hello. */
 async function rawDialer(): Promise<{
   session: Session
-  peer: Stream
+  peer: RawSession
   inbound: Stream
   frames: Frame[]
   /** Requests that reached their handler. */
   handled: () => number
 }> {
   const { dialerPeer, listenerPeer, outbound, inbound, toDialer } = await ends()
-  const framed = new FramedStream(new StreamTransport(outbound))
-  const options = sessionOptions(dialerPeer)
   let count = 0
   const request: CallHandler['request'] = ({ name, value }) => {
     count++
     return name.startsWith('wait') ? new Promise(() => {}) : Promise.resolve(value)
   }
-  const [session] = await Promise.all([
+  const [session, peer] = await Promise.all([
     acceptSession(inbound, toDialer, sessionOptions(listenerPeer, { request })),
-    greetAsDialer(framed, {
-      ...options,
-      instance: randomBytes(16),
-      remotePeer: listenerPeer,
-      signal: AbortSignal.timeout(5_000),
-    }),
+    RawSession.dial(outbound, helloTo(listenerPeer, sessionOptions(dialerPeer))),
   ])
-  const frames: Frame[] = []
-  framed.receive((frame) => {
-    frames.push({ ...frame, payload: frame.payload.slice() })
-    if (frame.type === 'ping') outbound.send(encodeFrames([{ ...frame, type: 'pong' }]))
-  })
-  return { session, peer: outbound, inbound, frames, handled: () => count }
+  return { session, peer, inbound, frames: peer.frames, handled: () => count }
 }
 
 function request(channel: number, name: string, text: string): Frame {

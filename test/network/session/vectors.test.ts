@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { peerIdFromString } from '@libp2p/peer-id'
 import * as hello from '../../../src/network/session/session-hello.ts'
 import { encodeFrames, frameTypes, FrameParser, type Frame } from '../../../src/network/session/frames.ts'
+import { RecordOpener, RecordSealer } from '../../../src/network/session/sealed-records.ts'
 import { deriveRevocationNotice, isRevocationNotice } from '../../../src/pairing/revocation-notice.ts'
 import { presenceEpoch, presenceKeys } from '../../../src/pairing/presence-keys.ts'
 import { suite1 } from '../../../src/pairing/suite.ts'
@@ -38,9 +39,21 @@ for (const vector of vectors('hello.json')) {
     for (const [label, key] of [
       ['key-id', derived.keyIdKey],
       ['proof', derived.proofKey],
+      ['seal', derived.sealKey],
     ] as const) {
       const info = new TextEncoder().encode(`spacedock/session/1 ${label}`)
       assert.equal(hex(suite1.expand(pairKey.key, info, 32)), key)
+    }
+
+    const sealKeys = hello.deriveSealKeys(peers, dialerHello, listenerHello, pairKey)
+    for (const role of ['dialer', 'listener'] as const) {
+      assert.equal(hex(sealKeys[role]), vector.sealed[role].key)
+      const sealer = new RecordSealer(sealKeys[role])
+      const opener = new RecordOpener(sealKeys[role])
+      for (const { bytes: text, record } of vector.sealed[role].records) {
+        assert.equal(hex(sealer.seal(bytes(text))), record)
+        assert.deepEqual(opener.open(bytes(record)).map(hex), [text])
+      }
     }
   })
 }

@@ -205,7 +205,7 @@ impl Device {
             Err(error) => return eprintln!("A pairing could not be finished: {error}"),
         }
         let path = self.peers.path(&peer).unwrap_or(Path::Direct);
-        let number = self.start_link(peer, dialer, stream, greeted.instance, path);
+        let number = self.start_link(peer, dialer, stream, greeted, path);
         let role = if dialer { "dialer" } else { "listener" };
         let fields = json!({ "peerId": peer.to_base58(), "role": role, "path": path.as_str() });
         write_event("connected", fields);
@@ -220,14 +220,15 @@ impl Device {
         peer: PeerId,
         dialer: bool,
         stream: Stream,
-        instance: [u8; 16],
+        greeted: &Greeted,
         path: Path,
     ) -> u64 {
+        let instance = greeted.instance;
         self.sessions.last_number += 1;
         let number = self.sessions.last_number;
         let (orders, ordered) = mpsc::unbounded_channel();
         let (reports, reported) = mpsc::channel(16);
-        tokio::spawn(link::run(stream, dialer, Ends { orders: ordered, reports }));
+        tokio::spawn(link::run(stream, dialer, greeted.seal, Ends { orders: ordered, reports }));
         tokio::spawn(forward(peer, number, reported, self.sessions.sender.clone()));
         let live = self.sessions.live.entry(peer).or_default();
         // Another instance: the process that the older ones led to is gone.

@@ -6,6 +6,7 @@ use futures::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use libp2p::PeerId;
 
 use super::frame::{Frame, Kind, read_frame};
+use super::seal::{SealKeys, seal_key};
 use crate::pairing::fields::{Bytes32, expand, fields, first, mac, same};
 
 const VERSION: u8 = 1;
@@ -31,6 +32,7 @@ pub struct Greeted {
     pub pair_key: Bytes32,
     /// The other side's.
     pub instance: [u8; 16],
+    pub seal: SealKeys,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,11 @@ pub async fn greet_as_dialer<S: AsyncRead + AsyncWrite + Unpin>(
     let pair_key = mine.keys.iter().find(|key| same(proved, &proof(key, b"listener")));
     let pair_key = *pair_key.ok_or_else(|| broken("a wrong proof of the listener"))?;
     write(stream, Kind::DialerProof, proof(&pair_key, b"dialer").to_vec()).await?;
-    Ok(Greeted { pair_key, instance: instance_of(head) })
+    let seals = |role: &[u8]| {
+        mac(&seal_key(&pair_key), &fields(&[role, &dialer, &listener, &hello, head.as_slice()]))
+    };
+    let seal = SealKeys { sends: seals(b"dialer"), receives: seals(b"listener") };
+    Ok(Greeted { pair_key, instance: instance_of(head), seal })
 }
 
 pub async fn greet_as_listener<S: AsyncRead + AsyncWrite + Unpin>(
@@ -120,7 +126,9 @@ pub async fn greet_as_listener<S: AsyncRead + AsyncWrite + Unpin>(
     if last.kind != Kind::DialerProof || !same(&last.payload, &proof(b"dialer")) {
         return Err(broken("a wrong proof of the dialer"));
     }
-    Ok(Greeted { pair_key: *pair_key, instance: instance_of(head_of_dialer) })
+    let seals = |role: &[u8]| mac(&seal_key(pair_key), &fields(&[role, &dialer, &listener, payload, &head]));
+    let seal = SealKeys { sends: seals(b"listener"), receives: seals(b"dialer") };
+    Ok(Greeted { pair_key: *pair_key, instance: instance_of(head_of_dialer), seal })
 }
 
 /// Tells a peer that it is not known, or with notices that it was revoked, and closes.

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::call::{Call, MAX_TEXT, Reply, answer_frames, frames, read_failure, read_text};
 use super::frame::{Frame, Kind, MAX_PAYLOAD, read_frame};
+use super::seal::{Records, SealKeys, opened};
 use super::streams::{Broken, Streams};
 use crate::interface::{Failure, Outcome};
 use crate::pairing::fields::random;
@@ -134,15 +135,15 @@ struct Asked {
 }
 
 /// Runs until the session is over, and says so.
-pub async fn run<S>(stream: S, dialer: bool, mut ends: Ends)
+pub async fn run<S>(stream: S, dialer: bool, seal: SealKeys, mut ends: Ends)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (reader, writer) = stream.split();
     let (frames, mut arriving) = mpsc::channel(16);
     let (unwritten, written) = mpsc::channel(MAX_UNWRITTEN);
-    let reading = tokio::spawn(read_all(reader, frames));
-    let writing = tokio::spawn(write_all(writer, written));
+    let reading = tokio::spawn(read_all(opened(reader, &seal.receives), frames));
+    let writing = tokio::spawn(write_all(writer, Records::new(&seal.sends), written));
     let mut link = Link::new(dialer, unwritten, ends.reports.clone());
     if let Err(Broken(rule)) = link.serve(&mut arriving, &mut ends.orders).await {
         eprintln!("The session is over: {rule}");
@@ -165,9 +166,13 @@ async fn read_all(mut reader: impl AsyncRead + Unpin, frames: mpsc::Sender<io::R
     }
 }
 
-async fn write_all(mut writer: impl AsyncWrite + Unpin, mut frames: mpsc::Receiver<Frame>) -> io::Result<()> {
+async fn write_all(
+    mut writer: impl AsyncWrite + Unpin,
+    mut records: Records,
+    mut frames: mpsc::Receiver<Frame>,
+) -> io::Result<()> {
     while let Some(frame) = frames.recv().await {
-        writer.write_all(&frame.encode()).await?;
+        writer.write_all(&records.seal(&frame.encode())?).await?;
         if frames.is_empty() {
             writer.flush().await?;
         }

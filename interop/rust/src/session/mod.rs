@@ -5,4 +5,5 @@ pub mod frame;
 pub mod hello;
 pub mod link;
 pub mod notice;
+pub mod seal;
 pub mod streams;
