@@ -126,7 +126,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
   async request(call: Call, options?: SessionRequestOptions): Promise<unknown> {
     this.#requireOpen()
     requireFitting(this.budget, call.value)
-    return this.#outbound.request(call, options)
+    return await this.#outbound.request(call, options)
   }
 
   async openStream(call: Call, options?: OpenStreamOptions): Promise<ByteStream> {
