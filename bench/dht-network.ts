@@ -37,6 +37,9 @@ interface Network {
   stop(): Promise<void>
 }
 
+/** Network that is too large to be asked whole: a private one never is. */
+const walked = { network: 'public', privateAddresses: true } as const
+
 const [kind, size = '', rounds = ''] = process.argv.slice(2)
 const before = residentMb()
 const startedAt = performance.now()
@@ -58,9 +61,6 @@ console.log(JSON.stringify(figures))
 await network.stop()
 // What either library still has running is of no interest any more.
 process.exit(0)
-
-/** Network that is too large to be asked whole: a private one never is. */
-const walked = { network: 'public', privateAddresses: true } as const
 
 async function spacedock(count: number): Promise<Network> {
   const servers = [await dhtNode(walked)]

@@ -36,7 +36,8 @@ export async function startDemoDevices(binPath: string, signal: AbortSignal): Pr
   const start = async (name: string): Promise<DemoDevice> => {
     const dataDir = join(directory, name)
     const settings = { name, interfaces: [loopbackInterface()] }
-    const { pid } = await startDaemon({ dataDir, binPath, settings, signal })
+    await startDaemon({ dataDir, binPath, settings, signal })
+    const { pid } = await callDaemon(dataDir, 'status', {}, { signal })
     pids.push(pid)
     return { name, dataDir, pid }
   }

@@ -7,7 +7,7 @@ import { untilAborted } from '../abort.ts'
 import { SpacedockError } from '../errors.ts'
 import { fileError, tooManyFiles } from '../file-errors.ts'
 import { prepareDataDirectory } from '../store/data-directory.ts'
-import { callDaemon, isDaemonRunning } from './client.ts'
+import { isDaemonRunning } from './client.ts'
 import type { DaemonConfig } from './config.ts'
 import { errorFields, restoreError } from './error-line.ts'
 import { handOver } from './handed-over.ts'
@@ -40,12 +40,7 @@ const reportDescriptor = 3
  * Starts the daemon in the background and waits until it answers. Rejects with the error that its start failed with.
  * Another process that starts one at the same moment is no error: there is one daemon afterwards.
  */
-export async function startDaemon({
-  dataDir,
-  binPath,
-  settings,
-  signal,
-}: StartOptions): Promise<{ pid: number }> {
+export async function startDaemon({ dataDir, binPath, settings, signal }: StartOptions): Promise<void> {
   const deadline = AbortSignal.timeout(startDeadlineMs)
   const ended = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
   try {
@@ -59,8 +54,6 @@ export async function startDaemon({
         if (attempt === startAttempts) throw error
       }
     }
-    const { pid } = await callDaemon(dataDir, 'status', {}, { signal: ended })
-    return { pid }
   } catch (error) {
     if (deadline.aborted) throw tooSlow(dataDir, error)
     throw error
