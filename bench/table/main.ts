@@ -1,5 +1,5 @@
 import { statfsSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, release, tmpdir } from 'node:os'
+import { availableParallelism, cpus, loadavg, release, tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { build, checkoutOf } from './checkout.ts'
 import { bulk } from './jobs/bulk.ts'
@@ -41,6 +41,8 @@ const jobsOf = (sizes: Sizes): readonly Job[] => [
   paired(sizes),
   ...linkJobs,
 ]
+/** Of this machine before anything was measured: what else it has to do spoils figures, and is said with them. */
+const otherLoad = loadavg()[0] ?? 0
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 const options = readOptions()
@@ -112,6 +114,7 @@ function report(
     system: `${process.platform} ${release()}`,
     processor: `${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown'}`,
     at: new Date().toISOString(),
+    load: `load of others ${otherLoad.toFixed(1)}`,
   }
   if (second === undefined) reportGoals(first.results, skipped)
   else console.log(comparisonTable(first.results, second.results, rows, first.name))

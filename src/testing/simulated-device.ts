@@ -3,6 +3,7 @@ import { SpacedockError } from '../errors.ts'
 import type { OptionNames } from '../known-options.ts'
 import { startNode } from '../node.ts'
 import type { Platform } from '../node/platform.ts'
+import { StoredPairKeys } from '../node/pair-keys.ts'
 import { boxLimits } from '../node/message-limits.ts'
 import { memoryDisk, type MemoryDisk } from '../store/memory-disk.ts'
 import { DeviceClock, type Boot } from './device-clock.ts'
@@ -26,6 +27,8 @@ export const deviceOptionNames: OptionNames<DeviceOptions> = { setUp: true, mess
 export interface DeviceSurroundings {
   network: SimulatedNetwork<SimulatedHost>
   stations: Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>
+  /** Whether devices speak TLS. */
+  hasTls: boolean
   /** Random numbers of this device alone. */
   random: () => number
   log: Log
@@ -199,7 +202,13 @@ export class SimulatedDevice {
       random,
       openStore: () => this.#disk.open({ clock, ...boxLimits(this.#options.messages) }),
       createHost: async (store) =>
-        (running.host = new SimulatedHost({ network, attachment, peerId: store.identity.peerId, clock })),
+        (running.host = new SimulatedHost({
+          network,
+          attachment,
+          peerId: store.identity.peerId,
+          pairKeys: this.#surroundings.hasTls ? new StoredPairKeys(store) : null,
+          clock,
+        })),
       localNetwork: (listener, options) =>
         (running.localNetwork = new SimulatedLocalNetwork(listener, {
           ...options,

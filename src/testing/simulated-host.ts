@@ -1,16 +1,20 @@
 import type { Connection, PeerId as Libp2pPeerId, StreamHandler } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../api.ts'
-import { SpacedockError } from '../errors.ts'
-import { raceAddresses } from '../network/transport/address-race.ts'
-import { untilAborted } from '../abort.ts'
-import { startDeadline } from '../network/deadline.ts'
+import type { DialOne } from '../network/transport/address-race.ts'
+import { isTls, type SessionConnection, type TlsConnection } from '../network/transport/tls-connection.ts'
+import type { PairKeys } from '../network/transport/tls-secrets.ts'
 import type { DialAttempt } from '../network/reachability/dial-evidence.ts'
-import type { Host } from '../network/host/host.ts'
+import type { Host, ToldPaths } from '../network/host/host.ts'
+import { HostTls } from '../network/host/host-tls.ts'
 import { isRelayedConnection } from '../network/addresses/relayed-address.ts'
 import { relayAddress, SimulatedConnection, type ConnectionHost } from './simulated-connection.ts'
+import { directAddress, isOverRelay, listenPort, SimulatedDials } from './simulated-dials.ts'
+import { knock, type KnockPlace } from './simulated-knock.ts'
 import { SimulatedLibp2p } from './simulated-libp2p.ts'
 import type { Attachment, SimulatedNetwork, Way } from './simulated-network.ts'
+import { SimulatedSocket } from './simulated-socket.ts'
+import { SimulatedTls, type SimulatedTlsOptions } from './simulated-tls.ts'
 import type { PeerId } from '../pairing/peer-id.ts'
 import { libp2pPeer, peerIdOf } from '../libp2p-peer.ts'
 
@@ -18,35 +22,39 @@ export interface SimulatedHostOptions {
   network: SimulatedNetwork<SimulatedHost>
   attachment: Attachment<SimulatedHost>
   peerId: PeerId
+  /** Keys of the devices with which it speaks TLS; null when it speaks none. */
+  pairKeys: PairKeys | null
   clock: Clock
 }
 
-/** libp2p over TCP, as on a real network. */
+/** libp2p over TCP, and TLS, as on a real network. */
 export class SimulatedHost implements Host, ConnectionHost {
   readonly libp2p: SimulatedLibp2p
-  readonly tls = null
+  readonly tls: HostTls | null
   readonly dht = null
   readonly simultaneousOpen = null
   readonly veil = null
   readonly peerId: PeerId
   readonly attachment: Attachment<SimulatedHost>
   readonly #network: SimulatedNetwork<SimulatedHost>
-  readonly #clock: Clock
-  readonly #dialListeners: ((result: Promise<Connection>) => void)[] = []
-  readonly #attemptListeners: ((attempt: DialAttempt) => void)[] = []
+  readonly #dials: SimulatedDials
   readonly #connectionListeners: ((connection: Connection) => void)[] = []
+  readonly #tls: SimulatedTls | null
   readonly #identifiedListeners = new Set<(connection: Connection) => void>()
   /** Addresses at which peers have told that they listen. */
   readonly #told = new Map<PeerId, Multiaddr[]>()
   #isGone = false
 
-  constructor({ network, attachment, peerId, clock }: SimulatedHostOptions) {
+  constructor({ network, attachment, peerId, pairKeys, clock }: SimulatedHostOptions) {
     this.libp2p = new SimulatedLibp2p(libp2pPeer(peerId))
     this.peerId = peerId
     this.attachment = attachment
     this.#network = network
-    this.#clock = clock
+    this.#dials = new SimulatedDials(clock, (...dial) => this.#dialOne(...dial))
     attachment.host = this
+    const open: SimulatedTlsOptions['open'] = (address, signal) => this.#openSocket(address, signal)
+    this.#tls = pairKeys === null ? null : new SimulatedTls({ localPeer: peerId, pairKeys, clock, open })
+    this.tls = this.#tls === null ? null : new HostTls(this.#tls.endpoint, this)
   }
 
   get peer(): Libp2pPeerId {
@@ -70,7 +78,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   }
 
   listeningPort(): number {
-    return port
+    return listenPort
   }
 
   async connect(
@@ -78,38 +86,32 @@ export class SimulatedHost implements Host, ConnectionHost {
     addresses: readonly (string | Multiaddr)[],
     options: { signal: AbortSignal },
   ): Promise<Connection> {
-    const [open] = this.connectionsTo(peerId)
+    const [open] = this.libp2p.getConnections(libp2pPeer(peerId))
     return open ?? this.dial(peerId, addresses, options)
   }
 
-  async dial(
+  dial(
     peerId: PeerId,
     addresses: readonly (string | Multiaddr)[],
-    { signal }: { signal: AbortSignal },
+    options: { signal: AbortSignal },
   ): Promise<Connection> {
-    const targets = [...new Set(addresses.map((address) => targetOf(String(address))))]
-      .filter((target) => target !== null)
-      .toSorted((one, other) => Number(isOverRelay(one)) - Number(isOverRelay(other)))
-    if (targets.length === 0) throw new SpacedockError('offline', 'No address of the other device is known.')
-    const deadline = startDeadline(dialTimeoutMs, dialTimedOut, { signal, clock: this.#clock })
-    const dialOne = (address: string, options: { signal: AbortSignal }): Promise<Connection> => {
-      const attempt = this.#dialOne(peerId, address, options)
-      const told = { peer: peerId, address, result: attempt }
-      for (const listener of this.#attemptListeners) listener(told)
-      return attempt
-    }
-    const result = raceAddresses(targets, dialOne, {
-      signal: deadline.signal,
-      clock: this.#clock,
-    }).finally(() => deadline.stop())
-    for (const listener of this.#dialListeners) listener(result)
-    return result
+    return this.dialBy(peerId, addresses, (_address, plain, more) => plain(more), options)
+  }
+
+  dialBy<Each extends SessionConnection>(
+    peerId: PeerId,
+    addresses: readonly (string | Multiaddr)[],
+    way: DialOne<Each>,
+    options: { signal: AbortSignal },
+  ): Promise<Each> {
+    return this.#dials.dialBy(peerId, addresses, way, options)
   }
 
   networkChanged(): void {}
 
-  async dialableAddress(connection: Connection): Promise<Multiaddr | null> {
-    if (connection.direction === 'outbound' || isRelayedConnection(connection)) return connection.remoteAddr
+  async dialableAddress(connection: SessionConnection): Promise<Multiaddr | null> {
+    const isRelayed = !isTls(connection) && isRelayedConnection(connection)
+    if (connection.direction === 'outbound' || isRelayed) return connection.remoteAddr
     return this.#told.get(peerIdOf(connection.remotePeer))?.[0] ?? null
   }
 
@@ -122,23 +124,25 @@ export class SimulatedHost implements Host, ConnectionHost {
     return [...this.libp2p.handlers.keys()]
   }
 
-  pathsFor(): never {
-    throw new Error('a simulated network has no TLS')
+  pathsFor({ remoteAddr }: SessionConnection): ToldPaths {
+    return { addresses: this.addresses(), observed: remoteAddr }
   }
 
-  heardPaths(): void {}
+  heardPaths({ remotePeer }: TlsConnection, { addresses }: ToldPaths): void {
+    this.#told.set(peerIdOf(remotePeer), addresses)
+  }
 
   onIdentified(listener: (connection: Connection) => void): () => void {
     this.#identifiedListeners.add(listener)
     return () => void this.#identifiedListeners.delete(listener)
   }
 
-  onDial(listener: (result: Promise<Connection>) => void): void {
-    this.#dialListeners.push(listener)
+  onDial(listener: (result: Promise<unknown>) => void): void {
+    this.#dials.onDial(listener)
   }
 
   onAttempt(listener: (attempt: DialAttempt) => void): void {
-    this.#attemptListeners.push(listener)
+    this.#dials.onAttempt(listener)
   }
 
   onConnection(listener: (connection: Connection) => void): void {
@@ -151,8 +155,8 @@ export class SimulatedHost implements Host, ConnectionHost {
     return connection.newStream(protocol, { signal })
   }
 
-  connectionsTo(peer: PeerId): Connection[] {
-    return this.libp2p.getConnections(libp2pPeer(peer))
+  connectionsTo(peer: PeerId): SessionConnection[] {
+    return [...this.libp2p.getConnections(libp2pPeer(peer)), ...(this.tls?.connections(peer) ?? [])]
   }
 
   disconnect(peerId: PeerId): void {
@@ -162,6 +166,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   }
 
   async stop(): Promise<void> {
+    this.#tls?.stop()
     await Promise.all(this.libp2p.getConnections().map((connection) => connection.close()))
     this.#leave()
   }
@@ -169,6 +174,7 @@ export class SimulatedHost implements Host, ConnectionHost {
   /** Kills the process. */
   vanish(): void {
     this.#leave()
+    this.#tls?.vanish()
     for (const connection of this.libp2p.connections) connection.vanish()
   }
 
@@ -180,39 +186,41 @@ export class SimulatedHost implements Host, ConnectionHost {
     this.libp2p.connections.delete(connection)
   }
 
+  get #place(): KnockPlace<SimulatedHost> {
+    return { network: this.#network, attachment: this.attachment, isGone: () => this.#isGone }
+  }
+
   #leave(): void {
     this.#isGone = true
     if (this.attachment.host === this) this.attachment.host = null
   }
 
   #dialOne(peerId: PeerId, address: string, { signal }: { signal: AbortSignal }): Promise<Connection> {
-    const { promise, resolve, reject } = Promise.withResolvers<Connection>()
     const way: Way = isOverRelay(address) ? 'relay' : 'direct'
     const isThere = (attachment: Attachment<SimulatedHost>): boolean =>
       way === 'relay' ? attachment.host?.peerId === peerId : address === directAddress(attachment.ip)
-    const to = this.#network.find(isThere)
-    let isAnswered = false
-    const refuse = (): void =>
-      reject(Object.assign(new Error('connection refused'), { code: 'ECONNREFUSED' }))
-    const knock = (repeatAfterMs: number): void => {
-      if (to === undefined || signal.aborted || isAnswered || this.#isGone) return
-      const lost = (): void => void this.#network.clock.after(repeatAfterMs, () => knock(2 * repeatAfterMs))
-      this.#network.transmit(this.attachment, to, {
-        way,
-        lost,
-        arrive: () => {
-          if (isAnswered || !isThere(to)) return
-          if (way === 'direct' && to.firewall === 'drop') return lost()
-          isAnswered = true
-          const { host } = to
-          if (host === null || host.peerId !== peerId || (way === 'direct' && to.firewall === 'reject'))
-            this.#network.transmit(to, this.attachment, { arrive: refuse, way })
-          else this.#meet(host, way, signal, resolve)
-        },
-      })
-    }
-    knock(firstKnockMs)
-    return untilAborted(promise, signal)
+    return knock(
+      this.#place,
+      { way, isThere, signal },
+      (host, opened) => host.peerId === peerId && this.#meet(host, way, signal, opened),
+    )
+  }
+
+  /** Opens a TCP connection to whoever listens there. */
+  #openSocket(address: string, signal: AbortSignal): Promise<SimulatedSocket> {
+    const isThere = ({ ip }: Attachment<SimulatedHost>): boolean => address === directAddress(ip)
+    return knock(this.#place, { way: 'direct', isThere, signal }, (remote, opened) => {
+      const [own, theirs] = [new SimulatedSocket(), new SimulatedSocket()]
+      const [here, there] = [this.attachment, remote.attachment]
+      own.attach(theirs, { network: this.#network, from: here, to: there })
+      theirs.attach(own, { network: this.#network, from: there, to: here })
+      this.#tls?.add(own)
+      remote.#tls?.add(theirs)
+      theirs.established(() => opened(own))
+      if (remote.#tls === null) theirs.destroy()
+      else remote.#tls.accept(theirs, `/ip4/${here.ip}/tcp/${transientPort}`)
+      return true
+    })
   }
 
   /** Opens the other end, since the packet that asks for a connection has arrived; this one opens when the answer is here. */
@@ -221,7 +229,7 @@ export class SimulatedHost implements Host, ConnectionHost {
     way: Way,
     signal: AbortSignal,
     onOpen: (connection: Connection) => void,
-  ): void {
+  ): true {
     const id = `${this.attachment.name}-${++this.libp2p.connectionCount}`
     const own = new SimulatedConnection(this, remote, { direction: 'outbound', id, way })
     const theirs = new SimulatedConnection(remote, this, { direction: 'inbound', id: `${id}'`, way })
@@ -239,6 +247,7 @@ export class SimulatedHost implements Host, ConnectionHost {
     const there = remote.addresses()
     theirs.tell(() => this.#identified(own, there))
     own.tell(() => remote.#identified(theirs, here))
+    return true
   }
 
   #opened(connection: SimulatedConnection): void {
@@ -255,25 +264,4 @@ export class SimulatedHost implements Host, ConnectionHost {
   }
 }
 
-const port = 4_001
-const dialTimeoutMs = 10_000
-/** Wait before a connection's first packet is sent again: a second (RFC 6298). */
-const firstKnockMs = 1_000
-
-/** Returns the address without the peer's id at its end. */
-function targetOf(address: string): string | null {
-  if (isOverRelay(address)) return relayAddress
-  return /^\/ip4\/[\d.]+\/tcp\/\d+/u.exec(address)?.[0] ?? null
-}
-
-function isOverRelay(address: string): boolean {
-  return address.includes('/p2p-circuit')
-}
-
-function directAddress(ip: string): string {
-  return `/ip4/${ip}/tcp/${port}`
-}
-
-function dialTimedOut(): SpacedockError {
-  return new SpacedockError('timed-out', 'No address of the other device answered in time.')
-}
+const transientPort = 50_000

@@ -2,6 +2,7 @@ import type { Device } from '../api.ts'
 import { SpacedockError } from '../errors.ts'
 import { checkOptions, type OptionNames } from '../known-options.ts'
 import { randomNumbers, seedFor } from './random-numbers.ts'
+import { canSpeakTls } from '../network/transport/tls-handshake.ts'
 import { deviceOptionNames, SimulatedDevice, type DeviceOptions } from './simulated-device.ts'
 import type { SimulatedHost } from './simulated-host.ts'
 import type { SimulatedLocalNetwork } from './simulated-local-network.ts'
@@ -17,6 +18,8 @@ export interface SimulationOptions {
   faults?: Faults
   /** Whether there is a relay, over which devices that are blocked from each other talk. @default false */
   relay?: boolean
+  /** Whether the devices speak TLS; without it sessions run over Noise, as with Electron. @default true */
+  tls?: boolean
   /** Called with each log line of the devices, with the simulation's time in milliseconds. @default nowhere */
   log?: (line: SimulationLogLine) => void
 }
@@ -86,6 +89,7 @@ export const simulationOptionNames: OptionNames<SimulationOptions> = {
   seed: true,
   faults: true,
   relay: true,
+  tls: true,
   log: true,
 }
 
@@ -93,7 +97,7 @@ export const simulationOptionNames: OptionNames<SimulationOptions> = {
 // oxlint-disable-next-line max-lines-per-function -- the composition root of a simulated network
 export function createSimulation(options: SimulationOptions = {}): Simulation {
   checkOptions(options, simulationOptionNames, 'createSimulation')
-  const { seed = 1, faults = {}, relay = false, log = () => {} } = options
+  const { seed = 1, faults = {}, relay = false, tls = true, log = () => {} } = options
   const clock = virtualClock()
   const network = new SimulatedNetwork<SimulatedHost>(clock, randomNumbers(seedFor(seed, 'network')), relay)
   const stations = new Map<Attachment<SimulatedHost>, SimulatedLocalNetwork>()
@@ -161,11 +165,14 @@ export function createSimulation(options: SimulationOptions = {}): Simulation {
     const made = new SimulatedDevice(name, options, {
       network,
       stations,
+      hasTls: tls,
       random: randomNumbers(seedFor(seed, `device ${name}`)),
       log: (level, event, fields = {}) =>
         log({ atMs: clock.monotonic(), device: name, level, event, fields }),
     })
     devices.set(name, made)
+    // It is tried out once, in real time.
+    await canSpeakTls()
     await until(made.restart())
     return made
   }

@@ -14,17 +14,25 @@ export type StoryName = 'messages' | 'lives' | 'idle' | 'boxes'
 
 /** The kinds of random stories, all of which follow from the seed. */
 export const stories: Record<StoryName, Story> = {
-  messages: { optionsOf: () => ({}), tell: async (simulation) => ({ ...(await runSchedule(simulation)) }) },
+  messages: {
+    optionsOf: (seed) => ({ tls: hasTls(seed) }),
+    tell: async (simulation) => ({ ...(await runSchedule(simulation)) }),
+  },
   lives: {
-    optionsOf: (seed) => ({ relay: hasRelay(seed) }),
+    optionsOf: (seed) => ({ relay: hasRelay(seed), tls: hasTls(seed) }),
     tell: async (simulation) => ({
       ...(await runLives(simulation, { hasRelay: hasRelay(simulation.seed) })),
     }),
   },
-  idle: { optionsOf: () => ({}), tell: runIdle },
-  boxes: { optionsOf: () => ({}), tell: runBoxes },
+  idle: { optionsOf: (seed) => ({ tls: hasTls(seed) }), tell: runIdle },
+  boxes: { optionsOf: (seed) => ({ tls: hasTls(seed) }), tell: runBoxes },
 }
 
 function hasRelay(seed: number): boolean {
   return seed % 2 === 0
+}
+
+/** Whether sessions run over TLS: in two stories of three. */
+function hasTls(seed: number): boolean {
+  return seed % 3 !== 0
 }

@@ -10,9 +10,9 @@ import type { HostDials } from './host-dials.ts'
 /** TLS of a host: dials to all addresses of a device, and the connections that there are. */
 export class HostTls implements TlsPaths {
   readonly #endpoint: TlsEndpoint
-  readonly #dials: HostDials
+  readonly #dials: Pick<HostDials, 'dialBy'>
 
-  constructor(endpoint: TlsEndpoint, dials: HostDials) {
+  constructor(endpoint: TlsEndpoint, dials: Pick<HostDials, 'dialBy'>) {
     this.#endpoint = endpoint
     this.#dials = dials
   }

@@ -1,5 +1,6 @@
 import { addAbortListener } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { abortReason } from '../../abort.ts'
 import type { Clock, Log } from '../../api.ts'
@@ -9,8 +10,13 @@ import { TlsConnection, type SessionConnection } from './tls-connection.ts'
 import { canSpeakTls, secureAsDialer } from './tls-handshake.ts'
 import type { TlsSecrets } from './tls-secrets.ts'
 
+/** Opens a TCP connection. Rejects with the system's error, which says what is in the way, or the signal's reason. */
+export type OpenSocket = (place: TcpPlace, signal: AbortSignal) => Promise<Socket | Duplex>
+
 export interface TlsDialerOptions {
   secrets: TlsSecrets
+  /** @default by `node:net` */
+  openSocket?: OpenSocket | undefined
   clock: Clock
   log: Log
 }
@@ -63,7 +69,8 @@ export class TlsDialer {
     const secret = place === null ? null : this.#options.secrets.toDial(peer)
     if (place === null || secret === null || this.#hasRefused(peer, secret.key) || !(await canSpeakTls()))
       return plain({ signal })
-    const raw = await connectTcp(place, signal)
+    const { openSocket = connectTcp } = this.#options
+    const raw = await openSocket(place, signal)
     if (signal.aborted) raw.destroy()
     const tls = async (options: { signal: AbortSignal }): Promise<SessionConnection> => {
       const socket = await secureAsDialer(raw, secret, options)
@@ -118,7 +125,7 @@ export class TlsDialer {
   }
 }
 
-interface TcpPlace {
+export interface TcpPlace {
   host: string
   port: number
 }
@@ -133,7 +140,6 @@ export function tcpPlace(address: Multiaddr): TcpPlace | null {
   return { host: `${ip.value}${zone}`, port: Number(tcp.value) }
 }
 
-/** Resolves when it is connected. Rejects with the system's error, which says what is in the way, or the signal's reason. */
 function connectTcp(place: TcpPlace, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(abortReason(signal))

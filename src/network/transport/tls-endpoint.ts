@@ -9,13 +9,15 @@ import { FirstBytes } from './first-bytes.ts'
 import type { OtherSockets } from './link-local-tcp.ts'
 import { TlsAcceptor, type HandshakeTurns } from './tls-acceptor.ts'
 import { isTls, type SessionConnection, type TlsConnection } from './tls-connection.ts'
-import { TlsDialer } from './tls-dialer.ts'
+import { TlsDialer, type OpenSocket } from './tls-dialer.ts'
 import { TlsSecrets, type PairKeys } from './tls-secrets.ts'
 
 export interface TlsEndpointOptions {
   localPeer: PeerId
   pairKeys: PairKeys
   turns: HandshakeTurns
+  /** Opener of the sockets that it dials with. @default by `node:net` */
+  openSocket?: OpenSocket
   clock: Clock
   log: Log
 }
@@ -38,17 +40,17 @@ export class TlsEndpoint implements OtherSockets {
   readonly #clock: Clock
   #onInbound: ((connection: TlsConnection) => void) | undefined
 
-  constructor({ localPeer, pairKeys, turns, clock, log }: TlsEndpointOptions) {
+  constructor({ localPeer, pairKeys, turns, openSocket, clock, log }: TlsEndpointOptions) {
     this.#clock = clock
     this.firstBytes = new FirstBytes({ clock })
     const secrets = new TlsSecrets(localPeer, pairKeys)
-    this.dialer = new TlsDialer({ secrets, clock, log })
+    this.dialer = new TlsDialer({ secrets, openSocket, clock, log })
     this.#acceptor = new TlsAcceptor({
       secrets,
       turns,
       clock,
       log,
-      onConnection: (connection) => this.#accepted(connection),
+      onConnection: (connection) => this.accepted(connection),
     })
   }
 
@@ -114,7 +116,8 @@ export class TlsEndpoint implements OtherSockets {
 
   stop(): void {}
 
-  #accepted(connection: TlsConnection): void {
+  /** Takes a connection that a device has opened, after its handshake. */
+  accepted(connection: TlsConnection): void {
     this.#opened(connection)
     if (this.#onInbound !== undefined) this.#onInbound(connection)
     else if (this.#waiting.length < maxWaiting) this.#waiting.push(connection)
