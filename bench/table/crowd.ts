@@ -16,6 +16,8 @@ export type CrowdOrder =
   /** All come back, one after the other. */
   | { do: 'return' }
 
+/** Room for all that one device may have in its outbox for another: alone, it has half of the inbox there. */
+const inboxMessages = 20_000
 const dataDirs: string[] = []
 let nodes: SpacedockNode[] = []
 
@@ -48,5 +50,6 @@ obey(async (order: CrowdOrder) => {
 })
 
 async function start(number: number): Promise<SpacedockNode> {
-  return startNode(`device ${number}`, { dataDir: dataDirs[number] ?? newDataDir() })
+  const dataDir = dataDirs[number] ?? newDataDir()
+  return startNode(`device ${number}`, { dataDir, messages: { inboxMessages } })
 }
