@@ -46,6 +46,7 @@ function refusePrototypeKey(key: string, value: unknown): unknown {
 }
 
 function refuseDeepNesting(bytes: Uint8Array): void {
+  if (bytes.byteLength <= maxJsonDepth) return
   // What has few opening brackets is not nested deeply, and they are found much faster than their depth.
   if (countUpTo(maxJsonDepth, openBracket, bytes) + countUpTo(maxJsonDepth, openBrace, bytes) <= maxJsonDepth)
     return

@@ -120,9 +120,9 @@ export class KnownDevice implements Device {
         hint: 'Give timeoutMs in milliseconds, or Infinity.',
       })
     }
-    await this.#untilReachable(signal)
-    const given = { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) }
-    return callProtocol(protocol, request, async (call) => this.#session().request(call, given))
+    const reachable = this.#untilReachable(signal)
+    if (reachable !== undefined) await reachable
+    return await callProtocol(protocol, request, (call) => this.#session().request(call, options))
   }
 
   async openStream<Request, Errors extends ErrorSchemas>(
@@ -143,7 +143,10 @@ export class KnownDevice implements Device {
     checkOptions(options, callOptionNames, 'emit')
     const { signal } = options
     // The wait for a connection begins at once: many events wait for it no longer than one.
-    const ready = this.#untilReachable(signal).then(() => checkEvent(protocol, event))
+    const ready = (async () => {
+      await this.#untilReachable(signal)
+      return checkEvent(protocol, event)
+    })()
     ready.catch(() => {}) // it is looked at when it is this event's turn
     const { sent } = await this.#emitting.run(async () => {
       const value = await ready
@@ -205,10 +208,21 @@ export class KnownDevice implements Device {
     return this.#parts.records.describe(this.#peer)
   }
 
-  /** Rejects with `not-paired`, `closed`, `offline` or the signal's reason. */
-  async #untilReachable(signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Resolves when it is known whether the device is there; undefined where it is by now. Throws, or rejects with `not-paired`, `closed`,
+   * `offline` or the signal's reason.
+   */
+  #untilReachable(signal: AbortSignal | undefined): Promise<void> | undefined {
     this.#parts.records.requirePaired(this.#peer)
     signal?.throwIfAborted()
+    if (this.#isKnown) {
+      this.#session()
+      return undefined
+    }
+    return this.#untilKnown(signal)
+  }
+
+  async #untilKnown(signal: AbortSignal | undefined): Promise<void> {
     await this.#untilConnected(signal)
     signal?.throwIfAborted()
     this.#session()
@@ -229,10 +243,15 @@ export class KnownDevice implements Device {
     })
   }
 
+  /** Whether it is known if the device is there: it is not when it was just paired, or this node just started. */
+  get #isKnown(): boolean {
+    return this.#parts.store.registry.stateOf(this.#peer) !== 'paired'
+  }
+
   /** Waits for a device of which it is not known yet whether it is there: just paired, or this node just started. */
   async #untilConnected(signal: AbortSignal | undefined): Promise<void> {
     const { registry } = this.#parts.store
-    if (registry.stateOf(this.#peer) !== 'paired') return
+    if (this.#isKnown) return
     const known = new AbortController()
     const stop = registry.onChange((_, device) => {
       if (device.peerId === this.#peer && device.state !== 'paired') known.abort()

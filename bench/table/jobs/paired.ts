@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createLab } from '../../../test/lab/lab.ts'
 import { whyNoLab } from '../../../test/lab/requirements.ts'
 import type { CrowdOrder } from '../crowd.ts'
 import type { HubOrder, HubUsage } from '../hub.ts'
+import { loopbackTraffic } from '../loopback-traffic.ts'
 import { Program } from '../program.ts'
 import type { Job, Setting, Sizes } from './job.ts'
 
@@ -65,7 +65,7 @@ async function idle(hub: Program<HubOrder>, count: number, { sizes, signal }: Se
   await pause(pairedIdleMs / 10, undefined, { signal })
   const sample = async (): Promise<HubUsage & { packets: number }> => ({
     ...(await hub.order<HubUsage>({ do: 'usage' })),
-    packets: loopbackPackets(hub.pid),
+    packets: loopbackTraffic(hub.pid).packets,
   })
   const before = await sample()
   await pause(pairedIdleMs, undefined, { signal })
@@ -77,10 +77,4 @@ async function idle(hub: Program<HubOrder>, count: number, { sizes, signal }: Se
     'paired-cpu': (after.cpuSeconds - before.cpuSeconds) / minutes,
     'paired-packets': (after.packets - before.packets) / minutes / count,
   }
-}
-
-/** Packets that the loopback interface of a process's network has carried, from /proc/net/dev (proc(5)). */
-function loopbackPackets(pid: number): number {
-  const received = /^\s*lo:\s*\d+\s+(\d+)/mu.exec(readFileSync(`/proc/${pid}/net/dev`, 'utf8'))
-  return Number(received?.[1])
 }

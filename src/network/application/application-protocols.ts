@@ -88,15 +88,17 @@ export class ApplicationProtocols implements CallHandler {
    */
   async request(call: Call, caller: Caller): Promise<unknown> {
     const { name, version, value } = call
-    const { peerId, signal } = caller
     try {
-      const device = this.#paired(peerId)
+      const device = this.#paired(caller.peerId)
       const protocol = this.#find('request', name, version)
-      const request = await checkValue(protocol.request, value, 'request', protocol)
-      this.#stillPaired(peerId, signal)
-      const context = handlerContext(protocol, { device, signal })
+      let request = checkValue(protocol.request, value, 'request', protocol)
+      if (request instanceof Promise) {
+        request = await request
+        this.#stillPaired(caller.peerId, caller.signal)
+      }
+      const context = handlerContext(protocol, device, caller)
       const response = await run(protocol, () => protocol.handler?.(request, context))
-      return await checkValue(protocol.response, response, 'response', protocol)
+      return checkValue(protocol.response, response, 'response', protocol)
     } catch (error) {
       this.#logFailure('request.failed', call, caller, error)
       throw error
@@ -106,12 +108,12 @@ export class ApplicationProtocols implements CallHandler {
   /** Handles a stream and rejects like `request`; `accept` is called once a handler takes the stream. */
   async stream(call: Call, caller: Caller & { accept: () => ByteStream }): Promise<void> {
     const { name, version, value } = call
-    const { peerId, signal, accept } = caller
+    const { peerId, accept } = caller
     try {
       const device = this.#paired(peerId)
       const protocol = this.#find('stream', name, version)
       const request = await checkValue(protocol.request, value, 'request', protocol)
-      const context: HandlerContext<ErrorSchemas> = handlerContext(protocol, { device, signal })
+      const context: HandlerContext<ErrorSchemas> = handlerContext(protocol, device, caller)
       const stream = accept()
       await run(protocol, () => protocol.handler?.(request, stream, context))
     } catch (error) {
@@ -135,12 +137,8 @@ export class ApplicationProtocols implements CallHandler {
     }
   }
 
-  #logFailure(
-    event: Failure['event'],
-    { name, version }: Call,
-    { peerId: peer, signal }: Caller,
-    error: unknown,
-  ): void {
+  #logFailure(event: Failure['event'], { name, version }: Call, caller: Caller, error: unknown): void {
+    const { peerId: peer, signal } = caller
     logFailure(this.#log, { event, peer, name, version, signal, error })
   }
 
@@ -179,9 +177,10 @@ export async function callProtocol<Request, Response, Errors extends ErrorSchema
   request: Request,
   send: (call: Call) => Promise<unknown>,
 ): Promise<Response> {
-  const checked = await checkValue(protocol.request, request, 'request', protocol)
+  const checking = checkValue(protocol.request, request, 'request', protocol)
+  const value = checking instanceof Promise ? await checking : checking
   try {
-    const answer = await send({ name: protocol.name, version: protocol.version, value: checked })
+    const answer = await send({ name: protocol.name, version: protocol.version, value })
     return await checkValue(protocol.response, answer, 'response', protocol)
   } catch (error) {
     throw await knownError(protocol, error)

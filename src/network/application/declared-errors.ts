@@ -15,11 +15,15 @@ export interface Declaring {
 /** Builds the second argument of a handler. */
 export function handlerContext(
   protocol: Declaring,
-  { device, signal }: { device: Device; signal: AbortSignal },
+  device: Device,
+  caller: { readonly signal: AbortSignal },
 ): HandlerContext<ErrorSchemas> {
   return {
     device,
-    signal,
+    // It is made when a handler reads it, and few do.
+    get signal() {
+      return caller.signal
+    },
     error: (code, data, message = `${keyOf(protocol)} failed: ${code}.`) =>
       new ProtocolError(keyOf(protocol), code, data, message),
   }

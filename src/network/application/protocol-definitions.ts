@@ -67,22 +67,37 @@ export class MisfitError extends SpacedockError {
 }
 
 /**
- * Returns the value as the schema outputs it. Throws `invalid-message`, also when the schema itself throws.
+ * Returns the value as the schema outputs it, at once unless the schema takes its time: a promise for each value of each request
+ * costs more than most schemas. Throws `invalid-message`, or rejects with it, also when the schema itself throws.
  * @internal
  */
-export async function checkValue<Value>(
+export function checkValue<Value>(
   schema: StandardSchemaV1<unknown, Value>,
   value: unknown,
   what: Checked,
   protocol: { name: string; version: number },
-): Promise<Value> {
-  let result: StandardSchemaV1.Result<Value>
-  try {
-    result = await schema['~standard'].validate(value)
-  } catch (cause) {
+): Value | Promise<Value> {
+  const failed = (cause: unknown): never => {
     const message = `The ${what} could not be checked: the schema of ${keyOf(protocol)} failed.`
     throw new MisfitError(message, { what, path: '', cause })
   }
+  const judge = (result: StandardSchemaV1.Result<Value>): Value => judged(result, what, protocol)
+  try {
+    const result = schema['~standard'].validate(value)
+    if ('then' in result) return Promise.resolve(result).catch(failed).then(judge)
+    if (result.issues === undefined) return result.value
+    return judge(result)
+  } catch (error) {
+    if (error instanceof MisfitError) throw error
+    return failed(error)
+  }
+}
+
+function judged<Value>(
+  result: StandardSchemaV1.Result<Value>,
+  what: Checked,
+  protocol: { name: string; version: number },
+): Value {
   if (result.issues === undefined) return result.value
   const [issue] = result.issues
   const steps = (issue?.path ?? []).map((step) => String(typeof step === 'object' ? step.key : step))

@@ -38,7 +38,7 @@ export class StoreQuota {
 
   constructor(clock: Clock, limits: RecordLimits) {
     this.#clock = clock
-    this.#limits = { ...defaults, ...limits }
+    this.#limits = { ...usualRecordLimits, ...limits }
   }
 
   get size(): number {
@@ -107,7 +107,8 @@ export class StoreQuota {
   }
 }
 
-const defaults: Required<RecordLimits> = {
+/** Limits that a server has without others. */
+export const usualRecordLimits: Required<RecordLimits> = {
   records: 20_000,
   recordsPerPeer: 32,
   recordsPerAddress: 1_000,

@@ -195,8 +195,9 @@ export class PeerPresence {
   }
 }
 
-const republishMs = 600_000
+/** Interval of republication. */
+export const republishMs = 600_000
 /** Pause between two looks for a device that is not connected: doubled each time. */
 const firstPauseMs = 2_000
-const longestPauseMs = 300_000
+export const longestPauseMs = 300_000
 const sequenceUnitMs = 10_000

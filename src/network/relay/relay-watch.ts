@@ -32,7 +32,7 @@ export class RelayWatch {
 }
 
 /** Interval of checks, short enough to keep NAT mappings on the path alive. */
-const checkMs = 15_000
+export const checkMs = 15_000
 const answerMs = 10_000
 const suspectedAnswerMs = 2_000
 

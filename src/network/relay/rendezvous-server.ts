@@ -65,7 +65,7 @@ export interface RendezvousServer {
 /** Creates a rendezvous node. Rejects with `port-taken`, `no-network` or `invalid-argument`. */
 // oxlint-disable-next-line max-lines-per-function -- the composition root of a rendezvous node
 export async function createRendezvousServer(options: RendezvousServerOptions): Promise<RendezvousServer> {
-  const { seed, announce = [], others = [], maxConnections = 4_096, records, agent } = options
+  const { seed, announce = [], others = [], maxConnections = usualConnections, records, agent } = options
   const { admission = { kind: 'open' }, clock = systemClock, log = () => {} } = options
   for (const address of announce)
     parseAnnounced(address, '/dns4/meet.example.org/tcp/4111 or /ip4/20.3.4.5/tcp/4111')
@@ -232,6 +232,8 @@ export async function createRendezvousServer(options: RendezvousServerOptions): 
   }
 }
 
+/** Connections that a node has room for without another limit. */
+export const usualConnections = 4_096
 /** Idle timeout: devices check their relays every few seconds, so a silent one is gone. */
 const idleSocketMs = 2 * 60_000
 const answerMs = 2_000

@@ -5,6 +5,7 @@ import { ByteReceiver, type ByteReceiverListener } from './byte-receiver.ts'
 import { ByteSender, type ByteSenderListener } from './byte-sender.ts'
 import type { Frame } from './frames.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
+import type { ReceiveWindow } from './receive-window.ts'
 
 /** Frame of a stream that has begun. */
 export type StreamFrame = Frame & { type: 'accept' | 'data' | 'end' | 'credit' | 'stop' | 'reset' }
@@ -13,8 +14,6 @@ export type StreamFrame = Frame & { type: 'accept' | 'data' | 'end' | 'credit' |
 export interface StreamOwner {
   /** Sends what was queued since. */
   flush(): void
-  /** Returns whether the session has room for a larger window; a negative number gives room back. */
-  widen(bytes: number): boolean
   /** Takes note that both sides have ended the stream: its channel may be used again. */
   finished(channel: number, side: 'opener' | 'server'): void
 }
@@ -25,6 +24,7 @@ export interface ByteChannelOptions {
   side: 'opener' | 'server'
   outgoing: OutgoingQueue
   owner: StreamOwner
+  window: ReceiveWindow
   /** Translates the error of the other side's handler into one that the application knows. */
   translateError?: ((error: Error) => Promise<Error>) | undefined
 }
@@ -45,10 +45,10 @@ export class ByteChannel implements ByteSenderListener, ByteReceiverListener {
 
   constructor(options: ByteChannelOptions) {
     this.#options = options
-    const { channel, outgoing } = options
+    const { channel, outgoing, window } = options
     this.#closed.promise.catch(() => {})
     this.#sender = new ByteSender(channel, outgoing, this)
-    this.#receiver = new ByteReceiver(this)
+    this.#receiver = new ByteReceiver(this, window)
     this.api = Object.freeze({
       readable: this.#receiver.readable,
       writable: this.#sender.writable,
@@ -125,10 +125,6 @@ export class ByteChannel implements ByteSenderListener, ByteReceiverListener {
     const { outgoing, channel, owner } = this.#options
     outgoing.pushCredit(channel, bytes)
     owner.flush()
-  }
-
-  widen(bytes: number): boolean {
-    return this.#options.owner.widen(bytes)
   }
 
   readingCancelled(reason: unknown): void {

@@ -2,18 +2,12 @@ import { ReadableStream } from 'node:stream/web'
 import type { ReadableStreamDefaultController } from 'node:stream/web'
 import { SpacedockError } from '../../errors.ts'
 import { ByteQueue, hasOwnMemory } from './byte-queue.ts'
-
-/** Bytes that each side may send before the first credit. */
-export const initialWindowBytes = 256 * 1024
-/** Largest window of a stream, once its reader has read as much as the first window. */
-export const largestWindowBytes = 1024 * 1024
+import { initialWindowBytes, type ReceiveWindow } from './receive-window.ts'
 
 /** Stream of which this is the receiving half. */
 export interface ByteReceiverListener {
   /** Grants the other side credit for so many more bytes. */
   grant(bytes: number): void
-  /** Returns whether the session has room for a larger window; a negative number gives room back. */
-  widen(bytes: number): boolean
   /** Takes note that the application has stopped reading. */
   readingCancelled(reason: unknown): void
 }
@@ -25,15 +19,17 @@ export class ByteReceiver {
   readonly #unread = new ByteQueue()
   /** Remaining credit of the other side. */
   #allowedBytes = initialWindowBytes
-  #windowBytes = initialWindowBytes
+  readonly #window: ReceiveWindow
+  /** Bytes that the application has read since the window was last adapted. */
   #readBytes = 0
   #phase: 'open' | 'cancelled' | 'ended' | 'failed' = 'open'
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
   /** Whether the application waits for bytes. */
   #isAwaited = false
 
-  constructor(stream: ByteReceiverListener) {
+  constructor(stream: ByteReceiverListener, window: ReceiveWindow) {
     this.#stream = stream
+    this.#window = window
     this.readable = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -75,7 +71,7 @@ export class ByteReceiver {
     }
     this.#isEnded = true
     if (this.#phase === 'open') this.#phase = 'ended'
-    this.#narrow()
+    this.#window.close()
     if (this.#isAwaited) this.#controller?.close()
     this.#isAwaited = false
   }
@@ -94,7 +90,7 @@ export class ByteReceiver {
     this.#phase = 'failed'
     this.#isAwaited = false
     this.#unread.clear()
-    this.#narrow()
+    this.#window.close()
   }
 
   /** Gives the application what it asks for, or notes that it waits. A promise for each wait would cost more than all else. */
@@ -114,14 +110,18 @@ export class ByteReceiver {
 
   #read(bytes: number): void {
     this.#readBytes += bytes
-    if (this.#phase !== 'open') return
-    if (this.#windowBytes < largestWindowBytes && this.#readBytes >= this.#windowBytes) {
-      if (this.#stream.widen(largestWindowBytes - this.#windowBytes)) this.#windowBytes = largestWindowBytes
-    }
-    const missing = this.#windowBytes - this.#allowedBytes - this.#unread.length
-    if (missing < this.#windowBytes / 2) return
+    if (this.#phase !== 'open' || this.#missingBytes < this.#window.dueBytes) return
+    this.#window.adapt(this.#readBytes)
+    this.#readBytes = 0
+    const missing = this.#missingBytes
+    if (missing <= 0) return
     this.#allowedBytes += missing
     this.#stream.grant(missing)
+  }
+
+  /** Part of the window that is neither unread nor may be sent. */
+  get #missingBytes(): number {
+    return this.#window.bytes - this.#allowedBytes - this.#unread.length
   }
 
   #cancelled(reason: unknown): void {
@@ -130,14 +130,8 @@ export class ByteReceiver {
     this.#phase = 'cancelled'
     this.#isAwaited = false
     this.#unread.clear()
-    this.#narrow()
+    this.#window.close()
     if (wasOpen) this.#stream.readingCancelled(reason)
-  }
-
-  #narrow(): void {
-    if (this.#windowBytes === initialWindowBytes) return
-    this.#stream.widen(initialWindowBytes - this.#windowBytes)
-    this.#windowBytes = initialWindowBytes
   }
 }
 

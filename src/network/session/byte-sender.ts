@@ -4,7 +4,7 @@ import { SpacedockError } from '../../errors.ts'
 import type { Frame } from './frames.ts'
 import { maxPayloadBytes } from './frames.ts'
 import type { OutgoingQueue, OutgoingStream } from './outgoing-queue.ts'
-import { initialWindowBytes } from './byte-receiver.ts'
+import { initialWindowBytes } from './receive-window.ts'
 import { SmallWrites } from './small-writes.ts'
 
 /** Stream of which this is the sending half. */

@@ -5,12 +5,13 @@ import { abortReason } from '../../abort.ts'
 import { Semaphore } from '../../semaphore.ts'
 import { startDeadline } from '../deadline.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
-import { initialWindowBytes } from './byte-receiver.ts'
 import { ByteChannel, type StreamFrame, type StreamOwner } from './byte-channel.ts'
 import type { Call } from './call.ts'
 import type { Frame } from './frames.ts'
 import { decodeRequestHeader, encodeRequest, maxSingleFrameTextBytes } from './request-header.ts'
+import { initialWindowBytes, ReceiveWindow } from './receive-window.ts'
 import type { SessionCarrier } from './session-carrier.ts'
+import { processWindows, sessionWindowBytes, WindowBudget } from './window-budget.ts'
 
 export interface OpenStreamOptions {
   /** Aborts the opening, and ends the stream afterwards. */
@@ -31,7 +32,7 @@ export class ByteStreams implements StreamOwner {
   readonly #places = new Map<number, Disposable>()
   readonly #over = new AbortController()
   #handlers = 0
-  #widenedBytes = 0
+  readonly #windows = new WindowBudget(sessionWindowBytes, processWindows)
 
   constructor(session: SessionCarrier) {
     this.#session = session
@@ -181,18 +182,13 @@ export class ByteStreams implements StreamOwner {
     side: 'opener' | 'server',
     translateError: OpenStreamOptions['translateError'],
   ): ByteChannel {
-    const options = { channel, side, outgoing: this.#session.outgoing, owner: this, translateError }
-    return new ByteChannel(options)
+    const { outgoing, path } = this.#session
+    const window = new ReceiveWindow(this.#windows, path)
+    return new ByteChannel({ channel, side, outgoing, owner: this, window, translateError })
   }
 
   flush(): void {
     this.#session.flush()
-  }
-
-  widen(bytes: number): boolean {
-    if (bytes > 0 && this.#widenedBytes + bytes > maxWidenedBytes) return false
-    this.#widenedBytes += bytes
-    return true
   }
 
   finished(channel: number, side: 'opener' | 'server'): void {
@@ -218,9 +214,8 @@ function resetOnAbort(channel: ByteChannel, signal: AbortSignal): void {
 
 /** Limit of open streams, for each side. */
 export const maxStreams = 64
-/** Limit of a session's unread bytes: the first windows of all streams, and the widening of those that are read. */
-export const maxUnreadBytes = 2 * maxStreams * initialWindowBytes + 16 * 1024 * 1024
-const maxWidenedBytes = maxUnreadBytes - 2 * maxStreams * initialWindowBytes
+/** Limit of a session's unread bytes: the first windows of all streams, and the growth of those that are read. */
+export const maxUnreadBytes = 2 * maxStreams * initialWindowBytes + sessionWindowBytes
 // Limit of running handlers, above that of streams: a handler may outlive its stream.
 const maxHandlers = 128
 const openTimeoutMs = 30_000

@@ -8,10 +8,11 @@ export interface Call {
   value: unknown
 }
 
-/** Caller of a protocol. The signal aborts when the call is cancelled, or its session ends. */
+/** Caller of a protocol. */
 export interface Caller {
-  peerId: PeerId
-  signal: AbortSignal
+  readonly peerId: PeerId
+  /** Aborts when the call is cancelled, or its session ends. A request's is made when it is first read, which is to be avoided. */
+  readonly signal: AbortSignal
 }
 
 /** Handler of the other devices' calls. A rejection is told to the caller by code and message, except for events. */

@@ -15,6 +15,11 @@ export class CongestionWindow {
   readonly #rates: number[] = []
   #shortestRoundTripMs = Number.POSITIVE_INFINITY
 
+  /** Undefined before the first answer to any ping. */
+  get shortestRoundTripMs(): number | undefined {
+    return this.#shortestRoundTripMs === Number.POSITIVE_INFINITY ? undefined : this.#shortestRoundTripMs
+  }
+
   /** Bytes that may be sent now besides small messages. */
   get freeBytes(): number {
     return Math.max(0, this.#limitBytes - (this.#sentBytes - this.#arrivedBytes))
@@ -58,7 +63,8 @@ export class CongestionWindow {
 const initialBytes = 256 * 1024
 /** Smallest window: one frame. */
 const leastBytes = 64 * 1024
-const mostBytes = 8 * 1024 * 1024
+/** Largest window: what 5 Gbit/s carry in 100 ms. */
+const mostBytes = 64 * 1024 * 1024
 const usualMs = 50
 const marksInWindow = 4
 const keptRates = 8

@@ -3,6 +3,7 @@ import { SpacedockError } from '../../errors.ts'
 import { abortReason } from '../../abort.ts'
 import type { Frame } from './frames.ts'
 import { FrameParser } from './frames.ts'
+import { FrameBatch } from './frame-batch.ts'
 import { CongestionWindow } from './congestion-window.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
 import type { SessionTransport, TransportListener } from './session-transport.ts'
@@ -26,6 +27,7 @@ export class FramedStream implements TransportListener {
   readonly #transport: SessionTransport
   readonly #count: CountBytes
   readonly #parser = new FrameParser()
+  readonly #batch = new FrameBatch()
   #receiver: ((frame: Frame) => void) | undefined
   /** Whether the other side has closed its write side, and all its bytes are in the parser. */
   #isComplete = false
@@ -73,7 +75,10 @@ export class FramedStream implements TransportListener {
   /** Ends the hello: writes the last frame of it at once, and returns the bytes that have come after the other side's. */
   endHello(): Uint8Array {
     const frames = this.outgoing.take(0)
-    if (frames.length > 0 && this.#ended === undefined) this.#writeNow(frames)
+    if (frames.length > 0 && this.#ended === undefined) {
+      this.#append(frames)
+      this.#writeBatch()
+    }
     return this.#parser.takeRest()
   }
 
@@ -87,7 +92,7 @@ export class FramedStream implements TransportListener {
 
   /** Sends what is queued and closes the write side. */
   async close(signal: AbortSignal): Promise<void> {
-    while (!this.outgoing.isEmpty && this.#ended === undefined) {
+    while ((this.#batch.length > 0 || !this.outgoing.isEmpty) && this.#ended === undefined) {
       signal.throwIfAborted()
       this.flush()
       await new Promise((resolve) => setImmediate(resolve))
@@ -104,30 +109,47 @@ export class FramedStream implements TransportListener {
 
   readonly #write = (): void => {
     this.#isFlushing = false
-    while (this.#ended === undefined && !this.outgoing.isEmpty) {
-      // Sending goes on in `writable`.
-      if (!this.#transport.canWrite) return
-      try {
-        const frames = this.outgoing.take(batchBytes, this.congestionWindow.freeBytes)
-        // The congestion window is full: sending goes on when more has arrived.
-        if (frames.length === 0) return
-        this.#writeNow(frames)
-      } catch (error) {
-        this.abort(error instanceof Error ? error : interrupted(error))
-        return
-      }
-      this.onSent?.()
+    // Sending goes on in `writable`.
+    if (this.#ended !== undefined || !this.#transport.canWrite) return undefined
+    const frames = this.outgoing.take(batchBytes - this.#batch.length, this.congestionWindow.freeBytes)
+    if (frames.length > 0) {
+      const byteLength = this.#append(frames)
+      if (byteLength >= bulkBytes && this.#mayGrow) return this.flush()
     }
+    // The congestion window is full: sending goes on when more has arrived.
+    if (this.#batch.length === 0) return undefined
+    try {
+      this.#writeBatch()
+    } catch (error) {
+      this.abort(error instanceof Error ? error : interrupted(error))
+      return undefined
+    }
+    return this.onSent?.()
   }
 
-  #writeNow(frames: readonly Frame[]): void {
-    const byteLength = this.#transport.write(frames)
+  /**
+   * Whether a batch waits for those who wrote much: they may write more when they are told that it was taken. Not on a slow link: it
+   * gets a frame at a time, with a mark behind each.
+   */
+  get #mayGrow(): boolean {
+    return this.#batch.length < batchBytes && this.congestionWindow.freeBytes >= batchBytes
+  }
+
+  #append(frames: readonly Frame[]): number {
+    const before = this.#batch.length
+    this.#batch.append(frames)
+    const byteLength = this.#batch.length - before
     this.congestionWindow.sent(byteLength)
-    this.#count('sent', byteLength)
+    return byteLength
+  }
+
+  #writeBatch(): void {
+    this.#count('sent', this.#batch.length)
+    this.#batch.leave((bytes) => this.#transport.write(bytes))
   }
 
   writable(): void {
-    if (!this.outgoing.isEmpty) this.flush()
+    if (this.#batch.length > 0 || !this.outgoing.isEmpty) this.flush()
   }
 
   received(bytes: Uint8Array): void {
@@ -176,6 +198,8 @@ export class FramedStream implements TransportListener {
 }
 
 const batchBytes = 256 * 1024
+/** Bytes from which on a batch waits for more of the same: where they are fewer, nobody waits to write. */
+const bulkBytes = 16 * 1024
 
 function interrupted(cause?: unknown): SpacedockError {
   return new SpacedockError('interrupted', 'The connection to the other device was lost.', { cause })

@@ -92,21 +92,30 @@ for (const [name, byte] of Object.entries(frameTypes)) typeOfByte[byte] = name a
 const moreBit = 0x80
 const empty = new Uint8Array(0)
 
-/** Encodes all frames in one piece, so that they cost one send; at the beginning of `room`, if they fit there. */
-export function encodeFrames(frames: readonly Frame[], room?: Uint8Array): Uint8Array {
-  const total = frames.reduce((sum, frame) => sum + headerBytes + frame.payload.byteLength, 0)
-  const bytes =
-    room !== undefined && total <= room.byteLength ? room.subarray(0, total) : new Uint8Array(total)
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
-  let offset = 0
-  for (const frame of frames) {
-    view.setUint32(offset, frame.payload.byteLength)
-    view.setUint8(offset + 4, frameTypes[frame.type] | (frame.more ? moreBit : 0))
-    view.setUint32(offset + 5, frame.channel)
-    bytes.set(frame.payload, offset + headerBytes)
-    offset += headerBytes + frame.payload.byteLength
-  }
+/** Encodes all frames in one piece. */
+export function encodeFrames(frames: readonly Frame[]): Uint8Array {
+  const bytes = new Uint8Array(framesLength(frames))
+  encodeInto(bytes, 0, frames)
   return bytes
+}
+
+/** Length of frames once they are encoded. */
+export function framesLength(frames: readonly Frame[]): number {
+  let total = 0
+  for (const { payload } of frames) total += headerBytes + payload.byteLength
+  return total
+}
+
+/** Encodes all frames one behind the other, from `offset` on. */
+export function encodeInto(bytes: Uint8Array, offset: number, frames: readonly Frame[]): void {
+  let at = offset
+  for (const { type, more, channel, payload } of frames) {
+    writeUint32(bytes, at, payload.byteLength)
+    bytes[at + 4] = frameTypes[type] | (more ? moreBit : 0)
+    writeUint32(bytes, at + 5, channel)
+    bytes.set(payload, at + headerBytes)
+    at += headerBytes + payload.byteLength
+  }
 }
 
 interface Header {
@@ -245,6 +254,13 @@ function parseHeader(bytes: Uint8Array, at: number): Header {
   if (more && !rule.continued) throw malformed(`${type} that claims to be continued`)
   if (rule.onChannel !== channel > 0) throw malformed(`${type} on channel ${channel}`)
   return { type, more, channel, length }
+}
+
+function writeUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = value >>> 16
+  bytes[at + 2] = value >>> 8
+  bytes[at + 3] = value
 }
 
 function readUint32(bytes: Uint8Array, at: number): number {

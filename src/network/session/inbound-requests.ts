@@ -6,6 +6,7 @@ import type { Frame } from './frames.ts'
 import { decodeJson, encodeJson } from '../json-text.ts'
 import { encodeRemoteError } from './remote-error.ts'
 import { decodeRequestHeader, isSystemProtocol, maxMessageBytes } from './request-header.ts'
+import { RequestCaller } from './request-caller.ts'
 import { maxInFlight, RequestSlots } from './request-slots.ts'
 import type { SessionCarrier } from './session-carrier.ts'
 
@@ -16,7 +17,12 @@ interface Asked {
   release: () => void
 }
 
-type Running = Asked & { phase: 'running'; controller: AbortController; ended: PromiseWithResolvers<void> }
+type Running = Asked & {
+  phase: 'running'
+  caller: RequestCaller
+  /** Settled when the handler has ended, where somebody waits for that. */
+  ended: PromiseWithResolvers<void> | undefined
+}
 
 type Channel =
   | (Asked & { phase: 'receiving'; body: BoundedBuffer })
@@ -86,7 +92,7 @@ export class InboundRequests {
   abortAll(reason: Error): void {
     this.#over.abort(reason)
     for (const known of this.#channels.values()) {
-      if (known.phase === 'running') known.controller.abort(reason)
+      if (known.phase === 'running') known.caller.callOff(reason)
     }
     this.#channels.clear()
   }
@@ -143,21 +149,19 @@ export class InboundRequests {
   }
 
   #run(channel: number, { name, version, release }: Asked, body: Uint8Array): void {
-    const controller = new AbortController()
-    const ended = Promise.withResolvers<void>()
-    const running: Running = { phase: 'running', name, version, release, controller, ended }
+    const caller = new RequestCaller(this.#session.remotePeer)
+    const running: Running = { phase: 'running', name, version, release, caller, ended: undefined }
     this.#channels.set(channel, running)
     void this.#answer(channel, running, body)
   }
 
   /** Runs the handler and queues its answer. Never rejects. */
   async #answer(channel: number, running: Running, body: Uint8Array): Promise<void> {
-    const { name, version, release, ended } = running
-    const { signal } = running.controller
-    const { outgoing, calls, remotePeer: peerId } = this.#session
+    const { name, version, release, caller } = running
+    const { outgoing, calls } = this.#session
     try {
-      const value = await calls.request({ name, version, value: decodeJson(body) }, { peerId, signal })
-      if (signal.aborted) return
+      const value = await calls.request({ name, version, value: decodeJson(body) }, caller)
+      if (caller.isCalledOff) return
       const answer = encodeJson(value)
       if (answer.byteLength > maxMessageBytes) throw tooLarge('answer')
       if (this.#answerBytes + answer.byteLength > maxAnswerBytes) throw busy()
@@ -168,9 +172,9 @@ export class InboundRequests {
       outgoing.pushMessage({ type: 'response', channel, body: answer, onTaken })
       this.#session.flush()
     } catch (error) {
-      if (!signal.aborted) this.#refuse(channel, false, error)
+      if (!caller.isCalledOff) this.#refuse(channel, false, error)
     } finally {
-      ended.resolve()
+      running.ended?.resolve()
     }
   }
 
@@ -178,10 +182,12 @@ export class InboundRequests {
    * Lets a cancelled handler keep its slot for a while, since it still uses memory; not for ever, or a few that hang would keep
    * out all later requests. Never rejects.
    */
-  async #abandon({ name, version, release, controller, ended }: Running): Promise<void> {
+  async #abandon(running: Running): Promise<void> {
+    const { name, version, release, caller } = running
     const { clock, log } = this.#session
+    const ended = (running.ended = Promise.withResolvers<void>())
     const grace = startDeadline(graceMs, stillRuns, { signal: this.#over.signal, clock })
-    controller.abort(new SpacedockError('cancelled', 'The other device called the request off.'))
+    caller.callOff(new SpacedockError('cancelled', 'The other device called the request off.'))
     await untilAborted(ended.promise, grace.signal).catch(() => {})
     grace.stop()
     const hangs = grace.signal.aborted && !this.#over.signal.aborted

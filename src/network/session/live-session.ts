@@ -49,6 +49,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
   readonly calls: CallHandler
   readonly outgoing: OutgoingQueue
   readonly channels: ChannelNumbers
+  readonly path: Pings
   readonly clock: Clock
   readonly log: Log
   readonly #trust: LiveSessionOptions['trust']
@@ -57,7 +58,6 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
   readonly #outbound: OutboundRequests
   readonly #streams: ByteStreams
   readonly #events: Events
-  readonly #pings: Pings
   readonly #liveness: Liveness
   readonly #ended = Promise.withResolvers<SessionEnd>()
   readonly #idle = Promise.withResolvers<void>()
@@ -83,16 +83,16 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
     this.log = log ?? (() => {})
     this.#trust = trust
     this.#framed = framed
+    this.path = new Pings({ framed, clock, onRoundTrip })
     this.#inbound = new InboundRequests(this)
     this.#outbound = new OutboundRequests(this)
     this.#streams = new ByteStreams(this)
     this.#events = new Events(this)
-    this.#pings = new Pings({ framed, clock, onRoundTrip })
     this.#liveness = new Liveness(this, clock)
     framed.onReceived = () => this.#liveness.received()
     framed.onSent = () => {
       this.#liveness.sent()
-      this.#pings.sent()
+      this.path.sent()
     }
     framed.onEnd = (error) => this.#streamEnded(error)
     framed.receive((frame) => this.#receive(frame))
@@ -126,7 +126,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
   async request(call: Call, options?: SessionRequestOptions): Promise<unknown> {
     this.#requireOpen()
     requireFitting(this.budget, call.value)
-    return this.#outbound.request(call, options)
+    return await this.#outbound.request(call, options)
   }
 
   async openStream(call: Call, options?: OpenStreamOptions): Promise<ByteStream> {
@@ -143,7 +143,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
 
   async ping(options?: PingOptions): Promise<number> {
     if (this.#phase !== 'leaving') this.#requireOpen()
-    return this.#pings.ping(options)
+    return this.path.ping(options)
   }
 
   async drain(): Promise<void> {
@@ -219,11 +219,11 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
   }
 
   get roundTripMs(): number | undefined {
-    return this.#pings.roundTripMs
+    return this.path.smoothedMs
   }
 
   askForLife(): void {
-    this.#pings.sendKeepalive()
+    this.path.sendKeepalive()
   }
 
   doubtChanged(): void {
@@ -276,7 +276,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
     this.#outbound.rejectAll(interrupted)
     this.#streams.failAll(interrupted)
     this.#events.end(interrupted)
-    this.#pings.rejectAll(interrupted)
+    this.path.rejectAll(interrupted)
   }
 
   #streamEnded(error: Error | undefined): void {
@@ -308,9 +308,9 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
         this.#expectChannel(frame, 'ours')
         return this.#outbound.receiveError(frame)
       case 'ping':
-        return this.#pings.answer(frame)
+        return this.path.answer(frame)
       case 'pong':
-        return this.#pings.receive(frame)
+        return this.path.receive(frame)
       case 'goodbye':
         this.#heardGoodbye = true
         this.#leave()

@@ -119,7 +119,7 @@ export class Liveness {
   }
 }
 
-const quietMs = 3_000
+export const quietMs = 3_000
 const answerMs = 6_000
 const lateMs = 1_000
 const graceMs = 2_000

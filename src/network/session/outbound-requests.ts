@@ -47,8 +47,8 @@ export class OutboundRequests {
     return this.#channels.size === 0 && this.#waiting.size === 0
   }
 
-  /** Sends a request. Rejects with the other side's error, `too-large`, `timed-out`, `interrupted`, or the signal's reason. */
-  async request(
+  /** Sends a request. Throws, or rejects with the other side's error, `too-large`, `timed-out`, `interrupted`, or the signal's reason. */
+  request(
     { name, version, value }: Call,
     { signal, timeoutMs = requestTimeoutMs }: SessionRequestOptions = {},
   ): Promise<unknown> {

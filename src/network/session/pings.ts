@@ -5,7 +5,9 @@ import { abortReason } from '../../abort.ts'
 import { startDeadline } from '../deadline.ts'
 import type { FramedStream } from './framed-stream.ts'
 import type { Frame } from './frames.ts'
+import type { PathTimes } from './receive-window.ts'
 import type { Clock } from '../../api.ts'
+
 export interface PingOptions {
   signal?: AbortSignal
   /** Timeout of the answer. @default 10_000 */
@@ -27,7 +29,7 @@ interface PendingPing {
 }
 
 /** Measures round trips over a session. A ping carries eight bytes, which the pong repeats. */
-export class Pings {
+export class Pings implements PathTimes {
   readonly #framed: FramedStream
   readonly #clock: Clock
   readonly #pending = new Map<bigint, PendingPing>()
@@ -46,8 +48,17 @@ export class Pings {
   }
 
   /** Smoothed round trip in milliseconds; undefined before the first answer. */
-  get roundTripMs(): number | undefined {
+  get smoothedMs(): number | undefined {
     return this.#smoothedMs
+  }
+
+  nowMs(): number {
+    return this.#clock.monotonic()
+  }
+
+  roundTripMs(): number | undefined {
+    if (this.#keepalive === undefined) this.sendKeepalive()
+    return this.#framed.congestionWindow.shortestRoundTripMs
   }
 
   /** Pings; resolves with the milliseconds until the answer. */

@@ -3,6 +3,7 @@ import type { PeerId } from '../../pairing/peer-id.ts'
 import type { CallHandler } from './call.ts'
 import type { ChannelNumbers } from './channel-numbers.ts'
 import type { OutgoingQueue } from './outgoing-queue.ts'
+import type { PathTimes } from './receive-window.ts'
 
 /** Session as its parts see it: what requests, streams and events leave by, who handles them, and who hears that they are over. */
 export interface SessionCarrier {
@@ -12,6 +13,7 @@ export interface SessionCarrier {
   /** Queue of frames to send; `flush` is to be called after each push. */
   readonly outgoing: OutgoingQueue
   readonly channels: ChannelNumbers
+  readonly path: PathTimes
   readonly clock: Clock
   readonly log: Log
   flush(): void

@@ -1,5 +1,4 @@
 import type { SpacedockError } from '../../errors.ts'
-import type { Frame } from './frames.ts'
 
 /**
  * Where a session gets its bytes from, and leaves its own: a libp2p stream (`stream-transport.ts`), or a TLS connection that
@@ -10,8 +9,8 @@ export interface SessionTransport {
   readonly canWrite: boolean
   /** Begins to tell the listener, of what has happened before, too. There is one. */
   listen(listener: TransportListener): void
-  /** Writes frames, in one piece; what is in them may change afterwards. Returns the number of bytes. Only while `canWrite`. */
-  write(frames: readonly Frame[]): number
+  /** Writes bytes, which may change when this has returned. Only while `canWrite`. */
+  write(bytes: Uint8Array): void
   /** Holds what arrives; at most a window of it. */
   pause(): void
   resume(): void

@@ -1,5 +1,4 @@
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
-import { encodeFrames, type Frame } from './frames.ts'
 import { RecordOpener, RecordSealer, type SealKeys } from './sealed-records.ts'
 import type { SessionTransport, TransportListener } from './session-transport.ts'
 
@@ -41,11 +40,9 @@ export class StreamTransport implements SessionTransport {
     else if (stream.readableEnded && stream.readBufferLength === 0) listener.finished()
   }
 
-  write(frames: readonly Frame[]): number {
-    const encoded = encodeFrames(frames)
-    const bytes = this.#sealed === undefined ? encoded : this.#sealed.sealer.seal(encoded)
-    this.#stream.send(bytes)
-    return bytes.byteLength
+  write(bytes: Uint8Array): void {
+    // libp2p may hold what it is given for as long as it likes.
+    this.#stream.send(this.#sealed === undefined ? new Uint8Array(bytes) : this.#sealed.sealer.seal(bytes))
   }
 
   /** Seals what is written from now on, and opens what arrives; `unread` has arrived already. Called once, after the hello. */

@@ -1,7 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { untilAborted } from '../../abort.ts'
 import type { TlsConnection } from '../transport/tls-connection.ts'
-import { encodeFrames, type Frame } from './frames.ts'
 import type { SessionTransport, TransportListener } from './session-transport.ts'
 
 /**
@@ -35,12 +34,10 @@ export class TlsTransport implements SessionTransport {
     if (socket.destroyed) listener.closed(this.#connection.error)
   }
 
-  write(frames: readonly Frame[]): number {
-    // TLS encrypts before `write` returns, since nothing waits before it: the same memory serves all connections.
-    const bytes = encodeFrames(frames, scratch)
-    // Called back also when the socket has failed; that is told by 'close'.
+  write(bytes: Uint8Array): void {
+    // TLS encrypts before `write` returns, since nothing waits before it. It calls back also when the socket has failed, which
+    // 'close' tells.
     this.#socket.write(bytes, () => this.#listener?.writable())
-    return bytes.byteLength
   }
 
   pause(): void {
@@ -62,6 +59,3 @@ export class TlsTransport implements SessionTransport {
     this.#connection.abort(error)
   }
 }
-
-/** Room for a batch of frames; where it does not suffice, there is other memory. */
-const scratch = new Uint8Array(512 * 1024)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ReceiveWindow } from '../../../src/network/session/receive-window.ts'
+import { WindowBudget } from '../../../src/network/session/window-budget.ts'
 import { ByteReceiver } from '../../../src/network/session/byte-receiver.ts'
 
 test('what one stream got may be given away: what came with it to another one stays', async () => {
@@ -27,5 +29,6 @@ test('what one stream got may be given away: what came with it to another one st
 })
 
 function receiver(): ByteReceiver {
-  return new ByteReceiver({ grant: () => {}, widen: () => true, readingCancelled: () => {} })
+  const window = new ReceiveWindow(new WindowBudget(0), { nowMs: () => 0, roundTripMs: () => undefined })
+  return new ByteReceiver({ grant: () => {}, readingCancelled: () => {} }, window)
 }

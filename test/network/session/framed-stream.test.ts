@@ -4,7 +4,8 @@ import { byteStream, streamPair } from '@libp2p/utils'
 import { StreamTransport } from '../../../src/network/session/stream-transport.ts'
 import { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import type { Frame } from '../../../src/network/session/frames.ts'
-import { encodeFrames } from '../../../src/network/session/frames.ts'
+import { encodeFrames, maxPayloadBytes } from '../../../src/network/session/frames.ts'
+import type { SessionTransport, TransportListener } from '../../../src/network/session/session-transport.ts'
 import { until } from '../real-hosts.ts'
 import { turns } from '../../../src/testing/virtual-clock.ts'
 
@@ -72,6 +73,90 @@ test('the end of a stream is told once, with its cause', async () => {
     assert.equal(told[0]?.name, end === 'closed' ? undefined : end === 'reset' ? 'StreamResetError' : 'Error')
   }
 })
+
+test('what is queued by code that runs without a break leaves in one piece, and what comes while it leaves, in the next', async () => {
+  const transport = new HeldTransport()
+  const framed = new FramedStream(transport)
+  const push = (id: number): void => {
+    framed.outgoing.pushControl(ping(id))
+    framed.flush()
+  }
+  push(1)
+  queueMicrotask(() => {
+    push(2)
+    queueMicrotask(() => push(3))
+  })
+  assert.deepEqual(transport.pieces, [])
+  await turns(1)
+  assert.deepEqual(transport.pieces, [encodeFrames([ping(1), ping(2), ping(3)])])
+  push(4)
+  await turns(1)
+  push(5)
+  await turns(1)
+  assert.equal(transport.pieces.length, 1)
+  transport.leave()
+  await turns(1)
+  assert.deepEqual(transport.pieces[1], encodeFrames([ping(4), ping(5)]))
+  framed.abort(new Error('done'))
+})
+
+for (const [link, bytesAtOnce] of [
+  ['fast', 4 * maxPayloadBytes],
+  ['slow', maxPayloadBytes],
+] as const) {
+  test(`on a ${link} link who is told that much was taken may add to the same piece up to ${bytesAtOnce} bytes`, async () => {
+    const transport = new HeldTransport()
+    const framed = new FramedStream(transport)
+    if (link === 'fast') {
+      framed.congestionWindow.sent(1024 * 1024)
+      framed.congestionWindow.mark(0)
+      framed.congestionWindow.markAnswered(1)
+    }
+    const offer = (): void =>
+      framed.outgoing.pushStream({
+        channel: 1,
+        takeFrame: () => {
+          queueMicrotask(offer)
+          const payload = new Uint8Array(maxPayloadBytes)
+          return { frame: { type: 'data', more: false, channel: 1, payload }, isReady: false }
+        },
+      })
+    offer()
+    framed.flush()
+    await turns(2)
+    assert.equal(transport.pieces.length, 1)
+    const length = transport.pieces[0]?.byteLength ?? 0
+    assert.ok(length >= bytesAtOnce && length < bytesAtOnce + maxPayloadBytes, `${length} bytes`)
+    framed.abort(new Error('done'))
+  })
+}
+
+/** Keeps what is written, and does not say that it has left. */
+class HeldTransport implements SessionTransport {
+  readonly pieces: Uint8Array[] = []
+  canWrite = true
+  #listener: TransportListener | undefined
+
+  listen(listener: TransportListener): void {
+    this.#listener = listener
+  }
+
+  write(bytes: Uint8Array): void {
+    assert.ok(this.canWrite)
+    this.canWrite = false
+    this.pieces.push(Uint8Array.from(bytes))
+  }
+
+  leave(): void {
+    this.canWrite = true
+    this.#listener?.writable()
+  }
+
+  pause(): void {}
+  resume(): void {}
+  async close(): Promise<void> {}
+  abort(): void {}
+}
 
 function ping(id: number): Frame {
   return { type: 'ping', more: false, channel: 0, payload: new Uint8Array(8).fill(id) }

@@ -236,6 +236,8 @@ test('close lets what is under way finish, and both sides end in order', async (
   const release = Promise.withResolvers<void>()
   const { dialer, listener } = await sessionPair({
     listener: {
+      // Its second never ends.
+      clock: virtualClock(),
       request: async ({ value }) => {
         await release.promise
         return value
