@@ -77,7 +77,14 @@ test('whatever arrives is refused, or encodes to what arrived', () => {
 })
 
 test('each fault has its refusal', () => {
-  const sound = { kind: 'link', first, second, number: 1, predecessors: [id(1)], body: new Uint8Array() as Uint8Array }
+  const sound = {
+    kind: 'link',
+    first,
+    second,
+    number: 1,
+    predecessors: [id(1)],
+    body: new Uint8Array() as Uint8Array,
+  }
   type Raw = Omit<typeof sound, 'first' | 'second'> & {
     first: Uint8Array
     second: Uint8Array
