@@ -132,7 +132,7 @@ export class FramedStream implements TransportListener {
    * gets a frame at a time, with a mark behind each.
    */
   get #mayGrow(): boolean {
-    return this.#batch.length < batchBytes && this.congestionWindow.freeBytes >= batchBytes
+    return this.#batch.length < batchBytes && this.congestionWindow.freeBytes >= 2 * batchBytes
   }
 
   #append(frames: readonly Frame[]): number {
@@ -197,7 +197,7 @@ export class FramedStream implements TransportListener {
   }
 }
 
-const batchBytes = 256 * 1024
+const batchBytes = 128 * 1024
 /** Bytes from which on a batch waits for more of the same: where they are fewer, nobody waits to write. */
 const bulkBytes = 16 * 1024
 
