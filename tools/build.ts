@@ -3,31 +3,15 @@ import { readFileSync, rmSync } from 'node:fs'
 import { build, type BuildOptions, type Plugin } from 'esbuild'
 import { builtinProperties } from './builtin-modules.ts'
 import { compilerPath } from './compiler.ts'
+import { plainOrder, platformHash, requireInside } from './dependency-changes.ts'
 import { checkLoadedAtStart } from './loaded-at-start.ts'
 import { writeNotices } from './notices.ts'
-
-/**
- * A dependency that reads its own package.json by a require() made for the place of its file. In a bundle that place is another one:
- * what it reads is put into the bundle.
- */
-const requireInside: Plugin = {
-  name: 'require-inside',
-  setup: (builder) => {
-    // Go's own syntax, which knows no flag u.
-    // oxlint-disable-next-line require-unicode-regexp
-    builder.onLoad({ filter: /@achingbrain.ssdp.dist.src.ssdp\.js$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8')
-        .replace('const req = createRequire(import.meta.url);', '')
-        .replace("req('../../package.json')", "require('../../package.json')"),
-    }))
-  },
-}
 
 /** What only a process runs that holds a node: bin/start.js has it take the other bundle. */
 const withoutNode: Plugin = {
   name: 'without-node',
   setup: (builder) => {
-    // oxlint-disable-next-line require-unicode-regexp -- Go's syntax, as above
+    // oxlint-disable-next-line require-unicode-regexp -- Go's own syntax, which knows no flag u
     builder.onResolve(
       { filter: /\/(?:node|daemon\/run|daemon\/rendezvous-process)\.ts$/ },
       ({ kind, path }) => (kind === 'dynamic-import' ? { path, external: true } : null),
@@ -68,7 +52,7 @@ const whole = await build({
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   metafile: true,
-  plugins: [builtinProperties, requireInside],
+  plugins: [builtinProperties, requireInside, plainOrder, platformHash],
 })
 // The command that talks to a daemon is started again and again: it is one file.
 const client = await build({

@@ -15,7 +15,7 @@ export interface MeasureSizes {
 }
 
 export const usualMeasureSizes: MeasureSizes = {
-  records: 8_000,
+  records: 6_000,
   lookups: 4_000,
   reservations: 100,
   idleMs: 60_000,

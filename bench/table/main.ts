@@ -15,6 +15,7 @@ import { messages } from './jobs/messages.ts'
 import { pairing } from './jobs/pairing.ts'
 import { start } from './jobs/start.ts'
 import { judge } from './judgement.ts'
+import { readyNeighbours } from './neighbours.ts'
 import { parseOptions, type Options } from './options.ts'
 import { Results } from './results.ts'
 import { goals, notMeasured, rows } from './rows.ts'
@@ -64,17 +65,23 @@ async function bench(options: Options): Promise<void> {
     // Whoever interrupts again does not want to wait for daemons to end.
     process.on(signal, () => (interrupted.signal.aborted ? process.exit(1) : interrupted.abort()))
   }
-  const sides = checkouts(options.compare, openRunFolder())
+  const folder = openRunFolder()
+  const sides = checkouts(options.compare, folder)
+  const missing = options.compare === null ? await readyNeighbours(folder, options.neighbours) : {}
   const { chosen, skipped } = await possible(
     jobsOf(options.sizes)
-      .map((job) => ({ ...job, rows: job.rows.filter((row) => options.rows.includes(row)) }))
+      .map((job) => ({
+        ...job,
+        rows: job.rows.filter((row) => options.rows.includes(row)),
+        subjects: job.subjects.filter((subject) => missing[subject] === undefined),
+      }))
       .filter((job) => job.rows.length > 0),
   )
   const { rounds, sizes } = options
   const { signal } = interrupted
   const failures = await runRounds({ jobs: chosen, sides, rounds, sizes, signal, onProgress: show })
   show('')
-  report(options, sides, skipped)
+  report(options, sides, { ...missing, ...skipped })
   if (signal.aborted) console.log('CALLED OFF: the rounds that were left are missing.')
   if (failures > 0) console.log(`${failures} MEASUREMENTS FAILED: they are told of above.`)
   process.exitCode = failures === 0 && !signal.aborted ? 0 : 1

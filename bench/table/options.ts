@@ -8,6 +8,8 @@ export interface Options {
   sizes: Sizes
   /** File for the figures of every round. */
   json: string
+  /** Whether neighbours that are missing are installed. */
+  neighbours: boolean
   /** Commit to compare with; null: measure beside the baselines. */
   compare: string | null
 }
@@ -22,6 +24,7 @@ export function parseOptions(args: string[]): Options {
       rows: { type: 'string' },
       megabytes: { type: 'string' },
       json: { type: 'string', default: 'bench.json' },
+      neighbours: { type: 'boolean', default: false },
       devices: { type: 'string' },
       'idle-seconds': { type: 'string' },
       compare: { type: 'string' },
@@ -42,6 +45,7 @@ export function parseOptions(args: string[]): Options {
     rounds: wholeNumber('--rounds', values.rounds, values.quick ? 2 : 5, 1_000),
     sizes: { ...sizes, bulkBytes: megabytes * 2 ** 20, devices, pairedIdleMs: idleSeconds * 1_000 },
     json: values.json,
+    neighbours: values.neighbours,
     compare: values.compare ?? null,
   }
 }

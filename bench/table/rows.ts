@@ -101,7 +101,5 @@ export const references: Readonly<Record<string, string>> = {
 
 /** Neighbours that are not measured, each with the reason: the table ends with them. */
 export const notMeasured: Readonly<Record<string, string>> = {
-  iroh: 'npm has no current package of it.',
-  'magic-wormhole, wormhole-william, Syncthing': 'programs of other languages, which npm does not install.',
-  scp: 'it needs a server of SSH, with an account.',
+  'magic-wormhole': 'it needs a mailbox server of its own, which its package does not bring.',
 }

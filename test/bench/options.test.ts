@@ -6,18 +6,26 @@ import { rows } from '../../bench/table/rows.ts'
 
 test('without options all rows are measured, in five rounds', () => {
   const all = rows.map(({ id }) => id)
-  const expected = { rows: all, rounds: 5, sizes: usualSizes, json: 'bench.json', compare: null }
+  const expected = {
+    rows: all,
+    rounds: 5,
+    sizes: usualSizes,
+    json: 'bench.json',
+    neighbours: false,
+    compare: null,
+  }
   assert.deepEqual(parseOptions([]), expected)
 })
 
 test('what is given is taken', () => {
   const args =
-    '--devices 3,4 --idle-seconds 9 --quick --rounds 7 --rows bulk,start --megabytes 1024 --json a.json --compare main'
+    '--neighbours --devices 3,4 --idle-seconds 9 --quick --rounds 7 --rows bulk,start --megabytes 1024 --json a.json --compare main'
   assert.deepEqual(parseOptions(args.split(' ')), {
     rows: ['bulk', 'start'],
     rounds: 7,
     sizes: { ...quickSizes, bulkBytes: 2 ** 30, devices: [3, 4], pairedIdleMs: 9_000 },
     json: 'a.json',
+    neighbours: true,
     compare: 'main',
   })
   assert.equal(parseOptions(['--quick']).rounds, 2)

@@ -1,13 +1,16 @@
 import type { Usage } from '../end.ts'
 import { pairOfEnds } from '../pair-of-ends.ts'
+import { copyByScp } from '../scp.ts'
 import type { Job } from './job.ts'
 
 /** Many bytes one way, in processes that do nothing else: what they take is theirs. */
 export const bulk: Job = {
   rows: ['bulk', 'cpu-sender', 'cpu-receiver', 'memory-sender', 'memory-receiver'],
-  subjects: ['raw-tcp', 'node-tls', 'libp2p', 'hyperdht', 'spacedock-stream'],
+  subjects: ['raw-tcp', 'node-tls', 'libp2p', 'hyperdht', 'iroh', 'scp', 'spacedock-stream'],
   run: async (subject, setting) => {
-    const { bulkBytes } = setting.sizes
+    if (subject === 'scp') return { bulk: await copyByScp(setting.sizes.bulkBytes, setting) }
+    // Its binding for Node is slow: the rate is the same with less.
+    const bulkBytes = setting.sizes.bulkBytes / (subject === 'iroh' ? 16 : 1)
     await using ends = await pairOfEnds(subject, setting)
     const { client, server } = ends
     const usage = async (): Promise<Usage[]> => [

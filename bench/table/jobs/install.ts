@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { irohPackage } from '../neighbours.ts'
 import type { Job } from './job.ts'
 
 const run = promisify(execFile)
@@ -18,12 +19,12 @@ const neighbours: Record<string, string[]> = {
 /** What `npm install` puts into an empty folder: MiB of its files, and packages. Needs a package registry. */
 export const install: Job = {
   rows: ['install-size', 'install-packages'],
-  subjects: ['libp2p', 'hyperswarm', 'spacedock-package'],
+  subjects: ['libp2p', 'hyperswarm', 'iroh', 'spacedock-package'],
   mostRounds: 1,
   run: async (subject, { checkout }) => {
     const directory = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))
     try {
-      const wanted = neighbours[subject]?.map(ofThisRepository) ?? [await pack(checkout, directory)]
+      const wanted = await packagesOf(subject, checkout, directory)
       writeFileSync(join(directory, 'package.json'), '{ "private": true }')
       await run('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', ...wanted], {
         cwd: directory,
@@ -37,6 +38,11 @@ export const install: Job = {
       rmSync(directory, { recursive: true })
     }
   },
+}
+
+async function packagesOf(subject: string, checkout: string, directory: string): Promise<string[]> {
+  if (subject === 'iroh') return [irohPackage]
+  return neighbours[subject]?.map(ofThisRepository) ?? [await pack(checkout, directory)]
 }
 
 function ofThisRepository(name: string): string {

@@ -6,7 +6,7 @@ const inFlight = 64
 /** Small messages, in one connection. */
 export const messages: Job = {
   rows: ['round-trip-32', 'in-flight-32', 'in-flight-1024'],
-  subjects: ['raw-tcp', 'node-tls', 'libp2p', 'hyperdht', 'spacedock-stream', 'spacedock-request'],
+  subjects: ['raw-tcp', 'node-tls', 'libp2p', 'hyperdht', 'iroh', 'spacedock-stream', 'spacedock-request'],
   run: async (subject, setting) => {
     const { seconds } = setting.sizes
     await using ends = await pairOfEnds(subject, setting)

@@ -8,6 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Command } from '../command.ts'
 import { residentMib } from '../memory.ts'
 import { host, loopback } from '../subjects/subject.ts'
+import { syncthing } from '../syncthing.ts'
 import type { Job, Setting } from './job.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -27,6 +28,14 @@ const programs: Record<string, string> = {
     const node = new DHT({ bootstrap: [], host: '${host}' })
     await node.fullyBootstrapped()
     await node.createServer(() => {}).listen()`,
+  iroh: `
+    import { createRequire } from 'node:module'
+    const { Endpoint, RelayMode } = createRequire(process.env.BENCH_NEIGHBOURS + '/package.json')('@number0/iroh')
+    const builder = Endpoint.builder()
+    builder.applyMinimal()
+    builder.relayMode(RelayMode.disabled())
+    builder.bindAddr('${host}:0')
+    globalThis.endpoint = await builder.bind()`,
   'spacedock-library': `
     const { createNode } = await import(process.env.LIBRARY)
     await createNode({ dataDir: process.env.DIRECTORY, name: 'bench', interfaces: ['${loopback}'], mdns: false })`,
@@ -35,10 +44,11 @@ const programs: Record<string, string> = {
 /** From the start of the process until it is ready, and its memory a while later. */
 export const start: Job = {
   rows: ['start', 'idle-memory'],
-  subjects: ['node', 'libp2p', 'hyperdht', 'spacedock-library', 'spacedock-daemon'],
+  subjects: ['node', 'libp2p', 'hyperdht', 'iroh', 'syncthing', 'spacedock-library', 'spacedock-daemon'],
   run: async (subject, setting) => {
     const directory = mkdtempSync(join(tmpdir(), 'spacedock-bench-'))
     try {
+      if (subject === 'syncthing') return await syncthing(setting, directory)
       return await (subject === 'spacedock-daemon'
         ? daemon(setting, directory)
         : program(programs[subject] ?? '', setting, directory))
