@@ -124,6 +124,11 @@ export class FramedStream implements TransportListener {
       this.abort(error instanceof Error ? error : interrupted(error))
       return undefined
     }
+    if (this.#transport.canWrite) {
+      // It has taken all at once, and may do so for ever: everything else has its turn before the next piece.
+      this.#isFlushing = true
+      setImmediate(this.#write)
+    }
     return this.onSent?.()
   }
 
