@@ -215,7 +215,7 @@ function resetOnAbort(channel: ByteChannel, signal: AbortSignal): void {
 /** Limit of open streams, for each side. */
 export const maxStreams = 64
 /** Limit of a session's unread bytes: the first windows of all streams, and the growth of those that are read. */
-export const maxUnreadBytes = 2 * maxStreams * initialWindowBytes + sessionWindowBytes
+const maxUnreadBytes = 2 * maxStreams * initialWindowBytes + sessionWindowBytes
 // Limit of running handlers, above that of streams: a handler may outlive its stream.
 const maxHandlers = 128
 const openTimeoutMs = 30_000

@@ -124,11 +124,7 @@ export class FramedStream implements TransportListener {
       this.abort(error instanceof Error ? error : interrupted(error))
       return undefined
     }
-    if (this.#transport.canWrite) {
-      // It has taken all at once, and may do so for ever: everything else has its turn before the next piece.
-      this.#isFlushing = true
-      setImmediate(this.#write)
-    }
+    if (this.#transport.canWrite) this.#goOn()
     return this.onSent?.()
   }
 
@@ -154,7 +150,15 @@ export class FramedStream implements TransportListener {
   }
 
   writable(): void {
-    if (this.#batch.length > 0 || !this.outgoing.isEmpty) this.flush()
+    this.#goOn()
+  }
+
+  /** Sends more in the next turn of the event loop: a transport that takes all at once would leave no turn to anything else. */
+  #goOn(): void {
+    if (this.#ended !== undefined || this.#isFlushing) return
+    if (this.#batch.length === 0 && this.outgoing.isEmpty) return
+    this.#isFlushing = true
+    setImmediate(this.#write)
   }
 
   received(bytes: Uint8Array): void {
