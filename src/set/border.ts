@@ -4,7 +4,7 @@ import { identitiesIn, isRemoval, type Statement, type StatementId } from './sta
 
 /**
  * What is taken from a peer, and what it is handed: the same graph gives everybody the same view, and these two rules see to it that
- * members come to have the same graph. PROTOCOL.md, "At the border".
+ * members come to have the same graph. Decision 48 says why.
  */
 
 export interface Taken {

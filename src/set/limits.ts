@@ -1,4 +1,4 @@
-/** Numbers of the record of a set of devices. PROTOCOL.md, "My devices: the record", says why each is what it is. */
+/** Numbers of the record of a set of devices. Decision 48 says why. */
 
 /** Devices that a link may bring together. Links made at once on both sides of a partition may lead to more. */
 export const maxMembers = 64

@@ -39,7 +39,7 @@ const maxKeptViews = 32
 
 /**
  * Statements that were admitted, each after those it follows. Admission depends on what a statement follows alone, so that the order
- * of arrival changes nothing and nothing is ever taken back. PROTOCOL.md, "Admission".
+ * of arrival changes nothing and nothing is ever taken back. Decision 48 says why.
  *
  * A statement costs O(held / 32) for its past, O(its past) for the view of it, and last, when all else is well, its signatures.
  */

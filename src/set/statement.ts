@@ -20,7 +20,7 @@ interface Common {
   predecessors: readonly StatementId[]
 }
 
-/** What a statement says. PROTOCOL.md, "My devices: the record". */
+/** What a statement says. Decision 48 says why. */
 export type StatementContent =
   /** Two devices whose people said yes; the signers stand in the order of their bytes. */
   | (Common & { kind: 'link'; signers: readonly [Signer, Signer] })

@@ -2,7 +2,7 @@ import type { PeerId } from '../../src/pairing/peer-id.ts'
 import type { SetView } from '../../src/set/view.ts'
 import type { Statement, StatementId } from '../../src/set/statement.ts'
 
-/** PROTOCOL.md, "Who is a member", sentence by sentence, with sets of ids and without any haste. */
+/** The definitions of decision 48, one by one, with sets of ids and without any haste. */
 export class Reference {
   readonly #statements: ReadonlyMap<StatementId, Statement>
   readonly #pasts = new Map<StatementId, ReadonlySet<StatementId>>()
