@@ -1,7 +1,7 @@
 import { defineConfig, type OxlintOverride } from 'oxlint'
 
 /** Rings of `src`, the outermost first: each imports only from those behind it. */
-const rings = ['cli', 'daemon', 'testing', 'node', 'protocols', 'network', 'store', 'pairing']
+const rings = ['cli', 'daemon', 'testing', 'node', 'protocols', 'network', 'store', 'set', 'pairing']
 /** Rings that do not know the one behind them either. */
 const apart: Record<string, string> = { daemon: 'testing', network: 'store' }
 
@@ -37,6 +37,37 @@ function refuse(from: string[], group: string[], message: string): OxlintOverrid
   return {
     files: from,
     rules: { 'no-restricted-imports': ['error', { patterns: [{ group, message }] }] },
+  }
+}
+
+/** A ring to which bytes, time and randomness come in as arguments. */
+function pure(ring: string, others: string[], message: string): OxlintOverride {
+  return {
+    files: [`src/${ring}/**`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { group: others, message },
+            {
+              group: ['node:*'],
+              message: `${ring}/ is pure: bytes, time and randomness come in as arguments`,
+            },
+          ],
+        },
+      ],
+      'no-restricted-globals': [
+        'error',
+        'Date',
+        'performance',
+        'setTimeout',
+        'setInterval',
+        'crypto',
+        'process',
+        'Buffer',
+      ],
+    },
   }
 }
 
@@ -92,36 +123,8 @@ export default defineConfig({
       ],
       `${downwards}: multicast DNS knows nothing of the other ways to find a device`,
     ),
-    {
-      files: ['src/pairing/**'],
-      rules: {
-        'no-restricted-imports': [
-          'error',
-          {
-            patterns: [
-              {
-                group: ['../**'],
-                message: 'pairing/ is the innermost ring: it imports nothing of the other rings',
-              },
-              {
-                group: ['node:*'],
-                message: 'pairing/ is pure: bytes, time and randomness come in as arguments',
-              },
-            ],
-          },
-        ],
-        'no-restricted-globals': [
-          'error',
-          'Date',
-          'performance',
-          'setTimeout',
-          'setInterval',
-          'crypto',
-          'process',
-          'Buffer',
-        ],
-      },
-    },
+    pure('pairing', ['../**'], 'pairing/ is the innermost ring: it imports nothing of the other rings'),
+    pure('set', [...above('set'), '../*.ts'], 'set/ imports nothing but pairing/'),
     {
       files: ['src/pairing/curve25519.ts'],
       rules: { 'no-restricted-imports': 'off', 'no-restricted-globals': 'off' },

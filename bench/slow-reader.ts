@@ -31,8 +31,8 @@ if (!(totalBytes > 0) || !(slowMs >= 1_000))
 
 const slowBytesPerSecond = 1_000_000
 const chunkBytes = 64 * 1024
-/** The first window, what waits in the stream and in its WritableStream, and the chunk that is one too many there. */
-const capBytes = 256 * 1024 + 64 * 1024 + 64 * 1024 + chunkBytes
+/** A window of a reader that was held up for a moment and catches up, what waits in the stream and in its WritableStream, and the chunk that is one too many there. */
+const capBytes = 1024 * 1024 + 64 * 1024 + 64 * 1024 + chunkBytes
 /** Of resident memory; most of it is garbage that is not collected yet. */
 const capGrowthMb = { slow: 64, all: 128 }
 const capPingRatio = 3

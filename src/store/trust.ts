@@ -121,7 +121,7 @@ export function openTrust({ database, identity, clock, reserve = noReserve, late
     const next = { provisional: new Map(records.provisional), settled: new Map(records.settled) }
     for (const { peerId, slot } of deletes) next[slot].delete(peerId)
     for (const record of writes) next[slotOf(record.state)].set(record.peerId, record)
-    const isPutOff = later !== undefined && generation > 0 && onlyAdds(records.settled, writes, deletes)
+    const isPutOff = later !== undefined && generation > 0 && onlyAdds(records, writes, deletes)
     const staged = isPutOff ? null : identity.stageGeneration(generation + 1)
     try {
       database.transaction(() => {

@@ -80,7 +80,7 @@ export async function breakPairing(pair: Pair, cutAt: number, breakIt: BreakIt):
   const sender = await proxy.held()
   const underWay = await settledExchange(pair, String(sessionId), sender)
   await breakIt(pair, cutAt)
-  const ends = await Promise.all([pairing.finished(90_000), joining.finished(90_000)])
+  const ends = await Promise.all([pairing.finished(240_000), joining.finished(240_000)])
   const result = await agreedResult(pair, ends)
   if (result === 'paired') await unpair(pair)
   return { cutAt, underWay, result }

@@ -122,7 +122,7 @@ export class RunningProcess {
   }
 
   /** Looks after every piece of output until there is a value. */
-  async until<T>(look: () => T | undefined, deadlineMs = 30_000): Promise<T> {
+  async until<T>(look: () => T | undefined, deadlineMs = 90_000): Promise<T> {
     return await new Promise((resolve, reject) => {
       const settle = (outcome: () => void): void => {
         clearTimeout(timer)
@@ -153,7 +153,7 @@ export class RunningProcess {
   }
 
   /** Resolves when the process has ended by itself; kills it at the deadline, and rejects. */
-  async finished(deadlineMs = 30_000): Promise<Finished> {
+  async finished(deadlineMs = 90_000): Promise<Finished> {
     let late = false
     const timer = setTimeout(() => {
       late = true

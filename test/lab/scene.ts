@@ -19,7 +19,7 @@ export interface Actor {
 }
 
 export interface SceneOptions {
-  /** @default 120_000 */
+  /** @default 300_000: it is for what hangs */
   timeoutMs?: number
   /** Whether it asks for cables with delay, rate or loss. @default false */
   cables?: boolean
@@ -33,7 +33,7 @@ export function scene(
   play: (stage: Stage) => Promise<void>,
   options: SceneOptions = {},
 ): void {
-  const { timeoutMs = 120_000, cables = false } = options
+  const { timeoutMs = 300_000, cables = false } = options
   const findObstacle = options.obstacle ?? (async () => false as const)
   test(title, { timeout: timeoutMs }, async (context) => {
     const obstacle = (await whyNoLab({ cables })) || (await findObstacle())

@@ -143,6 +143,24 @@ try {
       assert.match(run(node, [join(app, 'use-testing.mjs')], app), /^(?:phone (?:delivered|queued)\n){2}$/u)
     })
   }
+  check(`Node ${oldestNode}: sessions over TLS keep to all that they keep to on a newer one`, () => {
+    const tests = join(root, 'node_modules/.cache/sessions-over-tls.test.mjs')
+    const source = join(root, 'test/network/session/sessions-over-tls.test.ts')
+    run(
+      join(root, 'node_modules/.bin/esbuild'),
+      [
+        source,
+        '--bundle',
+        '--platform=node',
+        '--format=esm',
+        `--target=node${oldestNode}`,
+        '--packages=external',
+        `--outfile=${tests}`,
+      ],
+      root,
+    )
+    run(fetchNode(oldestNode), [tests], root)
+  })
   check('what the container and the service run is in the package', () => {
     const [, name = '', ...unitArgs] = unitCommand()
     for (const [command = '', ...args] of [containerCommand(), [name, ...unitArgs]]) {

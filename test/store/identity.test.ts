@@ -130,6 +130,11 @@ test('the identity file follows a moment after a device was added, and at once w
 
   store.trust.put(pendingRecord(alice, 'alice'))
   assert.equal(counted(), 6)
+  // Another code, before the first pairing was finished: that one's key is of no use any more.
+  store.trust.put({ ...pendingRecord(alice, 'alice'), pairKey: new Uint8Array(32).fill(7) })
+  assert.equal(counted(), 8)
+  store.trust.activate(alice)
+  assert.equal(counted(), 8)
   store.close()
-  assert.equal(counted(), 7)
+  assert.equal(counted(), 9)
 })

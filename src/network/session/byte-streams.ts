@@ -9,7 +9,7 @@ import { ByteChannel, type StreamFrame, type StreamOwner } from './byte-channel.
 import type { Call } from './call.ts'
 import type { Frame } from './frames.ts'
 import { decodeRequestHeader, encodeRequest, maxSingleFrameTextBytes } from './request-header.ts'
-import { initialWindowBytes, ReceiveWindow } from './receive-window.ts'
+import { ReceiveWindow } from './receive-window.ts'
 import type { SessionCarrier } from './session-carrier.ts'
 import { processWindows, sessionWindowBytes, WindowBudget } from './window-budget.ts'
 
@@ -212,10 +212,8 @@ function resetOnAbort(channel: ByteChannel, signal: AbortSignal): void {
   channel.api.closed.then(stop, stop)
 }
 
-/** Limit of open streams, for each side. */
+/** Limit of open streams, for each side. With the growth of windows (`sessionWindowBytes`) it is that of a session's unread bytes. */
 export const maxStreams = 64
-/** Limit of a session's unread bytes: the first windows of all streams, and the growth of those that are read. */
-export const maxUnreadBytes = 2 * maxStreams * initialWindowBytes + sessionWindowBytes
 // Limit of running handlers, above that of streams: a handler may outlive its stream.
 const maxHandlers = 128
 const openTimeoutMs = 30_000

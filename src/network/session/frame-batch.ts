@@ -40,7 +40,7 @@ function keep(memory: Buffer): void {
 }
 
 /** Room for a batch and a large frame more; a flood of control frames gets more. */
-const usualBytes = 384 * 1024
+const usualBytes = 256 * 1024
 /** Memories that no session uses now: few have something to send at the same moment. */
 const spareMemories: Buffer[] = []
 const mostSpare = 4

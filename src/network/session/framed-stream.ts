@@ -124,6 +124,7 @@ export class FramedStream implements TransportListener {
       this.abort(error instanceof Error ? error : interrupted(error))
       return undefined
     }
+    if (this.#transport.canWrite) this.#goOn()
     return this.onSent?.()
   }
 
@@ -132,7 +133,7 @@ export class FramedStream implements TransportListener {
    * gets a frame at a time, with a mark behind each.
    */
   get #mayGrow(): boolean {
-    return this.#batch.length < batchBytes && this.congestionWindow.freeBytes >= batchBytes
+    return this.#batch.length < batchBytes && this.congestionWindow.freeBytes >= 2 * batchBytes
   }
 
   #append(frames: readonly Frame[]): number {
@@ -149,7 +150,15 @@ export class FramedStream implements TransportListener {
   }
 
   writable(): void {
-    if (this.#batch.length > 0 || !this.outgoing.isEmpty) this.flush()
+    this.#goOn()
+  }
+
+  /** Sends more in the next turn of the event loop: a transport that takes all at once would leave no turn to anything else. */
+  #goOn(): void {
+    if (this.#ended !== undefined || this.#isFlushing) return
+    if (this.#batch.length === 0 && this.outgoing.isEmpty) return
+    this.#isFlushing = true
+    setImmediate(this.#write)
   }
 
   received(bytes: Uint8Array): void {
@@ -197,7 +206,7 @@ export class FramedStream implements TransportListener {
   }
 }
 
-const batchBytes = 256 * 1024
+const batchBytes = 128 * 1024
 /** Bytes from which on a batch waits for more of the same: where they are fewer, nobody waits to write. */
 const bulkBytes = 16 * 1024
 

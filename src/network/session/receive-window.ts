@@ -38,7 +38,7 @@ export class ReceiveWindow {
 
   /** Part that may be missing, neither unread nor allowed, before credit for it is due: more often would cost, less often hold up. */
   get dueBytes(): number {
-    return Math.max(initialWindowBytes / 2, this.#bytes / 4)
+    return Math.max(this.#bytes / 4, Math.min(this.#bytes / 2, usualDueBytes))
   }
 
   /** Takes note of what was read since the last time. Called when credit is due. */
@@ -78,5 +78,6 @@ export class ReceiveWindow {
   }
 }
 
-/** Time whose bytes a window holds at least: processes wait for their turn. */
-const leastMs = 16
+/** Time whose bytes a window holds at least, since processes wait for their turn. What is said meanwhile waits for no more than twice that. */
+const leastMs = 4
+const usualDueBytes = 512 * 1024

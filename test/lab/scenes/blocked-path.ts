@@ -36,5 +36,5 @@ scene(
     stage.saw(`direct again ${returned.took} after it opened`)
     stage.saw(results.map(({ sent, queued }) => `${sent} sent, ${queued} of them queued`).join('; '))
   },
-  { timeoutMs: 300_000 },
+  { timeoutMs: 600_000 },
 )

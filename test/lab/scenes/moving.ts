@@ -34,7 +34,7 @@ scene(
     )
     stage.saw(results.map(({ sent, queued }) => `${sent} sent, ${queued} of them queued`).join('; '))
   },
-  { timeoutMs: 240_000 },
+  { timeoutMs: 600_000 },
 )
 
 scene(
@@ -64,5 +64,5 @@ scene(
     )
     saw(`${sent} sent, ${queued} of them queued`)
   },
-  { timeoutMs: 240_000 },
+  { timeoutMs: 600_000 },
 )

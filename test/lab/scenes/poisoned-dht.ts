@@ -66,7 +66,7 @@ scene(
     saw(`joined in ${joined.took}; ${named} invented peers, ${dialled} dials; ${memory.join(' and ')} MiB`)
     saw(`${sum(({ put }) => put)} records sent to the honest node, ${sum(({ taken }) => taken)} taken`)
   },
-  { timeoutMs: 240_000 },
+  { timeoutMs: 600_000 },
 )
 
 /** Resident memory of its daemon. */

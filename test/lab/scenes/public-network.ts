@@ -109,7 +109,7 @@ scene(
     assert.ok(sessions >= 3 && sessions <= 12, `${sessions} sessions`)
     stage.saw(`${sessions} sessions in ${Math.round((performance.now() - startedAt) / 1_000)} s`)
   },
-  { timeoutMs: 240_000 },
+  { timeoutMs: 600_000 },
 )
 
 for (const firewall of [false, true]) {
@@ -241,7 +241,7 @@ scene(
     }
     await remainUnknown(nodes, [alice, bob])
   },
-  { timeoutMs: 180_000 },
+  { timeoutMs: 600_000 },
 )
 
 function holdsReservationAt(log: string, relay: string): boolean {
@@ -297,7 +297,7 @@ scene(
     assert.ok(idle + open + paired > 0)
     for (const bytes of [idle, open, paired]) assert.ok(bytes < maxBeginningBytes, `${bytes} bytes`)
   },
-  { timeoutMs: 60_000 + 4 * watchSeconds * 1_000 },
+  { timeoutMs: 300_000 + 4 * watchSeconds * 1_000 },
 )
 
 /** In a beginning, which is when there is most, half of this was seen. */

@@ -51,7 +51,7 @@ for (const { title, breakIt } of [
       )
       stage.saw(`under way: ${hits.join(', ')}`)
     },
-    { timeoutMs: 240_000 },
+    { timeoutMs: 600_000 },
   )
 }
 

@@ -33,5 +33,5 @@ scene(
     assert.equal(inbox.lines.filter(({ text }) => text === 'sent while it stood still').length, 1)
     stage.saw(`connected again ${back.took} after it went on`)
   },
-  { timeoutMs: 240_000 },
+  { timeoutMs: 600_000 },
 )

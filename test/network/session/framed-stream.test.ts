@@ -101,7 +101,7 @@ test('what is queued by code that runs without a break leaves in one piece, and 
 })
 
 for (const [link, bytesAtOnce] of [
-  ['fast', 4 * maxPayloadBytes],
+  ['fast', 2 * maxPayloadBytes],
   ['slow', maxPayloadBytes],
 ] as const) {
   test(`on a ${link} link who is told that much was taken may add to the same piece up to ${bytesAtOnce} bytes`, async () => {

@@ -7,7 +7,7 @@ import { StreamTransport } from '../../../src/network/session/stream-transport.t
 
 /** One side of a session after an honest hello: it says whatever it is told to, and nothing else but answers to pings. */
 export class RawSession {
-  /** Frames that came, with the first bytes of each. */
+  /** Frames that came; of data, which may be much, the first bytes of each. */
   readonly frames: Frame[] = []
   readonly ended: Promise<void>
   readonly #stream: Stream
@@ -20,7 +20,8 @@ export class RawSession {
       framed.onEnd = () => resolve()
     })
     framed.receive((frame) => {
-      this.frames.push({ ...frame, payload: frame.payload.slice(0, keptBytes) })
+      const payload = frame.payload.slice(0, frame.type === 'data' ? keptBytes : frame.payload.byteLength)
+      this.frames.push({ ...frame, payload })
       if (frame.type === 'ping') this.send(encodeFrames([{ ...frame, type: 'pong' }]))
     })
   }
@@ -46,4 +47,4 @@ export class RawSession {
   }
 }
 
-const keptBytes = 70_000
+const keptBytes = 100

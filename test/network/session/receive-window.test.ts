@@ -21,7 +21,7 @@ function fill(link: { bytesPerMs: number; roundTripMs: number; readsPerMs: numbe
   window: ReceiveWindow
 } {
   const { bytesPerMs, roundTripMs, readsPerMs, budgetBytes = 256 * mebibyte } = link
-  const durationMs = 200 * Math.max(16, roundTripMs)
+  const durationMs = 200 * Math.max(4, roundTripMs)
   const stepMs = Math.max(0.5, roundTripMs / 50)
   const budget = new WindowBudget(budgetBytes)
   let nowMs = 0

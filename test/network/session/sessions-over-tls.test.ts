@@ -53,7 +53,7 @@ test('a wrong key, a device that is not known, one that was revoked: both sides 
 })
 
 test('threat 54: a hello that is passed on from one TLS connection to another proves nothing', async () => {
-  const [one, other] = [await tlsEnds(), await tlsEnds()]
+  const [one, other] = [await tlsEnds(await socketPair()), await tlsEnds()]
   // Somebody who had both connections, each with one of the two: they do not have the same secret.
   const spliced = { ...one, toDialer: one.toDialer }
   Object.defineProperty(spliced.toDialer, 'binding', { value: other.toDialer.binding })

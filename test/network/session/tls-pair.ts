@@ -41,7 +41,7 @@ export async function tlsEnds(pipe: [Duplex, Duplex] = duplexPair()): Promise<Tl
 
 /** A session over TLS; the streams of the pair are none. */
 export async function pairOverTls(overrides: PairOverrides): Promise<SessionPair> {
-  const { dialerPeer, listenerPeer, toListener, toDialer } = await tlsEnds()
+  const { dialerPeer, listenerPeer, toListener, toDialer } = await tlsEnds(await socketPair())
   const [dialer, listener] = await Promise.all([
     openSession(toListener, sessionOptions(dialerPeer, overrides.dialer)),
     acceptTlsSession(toDialer, sessionOptions(listenerPeer, overrides.listener)),
