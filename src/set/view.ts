@@ -27,8 +27,7 @@ export interface Introduction {
 }
 
 /**
- * What a set of statements, closed under what they follow, says about devices: a function of that set and nothing else. PROTOCOL.md,
- * "Who is a member".
+ * What a set of statements, closed under what they follow, says about devices: a function of that set and nothing else: decision 48.
  *
  * Made in O(statements + removals * statements / 32); then each question takes O(identities), and `introductions` O(links * log links).
  */

@@ -95,6 +95,11 @@ export class ByteChannel implements ByteSenderListener, ByteReceiverListener {
     this.#receiver.cancel()
   }
 
+  /** Takes note that the handler has ended, in whatever way: what it left unread is nobody's any more, or the application's own. */
+  handlerEnded(): void {
+    this.#receiver.release()
+  }
+
   /** Resets the stream after its handler threw. A handler that was stopped counts as one that returned. */
   handlerFailed(thrown: unknown): void {
     if (this.#sender.isStop(thrown)) this.finish()

@@ -71,7 +71,8 @@ export class ByteReceiver {
     }
     this.#isEnded = true
     if (this.#phase === 'open') this.#phase = 'ended'
-    this.#window.close()
+    // What is unread takes room until it is read.
+    if (this.#unread.length === 0) this.#window.close()
     if (this.#isAwaited) this.#controller?.close()
     this.#isAwaited = false
   }
@@ -82,6 +83,11 @@ export class ByteReceiver {
     if (this.readable.locked) this.#controller?.error(closed())
     else this.readable.cancel().catch(() => {})
     this.#cancelled(undefined)
+  }
+
+  /** Gives the room of what is unread back to the session: nothing more comes, and whoever still has the stream keeps it. */
+  release(): void {
+    this.#window.close()
   }
 
   fail(error: Error): void {
@@ -110,6 +116,7 @@ export class ByteReceiver {
 
   #read(bytes: number): void {
     this.#readBytes += bytes
+    if (this.#phase === 'ended' && this.#unread.length === 0) this.#window.close()
     if (this.#phase !== 'open' || this.#missingBytes < this.#window.dueBytes) return
     this.#window.adapt(this.#readBytes)
     this.#readBytes = 0

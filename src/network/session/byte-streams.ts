@@ -108,6 +108,7 @@ export class ByteStreams implements StreamOwner {
     for (const place of this.#places.values()) place[Symbol.dispose]()
     this.#places.clear()
     for (const channel of all) channel.fail(reason)
+    this.#windows.close()
   }
 
   #begin(
@@ -173,6 +174,7 @@ export class ByteStreams implements StreamOwner {
     } catch (error) {
       opened.handlerFailed(error)
     } finally {
+      opened.handlerEnded()
       this.#handlers--
     }
   }

@@ -18,6 +18,7 @@ import { OutboundRequests, type SessionRequestOptions } from './outbound-request
 import type { OutgoingQueue } from './outgoing-queue.ts'
 import { pathBudget, requireFitting, type PathBudget } from './path-budget.ts'
 import { Pings, type PingOptions } from './pings.ts'
+import type { PathTimes } from './receive-window.ts'
 import type { SessionCarrier } from './session-carrier.ts'
 import type { Session, SessionEnd } from './session-contract.ts'
 import { closeTimedOut, givenUp, isViolation, usedTwice } from './session-errors.ts'
@@ -49,7 +50,6 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
   readonly calls: CallHandler
   readonly outgoing: OutgoingQueue
   readonly channels: ChannelNumbers
-  readonly path: Pings
   readonly clock: Clock
   readonly log: Log
   readonly #trust: LiveSessionOptions['trust']
@@ -58,6 +58,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
   readonly #outbound: OutboundRequests
   readonly #streams: ByteStreams
   readonly #events: Events
+  readonly #pings: Pings
   readonly #liveness: Liveness
   readonly #ended = Promise.withResolvers<SessionEnd>()
   readonly #idle = Promise.withResolvers<void>()
@@ -83,7 +84,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
     this.log = log ?? (() => {})
     this.#trust = trust
     this.#framed = framed
-    this.path = new Pings({ framed, clock, onRoundTrip })
+    this.#pings = new Pings({ framed, clock, onRoundTrip })
     this.#inbound = new InboundRequests(this)
     this.#outbound = new OutboundRequests(this)
     this.#streams = new ByteStreams(this)
@@ -92,11 +93,15 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
     framed.onReceived = () => this.#liveness.received()
     framed.onSent = () => {
       this.#liveness.sent()
-      this.path.sent()
+      this.#pings.sent()
     }
     framed.onEnd = (error) => this.#streamEnded(error)
     framed.receive((frame) => this.#receive(frame))
     if (framed.ended !== undefined) this.#streamEnded(framed.ended.error)
+  }
+
+  get path(): PathTimes {
+    return this.#pings
   }
 
   get isLeaving(): boolean {
@@ -143,7 +148,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
 
   async ping(options?: PingOptions): Promise<number> {
     if (this.#phase !== 'leaving') this.#requireOpen()
-    return this.path.ping(options)
+    return this.#pings.ping(options)
   }
 
   async drain(): Promise<void> {
@@ -219,11 +224,11 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
   }
 
   get roundTripMs(): number | undefined {
-    return this.path.smoothedMs
+    return this.#pings.smoothedMs
   }
 
   askForLife(): void {
-    this.path.sendKeepalive()
+    this.#pings.sendKeepalive()
   }
 
   doubtChanged(): void {
@@ -276,7 +281,7 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
     this.#outbound.rejectAll(interrupted)
     this.#streams.failAll(interrupted)
     this.#events.end(interrupted)
-    this.path.rejectAll(interrupted)
+    this.#pings.rejectAll(interrupted)
   }
 
   #streamEnded(error: Error | undefined): void {
@@ -308,9 +313,9 @@ export class LiveSession implements Session, SessionCarrier, LivenessSubject {
         this.#expectChannel(frame, 'ours')
         return this.#outbound.receiveError(frame)
       case 'ping':
-        return this.path.answer(frame)
+        return this.#pings.answer(frame)
       case 'pong':
-        return this.path.receive(frame)
+        return this.#pings.receive(frame)
       case 'goodbye':
         this.#heardGoodbye = true
         this.#leave()

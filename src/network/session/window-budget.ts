@@ -3,6 +3,7 @@ export class WindowBudget {
   readonly #mostBytes: number
   readonly #all: WindowBudget | undefined
   #takenBytes = 0
+  #isClosed = false
 
   constructor(mostBytes: number, all?: WindowBudget) {
     this.#mostBytes = mostBytes
@@ -11,14 +12,22 @@ export class WindowBudget {
 
   /** Takes so many bytes; returns false, and takes none, where they are not left. */
   take(bytes: number): boolean {
-    if (this.#takenBytes + bytes > this.#mostBytes || this.#all?.take(bytes) === false) return false
+    if (this.#isClosed || this.#takenBytes + bytes > this.#mostBytes || this.#all?.take(bytes) === false)
+      return false
     this.#takenBytes += bytes
     return true
   }
 
   giveBack(bytes: number): void {
+    if (this.#isClosed) return
     this.#takenBytes -= bytes
     this.#all?.giveBack(bytes)
+  }
+
+  /** Gives all back: the session is over, and what its streams have not read is the application's own. */
+  close(): void {
+    this.giveBack(this.#takenBytes)
+    this.#isClosed = true
   }
 }
 
