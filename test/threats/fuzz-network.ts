@@ -8,7 +8,8 @@ import {
   serviceName,
   type DecodedPacket,
 } from '../../src/network/discovery/mdns/mdns-packets.ts'
-import { encodeFrames, FrameParser, maxPayloadBytes } from '../../src/network/session/frames.ts'
+import { encodeFrames, maxPayloadBytes } from '../../src/network/session/frames.ts'
+import { FrameParser } from '../../src/network/session/frame-parser.ts'
 import { decodeJson, encodeJson } from '../../src/network/json-text.ts'
 import { decodeRemoteError } from '../../src/network/session/remote-error.ts'
 import { decodeRequestHeader, encodeRequest } from '../../src/network/session/request-header.ts'

@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import type { Stream } from '@libp2p/interface'
 import { encodeMessage } from '../../src/pairing/pairing-messages.ts'
-import { FrameParser, frameTypes, maxPayloadBytes } from '../../src/network/session/frames.ts'
+import { frameTypes, maxPayloadBytes } from '../../src/network/session/frames.ts'
+import { FrameParser } from '../../src/network/session/frame-parser.ts'
 import { HandJoiner } from './hand-joiner.ts'
 import { openRawSession } from './hand-session.ts'
 import { pairingProtocol } from './raw-peer.ts'
@@ -55,7 +56,7 @@ export const threats: Threat[] = [
         what: 'the check of the length',
         patches: [
           {
-            file: 'src/network/session/frames.ts',
+            file: 'src/network/session/frame-parser.ts',
             find: `if (length > max) throw tooLong(type, length)`,
             replace: `if (length < 0) throw tooLong(type, length)`,
           },

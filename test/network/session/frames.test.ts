@@ -3,12 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { SpacedockError } from '../../../src/errors.ts'
 import type { Frame } from '../../../src/network/session/frames.ts'
-import {
-  encodeFrames,
-  FrameParser,
-  headerBytes,
-  maxPayloadBytes,
-} from '../../../src/network/session/frames.ts'
+import { encodeFrames, headerBytes, maxPayloadBytes } from '../../../src/network/session/frames.ts'
+import { FrameParser } from '../../../src/network/session/frame-parser.ts'
 
 const channel = fc.integer({ min: 1, max: 0xffff_ffff })
 const payload = (min: number, max: number): fc.Arbitrary<Uint8Array> =>
