@@ -98,7 +98,7 @@ export function nodeLoad(
   const getsPerDay =
     on * others * (1 - population.onShare) * behaviour.epochsRead * (dayMs / behaviour.lookupEveryMs) +
     on * others * epochsPerDay
-  const records = devices * recordsPerDevice(population, behaviour, limits)
+  const records = devices * recordsOfDevice(population, behaviour, limits)
   const relayedPairs = ((on * others) / 2) * population.onShare * population.relayedShare
   const relayedBytesPerDay =
     (relayedPairs *
@@ -122,13 +122,17 @@ export function nodeLoad(
   }
 }
 
-/** Records of one device that a node has at a time: those of this epoch, and of the ones whose records have not expired yet. */
-export function recordsPerDevice(
+/**
+ * Records of one device that a node has at a time: those of this epoch, and of the ones whose records have not expired yet, as many as
+ * one device may have.
+ */
+export function recordsOfDevice(
   { devicesPerPerson, epochsOnShare }: Population,
   { epochMs }: Behaviour,
-  { recordLifetimeMs }: Limits,
+  { recordLifetimeMs, recordsPerDevice }: Limits,
 ): number {
-  return (devicesPerPerson - 1) * epochsOnShare * (1 + recordLifetimeMs / epochMs)
+  const written = (devicesPerPerson - 1) * epochsOnShare * (1 + recordLifetimeMs / epochMs)
+  return Math.min(written, recordsPerDevice)
 }
 
 /** Devices for which one node is enough, by each of the things that can be too little. */

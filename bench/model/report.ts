@@ -1,4 +1,4 @@
-import { capacities, nodeLoad, nodesNeeded, recordsPerDevice, type Machine } from './load.ts'
+import { capacities, nodeLoad, nodesNeeded, type Machine } from './load.ts'
 
 type Inputs = Parameters<typeof nodeLoad>[1]
 
@@ -58,19 +58,17 @@ function perNode(inputs: Inputs, machine: Machine): string {
 }
 
 function nodes(inputs: Inputs, machine: Machine): string {
-  const { population, behaviour, limits } = inputs
+  const { population, limits } = inputs
   const rows = capacities(inputs, machine).map(({ by, devices }) => [
     by,
     count(devices),
     count(nodesNeeded(population, devices)),
   ])
-  const others = Math.floor(
-    limits.recordsPerDevice /
-      recordsPerDevice({ ...population, devicesPerPerson: 2, epochsOnShare: 1 }, behaviour, limits),
-  )
+  // One is the record of a code.
+  const others = limits.recordsPerDevice - 1
   return `${table(['what ends first', 'devices of a node', `nodes for ${count(population.devices)} devices`], rows)}
 
-A device that is always on has room for records for ${others} others.`
+A device has room for the records that ${others} others look for: what it wrote longest ago goes first.`
 }
 
 function byMachine(all: ReturnType<typeof capacities>): number {

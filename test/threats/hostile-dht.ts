@@ -120,10 +120,9 @@ export class HostileDht {
   }
 
   async #ask(server: string, message: Uint8Array): Promise<Uint8Array | null> {
-    // A slow machine, which all of an attack runs on, is no defence.
-    const signal = AbortSignal.timeout(60_000)
-    const connection = await this.libp2p.dial(multiaddr(server), { signal })
-    const stream = await connection.newStream(privateDhtProtocol, { signal })
+    const connection = await this.libp2p.dial(multiaddr(server))
+    const stream = await connection.newStream(privateDhtProtocol)
+    const signal = AbortSignal.timeout(10_000)
     try {
       const messages = lpStream(stream)
       await messages.write(message, { signal })

@@ -3,7 +3,7 @@ import type { Clock } from '../../api.ts'
 export interface RecordLimits {
   /** Records kept in all; beyond, the address with the most loses its oldest. @default 20_000 */
   records?: number
-  /** Different records that one peer may have here. @default 32 */
+  /** Different records that one peer may have here; beyond, it loses the one that it wrote longest ago. @default 32 */
   recordsPerPeer?: number
   /** Different records that all peers at one IP address may have here. @default 1_000 */
   recordsPerAddress?: number
@@ -30,7 +30,8 @@ export class StoreQuota {
   readonly #limits: Required<RecordLimits>
   /** Entries, the one written longest ago first. */
   readonly #entries = new Map<string, Entry>()
-  readonly #perPeer = new Map<string, number>()
+  /** Keys of the records of each peer, the one written longest ago first. */
+  readonly #keysOf = new Map<string, Set<string>>()
   readonly #perAddress = new Map<string, number>()
   /** Writes in the minute that began at `#minuteMs`. */
   #writes = new Map<string, number>()
@@ -60,17 +61,19 @@ export class StoreQuota {
     const before = this.#entries.get(key)
     // A record counts for its first writer: repeats by others use up no quota.
     const owner = before ?? { peer, address }
+    const dropped: string[] = []
     if (before === undefined && peer !== 'self') {
-      if (count(this.#perPeer, peer) >= recordsPerPeer) throw new Error('too many records of this peer')
-      if (count(this.#perAddress, address) >= recordsPerAddress) {
+      const replaced = this.#oldestBeyond(recordsPerPeer, peer)
+      const isFreed = replaced !== undefined && this.#entries.get(replaced)?.address === address
+      if (count(this.#perAddress, address) - Number(isFreed) >= recordsPerAddress) {
         throw new Error('too many records of this address')
       }
+      if (replaced !== undefined) dropped.push(replaced)
     }
-    this.forget(key)
+    for (const each of [...dropped, key]) this.forget(each)
     this.#entries.set(key, { peer: owner.peer, address: owner.address, atMs: nowMs })
-    add(this.#perPeer, owner.peer, 1)
+    this.#keysOf.set(owner.peer, (this.#keysOf.get(owner.peer) ?? new Set()).add(key))
     add(this.#perAddress, owner.address, 1)
-    const dropped: string[] = []
     while (this.#entries.size > records) dropped.push(this.#dropOne())
     return dropped
   }
@@ -79,7 +82,9 @@ export class StoreQuota {
     const entry = this.#entries.get(key)
     if (entry === undefined) return
     this.#entries.delete(key)
-    add(this.#perPeer, entry.peer, -1)
+    const keys = this.#keysOf.get(entry.peer)
+    keys?.delete(key)
+    if (keys?.size === 0) this.#keysOf.delete(entry.peer)
     add(this.#perAddress, entry.address, -1)
   }
 
@@ -93,6 +98,12 @@ export class StoreQuota {
     }
     for (const key of expired) this.forget(key)
     return expired
+  }
+
+  /** A device goes on writing under new keys: what it wrote longest ago is of no use any more. */
+  #oldestBeyond(most: number, peer: string): string | undefined {
+    const keys = this.#keysOf.get(peer)
+    return keys === undefined || keys.size < most ? undefined : keys.values().next().value
   }
 
   #dropOne(): string {

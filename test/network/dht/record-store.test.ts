@@ -47,27 +47,48 @@ test('nothing but records of limited size under Ed25519 keys is kept', async () 
   assert.equal(store.size, 0)
 })
 
-test('a peer has 32 records, and 60 writes in a minute', async () => {
+test('a peer has the 32 records that it wrote last, and 60 writes in a minute', async () => {
   const clock = virtualClock()
   const store = new RecordStore(clock)
   const records = await Promise.all(
     Array.from({ length: 40 }, (_, at) => testRecord(1n, { keys: keysOf(at) })),
   )
-  const results = records.map((record) => put(store, record, 'mallory'))
-  assert.equal(results.filter((result) => result === 'stored').length, 32)
+  const kept = (): number[] => records.flatMap((record, at) => (isKept(store, record) ? [at] : []))
+  for (const record of records.slice(0, 32)) assert.equal(put(store, record, 'mallory'), 'stored')
+  assert.equal(put(store, records[0], 'mallory'), 'stored', 'written again, it is not the oldest')
+  for (const record of records.slice(32)) assert.equal(put(store, record, 'mallory'), 'stored')
   assert.equal(store.size, 32)
-  assert.equal(results.at(-1), 'too many records of this peer')
-  const again = Array.from({ length: 30 }, () => put(store, records[0], 'mallory'))
-  assert.equal(
-    again.filter((result) => result === 'stored').length,
-    20,
-    'the other 8 of 60 were refused ones',
-  )
+  assert.deepEqual(kept(), [0, ...Array.from({ length: 31 }, (_, at) => at + 9)])
+  const again = Array.from({ length: 30 }, () => put(store, records[39], 'mallory'))
+  assert.equal(again.filter((result) => result === 'stored').length, 19)
   assert.equal(again.at(-1), 'too many writes in a minute')
-  assert.equal(put(store, records[39], 'alice'), 'stored', 'others are not concerned')
+  assert.equal(put(store, records[1], 'alice'), 'stored', 'others are not concerned')
   await clock.pass(60_000)
-  assert.equal(put(store, records[0], 'mallory'), 'stored')
-  assert.equal(put(store, records[38], 'mallory'), 'too many records of this peer')
+  assert.equal(put(store, records[39], 'mallory'), 'stored')
+})
+
+test('a device with thirty others, on for days, finds room for what it writes under the keys of each epoch', async () => {
+  const clock = virtualClock()
+  const store = new RecordStore(clock)
+  const others = 30
+  for (let epoch = 0; epoch < 9; epoch++) {
+    const records = await Promise.all(
+      Array.from({ length: others }, (_, at) => testRecord(1n, { keys: keysOf(epoch * others + at) })),
+    )
+    for (const record of records) assert.equal(put(store, record, 'alice'), 'stored')
+    for (const record of records) assert.ok(isKept(store, record))
+    await clock.pass(6 * 3_600_000)
+  }
+})
+
+test('a peer that has come from another address does not get more there than the address may have', async () => {
+  const store = new RecordStore(virtualClock(), { recordsPerPeer: 1, recordsPerAddress: 1 })
+  const [one, two, three] = await Promise.all([0, 1, 2].map((at) => testRecord(1n, { keys: keysOf(at) })))
+  assert.equal(put(store, one, 'alice', '203.0.113.9'), 'stored')
+  assert.equal(put(store, two, 'bob', '192.0.2.1'), 'stored')
+  assert.equal(put(store, three, 'bob', '203.0.113.9'), 'too many records of this address')
+  assert.ok(isKept(store, two))
+  assert.equal(put(store, three, 'alice', '203.0.113.9'), 'stored', 'in the place of its own')
 })
 
 test('made-up peers at one address share a quota', async () => {
@@ -94,11 +115,15 @@ test('a full store loses records of whoever has most of them', async () => {
 
 test("repeating somebody else's record neither makes it one's own nor uses up its owner's quota", async () => {
   const store = new RecordStore(virtualClock(), { recordsPerPeer: 1 })
-  const [first, second] = [await testRecord(1n), await testRecord(1n, { keys: keysOf(1) })]
+  const [first, second, third] = await Promise.all(
+    [0, 1, 2].map((at) => testRecord(1n, { keys: keysOf(at) })),
+  )
   assert.equal(put(store, first, 'alice'), 'stored')
   assert.equal(put(store, first, 'mallory'), 'stored')
-  assert.equal(put(store, second, 'alice'), 'too many records of this peer')
   assert.equal(put(store, second, 'mallory'), 'stored')
+  assert.ok(isKept(store, first))
+  assert.equal(put(store, third, 'alice'), 'stored')
+  assert.deepEqual([isKept(store, first), isKept(store, second)], [false, true])
 })
 
 test('records go 48 hours after they were written last', async () => {
@@ -140,10 +165,16 @@ function valueOf(store: RecordStore): Uint8Array {
   return Libp2pRecord.deserialize(record?.value ?? new Uint8Array()).value
 }
 
+function isKept(store: RecordStore, record: { routingKey: Uint8Array } | undefined): boolean {
+  return record !== undefined && store.has(nameOf(record.routingKey))
+}
+
 function nameOf(routingKey: Uint8Array): Key {
   return new Key(`/dht/record/${Buffer.from(routingKey).toString('hex')}`)
 }
 
 function keysOf(at: number): AddressRecordKeys {
-  return { signingSeed: new Uint8Array(32).fill(at + 50), recordKey: new Uint8Array(32).fill(3) }
+  const signingSeed = new Uint8Array(32).fill(50)
+  new DataView(signingSeed.buffer).setUint16(0, at)
+  return { signingSeed, recordKey: new Uint8Array(32).fill(3) }
 }
