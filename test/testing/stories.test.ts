@@ -4,7 +4,7 @@ import { simulate } from '../../src/testing/index.ts'
 import { stories, type StoryName } from '../simulation/stories.ts'
 
 /** `npm run test:simulation` tells thousands, and shows that each defence is missed when it is taken out. */
-const seeds: Record<StoryName, number> = { messages: 40, lives: 40, idle: 60, boxes: 10 }
+const seeds: Record<StoryName, number> = { messages: 20, lives: 20, idle: 30, boxes: 5 }
 
 const promises: Record<StoryName, string> = {
   messages: 'what is acknowledged is there once and in order, and nothing of a revoked device',
