@@ -8,8 +8,7 @@ import {
   type SessionOptions,
 } from '../../src/network/session/session.ts'
 import { isRevocationNotice } from '../../src/pairing/revocation-notice.ts'
-import { RawSession } from '../network/session/raw-session.ts'
-import { helloTo } from '../network/session/session-pair.ts'
+import { helloTo, RawSession } from '../network/session/raw-session.ts'
 import type { RawPeer } from './raw-peer.ts'
 import { peerIdOf } from '../../src/libp2p-peer.ts'
 

@@ -68,16 +68,20 @@ export class StreamTransport implements SessionTransport {
   }
 
   #received(bytes: Uint8Array): void {
-    if (this.#sealed === undefined) return this.#listener?.received(bytes)
+    for (const opened of this.#open(bytes)) this.#listener?.received(opened)
+  }
+
+  /** Returns what is in the records that are whole. One that does not open ends the stream. */
+  #open(bytes: Uint8Array): Uint8Array[] {
+    if (this.#sealed === undefined) return [bytes]
     try {
-      for (const opened of this.#sealed.opener.open(bytes)) this.#listener?.received(opened)
-    } catch (error) {
-      this.#listener?.closed(error instanceof Error ? error : undefined)
-      this.abort(
-        error instanceof Error ? error : new Error('a record that cannot be opened', { cause: error }),
-      )
+      return this.#sealed.opener.open(bytes)
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error('a record that cannot be opened')
+      this.#listener?.closed(error)
+      this.abort(error)
+      return []
     }
-    return undefined
   }
 }
 

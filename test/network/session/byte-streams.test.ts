@@ -12,9 +12,9 @@ import type { Session } from '../../../src/network/session/session.ts'
 import { acceptSession } from '../../../src/network/session/session.ts'
 import { until, within } from '../real-hosts.ts'
 import { turns } from '../../../src/testing/virtual-clock.ts'
-import { ends, helloTo, sessionOptions, sessionPair, type SessionOverrides } from './session-pair.ts'
+import { ends, sessionOptions, sessionPair, type SessionOverrides } from './session-pair.ts'
 import { call } from './calls.ts'
-import { RawSession } from './raw-session.ts'
+import { helloTo, RawSession } from './raw-session.ts'
 import type { CallHandler } from '../../../src/network/session/call.ts'
 
 const nothing = new Uint8Array(0)

@@ -3,6 +3,8 @@ import { FramedStream } from '../../../src/network/session/framed-stream.ts'
 import { encodeFrames, type Frame } from '../../../src/network/session/frames.ts'
 import { RecordSealer } from '../../../src/network/session/sealed-records.ts'
 import { greetAsDialer, type HandshakeOptions } from '../../../src/network/session/session-handshake.ts'
+import type { SessionOptions } from '../../../src/network/session/session.ts'
+import type { PeerId } from '../../../src/pairing/peer-id.ts'
 import { StreamTransport } from '../../../src/network/session/stream-transport.ts'
 
 /** One side of a session after an honest hello: it says whatever it is told to, and nothing else but answers to pings. */
@@ -45,6 +47,22 @@ export class RawSession {
     this.#stream.send(sealed)
     return sealed.byteLength
   }
+
+  /** Sends bytes that are no record. */
+  sendUnsealed(bytes: Uint8Array): void {
+    if (this.#stream.status === 'open') this.#stream.send(bytes)
+  }
+
+  abort(error: Error): void {
+    this.#stream.abort(error)
+  }
 }
 
 const keptBytes = 100
+
+/** What the dialer's part of a hello with this peer needs. */
+export function helloTo(remotePeer: PeerId, options: SessionOptions): HandshakeOptions {
+  return { ...options, remotePeer, signal: AbortSignal.timeout(helloMs) }
+}
+
+const helloMs = 30_000

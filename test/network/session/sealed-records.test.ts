@@ -6,8 +6,8 @@ import { encodeFrames, type Frame } from '../../../src/network/session/frames.ts
 import { maxRecordBytes, RecordOpener, RecordSealer } from '../../../src/network/session/sealed-records.ts'
 import { acceptSession } from '../../../src/network/session/session.ts'
 import { call } from './calls.ts'
-import { RawSession } from './raw-session.ts'
-import { ends, helloTo, sessionOptions, sessionPair } from './session-pair.ts'
+import { helloTo, RawSession } from './raw-session.ts'
+import { ends, sessionOptions, sessionPair } from './session-pair.ts'
 
 const key = new Uint8Array(32).fill(5)
 const overheadBytes = 20

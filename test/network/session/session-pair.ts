@@ -11,7 +11,6 @@ import { peerIdOf } from '../../../src/libp2p-peer.ts'
 import { libp2pPeer } from '../../../src/libp2p-peer.ts'
 import type { PeerId } from '../../../src/pairing/peer-id.ts'
 import { unknownProtocol } from '../../../src/network/session/session-errors.ts'
-import type { HandshakeOptions } from '../../../src/network/session/session-handshake.ts'
 import type { SessionTrust } from '../../../src/network/session/session-trust.ts'
 import type { CallHandler } from '../../../src/network/session/call.ts'
 
@@ -84,13 +83,6 @@ export function sessionOptions(localPeer: PeerId, overrides: SessionOverrides = 
     ...options,
   }
 }
-
-/** What the dialer's part of a hello with this peer needs. */
-export function helloTo(remotePeer: PeerId, options: SessionOptions): HandshakeOptions {
-  return { ...options, remotePeer, signal: AbortSignal.timeout(helloMs) }
-}
-
-const helloMs = 30_000
 
 export interface SessionPair {
   dialer: Session

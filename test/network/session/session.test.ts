@@ -10,11 +10,11 @@ import { encodeRequest } from '../../../src/network/session/request-header.ts'
 import type { Session } from '../../../src/network/session/session.ts'
 import { acceptSession, openSession, sessionProtocol } from '../../../src/network/session/session.ts'
 import { realHost, until, within } from '../real-hosts.ts'
-import { ends, helloTo, sessionOptions, sessionPair } from './session-pair.ts'
+import { ends, sessionOptions, sessionPair } from './session-pair.ts'
 import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { peerIdOf } from '../../../src/libp2p-peer.ts'
 import { call } from './calls.ts'
-import { RawSession } from './raw-session.ts'
+import { helloTo, RawSession } from './raw-session.ts'
 import type { CallHandler } from '../../../src/network/session/call.ts'
 
 test('answers find their requests, in both directions at once, whatever their sizes', async () => {
