@@ -3,7 +3,11 @@ import type { Clock } from '../api.ts'
 import { pause } from '../clock.ts'
 import { SpacedockError } from '../errors.ts'
 import { startDeadline } from '../network/deadline.ts'
-import { findCandidates, type CandidateSource } from '../network/discovery/candidate-sources.ts'
+import {
+  findCandidates,
+  type CandidateSource,
+  type FoundPeer,
+} from '../network/discovery/candidate-sources.ts'
 import type { Host } from '../network/host/host.ts'
 import { TokenBucket } from '../network/token-bucket.ts'
 import type { DeviceRegistry } from '../store/device-registry.ts'
@@ -33,7 +37,7 @@ export interface OutreachParts {
   connections: Pick<PairingConnections, 'release'>
 }
 
-/** Peers that are kept connected anyway. */
+/** Paired devices, which are kept connected anyway. */
 export interface WantedPeers {
   isWanted(peer: PeerId): boolean
 }
@@ -66,7 +70,9 @@ export class Outreach {
       signal,
       onCandidate: (found) => {
         const { host, wanted } = this.#parts
-        if (found.peer === host.peerId || wanted.isWanted(found.peer)) return
+        if (found.peer === host.peerId) return
+        // Paired devices have sessions, over which nobody joins when they run over TLS: those who seem to hold the code are dialled.
+        if (wanted.isWanted(found.peer) && isAnybodys(found)) return
         queue.add({ ...found, addresses: found.addresses.slice(0, maxAddresses) })
       },
       onStatus: () => {},
@@ -137,6 +143,11 @@ export class Outreach {
     const { registry, connections } = this.#parts
     if (registry.get(peer)?.state !== 'pairing') connections.release(peer)
   }
+}
+
+/** Whether anybody can have said this, whether or not he holds the code. */
+function isAnybodys({ sender, marked = false }: FoundPeer): boolean {
+  return sender !== undefined && !marked
 }
 
 function visitTimedOut(): SpacedockError {

@@ -51,8 +51,10 @@ function outreach(answers: (peer: PeerId) => 'yes' | 'no' | 'never') {
     while (clock.step(untilMs))
     await turns(4)
   }
-  const see = (peer: PeerId): void =>
+  const see = (peer: PeerId, marked = false): void =>
     searches.at(-1)?.({
+      sender: '10.0.0.1',
+      marked,
       peer,
       addresses: Array.from({ length: 30 }, (_, port) => `/ip4/10.0.0.1/tcp/${port}`),
       urgent: true,
@@ -80,6 +82,23 @@ test('who is seen while an invitation is open is connected to, not oneself and n
   await pass(2_000)
   assert.deepEqual(released, ['bob'], 'given back when nobody waits any more')
   assert.equal(dials.length, before)
+})
+
+test('a paired device that seems to hold the code is dialled: its session may run over TLS, where nobody joins', async () => {
+  const { made, source, see, pass, dials } = outreach(() => 'yes')
+  const invitation = new AbortController()
+  made.open([source], invitation.signal)
+  await pass(0)
+  see(asPeer('paired'))
+  await pass(10)
+  assert.equal(dials.length, 0)
+  see(asPeer('paired'), true)
+  await pass(10)
+  assert.deepEqual(
+    dials.map(({ peer }) => peer),
+    ['paired'],
+  )
+  invitation.abort()
 })
 
 test('two invitations share it, and the last one ends it', async () => {
