@@ -23,9 +23,9 @@ describe('random stories of a set of devices', () => {
     console.log(`${seeds.length} stories, ${removed} removed, ${suspended} suspended and brought back`)
   })
 
-  test('a version without the rule of whom to listen to is noticed', async () => {
+  test('a version that lacks a rule of whom to listen to, or of what is handed over, is noticed', async () => {
     if (only !== undefined) return
-    for (const version of await brokenVersions()) {
+    for (const version of await brokenVersions('stories')) {
       const seed = firstFault(version)
       assert.ok(seed !== null, `not noticed in ${maxBrokenStories} stories: ${version.what}`)
     }

@@ -145,14 +145,14 @@ class Story {
 
   #meet(one: Device, other: Device): void {
     if (one === other) return
-    const offers = [this.#offer(one), this.#offer(other)] as const
     const before = one.record.size + other.record.size
-    const first = this.#hear(one, other, offers[1])
-    const second = this.#hear(other, one, offers[0])
-    // Whoever is refused is handed why, and so are both when only one of them knows.
     const { handOver } = this.#subject
-    if (!first) this.#hear(other, one, handOver(one.record, identity(other.name), offers[1]))
-    if (!second) this.#hear(one, other, handOver(other.record, identity(one.name), offers[0]))
+    // Who calls shows its record; who is called shows its own to a member alone, and to others why they are none.
+    const shown = this.#offer(one)
+    const isTaken = this.#hear(other, one, shown)
+    const answer = isTaken ? this.#offer(other) : handOver(other.record, identity(one.name), shown)
+    const takes = this.#hear(one, other, answer)
+    if (!takes) this.#hear(other, one, handOver(one.record, identity(other.name), answer))
     if (one.record.size + other.record.size > before) this.#log.push(`meet ${one.name} ${other.name}`)
   }
 
