@@ -1,13 +1,15 @@
 import { addAbortListener } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { uptime } from 'node:os'
 import type { Clock } from './api.ts'
+import { SinceBoot } from './since-boot.ts'
+
+const boot = new SinceBoot()
 
 /** Clock of the computer. */
 export const systemClock: Clock = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
-  sinceBoot: () => uptime() * 1000,
+  sinceBoot: () => boot.now(),
   bootId,
   after(delayMs, callback) {
     // Clamped because a longer delay than a timer can hold would fire at once.

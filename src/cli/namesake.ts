@@ -1,6 +1,6 @@
 import type { DeviceInfo } from '../api.ts'
 import { printableLine } from '../daemon/printable.ts'
-import { isNumberedName } from '../store/name-choice.ts'
+import { isNumberedName, numberOf } from '../store/name-choice.ts'
 import type { CommandContext } from './command.ts'
 import { brief } from './commands/devices.ts'
 
@@ -23,6 +23,8 @@ export async function hintAtNamesake(
   { daemon, output }: Pick<CommandContext, 'daemon' | 'output'>,
   device: DeviceInfo,
 ): Promise<void> {
+  // It has the name that it wanted: nobody need be asked.
+  if (numberOf(device.name) === null) return
   let namesake: DeviceInfo | undefined
   try {
     const { devices } = await daemon.call('devices', {})

@@ -18,8 +18,14 @@ export function availableName(wanted: string, taken: Iterable<string>): string {
 
 /** Whether a device got this name because another one is called `original`. */
 export function isNumberedName(name: string, original: string): boolean {
+  const number = numberOf(name)
+  return number !== null && nameKey(name) === nameKey(numberedName(original, number))
+}
+
+/** Number at the end of a name, as those have it whose wanted name was taken; null when there is none. */
+export function numberOf(name: string): number | null {
   const number = / \((?<number>[1-9]\d*)\)$/u.exec(name)?.groups?.['number']
-  return number !== undefined && nameKey(name) === nameKey(numberedName(original, Number(number)))
+  return number === undefined ? null : Number(number)
 }
 
 function numberedName(name: string, number: number): string {

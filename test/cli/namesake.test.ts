@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DeviceInfo, DeviceState } from '../../src/api.ts'
-import { namesakeOf, shellWord } from '../../src/cli/namesake.ts'
+import { hintAtNamesake, namesakeOf, shellWord } from '../../src/cli/namesake.ts'
+import type { CommandContext } from '../../src/cli/command.ts'
 
 function called(name: string, state: DeviceState = 'connected'): DeviceInfo {
   return { name, state, peerId: `peer of ${name}, ${state}` } as DeviceInfo
@@ -29,6 +30,24 @@ for (const [what, name, others, namesake] of rows) {
     assert.equal(namesakeOf(device, [device, ...others])?.name, namesake)
   })
 }
+
+test('the daemon is asked for namesakes only where a new device was given a number', async () => {
+  const asked: string[] = []
+  const hinted: unknown[] = []
+  const context = {
+    daemon: {
+      call: (method: string) => {
+        asked.push(method)
+        return Promise.resolve({ devices: [called('bob', 'disconnected')] })
+      },
+    },
+    output: { progress: (event: unknown) => hinted.push(event) },
+  } as unknown as CommandContext
+  await hintAtNamesake(context, called('alice'))
+  assert.deepEqual([asked, hinted.length], [[], 0])
+  await hintAtNamesake(context, called('bob (2)'))
+  assert.deepEqual([asked, hinted.length], [['devices'], 1])
+})
 
 test('a name is one word for a shell, whatever another device calls itself', () => {
   const words: [name: string, word: string][] = [
