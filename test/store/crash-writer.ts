@@ -5,7 +5,7 @@ import { openStore } from '../../src/store/store.ts'
 import { accept, activeRecord, alice, bob, pendingRecord, queue } from './fixtures.ts'
 
 /**
- * Run as a process by crash.test.ts, which kills it: changes everything there is, for ever, and says each thing only once
+ * Run as a process by crash.long.test.ts, which kills it: changes everything there is, for ever, and says each thing only once
  * it is done. Arguments: the data directory, and the number to start at.
  */
 // Otherwise written when the process ends, which this one never does.

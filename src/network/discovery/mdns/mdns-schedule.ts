@@ -3,7 +3,7 @@ import { TokenBucket } from '../../token-bucket.ts'
 /**
  * Schedule of one link's packets. Pure: time and randomness are handed in. Times are monotonic milliseconds.
  *
- * Traffic of 100 devices on one link, as long as nothing gets lost (mdns-quiet.test.ts counts it on simulated time):
+ * Traffic of 100 devices on one link, as long as nothing gets lost (mdns-quiet.long.test.ts counts it on simulated time):
  * - all starting within a second: about 400 packets in that second (from each a query, its announcement and two answers to the
  *   others), about 630 in the first minute;
  * - then about one query a minute in all, in seven packets (16 known answers fit one), because a host counts another's query as

@@ -8,7 +8,7 @@ import { startPairing } from './running-pairing.ts'
  * A device whose process stands still, while its kernel goes on keeping its connections. Here until it is noticed; for longer,
  * and with a look at how long that took:
  *
- *     SPACEDOCK_TEST_STOP_SECONDS=60 node --test test/e2e/stopped-peer.test.ts
+ *     SPACEDOCK_TEST_STOP_SECONDS=60 node --test test/e2e/stopped-peer.long.test.ts
  */
 const stopSeconds = Number(process.env['SPACEDOCK_TEST_STOP_SECONDS'] ?? 0)
 const timeout = 120_000 + stopSeconds * 1_000
