@@ -145,7 +145,7 @@ try {
   }
   check(`Node ${oldestNode}: sessions over TLS keep to all that they keep to on a newer one`, () => {
     const tests = join(root, 'node_modules/.cache/sessions-over-tls.test.mjs')
-    const source = join(root, 'test/network/session/sessions-over-tls.test.ts')
+    const source = join(root, 'test/network/session/sessions-over-tls.long.test.ts')
     run(
       join(root, 'node_modules/.bin/esbuild'),
       [
