@@ -33,8 +33,6 @@ export class FramedStream implements TransportListener {
   #isComplete = false
   #ended: { error: Error | undefined } | undefined
   #isFlushing = false
-  /** Microtasks since something was queued, while it waits to be written. */
-  #quietMicrotasks = 0
   #delivering = false
 
   constructor(transport: SessionTransport, count: CountBytes = () => {}) {
@@ -84,12 +82,12 @@ export class FramedStream implements TransportListener {
     return this.#parser.takeRest()
   }
 
-  /** Sends what is queued when the code that runs now, and what it has settled, queues no more. */
+  /** Sends what is queued when the code that runs now, and what it has settled, is done. */
   flush(): void {
-    this.#quietMicrotasks = 0
     if (this.#ended !== undefined || this.#isFlushing || !this.#transport.canWrite) return
     this.#isFlushing = true
-    void settled.then(this.#writeWhenQuiet)
+    // A tick comes after all microtasks, but only from within them.
+    queueMicrotask(this.#writeSoon)
   }
 
   /** Sends what is queued and closes the write side. */
@@ -107,13 +105,6 @@ export class FramedStream implements TransportListener {
     this.#transport.abort(error)
   }
 
-  /** Writes after a few microtasks in which nothing was queued: a tick, which comes after all of them, costs several times as much. */
-  readonly #writeWhenQuiet = (): void => {
-    if (++this.#quietMicrotasks >= quietMicrotasks) return this.#write()
-    void settled.then(this.#writeWhenQuiet)
-    return undefined
-  }
-
   readonly #writeSoon = (): void => process.nextTick(this.#write)
 
   readonly #write = (): void => {
@@ -123,20 +114,17 @@ export class FramedStream implements TransportListener {
     const frames = this.outgoing.take(batchBytes - this.#batch.length, this.congestionWindow.freeBytes)
     if (frames.length > 0) {
       const byteLength = this.#append(frames)
-      if (byteLength >= bulkBytes && this.#mayGrow) return this.#waitForMore()
+      if (byteLength >= bulkBytes && this.#mayGrow) return this.flush()
     }
     // The congestion window is full: sending goes on when more has arrived.
     if (this.#batch.length === 0) return undefined
-    this.#isFlushing = true
     try {
       this.#writeBatch()
     } catch (error) {
       this.abort(error instanceof Error ? error : interrupted(error))
       return undefined
     }
-    // A transport that takes all at once would leave no turn of the event loop to anything else.
-    if (this.#transport.canWrite) setImmediate(this.#write)
-    else this.#isFlushing = false
+    if (this.#transport.canWrite) this.#goOn()
     return this.onSent?.()
   }
 
@@ -146,13 +134,6 @@ export class FramedStream implements TransportListener {
    */
   get #mayGrow(): boolean {
     return this.#batch.length < batchBytes && this.congestionWindow.freeBytes >= 2 * batchBytes
-  }
-
-  /** Writes after all microtasks, and what they have settled. */
-  #waitForMore(): void {
-    this.#isFlushing = true
-    // A tick comes after all microtasks, but only from within them.
-    queueMicrotask(this.#writeSoon)
   }
 
   #append(frames: readonly Frame[]): number {
@@ -168,8 +149,12 @@ export class FramedStream implements TransportListener {
     this.#batch.leave((bytes) => this.#transport.write(bytes))
   }
 
-  /** Sends more in the next turn of the event loop. */
   writable(): void {
+    this.#goOn()
+  }
+
+  /** Sends more in the next turn of the event loop: a transport that takes all at once would leave no turn to anything else. */
+  #goOn(): void {
     if (this.#ended !== undefined || this.#isFlushing) return
     if (this.#batch.length === 0 && this.outgoing.isEmpty) return
     this.#isFlushing = true
@@ -221,9 +206,6 @@ export class FramedStream implements TransportListener {
   }
 }
 
-const settled = Promise.resolve()
-/** Microtasks that an answer may lag behind the one before it, to leave with it. */
-const quietMicrotasks = 4
 const batchBytes = 128 * 1024
 /** Bytes from which on a batch waits for more of the same: where they are fewer, nobody waits to write. */
 const bulkBytes = 16 * 1024

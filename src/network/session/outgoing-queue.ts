@@ -109,12 +109,9 @@ export class OutgoingQueue {
    */
   take(budgetBytes: number, bulkBytes = Number.POSITIVE_INFINITY): Frame[] {
     this.#bulkLeftBytes = bulkBytes
-    // Most often there is one frame to take, and nothing of the rest.
-    const frames = this.#control.length === 0 ? [] : this.#control.splice(0)
-    if (this.#credits.size > 0) {
-      for (const [channel, bytes] of this.#credits) frames.push(creditFrame(channel, bytes))
-      this.#credits.clear()
-    }
+    const frames = this.#control.splice(0)
+    for (const [channel, bytes] of this.#credits) frames.push(creditFrame(channel, bytes))
+    this.#credits.clear()
     let takenBytes = 0
     while (takenBytes < budgetBytes) {
       const frame = this.#next()
@@ -126,7 +123,7 @@ export class OutgoingQueue {
   }
 
   #next(): Frame | undefined {
-    const small = this.#small.size === 0 ? undefined : this.#small.entries().next().value
+    const [small] = this.#small
     const isTurn = this.#bulkLeftBytes > 0 && (this.#large.size > 0 || this.#streams.size > 0)
     if (small !== undefined && (!isTurn || this.#smallAllowanceBytes > 0)) {
       const [key, message] = small

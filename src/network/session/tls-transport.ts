@@ -11,7 +11,6 @@ export class TlsTransport implements SessionTransport {
   readonly #connection: TlsConnection
   readonly #socket: TLSSocket
   #listener: TransportListener | undefined
-  #isPaused = true
 
   constructor(connection: TlsConnection) {
     this.#connection = connection
@@ -26,8 +25,9 @@ export class TlsTransport implements SessionTransport {
   listen(listener: TransportListener): void {
     const socket = this.#socket
     this.#listener = listener
-    socket.on('data', this.#received)
-    this.#takeShortcut()
+    socket.on('data', ({ buffer, byteOffset, byteLength }: Buffer) =>
+      listener.received(new Uint8Array(buffer, byteOffset, byteLength)),
+    )
     socket.once('end', () => listener.finished())
     socket.once('close', () => listener.closed(this.#connection.error))
     socket.pause()
@@ -37,16 +37,14 @@ export class TlsTransport implements SessionTransport {
   write(bytes: Uint8Array): void {
     // TLS encrypts before `write` returns, since nothing waits before it. It calls back also when the socket has failed, which
     // 'close' tells.
-    this.#socket.write(bytes, this.#left)
+    this.#socket.write(bytes, () => this.#listener?.writable())
   }
 
   pause(): void {
-    this.#isPaused = true
     this.#socket.pause()
   }
 
   resume(): void {
-    this.#isPaused = false
     this.#socket.resume()
   }
 
@@ -59,25 +57,5 @@ export class TlsTransport implements SessionTransport {
 
   abort(error: Error): void {
     this.#connection.abort(error)
-  }
-
-  readonly #left = (): void => this.#listener?.writable()
-
-  readonly #received = ({ buffer, byteOffset, byteLength }: Buffer): void =>
-    this.#listener?.received(new Uint8Array(buffer, byteOffset, byteLength))
-
-  /**
-   * Takes what arrives from where Node hands it to the stream of the socket, while nothing lies there: the way through it, to the
-   * event `data`, costs a tick for each record and a third of a round trip's time on this side. A Node that hands it over in
-   * another manner still emits the event.
-   */
-  #takeShortcut(): void {
-    const socket = this.#socket
-    const push = socket.push.bind(socket)
-    socket.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
-      if (chunk === null || this.#isPaused || socket.readableLength > 0) return push(chunk, encoding)
-      this.#received(chunk)
-      return true
-    }
   }
 }
