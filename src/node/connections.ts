@@ -77,7 +77,7 @@ export class Connections implements PairingConnections, LocalListener {
       log,
     })
     const supervisor = new ConnectionSupervisor({
-      host: new DevicePaths(host),
+      host: new DevicePaths(host, clock),
       trusted,
       book,
       opener: this.#sessions,

@@ -1,5 +1,6 @@
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Clock } from '../../api.ts'
 import { SpacedockError } from '../../errors.ts'
 import type { PeerId } from '../../pairing/peer-id.ts'
 import { isRelayedConnection } from '../addresses/relayed-address.ts'
@@ -46,9 +47,11 @@ export interface PathsHost extends Pick<
 /** Ways to a device for its sessions: TLS where both can, else what libp2p has. */
 export class DevicePaths implements DialingHost, DirectPathHost {
   readonly #host: PathsHost
+  readonly #clock: Clock
 
-  constructor(host: PathsHost) {
+  constructor(host: PathsHost, clock: Clock) {
     this.#host = host
+    this.#clock = clock
   }
 
   get peerId(): PeerId {
@@ -110,7 +113,7 @@ export class DevicePaths implements DialingHost, DirectPathHost {
     return raceAddresses(
       [(more) => tls.dialBeside(peer, direct.remoteAddr, plain, more), use],
       (way: typeof use, more) => way(more),
-      { ...options, headStartMs: unnoticedMs },
+      { ...options, clock: this.#clock, headStartMs: unnoticedMs },
     )
   }
 

@@ -12,7 +12,7 @@ const addressHeadStartMs = 250
 
 export interface RaceOptions {
   signal: AbortSignal
-  clock?: Clock
+  clock: Clock
   /** Delay before the next one is tried as well. @default 250, as RFC 8305 recommends */
   headStartMs?: number
 }
@@ -26,7 +26,7 @@ export interface RaceOptions {
 export function raceAddresses<Address, Winner>(
   addresses: readonly Address[],
   dial: (address: Address, options: { signal: AbortSignal }) => Promise<Winner>,
-  { signal, clock = systemClock, headStartMs = addressHeadStartMs }: RaceOptions,
+  { signal, clock, headStartMs = addressHeadStartMs }: RaceOptions,
 ): Promise<Winner> {
   const { promise, resolve, reject } = Promise.withResolvers<Winner>()
   /** Dials under way. The winner's signal is never aborted: that would close its connection. */
@@ -129,7 +129,7 @@ export function addressDialer(): (components: { transportManager: TransportManag
           onAttempt?.(address, result)
           return result
         },
-        options,
+        { ...options, clock: systemClock },
       ),
   })
 }

@@ -1,3 +1,4 @@
+import { systemClock } from '../../../src/clock.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Connection } from '@libp2p/interface'
@@ -72,15 +73,18 @@ function world({ open, tls = tlsPaths() }: Situation = {}): { paths: DevicePaths
       return plain({ signal })
     },
   }
-  const paths = new DevicePaths({
-    peerId: peer,
-    simultaneousOpen: null,
-    tls: tls === null ? null : { ...tlsPaths(), ...tls, ...dials },
-    connectionsTo: () => (open === undefined ? [] : [open]),
-    connect: async () => called('connect'),
-    dial: async () => called('dial'),
-    toldAddresses: async () => [],
-  })
+  const paths = new DevicePaths(
+    {
+      peerId: peer,
+      simultaneousOpen: null,
+      tls: tls === null ? null : { ...tlsPaths(), ...tls, ...dials },
+      connectionsTo: () => (open === undefined ? [] : [open]),
+      connect: async () => called('connect'),
+      dial: async () => called('dial'),
+      toldAddresses: async () => [],
+    },
+    systemClock,
+  )
   return { paths, calls }
 }
 
