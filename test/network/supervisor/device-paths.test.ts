@@ -1,9 +1,9 @@
-import { systemClock } from '../../../src/clock.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Connection } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { DevicePaths, type TlsPaths } from '../../../src/network/supervisor/device-paths.ts'
+import { turns, virtualClock } from '../../../src/testing/virtual-clock.ts'
 import { newPeerId } from '../session/session-pair.ts'
 
 const peer = await newPeerId()
@@ -83,7 +83,7 @@ function world({ open, tls = tlsPaths() }: Situation = {}): { paths: DevicePaths
       dial: async () => called('dial'),
       toldAddresses: async () => [],
     },
-    systemClock,
+    virtualClock(),
   )
   return { paths, calls }
 }
@@ -94,4 +94,29 @@ function tlsPaths(): Pick<TlsPaths, 'mayTry' | 'comes'> {
 
 function connection(direction: 'inbound' | 'outbound', remoteAddr: Multiaddr = address): Connection {
   return { status: 'open', direction, remoteAddr, streams: [] } as unknown as Connection
+}
+
+test('beside a connection that is dead TLS gets a second of the clock that is given, and the connection is used', async () => {
+  const clock = virtualClock()
+  const dead = connection('outbound')
+  const paths = new DevicePaths(
+    {
+      peerId: peer,
+      simultaneousOpen: null,
+      tls: { ...tlsPaths(), dial: never, dialBeside: never },
+      connectionsTo: () => [dead],
+      connect: never,
+      dial: never,
+      toldAddresses: async () => [],
+    },
+    clock,
+  )
+  const found = paths.connect(peer, [address], { signal })
+  await turns(8)
+  assert.ok(clock.step(1_000), 'something waits for the clock')
+  assert.equal(await found, dead)
+})
+
+function never(): Promise<never> {
+  return new Promise(() => {})
 }
